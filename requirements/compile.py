@@ -28,7 +28,12 @@ COMMON = (
 SETS: dict[str, tuple[str, ...]] = {
     "uv.txt": ("requirements/uv.in", "--universal"),
     "run.txt": ("pyproject.toml", "--universal"),
-    "dev.txt": ("pyproject.toml", "--group=dev", "--universal", "--constraint=requirements/run.txt"),
+    "dev.txt": (
+        "pyproject.toml",
+        "--group=dev",
+        "--universal",
+        "--constraint=requirements/run.txt",
+    ),
     "engine.txt": (
         "requirements/engine.in",
         "--override=requirements/engine-overrides.txt",
@@ -57,7 +62,9 @@ def check() -> int:
             if fresh.read_text() != (HERE / name).read_text():
                 stale.append(name)
     for name in stale:
-        print(f"requirements/{name} no longer follows from its source: run make lock", file=sys.stderr)
+        print(
+            f"requirements/{name} no longer follows from its source: run make lock", file=sys.stderr
+        )
     return 1 if stale else 0
 
 

@@ -43,7 +43,9 @@ class ModelRef(Strict):
     )
     revision: str = Field("master", min_length=1, description="Branch, tag or commit")
     endpoint: str | None = Field(
-        None, pattern=r"^https?://", description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub"
+        None,
+        pattern=r"^https?://",
+        description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub",
     )
     token_secret: SecretRef | None = Field(None, description="For private models")
     trust_remote_code: bool = Field(False, description="Run Python code from the model repository")
@@ -123,7 +125,9 @@ class Serving(Strict):
         default_factory=lambda: ["python3", "-m", "vllm.entrypoints.openai.api_server"],
         min_length=1,
     )
-    extra_args: list[str] = Field(default_factory=list, description="More vLLM flags, as --flag=value")
+    extra_args: list[str] = Field(
+        default_factory=list, description="More vLLM flags, as --flag=value"
+    )
     env: dict[str, str] = Field(default_factory=dict)
     resources: Resources = Resources()
     toolkit: str | None = Field(
@@ -196,8 +200,12 @@ class Lengths(Strict):
 class Workload(Strict):
     """What is asked of the engine."""
 
-    profile: Literal["chat", "rag", "code", "long-context", "field-report", "custom", "file"] = "chat"
-    file: str | None = Field(None, description="profile 'file': one prompt a line, or JSON lines with 'prompt'")
+    profile: Literal["chat", "rag", "code", "long-context", "field-report", "custom", "file"] = (
+        "chat"
+    )
+    file: str | None = Field(
+        None, description="profile 'file': one prompt a line, or JSON lines with 'prompt'"
+    )
     input_tokens: Lengths | None = None
     output_tokens: Lengths | None = None
     ignore_eos: bool = Field(True, description="Force the output length; false: natural length")
@@ -263,7 +271,9 @@ class Target(Strict):
     """One demand on a measured figure."""
 
     metric: str = Field(description="<metric>[_<statistic>]_<unit>, such as ttft_p95_ms")
-    limit: float | None = Field(None, description="In the metric's unit; at most for times, at least for rates")
+    limit: float | None = Field(
+        None, description="In the metric's unit; at most for times, at least for rates"
+    )
     versus_stable_percent: float | None = Field(
         None, description="Instead of limit: how much worse than the stable release is allowed"
     )
@@ -317,7 +327,9 @@ class Promotion(Strict):
     )
     approval: Literal["none", "before-promote"] = "none"
     on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
-    soak_s: float = Field(60, ge=0, description="Watch the promoted release before the old one stops")
+    soak_s: float = Field(
+        60, ge=0, description="Watch the promoted release before the old one stops"
+    )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")
 
@@ -335,10 +347,14 @@ class Rollout(Strict):
     """One rollout spec."""
 
     name: str = Field(
-        pattern=DNS_LABEL, max_length=MAX_NAME, json_schema_extra={"position": 0},
+        pattern=DNS_LABEL,
+        max_length=MAX_NAME,
+        json_schema_extra={"position": 0},
         description="Names the Service, and prefixes everything the rollout creates",
     )
-    namespace: str = Field("default", pattern=DNS_LABEL, max_length=63, json_schema_extra={"position": 1})
+    namespace: str = Field(
+        "default", pattern=DNS_LABEL, max_length=63, json_schema_extra={"position": 1}
+    )
     model: ModelRef = Field(json_schema_extra={"position": 2})
     nodes: Nodes = Field(json_schema_extra={"position": 3})
     store: Store = Field(default_factory=Store, json_schema_extra={"position": 4})
@@ -348,7 +364,8 @@ class Rollout(Strict):
     smoke: list[SmokePrompt] = Field(default_factory=list, json_schema_extra={"position": 8})
     benchmark: Benchmark = Field(default_factory=Benchmark, json_schema_extra={"position": 9})
     targets: list[Target] = Field(
-        min_length=1, json_schema_extra={"position": 10},
+        min_length=1,
+        json_schema_extra={"position": 10},
         description="A list, or in a file the short form {metric: limit}",
     )
     quality: Quality | None = Field(None, json_schema_extra={"position": 11})
@@ -360,7 +377,9 @@ class Rollout(Strict):
     def _short_form(cls, value: Any) -> Any:
         if isinstance(value, dict):
             return [
-                {"metric": name, **limit} if isinstance(limit, dict) else {"metric": name, "limit": limit}
+                {"metric": name, **limit}
+                if isinstance(limit, dict)
+                else {"metric": name, "limit": limit}
                 for name, limit in value.items()
             ]
         return value
@@ -371,7 +390,9 @@ class Rollout(Strict):
         devices, tp = serving.accelerators, serving.tensor_parallel_size
         if self.nodes.accelerator == "cpu":
             if devices:
-                problems.append(f"serving.accelerators: {devices} asked, the cpu profile has none; leave it out")
+                problems.append(
+                    f"serving.accelerators: {devices} asked, the cpu profile has none; leave it out"
+                )
         elif devices is not None and devices != tp:
             problems.append(
                 f"serving.tensor_parallel_size: {tp} does not match the {devices} accelerators asked; "
@@ -384,7 +405,9 @@ class Rollout(Strict):
                     f"targets.{index}.load: '{target.load}' is no load point; known are {', '.join(sorted(loads))}"
                 )
         if all(target.advisory for target in self.targets):
-            problems.append("targets: every target is advisory, so nothing decides; make one binding")
+            problems.append(
+                "targets: every target is advisory, so nothing decides; make one binding"
+            )
         if problems:
             raise ValueError("; ".join(problems))
         return self
