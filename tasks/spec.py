@@ -9,23 +9,44 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tasks.metrics import Metric, parse_metric
+from tasks.spec_base import DNS_LABEL, Strict
+from tasks.spec_measure import (
+    Benchmark,
+    Budget,
+    Lengths,
+    LoadPoint,
+    Quality,
+    SmokePrompt,
+    Target,
+    Workload,
+)
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+__all__ = [
+    "Benchmark",
+    "Budget",
+    "Lengths",
+    "LoadPoint",
+    "ModelRef",
+    "Nodes",
+    "Promotion",
+    "Quality",
+    "Rollout",
+    "Serving",
+    "SmokePrompt",
+    "Store",
+    "Target",
+    "Toleration",
+    "Workload",
+]
+
 # Names grow by -candidate or -<release id>, and a Service name ends at 63 characters.
 MAX_NAME = 45
 PodFields = Annotated[
     dict[str, Any],
     Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
 ]
-
-
-class Strict(BaseModel):
-    """Unknown keys are errors: a misspelt target must not be silently no target."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class SecretRef(Strict):
@@ -102,7 +123,7 @@ class Resources(Strict):
 
     cpu: str | None = Field(None, pattern=r"^\d+(\.\d+)?m?$")
     memory: str | None = Field(None, pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
-    shm_gib: float = Field(16, ge=0, description="/dev/shm for the workers (GiB); 0: none")
+    shm_gib: float = Field(16, ge=0, description="Shared memory for the workers (GiB); 0: none")
 
 
 class Serving(Strict):
@@ -176,144 +197,6 @@ class Access(Strict):
     benchmark_through_port_forward: bool = Field(
         False, description="Allow it although a port-forward bends TTFT"
     )
-
-
-class SmokePrompt(Strict):
-    """One question and what its answer must contain (case-insensitive)."""
-
-    prompt: str = Field(min_length=1)
-    contains: list[str] = Field(default_factory=list)
-    max_tokens: int = Field(64, ge=1)
-
-
-class Lengths(Strict):
-    """A distribution of token counts, drawn per request."""
-
-    kind: Literal["fixed", "uniform", "lognormal"] = "fixed"
-    mean: int = Field(ge=1, description="Tokens")
-    spread: float = Field(
-        0.0, ge=0, description="uniform: +- share of the mean; lognormal: sigma of the log"
-    )
-    maximum: int | None = Field(None, ge=1)
-
-
-class Workload(Strict):
-    """What is asked of the engine."""
-
-    profile: Literal["chat", "rag", "code", "long-context", "field-report", "custom", "file"] = (
-        "chat"
-    )
-    file: str | None = Field(
-        None, description="profile 'file': one prompt a line, or JSON lines with 'prompt'"
-    )
-    input_tokens: Lengths | None = None
-    output_tokens: Lengths | None = None
-    ignore_eos: bool = Field(True, description="Force the output length; false: natural length")
-    temperature: float = Field(0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _needs(self) -> Self:
-        if self.profile == "file" and not self.file:
-            raise ValueError("profile 'file' needs 'file'")
-        if self.profile == "custom" and not (self.input_tokens and self.output_tokens):
-            raise ValueError("profile 'custom' needs 'input_tokens' and 'output_tokens'")
-        return self
-
-
-class LoadPoint(Strict):
-    """One load: closed loop by concurrency, or open loop by Poisson rate."""
-
-    name: str = Field(pattern=DNS_LABEL)
-    concurrency: int | None = Field(None, ge=1, le=4096, description="Requests in flight")
-    rate: float | None = Field(None, gt=0, description="Arrivals per second (Poisson)")
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.concurrency is None) == (self.rate is None):
-            raise ValueError("give exactly one of 'concurrency' and 'rate'")
-        return self
-
-
-class Budget(Strict):
-    """When measuring stops whatever is known by then."""
-
-    seconds: float = Field(1800, gt=0)
-    requests: int = Field(20000, ge=1)
-    tokens: int | None = Field(None, ge=1)
-
-
-class Benchmark(Strict):
-    """The protocol of the measurement."""
-
-    workload: Workload = Workload()
-    loads: list[LoadPoint] = Field(
-        default_factory=lambda: [LoadPoint(name="c8", concurrency=8)], min_length=1
-    )
-    requests_per_round: int = Field(64, ge=1, description="Measured requests of one round")
-    min_rounds: int = Field(3, ge=1)
-    max_rounds: int = Field(30, ge=1)
-    warmup_requests: int | None = Field(None, ge=0, description="Default: detected")
-    budget: Budget = Budget()
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="For the rollout, over all targets")
-    seed: int | None = Field(None, ge=0, description="Default: fresh, and recorded")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        names = [load.name for load in self.loads]
-        if len(set(names)) != len(names):
-            raise ValueError(f"two load points share a name in {names}")
-        if self.max_rounds < self.min_rounds:
-            raise ValueError(f"max_rounds {self.max_rounds} is below min_rounds {self.min_rounds}")
-        return self
-
-
-class Target(Strict):
-    """One demand on a measured figure."""
-
-    metric: str = Field(description="<metric>[_<statistic>]_<unit>, such as ttft_p95_ms")
-    limit: float | None = Field(
-        None, description="In the metric's unit; at most for times, at least for rates"
-    )
-    versus_stable_percent: float | None = Field(
-        None, description="Instead of limit: how much worse than the stable release is allowed"
-    )
-    load: str | None = Field(None, description="Load point; default: every one")
-    advisory: bool = Field(False, description="Report, never block")
-    goodput_ttft_ms: float | None = Field(None, gt=0, description="goodput: TTFT within this")
-    goodput_tpot_ms: float | None = Field(None, gt=0, description="goodput: TPOT within this")
-
-    @field_validator("metric")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        parse_metric(value)
-        return value
-
-    @model_validator(mode="after")
-    def _sound(self) -> Self:
-        if (self.limit is None) == (self.versus_stable_percent is None):
-            raise ValueError("give exactly one of 'limit' and 'versus_stable_percent'")
-        metric = self.parsed
-        if self.limit is not None and self.limit < 0:
-            raise ValueError(f"limit {self.limit:g} of {self.metric} is negative")
-        if metric.unit == "ratio" and (self.limit or 0) > 1:
-            raise ValueError(f"limit {self.limit:g} of {self.metric} is above 1")
-        if metric.unit == "percent" and (self.limit or 0) > 100:
-            raise ValueError(f"limit {self.limit:g} of {self.metric} is above 100 percent")
-        if metric.kind == "goodput" and not (self.goodput_ttft_ms or self.goodput_tpot_ms):
-            raise ValueError("goodput needs goodput_ttft_ms, goodput_tpot_ms or both")
-        return self
-
-    @property
-    def parsed(self) -> Metric:
-        """The metric's parts."""
-        return parse_metric(self.metric)
-
-
-class Quality(Strict):
-    """A small exam, so that a fast model with broken weights does not pass."""
-
-    questions: str | None = Field(None, description="A JSON lines file; default: the shipped exam")
-    limit_percent: float = Field(50, ge=0, le=100, description="Right answers, at least")
 
 
 class Promotion(Strict):
@@ -395,21 +278,22 @@ class Rollout(Strict):
                 )
         elif devices is not None and devices != tp:
             problems.append(
-                f"serving.tensor_parallel_size: {tp} does not match the {devices} accelerators asked; "
-                "vLLM uses one device a rank, so make them equal"
+                f"serving.tensor_parallel_size: {tp} does not match the {devices} accelerators "
+                "asked; vLLM uses one device a rank, so make them equal"
             )
         loads = {load.name for load in self.benchmark.loads}
         for index, target in enumerate(self.targets):
             if target.load is not None and target.load not in loads:
+                known = ", ".join(sorted(loads))
                 problems.append(
-                    f"targets.{index}.load: '{target.load}' is no load point; known are {', '.join(sorted(loads))}"
+                    f"targets.{index}.load: '{target.load}' is no load point; known are {known}"
                 )
         if all(target.advisory for target in self.targets):
             problems.append(
                 "targets: every target is advisory, so nothing decides; make one binding"
             )
         if problems:
-            raise ValueError("; ".join(problems))
+            raise ValueError("\n".join(problems))
         return self
 
     @property
