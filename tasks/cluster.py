@@ -1,0 +1,159 @@
+"""The Kubernetes cluster. THIN: the only module that imports the Kubernetes client.
+
+The client library gives us configuration (kubeconfig, in-cluster, exec credentials, TLS, proxies),
+the connection pool and port-forwarding. Objects are plain dicts straight from JSON: building the
+library's model classes costs many times the parsing of a large list.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from kubernetes import client as kube_client
+from kubernetes import config as kube_config_module
+from kubernetes.client.exceptions import ApiException
+from kubernetes.stream import ws_client as kube_ws_module
+
+from tasks.cluster_forward import forwarded
+from tasks.cluster_kinds import KINDS
+from tasks.cluster_objects import Object, Objects
+from tasks.cluster_rest import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Fence,
+    Forbidden,
+    NotFound,
+    Rest,
+)
+from tasks.errors import OutsideError, SpecError
+
+__all__ = [
+    "AlreadyExists",
+    "ApiError",
+    "Cluster",
+    "Conflict",
+    "Fence",
+    "Forbidden",
+    "NotFound",
+    "Object",
+]
+
+# The library ships types for its models and none for these two.
+kube_config: Any = kube_config_module
+kube_ws: Any = kube_ws_module
+
+TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_CONNECT_S = 10.0
+
+
+class Cluster(Objects):
+    """One Kubernetes cluster; see Objects for what can be done with it."""
+
+    def __init__(
+        self, api: kube_client.ApiClient, *, timeout_s: float = 30, patience_s: float = 60
+    ) -> None:
+        self._api = api
+        self._host = str(api.configuration.host).rstrip("/")
+        super().__init__(Rest(self._send, self._host, timeout_s=timeout_s, patience_s=patience_s))
+
+    @classmethod
+    def connect(
+        cls,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        *,
+        timeout_s: float = 30,
+        patience_s: float = 60,
+    ) -> Cluster:
+        """Read the configuration; nothing is asked of the cluster yet.
+
+        Without `kubeconfig` the pod's service account is used inside a cluster, else KUBECONFIG or
+        ~/.kube/config. Raises SpecError for a kubeconfig or context that is not there, OutsideError
+        when no configuration is found.
+        """
+        settings = kube_client.Configuration()
+        in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and TOKEN_FILE.is_file()
+        try:
+            if kubeconfig is None and "KUBECONFIG" not in os.environ and in_pod:
+                kube_config.load_incluster_config(client_configuration=settings)
+            else:
+                kube_config.load_kube_config(
+                    config_file=kubeconfig,
+                    context=context,
+                    client_configuration=settings,
+                    persist_config=False,
+                )
+        except (kube_config.ConfigException, OSError, ValueError) as error:
+            where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+            if kubeconfig or context:
+                wanted = f" with context '{context}'" if context else ""
+                raise SpecError([f"kubeconfig: cannot use {where}{wanted}: {error}"]) from error
+            raise OutsideError(
+                f"no cluster to talk to: {where} cannot be used ({error}); pass --kubeconfig"
+            ) from error
+        settings.connection_pool_maxsize = 32
+        return cls(kube_client.ApiClient(settings), timeout_s=timeout_s, patience_s=patience_s)
+
+    @property
+    def address(self) -> str:
+        """URL of the API server."""
+        return self._host
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._api.rest_client.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def port_forward(self, pod: str, ns: str, port: int) -> AbstractContextManager[int]:
+        """A local port (127.0.0.1) whose connections end at the pod's `port`."""
+
+        def dial() -> Any:
+            headers = self._headers({})
+            url = self._host + KINDS["Pod"].path(ns, pod, "portforward")
+            try:
+                return kube_ws.portforward_call(
+                    self._api.configuration,
+                    "GET",
+                    url,
+                    query_params=[("ports", str(port))],
+                    headers=headers,
+                )
+            except ApiException as error:
+                raise ApiError(
+                    f"Kubernetes API {self._host}: port-forward to pods {pod} in {ns} port {port} "
+                    f"failed ({error.reason}); the verb 'create' (older API servers: 'get') on "
+                    "pods/portforward is needed",
+                ) from error
+
+        return forwarded(dial, port)
+
+    def _headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """Add the credentials; exec plugins and token files are renewed by the library here."""
+        headers = {**self._api.default_headers, **headers}
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        return headers
+
+    def _send(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, read_s: float
+    ) -> urllib3.BaseHTTPResponse:
+        pool: urllib3.PoolManager = self._api.rest_client.pool_manager
+        return pool.request(
+            method,
+            self._host + url,
+            body=body,
+            headers=self._headers(headers),
+            timeout=urllib3.Timeout(connect=_CONNECT_S, read=read_s),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
