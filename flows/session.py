@@ -1,0 +1,172 @@
+"""What the steps of one rollout share: where it runs, what it found, what goes on record."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tasks import clock, records
+from tasks.act import Actor
+from tasks.cluster import Cluster
+from tasks.errors import RolloutError
+from tasks.lease import LeaseLock
+from tasks.outcome import RECORD_SCHEMA, Outcome, compact
+from tasks.progress import Progress, emit
+from tasks.spec import Rollout
+from tasks.state import Release, configmap_name, with_history
+
+LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
+
+
+def lease_seconds() -> float:
+    """How long a dead holder blocks the next rollout: MODEL_ROLLOUT_LEASE_SECONDS, else 60."""
+    return float(os.environ.get(LEASE_ENV, "60"))
+
+
+def who() -> str:
+    """user@host of this process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique."""
+    return f"{clock.now():%Y%m%dT%H%M%S}-{clock.rng().getrandbits(24):06x}"
+
+
+@dataclass
+class Session:
+    """One rollout under way."""
+
+    spec: Rollout
+    cluster: Cluster
+    rollout: str = field(default_factory=new_run_id)
+    why: str = "started by hand"
+    record: dict[str, Any] = field(default_factory=dict)
+    lock: LeaseLock | None = None
+    actor: Actor | None = None
+
+    def __post_init__(self) -> None:
+        spec = self.spec
+        self.record.update(
+            schema=RECORD_SCHEMA,
+            rollout=self.rollout,
+            name=spec.name,
+            namespace=spec.namespace,
+            who=who(),
+            why=self.why,
+            started=clock.now().isoformat(timespec="seconds"),
+            cluster=self.cluster.address,
+            spec=spec.model_dump(mode="json", exclude_defaults=True),
+            trust_remote_code=spec.model.trust_remote_code,
+            steps=[],
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where this rollout's record and reports go."""
+        return records.folder(self.spec.name, self.rollout)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Callable[[str], None]]:
+        """Time a step and tell its state; yields a function that sets its closing sentence."""
+        said = [""]
+
+        def say(sentence: str) -> None:
+            said[0] = sentence
+
+        began = clock.monotonic()
+        emit(Progress(name, "started"))
+        state = "failed"
+        try:
+            yield say
+            state = "done"
+        except BaseException as error:
+            said[0] = str(error).split("\n", 1)[0] or type(error).__name__
+            raise
+        finally:
+            seconds = round(clock.monotonic() - began, 3)
+            self.record["steps"].append(
+                {"step": name, "state": state, "seconds": seconds, "sentence": said[0]}
+            )
+            emit(Progress(name, state, message=said[0]))
+
+    def _fence(self) -> None:
+        if self.lock is not None:
+            self.lock.check()
+
+    def make_actor(self, *, epoch: int = 0) -> Actor:
+        """An actor on this rollout's objects; without the lock it may only observe."""
+        return Actor(
+            self.cluster,
+            self.spec.namespace,
+            self.spec.name,
+            fence=self._fence,
+            epoch=epoch,
+            ready_timeout_s=self.spec.serving.startup_timeout_s,
+            soak_s=self.spec.promotion.soak_s,
+        )
+
+    @contextmanager
+    def locked(self) -> Iterator[Actor]:
+        """Hold the lease; every write inside is fenced by it. Raises Refused, LockLost."""
+        lock = LeaseLock(
+            self.cluster,
+            self.spec.namespace,
+            configmap_name(self.spec.name),
+            f"{who()}/{self.rollout}",
+            duration_s=lease_seconds(),
+        )
+        with lock:
+            self.lock = lock
+            try:
+                self.actor = self.make_actor(epoch=lock.epoch)
+                self.actor.take_over()
+                yield self.actor
+            finally:
+                self.lock = None
+
+    def finish(self, outcome: Outcome) -> None:
+        """Put the outcome on record: on disk always; in the cluster while the lock is held."""
+        path = self.folder / records.FILE
+        self.record.update(
+            outcome=outcome.kind,
+            sentence=outcome.sentence,
+            exit_code=outcome.exit_code,
+            finished=clock.now().isoformat(timespec="seconds"),
+            record=str(path),
+        )
+        records.write(path, self.record)
+        if self.lock is not None and self.actor is not None:
+            state, _ = self.actor.read_state()
+            keep = self.spec.promotion.history
+            self.actor.save(with_history(state, compact(records.scrub(self.record)), keep))
+
+    def note_release(self, release: Release) -> None:
+        """Put what is rolled out on record."""
+        self.record["release"] = {"id": release.id, "deployment": release.deployment}
+        self.record["model"] = {
+            "id": release.model,
+            "revision": release.revision,
+            "commit": release.commit,
+            "manifest": release.digest,
+        }
+        self.record["image"] = {"name": release.image}
+
+    def named_leftover(self, error: BaseException) -> str:
+        """A sentence for when even cleaning up failed."""
+        release = self.record.get("release", {}).get("deployment", "the candidate")
+        text = str(error) if isinstance(error, RolloutError) else repr(error)
+        return (
+            f"{release} may still exist in {self.spec.namespace} ({text}); "
+            f"`rollout recover {self.spec.name} -n {self.spec.namespace}` settles it"
+        )

@@ -1,0 +1,160 @@
+"""The live view in the terminal: steps as a tree, a bar for what can be counted.
+
+Without a terminal (CI, a log file) it prints a line when something changes instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from tasks import clock
+from tasks.progress import Progress, listening
+
+STEPS = (
+    "validate_nodes",
+    "plan",
+    "fetch_weights",
+    "deploy",
+    "smoke",
+    "benchmark",
+    "judge",
+    "promote",
+)
+_MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
+_PLAIN_EVERY_S = 5.0
+
+
+@dataclass
+class _Line:
+    state: str = "waiting"
+    message: str = ""
+    began: float | None = None
+    seconds: float | None = None
+    subjects: dict[str, Progress] = field(default_factory=dict)
+
+
+def amount(value: float, unit: str) -> str:
+    """A figure with its unit, bytes in a readable size."""
+    return decimal(int(value)) if unit == "bytes" else f"{value:.0f} {unit}".strip()
+
+
+def figure_text(event: Progress) -> str:
+    """'TTFT mean 104 ms, 22.1 tok/s' from the running figures."""
+    parts = []
+    for name, value in event.figures.items():
+        if name == "rate":
+            parts.append(f"{decimal(int(value))}/s")
+        elif name.endswith("_ms"):
+            parts.append(f"{name[:-3].replace('_', ' ').replace('ttft', 'TTFT')} {value:.0f} ms")
+        elif name.endswith("_tok_s"):
+            parts.append(f"{value:.1f} tok/s")
+        else:
+            parts.append(f"{name.replace('_', ' ')} {value:g}")
+    return ", ".join(parts)
+
+
+class View:
+    """Listens to Progress and shows it."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self.console, self.title = console, title
+        self.lines: dict[str, _Line] = {name: _Line() for name in STEPS}
+        self._lock = threading.Lock()
+        self._printed: dict[tuple[str, str], float] = {}
+        self._interactive = console.is_terminal
+
+    # -- listening ----------------------------------------------------------------------------
+
+    def hear(self, event: Progress) -> None:
+        """Take one event."""
+        with self._lock:
+            line = self.lines.setdefault(event.step, _Line())
+            if line.began is None:
+                line.began = clock.monotonic()
+            if event.subject:
+                line.subjects[event.subject] = event
+                line.state = "running" if line.state == "waiting" else line.state
+            else:
+                line.state, line.message = event.state, event.message or line.message
+                if event.state in ("done", "failed"):
+                    line.seconds = clock.monotonic() - line.began
+        if not self._interactive:
+            self._print_plain(event)
+
+    def _print_plain(self, event: Progress) -> None:
+        key = (event.step, event.subject)
+        now = clock.monotonic()
+        ends = event.state in ("done", "failed") or (event.state == "started")
+        if not ends and now - self._printed.get(key, -1e9) < _PLAIN_EVERY_S:
+            return
+        self._printed[key] = now
+        counted = ""
+        if event.total:
+            done, total = amount(event.done or 0, event.unit), amount(event.total, event.unit)
+            counted = f"{done} of {total}"
+        parts = [event.message, counted, figure_text(event)]
+        said = ", ".join(part for part in parts if part)
+        subject = f" {event.subject}" if event.subject else ""
+        self.console.print(f"[{event.step}]{subject} {event.state}: {said}", markup=False)
+
+    # -- drawing ------------------------------------------------------------------------------
+
+    def __rich__(self) -> RenderableType:
+        with self._lock:
+            tree = Tree(Text(self.title, style="bold"), guide_style="dim")
+            for name, line in self.lines.items():
+                branch = tree.add(self._head(name, line))
+                if line.state in ("running", "started", "failed"):
+                    for subject, event in list(line.subjects.items())[-6:]:
+                        branch.add(self._subject(subject, event))
+            return Group(tree)
+
+    def _head(self, name: str, line: _Line) -> RenderableType:
+        seconds = line.seconds
+        if seconds is None and line.began is not None and line.state != "waiting":
+            seconds = clock.monotonic() - line.began
+        took = f" {seconds:.1f} s" if seconds is not None else ""
+        if line.state in _MARK:
+            mark, style = _MARK[line.state]
+            text = Text(f"{mark} {name}", style=style)
+            text.append(took, style="dim")
+            text.append(f"  {line.message}" if line.message else "", style="default")
+            return text
+        return Spinner("dots", Text(f"{name}{took}  {line.message}"))
+
+    def _subject(self, subject: str, event: Progress) -> RenderableType:
+        row = Table.grid(padding=(0, 1))
+        cells: list[RenderableType] = [Text(subject, style="cyan")]
+        if event.total:
+            cells.append(ProgressBar(total=event.total, completed=event.done or 0, width=28))
+            cells.append(
+                Text(f"{amount(event.done or 0, event.unit)} of {amount(event.total, event.unit)}")
+            )
+        said = ", ".join(part for part in (event.message, figure_text(event)) if part)
+        cells.append(Text(said, style="dim"))
+        row.add_row(*cells)
+        return row
+
+
+@contextmanager
+def showing(console: Console, title: str) -> Iterator[View]:
+    """Show progress while a `with` block runs."""
+    view = View(console, title)
+    with listening(view.hear):
+        if not console.is_terminal:
+            yield view
+            return
+        with Live(view, console=console, refresh_per_second=8, transient=False):
+            yield view

@@ -1,0 +1,316 @@
+"""Execute moves on the cluster, each under the fence and safe to repeat. THIN."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tasks import clock
+from tasks.cluster import Cluster, Conflict
+from tasks.cluster_wait import wait_ready
+from tasks.errors import Refused, StepFailed
+from tasks.moves import (
+    AwaitReady,
+    Course,
+    DeploymentView,
+    Move,
+    Observed,
+    PointService,
+    Remove,
+    RemoveCandidateService,
+    Save,
+    Scale,
+    Soak,
+)
+from tasks.progress import Progress, emit
+from tasks.render import selector
+from tasks.state import (
+    EPOCH_ANNOTATION,
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+    RELEASE_LABEL,
+    REPLICAS_ANNOTATION,
+    Release,
+    State,
+    configmap_name,
+    from_configmap,
+    to_configmap,
+)
+
+Health = Callable[[Release], list[str]]
+
+
+class Actor:
+    """Observes and changes one rollout's objects.
+
+    fence: raises LockLost unless this process holds the lease; called before every write.
+    epoch: the lease's epoch, stamped on what we write, so that a predecessor that still believes
+    it holds the lease fails on resourceVersion instead of overwriting us.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        *,
+        fence: Callable[[], None],
+        epoch: int,
+        ready_timeout_s: float = 1800,
+        soak_s: float = 0,
+        health: Health | None = None,
+    ) -> None:
+        self.cluster, self.namespace, self.name = cluster, namespace, name
+        self.fence, self.epoch = fence, epoch
+        self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
+        self.health = health
+
+    # -- observe ------------------------------------------------------------------------------
+
+    def observe(self) -> Observed:
+        """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
+        state, _ = self.read_state()
+        service = self.cluster.get("Service", self.name, self.namespace)
+        return Observed(state, self._serving(service), self._deployments())
+
+    def read_state(self) -> tuple[State, str | None]:
+        """The state and the ConfigMap's resourceVersion (None where it does not exist)."""
+        found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
+        version = found["metadata"]["resourceVersion"] if found else None
+        return from_configmap(self.name, found), version
+
+    def _serving(self, service: dict[str, Any] | None) -> str | None:
+        if service is None:
+            return None
+        owned = (service["metadata"].get("labels") or {}).get(MANAGED_LABEL) == MANAGER
+        if not owned:
+            raise Refused(
+                f"Service {self.namespace}/{self.name} exists and was not made by model-rollout; "
+                f"give the rollout another name, or label it {MANAGED_LABEL}={MANAGER} to hand it over"
+            )
+        return (service["spec"].get("selector") or {}).get(RELEASE_LABEL)
+
+    def _deployments(self) -> dict[str, DeploymentView]:
+        found = self.cluster.list(
+            "Deployment",
+            self.namespace,
+            label_selector=f"{INSTANCE_LABEL}={self.name},{MANAGED_LABEL}={MANAGER},"
+            f"{KIND_LABEL}=engine",
+        )
+        out = {}
+        for item in found:
+            meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+            if meta.get("deletionTimestamp"):
+                continue
+            release = meta["labels"].get(RELEASE_LABEL, "")
+            replicas = int(spec.get("replicas", 1))
+            serves = int((meta.get("annotations") or {}).get(REPLICAS_ANNOTATION) or replicas or 1)
+            out[release] = DeploymentView(
+                meta["name"], release, replicas, serves, int(status.get("availableReplicas") or 0)
+            )
+        return out
+
+    # -- act ----------------------------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Stamp our epoch on state and Service, so that a predecessor's late write conflicts."""
+        state, _ = self.read_state()
+        if state.epoch > self.epoch:
+            raise StepFailed(
+                f"the state of rollout {self.name} was written under lease epoch {state.epoch}, "
+                f"ours is {self.epoch}: the Lease was deleted or restored; delete the ConfigMap's "
+                "'epoch' or recreate the Lease with leaseTransitions above it"
+            )
+        self.save(replace(state, epoch=self.epoch))
+        if self.cluster.get("Service", self.name, self.namespace):
+            self._patch(
+                "Service",
+                self.name,
+                {"metadata": {"annotations": {EPOCH_ANNOTATION: str(self.epoch)}}},
+            )
+
+    def run(self, course: Course) -> None:
+        """Execute moves in order."""
+        for move in course.moves:
+            self.move(move)
+
+    def move(self, move: Move) -> None:
+        """Execute one move; repeating it changes nothing more."""
+        match move:
+            case Save(state):
+                self.save(state)
+            case PointService(release):
+                self._point_service(release)
+            case Scale(deployment, replicas):
+                self._scale(deployment, replicas)
+            case AwaitReady(deployment):
+                wait_ready(self.cluster, self.namespace, deployment, timeout_s=self.ready_timeout_s)
+            case Soak(release):
+                self._soak(release)
+            case Remove(deployment):
+                self._remove(deployment)
+            case RemoveCandidateService():
+                self.cluster.delete(
+                    "Service", f"{self.name}-candidate", self.namespace, fence=self.fence
+                )
+
+    def save(self, state: State) -> None:
+        """Write the state with our epoch, on top of exactly the version we read."""
+        body = to_configmap(replace(state, epoch=self.epoch), self.namespace)
+        found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
+        if found is None:
+            self.cluster.create(body, fence=self.fence)
+            return
+        held = from_configmap(self.name, found)
+        if held.epoch > self.epoch:
+            raise StepFailed(
+                f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
+                f"{self.epoch}); this one stops"
+            )
+        body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+        self.cluster.replace(body, fence=self.fence)
+
+    def _patch(self, kind: str, name: str, body: dict[str, Any]) -> None:
+        """Merge-patch against the version just read; a concurrent change of status is retried."""
+        for attempt in range(5):
+            found = self.cluster.get(kind, name, self.namespace)
+            if found is None:
+                raise StepFailed(f"{kind} {self.namespace}/{name} is gone; somebody deleted it")
+            stamped = (found["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
+            if int(stamped) > self.epoch:
+                raise StepFailed(
+                    f"{kind} {self.namespace}/{name} belongs to a newer run (epoch {stamped}, ours "
+                    f"{self.epoch}); this one stops"
+                )
+            versioned = {
+                **body,
+                "metadata": {
+                    **body.get("metadata", {}),
+                    "resourceVersion": found["metadata"]["resourceVersion"],
+                },
+            }
+            try:
+                self.cluster.patch(kind, name, self.namespace, versioned, fence=self.fence)
+                return
+            except Conflict:
+                if attempt == 4:
+                    raise
+                clock.sleep(0.2 * (attempt + 1))
+
+    def _point_service(self, release: Release) -> None:
+        chosen = selector(self.name, release.id)
+        marks = {
+            "annotations": {EPOCH_ANNOTATION: str(self.epoch)},
+            "labels": {RELEASE_LABEL: release.id},
+        }
+        if self.cluster.get("Service", self.name, self.namespace) is None:
+            self._first_service(release, chosen, marks)
+        else:
+            self._patch("Service", self.name, {"metadata": marks, "spec": {"selector": chosen}})
+        emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
+
+    def _first_service(
+        self, release: Release, chosen: dict[str, str], marks: dict[str, dict[str, str]]
+    ) -> None:
+        deployed = self.cluster.get("Deployment", release.deployment, self.namespace)
+        if deployed is None:
+            raise StepFailed(
+                f"Deployment {self.namespace}/{release.deployment} is gone; run the rollout again"
+            )
+        ports = deployed["spec"]["template"]["spec"]["containers"][0].get("ports") or []
+        port = next((p["containerPort"] for p in ports if p.get("name") == "http"), 8000)
+        labels = {
+            MANAGED_LABEL: MANAGER,
+            INSTANCE_LABEL: self.name,
+            KIND_LABEL: "stable",
+            **marks["labels"],
+        }
+        self.cluster.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {
+                    "name": self.name,
+                    "namespace": self.namespace,
+                    "labels": labels,
+                    "annotations": marks["annotations"],
+                },
+                "spec": {
+                    "selector": chosen,
+                    "ports": [{"name": "http", "port": port, "targetPort": "http"}],
+                },
+            },
+            fence=self.fence,
+        )
+
+    def _scale(self, deployment: str, replicas: int) -> None:
+        found = self.cluster.get("Deployment", deployment, self.namespace)
+        if found is None:
+            if replicas == 0:
+                return
+            raise StepFailed(
+                f"Deployment {self.namespace}/{deployment} is gone and cannot be scaled to "
+                f"{replicas}; roll a known good revision out with `rollout run`"
+            )
+        now = int(found["spec"].get("replicas", 1))
+        annotations = found["metadata"].get("annotations") or {}
+        serves = annotations.get(REPLICAS_ANNOTATION) or str(max(now, 1))
+        self._patch(
+            "Deployment",
+            deployment,
+            {
+                "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
+                "spec": {"replicas": replicas},
+            },
+        )
+
+    def _remove(self, deployment: str) -> None:
+        """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
+        found = self.cluster.get("Deployment", deployment, self.namespace)
+        release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
+        service = self.cluster.get("Service", self.name, self.namespace)
+        if release and service and self._serving(service) == release:
+            # last line of defence: whatever was decided, what serves is not deleted
+            raise StepFailed(
+                f"Deployment {deployment} serves {self.namespace}/{self.name} and is not removed"
+            )
+        self.cluster.delete("Deployment", deployment, self.namespace, fence=self.fence)
+        if release is None:
+            return
+        chosen = ",".join(f"{k}={v}" for k, v in selector(self.name, release).items())
+        deadline = clock.monotonic() + 180
+        while self.cluster.list("Pod", self.namespace, label_selector=chosen):
+            if clock.monotonic() > deadline:
+                raise StepFailed(
+                    f"pods of {deployment} are still there 180 s after its deletion; look for a "
+                    "finalizer or a lost node, then run again"
+                )
+            clock.sleep(0.5)
+
+    def _soak(self, release: Release) -> None:
+        """Watch the promoted release; raises StepFailed at its first sign of trouble."""
+        end = clock.monotonic() + self.soak_s
+        while True:
+            problems = self.health(release) if self.health else []
+            if problems:
+                raise StepFailed(
+                    f"{release.deployment} failed while soaking: {'; '.join(problems)}"
+                )
+            left = end - clock.monotonic()
+            if left <= 0:
+                return
+            emit(
+                Progress(
+                    "promote",
+                    "running",
+                    release.deployment,
+                    f"soaking, {left:.0f} s left",
+                    done=self.soak_s - left,
+                    total=self.soak_s,
+                    unit="s",
+                )
+            )
+            clock.sleep(min(2.0, left))
