@@ -13,20 +13,17 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 import uuid
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from tasks import clock
 from tasks.errors import OutsideError, Refused, StepFailed
-from tasks.manifest import RECORD_NAME, FileEntry, Manifest, safe_commit, safe_model
+from tasks.manifest import RECORD_NAME, Manifest, safe_commit, safe_model
 from tasks.storefs import (
-    Journal,
     delete_tree,
     freeze,
     hash_file,
@@ -35,25 +32,11 @@ from tasks.storefs import (
     present,
     sync_tree,
     thaw,
+    write_whole,
 )
+from tasks.storerun import Downloader, Run, Update
 
 Check = Callable[[], None]
-OnBytes = Callable[[int, int], None]
-
-
-class Downloader(Protocol):
-    """What the store needs of `hub.Hub`."""
-
-    def download(
-        self,
-        manifest: Manifest,
-        entry: FileEntry,
-        target_dir: Path,
-        on_bytes: OnBytes | None = None,
-        cancel: threading.Event | None = None,
-    ) -> str:
-        """Complete target_dir/entry.path, return its sha256."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -92,16 +75,6 @@ class Published:
     bytes: int
     path: Path
     published_at: str
-
-
-@dataclass(frozen=True)
-class Update:
-    """Progress of a fetch in bytes. present: of `total`, found or fetched; fetched: this run."""
-
-    present: int
-    fetched: int
-    total: int
-    path: str
 
 
 class Store:
@@ -183,14 +156,17 @@ class Store:
         fail (what came is kept), StepFailed when the published folder differs.
         """
         started = clock.monotonic()
-        if done := self.check_published(manifest):
+        staging = self._staging(manifest.model, manifest.commit)
+        if not staging.exists() and (done := self.check_published(manifest)):
             return _fetched(manifest, done, 0, started)
         with locked(self._lock_path(manifest.model, manifest.commit), on_wait):
             if done := self.check_published(manifest):
+                if staging.exists():  # of a fetch killed right after its rename
+                    self._discard(staging)
                 return _fetched(manifest, done, 0, started)
             self._refuse_full_disk(manifest, keep_free)
             staging = self._prepare(manifest)
-            run = _Run(manifest, staging, hub, on_verified)
+            run = Run(manifest, staging, hub, on_verified)
             run.go(parallel, on_update)
             if check is not None:
                 check()
@@ -298,7 +274,8 @@ class Store:
             if staging.exists() and (not mark.exists() or mark.read_text() != wanted):
                 self._discard(staging)
             (staging / "files").mkdir(parents=True, exist_ok=True)
-            mark.write_text(wanted)
+            if not mark.exists():
+                write_whole(mark, wanted)
             thaw(staging / "files")
             known = {entry.path for entry in manifest.files}
             for path in (staging / "files").rglob("*"):
@@ -341,76 +318,6 @@ class Store:
         gone = trash / f"{path.name}-{uuid.uuid4().hex}"
         path.rename(gone)
         delete_tree(gone)
-
-
-class _Run:
-    """The downloads of one fetch."""
-
-    def __init__(
-        self,
-        manifest: Manifest,
-        staging: Path,
-        hub: Downloader,
-        on_verified: Callable[[str], None] | None,
-    ) -> None:
-        self.manifest, self.files, self.hub = manifest, staging / "files", hub
-        self.on_verified = on_verified
-        self.journal = Journal(staging / "verified.jsonl")
-        self.received, self.sums = 0, dict[str, str]()
-        self._at: dict[str, int] = {}
-        self._last = ""
-        self._lock, self._cancel = threading.Lock(), threading.Event()
-
-    def go(self, parallel: int, on_update: Callable[[Update], None] | None) -> None:
-        """Fetch what the journal does not vouch for; the first failure stops the rest."""
-        todo = []
-        for entry in self.manifest.files:
-            known = self.journal.verified(self.files, entry)
-            if known is None:
-                todo.append(entry)
-            else:
-                self.sums[entry.path], self._at[entry.path] = known, entry.size
-        # Largest first: the longest file decides when all are done.
-        todo.sort(key=lambda entry: -entry.size)
-        with ThreadPoolExecutor(max(1, parallel), thread_name_prefix="fetch") as pool:
-            futures = [pool.submit(self._one, entry) for entry in todo]
-            try:
-                self._watch(futures, on_update)
-            except BaseException:
-                self._cancel.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-
-    def _watch(
-        self, futures: list[Future[None]], on_update: Callable[[Update], None] | None
-    ) -> None:
-        waiting = set(futures)
-        while True:
-            done, waiting = wait(waiting, timeout=1.0, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-            if on_update is not None:
-                on_update(self._update())
-            if not waiting:
-                return
-
-    def _update(self) -> Update:
-        with self._lock:
-            here = sum(self._at.values())
-            return Update(here, self.received, self.manifest.total_bytes, self._last)
-
-    def _one(self, entry: FileEntry) -> None:
-        def told(position: int, received: int) -> None:
-            with self._lock:
-                self._at[entry.path], self._last = position, entry.path
-                self.received += received
-
-        found = self.hub.download(self.manifest, entry, self.files, told, self._cancel)
-        self.journal.add(self.files, entry, found)
-        with self._lock:
-            self.sums[entry.path] = found
-        if self.on_verified is not None:
-            self.on_verified(entry.path)
 
 
 def _fetched(manifest: Manifest, path: Path, received: int, started: float) -> Fetched:

@@ -71,6 +71,16 @@ def present(path: Path) -> int:
     return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file durably and in one step: a kill leaves all of it or nothing."""
+    half = path.with_name(path.name + ".half")
+    with half.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    half.replace(path)
+
+
 def hash_file(path: Path) -> str:
     """sha256 of a file, 64 hex digits."""
     digest = hashlib.sha256()
