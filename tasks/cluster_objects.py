@@ -40,6 +40,10 @@ class Objects:
         self.rest = rest
         self._discovered: dict[str, Resource] = {}
 
+    def limited(self, timeout_s: float, patience_s: float) -> Objects:
+        """The same API, asked with other limits (for what must not be late, such as a lease)."""
+        return Objects(self.rest.limited(timeout_s, patience_s))
+
     # -- reading
 
     def get(self, kind: str, name: str, ns: str | None = None) -> Object | None:

@@ -151,6 +151,10 @@ class Rest:
         self.timeout_s = timeout_s
         self.patience_s = patience_s
 
+    def limited(self, timeout_s: float, patience_s: float) -> Rest:
+        """The same API with other limits."""
+        return Rest(self._send, self.address, timeout_s=timeout_s, patience_s=patience_s)
+
     def json(self, ask: Ask) -> dict[str, Any]:
         """The answer as plain data. Raises ApiError or a subclass."""
         data = self.raw(ask)
