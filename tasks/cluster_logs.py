@@ -16,7 +16,7 @@ from tasks.cluster_watch import BROKEN, Stopper, lines
 _STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
 # A follower that hears nothing asks again; a silent container is no fault.
 _IDLE_S = 60.0
-_POLL_S = 1.0
+_POLL_S = 0.5
 
 
 def split_stamp(line: str) -> tuple[tuple[int, int] | None, str]:

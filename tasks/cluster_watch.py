@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from tasks import clock
 from tasks.cluster_kinds import Resource
-from tasks.cluster_rest import ApiError, Ask, Expired, Rest
+from tasks.cluster_rest import Ask, Expired, Rest
 from tasks.errors import StepFailed
 
 _log = logging.getLogger(__name__)
@@ -145,10 +145,7 @@ def watch(
                             continue
                         obj.setdefault("apiVersion", res.api_version)
                         obj.setdefault("kind", res.kind)
-                        if change == "DELETED":
-                            known.pop(key(obj), None)
-                        else:
-                            known[key(obj)] = obj
+                        keep(known, change, obj)
                         yield change, obj
                         if stopper.stopped or clock.monotonic() >= deadline:
                             return
@@ -218,32 +215,24 @@ def wait_for(
     if got := predicate(list(present.values())):
         return got
     for change, obj in watched(start, deadline - clock.monotonic()):
-        if change == "DELETED":
-            present.pop(key(obj), None)
-        else:
-            present[key(obj)] = obj
+        keep(present, change, obj)
         if got := predicate(list(present.values())):
             return got
     raise StepFailed(f"waited {timeout_s:.0f} s for {what}, and it did not happen")
 
 
 class Together:
-    """Several watches heard as one, each read by its own thread.
+    """Several streams heard as one, each read by its own thread.
 
-    `watches` maps a name to a function that starts the watch, given the event that stops it.
-    Use as a context manager; leaving it stops the watches.
+    A stream is a function that begins it, given the event that stops it, and gives changes. Use as
+    a context manager; leaving it stops the streams.
     """
 
-    def __init__(self, watches: dict[str, Callable[[threading.Event], Iterator[Change]]]) -> None:
-        self._watches = watches
-        self._heard: queue.SimpleQueue[tuple[str, str, Object] | ApiError] = queue.SimpleQueue()
+    def __init__(self) -> None:
+        self._heard: queue.SimpleQueue[tuple[str, str, Object] | Exception] = queue.SimpleQueue()
         self._stop = threading.Event()
 
     def __enter__(self) -> Together:
-        for name, begin in self._watches.items():
-            threading.Thread(
-                target=self._listen, args=(name, begin), daemon=True, name=f"watch-{name}"
-            ).start()
         return self
 
     def __exit__(
@@ -254,25 +243,41 @@ class Together:
     ) -> None:
         self._stop.set()
 
+    def add(self, name: str, begin: Callable[[threading.Event], Iterator[Change]]) -> None:
+        """Listen to one more stream; its end is heard as the change 'END'."""
+        threading.Thread(
+            target=self._listen, args=(name, begin), daemon=True, name=f"watch-{name}"
+        ).start()
+
     def _listen(self, name: str, begin: Callable[[threading.Event], Iterator[Change]]) -> None:
         try:
             for change, obj in begin(self._stop):
                 self._heard.put((name, change, obj))
-        except ApiError as error:
+            self._heard.put((name, "END", {}))
+        except Exception as error:
+            # Raised where the streams are heard, not swallowed in this thread.
             self._heard.put(error)
 
     def hear(self, wait_s: float) -> list[tuple[str, str, Object]]:
-        """All changes heard so far as (name, type, object), waiting up to `wait_s` for the first.
+        """All changes heard so far as (name, change, object), waiting up to `wait_s` for one.
 
-        Raises the ApiError that ended a watch.
+        Raises what ended a stream early, such as an ApiError.
         """
         heard: list[tuple[str, str, Object]] = []
         try:
             item = self._heard.get(timeout=max(0.0, wait_s))
             while True:
-                if isinstance(item, ApiError):
+                if isinstance(item, Exception):
                     raise item
                 heard.append(item)
                 item = self._heard.get_nowait()
         except queue.Empty:
             return heard
+
+
+def keep(present: dict[tuple[str, str], Object], change: str, obj: Object) -> None:
+    """Follow a change in a collection of objects by name."""
+    if change == "DELETED":
+        present.pop(key(obj), None)
+    elif change in ("ADDED", "MODIFIED"):
+        present[key(obj)] = obj

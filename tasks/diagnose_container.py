@@ -79,6 +79,57 @@ def containers(
     return next((d for d in found if d.fatal), found[0] if found else None)
 
 
+def failing_container(pod: Object) -> tuple[str, bool] | None:
+    """(name, previous life) of the container whose log tells most; None where none has run.
+
+    A container that ended before and runs again tells in its previous life why it ended.
+    """
+    status = pod.get("status") or {}
+    entries = [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]
+    ran = [e for e in entries if set(e.get("state") or {}) & {"running", "terminated"}]
+    ran += [e for e in entries if e.get("restartCount") and e not in ran]
+    for entry in ran:
+        state = entry.get("state") or {}
+        done = state.get("terminated") or {}
+        if not entry.get("ready") and not (done and not done.get("exitCode")):
+            return entry["name"], bool(entry.get("restartCount")) and "running" in state
+    return (ran[-1]["name"], False) if ran else None
+
+
+def phase_text(pod: Object) -> str:
+    """What the pod is doing, in the words of `kubectl get pods`: 'ContainerCreating'."""
+    status = pod.get("status") or {}
+    conditions = {c["type"]: c for c in status.get("conditions") or []}
+    if "deletionTimestamp" in pod["metadata"]:
+        return "Terminating"
+    if (conditions.get("Ready") or {}).get("status") == "True":
+        return "Ready"
+    scheduled = conditions.get("PodScheduled") or {}
+    if scheduled.get("status") == "False":
+        return f"Pending: {scheduled.get('reason', 'not scheduled')}"
+    text = str(status.get("reason") or status.get("phase") or "Pending")
+    for entry in [
+        *(status.get("initContainerStatuses") or []),
+        *(status.get("containerStatuses") or []),
+    ]:
+        state = entry.get("state") or {}
+        waiting, ended = state.get("waiting"), state.get("terminated")
+        if waiting:
+            text = waiting.get("reason") or text
+        elif ended and ended.get("exitCode"):
+            text = ended.get("reason") or exit_text(ended["exitCode"])
+        elif "running" in state and not entry.get("ready"):
+            text = "Running, not ready yet"
+        if entry.get("restartCount"):
+            text += f" ({entry['restartCount']} restarts)"
+        if waiting or (ended and ended.get("exitCode")):
+            break
+    return text
+
+
 _IMAGE_CAUSES: tuple[tuple[str, str, str, str, bool], ...] = (
     # code, pattern, cause, action, certain at once
     (

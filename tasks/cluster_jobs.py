@@ -1,0 +1,252 @@
+"""Run a Job to its end, once, however often it is asked for. THIN."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tasks import clock
+from tasks.cluster_evidence import Evidence
+from tasks.cluster_objects import Objects
+from tasks.cluster_rest import AlreadyExists, Fence
+from tasks.cluster_wait import selector_text
+from tasks.cluster_watch import Together, keep
+from tasks.diagnose import Diagnosis, diagnose_pod
+from tasks.diagnose_logs import TAIL_LINES, tail
+from tasks.errors import StepFailed
+
+Object = dict[str, Any]
+WORK_ANNOTATION = "model-rollout/work"
+_TICK_S = 5.0
+# How long the log may trail behind the Job's end.
+_DRAIN_S = 10.0
+_GONE_S = 120.0
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a Job ended. exit_code: of its last container, None when none ran to an end.
+    log_tail: its last lines. diagnosis: why it failed, None on success."""
+
+    succeeded: bool
+    exit_code: int | None
+    log_tail: tuple[str, ...]
+    diagnosis: Diagnosis | None
+
+
+def work_of(job: Object) -> str:
+    """A digest of what a Job does; the same work under the same name is the same Job."""
+    template = json.dumps(job["spec"], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(template.encode()).hexdigest()[:16]
+
+
+def outcome(job: Object) -> tuple[str, str] | None:
+    """('Complete' | 'Failed', message) of a finished Job, None while it runs."""
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            said = f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
+            return condition["type"], said
+    return None
+
+
+def run_job(
+    cluster: Objects,
+    job: Object,
+    *,
+    timeout_s: float,
+    on_line: Callable[[str], None] = lambda line: None,
+    fence: Fence | None = None,
+    delete: bool = False,
+    reuse: bool = True,
+) -> JobResult:
+    """Create the Job, or go on with the one that does the same work, and wait for its end.
+
+    on_line: hears each log line, in this thread, from the first line on, also of an adopted Job.
+    A failed Job of that name is replaced; a completed one is the result (unless `reuse` is False).
+    delete: remove the Job in the end; else it stays, and after a time-out goes on running.
+    Raises StepFailed when the name is taken by a Job that is not ours, OutsideError when the
+    cluster does not answer; what fails inside the Job is in the result.
+    """
+    name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
+    # One deadline for all of it: a Job that cannot go away must not double the wait.
+    deadline = clock.monotonic() + timeout_s
+    live = _settle(cluster, job, fence, reuse)
+    try:
+        return _Running(cluster, ns, live, on_line).run(deadline, timeout_s)
+    finally:
+        if delete:
+            cluster.delete("Job", name, ns, uid=live["metadata"]["uid"], fence=fence)
+
+
+def _settle(cluster: Objects, job: Object, fence: Fence | None, reuse: bool) -> Object:
+    """The live Job for this work: created, or found."""
+    name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
+    wanted = copy.deepcopy(job)
+    wanted["metadata"].setdefault("annotations", {})[WORK_ANNOTATION] = work_of(job)
+    for _ in range(5):
+        found = cluster.get("Job", name, ns)
+        if found is None:
+            try:
+                return cluster.create(wanted, fence=fence)
+            except AlreadyExists:
+                continue
+        meta = found["metadata"]
+        work = (meta.get("annotations") or {}).get(WORK_ANNOTATION)
+        if work is None:
+            raise StepFailed(
+                f"Job {name} in {ns} exists and is not of model-rollout; delete or rename it"
+            )
+        end = outcome(found)
+        same = work == work_of(job)
+        if (
+            same
+            and "deletionTimestamp" not in meta
+            and (end is None or (end[0] == "Complete" and reuse))
+        ):
+            return found
+        if "deletionTimestamp" not in meta:
+            cluster.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"], fence=fence)
+        cluster.wait_for(
+            "Job",
+            ns,
+            partial(_gone, meta["uid"]),
+            _GONE_S,
+            what=f"the old Job {name} in {ns} to go away",
+            field_selector=f"metadata.name={name}",
+        )
+    raise StepFailed(f"Job {name} in {ns} is made anew by someone else again and again")
+
+
+def _gone(uid: str, jobs: list[Object]) -> bool:
+    return all(job["metadata"]["uid"] != uid for job in jobs)
+
+
+class _Running:
+    """One Job followed to its end."""
+
+    def __init__(
+        self, cluster: Objects, ns: str, job: Object, on_line: Callable[[str], None]
+    ) -> None:
+        self.cluster, self.ns, self.job, self.on_line = cluster, ns, job, on_line
+        self.name = job["metadata"]["name"]
+        self.pods: dict[tuple[str, str], Object] = {}
+        self.followed: set[str] = set()
+        self.open_logs = 0
+        self.last: deque[str] = deque(maxlen=TAIL_LINES)
+        self.evidence = Evidence(cluster, ns)
+
+    def run(self, deadline: float, timeout_s: float) -> JobResult:
+        name, ns, watch = self.name, self.ns, self.cluster.watch
+        selector = self.job["spec"].get("selector") or {"matchLabels": {"job-name": name}}
+        labels = selector_text(selector)
+        trouble: Diagnosis | None = None
+        with Together() as streams:
+            streams.add(
+                "job",
+                lambda stop: watch("Job", ns, field_selector=f"metadata.name={name}", stop=stop),
+            )
+            streams.add("pods", lambda stop: watch("Pod", ns, label_selector=labels, stop=stop))
+            while (left := deadline - clock.monotonic()) > 0:
+                self._hear(streams, min(left, _TICK_S))
+                if end := outcome(self.job):
+                    self._drain(streams)
+                    return self._result(*end)
+                trouble = self._stuck()
+                if trouble and trouble.fatal:
+                    return JobResult(False, None, tuple(self.last), trouble)
+        late = Diagnosis(
+            "job-timeout",
+            f"Job {name} did not end within {timeout_s:.0f} s",
+            trouble.summary if trouble else "",
+            trouble.action if trouble else "allow it more time, or see its log",
+            fatal=True,
+            log_tail=tuple(self.last),
+        )
+        return JobResult(False, None, tuple(self.last), late)
+
+    def _hear(self, streams: Together, wait_s: float) -> None:
+        for source, change, obj in streams.hear(wait_s):
+            if source == "job":
+                if change == "DELETED":
+                    raise StepFailed(f"Job {self.name} in {self.ns} was deleted while it ran")
+                if change != "END":
+                    self.job = obj
+            elif source == "pods":
+                keep(self.pods, change, obj)
+                self._follow(streams)
+            elif change == "END":
+                self.open_logs -= 1
+            else:
+                self.last.append(obj["line"])
+                self.on_line(obj["line"])
+
+    def _follow(self, streams: Together) -> None:
+        for pod in self.pods.values():
+            name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+            if uid in self.followed:
+                continue
+            self.followed.add(uid)
+            self.open_logs += 1
+            container = pod["spec"]["containers"][0]["name"]
+
+            def lines(
+                stop: threading.Event, name: str = name, container: str = container
+            ) -> Iterator[tuple[str, Object]]:
+                for line in self.cluster.follow_logs(name, self.ns, container, stop):
+                    yield "LINE", {"line": line}
+
+            streams.add("log", lines)
+
+    def _drain(self, streams: Together) -> None:
+        """Hear the rest of the logs; they trail behind the Job's status."""
+        until = clock.monotonic() + _DRAIN_S
+        # The pods' watch may be behind as well: a Job that ended had a pod.
+        while (self.open_logs or not self.followed) and clock.monotonic() < until:
+            self._hear(streams, 0.5)
+            if not self.followed and not self.pods and outcome(self.job):
+                listed = self.cluster.list("Pod", self.ns, label_selector=f"job-name={self.name}")
+                if not listed:
+                    return
+
+    def _stuck(self) -> Diagnosis | None:
+        """Why a pod can't even start; a crash is left to the Job's own count of attempts."""
+        for pod in self.pods.values():
+            if (pod.get("status") or {}).get("phase") == "Pending":
+                found = self._diagnose(pod)
+                if found:
+                    return found
+        return None
+
+    def _diagnose(self, pod: Object) -> Diagnosis | None:
+        return diagnose_pod(
+            pod,
+            self.evidence.events(pod),
+            self.evidence.logs(pod) or "\n".join(self.last),
+            nodes=self.evidence.nodes([pod]),
+            now=clock.now(),
+        )
+
+    def _result(self, kind: str, said: str) -> JobResult:
+        pods = sorted(
+            self.pods.values(), key=lambda p: str(p["metadata"].get("creationTimestamp", ""))
+        )
+        code, why = None, None
+        for pod in pods:
+            for entry in (pod.get("status") or {}).get("containerStatuses") or []:
+                ended = (entry.get("state") or {}).get("terminated")
+                if ended:
+                    code = ended.get("exitCode")
+        if kind == "Complete":
+            return JobResult(True, code if code is not None else 0, tuple(self.last), None)
+        for pod in reversed(pods):
+            why = why or self._diagnose(pod)
+        last = tuple(self.last) or (tail(self.evidence.logs(pods[-1])) if pods else ())
+        found = why or Diagnosis("job-failed", f"Job {self.name} failed", said)
+        return JobResult(False, code, last, found)
