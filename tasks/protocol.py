@@ -1,0 +1,201 @@
+"""What a benchmark round must hold to be believed: the protocol's rules. PURE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, median
+from typing import Protocol
+
+from tasks.rows import ClientHealth, RequestRow, Round
+from tasks.spec_measure import Budget, LoadPoint
+from tasks.workload import Prompt
+
+# A round has at least so many times the concurrency in requests, so that a steady part is left
+# when the first and the last of each slot are cut off.
+MIN_WAVES = 4
+WARMUP_BATCHES = 6
+WARMUP_BATCH = 8
+STEADY_SHARE = 0.15
+STEADY_S = 0.005
+
+# Signs of a tired client; tests/bench/calibration.py shows what error each goes with.
+LAG_MEAN_S = 0.002
+LAG_P99_S = 0.025
+CPU_SHARE = 0.85
+RATE_SHARE = 0.95
+MIN_SAMPLES = 5
+
+
+class Decision(Protocol):
+    """What the judge says after a round."""
+
+    @property
+    def stop(self) -> bool:
+        """Whether every target is decided."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+
+
+Decide = Callable[[Sequence[Round]], Decision]
+
+
+def requests_of_round(asked: int, load: LoadPoint) -> int:
+    """Measured requests of one round: as asked, yet enough for a steady part."""
+    return max(asked, MIN_WAVES * (load.concurrency or 1))
+
+
+def ramp(load: LoadPoint) -> int:
+    """Unmeasured requests in front of every round: one a slot in closed loop.
+
+    evalscope hands slots over one by one without a pause (perf/core/strategies/closed_loop.py),
+    so they also take connection set-up and the burst of the first wave out of the measurement.
+    """
+    return load.concurrency or 0
+
+
+def stagger(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Spread the output lengths of a ramp evenly, so that its slots come free one after another.
+
+    With equal lengths all slots would end together and the measured requests would burst, too.
+    """
+    count = len(prompts)
+    return [
+        replace(prompt, output_tokens=max(1, math.ceil(prompt.output_tokens * (i + 1) / count)))
+        for i, prompt in enumerate(prompts)
+    ]
+
+
+def tpot(row: RequestRow) -> float | None:
+    """(latency - TTFT) / (tokens - 1) in seconds, evalscope's definition; None below 2 tokens."""
+    if row.ttft is None or row.completion_tokens < 2:
+        return None
+    return (row.end - row.start - row.ttft) / (row.completion_tokens - 1)
+
+
+def steady(before: Sequence[RequestRow], after: Sequence[RequestRow]) -> bool:
+    """Whether two successive warm-up batches agree, so that the engine is warm.
+
+    They do when the medians of TTFT and of TPOT differ by at most 15 %, or 5 ms (TPOT: 1 ms), or
+    twice the standard error of the difference, whichever is largest. A batch without any answer
+    never agrees.
+    """
+    pairs = [
+        ([r.ttft for r in batch if r.ttft is not None] for batch in (before, after)),
+        ([t for r in batch if (t := tpot(r)) is not None] for batch in (before, after)),
+    ]
+    for (old, new), floor in zip(pairs, (STEADY_S, STEADY_S / 5), strict=True):
+        if not old and not new and floor < STEADY_S:
+            continue  # one-token answers have no TPOT
+        if not old or not new:
+            return False
+        a, b = median(old), median(new)
+        error = math.hypot(_error_of_median(old), _error_of_median(new))
+        if abs(a - b) > max(STEADY_SHARE * max(a, b), floor, 2 * error):
+            return False
+    return True
+
+
+def _error_of_median(values: Sequence[float]) -> float:
+    """1.25 sigma / sqrt(n), sigma by the median absolute deviation (normal laws)."""
+    middle = median(values)
+    sigma = 1.4826 * median([abs(value - middle) for value in values])
+    return 1.2533 * sigma / math.sqrt(len(values))
+
+
+def client_health(
+    rows: Sequence[RequestRow],
+    window: tuple[float, float],
+    lags: Sequence[tuple[float, float]],
+    cpu: Sequence[tuple[float, float]],
+    asked_rate: float | None,
+) -> ClientHealth:
+    """Whether the load generator kept up inside `window`.
+
+    lags: (moment, how late the client's event loop woke), both s. cpu: (moment, CPU seconds
+    used so far). A chunk waits in the client as long as its event loop is late, so the mean lag
+    estimates what the client adds to TTFT: above 2 ms and 2 % of the mean TTFT it is saturated.
+    """
+    late = sorted(lag for at, lag in lags if window[0] <= at <= window[1])
+    used = [(at, seconds) for at, seconds in cpu if window[0] <= at <= window[1]]
+    reasons = []
+    ttfts = [row.ttft for row in rows if row.ttft is not None]
+    p99: float | None = None
+    if len(late) >= MIN_SAMPLES:
+        mean, p99 = fmean(late), late[math.ceil(0.99 * len(late)) - 1]
+        bound = max(LAG_MEAN_S, 0.02 * fmean(ttfts) if ttfts else 0.0)
+        if mean > bound:
+            reasons.append(
+                f"the client's event loop is {mean * 1000:.1f} ms late on average, "
+                f"above {bound * 1000:.1f} ms"
+            )
+        if p99 > max(LAG_P99_S, bound):
+            reasons.append(f"its event loop is {p99 * 1000:.1f} ms late at p99")
+    elif rows:
+        reasons.append("too few samples of the client's event loop to know that it kept up")
+    share: float | None = None
+    if len(used) >= 2 and used[-1][0] > used[0][0]:
+        share = (used[-1][1] - used[0][1]) / (used[-1][0] - used[0][0])
+        if share > CPU_SHARE:
+            reasons.append(f"the client used {share:.0%} of its core")
+    achieved: float | None = None
+    if asked_rate is not None and len(rows) >= 2:
+        starts = [row.start for row in rows]
+        # evalscope scales its arrivals so that the n-th comes n / rate after the first's clock
+        achieved = (len(rows) - 1) / max(1e-9, max(starts) - min(starts))
+        expected = asked_rate * (len(rows) - 1) / len(rows)
+        if achieved < RATE_SHARE * expected:
+            reasons.append(f"asked for {asked_rate:g} requests/s, sent {achieved:.3g}")
+    return ClientHealth(p99, share, asked_rate, achieved, bool(reasons), tuple(reasons))
+
+
+def early_ends(rows: Sequence[RequestRow], asked: Sequence[int]) -> list[str]:
+    """Problems of rows whose length was forced (ignore_eos): answers that are shorter."""
+    short = sum(
+        row.ok and 0 < row.completion_tokens < length
+        for row, length in zip(rows, asked, strict=True)
+    )
+    if not short:
+        return []
+    return [
+        f"{short} of {len(rows)} answers ended early although ignore_eos was set; the engine "
+        "does not honour it, so output lengths are not what was asked"
+    ]
+
+
+def row_problems(rows: Sequence[RequestRow]) -> list[str]:
+    """What makes a set of rows useless for some figures."""
+    answered = [row for row in rows if row.ok]
+    blind = sum(row.completion_tokens == 0 for row in answered)
+    problems = []
+    if blind:
+        problems.append(
+            f"{blind} of {len(answered)} answers came without usage, so their tokens are unknown"
+        )
+    if rows and not answered:
+        problems.append(f"none of {len(rows)} requests succeeded; the first: {rows[0].error}")
+    if not rows:
+        problems.append("no request was measured")
+    return problems
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What measuring has used up: seconds, requests sent, tokens in and out."""
+
+    seconds: float = 0.0
+    requests: int = 0
+    tokens: int = 0
+
+    def over(self, budget: Budget) -> str:
+        """Which part of the budget is spent, or ''."""
+        if self.seconds >= budget.seconds:
+            return f"the budget of {budget.seconds:g} s is spent"
+        if self.requests >= budget.requests:
+            return f"the budget of {budget.requests} requests is spent"
+        if budget.tokens is not None and self.tokens >= budget.tokens:
+            return f"the budget of {budget.tokens} tokens is spent"
+        return ""
