@@ -19,14 +19,14 @@ from tasks.lease import LeaseLock
 from tasks.outcome import RECORD_SCHEMA, Outcome, compact
 from tasks.progress import Progress, emit
 from tasks.spec import Rollout
-from tasks.state import Release, configmap_name, with_history
+from tasks.state import Release, with_history
 
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
 
 
-def lease_seconds() -> float:
+def lease_seconds() -> int:
     """How long a dead holder blocks the next rollout: MODEL_ROLLOUT_LEASE_SECONDS, else 60."""
-    return float(os.environ.get(LEASE_ENV, "60"))
+    return int(os.environ.get(LEASE_ENV, "60"))
 
 
 def who() -> str:
@@ -100,9 +100,16 @@ class Session:
             )
             emit(Progress(name, state, message=said[0]))
 
-    def _fence(self) -> None:
+    def fence(self) -> None:
+        """Raises LockLost unless this run holds the lease (where it holds one at all)."""
         if self.lock is not None:
             self.lock.check()
+
+    def must_act(self) -> Actor:
+        """The actor of a locked session."""
+        if self.actor is None:
+            raise RuntimeError("this step runs under the lock only")
+        return self.actor
 
     def make_actor(self, *, epoch: int = 0) -> Actor:
         """An actor on this rollout's objects; without the lock it may only observe."""
@@ -110,7 +117,7 @@ class Session:
             self.cluster,
             self.spec.namespace,
             self.spec.name,
-            fence=self._fence,
+            fence=self.fence,
             epoch=epoch,
             ready_timeout_s=self.spec.serving.startup_timeout_s,
             soak_s=self.spec.promotion.soak_s,
@@ -122,7 +129,7 @@ class Session:
         lock = LeaseLock(
             self.cluster,
             self.spec.namespace,
-            configmap_name(self.spec.name),
+            self.spec.name,
             f"{who()}/{self.rollout}",
             duration_s=lease_seconds(),
         )

@@ -1,0 +1,219 @@
+"""The embedded default: a hub, a cluster and a Prefect server on this machine.
+
+A stand-in for trying model-rollout and for its tests; not a Kubernetes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deployments.local import daemons, hub
+from deployments.local.model import ensure_model
+from tasks.errors import OutsideError
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
+BRANCH = "master"
+NODE = "laptop"
+ENGINE_IMAGE = "vllm-cpu:0.32.0"
+RUNNER_IMAGE = "model-rollout:0.1.0"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where everything is while it runs."""
+
+    kubeconfig: str
+    cluster_url: str
+    hub_url: str
+    prefect_url: str
+    prefect_home: str
+    records: str
+
+    def environment(self) -> dict[str, str]:
+        """What a process needs to use it."""
+        return {
+            "KUBECONFIG": self.kubeconfig,
+            "MODELSCOPE_ENDPOINT": self.hub_url,
+            "PREFECT_API_URL": f"{self.prefect_url}/api",
+            "PREFECT_HOME": self.prefect_home,
+            "MODEL_ROLLOUT_HOME": self.records,
+        }
+
+
+def engine_python(root: Path = ROOT) -> Path:
+    """The engine environment's Python; OutsideError when `make setup` has not built it."""
+    path = root / ".engine" / "bin" / "python"
+    if not path.exists():
+        raise OutsideError(f"{path} is missing: run `make setup`, which builds the engine")
+    return path
+
+
+def free_port() -> int:
+    """A port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def publish_model(folder: Path, model: Path, note: str) -> str:
+    """Publish the model's files as a new commit of its branch; gives the commit."""
+    files: dict[str, Path | bytes] = {
+        str(path.relative_to(model)): path for path in sorted(model.rglob("*")) if path.is_file()
+    }
+    files["README.md"] = f"# SmolLM2-135M-Instruct\n\n{note}\n".encode()
+    return hub.publish(folder, MODEL, BRANCH, files, note)
+
+
+def cluster_config(data: Path, *, images: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The embedded cluster's configuration: one node with this machine's cores and memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
+    return {
+        "nodes": [
+            {
+                "name": NODE,
+                "labels": {"kubernetes.io/hostname": NODE},
+                "capacity": {"cpu": str(max(2, os.cpu_count() or 2)), "memory": f"{memory}Mi"},
+                "host_root": str(data / "nodes" / NODE),
+            }
+        ],
+        "images": images
+        or {
+            ENGINE_IMAGE: {"path_prepend": str(engine_python().parent)},
+            RUNNER_IMAGE: {"path_prepend": str(Path(sys.executable).parent)},
+        },
+    }
+
+
+def _clean_environment() -> dict[str, str]:
+    """Ours, without what would point a daemon at another cluster, hub or server."""
+    drop = ("KUBECONFIG", "MODELSCOPE_", "PREFECT_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(drop)}
+
+
+def running(local: Path) -> Stack | None:
+    """The stack that was left running under `local`, if all of it still does."""
+    known, facts = daemons.read(local / "stack.json")
+    if len(known) < 3 or not all(daemons.alive(item) for item in known):
+        return None
+    return Stack(**facts)
+
+
+def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
+    """Start everything, or find it running. Raises OutsideError."""
+    found = running(local)
+    if found is not None:
+        say("the embedded cluster, hub and Prefect are running already")
+        return found
+    down(local)
+    local.mkdir(parents=True, exist_ok=True)
+    weights = model or ensure_model(engine_python(), local / "models", say)
+    folder = local / "hub"
+    if hub.head(folder, MODEL, BRANCH) is None:
+        publish_model(folder, weights, "first version")
+    env, started = _clean_environment(), []
+    try:
+        say("starting the embedded hub, cluster and Prefect server (stand-ins on this machine)")
+        ready = local / "hub.ready"
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "deployments.local.hub", "--root", str(folder)]
+        started.append(
+            daemons.launch(
+                "hub",
+                [*command, "--ready", str(ready)],
+                log=local / "logs" / "hub.log",
+                env=env,
+                ready=ready.exists,
+            )
+        )
+        hub_url = str(json.loads(ready.read_text())["url"])
+        cluster = _start_cluster(local, env, started)
+        prefect_url = _start_prefect(local, env, started)
+    except BaseException:
+        for item in started:
+            daemons.stop(item)
+        raise
+    stack = Stack(
+        kubeconfig=str(cluster["kubeconfig"]),
+        cluster_url=str(cluster["url"]),
+        hub_url=hub_url,
+        prefect_url=prefect_url,
+        prefect_home=str(local / "prefect"),
+        records=str(local),
+    )
+    daemons.save(local / "stack.json", started, vars(stack))
+    return stack
+
+
+def _start_cluster(
+    local: Path, env: Mapping[str, str], started: list[daemons.Daemon]
+) -> dict[str, Any]:
+    data = local / "cluster"
+    data.mkdir(parents=True, exist_ok=True)
+    config, ready = data / "config.json", data / "ready.json"
+    config.write_text(json.dumps(cluster_config(data), indent=1))
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "deployments.local.cluster.serve"]
+    started.append(
+        daemons.launch(
+            "cluster",
+            [*command, "--data", str(data), "--config", str(config)],
+            log=local / "logs" / "cluster.log",
+            env=env,
+            ready=ready.exists,
+        )
+    )
+    answer: dict[str, Any] = json.loads(ready.read_text())
+    return answer
+
+
+def _start_prefect(local: Path, env: Mapping[str, str], started: list[daemons.Daemon]) -> str:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    prefect_env = {
+        **env,
+        "PREFECT_HOME": str(local / "prefect"),
+        "PREFECT_API_URL": f"{url}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    command = [str(Path(sys.executable).with_name("prefect")), "server", "start"]
+
+    def healthy() -> bool:
+        try:
+            with urllib.request.urlopen(f"{url}/api/health", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    started.append(
+        daemons.launch(
+            "Prefect server",
+            [*command, "--host", "127.0.0.1", "--port", str(port)],
+            log=local / "logs" / "prefect.log",
+            env=prefect_env,
+            ready=healthy,
+        )
+    )
+    return url
+
+
+def down(local: Path) -> list[str]:
+    """End what runs; gives the names of what was ended. What it holds on disk stays."""
+    known, _ = daemons.read(local / "stack.json")
+    ended = []
+    for item in reversed(known):
+        if daemons.alive(item):
+            daemons.stop(item)
+            ended.append(item.name)
+    (local / "stack.json").unlink(missing_ok=True)
+    return ended

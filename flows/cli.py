@@ -1,0 +1,268 @@
+"""The `rollout` command.
+
+Exit status of every command that rolls out: 0 promoted (or nothing to do), 1 error, 2 usage,
+3 judged and failed, 4 inconclusive or held, 5 refused before anything was changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.errors import RolloutError, SpecError
+from tasks.outcome import target_rows
+
+INTERRUPTED = 1
+_VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+
+
+def prefect_settings(*, verbose: bool = False) -> None:
+    """Defaults for running a flow in this process; what the user has set stays."""
+    defaults = {
+        "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "ERROR",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # without a configured server Prefect starts one of its own; give it time
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "DO_NOT_TRACK": "1",
+    }
+    for key, value in defaults.items():
+        os.environ.setdefault(key, value)
+
+
+def _spec_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC", help="rollout spec, a YAML file")
+    _change_arguments(parser)
+    _cluster_arguments(parser)
+
+
+def _change_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one field of the spec, such as serving.port=9000",
+    )
+    parser.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="METRIC=LIMIT",
+        help="override one target, such as ttft_p95_ms=800",
+    )
+
+
+def _cluster_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kubeconfig", help="default: KUBECONFIG or ~/.kube/config")
+    parser.add_argument("--context", help="context of the kubeconfig")
+
+
+def _name_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the spec's name")
+    parser.add_argument("-n", "--namespace", default="default")
+    _cluster_arguments(parser)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="rollout", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("-v", "--verbose", action="store_true", help="show Prefect's log too")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str, handler: Callable[[argparse.Namespace], int]) -> Any:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(handler=handler)
+        return sub
+
+    run = add("run", "roll a model out on a cluster", _run)
+    _spec_arguments(run)
+    run.add_argument("--plan", metavar="DIGEST", help="refuse unless the plan is still this one")
+    run.add_argument("--access", choices=["cluster", "pod-ip", "node-port", "port-forward"])
+
+    plan = add("plan", "show what a rollout would do, and change nothing", _plan)
+    _spec_arguments(plan)
+    plan.add_argument("--json", action="store_true")
+    plan.add_argument("--manifests", action="store_true", help="print the exact objects")
+
+    check = add("check-nodes", "look at the nodes, with a probe Job on each", _check_nodes)
+    _spec_arguments(check)
+    check.add_argument("--json", action="store_true")
+
+    for name, text, handler in (
+        ("status", "who serves, who is tested, who served before", _status),
+        ("promote", "promote a held candidate, or finish a promotion", _by_name("promote")),
+        ("rollback", "go back to the previous release", _by_name("rollback")),
+        ("recover", "settle what a dead rollout left behind", _by_name("recover")),
+    ):
+        sub = add(name, text, handler)
+        _name_arguments(sub)
+        if name == "rollback":
+            sub.add_argument(
+                "--allow-interruption",
+                action="store_true",
+                help="scale the serving release down first, to make room",
+            )
+
+    demo = add("demo", "a real model through every step, on an embedded cluster", _demo)
+    _change_arguments(demo)
+    demo.add_argument("--keep", action="store_true", help="leave everything running afterwards")
+    demo.add_argument("--down", action="store_true", help="end what --keep left running")
+    demo.add_argument("--new-version", action="store_true", help="publish a new commit first")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the `rollout` command."""
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO if args.verbose else logging.ERROR)
+    prefect_settings(verbose=args.verbose)
+    try:
+        handler: Callable[[argparse.Namespace], int] = args.handler
+        return handler(args)
+    except RolloutError as error:
+        print(f"rollout: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(
+            "rollout: interrupted; the serving release was not touched, and the candidate was "
+            "removed unless a line above names it",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+# -- commands ---------------------------------------------------------------------------------
+
+
+def read(args: argparse.Namespace, path: str | Path) -> Any:
+    """The spec file with the command line's changes."""
+    from tasks.specfile import read_spec
+
+    overrides = list(args.set)
+    if getattr(args, "access", None):
+        overrides.append(f"access.mode={args.access}")
+    return read_spec(path, overrides=overrides, targets=args.target)
+
+
+def run_spec(
+    spec: Any,
+    console: Console,
+    *,
+    kubeconfig: str | None,
+    context: str | None,
+    why: str,
+    plan: str | None = None,
+) -> tuple[int, dict[str, Any]]:
+    """Run the flow under the live view and print its end; (exit status, record)."""
+    from flows.rollout import rollout
+    from flows.view import showing
+
+    title = f"rollout {spec.name}: {spec.model.id} @ {spec.model.revision}"
+    with showing(console, title):
+        state = rollout(
+            spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
+        )
+        record = state.result(raise_on_failure=False)
+    if isinstance(record, BaseException):
+        raise record
+    print_end(console, record)
+    return int(record["exit_code"]), record
+
+
+def print_end(console: Console, record: dict[str, Any]) -> None:
+    """The table of target, measured and verdict, the outcome, where the record lies."""
+    rows = target_rows(record)
+    if rows:
+        table = Table(title="targets")
+        for heading in ("target", "limit", "measured", "95 % bounds", "verdict"):
+            table.add_column(heading)
+        for row in rows:
+            style = _VERDICT_STYLE.get(row[-1], "")
+            table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]" if style else row[-1])
+        console.print(table)
+    style = "green" if record["exit_code"] == 0 else "red"
+    console.print(f"[bold {style}]{record['outcome']}[/]: {record['sentence']}", highlight=False)
+    for label, path in (
+        ("record", record.get("record")),
+        ("report", record.get("report")),
+        ("data docs", record.get("data_docs")),
+    ):
+        if path:
+            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
+
+
+def _run(args: argparse.Namespace) -> int:
+    spec = read(args, args.spec)
+    code, _ = run_spec(
+        spec,
+        Console(),
+        kubeconfig=args.kubeconfig,
+        context=args.context,
+        why="rollout run",
+        plan=args.plan,
+    )
+    return code
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from flows.inspect import show_plan
+
+    return show_plan(
+        read(args, args.spec),
+        args.kubeconfig,
+        args.context,
+        as_json=args.json,
+        manifests=args.manifests,
+    )
+
+
+def _check_nodes(args: argparse.Namespace) -> int:
+    from flows.inspect import show_nodes
+
+    return show_nodes(read(args, args.spec), args.kubeconfig, args.context, as_json=args.json)
+
+
+def _status(args: argparse.Namespace) -> int:
+    from flows.inspect import show_status
+
+    return show_status(args.name, args.namespace, args.kubeconfig, args.context)
+
+
+def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
+    def handler(args: argparse.Namespace) -> int:
+        from flows.rollback import settle
+
+        sentence = settle(
+            what,
+            args.name,
+            args.namespace,
+            kubeconfig=args.kubeconfig,
+            context=args.context,
+            allow_interruption=getattr(args, "allow_interruption", False),
+        )
+        print(sentence)
+        return 0
+
+    return handler
+
+
+def _demo(args: argparse.Namespace) -> int:
+    try:
+        from flows.demo import demo, down
+    except ImportError as error:
+        raise SpecError([f"demo: needs the project's own folder ({error})"]) from error
+    if args.down:
+        return down(Console())
+    return demo(args, Console())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

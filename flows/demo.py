@@ -1,0 +1,180 @@
+"""`rollout demo`: the pipeline on this machine, with an embedded cluster and a real model.
+
+The parts around the flow are stand-ins and say so; the flow, vLLM, evalscope, Great Expectations,
+Prefect and the model are the real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+from rich.console import Console
+
+from deployments.local import stack
+from flows import cli
+from tasks.cluster import Cluster
+from tasks.spec import Rollout
+from tasks.state import State, configmap_name, from_configmap
+
+LOCAL = stack.ROOT / ".local"
+SPEC = stack.ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
+ASK_EVERY_S = 0.5
+
+
+@dataclass
+class Watched:
+    """What a client of the stable Service saw while the rollout ran."""
+
+    asked: int = 0
+    answered: int = 0
+
+
+@contextmanager
+def asking(address: str | None) -> Iterator[Watched]:
+    """Keep asking the stable Service for its models, as a client would."""
+    seen, stop = Watched(), threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            seen.asked += 1
+            try:
+                # a new connection each time: that is what a moved Service must survive
+                answer = httpx.get(f"{address}/v1/models", timeout=30, trust_env=False)
+                seen.answered += answer.status_code == 200
+            except httpx.HTTPError:
+                pass
+            stop.wait(ASK_EVERY_S)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    if address is not None:
+        thread.start()
+    try:
+        yield seen
+    finally:
+        stop.set()
+        if address is not None:
+            thread.join(timeout=35)
+
+
+def down(console: Console) -> int:
+    """End what `--keep` left running."""
+    ended = stack.down(LOCAL)
+    console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+    return 0
+
+
+def _state(kubeconfig: str, spec: Rollout) -> tuple[State, str | None]:
+    """The rollout's state and the stable Service's address, None where there is no Service."""
+    with Cluster.connect(kubeconfig) as cluster:
+        found = cluster.get("ConfigMap", configmap_name(spec.name), spec.namespace)
+        service = cluster.get("Service", spec.name, spec.namespace)
+    address = None
+    if service is not None:
+        port = service["spec"]["ports"][0]["port"]
+        address = f"http://{service['spec']['clusterIP']}:{port}"
+    return from_configmap(spec.name, found), address
+
+
+def _namespace(kubeconfig: str, name: str) -> None:
+    with Cluster.connect(kubeconfig) as cluster:
+        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+
+def _new_version(console: Console) -> None:
+    note = f"another version, {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    weights = stack.ensure_model(stack.engine_python(), LOCAL / "models")
+    commit = stack.publish_model(LOCAL / "hub", weights, note)
+    console.print(f"published a new commit on the embedded hub: {commit[:12]}", highlight=False)
+
+
+def _roll(console: Console, spec: Rollout, up: stack.Stack) -> int:
+    """One rollout under watch; the exit status."""
+    _, address = _state(up.kubeconfig, spec)
+    with asking(address) as seen:
+        code, _ = cli.run_spec(
+            spec, console, kubeconfig=up.kubeconfig, context=None, why="rollout demo"
+        )
+    if address is not None:
+        console.print(
+            f"the stable Service {address} answered {seen.answered} of {seen.asked} requests "
+            "asked before, during and after",
+            highlight=False,
+        )
+    return code
+
+
+def _addresses(console: Console, spec: Rollout, up: stack.Stack, *, kept: bool) -> None:
+    state, address = _state(up.kubeconfig, spec)
+    rows = [
+        ("kubeconfig", up.kubeconfig),
+        ("cluster", up.cluster_url),
+        ("hub", up.hub_url),
+        ("Prefect UI", up.prefect_url),
+        ("serving", f"{state.stable.deployment} at {address}" if state.stable else "nothing"),
+    ]
+    for label, value in rows:
+        console.print(f"{label + ':':<12}{value}", highlight=False, soft_wrap=True)
+    if kept:
+        console.print(
+            f"try: kubectl --kubeconfig {up.kubeconfig} -n {spec.namespace} "
+            "get nodes,deploy,rs,pods,svc,cm",
+            highlight=False,
+            soft_wrap=True,
+        )
+        if state.stable:
+            body = (
+                f'{{"model": "{state.stable.served_name}", "messages": '
+                '[{"role": "user", "content": "What is the capital of France?"}]}'
+            )
+            console.print(
+                f"try: curl {address}/v1/chat/completions -H 'Content-Type: application/json' "
+                f"-d '{body}'",
+                highlight=False,
+                soft_wrap=True,
+            )
+        console.print("end it with: rollout demo --down")
+
+
+def demo(args: argparse.Namespace, console: Console) -> int:
+    """Start the embedded parts, roll the example out, show where everything is."""
+    spec: Rollout = cli.read(args, SPEC)
+    plain: Rollout = cli.read(argparse.Namespace(set=args.set, target=[]), SPEC)
+    console.print(
+        "The cluster and the hub of this demo are small stand-ins on this machine; vLLM, the "
+        "model, evalscope, Great Expectations and Prefect are real."
+    )
+    up = stack.up(LOCAL, lambda line: console.print(line, highlight=False))
+    try:
+        os.environ.update(up.environment())
+        _addresses(console, spec, up, kept=False)
+        _namespace(up.kubeconfig, spec.namespace)
+        code = _story(args, console, spec, plain, up)
+        _addresses(console, spec, up, kept=args.keep)
+        return code
+    finally:
+        if not args.keep:
+            stack.down(LOCAL)
+
+
+def _story(
+    args: argparse.Namespace, console: Console, spec: Rollout, plain: Rollout, up: stack.Stack
+) -> int:
+    """Usually one rollout. Other targets need something that serves and something new to judge."""
+    if args.target:
+        state, _ = _state(up.kubeconfig, spec)
+        if state.stable is None:
+            console.print("first a stable release, with the spec's own targets")
+            code = _roll(console, plain, up)
+            if code:
+                return code
+        _new_version(console)
+    elif args.new_version:
+        _new_version(console)
+    return _roll(console, spec, up)

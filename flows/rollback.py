@@ -1,0 +1,120 @@
+"""Settle a rollout by name: go back, finish a promotion, or clean up. Reads only the cluster.
+
+The failure path of the rollout flow, its cancellation, the janitor and the operator's commands
+all decide with the same functions of tasks/moves.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from prefect import flow
+
+from flows.session import lease_seconds, new_run_id, who
+from tasks import clock
+from tasks.act import Actor
+from tasks.cluster import Cluster
+from tasks.errors import Refused
+from tasks.lease import LeaseLock
+from tasks.moves import Course, Observed, decide_promotion, decide_recovery, decide_revert
+from tasks.state import configmap_name, with_history
+
+What = Literal["rollback", "promote", "recover"]
+
+
+def decide(what: str, seen: Observed, *, allow_interruption: bool = False) -> Course:
+    """The moves of an operator's wish. Raises Refused when it makes no sense now."""
+    if what == "rollback":
+        return decide_revert(seen, allow_interruption=allow_interruption)
+    if what == "promote":
+        state = seen.state
+        if state.phase not in ("held", "promoting", "soaking"):
+            raise Refused(
+                f"rollout {state.name} is {state.phase}, only a held candidate can be promoted by "
+                "hand; run `rollout run` to test one"
+            )
+        if state.phase == "held" and not seen.alive(
+            state.candidate.id if state.candidate else None
+        ):
+            raise Refused(f"the held candidate of {state.name} is not ready; recover and run again")
+        return decide_promotion(seen, keep_previous=True)
+    return decide_recovery(seen)
+
+
+def settle(
+    what: str,
+    name: str,
+    namespace: str,
+    *,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    allow_interruption: bool = False,
+    ready_timeout_s: float = 1800,
+) -> str:
+    """Do it under the lease; gives one sentence. Raises Refused, LockLost, OutsideError."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        run = new_run_id()
+        lock = LeaseLock(
+            cluster,
+            namespace,
+            name,
+            f"{who()}/{what}-{run}",
+            duration_s=lease_seconds(),
+        )
+        if cluster.get("ConfigMap", configmap_name(name), namespace) is None:
+            raise Refused(
+                f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
+                "model-rollout/kind=state` lists them"
+            )
+        with lock:
+            actor = Actor(
+                cluster,
+                namespace,
+                name,
+                fence=lock.check,
+                epoch=lock.epoch,
+                ready_timeout_s=ready_timeout_s,
+            )
+            actor.take_over()
+            course = decide(what, actor.observe(), allow_interruption=allow_interruption)
+            actor.run(course)
+            state, _ = actor.read_state()
+            entry = {
+                "rollout": run,
+                "outcome": what,
+                "sentence": course.sentence,
+                "who": who(),
+                "finished": clock.now().isoformat(timespec="seconds"),
+            }
+            actor.save(with_history(replace(state), entry, 50))
+            return course.sentence
+
+
+@flow(name="rollback", persist_result=False)
+def rollback(
+    name: str,
+    namespace: str = "default",
+    what: What = "rollback",
+    allow_interruption: bool = False,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+) -> str:
+    """Go back to the previous release, promote a held candidate, or clean up.
+
+    Args:
+        name: Name of the rollout (the spec's name).
+        namespace: Its namespace.
+        what: rollback, promote (a held candidate) or recover (clean up what died).
+        allow_interruption: Scale the serving release down first, to make room.
+        kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
+        context: Context of the kubeconfig.
+    """
+    return settle(
+        what,
+        name,
+        namespace,
+        kubeconfig=kubeconfig,
+        context=context,
+        allow_interruption=allow_interruption,
+    )

@@ -1,0 +1,291 @@
+"""The rollout: validate nodes, plan, fetch weights, deploy, smoke, benchmark, judge, promote.
+
+The flow only orders the steps. What each one decides lives in pure modules under tasks/.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.flows import Flow
+from prefect.runtime import flow_run as this_run
+from prefect.states import Completed, Failed
+
+from flows import artifacts, measure, nodes, steps
+from flows.session import Session
+from tasks.cluster import Cluster
+from tasks.errors import LockLost, OutsideError, Refused, RolloutError, SpecError
+from tasks.moves import decide_recovery, decide_resume, decide_start
+from tasks.outcome import Outcome, target_rows
+from tasks.plan import Plan
+from tasks.render import deployment
+from tasks.spec import Rollout
+from tasks.specfile import build_spec, read_spec
+from tasks.state import Release
+from tasks.survey import Survey
+
+_log = logging.getLogger(__name__)
+_STATE_NAMES = {
+    "promoted": "Promoted",
+    "unchanged": "Unchanged",
+    "failed": "RolledBack",
+    "inconclusive": "Inconclusive",
+    "held": "Held",
+    "refused": "Refused",
+    "error": "Error",
+}
+
+
+def load(spec: Rollout | None, spec_file: str | None, revision: str | None) -> Rollout:
+    """The spec from either parameter, with another revision where one is given.
+
+    Raises SpecError unless exactly one of `spec` and `spec_file` is given and right.
+    """
+    if (spec is None) == (spec_file is None):
+        raise SpecError(["parameters: give exactly one of 'spec' and 'spec_file'"])
+    found = spec if spec is not None else read_spec(str(spec_file))
+    if revision is None:
+        return found
+    data = found.model_dump(mode="json", exclude_unset=True)
+    data["model"]["revision"] = revision
+    return build_spec(data, "spec with the revision of the event")
+
+
+def _run_name() -> str:
+    given = this_run.parameters or {}
+    spec = given.get("spec")
+    name = spec.get("name") if isinstance(spec, dict) else getattr(spec, "name", None)
+    return f"rollout {name or given.get('spec_file') or ''}".strip()
+
+
+@flow(name="rollout", flow_run_name=_run_name, persist_result=False)
+def rollout(
+    spec: Rollout | None = None,
+    spec_file: str | None = None,
+    revision: str | None = None,
+    plan: str | None = None,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+    why: str = "started by hand",
+) -> State[dict[str, Any]]:
+    """Roll a model out; promote it only when it meets its targets.
+
+    Args:
+        spec: The rollout spec, filled in here.
+        spec_file: Or the path of a spec file, below the working directory of the worker.
+        revision: Roll this revision out instead of the spec's (an event gives it).
+        plan: Digest of a plan; refuse when the world has changed since.
+        kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
+        context: Context of the kubeconfig.
+        why: What started it, for the record.
+    """
+    wanted = load(spec, spec_file, revision)
+    with Cluster.connect(kubeconfig, context) as cluster:
+        session = Session(wanted, cluster, why=why)
+        outcome = conduct(session, plan)
+    return as_state(outcome, session.record)
+
+
+def as_state(outcome: Outcome, record: dict[str, Any]) -> State[dict[str, Any]]:
+    """The Prefect state that tells how it ended; its data is the record."""
+    make = Completed if outcome.kind in ("promoted", "unchanged") else Failed
+    return make(name=_STATE_NAMES[outcome.kind], message=outcome.sentence, data=record)
+
+
+def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
+    """Run the steps; every ending goes on record. Cancellation passes through after cleaning up."""
+    try:
+        outcome = _steps(session, plan_digest)
+    except Refused as error:
+        outcome = Outcome("refused", str(error))
+    except RolloutError as error:
+        _log.debug("the rollout ended in an error", exc_info=True)
+        outcome = Outcome("error", str(error))
+    except BaseException as error:
+        session.finish(Outcome("error", f"interrupted: {type(error).__name__}"))
+        raise
+    session.finish(outcome)
+    _tell(session, outcome)
+    return outcome
+
+
+def _steps(session: Session, plan_digest: str | None) -> Outcome:
+    survey = nodes.survey(session)
+    release = survey.release
+    session.note_release(release)
+    watcher = session.make_actor()
+    seen = watcher.observe()
+    if decide_resume(seen, release) == "done":
+        return Outcome("unchanged", f"{release.deployment} serves already; nothing was changed")
+    verdicts = nodes.validate(session, survey)
+    with session.step("plan") as say:
+        plan = nodes.make_plan(session, survey, verdicts, seen)
+        say(f"{plan.strategy}: {plan.sentence}")
+    session.record["plan"] = plan.as_dict()
+    if plan.strategy == "refused":
+        raise Refused(plan.sentence)
+    if plan_digest is not None and plan.digest != plan_digest:
+        raise Refused(
+            f"the plan is now {plan.digest}, not {plan_digest}: the world has changed since; "
+            "look at `rollout plan` again"
+        )
+    # what the API server would reject is refused here, while nothing has been changed
+    body = deployment(session.spec, release, survey.needs, [seat.hostname for seat in plan.nodes])
+    _try_out(session, body)
+    with session.locked() as actor:
+        try:
+            outcome = _locked(session, survey, plan)
+        except BaseException as error:
+            _settle(session, error)
+            raise
+        session.finish(outcome)
+        del actor
+        return outcome
+
+
+def _try_out(session: Session, body: dict[str, Any]) -> None:
+    try:
+        session.cluster.apply(body, dry_run=True)
+    except OutsideError as error:
+        status = getattr(error, "status", 0)
+        if status in (400, 403, 422):
+            raise Refused(f"the cluster would not take the Deployment: {error}") from error
+        raise
+
+
+def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
+    """The steps that change the cluster, under the lease."""
+    actor, release, spec = session.must_act(), survey.release, session.spec
+    seen = actor.observe()
+    resume = decide_resume(seen, release)
+    if resume == "done":
+        return Outcome("unchanged", f"{release.deployment} serves already; nothing was changed")
+    if resume == "promote":
+        return _promote(session, release, "a promotion that was cut short is finished")
+    if resume == "clear":
+        actor.run(decide_recovery(seen, keep_previous=spec.promotion.keep_previous))
+        seen = actor.observe()
+    with session.step("fetch_weights") as say:
+        jobs = steps.fetch_weights.map(
+            session=_one(session),
+            node=[seat.name for seat in plan.nodes],
+            manifest=_one(survey.manifest),
+            endpoint=survey.endpoint,
+        )
+        fetched = [job.result() for job in jobs]
+        session.record["fetched"] = fetched
+        total = sum(int(item.get("bytes_fetched", 0)) for item in fetched)
+        say(f"{total:,} bytes fetched to {len(fetched)} node(s), all verified")
+    actor.run(decide_start(seen, release, session.rollout, plan.strategy))
+    with session.step("deploy") as say:
+        planned = steps.deploy(session, release, survey, plan)
+        say(f"{release.deployment} is ready")
+    with session.step("smoke") as say:
+        checks = steps.smoke_test(session, release, planned, plan)
+        wrong = [check for check in checks if not check.ok]
+        say(
+            "; ".join(
+                f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
+            )
+        )
+    if wrong:
+        return _roll_back(session, "failed", f"smoke: {wrong[0].name}: {wrong[0].found}")
+    verdict = measure.run(session, release, seen, plan)
+    if verdict.verdict == "pass":
+        if spec.promotion.approval == "before-promote":
+            return _hold(session, "the verdict is pass; a person approves with `rollout promote`")
+        return _promote(session, release, verdict.reason)
+    if verdict.verdict == "inconclusive" and spec.promotion.on_inconclusive == "hold":
+        return _hold(session, f"inconclusive: {verdict.reason}")
+    kind = "failed" if verdict.verdict == "fail" else "inconclusive"
+    return _roll_back(session, kind, verdict.reason)
+
+
+def _one(value: Any) -> Any:
+    """The same value for every mapped run."""
+    from prefect import unmapped
+
+    return unmapped(value)
+
+
+def _promote(session: Session, release: Release, reason: str) -> Outcome:
+    with session.step("promote") as say:
+        steps.promote(session, release)
+        say(f"{release.deployment} serves {session.spec.namespace}/{session.spec.name}")
+    return Outcome("promoted", f"{release.deployment} promoted: {reason}")
+
+
+def _hold(session: Session, reason: str) -> Outcome:
+    from dataclasses import replace
+
+    actor = session.must_act()
+    state, _ = actor.read_state()
+    actor.save(replace(state, phase="held", verdict=session.record.get("verdict", "")))
+    name, ns = session.spec.name, session.spec.namespace
+    return Outcome(
+        "held",
+        f"{reason}; the candidate waits: `rollout promote {name} -n {ns}` or "
+        f"`rollout recover {name} -n {ns}`",
+    )
+
+
+def _roll_back(session: Session, kind: Any, reason: str) -> Outcome:
+    actor = session.must_act()
+    with session.step("roll_back") as say:
+        course = decide_recovery(
+            actor.observe(), keep_previous=session.spec.promotion.keep_previous
+        )
+        actor.run(course)
+        say(course.sentence)
+    return Outcome(kind, f"{reason}; {course.sentence}")
+
+
+def _settle(session: Session, error: BaseException) -> None:
+    """Clean up after a failure or a cancellation; the cluster alone says what is left."""
+    if isinstance(error, LockLost):
+        return  # another run owns the cluster now, and cleans up
+    try:
+        actor = session.must_act()
+        with session.step("roll_back") as say:
+            course = decide_recovery(
+                actor.observe(), keep_previous=session.spec.promotion.keep_previous
+            )
+            actor.run(course)
+            say(course.sentence)
+    except BaseException as again:
+        session.record["leftover"] = session.named_leftover(again)
+        _log.error("%s", session.record["leftover"])
+        if isinstance(error, RolloutError):
+            raise type(error)(f"{error}; {session.record['leftover']}") from error
+        raise
+
+
+def _tell(session: Session, outcome: Outcome) -> None:
+    """The outcome as an artifact."""
+    rows = target_rows(session.record)
+    lines = [f"# {outcome.kind}", "", outcome.sentence, ""]
+    if rows:
+        lines += ["| target | limit | measured | bounds | verdict |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+    lines += ["", "| step | state | seconds | |", "|---|---|---|---|"]
+    lines += [
+        f"| {s['step']} | {s['state']} | {s['seconds']} | {s['sentence']} |"
+        for s in session.record["steps"]
+    ]
+    artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
+    _log.debug("record: %s", asdict(outcome))
+
+
+def _cancelled(_: Flow[Any, Any], run: FlowRun, __: State[Any]) -> None:
+    """Runs in another process after a cancellation: settle what the flow left, from the cluster."""
+    from flows.janitor import settle_parameters
+
+    settle_parameters(run.parameters)
+
+
+rollout.on_cancellation_hooks.append(_cancelled)
+rollout.on_crashed_hooks.append(_cancelled)

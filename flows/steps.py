@@ -1,0 +1,179 @@
+"""The steps as Prefect tasks: one task run a step, mapped over nodes where it is per node.
+
+Results stay in memory (a side effect must never be replayed from a cache) and nothing retries
+here: the thin modules retry what is safe to retry, and know when it is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from flows import artifacts
+from flows.session import Session
+from tasks import live
+from tasks.access import reach, ready, release_pods
+from tasks.cluster import Object
+from tasks.cluster_jobs import run_job
+from tasks.cluster_wait import wait_ready
+from tasks.engine import Check, Engine, smoke
+from tasks.errors import OutsideError, StepFailed
+from tasks.manifest import Manifest
+from tasks.moves import decide_promotion
+from tasks.plan import NodeSeat, Plan
+from tasks.progress import Progress, emit
+from tasks.render import deployment, service
+from tasks.render_jobs import fetch_job
+from tasks.state import Release
+from tasks.survey import Survey
+
+QUIET: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+
+
+@task(name="fetch_weights", task_run_name="fetch_weights on {node}", **QUIET)
+def fetch_weights(
+    session: Session, node: str, manifest: Manifest, endpoint: str | None
+) -> dict[str, Any]:
+    """Bring one commit to one node's disk; gives what the Job reported when done."""
+    job = fetch_job(session.spec, node, manifest.commit, manifest.digest, endpoint)
+    bar = artifacts.ProgressArtifact(f"weights-{node}".lower(), f"weights on {node}")
+    last: dict[str, Any] = {}
+
+    def on_line(line: str) -> None:
+        event = _json(line)
+        kind = event.get("event")
+        if kind == "progress":
+            done, total = float(event["done"]), float(event["total"])
+            rate = {"rate": float(event.get("rate") or 0)}
+            emit(
+                Progress(
+                    "fetch_weights", "running", node, "", done, total, unit="bytes", figures=rate
+                )
+            )
+            bar.update(done, total)
+        elif kind in ("done", "error", "waiting"):
+            last.clear()
+            last.update(event)
+            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
+
+    result = run_job(
+        session.cluster, job, timeout_s=24 * 3600, on_line=on_line, fence=session.fence
+    )
+    if not result.succeeded or last.get("event") != "done":
+        if last.get("event") == "error":
+            raise StepFailed(f"fetching weights on {node} failed: {last.get('message')}")
+        why = result.diagnosis.summary if result.diagnosis else f"exit code {result.exit_code}"
+        tail = " | ".join(result.log_tail[-3:])
+        raise StepFailed(f"the fetch Job on {node} failed ({why}): {tail}")
+    total = float(manifest.total_bytes)
+    bar.update(total, total, final=True)
+    emit(Progress("fetch_weights", "done", node, "verified", total, total, unit="bytes"))
+    return last
+
+
+def _json(line: str) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+@task(name="deploy", **QUIET)
+def deploy(session: Session, release: Release, survey: Survey, plan: Plan) -> Object:
+    """Apply the candidate and wait until it is ready; gives the Deployment as rendered."""
+    spec, cluster = session.spec, session.cluster
+    hostnames = [seat.hostname for seat in plan.nodes]
+    body = deployment(spec, release, survey.needs, hostnames)
+    fence = session.fence
+    cluster.apply(service(spec, release, candidate=True), fence=fence)
+    cluster.apply(body, fence=fence)
+    wait_ready(
+        cluster, spec.namespace, release.deployment, timeout_s=spec.serving.startup_timeout_s
+    )
+    pods = [
+        pod for pod in release_pods(cluster, spec.namespace, spec.name, release.id) if ready(pod)
+    ]
+    session.record["image"]["digests"] = live.image_digests(pods)
+    session.record["pods"] = [
+        {"name": pod["metadata"]["name"], "node": pod["spec"].get("nodeName")} for pod in pods
+    ]
+    return body
+
+
+@task(name="smoke", **QUIET)
+def smoke_test(session: Session, release: Release, planned: Object, plan: Plan) -> list[Check]:
+    """Ask the candidate, and compare the live pods with the plan."""
+    spec, cluster = session.spec, session.cluster
+    with reach(cluster, spec, f"{spec.name}-candidate", release.id) as endpoint:
+        session.record["access"] = {"how": endpoint.how, "url": endpoint.url}
+        with Engine(endpoint.url) as engine:
+            checks = smoke(engine, release.served_name, spec.smoke)
+    nodes = [seat.name for seat in plan.nodes]
+    for pod in release_pods(cluster, spec.namespace, spec.name, release.id):
+        if ready(pod):
+            found = live.differences(planned, pod, nodes)
+            name = pod["metadata"]["name"]
+            checks.append(
+                Check(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
+            )
+    rows = [asdict(check) for check in checks]
+    session.record["smoke"] = rows
+    artifacts.table("smoke", rows, "What the candidate answered")
+    return checks
+
+
+@task(name="promote", **QUIET)
+def promote(session: Session, release: Release) -> None:
+    """Move the Service, soak, retire the old release."""
+    actor = session.must_act()
+    actor.health = lambda promoted: stable_health(session, promoted)
+    seen = actor.observe()
+    actor.run(decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous))
+
+
+def stable_health(session: Session, release: Release) -> list[str]:
+    """Problems of a release that serves: not ready, restarted, not answering by its Service."""
+    spec, cluster = session.spec, session.cluster
+    pods = [
+        p
+        for p in release_pods(cluster, spec.namespace, spec.name, release.id)
+        if not p["metadata"].get("deletionTimestamp")
+    ]
+    problems = []
+    alive = sum(ready(pod) for pod in pods)
+    if alive < release.replicas:
+        problems.append(f"{alive} of {release.replicas} replicas ready")
+    base = session.record.setdefault("restarts_at_promotion", live.restarts(pods))
+    if (again := live.restarts(pods)) > base:
+        problems.append(f"{again - base} container restart(s)")
+    try:
+        with (
+            reach(cluster, spec, spec.name, release.id) as endpoint,
+            Engine(endpoint.url) as engine,
+        ):
+            names = engine.models()
+            if release.served_name not in names:
+                problems.append(f"the Service serves {names}, not {release.served_name}")
+    except (OutsideError, StepFailed) as error:
+        problems.append(str(error))
+    return problems
+
+
+def plan_rows(seats: Sequence[NodeSeat]) -> list[Mapping[str, Any]]:
+    """The plan's nodes for a table."""
+    return [
+        {
+            "node": seat.name,
+            "replicas that fit": seat.seats,
+            "bytes to fetch": seat.bytes_missing,
+            "bytes present": seat.bytes_present,
+            "disk free": seat.disk_free,
+        }
+        for seat in seats
+    ]

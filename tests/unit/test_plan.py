@@ -1,0 +1,120 @@
+"""The plan: which strategy, which nodes, and why not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.moves import DeploymentView, Observed
+from tasks.plan import NodeSeat, Plan, decide_plan, describe_changes
+from tasks.spec import Rollout
+from tasks.specfile import build_spec
+from tasks.state import Release, State
+
+OLD = Release("old", "m-old", "o/n", "master", "c1", "sha256:1", "i:1", "n")
+NEW = replace(OLD, id="new", deployment="m-new", commit="c2", digest="sha256:2", image="i:2")
+SERVING = Observed(State("m", stable=OLD), "old", {"old": DeploymentView("m-old", "old", 1, 1, 1)})
+
+
+def spec(replicas: int = 1, **promotion: Any) -> Rollout:
+    return build_spec(
+        {
+            "name": "m",
+            "model": {"id": "o/n"},
+            "nodes": {"accelerator": "hygon-dcu"},
+            "serving": {"image": "i", "tensor_parallel_size": 4, "replicas": replicas},
+            "targets": {"ttft_p95_ms": 1},
+            "promotion": promotion,
+        },
+        "f",
+    )
+
+
+def seat(name: str, seats: int, without: int | None = None, missing: int = 0) -> NodeSeat:
+    alone = seats if without is None else without
+    return NodeSeat(name, name, seats, alone, 0, missing, 10**12, seats * 4)
+
+
+def plan(what: Rollout, seats: list[NodeSeat], seen: Observed = SERVING, **more: Any) -> Plan:
+    return decide_plan(what, NEW, seen, seats, resource="hygon.com/dcu", **more)
+
+
+def test_beside_what_serves_when_there_is_room() -> None:
+    got = plan(spec(), [seat("a", 1), seat("b", 1)])
+    assert (got.strategy, [n.name for n in got.nodes], got.interruption) == (
+        "parallel",
+        ["a"],
+        "none",
+    )
+
+
+def test_nodes_that_hold_the_weights_come_first() -> None:
+    got = plan(spec(), [seat("a", 2, missing=99), seat("b", 1)])
+    assert [n.name for n in got.nodes] == ["b"] and got.bytes_to_fetch == 0
+    both = plan(spec(replicas=3), [seat("a", 2, missing=99), seat("b", 1)])
+    assert [n.name for n in both.nodes] == ["b", "a"] and both.bytes_to_fetch == 99
+
+
+def test_no_room_is_refused_unless_an_interruption_is_allowed() -> None:
+    seats = [seat("a", 0, without=1)]
+    refused = plan(spec(), seats)
+    assert refused.strategy == "refused" and "allow_interruption" in refused.sentence
+    assert "4 hygon.com/dcu needed" in refused.sentence
+    allowed = plan(spec(allow_interruption=True), seats)
+    assert allowed.strategy == "replace" and "up to" in allowed.interruption
+    asked = plan(spec(strategy="replace"), seats)
+    assert asked.strategy == "replace"
+    never = plan(spec(strategy="parallel", allow_interruption=True), seats)
+    assert never.strategy == "refused"
+
+
+def test_not_even_with_the_serving_release_down() -> None:
+    got = plan(spec(replicas=2, allow_interruption=True), [seat("a", 0, without=1)])
+    assert got.strategy == "refused" and "not there even with" in got.sentence
+
+
+def test_found_reasons_refuse_whatever_the_room() -> None:
+    got = plan(spec(), [seat("a", 8)], refused=["too small: 1 < 2"])
+    assert (got.strategy, got.sentence) == ("refused", "too small: 1 < 2")
+
+
+def test_what_serves_already_is_left_alone() -> None:
+    seen = Observed(State("m", stable=NEW), "new", {"new": DeploymentView("m-new", "new", 1, 1, 1)})
+    assert plan(spec(), [seat("a", 1)], seen).strategy == "unchanged"
+    dead = replace(seen, deployments={"new": DeploymentView("m-new", "new", 1, 1, 0)})
+    assert plan(spec(), [seat("a", 1)], dead).strategy == "parallel"
+
+
+def test_the_digest_changes_with_what_matters_and_with_nothing_else() -> None:
+    base = plan(spec(), [seat("a", 1)])
+    assert base.digest == plan(spec(), [replace(seat("a", 1), disk_free=5)]).digest
+    assert base.digest != plan(spec(), [seat("b", 1)]).digest
+    assert base.digest != plan(spec(), [seat("a", 1, missing=3)]).digest
+    other = decide_plan(spec(), OLD, SERVING, [seat("a", 1)], resource="hygon.com/dcu")
+    assert base.digest != other.digest
+
+
+def test_differences_name_what_changes_and_no_value_of_a_variable() -> None:
+    before = {"args": ["--a=1", "--b"], "env": [{"name": "K", "value": "s3cret"}]}
+    after = {"args": ["--a=2", "--b"], "env": [{"name": "K", "value": "0ther"}]}
+    lines = describe_changes(SERVING, NEW, {"before": before, "after": after})
+    assert "commit: c1 -> c2" in lines and "image: i:1 -> i:2" in lines
+    assert "args: - --a=1" in lines and "args: + --a=2" in lines and "env: K changes" in lines
+    assert not any("s3cret" in line or "0ther" in line for line in lines)
+    first = describe_changes(Observed(State("m"), None), NEW, {})
+    assert first == ["nothing serves yet: this is the first release"]
+
+
+@pytest.mark.parametrize("minimum", [1, 2])
+def test_a_minimum_of_nodes_is_kept(minimum: int) -> None:
+    what = spec()
+    what = build_spec(
+        {
+            **what.model_dump(mode="json", exclude_unset=True),
+            "nodes": {"accelerator": "hygon-dcu", "minimum": minimum},
+        },
+        "f",
+    )
+    assert len(plan(what, [seat("a", 1), seat("b", 1)]).nodes) == minimum
