@@ -36,7 +36,8 @@ class Mirror:
     ) -> None:
         self.bucket, self.prefix, self.endpoint = bucket, prefix.strip("/"), endpoint
         self._client = self._told(
-            lambda: boto3.client(
+            # a session of its own: the default one is shared and not safe between threads
+            lambda: boto3.session.Session().client(
                 "s3",
                 endpoint_url=endpoint,
                 region_name=region or ("us-east-1" if endpoint else None),

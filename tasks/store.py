@@ -106,7 +106,7 @@ class Store:
         if self.path(manifest.model, manifest.commit).is_dir():
             return State(True, manifest.total_bytes, 0, free, total)
         files = self._staging(manifest.model, manifest.commit) / "files"
-        here = sum(min(present(files / e.path), e.size) for e in manifest.files)
+        here = sum(min(max(present(files / e.path), 0), e.size) for e in manifest.files)
         return State(False, here, manifest.total_bytes - here, free, total)
 
     def check_published(self, manifest: Manifest) -> Path | None:
@@ -336,4 +336,4 @@ def _disk_space(path: Path) -> tuple[int, int]:
 
 
 def _gib(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB"
+    return f"{count / 2**30:.2f} GiB" if count >= 1 << 30 else f"{count / 2**20:.1f} MiB"
