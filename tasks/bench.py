@@ -41,7 +41,8 @@ __all__ = ["EngineTarget", "LoadGenerator", "measure", "run_round"]
 
 OnProgress = Callable[[Progress], None]
 ROUND_TIMEOUT_S = 3600.0
-LEAST_TIMEOUT_S = 30.0
+LEAST_TIMEOUT_S = 300.0  # finds a hanging engine; the budget is kept by the number of rounds
+LOG = "evalscope.log"
 SILENT_ROUNDS = 2
 
 
@@ -107,7 +108,7 @@ def run_round(
         tuple(lines),
     )
     with ExitStack() as stack:
-        child = generator or stack.enter_context(LoadGenerator())
+        child = generator or stack.enter_context(LoadGenerator(out_dir / LOG))
         problems = _warm_up(child, ask, warmup_requests)
         return _measured(child, ask, requests_of_round(requests, load), problems)
 
@@ -188,6 +189,7 @@ def _run(
         "temperature": ask.workload.temperature,
         "seed": derive_seed(ask.base_seed, ask.index, ask.load.name, f"{purpose} arrivals"),
         "break_after": max(16, 2 * (ask.load.concurrency or 0)),
+        "break_after_timeouts": max(2, ask.load.concurrency or 8),
         "out_dir": str(folder),
     }
     doing = "measuring" if purpose == "measured" else "warming up"
@@ -251,7 +253,7 @@ def measure(
     kept = tuple(lines)
     began, rounds, silent = clock.monotonic(), list[Round](), 0
     requests = tokens = 0
-    with LoadGenerator() as child:
+    with LoadGenerator(out_dir / LOG) as child:
         for index in range(bench.max_rounds):
             started = clock.monotonic()
             fresh: list[Round] = []

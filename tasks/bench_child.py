@@ -47,8 +47,9 @@ class Monitor:
         self.notes: list[dict[str, Any]] = []
         self.lags: list[tuple[float, float]] = []
         self.cpu: list[tuple[float, float]] = []
-        self.failures_in_a_row = 0
-        self.break_after = int(config["break_after"])
+        self._failures = self._timeouts = 0
+        self._break_after = int(config["break_after"])
+        self._break_after_timeouts = int(config["break_after_timeouts"])
         self._ttfts = self._first = self._tokens = 0.0
         self._done = self._answered = 0
         self._told = 0.0
@@ -68,14 +69,20 @@ class Monitor:
             if len(self.lags) % 10 == 0:
                 self.cpu.append((now, time.process_time()))
 
+    @property
+    def broken(self) -> bool:
+        """Whether the engine failed so often in a row that no more is sent."""
+        return self._failures >= self._break_after or self._timeouts >= self._break_after_timeouts
+
     def settled(self, request_id: str, output: Any) -> None:
         """Take note of one finished request (evalscope's BenchmarkData)."""
         if not output.success:
-            self.failures_in_a_row += 1
-            lines = (output.error or "failed without a reason").strip().splitlines() or ["failed"]
+            lines = (output.error or "").strip().splitlines() or ["failed without a reason"]
             self.notes.append({"id": request_id, "error": lines[-1][:300]})
+            self._failures += 1
+            self._timeouts = self._timeouts + 1 if "TimeoutError" in lines[-1] else 0
         else:
-            self.failures_in_a_row = 0
+            self._failures = self._timeouts = 0
         if not request_id.startswith(MEASURED):
             return
         now = time.perf_counter()
@@ -126,7 +133,7 @@ def install(current: list[Monitor]) -> None:
             monitor.start()
             client_session._trust_env = False
             request_id = headers[REQUEST_ID]
-            if monitor.failures_in_a_row >= monitor.break_after:
+            if monitor.broken:
                 monitor.notes.append({"id": request_id, "unsent": True})
                 now = time.perf_counter()
                 return BenchmarkData(start_time=now, completed_time=now, error="not sent")

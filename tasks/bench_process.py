@@ -8,21 +8,21 @@ import queue
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tasks import clock
 from tasks.errors import OutsideError
 
 START_S = 120.0
-# evalscope ends a run by itself well before this share of the limit; the kill is the last resort.
-DURATION_SHARE, REQUEST_SHARE = 0.5, 0.4
-REQUEST_TIMEOUT_S = 600.0
+# Shares of a run's limit, so that evalscope ends by itself with all rows written, even against a
+# wedged engine; the kill is the last resort.
+DURATION_SHARE, REQUEST_SHARE, REQUEST_SHARE_MOST = 0.4, 0.15, 0.25
+REQUEST_TIMEOUT_S = (60.0, 600.0)
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,25 @@ class RunFiles:
         return self.folder / "benchmark_data.db"
 
 
+def request_timeout(timeout_s: float) -> int:
+    """How long one request may take (s, at least 1) in a run that may take `timeout_s`."""
+    least, most = REQUEST_TIMEOUT_S
+    wished = min(most, max(least, REQUEST_SHARE * timeout_s))
+    return max(1, int(min(wished, REQUEST_SHARE_MOST * timeout_s)))
+
+
 class LoadGenerator:
     """The child process that runs evalscope, started when needed and again when it died.
 
-    Use as a context manager: leaving ends the child, whatever happened. The child is a process
-    group of its own, so that a Ctrl-C reaches only us and nothing of it can stay behind.
+    log: the file that its log is added to. Use as a context manager: leaving ends the child,
+    whatever happened. The child is a process group of its own, so that a Ctrl-C reaches only us
+    and nothing of it can stay behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path) -> None:
+        self._log_path = log
         self._child: subprocess.Popen[str] | None = None
         self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self._log: IO[str] | None = None
 
     def __enter__(self) -> LoadGenerator:
         return self
@@ -128,7 +136,7 @@ class LoadGenerator:
         assert child is not None and child.stdin is not None
         file = folder / "config.json"
         limits = {
-            "request_timeout_s": max(1, int(min(REQUEST_SHARE * timeout_s, REQUEST_TIMEOUT_S))),
+            "request_timeout_s": request_timeout(timeout_s),
             "duration_s": DURATION_SHARE * timeout_s,
         }
         file.write_text(json.dumps({**config, **limits}, indent=1), encoding="utf-8")
@@ -174,10 +182,8 @@ class LoadGenerator:
         )
 
     def _start(self) -> None:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="model-rollout-bench-", suffix=".log", delete=False
-        ) as log:
-            self._log_path = Path(log.name)
+        self._log_path.parent.mkdir(parents=True, exist_ok=True)
+        with self._log_path.open("a", encoding="utf-8") as log:
             # a proxy between client and engine would be measured, too
             env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
             env["PYTHONUNBUFFERED"] = "1"

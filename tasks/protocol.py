@@ -134,7 +134,7 @@ def client_health(
             )
         if p99 > max(LAG_P99_S, bound):
             reasons.append(f"its event loop is {p99 * 1000:.1f} ms late at p99")
-    elif rows:
+    elif ttfts:
         reasons.append("too few samples of the client's event loop to know that it kept up")
     share: float | None = None
     if len(used) >= 2 and used[-1][0] > used[0][0]:

@@ -104,16 +104,18 @@ def cross_check(
     Compared over `span`, which must lie in the steady part of the rows: mean TTFT of requests
     whose first token came inside, their number, and generated tokens. Bounds: TTFT 25 ms and
     10 % of the engine's figure, plus what one request more or less at each edge can move;
-    counts 5 % and as much as one edge of requests holds. Queueing is in both figures: the engine
-    counts from arrival.
+    counts 5 %, as much as one edge of requests holds, and what failed requests may have begun.
+    Queueing is in both figures: the engine counts from arrival.
     """
     if not seen.available:
         return []
     problems = []
     first = [r for r in rows if r.ttft is not None and span[0] <= r.start + r.ttft <= span[1]]
     ttfts = [r.ttft for r in first if r.ttft is not None]
-    count = len(ttfts)
-    if seen.requests is not None and abs(seen.requests - count) > 2 + COUNT_SLACK_SHARE * count:
+    count, failed = len(ttfts), sum(not row.ok for row in rows)
+    if seen.requests is not None and (
+        abs(seen.requests - count) > 2 + failed + COUNT_SLACK_SHARE * count
+    ):
         problems.append(
             f"the engine began {seen.requests} answers where the client saw {count}; does "
             "somebody else use the candidate?"
@@ -135,7 +137,10 @@ def cross_check(
             share = sum(span[0] <= at <= span[1] for at in times) / max(1, len(times))
             tokens += share * row.completion_tokens
         longest = max((row.completion_tokens for row in rows), default=0)
-        if abs(seen.generation_tokens - tokens) > 2 * longest + COUNT_SLACK_SHARE * tokens:
+        if (
+            abs(seen.generation_tokens - tokens)
+            > (2 + failed) * longest + COUNT_SLACK_SHARE * tokens
+        ):
             problems.append(
                 f"the engine counted {seen.generation_tokens} generated tokens where the client "
                 f"saw {tokens:.0f}"

@@ -91,7 +91,7 @@ class ExactEngine:
                 if not await self._route(method, target, headers, body, writer, received):
                     break
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ValueError):
             pass
         finally:
             self._writers.discard(writer)

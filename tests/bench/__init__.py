@@ -1,0 +1,1 @@
+"""Measurements quoted in docs/, run by `make bench`."""
