@@ -32,7 +32,7 @@ class NotReady(StepFailed):
 
 
 def is_ready(deploy: Object) -> bool:
-    """All replicas are of the newest template and available (the rule of `kubectl rollout status`)."""
+    """All replicas are of the newest template and available: the rule of `kubectl rollout`."""
     status, want = deploy.get("status") or {}, deploy["spec"].get("replicas", 1)
     return bool(
         status.get("observedGeneration", 0) >= deploy["metadata"].get("generation", 1)

@@ -131,7 +131,14 @@ def phase_text(pod: Object) -> str:
 
 
 _IMAGE_CAUSES: tuple[tuple[str, str, str, str, bool], ...] = (
-    # code, pattern, cause, action, certain at once
+    # code, pattern, cause, action, certain at once; the first that matches counts
+    (
+        "image-platform",
+        r"no match for platform|exec format",
+        "the image is not built for the node's processor",
+        "use an image for the node's platform",
+        True,
+    ),
     (
         "image-tls",
         r"x509|certificate|server gave HTTP response to HTTPS",
@@ -153,13 +160,6 @@ _IMAGE_CAUSES: tuple[tuple[str, str, str, str, bool], ...] = (
         r"pull access denied",
         "the registry does not have it (or hides it without credentials)",
         "correct serving.image, or push the image",
-        True,
-    ),
-    (
-        "image-platform",
-        r"no match for platform|exec format",
-        "the image is not built for the node's processor",
-        "use an image for the node's platform",
         True,
     ),
     (

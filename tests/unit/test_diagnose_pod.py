@@ -1,0 +1,120 @@
+"""Every state a pod can be stuck in, as the API reports it, gets its own diagnosis."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.diagnose import diagnose_pod
+from tasks.diagnose_container import failing_container, phase_text
+
+DATA = Path(__file__).parent / "data" / "pods"
+CASES = {path.stem: path for path in sorted(DATA.glob("*.yaml"))}
+
+
+def load(name: str) -> dict[str, Any]:
+    case = yaml.safe_load(CASES[name].read_text())
+    return {"events": [], "nodes": [], "logs": "", **case}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_recorded_state(name: str) -> None:
+    case = load(name)
+    want = case["expect"]
+    found = diagnose_pod(case["pod"], case["events"], case["logs"], nodes=case["nodes"])
+    assert (found and found.code) == want["code"], found
+    if found is None:
+        return
+    assert found.fatal is want["fatal"], found
+    assert want["says"] in found.summary
+    assert want["action"] in found.action and found.action
+    assert case["pod"]["metadata"]["name"] in found.summary
+
+
+def test_every_state_differs() -> None:
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize(("minute", "fatal"), [(0, False), (2, True)])
+def test_a_busy_accelerator_is_waited_for_and_then_not(minute: int, fatal: bool) -> None:
+    case = load("schedule-busy")
+    now = datetime(2026, 11, 23, 8, minute, 30, tzinfo=UTC)
+    found = diagnose_pod(case["pod"], nodes=case["nodes"], now=now, grace_s=60)
+    assert found is not None and found.fatal is fatal
+
+
+def test_without_nodes_nothing_is_impossible() -> None:
+    for name in ("schedule-renamed", "schedule-too-large", "schedule-taint", "schedule-selector"):
+        found = diagnose_pod(load(name)["pod"])
+        assert found is not None and not found.fatal, name
+
+
+def test_events_of_another_pod_say_nothing() -> None:
+    case = load("image-backoff-not-found")
+    for event in case["events"]:
+        event["involvedObject"]["uid"] = "another"
+    found = diagnose_pod(case["pod"], case["events"])
+    assert found is not None and found.code == "image-pull" and not found.fatal
+
+
+def test_the_images_own_name_is_no_evidence() -> None:
+    case = load("image-registry-timeout")
+    name = case["pod"]["status"]["containerStatuses"][0]
+    name["image"] = "registry.local/unauthorized/x509:not-found"
+    name["state"]["waiting"]["message"] = f'failed to pull "{name["image"]}": odd answer'
+    found = diagnose_pod(case["pod"])
+    assert found is not None and found.code == "image-pull"
+
+
+def test_the_last_log_lines_come_along() -> None:
+    case = load("crash-known-log")
+    found = diagnose_pod(case["pod"], case["events"], case["logs"])
+    assert found is not None and "attention heads (28)" in found.log_tail[-1]
+    assert "attention heads (28)" in found.text()
+
+
+def test_a_known_signature_in_the_log_of_a_running_pod_is_no_diagnosis() -> None:
+    case = load("starting")
+    assert diagnose_pod(case["pod"], case["events"], "HIP out of memory, retrying") is None
+
+
+def test_a_pod_that_recovered_is_not_held_its_past_against() -> None:
+    case = copy.deepcopy(load("crash-known-log"))
+    case["pod"]["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+    assert diagnose_pod(case["pod"], case["events"], case["logs"]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("image-not-found", "ErrImagePull"),
+        ("crash-loop", "CrashLoopBackOff (2 restarts)"),
+        ("crash-once", "Running, not ready yet (1 restarts)"),
+        ("schedule-busy", "Pending: Unschedulable"),
+        ("oom-killed", "OOMKilled"),
+        ("evicted", "Evicted"),
+        ("ready", "Ready"),
+        ("creating", "ContainerCreating"),
+    ],
+)
+def test_phase_is_told_as_kubectl_tells_it(name: str, text: str) -> None:
+    assert phase_text(load(name)["pod"]) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "container"),
+    [
+        ("crash-once", ("vllm", True)),  # runs again: its previous life says why
+        ("crash-loop", ("vllm", False)),
+        ("init-crash-loop", ("verify", False)),
+        ("oom-killed", ("vllm", False)),
+        ("image-not-found", None),
+    ],
+)
+def test_whose_log_to_read(name: str, container: tuple[str, bool] | None) -> None:
+    assert failing_container(load(name)["pod"]) == container

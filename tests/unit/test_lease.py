@@ -1,0 +1,282 @@
+"""The rollout's lease: one holder, found out when dead, fenced when late. No wall clock."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tasks import clock
+from tasks.clock import FakeClock
+from tasks.cluster_rest import AlreadyExists, ApiError, Conflict, NotFound
+from tasks.errors import LockLost, Refused
+from tasks.lease import LeaseLock
+from tasks.progress import Progress, listening
+
+
+class Api:
+    """The Lease API in memory: versions, conflicts, absence, outages."""
+
+    def __init__(self) -> None:
+        self.leases: dict[str, dict[str, Any]] = {}
+        self.version = 0
+        self.down = False
+        self.reads = 0
+        self.writes = 0
+        self.lose_answer = False
+        self.on_read: Callable[[], None] = lambda: None
+
+    def limited(self, timeout_s: float, patience_s: float) -> Api:
+        return self
+
+    def _store(self, obj: dict[str, Any]) -> dict[str, Any]:
+        self.version += 1
+        self.writes += 1
+        obj = copy.deepcopy(obj)
+        obj["metadata"]["resourceVersion"] = str(self.version)
+        self.leases[obj["metadata"]["name"]] = obj
+        if self.lose_answer:
+            self.lose_answer = False
+            raise Conflict("the retry of a write whose answer was lost", 409)
+        return copy.deepcopy(obj)
+
+    def get(self, kind: str, name: str, ns: str) -> dict[str, Any] | None:
+        if self.down:
+            raise ApiError("no answer")
+        self.reads += 1
+        self.on_read()
+        return copy.deepcopy(self.leases.get(name))
+
+    def create(self, obj: dict[str, Any]) -> dict[str, Any]:
+        if obj["metadata"]["name"] in self.leases:
+            raise AlreadyExists("exists", 409)
+        return self._store(obj)
+
+    def replace(self, obj: dict[str, Any]) -> dict[str, Any]:
+        if self.down:
+            raise ApiError("no answer")
+        current = self.leases.get(obj["metadata"]["name"])
+        if current is None:
+            raise NotFound("gone", 404)
+        if current["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+            raise Conflict("changed", 409)
+        return self._store(obj)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        spec: dict[str, Any] = self.leases["rollout-m"]["spec"]
+        return spec
+
+    def touch(self) -> None:
+        """Another writer changes something beside the spec."""
+        self._store(self.leases["rollout-m"])
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+@pytest.fixture(autouse=True)
+def time() -> Iterator[FakeClock]:
+    with clock.use(FakeClock()) as fake:
+        assert isinstance(fake, FakeClock)
+        yield fake
+
+
+def lock(api: Api, who: str = "a", **kwargs: Any) -> LeaseLock:
+    return LeaseLock(api, "llm", "m", who, **kwargs)  # type: ignore[arg-type]
+
+
+def test_acquire_creates_and_release_frees(api: Api) -> None:
+    with lock(api) as held:
+        assert api.spec["holderIdentity"] == "a" and held.epoch == 1
+        assert api.spec["acquireTime"] == "2026-01-01T00:00:00.000000Z"
+        held.check()
+    assert api.spec["holderIdentity"] == ""
+    with pytest.raises(LockLost):
+        held.check()
+    with lock(api, "b") as second:
+        assert second.epoch == 2  # at once, without waiting for the duration
+
+
+def test_a_live_holder_is_named_and_refuses(api: Api, time: FakeClock) -> None:
+    with lock(api, "alice@host") as held:
+        api.on_read = lambda: held.renew() if time.monotonic() > 20 else None
+        heard: list[Progress] = []
+        with listening(heard.append), pytest.raises(Refused, match=r"alice@host.*2026-01-01T00:00"):
+            lock(api, "b").acquire()
+        assert time.monotonic() < 60
+        assert len(heard) == 1 and "alice@host" in heard[0].message
+        held.check()
+
+
+def test_a_dead_holder_is_taken_over_after_its_duration(api: Api, time: FakeClock) -> None:
+    dead = lock(api, duration_s=45)
+    dead.acquire()
+    dead._stop.set()
+    second = lock(api, "b", duration_s=10)
+    second.acquire()
+    assert 45 <= time.monotonic() < 50  # the holder's own duration, not ours
+    assert second.epoch == 2
+    with pytest.raises(LockLost, match="held by 'b'"):
+        dead.check()
+    second.release()
+
+
+def test_clocks_of_two_machines_are_not_compared(api: Api, time: FakeClock) -> None:
+    lock(api).acquire()
+    api.spec["renewTime"] = "2019-01-01T00:00:00.000000Z"
+    second = lock(api, "b", wait_s=30)
+    with pytest.raises(Refused):
+        second.acquire()
+    assert time.monotonic() >= 30
+
+
+def test_waiting_ends_when_the_holder_lets_go(api: Api, time: FakeClock) -> None:
+    first = lock(api)
+    first.acquire()
+
+    def let_go() -> None:
+        if time.monotonic() > 100:
+            api.on_read = lambda: None
+            first.release()
+        elif int(time.monotonic()) % 20 == 0:
+            api.on_read = lambda: None
+            first.renew()
+            api.on_read = let_go
+
+    api.on_read = let_go
+    with lock(api, "b", wait_s=600) as second:
+        assert second.epoch == 2 and time.monotonic() < 110
+
+
+def test_of_two_takers_one_wins(api: Api, time: FakeClock) -> None:
+    dead = lock(api)
+    dead.acquire()
+    dead._stop.set()
+    time.sleep(1000)
+    rival = lock(api, "c")
+    second = lock(api, "b")
+
+    def rival_is_quicker() -> None:
+        if api.spec["holderIdentity"] == "a" and time.monotonic() >= 1060:
+            api.on_read = lambda: None
+            assert rival._take(copy.deepcopy(api.leases["rollout-m"]))
+
+    # Runs inside b's read: b then writes over a version that is no longer current.
+    stale = api.get
+
+    def racing(kind: str, name: str, ns: str) -> dict[str, Any] | None:
+        seen = stale(kind, name, ns)
+        rival_is_quicker()
+        return seen
+
+    api.get = racing  # type: ignore[method-assign]
+    second._wait_s = 100
+    with pytest.raises(Refused, match="'c'"):
+        second.acquire()
+    assert rival.epoch == 2 and api.spec["holderIdentity"] == "c"
+    rival.check()
+
+
+def test_the_same_identity_again_fences_its_former_life(api: Api, time: FakeClock) -> None:
+    former = lock(api)
+    former.acquire()
+    with lock(api) as again:
+        assert again.epoch == 2 and time.monotonic() < 1
+        time.sleep(35)
+        with pytest.raises(LockLost, match="epoch 2, ours was 1"):
+            former.check()
+        again.renew()
+        again.check()
+
+
+def test_check_is_free_while_fresh_and_renews_when_late(api: Api, time: FakeClock) -> None:
+    with lock(api) as held:
+        before = (api.reads, api.writes)
+        time.sleep(25)
+        held.check()
+        assert (api.reads, api.writes) == before
+        time.sleep(10)
+        held.check()
+        assert api.writes == before[1] + 1
+        assert api.spec["renewTime"] == "2026-01-01T00:00:35.000000Z"
+
+
+def test_an_outage_is_ridden_out_until_the_deadline(api: Api, time: FakeClock) -> None:
+    with lock(api) as held:
+        api.down = True
+        time.sleep(39)
+        held.check()
+        time.sleep(2)
+        with pytest.raises(LockLost, match="could not be renewed for 41 s of its 60 s"):
+            held.check()
+        # Nobody took it meanwhile, which a renewal over the known version proves.
+        api.down = False
+        held.check()
+        assert held.epoch == 1
+
+
+def test_a_machine_that_slept_looks_again(api: Api, time: FakeClock) -> None:
+    held = lock(api)
+    held.acquire()
+    taken = lock(api, "b")
+    assert taken._take(copy.deepcopy(api.leases["rollout-m"]))
+    held.check()  # fresh by every clock: the fence cannot know yet
+    held._renewed_wall -= 3600  # the wall clock went on while the monotonic one stood still
+    with pytest.raises(LockLost, match="held by 'b'"):
+        held.check()
+
+
+@pytest.mark.parametrize("how", ["deleted", "taken"])
+def test_losing_it_is_final(api: Api, time: FakeClock, how: str) -> None:
+    held = lock(api)
+    held.acquire()
+    kept = copy.deepcopy(api.leases["rollout-m"])
+    if how == "deleted":
+        api.leases.clear()
+    else:
+        api.leases["rollout-m"]["spec"]["holderIdentity"] = "b"
+        api.touch()
+    with pytest.raises(LockLost):
+        held.renew()
+    api.leases["rollout-m"] = kept
+    with pytest.raises(LockLost):
+        held.check()
+    held.release()  # must not free what another holds
+    assert api.leases["rollout-m"] == kept
+
+
+def test_a_lost_answer_or_a_foreign_touch_is_no_loss(api: Api, time: FakeClock) -> None:
+    with lock(api) as held:
+        api.lose_answer = True
+        held.renew()
+        api.touch()
+        time.sleep(5)
+        held.renew()
+        assert api.spec["renewTime"] == "2026-01-01T00:00:05.000000Z"
+        held.check()
+    assert api.spec["holderIdentity"] == ""
+
+
+def test_renewals_go_on_by_themselves(api: Api) -> None:
+    held = lock(api, duration_s=60)
+    renewed = threading.Event()
+    held.renew = renewed.set  # type: ignore[method-assign]
+    held.duration_s = 0  # the thread's pause is a share of it
+    held._stop.clear()
+    thread = threading.Thread(target=held._keep, daemon=True)
+    thread.start()
+    assert renewed.wait(10)
+    held._stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_an_empty_identity_is_refused(api: Api) -> None:
+    with pytest.raises(ValueError, match="identity"):
+        lock(api, "")
