@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,10 +80,13 @@ def follow(
     try:
         while not stopper.stopped:
             running = _state(get_pod(), container)
+            whole = False
             if running != "waiting":
                 # Asked after the state was read: what ended before is read to its end.
-                yield from _read(rest, pod, ns, container, seen, stopper, running == "running")
-            if running == "over":
+                whole = yield from _read(
+                    rest, pod, ns, container, seen, stopper, running == "running"
+                )
+            if running == "over" and whole:
                 return
             if not stopper.stopped:
                 clock.sleep(_POLL_S)
@@ -116,7 +119,8 @@ def _read(
     seen: Seen,
     stopper: Stopper,
     going_on: bool,
-) -> Iterator[str]:
+) -> Generator[str, None, bool]:
+    """Give the new lines; True when the answer came to its end."""
     query = {"container": container, "timestamps": "true", **seen.resume()}
     if going_on:
         query["follow"] = "true"
@@ -130,12 +134,14 @@ def _read(
                 if text is not None:
                     yield text
                 if stopper.stopped:
-                    return
+                    return False
+        return True
     except NotFound:
-        return
+        return True
     except ApiError as error:
         # 400: the container has not started after all; the state is asked again.
         if error.status != 400:
             raise
+        return not going_on
     except BROKEN:
-        return
+        return False

@@ -1,0 +1,101 @@
+"""When a Deployment is ready, which pods are its newest, and what work a Job stands for."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from tasks.cluster_jobs import outcome, work_of
+from tasks.cluster_wait import NotReady, is_ready, newest, selector_text
+from tasks.diagnose import Diagnosis
+
+
+def deployment(**status: int) -> dict[str, Any]:
+    whole = {
+        "observedGeneration": 3,
+        "replicas": 2,
+        "updatedReplicas": 2,
+        "availableReplicas": 2,
+    }
+    return {
+        "metadata": {"generation": 3, "uid": "d", "annotations": {}},
+        "spec": {"replicas": 2},
+        "status": {**whole, **status},
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        ({}, True),
+        ({"observedGeneration": 2}, False),  # the controller has not seen the change
+        ({"updatedReplicas": 1}, False),  # one is still of the old template
+        ({"replicas": 3}, False),  # an old one is still there
+        ({"availableReplicas": 1}, False),
+    ],
+)
+def test_ready(status: dict[str, int], ready: bool) -> None:
+    assert is_ready(deployment(**status)) is ready
+
+
+def test_a_deployment_nobody_has_looked_at_is_not_ready() -> None:
+    assert not is_ready({"metadata": {"generation": 1}, "spec": {"replicas": 1}})
+
+
+def replicaset(uid: str, revision: str, created: str, owner: str = "d") -> dict[str, Any]:
+    return {
+        "metadata": {
+            "uid": uid,
+            "creationTimestamp": created,
+            "annotations": {"deployment.kubernetes.io/revision": revision} if revision else {},
+            "ownerReferences": [{"uid": owner}],
+        }
+    }
+
+
+def test_the_newest_replicaset_is_that_of_the_revision_not_the_youngest() -> None:
+    rolled_back = replicaset("1", "3", "2026-01-01T00:00:00Z")
+    sets = [rolled_back, replicaset("2", "2", "2026-01-02T00:00:00Z")]
+    deploy = deployment()
+    deploy["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": "3"}
+    assert newest(deploy, sets) == "1"
+    assert newest(deployment(), sets) == "2"  # no revision known: the youngest
+    assert newest(deploy, [replicaset("9", "3", "2026-01-03T00:00:00Z", "other")]) is None
+
+
+def test_a_failure_keeps_its_diagnosis_between_processes() -> None:
+    error = NotReady("x will not become ready", Diagnosis("oom-killed", "killed", fatal=True))
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error) and again.diagnosis == error.diagnosis
+
+
+def test_the_same_work_is_known_by_its_spec_alone() -> None:
+    job = {"metadata": {"name": "fetch"}, "spec": {"template": {"a": 1, "b": 2}}}
+    same = {"metadata": {"name": "other"}, "spec": {"template": {"b": 2, "a": 1}}}
+    other = copy.deepcopy(job)
+    other["spec"]["template"]["a"] = 2
+    assert work_of(job) == work_of(same) != work_of(other)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "want"),
+    [
+        ([], None),
+        ([{"type": "FailureTarget", "status": "True"}], None),
+        ([{"type": "Complete", "status": "False"}], None),
+        ([{"type": "Complete", "status": "True"}], ("Complete", "")),
+        (
+            [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "late"}],
+            ("Failed", "DeadlineExceeded: late"),
+        ),
+    ],
+)
+def test_outcome(conditions: list[dict[str, str]], want: tuple[str, str] | None) -> None:
+    assert outcome({"status": {"conditions": conditions}}) == want
+
+
+def test_selector_text() -> None:
+    assert selector_text({"matchLabels": {"b": "2", "a": "1"}}) == "a=1,b=2"
