@@ -77,19 +77,20 @@ class Cluster(Objects):
         when no configuration is found.
         """
         settings = kube_client.Configuration()
+        where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and TOKEN_FILE.is_file()
         try:
             if kubeconfig is None and "KUBECONFIG" not in os.environ and in_pod:
                 kube_config.load_incluster_config(client_configuration=settings)
             else:
                 kube_config.load_kube_config(
-                    config_file=kubeconfig,
+                    # Named in full: the library reads KUBECONFIG once, when it is imported.
+                    config_file=where,
                     context=context,
                     client_configuration=settings,
                     persist_config=False,
                 )
         except (kube_config.ConfigException, OSError, ValueError) as error:
-            where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
             if kubeconfig or context:
                 wanted = f" with context '{context}'" if context else ""
                 raise SpecError([f"kubeconfig: cannot use {where}{wanted}: {error}"]) from error
