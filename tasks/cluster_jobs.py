@@ -69,7 +69,8 @@ def run_job(
     """Create the Job, or go on with the one that does the same work, and wait for its end.
 
     on_line: hears each log line, in this thread, from the first line on, also of an adopted Job.
-    A failed Job of that name is replaced; a completed one is the result (unless `reuse` is False).
+    A failed Job of that name is replaced; a completed one is the result, unless `reuse` is False
+    or its pod, and with it its log, is gone.
     delete: remove the Job in the end; else it stays, and after a time-out goes on running.
     Raises StepFailed when the name is taken by a Job that is not ours, OutsideError when the
     cluster does not answer; what fails inside the Job is in the result.
@@ -104,12 +105,12 @@ def _settle(cluster: Objects, job: Object, fence: Fence | None, reuse: bool) -> 
                 f"Job {name} in {ns} exists and is not of model-rollout; delete or rename it"
             )
         end = outcome(found)
+        done = end is not None and end[0] == "Complete"
+        if done and reuse:
+            # A result nobody can read any more is none.
+            done = bool(cluster.list("Pod", ns, label_selector=f"job-name={name}"))
         same = work == work_of(job)
-        if (
-            same
-            and "deletionTimestamp" not in meta
-            and (end is None or (end[0] == "Complete" and reuse))
-        ):
+        if same and "deletionTimestamp" not in meta and (end is None or (done and reuse)):
             return found
         if "deletionTimestamp" not in meta:
             cluster.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"], fence=fence)

@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
+
+from tasks.node_api import Amounts, pod_requests, quantities
 
 Object = dict[str, Any]
 
-_SUFFIX = {
-    "m": Decimal("0.001"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-}
-_QUANTITY = re.compile(r"^([0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)$")
+_GIB = Decimal(2**30)
 # Taints that come and go by themselves.
 _PASSING_TAINT = re.compile(r"node\.kubernetes\.io/|node\.cloudprovider\.kubernetes\.io/")
 
@@ -36,42 +27,12 @@ class Shortage:
     never: bool
 
 
-def quantity(text: Any) -> Decimal:
-    """A Kubernetes quantity ('64Gi', '500m', 4) in its base unit. Raises ValueError."""
-    match = _QUANTITY.match(str(text))
-    if match is None or (match[2] and match[2] not in _SUFFIX):
-        raise ValueError(f"'{text}' is no Kubernetes quantity such as 64Gi, 500m or 4")
-    try:
-        return Decimal(match[1]) * _SUFFIX.get(match[2], Decimal(1))
-    except InvalidOperation as error:
-        raise ValueError(f"'{text}' is no Kubernetes quantity") from error
-
-
-def requests(pod: Object) -> dict[str, Decimal]:
-    """What a pod asks for: the sum over its containers, or its largest init container."""
-    total: dict[str, Decimal] = {}
-    for container in pod["spec"].get("containers") or []:
-        for name, amount in _asked(container).items():
-            total[name] = total.get(name, Decimal(0)) + amount
-    for container in pod["spec"].get("initContainers") or []:
-        for name, amount in _asked(container).items():
-            total[name] = max(total.get(name, Decimal(0)), amount)
-    return total
-
-
-def _asked(container: Object) -> dict[str, Decimal]:
-    resources = container.get("resources") or {}
-    # A limit without a request is the request.
-    merged = {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
-    return {name: quantity(amount) for name, amount in merged.items()}
-
-
 def shortage(pod: Object, message: str, nodes: Sequence[Object]) -> Shortage:
     """Read the scheduler's message, and check against what the nodes have in all.
 
     message: of the pod's PodScheduled condition. nodes: may be empty, then nothing is `never`.
     """
-    for name, amount in requests(pod).items():
+    for name, amount in pod_requests(pod["spec"]).items():
         if nodes and (found := _too_large(name, amount, nodes)):
             return found
     taint = re.search(r"untolerated taints? ?\{?\(?([^}:)]*)", message)
@@ -165,11 +126,10 @@ def _too_large(name: str, amount: Decimal, nodes: Sequence[Object]) -> Shortage 
     )
 
 
-def _offer(node: Object, which: str) -> dict[str, Decimal]:
-    amounts = (node.get("status") or {}).get(which) or {}
-    return {name: quantity(amount) for name, amount in amounts.items()}
+def _offer(node: Object, which: str) -> Amounts:
+    return quantities((node.get("status") or {}).get(which))
 
 
 def _show(amount: Decimal) -> str:
-    gib = amount / _SUFFIX["Gi"]
+    gib = amount / _GIB
     return f"{gib:.1f}Gi" if gib >= 1 else f"{amount.normalize():f}"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tasks.diagnose import diagnose_deployment
-from tasks.diagnose_schedule import quantity, requests
 from tests.unit.test_diagnose_pod import load
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -112,30 +110,3 @@ def test_progress_deadline_speaks_only_when_nothing_else_does() -> None:
     pod = load("image-registry-timeout")["pod"]
     with_pod = diagnose_deployment(deployment(late), [pod])
     assert with_pod is not None and with_pod.code == "image-registry"
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("64Gi", 64 * 2**30), ("500m", Decimal("0.5")), (4, 4), ("1e3", 1000), ("6M", 6 * 10**6)],
-)
-def test_quantity(text: Any, value: Any) -> None:
-    assert quantity(text) == value
-
-
-@pytest.mark.parametrize("text", ["", "4 GiB", "Gi", "1.2.3", "-"])
-def test_no_quantity(text: str) -> None:
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
-        quantity(text)
-
-
-def test_a_pod_asks_for_its_containers_together_or_its_largest_init_container() -> None:
-    def asks(**resources: str) -> dict[str, Any]:
-        return {"resources": {"requests": resources}}
-
-    pod = {
-        "spec": {
-            "containers": [asks(cpu="2", memory="1Gi"), {"resources": {"limits": {"cpu": "500m"}}}],
-            "initContainers": [asks(cpu="1", memory="3Gi")],
-        }
-    }
-    assert requests(pod) == {"cpu": Decimal("2.5"), "memory": Decimal(3 * 2**30)}
