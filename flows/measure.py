@@ -1,0 +1,152 @@
+"""Benchmark the candidate and judge what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from flows import artifacts
+from flows.session import Session
+from flows.steps import QUIET
+from tasks import bench, gate, judge, live
+from tasks.access import ready, reach, release_pods
+from tasks.errors import SpecError, StepFailed
+from tasks.judge import Decision
+from tasks.moves import Observed
+from tasks.outcome import target_rows
+from tasks.plan import Plan
+from tasks.progress import Progress, emit
+from tasks.rows import Round
+from tasks.spec import Rollout
+from tasks.state import Release
+
+
+def run(session: Session, release: Release, seen: Observed, plan: Plan) -> Decision:
+    """Both steps; gives the verdict, which is on record."""
+    with session.step("benchmark") as say:
+        rounds = benchmark(session, release, seen, plan)
+        say(f"{len(rounds)} rounds, {sum(len(r.rows) for r in rounds)} requests")
+    with session.step("judge") as say:
+        verdict = judge_rounds(session, rounds)
+        say(f"{verdict.verdict}: {verdict.reason}")
+    return verdict
+
+
+def _watch(session: Session, release: Release) -> Any:
+    """A function that names what went wrong with the candidate's pods since it was last asked."""
+    last = [-1]
+
+    def problems() -> list[str]:
+        spec = session.spec
+        pods = release_pods(session.cluster, spec.namespace, spec.name, release.id)
+        again, before = live.restarts(pods), last[0]
+        last[0] = again
+        out = []
+        if before >= 0 and again > before:
+            out.append(f"{again - before} container restart(s) of the candidate during the round")
+        up = sum(ready(pod) for pod in pods)
+        if up < release.replicas:
+            out.append(f"{up} of {release.replicas} candidate replicas ready after the round")
+        return out
+
+    problems()
+    return problems
+
+
+def _lines(spec: Rollout) -> list[str]:
+    name = spec.benchmark.workload.file
+    if name is None:
+        return []
+    try:
+        return Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            [f"benchmark.workload.file: {name} cannot be read ({error}); give a UTF-8 text file"]
+        ) from error
+
+
+@task(name="benchmark", **QUIET)
+def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) -> tuple[Round, ...]:
+    """Rounds of load until every target is decided or the budget is spent."""
+    spec, cluster = session.spec, session.cluster
+    if spec.access.mode == "port-forward" and not spec.access.benchmark_through_port_forward:
+        raise StepFailed(
+            "the candidate is reached through a port-forward, which bends TTFT; choose another "
+            "access.mode, or set access.benchmark_through_port_forward to measure all the same"
+        )
+    relative = any(target.versus_stable_percent is not None for target in spec.targets)
+    stable = seen.state.stable
+    with ExitStack() as stack:
+        here = stack.enter_context(reach(cluster, spec, f"{spec.name}-candidate", release.id))
+        # one /metrics answers for all of it only when one process serves
+        metrics = f"{here.url}/metrics" if release.replicas == 1 else None
+        candidate = bench.EngineTarget(here.url, release.served_name, metrics_url=metrics)
+        other = None
+        if relative and stable and plan.strategy == "parallel" and seen.alive(stable.id):
+            there = stack.enter_context(reach(cluster, spec, spec.name, stable.id))
+            other = bench.EngineTarget(there.url, stable.served_name)
+        bar = artifacts.ProgressArtifact("benchmark", "benchmark")
+
+        def on_progress(event: Progress) -> None:
+            emit(event)
+            bar.update(event.done or 0, event.total or 0, event.message)
+
+        rounds = bench.measure(
+            candidate,
+            other,
+            spec.benchmark,
+            decide=lambda done: judge.decide(done, spec.targets, spec.benchmark),
+            out_dir=session.folder / "evalscope",
+            on_progress=on_progress,
+            check=_watch(session, release),
+            lines=_lines(spec),
+        )
+    session.record["benchmark"] = {
+        "rounds": [_brief(item) for item in rounds],
+        "requests": sum(len(item.rows) for item in rounds),
+        "files": str(session.folder / "evalscope"),
+    }
+    return rounds
+
+
+def _brief(item: Round) -> dict[str, Any]:
+    """A round for the record; its rows stay in evalscope's database beside the record."""
+    return {
+        "index": item.index,
+        "load": item.load,
+        "release": item.release,
+        "seed": item.seed,
+        "requests": len(item.rows),
+        "succeeded": sum(row.ok for row in item.rows),
+        "window": item.window,
+        "client": asdict(item.client),
+        "server": asdict(item.server),
+        "problems": item.problems,
+    }
+
+
+@task(name="judge", **QUIET)
+def judge_rounds(session: Session, rounds: Sequence[Round]) -> Decision:
+    """The verdict by bounds, checked once more by Great Expectations."""
+    spec = session.spec
+    decision = judge.decide(rounds, spec.targets, spec.benchmark)
+    checked = gate.validate(decision, rounds, spec.targets, session.folder / "data-docs")
+    verdict = gate.combine(decision, checked)
+    record = session.record
+    record["verdict"] = verdict.verdict
+    record["targets"] = [asdict(item) for item in verdict.targets]
+    record["gate"] = {
+        "success": checked.success,
+        "suite": checked.suite,
+        "result": checked.result,
+    }
+    record["data_docs"] = str(checked.data_docs)
+    columns = ("target", "limit", "measured", "bounds", "verdict")
+    rows = [dict(zip(columns, row, strict=True)) for row in target_rows(record)]
+    artifacts.table("verdict", rows, f"{verdict.verdict}: {verdict.reason}")
+    return verdict

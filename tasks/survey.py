@@ -1,0 +1,221 @@
+"""What a rollout finds before it changes anything: the model at the hub, the nodes. THIN."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tasks.accelerators import Profile, profile
+from tasks.accelerators_pod import pod_needs, probe_mounts
+from tasks.act import Actor
+from tasks.cluster import Cluster, Object
+from tasks.cluster_jobs import run_job
+from tasks.errors import OutsideError, RolloutError, StepFailed
+from tasks.hub import Hub
+from tasks.manifest import Manifest
+from tasks.moves import Observed
+from tasks.nodes import (
+    ApiFacts,
+    NodeVerdict,
+    agree_on_resource,
+    api_facts,
+    group_pods,
+    is_candidate,
+    judge_node,
+    preselect,
+    unknown_nodes,
+    weights_on,
+)
+from tasks.plan import NodeSeat
+from tasks.probe_doc import ProbeDoc, last_document
+from tasks.render import PodNeeds, release_of
+from tasks.render_jobs import probe_job
+from tasks.shape import ModelShape, ShapeVerdict, estimate
+from tasks.spec import Rollout
+from tasks.state import INSTANCE_LABEL, RELEASE_LABEL, Release
+
+CONFIG_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Facts without a probe. endpoint: hub address from outside the spec, or None.
+
+    resource, needs, release: by what most nodes offer; a probe may still say otherwise.
+    """
+
+    spec: Rollout
+    profile: Profile
+    manifest: Manifest
+    endpoint: str | None
+    seen: Observed
+    facts: tuple[ApiFacts, ...]
+    resource: str
+    needs: PodNeeds
+    release: Release
+    shape: ModelShape | None
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One node's verdict, and the weights the probe saw there."""
+
+    verdict: NodeVerdict
+    bytes_present: int = 0
+    bytes_missing: int | None = None
+
+    def seat(self) -> NodeSeat:
+        """The node as the plan sees it."""
+        item = self.verdict
+        return NodeSeat(
+            name=item.node,
+            hostname=item.hostname,
+            seats=item.seats,
+            seats_without_stable=item.seats_without_stable,
+            bytes_present=self.bytes_present,
+            bytes_missing=self.bytes_missing,
+            disk_free=item.disk_free,
+            devices_free=item.free,
+        )
+
+
+def hub_endpoint() -> str | None:
+    """The hub this process is pointed at by its environment."""
+    return os.environ.get("MODELSCOPE_ENDPOINT") or None
+
+
+def _passing(pod: Object, spec: Rollout, serving: str | None) -> bool:
+    """A pod of this rollout that will be gone or used again: its seat is ours."""
+    labels = pod["metadata"].get("labels") or {}
+    ours = (
+        pod["metadata"].get("namespace") == spec.namespace
+        and labels.get(INSTANCE_LABEL) == spec.name
+        and RELEASE_LABEL in labels
+    )
+    return ours and labels[RELEASE_LABEL] != serving
+
+
+def look_around(cluster: Cluster, spec: Rollout) -> Survey:
+    """Resolve the model and read the API's view of the nodes. Raises OutsideError, StepFailed."""
+    endpoint = hub_endpoint()
+    hub = Hub.from_env(spec.model.endpoint or endpoint)
+    manifest = hub.resolve(spec.model.id, spec.model.revision, spec.model.exclude)
+    seen = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0).observe()
+    row = profile(spec.nodes.accelerator)
+    nodes = cluster.list("Node")
+    unknown = unknown_nodes(spec, [node["metadata"]["name"] for node in nodes])
+    if unknown:
+        raise StepFailed("; ".join(str(reason) for reason in unknown))
+    pods = group_pods(
+        pod for pod in cluster.list("Pod") if not _passing(pod, spec, seen.serving)
+    )
+    daemonsets = cluster.list("DaemonSet")
+    facts = tuple(
+        api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
+        for node in nodes
+        if is_candidate(spec, node)
+    )
+    quick = [judge_node(spec, row, fact, None, stable_release=seen.serving) for fact in facts]
+    resource, _ = agree_on_resource(quick)
+    needs = pod_needs(row, resource)
+    return Survey(
+        spec=spec,
+        profile=row,
+        manifest=manifest,
+        endpoint=endpoint,
+        seen=seen,
+        facts=facts,
+        resource=resource,
+        needs=needs,
+        release=release_of(spec, manifest.commit, manifest.digest, needs),
+        shape=_shape(hub, spec, manifest),
+    )
+
+
+def with_resource(survey: Survey, resource: str) -> Survey:
+    """The survey once the probes have settled which resource is asked for."""
+    if resource == survey.resource:
+        return survey
+    needs = pod_needs(survey.profile, resource)
+    release = release_of(survey.spec, survey.manifest.commit, survey.manifest.digest, needs)
+    return replace(survey, resource=resource, needs=needs, release=release)
+
+
+def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
+    """The model's shape from its config.json; None for a repository without one."""
+    if manifest.entry("config.json") is None:
+        return None
+    data = hub.read_small(spec.model.id, manifest, "config.json", CONFIG_BYTES)
+    try:
+        config: dict[str, Any] = json.loads(data)
+    except ValueError as error:
+        raise StepFailed(
+            f"config.json of {spec.model.id} at {manifest.commit} is not JSON ({error}); "
+            "choose another revision"
+        ) from error
+    weights = sum(
+        entry.size for entry in manifest.files if entry.path.endswith((".safetensors", ".bin"))
+    )
+    return ModelShape.from_config(config, weights)
+
+
+def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Looked:
+    """Run the probe on one node, unless the API's facts make it pointless, and judge the node."""
+    spec, serving = survey.spec, survey.seen.serving
+    if preselect(spec, survey.profile, fact):
+        return Looked(judge_node(spec, survey.profile, fact, None, stable_release=serving))
+    volumes, mounts = probe_mounts(
+        survey.profile, spec.store.path, writable=spec.nodes.measure_disk
+    )
+    job = probe_job(spec, fact.name, run, volumes, mounts)
+    lines: list[str] = []
+    try:
+        result = run_job(
+            cluster,
+            job,
+            timeout_s=spec.nodes.probe_timeout_s,
+            on_line=lines.append,
+            delete=True,
+        )
+        if not result.succeeded:
+            why = result.diagnosis.summary if result.diagnosis else f"exit {result.exit_code}"
+            raise StepFailed(f"the probe Job failed: {why}")
+        doc = ProbeDoc.from_json(json.loads(last_document("\n".join(lines))))
+    except (RolloutError, ValueError) as error:
+        verdict = judge_node(
+            spec,
+            survey.profile,
+            fact,
+            None,
+            probe_error=str(error).split("\n", 1)[0],
+            stable_release=serving,
+        )
+        return Looked(verdict)
+    total = survey.manifest.total_bytes
+    present, missing = weights_on(doc, spec.model.id, survey.manifest.commit, total)
+    verdict = judge_node(spec, survey.profile, fact, doc, missing, stable_release=serving)
+    return Looked(verdict, present, missing)
+
+
+def fit(survey: Survey, looked: list[Looked]) -> ShapeVerdict | None:
+    """Whether the model fits the smallest usable card; None where its shape is unknown."""
+    if survey.shape is None:
+        return None
+    usable = [item.verdict for item in looked if item.verdict.usable]
+    if survey.profile.has_devices:
+        sizes = [v.card_memory_mib * (1 << 20) for v in usable if v.card_memory_mib]
+    else:
+        sizes = [float(v.memory_bytes) for v in usable if v.memory_bytes]
+    if not sizes:
+        return None
+    return estimate(survey.spec, survey.shape, int(min(sizes)))
+
+
+def reachable(cluster: Cluster) -> str:
+    """The API server's version; raises OutsideError naming its address when it does not answer."""
+    version = cluster.server_version()
+    if not version:
+        raise OutsideError(f"{cluster.address} answers, but tells no Kubernetes version")
+    return version
