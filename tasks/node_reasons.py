@@ -1,4 +1,4 @@
-"""Why a node can, cannot or may not serve: one shape and one table of codes. PURE.
+"""Why a node, or a model's shape, can or cannot serve: one form and one table of codes. PURE.
 
 Codes are stable: tests, automations and operators' notes may rely on them. The severity is the
 caller's, since the same finding may forbid one rollout and merely be worth knowing in another.
@@ -53,6 +53,12 @@ CODES: dict[str, str] = {
     "KERNEL_DEVEL_MISSING": "no kernel-devel of the running kernel: the driver cannot be rebuilt",
     "CPU_FLAGS_MISSING": "the CPU lacks an instruction set the engine needs",
     "DISK_FULL": "the store's file system has no room for the weights",
+    # what the model's shape says
+    "TENSOR_PARALLEL": "vLLM cannot divide the model by the tensor parallel size",
+    "CONTEXT_TOO_LONG": "the context asked for is longer than the model's own limit",
+    "WEIGHTS_TOO_LARGE": "the weights do not fit the devices",
+    "KV_CACHE_TOO_SMALL": "what is left cannot hold one sequence of the length asked for",
+    "KV_CACHE_TIGHT": "with a typical runtime's need, one full sequence may not fit",
 }
 
 

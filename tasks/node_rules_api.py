@@ -31,12 +31,12 @@ def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     if effect and effect != taint.get("effect"):
         return False
     key = toleration.get("key")
-    exists = toleration.get("operator", "Equal") == "Exists"
+    exists: bool = toleration.get("operator", "Equal") == "Exists"
     if not key:
         return exists
     if key != taint.get("key"):
         return False
-    return exists or str(toleration.get("value") or "") == str(taint.get("value") or "")
+    return exists or bool((toleration.get("value") or "") == (taint.get("value") or ""))
 
 
 def state_reasons(spec: Rollout, api: ApiFacts) -> list[Reason]:

@@ -63,8 +63,9 @@ class NodeVerdict:
     usable: no reason is an error. resource: extended resource to ask for, '' for none.
     allocatable, free, held_by_stable: devices of it (held_by_stable: by this rollout's own
     release). seats: replicas that fit now; seats_without_stable: with that release scaled down.
-    driver, cards, cpu: words for a person, '' unknown. card_memory_mib: of the smallest card.
-    memory_bytes: the host's. disk_free, disk_total: bytes at the store, None unknown.
+    driver, cards, cpu: words for a person, '' unknown. engine_memory_bytes: what vLLM's share of
+    memory is taken of: the smallest card's, or on the cpu profile one NUMA node's, or the pod's
+    limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None unknown.
     """
 
     node: str
@@ -80,9 +81,8 @@ class NodeVerdict:
     probed: bool = False
     driver: str = ""
     cards: str = ""
-    card_memory_mib: float | None = None
     cpu: str = ""
-    memory_bytes: int | None = None
+    engine_memory_bytes: int | None = None
     disk_free: int | None = None
     disk_total: int | None = None
     write_bytes_per_s: float | None = None
@@ -201,11 +201,23 @@ def judge_node(
         held_by_stable=int(room.held_by_stable),
         seats=room.seats,
         seats_without_stable=room.seats_without_stable,
-        **_summary(profile, probe, hardware),
+        **_summary(spec, profile, probe, hardware),
     )
 
 
-def _summary(profile: Profile, probe: ProbeDoc | None, hardware: Hardware | None) -> dict[str, Any]:
+def _engine_memory(
+    spec: Rollout, profile: Profile, probe: ProbeDoc, hardware: Hardware
+) -> int | None:
+    if profile.has_devices:
+        return None if hardware.memory_mib is None else int(hardware.memory_mib * 2**20)
+    limit = spec.serving.resources.memory
+    sizes = [probe.cpu.memory_bytes, *probe.cpu.numa_bytes[:1]]
+    return min([*sizes, *([int(quantity(limit))] if limit else [])]) or None
+
+
+def _summary(
+    spec: Rollout, profile: Profile, probe: ProbeDoc | None, hardware: Hardware | None
+) -> dict[str, Any]:
     if probe is None or hardware is None:
         return {}
     names = sorted(set(hardware.models))
@@ -222,9 +234,8 @@ def _summary(profile: Profile, probe: ProbeDoc | None, hardware: Hardware | None
         "probed": True,
         "driver": hardware.driver,
         "cards": cards,
-        "card_memory_mib": memory,
         "cpu": ", ".join([cpu, *sets]) if "cpu" not in probe.errors else "",
-        "memory_bytes": probe.cpu.memory_bytes or None,
+        "engine_memory_bytes": _engine_memory(spec, profile, probe, hardware),
         "disk_free": probe.store.free_bytes if known else None,
         "disk_total": probe.store.total_bytes if known else None,
         "write_bytes_per_s": probe.store.write_bytes_per_s,

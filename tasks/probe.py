@@ -105,8 +105,14 @@ def cpu(host: Host) -> dict[str, Any]:
     for line in host.kernel_text("/proc/meminfo").splitlines():
         key, _, value = line.partition(":")
         memory[key] = int(value.split()[0]) * 1024 if value.split() else 0
+    nodes = host.path("/sys/devices/system/node")
+    numa = []
+    for place in sorted(nodes.glob("node[0-9]*/meminfo")):
+        match = re.search(r"MemTotal:\s+(\d+) kB", place.read_text())
+        numa += [int(match[1]) * 1024] if match else []
     return {
         "model": model,
+        "numa_bytes": numa,
         "cores": cores,
         "flags": sorted(flags.split()),
         "memory_bytes": memory["MemTotal"],

@@ -7,7 +7,8 @@ Schema 1. A fact that could not be read is not left out: its place holds {"error
      "kernel":  {"release": "4.19.90", "machine": "x86_64",
                  "devel": "/lib/modules/4.19.90/build"},        null: absent
      "cpu":     {"model": "...", "cores": 2, "flags": ["avx2"],
-                 "memory_bytes": 1, "memory_available_bytes": 1},
+                 "memory_bytes": 1, "memory_available_bytes": 1,
+                 "numa_bytes": [1]},
      "modules": {"hycu": {"version": "6.3.27-V1.2.5"}},         loaded ones; null: none told
      "versions": {"/proc/driver/nvidia/version": "550.54.15"},  version files of the profile
      "pci":     [{"address": "0000:07:00.0", "vendor": "1d94",
@@ -47,13 +48,14 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Cpu:
-    """cores: logical CPUs. flags: /proc/cpuinfo's. Memory in bytes."""
+    """cores: logical CPUs. flags: /proc/cpuinfo's. Memory in bytes; numa_bytes: of each node."""
 
     model: str = ""
     cores: int = 0
     flags: frozenset[str] = frozenset()
     memory_bytes: int = 0
     memory_available_bytes: int = 0
+    numa_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -179,6 +181,7 @@ def _read(data: Mapping[str, Any]) -> ProbeDoc:
             flags=frozenset(cpu.get("flags", ())),
             memory_bytes=int(cpu.get("memory_bytes", 0)),
             memory_available_bytes=int(cpu.get("memory_available_bytes", 0)),
+            numa_bytes=tuple(int(n) for n in cpu.get("numa_bytes", ())),
         ),
         modules={name: m.get("version") for name, m in (fact("modules") or {}).items()},
         versions={k: str(v) for k, v in (fact("versions") or {}).items() if isinstance(v, str)},

@@ -127,7 +127,7 @@ def _lines(reading: _Reading, text: str) -> None:
         for match in re.finditer(rf"(?m)^(?:HCU|DCU|GPU)\[(\d+)\]\s*:\s*{what}\s*:\s*(.+)$", text):
             value = match[2].strip()
             reading.add(int(match[1]), **{name: value if name == "model" else number(value)})
-    version = re.search(r"(?im)driver version\s*:\s*([\w.\-+]+)", text)
+    version = re.search(r"(?im)driver version\s*:\s*([\w.\-+]*\d[\w.\-+]*)", text)
     if version:
         reading.driver = reading.driver or version[1]
 
