@@ -231,7 +231,7 @@ class _Running:
             self.evidence.events(pod),
             self.evidence.logs(pod) or "\n".join(self.last),
             nodes=self.evidence.nodes([pod]),
-            now=clock.now(),
+            now=self.cluster.now(),
         )
 
     def _result(self, kind: str, said: str) -> JobResult:

@@ -11,7 +11,7 @@ from typing import Any
 from tasks import clock
 from tasks.cluster_kinds import KINDS
 from tasks.cluster_rest import ApiError, Ask, NotFound, Rest
-from tasks.cluster_watch import BROKEN, Stopper, lines
+from tasks.cluster_watch import Stopper, lines
 
 _STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
 # A follower that hears nothing asks again; a silent container is no fault.
@@ -143,5 +143,5 @@ def _read(
         if error.status != 400:
             raise
         return not going_on
-    except BROKEN:
+    except ConnectionError:
         return False

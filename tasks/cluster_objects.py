@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from threading import Event
 from typing import Any, Literal, TypeVar
 
@@ -43,6 +44,10 @@ class Objects:
     def limited(self, timeout_s: float, patience_s: float) -> Objects:
         """The same API, asked with other limits (for what must not be late, such as a lease)."""
         return Objects(self.rest.limited(timeout_s, patience_s))
+
+    def now(self) -> datetime:
+        """The API server's clock, UTC, as far as its answers have shown it."""
+        return self.rest.now()
 
     # -- reading
 

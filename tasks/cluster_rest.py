@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -150,6 +153,11 @@ class Rest:
         self.address = address
         self.timeout_s = timeout_s
         self.patience_s = patience_s
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """The API server's time, UTC, to a second or so: ages of its objects are told by it."""
+        return clock.now() + self._ahead
 
     def limited(self, timeout_s: float, patience_s: float) -> Rest:
         """The same API with other limits."""
@@ -197,6 +205,9 @@ class Rest:
         if ask.fence is not None:
             ask.fence()
         response = self._send(ask.method, ask.url, headers, body, read_s)
+        if date := response.headers.get("Date"):
+            with suppress(ValueError, TypeError):
+                self._ahead = parsedate_to_datetime(date) - clock.now()
         if 200 <= response.status < 300:
             return response
         data = bytes(response.data)

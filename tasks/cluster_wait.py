@@ -165,14 +165,14 @@ class _Waiting:
                 self.on_progress(Progress("deploy", "running", name, text))
 
     def _diagnose(self) -> Diagnosis | None:
-        pods = self._current()
+        pods = [pod for pod in self._current() if phase_text(pod) != "Ready"]
         return diagnose_deployment(
             self.deploy,
             pods,
             [event for pod in pods for event in self.evidence.events(pod)],
             {pod["metadata"]["name"]: self.evidence.logs(pod) for pod in pods},
             nodes=self.evidence.nodes(pods),
-            now=clock.now(),
+            now=self.cluster.now(),
             grace_s=self.grace_s,
         )
 

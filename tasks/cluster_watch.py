@@ -33,8 +33,8 @@ _IDLE_S = 75.0
 _LIFE_S = 300.0
 _GUARD_S = 0.25
 _LONGEST_PAUSE_S = 5.0
-# What reading a broken or shut-down stream raises.
-BROKEN = (HTTPError, OSError, ValueError, AttributeError)
+# What reading a broken or shut-down stream raises; the last two come from under the library.
+_BROKEN = (HTTPError, OSError, ValueError, AttributeError)
 
 
 def key(obj: Object) -> tuple[str, str]:
@@ -44,9 +44,18 @@ def key(obj: Object) -> tuple[str, str]:
 
 
 def lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """Lines as they arrive, without their ends; the last may be incomplete."""
+    """Lines as they arrive, without their ends; the last may be incomplete.
+
+    Raises ConnectionError when the stream breaks off.
+    """
     tail = b""
-    while chunk := response.read1(65536):
+    while True:
+        try:
+            chunk = response.read1(65536)
+        except _BROKEN as error:
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        if not chunk:
+            break
         *whole, tail = (tail + chunk).split(b"\n")
         yield from whole
     if tail:
@@ -77,7 +86,7 @@ class Stopper:
                 if current is not None:
                     try:
                         current.shutdown()
-                    except (*BROKEN, RuntimeError) as error:
+                    except (*_BROKEN, RuntimeError) as error:
                         _log.debug("nothing to shut down: %s", error)
                 self._over.wait(_GUARD_S)
 
@@ -155,7 +164,7 @@ def watch(
                 now = {key(obj): obj for obj in objects}
                 yield from differences(known, now)
                 known = now
-            except BROKEN as error:
+            except ConnectionError as error:
                 _log.debug("watch of %s was cut (%s), resuming at %s", ask.what, error, version)
             # A server that ends every watch at once must not be asked without pause.
             if quiet and clock.monotonic() - began < 1:

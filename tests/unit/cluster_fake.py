@@ -6,6 +6,7 @@ import copy
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from tasks.cluster_rest import AlreadyExists
@@ -24,6 +25,9 @@ class FakeObjects:
         self._watchers: list[tuple[str, queue.SimpleQueue[tuple[str, Object]]]] = []
         self._lock = threading.RLock()
         self._uid = 0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 23, 8, 0, 10, tzinfo=UTC)
 
     def set(self, obj: Object) -> Object:
         with self._lock:

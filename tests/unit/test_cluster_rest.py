@@ -86,6 +86,17 @@ def test_a_create_that_never_arrived_is_repeated(early: object) -> None:
     assert script.api().create(POD) == POD
 
 
+def test_the_servers_clock_is_known_from_its_answers() -> None:
+    script = Script([answer(POD, headers={"Date": "Thu, 01 Jan 2026 08:00:00 GMT"}), answer(POD)])
+    api = script.api()
+    assert api.now() == clock.now()
+    api.get("Pod", "p", "n")
+    clock.sleep(5)
+    assert api.now().isoformat() == "2026-01-01T08:00:05+00:00"
+    api.get("Pod", "p", "n")  # an answer without a date changes nothing
+    assert api.now().isoformat() == "2026-01-01T08:00:05+00:00"
+
+
 def test_doubt_is_named() -> None:
     with pytest.raises(ApiError, match="whether it was done is unknown"):
         Script([RESET]).api().create(POD)

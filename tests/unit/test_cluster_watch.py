@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -151,6 +151,7 @@ def test_stop_ends_a_silent_watch() -> None:
 
     class Silent:
         status = 200
+        headers: ClassVar[dict[str, str]] = {}
 
         def __init__(self) -> None:
             self.shut = threading.Event()
