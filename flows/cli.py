@@ -91,6 +91,9 @@ def build_parser() -> argparse.ArgumentParser:
     _spec_arguments(plan)
     plan.add_argument("--json", action="store_true")
     plan.add_argument("--manifests", action="store_true", help="print the exact objects")
+    plan.add_argument(
+        "--probe", action="store_true", help="also run the probe Jobs: weights there, card sizes"
+    )
 
     check = add("check-nodes", "look at the nodes, with a probe Job on each", _check_nodes)
     _spec_arguments(check)
@@ -170,9 +173,10 @@ def run_spec(
         state = rollout(
             spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
         )
-        record = state.result(raise_on_failure=False)
-    if isinstance(record, BaseException):
-        raise record
+        found: Any = state.result(raise_on_failure=False)
+    if isinstance(found, BaseException):
+        raise found
+    record: dict[str, Any] = found
     print_end(console, record)
     return int(record["exit_code"]), record
 
@@ -213,25 +217,26 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from flows.inspect import show_plan
+    from flows.look import show_plan
 
     return show_plan(
         read(args, args.spec),
         args.kubeconfig,
         args.context,
         as_json=args.json,
-        manifests=args.manifests,
+        with_manifests=args.manifests,
+        probe=args.probe,
     )
 
 
 def _check_nodes(args: argparse.Namespace) -> int:
-    from flows.inspect import show_nodes
+    from flows.look import show_nodes
 
     return show_nodes(read(args, args.spec), args.kubeconfig, args.context, as_json=args.json)
 
 
 def _status(args: argparse.Namespace) -> int:
-    from flows.inspect import show_status
+    from flows.look import show_status
 
     return show_status(args.name, args.namespace, args.kubeconfig, args.context)
 

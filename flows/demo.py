@@ -18,6 +18,7 @@ import httpx
 from rich.console import Console
 
 from deployments.local import stack
+from deployments.local.model import ensure_model
 from flows import cli
 from tasks.cluster import Cluster
 from tasks.spec import Rollout
@@ -89,7 +90,7 @@ def _namespace(kubeconfig: str, name: str) -> None:
 
 def _new_version(console: Console) -> None:
     note = f"another version, {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    weights = stack.ensure_model(stack.engine_python(), LOCAL / "models")
+    weights = ensure_model(stack.engine_python(), LOCAL / "models")
     commit = stack.publish_model(LOCAL / "hub", weights, note)
     console.print(f"published a new commit on the embedded hub: {commit[:12]}", highlight=False)
 

@@ -14,7 +14,7 @@ from flows import artifacts
 from flows.session import Session
 from flows.steps import QUIET
 from tasks import bench, gate, judge, live
-from tasks.access import ready, reach, release_pods
+from tasks.access import reach, ready, release_pods
 from tasks.errors import SpecError, StepFailed
 from tasks.judge import Decision
 from tasks.moves import Observed

@@ -6,10 +6,10 @@ The flow only orders the steps. What each one decides lives in pure modules unde
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
-from prefect import flow
+from prefect import flow, unmapped
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
@@ -17,9 +17,10 @@ from prefect.states import Completed, Failed
 
 from flows import artifacts, measure, nodes, steps
 from flows.session import Session
+from tasks.act import SoakFailed
 from tasks.cluster import Cluster
-from tasks.errors import LockLost, OutsideError, Refused, RolloutError, SpecError
-from tasks.moves import decide_recovery, decide_resume, decide_start
+from tasks.errors import LockLost, OutsideError, Refused, RolloutError, SpecError, StepFailed
+from tasks.moves import decide_recovery, decide_resume, decide_revert, decide_start
 from tasks.outcome import Outcome, target_rows
 from tasks.plan import Plan
 from tasks.render import deployment
@@ -115,15 +116,14 @@ def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
 
 def _steps(session: Session, plan_digest: str | None) -> Outcome:
     survey = nodes.survey(session)
-    release = survey.release
-    session.note_release(release)
-    watcher = session.make_actor()
-    seen = watcher.observe()
-    if decide_resume(seen, release) == "done":
+    session.note_release(survey.release)
+    if decide_resume(survey.seen, survey.release) == "done":
+        release = survey.release
         return Outcome("unchanged", f"{release.deployment} serves already; nothing was changed")
-    verdicts = nodes.validate(session, survey)
+    survey, looked = nodes.validate(session, survey)
+    session.note_release(survey.release)
     with session.step("plan") as say:
-        plan = nodes.make_plan(session, survey, verdicts, seen)
+        plan = nodes.make_plan(session, survey, looked)
         say(f"{plan.strategy}: {plan.sentence}")
     session.record["plan"] = plan.as_dict()
     if plan.strategy == "refused":
@@ -136,14 +136,13 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
     # what the API server would reject is refused here, while nothing has been changed
     body = deployment(session.spec, release, survey.needs, [seat.hostname for seat in plan.nodes])
     _try_out(session, body)
-    with session.locked() as actor:
+    with session.locked():
         try:
             outcome = _locked(session, survey, plan)
         except BaseException as error:
             _settle(session, error)
             raise
         session.finish(outcome)
-        del actor
         return outcome
 
 
@@ -171,10 +170,10 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
         seen = actor.observe()
     with session.step("fetch_weights") as say:
         jobs = steps.fetch_weights.map(
-            session=_one(session),
-            node=[seat.name for seat in plan.nodes],
-            manifest=_one(survey.manifest),
-            endpoint=survey.endpoint,
+            unmapped(session),
+            [seat.name for seat in plan.nodes],
+            unmapped(survey.manifest),
+            survey.endpoint,
         )
         fetched = [job.result() for job in jobs]
         session.record["fetched"] = fetched
@@ -205,23 +204,30 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
     return _roll_back(session, kind, verdict.reason)
 
 
-def _one(value: Any) -> Any:
-    """The same value for every mapped run."""
-    from prefect import unmapped
-
-    return unmapped(value)
-
-
 def _promote(session: Session, release: Release, reason: str) -> Outcome:
-    with session.step("promote") as say:
-        steps.promote(session, release)
-        say(f"{release.deployment} serves {session.spec.namespace}/{session.spec.name}")
+    try:
+        with session.step("promote") as say:
+            steps.promote(session, release)
+            say(f"{release.deployment} serves {session.spec.namespace}/{session.spec.name}")
+    except SoakFailed as error:
+        return _go_back(session, str(error))
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
 
 
-def _hold(session: Session, reason: str) -> Outcome:
-    from dataclasses import replace
+def _go_back(session: Session, reason: str) -> Outcome:
+    """The promoted release failed in its first minutes: the previous one serves again."""
+    actor = session.must_act()
+    seen = actor.observe()
+    if seen.state.previous is None:
+        return Outcome("failed", f"{reason}; nothing served before it, so it was left in place")
+    with session.step("roll_back") as say:
+        course = decide_revert(seen)
+        actor.run(course)
+        say(course.sentence)
+    return Outcome("failed", f"{reason}; {course.sentence}")
 
+
+def _hold(session: Session, reason: str) -> Outcome:
     actor = session.must_act()
     state, _ = actor.read_state()
     actor.save(replace(state, phase="held", verdict=session.record.get("verdict", "")))
@@ -260,8 +266,7 @@ def _settle(session: Session, error: BaseException) -> None:
         session.record["leftover"] = session.named_leftover(again)
         _log.error("%s", session.record["leftover"])
         if isinstance(error, RolloutError):
-            raise type(error)(f"{error}; {session.record['leftover']}") from error
-        raise
+            raise StepFailed(f"{error}; {session.record['leftover']}") from error
 
 
 def _tell(session: Session, outcome: Outcome) -> None:
@@ -287,5 +292,5 @@ def _cancelled(_: Flow[Any, Any], run: FlowRun, __: State[Any]) -> None:
     settle_parameters(run.parameters)
 
 
-rollout.on_cancellation_hooks.append(_cancelled)
-rollout.on_crashed_hooks.append(_cancelled)
+rollout.on_cancellation(_cancelled)
+rollout.on_crashed(_cancelled)

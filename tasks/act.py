@@ -43,6 +43,10 @@ from tasks.state import (
 Health = Callable[[Release], list[str]]
 
 
+class SoakFailed(StepFailed):
+    """The promoted release showed trouble in its first minutes."""
+
+
 class Actor:
     """Observes and changes one rollout's objects.
 
@@ -89,7 +93,8 @@ class Actor:
         if not owned:
             raise Refused(
                 f"Service {self.namespace}/{self.name} exists and was not made by model-rollout; "
-                f"give the rollout another name, or label it {MANAGED_LABEL}={MANAGER} to hand it over"
+                f"give the rollout another name, or hand it over by the label "
+                f"{MANAGED_LABEL}={MANAGER}"
             )
         return (service["spec"].get("selector") or {}).get(RELEASE_LABEL)
 
@@ -296,7 +301,7 @@ class Actor:
         while True:
             problems = self.health(release) if self.health else []
             if problems:
-                raise StepFailed(
+                raise SoakFailed(
                     f"{release.deployment} failed while soaking: {'; '.join(problems)}"
                 )
             left = end - clock.monotonic()

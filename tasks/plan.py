@@ -209,8 +209,19 @@ def decide_plan(
 
 
 def plan_digest(plan: Plan) -> str:
-    """A short name for everything a plan promises; free disk may drift and is left out."""
-    body = asdict(replace(plan, digest="", sentence=""))
-    for seat in body["nodes"]:
-        seat.pop("disk_free")
+    """A short name for what a plan promises: what is released, instead of what, where and how.
+
+    Which nodes of several equal ones are used, free disk and weights already there may change
+    without the promise changing, and are left out.
+    """
+    body = [
+        plan.release.id,
+        plan.serving,
+        plan.strategy,
+        plan.resource,
+        plan.devices_needed,
+        plan.approval,
+        plan.differences,
+        plan.targets,
+    ]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

@@ -90,8 +90,11 @@ def test_what_serves_already_is_left_alone() -> None:
 def test_the_digest_changes_with_what_matters_and_with_nothing_else() -> None:
     base = plan(spec(), [seat("a", 1)])
     assert base.digest == plan(spec(), [replace(seat("a", 1), disk_free=5)]).digest
-    assert base.digest != plan(spec(), [seat("b", 1)]).digest
-    assert base.digest != plan(spec(), [seat("a", 1, missing=3)]).digest
+    assert base.digest == plan(spec(), [seat("a", 1, missing=3)]).digest
+    no_room = [seat("a", 0, without=1)]
+    assert base.digest != plan(spec(allow_interruption=True), no_room).digest
+    first = Observed(State("m"), None)
+    assert base.digest != plan(spec(), [seat("a", 1)], first).digest
     other = decide_plan(spec(), OLD, SERVING, [seat("a", 1)], resource="hygon.com/dcu")
     assert base.digest != other.digest
 

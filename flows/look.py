@@ -1,0 +1,172 @@
+"""Commands that look and change nothing: plan, check-nodes, status.
+
+check-nodes (and plan --probe) run the probe Job, which reads the hosts; nothing else is created.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from flows.nodes import make_plan, refusals
+from flows.session import Session
+from tasks.act import Actor
+from tasks.cluster import Cluster
+from tasks.nodes import as_rows, judge_node
+from tasks.plan import Plan
+from tasks.render import deployment, service
+from tasks.render_jobs import fetch_job
+from tasks.spec import Rollout
+from tasks.survey import Looked, Survey, fit, look_around, probe_node
+
+REFUSED = 5
+
+
+def _look(cluster: Cluster, spec: Rollout, session: Session, *, probe: bool) -> Any:
+    found = look_around(cluster, spec)
+    if probe:
+        looked = [probe_node(cluster, found, fact, session.rollout) for fact in found.facts]
+    else:
+        serving = found.seen.serving
+        looked = [
+            Looked(judge_node(spec, found.profile, fact, None, stable_release=serving))
+            for fact in found.facts
+        ]
+    return found, looked
+
+
+def manifests(session: Session, found: Survey, plan: Plan) -> list[dict[str, Any]]:
+    """The exact objects a rollout of this plan would create."""
+    spec = session.spec
+    hostnames = [seat.hostname for seat in plan.nodes]
+    release, manifest = found.release, found.manifest
+    jobs = [
+        fetch_job(spec, seat.name, manifest.commit, manifest.digest, found.endpoint)
+        for seat in plan.nodes
+    ]
+    return [
+        *jobs,
+        service(spec, release, candidate=True),
+        deployment(spec, release, found.needs, hostnames),
+        service(spec, release, candidate=False),
+    ]
+
+
+def show_plan(
+    spec: Rollout,
+    kubeconfig: str | None,
+    context: str | None,
+    *,
+    as_json: bool,
+    with_manifests: bool,
+    probe: bool,
+) -> int:
+    """Print the plan; 5 when it is refused."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        session = Session(spec, cluster)
+        found, looked = _look(cluster, spec, session, probe=probe)
+        plan = make_plan(session, found, looked)
+        shape = fit(found, looked)
+        objects = manifests(session, found, plan) if with_manifests else []
+    arithmetic = list(shape.lines) if shape else []
+    if as_json:
+        body = {**plan.as_dict(), "memory": arithmetic}
+        body["node_verdicts"] = [item.verdict.as_dict() for item in looked]
+        if with_manifests:
+            body["manifests"] = objects
+        print(json.dumps(body, indent=1, default=str))
+    elif with_manifests:
+        print(yaml.safe_dump_all(objects, sort_keys=False), end="")
+    else:
+        _print_plan(Console(), spec, found, plan, arithmetic, probed=probe)
+    return REFUSED if plan.strategy == "refused" else 0
+
+
+def _print_plan(
+    console: Console, spec: Rollout, found: Survey, plan: Plan, memory: list[str], *, probed: bool
+) -> None:
+    def say(label: str, text: str) -> None:
+        console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True)
+
+    manifest = found.manifest
+    say("strategy", f"{plan.strategy}: {plan.sentence}")
+    say("commit", f"{manifest.model} @ {manifest.revision} = {manifest.commit}")
+    say(
+        "weights", f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes, {manifest.digest}"
+    )
+    say("release", f"{plan.release.deployment} ({plan.release.image})")
+    say("serving", plan.serving or "nothing")
+    for line in plan.differences:
+        say("differs", line)
+    if plan.devices_needed:
+        say(
+            "accelerators",
+            f"{plan.devices_needed} {plan.resource} needed, {plan.devices_free} free",
+        )
+    for seat in plan.nodes:
+        if seat.bytes_missing is None:
+            bytes_there = "weights not looked for (add --probe)"
+        else:
+            bytes_there = f"{seat.bytes_missing:,} bytes to fetch, {seat.bytes_present:,} there"
+        disk = f", {seat.disk_free / 2**30:.1f} GiB free" if seat.disk_free is not None else ""
+        say("node", f"{seat.name}: {bytes_there}{disk}")
+    for line in memory:
+        say("memory", line)
+    if not memory and found.shape is not None and not probed:
+        say("memory", "card sizes are known after a probe (add --probe)")
+    say("interruption", plan.interruption)
+    say("approval", plan.approval)
+    for line in plan.targets:
+        say("target", line)
+    say("digest", f"{plan.digest} (rollout run {spec.name}.yaml --plan {plan.digest})")
+
+
+def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as_json: bool) -> int:
+    """Probe and judge every candidate node; 5 when too few are usable."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        session = Session(spec, cluster)
+        found, looked = _look(cluster, spec, session, probe=True)
+    refused = refusals(found, looked)
+    if as_json:
+        body = {"usable": not refused, "nodes": [item.verdict.as_dict() for item in looked]}
+        print(json.dumps(body, indent=1, default=str))
+        return REFUSED if refused else 0
+    console = Console()
+    rows = as_rows([item.verdict for item in looked])
+    table = Table(title=f"nodes for {spec.name} ({spec.nodes.accelerator})", show_lines=True)
+    for heading in rows[0] if rows else ("node",):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*row.values())
+    console.print(table)
+    for line in refused[:1]:
+        console.print(line, highlight=False)
+    return REFUSED if refused else 0
+
+
+def show_status(name: str, namespace: str, kubeconfig: str | None, context: str | None) -> int:
+    """Print who serves, who is tested, who served before, and the last rollouts."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        seen = Actor(cluster, namespace, name, fence=lambda: None, epoch=0).observe()
+    state, console = seen.state, Console()
+    serving = seen.deployments.get(seen.serving or "")
+    rows = [
+        ("phase", state.phase),
+        ("serving", f"{serving.name}, {serving.available} available" if serving else "nothing"),
+        (
+            "stable",
+            f"{state.stable.deployment} @ {state.stable.commit}" if state.stable else "none",
+        ),
+        ("candidate", state.candidate.deployment if state.candidate else "none"),
+        ("previous", state.previous.deployment if state.previous else "none"),
+    ]
+    for label, text in rows:
+        console.print(f"{label + ':':<11}{text}", highlight=False)
+    for entry in state.history[:10]:
+        line = f"{entry.get('finished')}  {entry.get('outcome')}: {entry.get('sentence')}"
+        console.print(line, highlight=False, soft_wrap=True)
+    return 0

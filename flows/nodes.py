@@ -1,0 +1,138 @@
+"""Validate the nodes and plan: everything a rollout knows before it changes anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import task, unmapped
+
+from flows import artifacts
+from flows.session import Session
+from flows.steps import QUIET, plan_rows
+from tasks.node_api import ApiFacts
+from tasks.nodes import agree_on_resource, as_rows
+from tasks.plan import Plan, decide_plan, describe_changes
+from tasks.progress import Progress, emit
+from tasks.render import ENGINE_CONTAINER, deployment
+from tasks.survey import Looked, Survey, fit, look_around, probe_node, with_resource
+
+
+@task(name="resolve_model", **QUIET)
+def resolve(session: Session) -> Survey:
+    """Resolve the revision to a commit and read the nodes as the API shows them."""
+    return look_around(session.cluster, session.spec)
+
+
+def survey(session: Session) -> Survey:
+    """The facts without a probe, on record."""
+    with session.step("resolve_model") as say:
+        found = resolve(session)
+        manifest = found.manifest
+        size = manifest.total_bytes
+        say(
+            f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
+            f"{len(manifest.files)} files, {size:,} bytes; {len(found.facts)} candidate node(s)"
+        )
+    session.record["weights"] = {"files": len(manifest.files), "bytes": size}
+    return found
+
+
+@task(name="validate_nodes", task_run_name="validate_nodes {fact.name}", **QUIET)
+def validate_node(session: Session, found: Survey, fact: ApiFacts) -> Looked:
+    """Probe one node and judge it."""
+    emit(Progress("validate_nodes", "running", fact.name, "probing"))
+    looked = probe_node(session.cluster, found, fact, session.rollout)
+    verdict = looked.verdict
+    state = "done" if verdict.usable else "failed"
+    said = verdict.cards or verdict.cpu or "usable"
+    if not verdict.usable:
+        said = "; ".join(str(reason) for reason in verdict.errors)
+    emit(Progress("validate_nodes", state, fact.name, said))
+    return looked
+
+
+def validate(session: Session, found: Survey) -> tuple[Survey, list[Looked]]:
+    """Judge every candidate node; the survey comes back with the resource the probes settled."""
+    with session.step("validate_nodes") as say:
+        looked: list[Looked] = []
+        width = session.spec.nodes.probe_parallelism
+        for start in range(0, len(found.facts), width):
+            batch = found.facts[start : start + width]
+            runs = validate_node.map(unmapped(session), unmapped(found), list(batch))
+            looked += [run.result() for run in runs]
+        resource, verdicts = agree_on_resource([item.verdict for item in looked])
+        looked = [
+            Looked(verdict, item.bytes_present, item.bytes_missing)
+            for verdict, item in zip(verdicts, looked, strict=True)
+        ]
+        rows = as_rows(verdicts)
+        session.record["nodes"] = [
+            {
+                "name": v.node,
+                "usable": v.usable,
+                "driver": v.driver,
+                "cards": v.cards,
+                "cpu": v.cpu,
+                "resource": v.resource,
+                "reasons": [reason.as_dict() for reason in v.reasons],
+            }
+            for v in verdicts
+        ]
+        artifacts.table("nodes", rows, "Which nodes can serve")
+        usable = sum(v.usable for v in verdicts)
+        say(f"{usable} of {len(verdicts)} node(s) usable")
+    return with_resource(found, resource) if usable else found, looked
+
+
+def refusals(found: Survey, looked: list[Looked]) -> list[str]:
+    """Why the rollout can't go on, whatever room there is."""
+    spec, out = found.spec, []
+    usable = [item for item in looked if item.verdict.usable]
+    if len(usable) < spec.nodes.minimum:
+        out.append(
+            f"{len(usable)} of {len(looked)} node(s) usable, at least {spec.nodes.minimum} needed"
+        )
+        out += [
+            f"{item.verdict.node}: {reason}" for item in looked for reason in item.verdict.errors
+        ]
+        if not looked:
+            out.append("no node matches nodes.names and nodes.selector; correct them")
+        return out
+    shape = fit(found, looked)
+    if shape is not None:
+        out += [str(reason) for reason in shape.reasons if reason.severity == "error"]
+    return out
+
+
+def make_plan(session: Session, found: Survey, looked: list[Looked]) -> Plan:
+    """Decide strategy and nodes; the plan is on record and an artifact."""
+    refused = refusals(found, looked)
+    seats = [item.seat() for item in looked if item.verdict.usable]
+    body = deployment(session.spec, found.release, found.needs, [seat.hostname for seat in seats])
+    containers = {
+        "before": _engine(_serving_deployment(session, found)),
+        "after": _engine(body),
+    }
+    plan = decide_plan(
+        session.spec,
+        found.release,
+        found.seen,
+        seats,
+        resource=found.resource,
+        refused=refused,
+        differences=describe_changes(found.seen, found.release, containers),
+    )
+    artifacts.table("plan", plan_rows(plan.nodes), f"{plan.strategy}: {plan.sentence}")
+    return plan
+
+
+def _serving_deployment(session: Session, found: Survey) -> dict[str, Any] | None:
+    view = found.seen.deployments.get(found.seen.serving or "")
+    return session.cluster.get("Deployment", view.name, session.spec.namespace) if view else None
+
+
+def _engine(body: dict[str, Any] | None) -> dict[str, Any] | None:
+    if body is None:
+        return None
+    containers: list[dict[str, Any]] = body["spec"]["template"]["spec"]["containers"]
+    return next((c for c in containers if c["name"] == ENGINE_CONTAINER), containers[0])
