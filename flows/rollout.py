@@ -9,7 +9,8 @@ import logging
 from dataclasses import asdict, replace
 from typing import Any
 
-from prefect import flow, unmapped
+from prefect import flow as prefect_flow
+from prefect import unmapped
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
@@ -63,7 +64,7 @@ def _run_name() -> str:
     return f"rollout {name or given.get('spec_file') or ''}".strip()
 
 
-@flow(name="rollout", flow_run_name=_run_name, persist_result=False)
+@prefect_flow(name="rollout", flow_run_name=_run_name, persist_result=False)
 def rollout(
     spec: Rollout | None = None,
     spec_file: str | None = None,
@@ -115,6 +116,7 @@ def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
 
 
 def _steps(session: Session, plan_digest: str | None) -> Outcome:
+    session.check_bucket()
     survey = nodes.survey(session)
     session.note_release(survey.release)
     if decide_resume(survey.seen, survey.release) == "done":
@@ -285,11 +287,11 @@ def _tell(session: Session, outcome: Outcome) -> None:
     _log.debug("record: %s", asdict(outcome))
 
 
-def _cancelled(_: Flow[Any, Any], run: FlowRun, __: State[Any]) -> None:
+def _cancelled(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Runs in another process after a cancellation: settle what the flow left, from the cluster."""
     from flows.janitor import settle_parameters
 
-    settle_parameters(run.parameters)
+    settle_parameters(flow_run.parameters)
 
 
 rollout.on_cancellation(_cancelled)

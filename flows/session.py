@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -16,11 +17,13 @@ from tasks.act import Actor
 from tasks.cluster import Cluster
 from tasks.errors import RolloutError
 from tasks.lease import LeaseLock
+from tasks.mirror import Mirror
 from tasks.outcome import RECORD_SCHEMA, Outcome, compact
 from tasks.progress import Progress, emit
 from tasks.spec import Rollout
 from tasks.state import Release, with_history
 
+_log = logging.getLogger(__name__)
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
 
 
@@ -153,10 +156,35 @@ class Session:
             record=str(path),
         )
         records.write(path, self.record)
+        self._mirror(path)
         if self.lock is not None and self.actor is not None:
             state, _ = self.actor.read_state()
             keep = self.spec.promotion.history
             self.actor.save(with_history(state, compact(records.scrub(self.record)), keep))
+
+    def check_bucket(self) -> None:
+        """A bucket that does not answer is an error now, not after an hour of measuring."""
+        if (bucket := self._bucket()) is not None:
+            bucket.check()
+
+    def _bucket(self) -> Mirror | None:
+        where = self.spec.records
+        if where is None:
+            return None
+        return Mirror(where.bucket, where.prefix, where.endpoint, where.region)
+
+    def _mirror(self, path: Path) -> None:
+        """Copy the record to the bucket; the outcome stands even when that fails."""
+        bucket = self._bucket()
+        if bucket is None:
+            return
+        key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}/{records.FILE}"
+        try:
+            self.record["mirror"] = bucket.put_json(key, records.read(path))
+        except RolloutError as error:
+            self.record["mirror_error"] = str(error)
+            _log.error("the record stays at %s: %s", path, error)
+        records.write(path, self.record)
 
     def note_release(self, release: Release) -> None:
         """Put what is rolled out on record."""
