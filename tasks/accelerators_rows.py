@@ -23,6 +23,7 @@ from tasks.accelerators_types import (
 _PTRACE = "SYS_PTRACE: the collective library maps memory between the worker processes"
 _UNCONFINED = "seccomp Unconfined: the compute driver uses calls the default profile refuses"
 _VIDEO = "group 44 (video): owns the device files"
+_HAMI = r"hami-.*device-plugin"
 _DROP_BUT_PTRACE = {"drop": ["ALL"], "add": ["SYS_PTRACE"]}
 
 HYGON = Profile(
@@ -87,7 +88,7 @@ HYGON = Profile(
         ),
     ),
     components=(
-        Component("virtual-plugin", r"v[dh]cu(-device)?-plugin|hami-(vgpu|dcu|hcu)-"),
+        Component("virtual-plugin", rf"v[dh]cu(-device)?-plugin|[dh]cu-vgpu|{_HAMI}"),
         Component("device-plugin", r"(?<!v)[dh]cu(-device)?-plugin"),
         Component("label-node", r"[dh]cu-label-node|label-node"),
         Component("exporter", r"[dh]cu-exporter"),
@@ -144,7 +145,7 @@ NVIDIA = Profile(
         ),
     ),
     components=(
-        Component("virtual-plugin", r"hami-device-plugin|vgpu-device-plugin"),
+        Component("virtual-plugin", rf"hami-device-plugin|vgpu-device-plugin|{_HAMI}"),
         Component("device-plugin", r"nvidia-device-plugin|k8s-device-plugin"),
         Component("label-node", r"gpu-feature-discovery"),
         Component("exporter", r"dcgm-exporter"),
@@ -215,6 +216,7 @@ AMD = Profile(
         ),
     ),
     components=(
+        Component("virtual-plugin", _HAMI),
         Component("label-node", r"amd.*(labeller|node-labeller)|rocm-k8s-device-plugin:labeller"),
         Component(
             "device-plugin", r"amdgpu-device-plugin|amd.*device-plugin|rocm-k8s-device-plugin"
@@ -278,6 +280,7 @@ ASCEND = Profile(
         ),
     ),
     components=(
+        Component("virtual-plugin", _HAMI),
         Component("device-plugin", r"ascend-?device-plugin|ascend-k8sdeviceplugin"),
         Component("exporter", r"npu-exporter"),
         Component("label-node", r"noded\b"),

@@ -177,8 +177,9 @@ def card_reasons(
         counts[f"in {tool}"] = len(cards)
     row = profile.resource_kind(resource) if resource else None
     _, replicas = label_value(profile.labels.replicas, api)
-    if row and row.kind in ("whole", "named") and replicas in ("", "1"):
-        counts[f"in {resource}'s capacity"] = int(api.capacity.get(resource, Decimal(0)))
+    capacity = int(api.capacity.get(resource, Decimal(0)))
+    if row and row.kind in ("whole", "named") and replicas in ("", "1") and capacity:
+        counts[f"in {resource}'s capacity"] = capacity
     if len(set(counts.values())) > 1 or hardware.on_bus == len(cards) == 0:
         out.append(
             error(
