@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from rich.console import Console
@@ -24,7 +25,8 @@ from tasks.cluster import Cluster
 from tasks.spec import Rollout
 from tasks.state import State, configmap_name, from_configmap
 
-LOCAL = stack.ROOT / ".local"
+# where the demo keeps its state; tests give it a folder of their own
+LOCAL = Path(os.environ.get("MODEL_ROLLOUT_DEMO") or stack.ROOT / ".local")
 SPEC = stack.ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
 ASK_EVERY_S = 0.5
 

@@ -83,7 +83,7 @@ def cluster_config(data: Path, *, images: Mapping[str, Any] | None = None) -> di
                 "name": NODE,
                 "labels": {"kubernetes.io/hostname": NODE},
                 "capacity": {"cpu": str(max(2, os.cpu_count() or 2)), "memory": f"{memory}Mi"},
-                "host_root": str(data / "nodes" / NODE),
+                "host_root": str(make_host_root(data / "nodes" / NODE)),
             }
         ],
         "images": images
@@ -92,6 +92,17 @@ def cluster_config(data: Path, *, images: Mapping[str, Any] | None = None) -> di
             RUNNER_IMAGE: {"path_prepend": str(Path(sys.executable).parent)},
         },
     }
+
+
+def make_host_root(root: Path) -> Path:
+    """A folder that stands for a node's file system: the hardware is this machine's own, what a
+    rollout writes stays below the folder."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in ("proc", "sys", "dev"):
+        link = root / name
+        if not link.is_symlink():
+            link.symlink_to(f"/{name}")
+    return root
 
 
 def _clean_environment() -> dict[str, str]:
@@ -137,7 +148,7 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
         )
         hub_url = str(json.loads(ready.read_text())["url"])
         cluster = _start_cluster(local, env, started)
-        prefect_url = _start_prefect(local, env, started)
+        prefect_url = start_prefect(local, env, started)
     except BaseException:
         for item in started:
             daemons.stop(item)
@@ -162,7 +173,7 @@ def _start_cluster(
     config, ready = data / "config.json", data / "ready.json"
     config.write_text(json.dumps(cluster_config(data), indent=1))
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "deployments.local.cluster.serve"]
+    command = [sys.executable, "-m", "deployments.local.kube.serve"]
     started.append(
         daemons.launch(
             "cluster",
@@ -176,9 +187,11 @@ def _start_cluster(
     return answer
 
 
-def _start_prefect(local: Path, env: Mapping[str, str], started: list[daemons.Daemon]) -> str:
+def start_prefect(local: Path, env: Mapping[str, str], started: list[daemons.Daemon]) -> str:
+    """Start a Prefect server that keeps its data below `local`; gives its address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
+    # one server process: its triggers, schedules and UI are all in it
     prefect_env = {
         **env,
         "PREFECT_HOME": str(local / "prefect"),

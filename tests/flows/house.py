@@ -1,0 +1,192 @@
+"""A small world for flow tests: cluster, hub, Prefect, and an exact engine in place of vLLM."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from deployments.local import hub, stack
+from deployments.local.kube.cluster import Image, LocalCluster, NodeDef
+from deployments.local.model import tiny_model
+from tasks.cluster import Cluster
+from tasks.state import State, configmap_name, from_configmap
+
+MODEL = "test/tiny"
+IMAGE = "exact-engine:1"
+RUNNER = "model-rollout:0.1.0"
+NAMESPACE = "models"
+# Known truth: TTFT 30 ms, 5 ms a token.
+LAWS: dict[str, Any] = {"ttft": {"mean": 0.03}, "itl": {"mean": 0.005}}
+
+
+def spec_data(**changes: Any) -> dict[str, Any]:
+    """A spec with lenient targets for the exact engine; `a__b=1` changes one field."""
+    data: dict[str, Any] = {
+        "name": "tiny",
+        "namespace": NAMESPACE,
+        "model": {"id": MODEL},
+        "nodes": {"accelerator": "cpu"},
+        "store": {"keep_free_gib": 0.01},
+        "serving": {
+            "image": IMAGE,
+            "command": ["python3", "-m", "tests.exact_engine"],
+            "served_model_name": "tiny",
+            "max_model_len": 2048,
+            "resources": {"cpu": "100m", "memory": "512Mi", "shm_gib": 0},
+            "startup_timeout_s": 120,
+        },
+        "smoke": [{"prompt": "Say something.", "max_tokens": 8}],
+        "benchmark": {
+            "workload": {
+                "profile": "custom",
+                "input_tokens": {"mean": 20},
+                "output_tokens": {"mean": 8},
+            },
+            "loads": [{"name": "c4", "concurrency": 4}],
+            "requests_per_round": 32,
+            "warmup_requests": 4,
+            "max_rounds": 6,
+        },
+        "targets": {"ttft_mean_ms": 2000, "output_throughput_tok_s": 1, "success_rate_percent": 90},
+        "promotion": {"soak_s": 1},
+    }
+    for path, value in changes.items():
+        node = data
+        *heads, last = path.split("__")
+        for head in heads:
+            node = node.setdefault(head, {})
+        node[last] = value
+    return data
+
+
+@dataclass
+class Asked:
+    """What a client of the stable Service saw."""
+
+    answered: int = 0
+    failed: list[str] = field(default_factory=list)
+
+
+@dataclass
+class House:
+    """Everything a flow test needs; `folder` is its own."""
+
+    folder: Path
+    cluster: LocalCluster
+    hub: hub.LocalHub
+    hub_folder: Path
+    prefect_api: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """For a `rollout` command of its own process."""
+        return {
+            **os.environ,
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "MODELSCOPE_ENDPOINT": self.hub.url,
+            "PREFECT_API_URL": self.prefect_api,
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "MODEL_ROLLOUT_HOME": str(self.folder / "home"),
+            "MODEL_ROLLOUT_LEASE_SECONDS": "6",
+        }
+
+    def publish(self, seed: int, laws: dict[str, Any] | None = None) -> str:
+        """A new commit of the model; its engine follows `laws`."""
+        source = tiny_model(self.folder / f"model-{seed}", size_bytes=1 << 20, shards=2, seed=seed)
+        (source / "exact_engine.json").write_text(json.dumps({**LAWS, **(laws or {})}))
+        return hub.publish(self.hub_folder, MODEL, "master", source, f"version {seed}")
+
+    def spec(self, **changes: Any) -> Path:
+        """A spec file."""
+        path = self.folder / f"spec-{len(list(self.folder.glob('spec-*')))}.yaml"
+        path.write_text(yaml.safe_dump(spec_data(**changes)))
+        return path
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """A `rollout` command; its output comes line by line."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+        )
+
+    def rollout(self, *arguments: str, expect: int) -> str:
+        """Run a `rollout` command to its end; gives what it printed."""
+        with self.start(*arguments) as process:
+            assert process.stdout is not None
+            said = process.stdout.read()
+        assert process.returncode == expect, said
+        return said
+
+    def state(self, name: str = "tiny") -> State:
+        """The rollout's state in the cluster."""
+        with Cluster.connect(str(self.cluster.kubeconfig)) as api:
+            return from_configmap(name, api.get("ConfigMap", configmap_name(name), NAMESPACE))
+
+    def objects(self, kind: str) -> list[str]:
+        """Names of all objects of a kind in the namespace."""
+        with Cluster.connect(str(self.cluster.kubeconfig)) as api:
+            return [item["metadata"]["name"] for item in api.list(kind, NAMESPACE)]
+
+    def address(self, name: str = "tiny") -> str:
+        """The stable Service's address."""
+        with Cluster.connect(str(self.cluster.kubeconfig)) as api:
+            service = api.get("Service", name, NAMESPACE)
+        assert service is not None
+        return f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
+
+    @contextmanager
+    def asking(self) -> Iterator[Asked]:
+        """Ask the stable Service all the while; every refused request is noted."""
+        seen, stop, address = Asked(), threading.Event(), self.address()
+
+        def ask() -> None:
+            while not stop.is_set():
+                try:
+                    httpx.get(
+                        f"{address}/v1/models", timeout=30, trust_env=False
+                    ).raise_for_status()
+                    seen.answered += 1
+                except httpx.HTTPError as error:
+                    seen.failed.append(repr(error))
+                stop.wait(0.1)
+
+        thread = threading.Thread(target=ask, daemon=True)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            stop.set()
+            thread.join(35)
+
+
+@contextmanager
+def house(folder: Path, prefect_api: str) -> Iterator[House]:
+    """Start cluster and hub below `folder`."""
+    here = {"path_prepend": Path(sys.executable).parent}
+    images = {IMAGE: Image(**here), RUNNER: Image(**here)}
+    root = stack.make_host_root(folder / "node")
+    node = NodeDef("node-a", capacity={"cpu": "4", "memory": "16Gi"}, host_root=root)
+    hub_folder = folder / "hub"
+    hub_folder.mkdir()
+    with (
+        LocalCluster(folder / "cluster", nodes=[node], images=images) as cluster,
+        hub.LocalHub(hub_folder) as server,
+    ):
+        with Cluster.connect(str(cluster.kubeconfig)) as api:
+            api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        yield House(folder, cluster, server, hub_folder, prefect_api)

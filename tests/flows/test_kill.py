@@ -1,0 +1,104 @@
+"""kill -9 in every phase: what serves goes on answering, and running again ends promoted."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+
+from deployments.local.hub import Fault
+from tests.flows.house import House
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def until(process: subprocess.Popen[str], words: str) -> str:
+    """Read its output up to a line that has these words."""
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if words in line:
+            return "".join(said)
+    raise AssertionError(f"'{words}' never came:\n{''.join(said)}")
+
+
+# The hub serves slowly in the first case, so that the kill falls into the transfer.
+@pytest.mark.parametrize(
+    "words",
+    [
+        "[fetch_weights] node-a running",
+        "[deploy] started",
+        "[benchmark] started",
+        "[promote] started",
+        "Service sends to",
+    ],
+)
+def test_killed_and_run_again(home: House, words: str) -> None:
+    home.publish(1)
+    spec = str(home.spec(promotion__soak_s=3))
+    home.rollout("run", spec, expect=0)
+    second = home.publish(2)
+    if "fetch" in words:
+        home.hub.faults.add(slow_weights())
+    with home.asking() as seen:
+        process = home.start("run", spec)
+        try:
+            until(process, words)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        home.hub.faults.clear()
+        home.rollout("run", spec, expect=0)
+    assert seen.answered > 10 and not seen.failed
+    state = home.state()
+    assert state.phase == "idle" and state.candidate is None
+    assert state.stable is not None and state.stable.commit == second
+    # one engine runs: the new one; the old one is kept at zero
+    assert len(home.objects("Pod")) - len(done_jobs(home)) == 1
+
+
+def done_jobs(home: House) -> list[str]:
+    """Pods of Jobs, which stay until their time to live ends."""
+    return [name for name in home.objects("Pod") if "-fetch-" in name or "-probe-" in name]
+
+
+def slow_weights() -> Fault:
+    """Shards come slowly enough to be interrupted."""
+    return Fault("slow", path="*.safetensors", times=99, rate=200_000)
+
+
+def test_the_janitor_settles_what_a_killed_rollout_left(home: House) -> None:
+    first = home.publish(1)
+    spec = str(home.spec())
+    home.rollout("run", spec, expect=0)
+    home.publish(2)
+    process = home.start("run", spec)
+    until(process, "[benchmark] started")
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert home.state().phase == "testing"
+    with home.asking() as seen:
+        home.rollout("recover", "tiny", "-n", "models", expect=0)
+    assert not seen.failed
+    state = home.state()
+    assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
+    assert len(home.objects("Deployment")) == 1
+
+
+def test_ctrl_c_cleans_up(home: House) -> None:
+    first = home.publish(1)
+    spec = str(home.spec())
+    home.rollout("run", spec, expect=0)
+    home.publish(2)
+    with home.asking() as seen:
+        process = home.start("run", spec)
+        until(process, "[benchmark] c4")
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=300)
+    assert process.returncode == 1, said
+    assert not seen.failed
+    state = home.state()
+    assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
+    assert len(home.objects("Deployment")) == 1

@@ -1,0 +1,124 @@
+"""Whole rollouts against an engine of known truth: every ending, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.flows.house import House
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def record_of(home: House, name: str = "tiny") -> dict[str, object]:
+    found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
+    data: dict[str, object] = json.loads(found[-1].read_text())
+    return data
+
+
+def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House) -> None:
+    """The life of a model in one cluster."""
+    first = home.publish(1)
+    spec = str(home.spec())
+    said = home.rollout("run", spec, expect=0)
+    assert "promoted" in said and "ttft_mean_ms" in said
+    state = home.state()
+    assert state.phase == "idle" and state.stable is not None and state.candidate is None
+    assert state.stable.commit == first
+    record = record_of(home)
+    measured = {t["metric"]: t["measured"] for t in record["targets"]}  # type: ignore[attr-defined]
+    # the engine's truth: 30 ms to the first token
+    assert 25 < measured["ttft_mean_ms"] < 300
+    assert Path(str(record["data_docs"])).exists()
+
+    before = home.objects("Job"), home.objects("Deployment")
+    assert "nothing was changed" in home.rollout("run", spec, expect=0)
+    assert (home.objects("Job"), home.objects("Deployment")) == before
+
+    second = home.publish(2)
+    with home.asking() as seen:
+        home.rollout("run", spec, expect=0)
+    assert seen.answered > 10 and not seen.failed
+    state = home.state()
+    assert state.stable is not None and state.stable.commit == second
+    assert state.previous is not None and state.previous.commit == first
+
+    home.publish(3, laws={"ttft": {"mean": 0.5}})
+    with home.asking() as seen:
+        said = home.rollout("run", spec, "--target", "ttft_mean_ms=100", expect=3)
+    assert not seen.failed and "removed candidate" in said
+    state = home.state()
+    assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
+    assert home.objects("Service") == ["tiny"]
+    assert len(state.history) >= 3
+
+    with home.asking() as seen:
+        home.rollout("rollback", "tiny", "-n", "models", expect=0)
+    assert not seen.failed
+    state = home.state()
+    assert state.stable is not None and state.stable.commit == first
+
+
+def test_an_engine_that_cannot_start_is_an_error_with_its_reason(home: House) -> None:
+    home.publish(1)
+    spec = home.spec(serving__image="nowhere/engine:9", serving__startup_timeout_s=60)
+    said = home.rollout("run", str(spec), expect=1)
+    assert "nowhere/engine:9" in said
+    assert home.objects("Deployment") == [] and home.objects("Service") == []
+    assert home.state().phase == "idle"
+
+
+def test_a_wrong_answer_fails_before_anything_is_measured(home: House) -> None:
+    home.publish(1)
+    spec = home.spec(smoke=[{"prompt": "Where?", "contains": ["Atlantis"]}])
+    said = home.rollout("run", str(spec), expect=3)
+    assert "Atlantis" in said and "benchmark" not in record_of(home)
+    assert home.objects("Deployment") == []
+
+
+def test_failing_requests_never_pass(home: House) -> None:
+    home.publish(1, laws={"error_share": 0.5})
+    code = home.start("run", str(home.spec(smoke=[], targets={"ttft_mean_ms": 2000})))
+    said, _ = code.communicate()
+    assert code.returncode in (1, 3, 4), said
+    assert home.objects("Deployment") == []
+
+
+def test_no_node_is_refused_before_anything_is_changed(home: House) -> None:
+    home.publish(1)
+    spec = home.spec(nodes__selector={"disk": "fast"})
+    said = home.rollout("run", str(spec), expect=5)
+    assert "0 of 0 node(s) usable" in said
+    too_big = home.spec(serving__resources={"cpu": "64", "memory": "512Mi", "shm_gib": 0})
+    said = home.rollout("run", str(too_big), expect=5)
+    assert "node-a" in said
+    assert home.objects("ConfigMap") == [] and home.objects("Job") == []
+
+
+def test_outside_systems_that_do_not_answer_are_named(home: House) -> None:
+    home.publish(1)
+    spec = str(home.spec(model__endpoint="http://127.0.0.1:9"))
+    assert "http://127.0.0.1:9" in home.rollout("run", spec, expect=1)
+    nowhere = home.folder / "nowhere"
+    text = Path(home.cluster.kubeconfig).read_text().replace(home.cluster.url, "http://127.0.0.1:9")
+    nowhere.write_text(text)
+    said = home.rollout("run", str(home.spec()), "--kubeconfig", str(nowhere), expect=1)
+    assert "127.0.0.1:9" in said
+    bucket = {"bucket": "records", "endpoint": "http://127.0.0.1:9", "region": "x"}
+    said = home.rollout("run", str(home.spec(records=bucket)), expect=1)
+    assert "records" in said and home.objects("Deployment") == []
+
+
+def test_a_plan_shows_and_binds(home: House) -> None:
+    home.publish(1)
+    spec = str(home.spec())
+    plan = json.loads(home.rollout("plan", spec, "--json", expect=0))
+    assert plan["strategy"] == "parallel" and home.objects("Job") == []
+    assert "parallel" in home.rollout("plan", spec, "--probe", expect=0)
+    home.publish(2)
+    said = home.rollout("run", spec, "--plan", plan["digest"], expect=5)
+    assert "the world has changed" in said and home.objects("Deployment") == []
+    nodes = json.loads(home.rollout("check-nodes", spec, "--json", expect=0))
+    assert nodes["usable"] and nodes["nodes"][0]["probed"]
