@@ -12,7 +12,7 @@ from tasks.accelerators_pod import pod_needs, probe_mounts
 from tasks.act import Actor
 from tasks.cluster import Cluster, Object
 from tasks.cluster_jobs import run_job
-from tasks.errors import OutsideError, RolloutError, StepFailed
+from tasks.errors import RolloutError, StepFailed
 from tasks.hub import Hub
 from tasks.manifest import Manifest
 from tasks.moves import Observed
@@ -108,9 +108,7 @@ def look_around(cluster: Cluster, spec: Rollout) -> Survey:
     unknown = unknown_nodes(spec, [node["metadata"]["name"] for node in nodes])
     if unknown:
         raise StepFailed("; ".join(str(reason) for reason in unknown))
-    pods = group_pods(
-        pod for pod in cluster.list("Pod") if not _passing(pod, spec, seen.serving)
-    )
+    pods = group_pods(pod for pod in cluster.list("Pod") if not _passing(pod, spec, seen.serving))
     daemonsets = cluster.list("DaemonSet")
     facts = tuple(
         api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
@@ -158,7 +156,10 @@ def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
     weights = sum(
         entry.size for entry in manifest.files if entry.path.endswith((".safetensors", ".bin"))
     )
-    return ModelShape.from_config(config, weights)
+    try:
+        return ModelShape.from_config(config, weights)
+    except ValueError:
+        return None  # no language model's config: what it needs is for the engine to say
 
 
 def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Looked:
@@ -200,22 +201,9 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
 
 
 def fit(survey: Survey, looked: list[Looked]) -> ShapeVerdict | None:
-    """Whether the model fits the smallest usable card; None where its shape is unknown."""
+    """Whether the model fits the smallest usable node; None where its shape is unknown."""
     if survey.shape is None:
         return None
     usable = [item.verdict for item in looked if item.verdict.usable]
-    if survey.profile.has_devices:
-        sizes = [v.card_memory_mib * (1 << 20) for v in usable if v.card_memory_mib]
-    else:
-        sizes = [float(v.memory_bytes) for v in usable if v.memory_bytes]
-    if not sizes:
-        return None
-    return estimate(survey.spec, survey.shape, int(min(sizes)))
-
-
-def reachable(cluster: Cluster) -> str:
-    """The API server's version; raises OutsideError naming its address when it does not answer."""
-    version = cluster.server_version()
-    if not version:
-        raise OutsideError(f"{cluster.address} answers, but tells no Kubernetes version")
-    return version
+    sizes = [v.engine_memory_bytes for v in usable if v.engine_memory_bytes]
+    return estimate(survey.spec, survey.shape, min(sizes, default=None))

@@ -1,0 +1,11 @@
+# The image of the Jobs we run on nodes (probe, fetch) and of a Prefect worker.
+#   docker build -f deployments/images/runner.Dockerfile -t REGISTRY/model-rollout:0.1.0 .
+FROM python:3.11-slim
+WORKDIR /opt/model-rollout
+COPY requirements/run.txt requirements/run.txt
+RUN pip install --no-cache-dir --require-hashes -r requirements/run.txt
+COPY pyproject.toml README.md LICENSE prefect.yaml ./
+COPY flows flows
+COPY tasks tasks
+COPY deployments deployments
+RUN pip install --no-cache-dir --no-deps .
