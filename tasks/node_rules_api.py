@@ -128,8 +128,8 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
     """
     if not profile.has_devices:
         return "", []
-    known = offered(profile, api)
-    # capacity lingers when a plugin is gone; its allocatable is 0 then
+    # a removed plugin leaves its name behind: allocatable 0 at first, capacity 0 in the end
+    known = {n: row for n, row in offered(profile, api).items() if api.capacity[n] > 0}
     counted = [n for n, (kind, _) in known.items() if kind in ("whole", "named")]
     living = [n for n in counted if api.allocatable.get(n, Decimal(0)) > 0]
     wanted = spec.nodes.resource
