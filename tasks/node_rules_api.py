@@ -195,6 +195,8 @@ def replica_needs(spec: Rollout, resource: str) -> Amounts:
 
 def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Room:
     """Count seats. stable: release id whose pods may go; None: every release of this rollout."""
+    if spec.devices and not resource:
+        return Room(0, 0, Decimal(0))
     need = replica_needs(spec, resource)
     used: Amounts = {**api.held, "pods": Decimal(api.pods)}
     free = {n: api.allocatable.get(n, Decimal(0)) - used.get(n, Decimal(0)) for n in need}
