@@ -95,13 +95,14 @@ def group_pods(pods: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
 
 @dataclass(frozen=True)
 class DaemonPod:
-    """A DaemonSet's pod on the node. note: why it is not ready, '' when it is."""
+    """A DaemonSet's pod on the node. ip: '' before it has one. note: why it is not ready."""
 
     daemonset: str
     namespace: str
     images: tuple[str, ...]
     ready: bool
     note: str = ""
+    ip: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,12 @@ def _daemon_pod(pod: Mapping[str, Any]) -> DaemonPod | None:
     waiting = [s["waiting"].get("reason", "") for s in states if s.get("waiting")]
     note = "" if ready else (waiting or [status.get("phase") or "no status"])[0]
     return DaemonPod(
-        owner["name"], meta.get("namespace", ""), _images(pod.get("spec") or {}), ready, note
+        daemonset=owner["name"],
+        namespace=meta.get("namespace", ""),
+        images=_images(pod.get("spec") or {}),
+        ready=ready,
+        note=note,
+        ip=status.get("podIP") or "",
     )
 
 

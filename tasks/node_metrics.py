@@ -5,12 +5,25 @@ from __future__ import annotations
 import re
 
 from tasks.accelerators_types import Profile
+from tasks.node_api import ApiFacts
 from tasks.node_reasons import Reason, error
 
 _SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>[^\s]+)(?:\s+-?\d+)?"
 )
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+
+
+def exporter_url(profile: Profile, api: ApiFacts) -> str:
+    """Where the exporter on this node answers, '' when none is ready there."""
+    exporter = profile.exporter
+    if exporter is None:
+        return ""
+    for pod in api.daemons:
+        if pod.ready and pod.ip and profile.component_role(pod.daemonset, pod.images) == "exporter":
+            host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
+            return f"http://{host}:{exporter.port}{exporter.path}"
+    return ""
 
 
 def samples(text: str) -> list[tuple[str, dict[str, str], float]]:

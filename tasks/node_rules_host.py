@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from tasks.probe_doc import ProbeDoc
 from tasks.smi import Inventory, read_inventory
 from tasks.spec import Rollout
 
-GIB = 2**30
 Make = Callable[[str, str, str, str], Reason]
 
 
@@ -79,7 +77,7 @@ def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[
     out: list[Reason] = []
     names = " or ".join(profile.modules)
     if profile.modules and "modules" in doc.errors:
-        out.append(_unknown("kernel modules", doc.errors["modules"]))
+        out.append(unknown("kernel modules", doc.errors["modules"]))
     elif profile.modules and not hardware.loaded:
         out.append(
             error(
@@ -102,7 +100,7 @@ def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[
         seen = doc.devices.get(rule.path)
         if seen is None:
             if "devices" not in doc.errors:
-                out.append(_unknown(rule.path, "not looked at"))
+                out.append(unknown(rule.path, "not looked at"))
             continue
         good = {rule.kind} | (
             {"file"} if doc.allow_plain_devices and rule.kind == "char" else set()
@@ -119,7 +117,7 @@ def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[
                 )
             )
     if "devices" in doc.errors:
-        out.append(_unknown("device files", doc.errors["devices"]))
+        out.append(unknown("device files", doc.errors["devices"]))
     out += [
         error(
             "HOST_PATH_MISSING",
@@ -142,7 +140,7 @@ def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[
     return out
 
 
-def _unknown(what: str, why: str) -> Reason:
+def unknown(what: str, why: str) -> Reason:
     return warning(
         "FACT_UNKNOWN", f"{what}: {why}", "a readable fact", "run tasks.probe on the node"
     )
@@ -155,12 +153,14 @@ def card_reasons(
     out: list[Reason] = []
     if not profile.pci_vendor:
         return out
+    if "metrics" in doc.errors:
+        out.append(unknown("exporter", doc.errors["metrics"]))
     cards, tool = hardware.inventory.cards, doc.smi.name or "the smi tool"
     troubles = [*hardware.inventory.problems]
     if "smi" in doc.errors:
         troubles.append(doc.errors["smi"])
     if "pci" in doc.errors:
-        out.append(_unknown("PCI devices", doc.errors["pci"]))
+        out.append(unknown("PCI devices", doc.errors["pci"]))
     if troubles or not cards:
         out.append(
             warning(
@@ -288,7 +288,7 @@ def model_reasons(
         _, told = label_value(profile.labels.model, api)
         models = [told] if told else []
     if not models:
-        return [_unknown("card model", "neither the probe nor a label tells it")]
+        return [unknown("card model", "neither the probe nor a label tells it")]
     wrong = [model for model in models if not same_model(wanted, model)]
     return [
         error(
@@ -323,60 +323,3 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
     if check and hardware.loaded:
         out += check(hardware.driver, hardware.models, toolkit)
     return out
-
-
-def cpu_reasons(spec: Rollout, profile: Profile, doc: ProbeDoc) -> list[Reason]:
-    """Instruction sets and memory where the engine runs on the CPU."""
-    if not profile.cpu_flags:
-        return []
-    if "cpu" in doc.errors:
-        return [_unknown("CPU", doc.errors["cpu"])]
-    out = []
-    rule = profile.cpu_flags.get(doc.kernel.machine or "x86_64")
-    missing = [f for f in rule.required if f not in doc.cpu.flags] if rule else []
-    if rule is None or missing:
-        found = f"{doc.cpu.model or doc.kernel.machine} without {', '.join(missing)}"
-        known = ", ".join(sorted(profile.cpu_flags))
-        out.append(
-            error(
-                "CPU_FLAGS_MISSING",
-                found if rule else f"architecture {doc.kernel.machine}",
-                "instruction sets the engine was built for"
-                if rule
-                else f"an architecture the engine was built for ({known})",
-                "use a newer CPU: the engine would die with an illegal instruction",
-            )
-        )
-    share = spec.serving.gpu_memory_utilization
-    wanted = share * doc.cpu.memory_bytes if share else 0
-    if wanted > doc.cpu.memory_available_bytes:
-        out.append(
-            warning(
-                "HOST_BUSY",
-                f"{doc.cpu.memory_available_bytes / GIB:.1f} GiB of memory available",
-                f"{wanted / GIB:.1f} GiB: gpu_memory_utilization {share:g} of "
-                f"{doc.cpu.memory_bytes / GIB:.1f} GiB",
-                "free memory, or lower serving.gpu_memory_utilization",
-            )
-        )
-    return out
-
-
-def disk_reasons(spec: Rollout, doc: ProbeDoc, bytes_needed: int | None) -> list[Reason]:
-    """Room for what is still to fetch, and what the spec keeps free."""
-    if "store" in doc.errors:
-        return [_unknown(f"store {spec.store.path}", doc.errors["store"])]
-    keep = spec.store.keep_free_gib * GIB
-    need = (bytes_needed or 0) + (keep if bytes_needed != 0 else 0)
-    if doc.store.free_bytes >= need:
-        return []
-    what = f"{(bytes_needed or 0) / GIB:.1f} GiB of weights and {keep / GIB:g} GiB to keep free"
-    return [
-        error(
-            "DISK_FULL",
-            f"{doc.store.free_bytes / GIB:.1f} GiB free of {doc.store.total_bytes / GIB:.1f} GiB "
-            f"at {spec.store.path}",
-            f"{math.ceil(need / GIB * 10) / 10:.1f} GiB: {what}",
-            "remove old versions from the store, or choose another store.path",
-        )
-    ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.accelerators_types import Profile
 from tasks.node_api import ApiFacts, api_facts, group_pods, quantity
-from tasks.node_metrics import metrics_reasons
+from tasks.node_metrics import exporter_url, metrics_reasons
 from tasks.node_reasons import CODES, Reason, error, errors, warning
 from tasks.node_rules_api import (
     choose_resource,
@@ -22,17 +22,15 @@ from tasks.node_rules_api import (
     state_reasons,
 )
 from tasks.node_rules_host import (
-    GIB,
     Hardware,
     card_reasons,
-    cpu_reasons,
-    disk_reasons,
     driver_reasons,
     label_reasons,
     model_reasons,
     read_hardware,
     toolkit_reasons,
 )
+from tasks.node_rules_machine import GIB, cpu_reasons, disk_reasons, engine_memory
 from tasks.probe_doc import ProbeDoc
 from tasks.spec import Rollout
 
@@ -45,6 +43,7 @@ __all__ = [
     "api_facts",
     "as_rows",
     "choose_resource",
+    "exporter_url",
     "group_pods",
     "is_candidate",
     "judge_node",
@@ -150,7 +149,7 @@ def judge_node(
     probe: None when it was not probed (a warning) or its probe failed (probe_error, an error).
     bytes_needed: weights still to fetch there; 0: all are there; None: unknown, so only the
     spec's keep_free is demanded. stable_release: id of the release that may be scaled down;
-    None: any of this rollout's. metrics: the exporter's text, '' when there is none.
+    None: any of this rollout's. metrics: the exporter's text where the probe did not read it.
     """
     resource, reasons = choose_resource(spec, profile, api)
     reasons = [*state_reasons(spec, api), *reasons]
@@ -167,7 +166,7 @@ def judge_node(
         reasons += driver_reasons(profile, probe, hardware)
         reasons += card_reasons(profile, api, probe, hardware, resource)
         reasons += toolkit_reasons(spec, profile, hardware)
-        reasons += cpu_reasons(spec, profile, probe)
+        reasons += cpu_reasons(spec, profile, probe, hardware)
         reasons += disk_reasons(spec, probe, bytes_needed)
     elif probe_error:
         reasons.append(
@@ -189,7 +188,8 @@ def judge_node(
         )
     reasons += label_reasons(profile, api, hardware, resource)
     reasons += model_reasons(spec, profile, api, hardware)
-    reasons += metrics_reasons(metrics, profile) if metrics else []
+    text = metrics or (probe.metrics if probe else "")
+    reasons += metrics_reasons(text, profile) if text else []
     return NodeVerdict(
         node=api.name,
         hostname=api.hostname,
@@ -203,16 +203,6 @@ def judge_node(
         seats_without_stable=room.seats_without_stable,
         **_summary(spec, profile, probe, hardware),
     )
-
-
-def _engine_memory(
-    spec: Rollout, profile: Profile, probe: ProbeDoc, hardware: Hardware
-) -> int | None:
-    if profile.has_devices:
-        return None if hardware.memory_mib is None else int(hardware.memory_mib * 2**20)
-    limit = spec.serving.resources.memory
-    sizes = [probe.cpu.memory_bytes, *probe.cpu.numa_bytes[:1]]
-    return min([*sizes, *([int(quantity(limit))] if limit else [])]) or None
 
 
 def _summary(
@@ -235,7 +225,7 @@ def _summary(
         "driver": hardware.driver,
         "cards": cards,
         "cpu": ", ".join([cpu, *sets]) if "cpu" not in probe.errors else "",
-        "engine_memory_bytes": _engine_memory(spec, profile, probe, hardware),
+        "engine_memory_bytes": engine_memory(spec, profile, probe, hardware),
         "disk_free": probe.store.free_bytes if known else None,
         "disk_total": probe.store.total_bytes if known else None,
         "write_bytes_per_s": probe.store.write_bytes_per_s,

@@ -1,11 +1,13 @@
 """Look at the host of one node and print what is there. THIN; the entry of the probe Job.
 
-    python -m tasks.probe --profile NAME --root /host --store PATH [--write-rate]
+    python -m tasks.probe --profile NAME --root /host --store PATH
+                          [--write-rate] [--metrics URL]
 
-Reads only below --root, where the Job mounts parts of the host; writes nothing, except that
---write-rate writes and removes one file in the store. A file or device that is missing, or a
-tool that fails, is a fact in the document, never a crash: the last line of stdout is always one
-JSON document (see tasks.probe_doc). Standard library only, so that it starts fast.
+Reads only below --root, where the Job mounts parts of the host, and the exporter at --metrics;
+writes nothing, except that --write-rate writes and removes one file in the store. A file or
+device that is missing, or a tool that fails, is a fact in the document, never a crash: the last
+line of stdout is always one JSON document (see tasks.probe_doc). Standard library only, so that
+it starts fast.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import signal
 import stat
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -30,6 +33,8 @@ from tasks.probe_doc import SCHEMA
 
 OUTPUT_LIMIT = 32_768  # bytes kept of each stream of the smi tool
 SMI_TIMEOUT_S = 20.0
+METRICS_TIMEOUT_S = 5.0
+METRICS_LIMIT = 8 * 1024 * 1024  # bytes read; a node's exporter prints far less
 WRITE_BYTES = 256 * 1024 * 1024
 BLOCK = 4 * 1024 * 1024
 PLAIN_DEVICES_ENV = "MODEL_ROLLOUT_PLAIN_DEVICES"
@@ -300,6 +305,20 @@ def store(host: Host, path: str, measure: bool) -> dict[str, Any]:
     }
 
 
+def metrics(prof: Profile, url: str) -> str:
+    """The exporter's lines that the profile judges; the rest would only fill the log."""
+    exporter = prof.exporter
+    if exporter is None:
+        return ""
+    if not url.startswith("http://"):
+        raise ValueError(f"'{url}' is no http:// address")
+    with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as answer:  # noqa: S310
+        text = answer.read(METRICS_LIMIT).decode(errors="replace")
+    names = [n for n in (exporter.temperature, exporter.uncorrectable, exporter.health) if n]
+    wanted = re.compile(rf"(?:{'|'.join(names)})[ {{]")
+    return "\n".join(line for line in text.splitlines() if wanted.match(line))
+
+
 def _fact(read: Callable[[], Any]) -> Any:
     """A fact, or why it could not be read."""
     try:
@@ -314,6 +333,7 @@ def look(
     store_path: str,
     *,
     measure: bool = False,
+    metrics_url: str = "",
     plain_devices: bool = False,
     smi_timeout_s: float = SMI_TIMEOUT_S,
 ) -> dict[str, Any]:
@@ -332,6 +352,7 @@ def look(
         "paths": _fact(lambda: {path: host.path(path).exists() for path in paths}),
         "smi": _fact(lambda: smi(host, prof, smi_timeout_s)) if prof.smi else {},
         "store": _fact(lambda: store(host, store_path, measure)),
+        "metrics": _fact(lambda: metrics(prof, metrics_url)) if metrics_url else "",
     }
 
 
@@ -344,6 +365,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--store", required=True, help="the store's path on the host")
     parser.add_argument("--write-rate", action="store_true", help="also measure the disk")
+    parser.add_argument("--metrics", default="", help="the vendor's exporter: http://...")
     parser.add_argument(
         "--allow-plain-devices",
         action="store_true",
@@ -356,6 +378,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Host(args.root),
         args.store,
         measure=args.write_rate,
+        metrics_url=args.metrics,
         plain_devices=args.allow_plain_devices,
     )
     print(json.dumps(document, separators=(",", ":")), flush=True)

@@ -20,7 +20,8 @@ Schema 1. A fact that could not be read is not left out: its place holds {"error
                  "runs": [{"args": [], "status": 0, "stdout": "...", "stderr": ""}]},
      "store":   {"path": "/models", "exists": true, "total_bytes": 1, "free_bytes": 1,
                  "published": {"owner/name": ["commit"]},
-                 "staged": {"owner--name--commit": 123}, "write_bytes_per_s": null}}
+                 "staged": {"owner--name--commit": 123}, "write_bytes_per_s": null},
+     "metrics": "hcu_temp 46"}                                  the exporter's lines that count
 
 devices kinds: char, block, file, dir, missing. A run of the smi tool that failed to start or
 timed out has "error" instead of "status".
@@ -123,6 +124,7 @@ class ProbeDoc:
     paths: dict[str, bool] = field(default_factory=dict)
     smi: SmiRuns = SmiRuns()
     store: StoreFacts = StoreFacts()
+    metrics: str = ""
     allow_plain_devices: bool = False
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -216,6 +218,7 @@ def _read(data: Mapping[str, Any]) -> ProbeDoc:
             staged={k: int(v) for k, v in (store.get("staged") or {}).items()},
             write_bytes_per_s=store.get("write_bytes_per_s"),
         ),
+        metrics=str(fact("metrics") or ""),
         allow_plain_devices=bool(data.get("allow_plain_devices", False)),
         errors=errors,
     )

@@ -18,6 +18,7 @@ from tasks.nodes import (
     NodeVerdict,
     agree_on_resource,
     as_rows,
+    exporter_url,
     is_candidate,
     judge_node,
     metrics_reasons,
@@ -280,6 +281,17 @@ def test_exporter_of_both_generations() -> None:
         "card 4: hcu_health_status is 0 (exporter)"
     ]
     assert metrics_reasons(old, profile("cpu")) == []
+
+
+def test_the_exporter_on_the_node_is_found_when_it_is_ready() -> None:
+    exporter = pod({})
+    exporter["metadata"]["ownerReferences"] = [{"kind": "DaemonSet", "name": "dcu-exporter"}]
+    exporter["status"] |= {"podIP": "10.1.2.3"}
+    assert exporter_url(HYGON, api_facts(node(), [exporter])) == ""
+    exporter["status"] |= {"conditions": [{"type": "Ready", "status": "True"}]}
+    facts = api_facts(node(), [exporter])
+    assert exporter_url(HYGON, facts) == "http://10.1.2.3:16080/metrics"
+    assert exporter_url(profile("cpu"), facts) == ""
 
 
 def test_rows_for_a_table() -> None:

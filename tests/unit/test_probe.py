@@ -3,9 +3,11 @@ each of its faults is refused with its own code."""
 
 from __future__ import annotations
 
+import http.server
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,36 @@ def test_log_without_a_document(text: str, words: str) -> None:
 def test_unreadable_documents_say_so(data: dict[str, object]) -> None:
     with pytest.raises(OutsideError, match="schema"):
         ProbeDoc.from_json(data)
+
+
+def test_exporter_is_read_where_the_probe_runs(tmp_path: Path) -> None:
+    lines = 'dcu_temp{minor_number="0"} 46\ndcu_temp{minor_number="1"} 104\n'
+    answer = f"# HELP dcu_temp x\n{lines}dcu_power_usage 9\ndcu_temperature_of_case 99\n".encode()
+
+    class Exporter(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Exporter) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/metrics"
+        raw = probe.look(
+            HYGON,
+            probe.Host(hostroot.build(tmp_path)),
+            STORE,
+            metrics_url=url,
+            plain_devices=True,
+        )
+    assert raw["metrics"] == lines.strip()
+    assert judged(ProbeDoc.from_json(raw)) == ({"CARD_UNHEALTHY"}, set())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/metrics", "file:///etc/passwd"])
+def test_an_exporter_that_does_not_answer_is_a_warning(tmp_path: Path, url: str) -> None:
+    host = probe.Host(hostroot.build(tmp_path))
+    raw = probe.look(HYGON, host, STORE, metrics_url=url, plain_devices=True)
+    assert judged(ProbeDoc.from_json(raw)) == (set(), {"FACT_UNKNOWN"})
