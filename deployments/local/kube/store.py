@@ -23,6 +23,8 @@ Object = dict[str, Any]
 Event = tuple[int, str, str, Object]  # resourceVersion, plural, ADDED|MODIFIED|DELETED, object
 Listener = Callable[[Event], None]
 Events = list[Event]
+Change = tuple[Event, Object | None]  # and the object before it
+Changes = list[Change]
 Listing = list[Object]
 Key = tuple[str, str]  # namespace ('' for cluster scope), name
 
@@ -39,7 +41,7 @@ class Store:
         self.lock = threading.RLock()
         self._version = 1
         self._objects: dict[str, dict[Key, Object]] = {plural: {} for plural in BY_PLURAL}
-        self._history: deque[Event] = deque(maxlen=window)
+        self._history: deque[Change] = deque(maxlen=window)
         self._listeners: list[Listener] = []
 
     # -- reading ------------------------------------------------------------------------------
@@ -80,11 +82,20 @@ class Store:
 
     def since(self, version: int) -> Events:
         """Events after a resourceVersion; StatusError 410 when they are no longer kept."""
+        return [event for event, _ in self.changes(version)]
+
+    def changes(self, version: int) -> Changes:
+        """Events after a resourceVersion, each with the object before it; StatusError 410."""
         with self.lock:
-            oldest = self._history[0][0] if self._history else self._version + 1
+            oldest = self._history[0][0][0] if self._history else self._version + 1
             if version + 1 < oldest and version < self._version:
                 raise gone(f"too old resource version: {version} ({oldest})")
-            return [event for event in self._history if event[0] > version]
+            newer: Changes = []
+            for change in reversed(self._history):
+                if change[0][0] <= version:
+                    break
+                newer.append(change)
+            return newer[::-1]
 
     def listen(self, listener: Listener) -> None:
         """Hear every event, in order, under the store's lock: be quick, never write back."""
@@ -246,8 +257,9 @@ class Store:
         if dry_run:
             return new
         self._version = version
+        old = self._objects[plural].get(key)
         self._objects[plural][key] = new
-        self._tell((version, plural, what, new))
+        self._tell((version, plural, what, new), old)
         return new
 
     def _drop(self, plural: str, key: Key, obj: Object, dry_run: bool) -> Object:
@@ -256,12 +268,12 @@ class Store:
         self._version += 1
         meta = {**obj["metadata"], "resourceVersion": str(self._version)}
         last = {**obj, "metadata": meta}
-        del self._objects[plural][key]
-        self._tell((self._version, plural, "DELETED", last))
+        old = self._objects[plural].pop(key)
+        self._tell((self._version, plural, "DELETED", last), old)
         return last
 
-    def _tell(self, event: Event) -> None:
-        self._history.append(event)
+    def _tell(self, event: Event, old: Object | None) -> None:
+        self._history.append((event, old))
         for listener in list(self._listeners):
             listener(event)
 
