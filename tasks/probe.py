@@ -99,15 +99,17 @@ def kernel(host: Host) -> dict[str, Any]:
 
 def cpu(host: Host) -> dict[str, Any]:
     """Cores, instruction sets, memory in bytes."""
+    if not host.path("/proc/meminfo").exists():
+        host = Host(Path("/"))  # not mounted: the container's own /proc and /sys say the same
     model, flags, cores = "", "", 0
-    for line in host.kernel_text("/proc/cpuinfo").splitlines():
+    for line in host.text("/proc/cpuinfo").splitlines():
         key, _, value = line.partition(":")
         key = key.strip()
         cores += key == "processor"
         model = model or (value.strip() if key == "model name" else "")
         flags = flags or (value if key in ("flags", "Features") else "")
     memory = {}
-    for line in host.kernel_text("/proc/meminfo").splitlines():
+    for line in host.text("/proc/meminfo").splitlines():
         key, _, value = line.partition(":")
         memory[key] = int(value.split()[0]) * 1024 if value.split() else 0
     nodes = host.path("/sys/devices/system/node")

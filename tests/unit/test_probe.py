@@ -8,12 +8,14 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tasks import probe
 from tasks.accelerators import PROFILES, profile
+from tasks.accelerators_pod import probe_mounts
 from tasks.errors import OutsideError
 from tasks.nodes import api_facts, judge_node
 from tasks.probe_doc import ProbeDoc, last_document
@@ -111,6 +113,21 @@ def test_links_are_followed_inside_the_root(tmp_path: Path) -> None:
     assert host.path("/../../abs/file") == tmp_path / "usr/real/file"
     with pytest.raises(OSError):
         host.text("/loop")
+
+
+def test_a_host_mounted_piece_by_piece_reads_the_same(tmp_path: Path) -> None:
+    """A mount may be a link to where the folder really is, as in the embedded cluster."""
+    real, seen = hostroot.build(tmp_path / "real"), tmp_path / "host"
+    volumes, _ = probe_mounts(HYGON, STORE)
+    for volume in volumes:
+        path = volume["hostPath"]["path"].lstrip("/")
+        (seen / path).parent.mkdir(parents=True, exist_ok=True)
+        (real / path).mkdir(parents=True, exist_ok=True)
+        (seen / path).symlink_to(real / path)
+    whole, pieces = look(real), look(seen)
+    assert judged(pieces) == (set(), set())
+    assert replace(pieces, smi=whole.smi, store=whole.store) == whole
+    assert [r.stdout for r in pieces.smi.runs] == [r.stdout for r in whole.smi.runs]
 
 
 def test_store_lists_commits_and_staged_bytes(tmp_path: Path) -> None:
