@@ -340,7 +340,9 @@ def look(
     smi_timeout_s: float = SMI_TIMEOUT_S,
 ) -> dict[str, Any]:
     """The whole document."""
-    paths = [*prof.sys_paths, *(m.path for m in prof.mounts if m.type == "Directory")]
+    # what the serving pod mounts must be there, or its containers are never created
+    folders = [m.path for m in prof.mounts if m.type in ("", "Directory")]
+    paths = [*prof.sys_paths, *folders]
     return {
         "schema": SCHEMA,
         "profile": prof.name,

@@ -152,6 +152,7 @@ def build(root: Path, faults: Collection[str] = (), *, cards: int = 8) -> Path:
             build_link.symlink_to(f"/usr/src/kernels/{KERNEL}")
     if "hyhal absent" not in faults:
         _hyhal(root, faults, cards, gone, version)
+    (root / "sys/kernel/debug").mkdir(parents=True, exist_ok=True)
     (root / "var/lib").mkdir(parents=True, exist_ok=True)
     return root
 
