@@ -41,7 +41,7 @@ __all__ = ["EngineTarget", "LoadGenerator", "measure", "run_round"]
 
 OnProgress = Callable[[Progress], None]
 ROUND_TIMEOUT_S = 3600.0
-LEAST_TIMEOUT_S = 300.0  # finds a hanging engine; the budget is kept by the number of rounds
+LEAST_TIMEOUT_S = 400.0  # finds a hanging engine; the budget is kept by the number of rounds
 LOG = "evalscope.log"
 SILENT_ROUNDS = 2
 
@@ -209,7 +209,8 @@ def _run(
 
     files = child.run(config, timeout_s=ask.timeout_s, on_event=on_event)
     unsent = frozenset(name for name in files.unsent if name.startswith(MEASURED))
-    read = read_rows(files.database, errors=files.errors, unsent=unsent, expected=len(prompts))
+    sent = len(prompts) if files.sent is None else files.sent + len(unsent)
+    read = read_rows(files.database, errors=files.errors, unsent=unsent, expected=sent)
     ask.on_progress(replace(told, done=len(read.rows)))
     lengths = [named[name].output_tokens if name in named else 0 for name in read.ids]
     return read, files, lengths
@@ -249,7 +250,7 @@ def measure(
     base_seed = bench.seed if bench.seed is not None else clock.rng().getrandbits(63)
     rng = clock.rng()
     targets = [("candidate", candidate)] + ([("stable", stable)] if stable else [])
-    rates = {release: measure_rates(target) for release, target in targets}
+    rates = {release: measure_rates(target, bench.workload) for release, target in targets}
     kept = tuple(lines)
     began, rounds, silent = clock.monotonic(), list[Round](), 0
     requests = tokens = 0

@@ -47,6 +47,7 @@ class Monitor:
         self.notes: list[dict[str, Any]] = []
         self.lags: list[tuple[float, float]] = []
         self.cpu: list[tuple[float, float]] = []
+        self.sent = 0
         self._failures = self._timeouts = 0
         self._break_after = int(config["break_after"])
         self._break_after_timeouts = int(config["break_after_timeouts"])
@@ -101,7 +102,7 @@ class Monitor:
 
     def write(self, folder: Path) -> None:
         """Leave notes and samples beside evalscope's own files."""
-        found = {"notes": self.notes, "lags": self.lags, "cpu": self.cpu}
+        found = {"notes": self.notes, "sent": self.sent, "lags": self.lags, "cpu": self.cpu}
         (folder / "client.json").write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -137,6 +138,7 @@ def install(current: list[Monitor]) -> None:
                 monitor.notes.append({"id": request_id, "unsent": True})
                 now = time.perf_counter()
                 return BenchmarkData(start_time=now, completed_time=now, error="not sent")
+            monitor.sent += request_id.startswith(MEASURED)
             output = await super().process_request(client_session, url, headers, body)
             judge(output)
             output.response_messages = []

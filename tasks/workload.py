@@ -122,6 +122,11 @@ def cache_flattered(workload: Workload) -> bool:
     return workload.profile == "field-report"
 
 
+def drawn_languages(workload: Workload) -> tuple[Language, ...]:
+    """Languages of the prompts that are drawn to a length in tokens."""
+    return () if workload.profile in ("field-report", "file") else profile_of(workload).languages
+
+
 def make_prompts(
     workload: Workload,
     seed: int,

@@ -45,6 +45,7 @@ class Line:
     tpot: tuple[float, float]
     throughput: tuple[float, float]
     round: Round
+    truths: tuple[Truth, ...]
 
     @property
     def errors(self) -> tuple[float, float]:
@@ -90,17 +91,18 @@ def compare(name: str, concurrency: int, law: Law, found: Round, truths: Sequenc
         ),
         (seen / length, written / length),
         found,
+        tuple(truths),
     )
 
 
 def lines(
-    cases: Sequence[tuple[str, int, Law]], folder: Path, requests: int = 96
+    cases: Sequence[tuple[str, int, Law]], folder: Path, requests: int = 96, tokens: int = TOKENS
 ) -> Iterator[Line]:
     """Measure each case against an engine of its own process."""
     workload = Workload(
         profile="custom",
         input_tokens=Lengths(mean=64),
-        output_tokens=Lengths(mean=TOKENS),
+        output_tokens=Lengths(mean=tokens),
     )
     with LoadGenerator(folder / "evalscope.log") as child:
         for number, (name, concurrency, law) in enumerate(cases):

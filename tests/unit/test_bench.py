@@ -1,0 +1,335 @@
+"""Rounds of the real evalscope against the exact engine: what goes wrong is named, never hidden."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pytest
+
+from tasks import bench_process
+from tasks.bench import EngineTarget, LoadGenerator, measure, run_round
+from tasks.bench_rates import measure_rates
+from tasks.errors import OutsideError
+from tasks.progress import Progress
+from tasks.rows import Round
+from tasks.spec_measure import Benchmark, Budget, Lengths, LoadPoint, Workload
+from tasks.workload import TokenRates
+from tests.exact_engine import Behaviour, Law, in_thread
+
+SMALL = Workload(
+    profile="custom",
+    input_tokens=Lengths(mean=40),
+    output_tokens=Lengths(kind="uniform", mean=8, spread=0.5),
+)
+FAST = Behaviour(ttft=Law(mean=0.03), itl=Law(mean=0.004))
+C4 = LoadPoint(name="c4", concurrency=4)
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadGenerator]:
+    with LoadGenerator(tmp_path_factory.mktemp("bench") / "evalscope.log") as child:
+        yield child
+
+
+def _round(
+    child: LoadGenerator,
+    folder: Path,
+    behaviour: Behaviour,
+    *,
+    load: LoadPoint = C4,
+    workload: Workload = SMALL,
+    requests: int = 24,
+    warmup: int | None = 0,
+    timeout_s: float = 60,
+    on_progress: Any = lambda _: None,
+    key_env: str | None = None,
+) -> Round:
+    with in_thread(behaviour) as (_, url):
+        return run_round(
+            EngineTarget(url, "exact", key_env, f"{url}/metrics"),
+            load,
+            workload,
+            index=0,
+            release="candidate",
+            base_seed=1,
+            requests=requests,
+            warmup_requests=warmup,
+            out_dir=folder,
+            timeout_s=timeout_s,
+            on_progress=on_progress,
+            generator=child,
+        )
+
+
+def _prompts(folder: Path) -> list[str]:
+    files = folder.rglob("prompts.jsonl")
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line)["messages"][0]["content"] for line in lines]
+
+
+def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    found = _round(generator, tmp_path, FAST, warmup=None, on_progress=told.append)
+    assert found.problems == ()
+    assert len(found.rows) == 24 and all(row.ok for row in found.rows)
+    assert {row.completion_tokens for row in found.rows} <= set(range(4, 13))
+    assert all(len(row.itl) == row.completion_tokens - 1 for row in found.rows)
+    assert all(row.prompt_tokens > 20 for row in found.rows)
+    assert list(found.rows) == sorted(found.rows, key=lambda row: row.start)
+    assert found.rows[0].start <= found.window[0] < found.window[1] <= found.rows[-1].end
+    prompts = _prompts(tmp_path)  # warm-up batches, ramp and measured ones
+    assert len(set(prompts)) == len(prompts) >= 24 + 4 + 16
+    assert told[-1].done == told[-1].total == 24
+    assert {p.subject for p in told} == {"c4"}
+    assert any(p.figures.get("ttft_mean_ms", 0) > 20 for p in told)
+
+
+def test_the_engines_own_view_agrees(generator: LoadGenerator, tmp_path: Path) -> None:
+    slow = Behaviour(ttft=Law(mean=0.1), itl=Law(mean=0.02))
+    found = _round(generator, tmp_path, slow, requests=48)
+    assert found.server.available and found.server.ttft_mean_s == pytest.approx(0.1, abs=0.03)
+    assert found.problems == ()
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One way to misbehave: what the round must say, and how many answers may be good."""
+
+    behaviour: Behaviour
+    problem: str
+    error: str
+    good: range
+
+
+BAD = {
+    "errors": Bad(replace(FAST, error_share=0.3, seed=3), "", "on purpose", range(8, 23)),
+    "no data": Bad(replace(FAST, no_data_share=1.0), "none of", "without a token", range(1)),
+    "cut": Bad(replace(FAST, cut_share=1.0), "none of", "not completed", range(1)),
+    "half": Bad(replace(FAST, half_share=1.0), "none of", "without a finish reason", range(1)),
+    "dies": Bad(replace(FAST, die_after=12), "not sent", "", range(1, 13)),
+    "other model": Bad(replace(FAST, model_name="other"), "none of", "does not exist", range(1)),
+    "early end": Bad(replace(FAST, early_eos=2), "ended early", "", range(24, 25)),
+    "no usage": Bad(replace(FAST, no_usage=True), "without usage", "", range(24, 25)),
+    "wrong key": Bad(replace(FAST, api_key="k"), "none of", "invalid API key", range(1)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_an_engine_that_misbehaves(name: str, generator: LoadGenerator, tmp_path: Path) -> None:
+    bad = BAD[name]
+    found = _round(generator, tmp_path, bad.behaviour)
+    good = [row for row in found.rows if row.ok]
+    assert len(good) in bad.good
+    assert all(row.ttft is not None and row.ttft > 0.02 for row in good)
+    assert bad.problem in "\n".join(found.problems)
+    assert bad.error in "\n".join(row.error for row in found.rows)
+
+
+def test_a_wedged_engine_ends_the_round_with_what_came_before(
+    generator: LoadGenerator, tmp_path: Path
+) -> None:
+    found = _round(generator, tmp_path, replace(FAST, wedge_after=14), timeout_s=8)
+    assert 5 <= sum(row.ok for row in found.rows) <= 14
+    assert any("TimeoutError" in row.error for row in found.rows)
+    assert "not sent" in "\n".join(found.problems)
+
+
+def test_reasoning_counts_and_an_empty_chunk_does_not(
+    generator: LoadGenerator, tmp_path: Path
+) -> None:
+    odd = replace(FAST, empty_first_chunk_s=0.001, reasoning_tokens=3)
+    found = _round(generator, tmp_path, odd)
+    ttfts = [row.ttft for row in found.rows if row.ttft is not None]
+    assert min(ttfts) >= 0.03 and fmean(ttfts) < 0.045
+    assert all(len(row.itl) == row.completion_tokens - 1 for row in found.rows)
+
+
+def test_natural_length_is_not_called_an_early_end(
+    generator: LoadGenerator, tmp_path: Path
+) -> None:
+    found = _round(
+        generator, tmp_path, FAST, workload=SMALL.model_copy(update={"ignore_eos": False})
+    )
+    assert found.problems == ()
+    assert max(row.completion_tokens for row in found.rows) == 6  # the engine's own answer
+
+
+def test_open_loop_sends_at_the_rate_asked(generator: LoadGenerator, tmp_path: Path) -> None:
+    found = _round(generator, tmp_path, FAST, load=LoadPoint(name="r30", rate=30), requests=60)
+    assert found.client.asked_rate == 30
+    assert found.client.achieved_rate == pytest.approx(30, rel=0.1)
+    gaps = [b.start - a.start for a, b in zip(found.rows, found.rows[1:], strict=False)]
+    assert max(gaps) > 2 * fmean(gaps)  # Poisson, not a metronome
+
+
+def test_a_queue_at_the_engine_is_in_the_ttft(generator: LoadGenerator, tmp_path: Path) -> None:
+    found = _round(generator, tmp_path, replace(FAST, slots=2))
+    inside = [r.ttft for r in found.rows if r.ttft and r.start >= found.window[0]]
+    assert fmean(inside) > 0.05
+
+
+def test_a_killed_load_generator_is_a_problem_and_the_next_round_is_sound(
+    generator: LoadGenerator, tmp_path: Path
+) -> None:
+    def kill(event: Progress) -> None:
+        if event.done and event.done < 24:
+            assert generator.pid is not None
+            os.kill(generator.pid, signal.SIGKILL)
+
+    slow = replace(FAST, ttft=Law(mean=0.2))
+    found = _round(generator, tmp_path / "a", slow, on_progress=kill)
+    assert "died" in "\n".join(found.problems)
+    assert len(found.rows) < 24
+    assert _round(generator, tmp_path / "b", FAST).problems == ()
+
+
+def test_a_database_destroyed_after_the_run_gives_no_rows(
+    generator: LoadGenerator, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        original = bench_process._collect
+
+        def collect(folder: Path, error: str) -> bench_process.RunFiles:
+            with sqlite3.connect(folder / "benchmark_data.db") as link:
+                link.execute("DROP TABLE result")
+            return original(folder, error)
+
+        patch.setattr(bench_process, "_collect", collect)
+        found = _round(generator, tmp_path, FAST)
+    assert found.rows == ()
+    assert "damaged" in found.problems[0]
+
+
+def test_the_key_comes_by_the_environment_and_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANDIDATE_KEY", "very-secret-7431")
+    with LoadGenerator(tmp_path / "evalscope.log") as child:
+        found = _round(
+            child, tmp_path, replace(FAST, api_key="very-secret-7431"), key_env="CANDIDATE_KEY"
+        )
+    assert found.problems == () and all(row.ok for row in found.rows)
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or b"very-secret-7431" not in file.read_bytes(), file
+
+
+def test_an_interrupt_ends_the_child(tmp_path: Path) -> None:
+    def interrupt(event: Progress) -> None:
+        if event.done:
+            raise KeyboardInterrupt
+
+    with LoadGenerator(tmp_path / "l.log") as child:
+        with pytest.raises(KeyboardInterrupt):
+            _round(child, tmp_path, replace(FAST, ttft=Law(mean=0.2)), on_progress=interrupt)
+        assert child.pid is None
+
+
+def test_no_load_generator_at_all_is_an_outside_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_process.sys, "executable", "/bin/false")
+    with pytest.raises(OutsideError, match="did not start"), LoadGenerator(tmp_path / "l") as child:
+        _round(child, tmp_path, FAST)
+
+
+def test_token_rates_are_the_engines() -> None:
+    with in_thread(FAST) as (_, url):
+        rates = measure_rates(EngineTarget(url, "exact"), SMALL)
+        assert measure_rates(EngineTarget(url, "absent"), SMALL) == TokenRates()
+    # the exact engine counts a word and a Han character as one token each
+    assert rates.word == pytest.approx(1, abs=0.25)
+    # ... and a number too, which is many characters
+    assert rates.char == pytest.approx(0.85, abs=0.15)
+
+
+@dataclass(frozen=True)
+class Says:
+    """A decision."""
+
+    stop: bool
+    reason: str = "decided"
+
+
+def test_measuring_interleaves_both_releases_on_the_same_prompts(tmp_path: Path) -> None:
+    loads = [C4, LoadPoint(name="c1", concurrency=1)]
+    bench = Benchmark(
+        workload=SMALL, loads=loads, requests_per_round=8, min_rounds=2, max_rounds=4,
+        warmup_requests=2, seed=9,
+    )  # fmt: skip
+    looks: list[int] = []
+
+    def decide(rounds: Sequence[Round]) -> Says:
+        looks.append(len(rounds))
+        return Says(True)
+
+    with in_thread(FAST) as (_, one), in_thread(FAST) as (_, two):
+        rounds = measure(
+            EngineTarget(one, "exact"),
+            EngineTarget(two, "exact"),
+            bench,
+            decide=decide,
+            out_dir=tmp_path,
+            on_progress=lambda _: None,
+            check=lambda: ["the candidate restarted"],
+        )
+    assert looks == [4, 8]  # min_rounds holds although the judge would stop at once
+    assert {(r.index, r.load, r.release) for r in rounds} == {
+        (i, load, release)
+        for i in (0, 1)
+        for load in ("c4", "c1")
+        for release in ("candidate", "stable")
+    }
+    seeds = {(r.index, r.load, r.seed) for r in rounds}
+    assert len(seeds) == 4
+    for r in rounds:
+        assert r.problems == (("the candidate restarted",) if r.release == "candidate" else ())
+        requests = tmp_path / f"r{r.index:03d}-{r.load}-{r.release}" / "measured" / "prompts.jsonl"
+        assert requests.is_file()
+    first = "r000-c4-{}/measured"
+    assert _prompts(tmp_path / first.format("stable")) == _prompts(
+        tmp_path / first.format("candidate")
+    )
+
+
+def test_measuring_stops_at_the_budget_and_for_a_silent_engine(tmp_path: Path) -> None:
+    bench = Benchmark(
+        workload=SMALL, loads=[C4], requests_per_round=8, max_rounds=9, warmup_requests=0,
+        budget=Budget(requests=40), seed=9,
+    )  # fmt: skip
+    told: list[Progress] = []
+    with in_thread(FAST) as (_, url):
+        rounds = measure(
+            EngineTarget(url, "exact"), None, bench, decide=lambda _: Says(False),
+            out_dir=tmp_path / "a", on_progress=told.append,
+        )  # fmt: skip
+    assert len(rounds) == 2  # 16 measured and 4 of the ramp each
+    assert "40 requests" in told[-1].message
+    rounds = measure(
+        EngineTarget(url, "exact"), None, bench, decide=lambda _: Says(False),
+        out_dir=tmp_path / "b", on_progress=told.append,
+    )  # fmt: skip
+    assert len(rounds) == 2 and all("none of" in "\n".join(r.problems) for r in rounds)
+    assert "no request succeeded" in told[-1].message
+
+
+def test_two_generators_do_not_meet(generator: LoadGenerator, tmp_path: Path) -> None:
+    results: list[Round] = []
+
+    def other() -> None:
+        with LoadGenerator(tmp_path / "o.log") as child:
+            results.append(_round(child, tmp_path / "other", FAST))
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    results.append(_round(generator, tmp_path / "mine", FAST))
+    thread.join()
+    assert [len(r.rows) for r in results] == [24, 24]

@@ -1,0 +1,55 @@
+"""The short form of the calibration: evalscope's figures against a known truth.
+
+It fails when another release of evalscope bends a figure (one has reported TTFT zeros). The full
+table comes from `python -m tests.bench.calibration`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.bench.calibration import Line, compare, lines
+from tests.exact_engine import Law
+
+# 300 ms, so that other tests on the same cores do not look like a tired client
+LAW = Law("bimodal", 0.25, high=0.5, share=0.4)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
+    cases = [("bimodal", 1, LAW), ("bimodal", 8, LAW)]
+    return list(lines(cases, tmp_path_factory.mktemp("calibration"), requests=10, tokens=12))
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_ttft_tpot_and_throughput_are_the_engines(measured: list[Line], index: int) -> None:
+    line = measured[index]
+    assert line.ttft[1] >= 0.25  # the truth itself
+    assert line.ttft[0] == pytest.approx(line.ttft[1], abs=0.01)
+    assert line.tpot[0] == pytest.approx(line.tpot[1], rel=0.05)
+    assert line.throughput[0] == pytest.approx(line.throughput[1], rel=0.1)
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_every_request_is_measured_and_its_lowest_ttft_is_true(
+    measured: list[Line], index: int
+) -> None:
+    found = measured[index].round
+    assert found.problems == ()
+    ttfts = sorted(row.ttft or 0.0 for row in found.rows)
+    assert len(ttfts) >= 10
+    assert ttfts[0] >= 0.25 and ttfts[-1] >= 0.5
+    assert sum(0.3 < ttft < 0.49 for ttft in ttfts) == 0  # both modes are seen, nothing between
+
+
+def test_a_rested_client_is_not_called_saturated(measured: list[Line]) -> None:
+    assert not any(line.round.client.saturated for line in measured)
+
+
+def test_ttft_of_zeros_would_be_seen(measured: list[Line]) -> None:
+    line = measured[0]
+    zeros = tuple(replace(row, ttft=1e-6) for row in line.round.rows)
+    bent = compare("zeros", 1, LAW, replace(line.round, rows=zeros), line.truths)
+    assert bent.exceeded and not line.exceeded
