@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from kubernetes import client as kube_client
 from kubernetes.client import models
 
 from deployments.local.kube.kinds import Kind
@@ -17,7 +16,6 @@ _LIST = re.compile(r"^List\[(.*)\]$")
 _DICT = re.compile(r"^Dict\[(\w+), (.*)\]$")
 _INT_OR_STRING = {"maxSurge", "maxUnavailable", "targetPort", "port"}
 _QUANTITIES = {"limits", "requests", "capacity", "allocatable", "hard", "used", "overhead"}
-_SETTINGS = kube_client.Configuration()
 
 
 @dataclass(frozen=True)
@@ -41,21 +39,10 @@ class Findings:
 def fields(model: str) -> dict[str, Field]:
     """The fields of a model class by their JSON names."""
     cls: Any = getattr(models, model)
-    out = {}
-    for name, json_name in cls.attribute_map.items():
-        out[json_name] = Field(cls.openapi_types[name], _required(cls, name))
-    return out
-
-
-def _required(cls: Any, name: str) -> bool:
-    """The client's setters refuse None for what the API requires."""
-    blank = cls.__new__(cls)
-    blank.local_vars_configuration = _SETTINGS
-    try:
-        getattr(cls, name).fset(blank, None)
-    except ValueError:
-        return True
-    return False
+    return {
+        json_name: Field(cls.openapi_types[name], cls.model_fields[name].is_required())
+        for name, json_name in cls.attribute_map.items()
+    }
 
 
 def check(kind: Kind, obj: Any) -> Findings:
