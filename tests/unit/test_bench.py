@@ -6,7 +6,10 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -231,6 +234,39 @@ def test_an_interrupt_ends_the_child(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             _round(child, tmp_path, replace(FAST, ttft=Law(mean=0.2)), on_progress=interrupt)
         assert child.pid is None
+
+
+ORPHAN = """
+import sys, time
+from pathlib import Path
+from tasks.bench_process import LoadGenerator
+child = LoadGenerator(Path(sys.argv[1]))
+child._ensure()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_killed_parent_leaves_no_load_generator_behind(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ORPHAN, str(tmp_path / "l.log")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert Path(f"/proc/{pid}").exists()
+        parent.kill()
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists() or "Z" in _state(pid):
+            return
+        time.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("the load generator outlived its parent by 5 s")
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "Z"
 
 
 def test_no_load_generator_at_all_is_an_outside_error(
