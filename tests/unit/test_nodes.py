@@ -26,11 +26,12 @@ from tasks.nodes import (
     unknown_nodes,
     weights_on,
 )
-from tasks.probe_doc import ProbeDoc, StoreFacts
+from tasks.probe_doc import Cpu, ProbeDoc, StoreFacts
 from tests.unit.nodedata import make_spec
 
 DCU = "hygon.com/dcu"
 HYGON = profile("hygon-dcu")
+GIB = 2**30
 
 
 def node(**allocatable: str) -> dict[str, Any]:
@@ -218,16 +219,25 @@ def test_one_resource_for_all_nodes() -> None:
     chosen, verdicts = agree_on_resource(
         [
             verdict("a", DCU, 1),
-            verdict("b", "hygon.com/hcu", 2),
-            verdict("c", DCU, 2),
-            verdict("broken", "hygon.com/hcu", 9, usable=False),
+            verdict("b", "hygon.com/hcu", 3),
+            verdict("c", DCU, 1),
+            verdict("broken", DCU, 9, usable=False),
         ]
     )
-    assert chosen == DCU
-    assert [v.usable for v in verdicts] == [True, False, True, False]
-    assert [r.code for r in verdicts[1].reasons] == ["RESOURCE_RENAMED"]
+    assert chosen == "hygon.com/hcu", "seats count, not nodes"
+    assert [v.usable for v in verdicts] == [False, True, False, False]
+    assert [r.code for r in verdicts[0].reasons] == ["RESOURCE_RENAMED"]
     assert agree_on_resource([]) == ("", [])
     assert agree_on_resource([verdict("a", "", 1)])[0] == ""
+
+
+def test_memory_that_the_engines_share_is_taken_of() -> None:
+    machine = Cpu(memory_bytes=24 * GIB, numa_bytes=(9 * GIB, 15 * GIB))
+    doc, facts, cpu = ProbeDoc(profile="cpu", cpu=machine), api_facts(node()), profile("cpu")
+    limit = {"serving": {"resources": {"memory": "6Gi"}}}
+    found = [judge_node(make_spec(*s), cpu, facts, doc).engine_memory_bytes for s in ([], [limit])]
+    assert found == [9 * GIB, 6 * GIB]
+    assert judge_node(make_spec(), cpu, facts, ProbeDoc("cpu")).engine_memory_bytes is None
 
 
 def test_weights_that_are_there_need_no_fetch() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -84,6 +85,14 @@ def test_plain_files_are_no_devices_unless_allowed(tmp_path: Path) -> None:
     raw = probe.look(HYGON, probe.Host(hostroot.build(tmp_path)), STORE)
     assert raw["devices"]["/dev/kfd"] == {"kind": "file"}
     errors, _ = judged(ProbeDoc.from_json(raw))
+    assert errors == {"DEVICE_FILE_MISSING"}
+
+
+def test_a_plain_file_never_stands_for_a_folder_of_devices(tmp_path: Path) -> None:
+    root = hostroot.build(tmp_path)
+    shutil.rmtree(root / "dev/dri")
+    (root / "dev/dri").touch()
+    errors, _ = judged(look(root))
     assert errors == {"DEVICE_FILE_MISSING"}
 
 
