@@ -125,15 +125,15 @@ def value_at(obj: Any, path: Path) -> Any:
     return obj
 
 
-def _remove(obj: Any, path: Path) -> None:
-    """Take a path out of `obj`, in place, with the maps and lists it leaves empty."""
-    step = path[0]
+def _remove(obj: Any, path: Path, held: Paths, above: Path = ()) -> None:
+    """Take a path out of `obj`, in place, with what it leaves empty and nobody holds."""
+    step, here = path[0], (*above, path[0])
     below = _find(obj, step)
     if below is None:
         return
     if len(path) > 1:
-        _remove(below, path[1:])
-        if below or step.startswith("k:"):
+        _remove(below, path[1:], held, here)
+        if below or here in held:
             return
     if isinstance(obj, list):
         obj.remove(below)
@@ -256,11 +256,11 @@ def apply(
         raise _conflicts(causes)
     merged = copy.deepcopy(_merge(dict(live or {}), config, ""))
     kept = set().union(*(paths for _, paths in others)) if others else set()
-    # Deepest first, so that an item goes after its parts.
-    for path in sorted(before - wanted - kept, key=len, reverse=True):
-        held = [other for other in wanted | kept if other[: len(path)] == path]
-        if not held:
-            _remove(merged, path)
+    held = wanted | kept
+    # Items before their parts: an item cannot be found without its key.
+    for path in sorted(before - held, key=len):
+        if not any(other[: len(path)] == path for other in held):
+            _remove(merged, path, held)
     out = []
     for entry, paths in others:
         left = paths - taken

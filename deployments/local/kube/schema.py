@@ -39,8 +39,10 @@ class Findings:
 def fields(model: str) -> dict[str, Field]:
     """The fields of a model class by their JSON names."""
     cls: Any = getattr(models, model)
+    # A name that is a Python word or shadows one, such as exec, is declared by its alias.
+    declared = {field.alias or name: field for name, field in cls.model_fields.items()}
     return {
-        json_name: Field(cls.openapi_types[name], cls.model_fields[name].is_required())
+        json_name: Field(cls.openapi_types[name], declared[name].is_required())
         for name, json_name in cls.attribute_map.items()
     }
 
@@ -116,7 +118,7 @@ def _walk(
 def _scalar(value: Any, kind: str, path: tuple[str | int, ...]) -> str:
     """What was expected, '' when it is that."""
     number = isinstance(value, int) and not isinstance(value, bool)
-    if kind == "str":
+    if kind in ("str", "bytes"):
         return "" if isinstance(value, str) else "a string"
     if kind == "int":
         return "" if number else "an integer"
