@@ -27,7 +27,7 @@ def alpha_at(look: int, alpha: float) -> float:
 
 
 def student(per_round: Sequence[float], alpha: float) -> Bounds:
-    """A mean from one figure per round: batch means with Student's quantile; none below 2 rounds."""
+    """A mean by batch means: one figure per round, Student's quantile; none below 2 rounds."""
     values = np.asarray(per_round, dtype=np.float64)
     if len(values) < 2 or not np.isfinite(values).all():
         return UNKNOWN

@@ -31,7 +31,9 @@ _T = TypeVar("_T")
 _IDLE_S = 75.0
 # The API server ends watches after 30 to 60 minutes; ending them ourselves spreads the load.
 _LIFE_S = 300.0
-_GUARD_S = 0.25
+# How long a guarding thread may outlive its watch, and how often a stopped read is cut anew.
+_GUARD_S = 1.0
+_CUT_AGAIN_S = 0.25
 _LONGEST_PAUSE_S = 5.0
 # What reading a broken or shut-down stream raises; the last two come from under the library.
 _BROKEN = (HTTPError, OSError, ValueError, AttributeError)
@@ -88,7 +90,7 @@ class Stopper:
                         current.shutdown()
                     except (*_BROKEN, RuntimeError) as error:
                         _log.debug("nothing to shut down: %s", error)
-                self._over.wait(_GUARD_S)
+                self._over.wait(_CUT_AGAIN_S)
 
     @contextmanager
     def reading(self, response: urllib3.BaseHTTPResponse) -> Iterator[None]:

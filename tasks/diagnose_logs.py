@@ -159,7 +159,7 @@ SIGNATURES: tuple[Signature, ...] = (
     _row(
         "weights-missing",
         r"Cannot find any model weights with|does not appear to have a file named|"
-        r"Invalid repository ID or local directory|is not a local folder and is not a valid model",
+        r"Invalid repository ID or local directory|is not a local folder and is not a valid model|Repo id must be in the form",
         "the model's files are not where the engine looks for them",
         "check the store's mount and that the fetch ran on this node",
     ),

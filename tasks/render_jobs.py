@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tasks.render import labels, merge_site, short_hash, tolerations
@@ -110,6 +111,7 @@ def probe_job(
     volumes: Sequence[dict[str, Any]],
     mounts: Sequence[dict[str, Any]],
     extra_args: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The Job that looks at one node's hardware; `volumes` and `mounts` show it the host."""
     command = [
@@ -122,8 +124,9 @@ def probe_job(
         *(["--write-rate"] if spec.nodes.measure_disk else []),
         *extra_args,
     ]
+    named = [{"name": key, "value": value} for key, value in env.items()]
     pod = {
-        "containers": [_runner_container(spec, command, list(mounts), [])],
+        "containers": [_runner_container(spec, command, list(mounts), named)],
         "volumes": [*volumes, SCRATCH],
     }
     name = f"{spec.name}-probe-{short_hash(node, run)}"

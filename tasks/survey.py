@@ -21,6 +21,7 @@ from tasks.nodes import (
     NodeVerdict,
     agree_on_resource,
     api_facts,
+    exporter_url,
     group_pods,
     is_candidate,
     judge_node,
@@ -153,9 +154,12 @@ def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
             f"config.json of {spec.model.id} at {manifest.commit} is not JSON ({error}); "
             "choose another revision"
         ) from error
-    weights = sum(
-        entry.size for entry in manifest.files if entry.path.endswith((".safetensors", ".bin"))
-    )
+    sizes = {
+        kind: sum(entry.size for entry in manifest.files if entry.path.endswith(kind))
+        for kind in (".safetensors", ".bin")
+    }
+    # a repository with both holds the same weights twice
+    weights = sizes[".safetensors"] or sizes[".bin"]
     try:
         return ModelShape.from_config(config, weights)
     except ValueError:
@@ -170,7 +174,16 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
     volumes, mounts = probe_mounts(
         survey.profile, spec.store.path, writable=spec.nodes.measure_disk
     )
-    job = probe_job(spec, fact.name, run, volumes, mounts)
+    url = exporter_url(survey.profile, fact)
+    job = probe_job(
+        spec,
+        fact.name,
+        run,
+        volumes,
+        mounts,
+        [f"--metrics={url}"] if url else [],
+        survey.profile.probe_env,
+    )
     lines: list[str] = []
     try:
         result = run_job(

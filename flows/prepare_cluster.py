@@ -1,0 +1,87 @@
+"""Apply a vendor's components (label-node, device plugin, exporter) and wait for their effect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows import artifacts
+from tasks import clock
+from tasks.accelerators import profile
+from tasks.cluster import Cluster
+from tasks.errors import SpecError, StepFailed
+from tasks.node_api import ApiFacts, api_facts, group_pods
+from tasks.prepare import missing, read_manifests
+from tasks.progress import Progress, emit
+
+POLL_S = 2.0
+
+
+def _read(files: list[str]) -> dict[str, str]:
+    out = {}
+    for name in files:
+        path = Path(name)
+        paths = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        for item in paths:
+            try:
+                out[str(item)] = item.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise SpecError([f"{item}: cannot be read ({error})"]) from error
+    return out
+
+
+def _facts(cluster: Cluster, expected: list[str]) -> list[ApiFacts]:
+    pods, daemonsets = group_pods(cluster.list("Pod")), cluster.list("DaemonSet")
+    return [
+        api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
+        for node in cluster.list("Node")
+        if not expected or node["metadata"]["name"] in expected
+    ]
+
+
+@flow(name="prepare-cluster", persist_result=False)
+def prepare_cluster(
+    accelerator: str,
+    manifests: list[str],
+    nodes: list[str],
+    timeout_s: float = 600,
+    dry_run: bool = False,
+    kubeconfig: str | None = None,
+    context: str | None = None,
+) -> list[str]:
+    """Apply the vendor's manifests, wait until labels and resources appear on the nodes.
+
+    Args:
+        accelerator: Accelerator profile, such as hygon-dcu.
+        manifests: YAML files, or folders of them, that the operator downloaded from the vendor.
+        nodes: Nodes that must offer the accelerator in the end.
+        timeout_s: How long to wait for them.
+        dry_run: Let the cluster check the objects and change nothing.
+        kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
+        context: Context of the kubeconfig.
+    """
+    try:
+        row = profile(accelerator)
+    except ValueError as error:
+        raise SpecError([f"accelerator: {error}"]) from error
+    objects = read_manifests(_read(manifests))
+    applied = []
+    with Cluster.connect(kubeconfig, context) as cluster:
+        for item in objects:
+            cluster.apply(item, dry_run=dry_run)
+            applied.append(f"{item['kind']} {item['metadata']['name']}")
+            emit(Progress("prepare_cluster", "running", applied[-1], "applied"))
+        if dry_run:
+            return applied
+        deadline = clock.monotonic() + timeout_s
+        while lacking := missing(row, _facts(cluster, nodes), nodes):
+            if clock.monotonic() > deadline:
+                raise StepFailed(
+                    f"after {timeout_s:g} s the cluster is not ready for {accelerator}: "
+                    + "; ".join(lacking)
+                )
+            emit(Progress("prepare_cluster", "running", "", lacking[0]))
+            clock.sleep(POLL_S)
+    artifacts.markdown("prepare-cluster", "\n".join(f"- {line}" for line in applied))
+    return applied

@@ -1,0 +1,329 @@
+"""The verdict: pass, fail or inconclusive, with a reason per target. PURE. See docs/verdict.md.
+
+Only sound rounds count: a measurement that went wrong says nothing about the model, for or against
+it. Passing needs every binding target's bound inside its limit at level alpha (each on its own:
+to be promoted falsely, the target that is truly missed has to pass falsely). Failing needs one
+bound outside at alpha over the number of targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tasks import bounds
+from tasks.figures import RATES, SHARES, figure, samples, sound, within
+from tasks.rows import Round
+from tasks.spec_measure import Benchmark, Target
+
+Word = Literal["pass", "fail", "inconclusive"]
+# Without a success_rate target no request may fail; above this share (its lower bound) failing
+# requests are a failure of the model, below it they leave the verdict open.
+FAILED_SHARE = 0.01
+IMPLIED = "success_rate_percent"
+_FAR = 1_000_000
+
+
+@dataclass(frozen=True)
+class TargetVerdict:
+    """One target at one load point. measured, low, high, limit: in the metric's unit; None: no
+    data, or no bound. A relative target's figures are percent of change against stable."""
+
+    metric: str
+    load: str
+    limit: float
+    unit: str
+    direction: str
+    measured: float | None
+    low: float | None
+    high: float | None
+    n_requests: int
+    n_rounds: int
+    verdict: Word
+    reason: str
+    advisory: bool = False
+    requests_more: int | None = None
+    versus_stable_percent: float | None = None
+    stable_measured: float | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict over all targets. stop: nothing more is to be learnt that would change it.
+    requests_more: how many requests more should decide, where it is open."""
+
+    verdict: Word
+    stop: bool
+    reason: str
+    targets: tuple[TargetVerdict, ...]
+    requests_more: int | None = None
+
+
+def believable(item: Round) -> bool:
+    """A round whose measurement went right."""
+    return not item.problems and not item.client.saturated and len(item.rows) > 0
+
+
+def decide(rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark) -> Decision:
+    """Judge what has been measured so far; call it after every full round."""
+    looks = len({item.index for item in rounds}) - bench.min_rounds + 1
+    verdicts: list[TargetVerdict] = []
+    expanded = _expand(targets, bench)
+    binding = sum(not target.advisory for target, _ in expanded) or 1
+    alpha = 1 - bench.confidence
+    for target, load in expanded:
+        mine = [item for item in rounds if item.load == load and believable(item)]
+        if looks < 1:
+            verdicts.append(_open(target, load, mine, "not enough rounds yet"))
+            continue
+        spend = bounds.alpha_at(looks, alpha)
+        verdict = _judge(target, load, mine, spend, spend / binding)
+        few = _too_few(rounds, mine, load, bench)
+        if few and verdict.verdict != "inconclusive":
+            verdict = replace(verdict, verdict="inconclusive", reason=few)
+        verdicts.append(verdict)
+    return _conclude(verdicts, rounds)
+
+
+def _expand(targets: Sequence[Target], bench: Benchmark) -> list[tuple[Target, str]]:
+    """Every target at each of its load points, and the implied success rate where none is named."""
+    out: list[tuple[Target, str]] = []
+    for load in bench.loads:
+        named = [t for t in targets if t.load in (None, load.name)]
+        out += [(target, load.name) for target in named]
+        if not any(t.parsed.kind == "success_rate" and not t.advisory for t in named):
+            out.append((Target(metric=IMPLIED, limit=100.0), load.name))
+    return out
+
+
+def _open(
+    target: Target, load: str, mine: Sequence[Round], reason: str, *, more: int | None = None
+) -> TargetVerdict:
+    metric = target.parsed
+    candidate = [item for item in mine if item.release == "candidate"]
+    return TargetVerdict(
+        metric=target.metric,
+        load=load,
+        limit=target.limit if target.limit is not None else (target.versus_stable_percent or 0.0),
+        unit=metric.unit if target.limit is not None else "percent",
+        direction=metric.direction,
+        measured=None,
+        low=None,
+        high=None,
+        n_requests=sum(len(item.rows) for item in candidate),
+        n_rounds=len(candidate),
+        verdict="inconclusive",
+        reason=reason,
+        advisory=target.advisory,
+        requests_more=more,
+        versus_stable_percent=target.versus_stable_percent,
+    )
+
+
+def _too_few(rounds: Sequence[Round], mine: Sequence[Round], load: str, bench: Benchmark) -> str:
+    """Why the sound rounds are too few to conclude from, or ''."""
+    asked = [r for r in rounds if r.load == load and r.release == "candidate"]
+    good = [r for r in mine if r.release == "candidate"]
+    if len(good) >= bench.min_rounds and 2 * len(good) >= len(asked):
+        return ""
+    bad = next((r for r in asked if not believable(r)), None)
+    why = "; ".join((*bad.problems, *bad.client.reasons)) if bad else "too few rounds were run"
+    return f"{len(good)} of {len(asked)} rounds can be believed: {why or 'empty rounds'}"
+
+
+def _judge(
+    target: Target, load: str, mine: Sequence[Round], spend: float, spend_fail: float
+) -> TargetVerdict:
+    rounds = [item for item in mine if item.release == "candidate"]
+    rows = [row for item in rounds for row in item.rows]
+    if not rows:
+        return _open(target, load, mine, "no data")
+    if not any(sound(row) for row in rows) and target.parsed.kind not in SHARES:
+        return _open(target, load, mine, "no request succeeded")
+    if target.versus_stable_percent is not None:
+        return _relative(target, load, mine, spend, spend_fail)
+    metric = target.parsed
+    measured, low, high = _figures(target, rounds, spend)
+    _, low_fail, high_fail = _figures(target, rounds, spend_fail)
+    limit = float(target.limit or 0.0)
+    base = limit / metric.factor
+    if target.metric == IMPLIED and limit == 100.0 and metric.kind == "success_rate":
+        word, reason = _all_succeed(rows, high_fail)
+    else:
+        word = _place(metric.direction, base, low, high, low_fail, high_fail)
+        reason = _say(word, metric.direction, limit, metric.unit)
+    found = _open(target, load, mine, reason)
+    return replace(
+        found,
+        measured=_shown(measured, metric.factor),
+        low=_shown(low, metric.factor),
+        high=_shown(high, metric.factor),
+        verdict=word,
+        requests_more=_more(word, len(rows), base, measured, low, high),
+    )
+
+
+def _figures(
+    target: Target, rounds: Sequence[Round], alpha: float
+) -> tuple[float | None, float, float]:
+    """(measured, low, high) in base units."""
+    metric = target.parsed
+    if metric.kind in SHARES:
+        hits, sizes = _hits(target, rounds)
+        low, high = bounds.share(hits, sizes, alpha)
+        return (sum(hits) / sum(sizes) if sum(sizes) else None), low, high
+    if metric.statistic == "percentile" and metric.quantile is not None:
+        values = [v for v in (samples(metric.kind, r.rows) for r in rounds) if len(v)]
+        if not values:
+            return None, -math.inf, math.inf
+        low, high = bounds.percentile(values, metric.quantile, alpha)
+        pooled = sorted(x for v in values for x in v.tolist())
+        at = max(0, math.ceil(metric.quantile * len(pooled)) - 1)
+        return pooled[at], low, high
+    found = [figure(metric, item) for item in rounds]
+    usable = [value for value in found if value is not None and math.isfinite(value)]
+    if len(usable) < len(found) or not usable:
+        # a round without the figure is no data, and no data is never a pass
+        return (sum(usable) / len(usable) if usable else None), -math.inf, math.inf
+    low, high = bounds.student(usable, alpha)
+    if metric.kind not in RATES:
+        low = max(low, 0.0) if math.isfinite(low) else low
+    return sum(usable) / len(usable), low, high
+
+
+def _hits(target: Target, rounds: Sequence[Round]) -> tuple[list[int], list[int]]:
+    if target.parsed.kind == "success_rate":
+        hits = [sum(sound(row) for row in r.rows) for r in rounds]
+    else:
+        hits = [
+            sum(within(row, target.goodput_ttft_ms, target.goodput_tpot_ms) for row in r.rows)
+            for r in rounds
+        ]
+    return hits, [len(r.rows) for r in rounds]
+
+
+def _place(
+    direction: str, limit: float, low: float, high: float, low_fail: float, high_fail: float
+) -> Word:
+    """Where the bounds lie. NaN compares false everywhere, so it never passes."""
+    if direction == "at_most":
+        if high <= limit:
+            return "pass"
+        return "fail" if low_fail > limit else "inconclusive"
+    if low >= limit:
+        return "pass"
+    return "fail" if high_fail < limit else "inconclusive"
+
+
+def _all_succeed(rows: Sequence[object], high_fail: float) -> tuple[Word, str]:
+    """The implied rule: no request may fail."""
+    failed = sum(not sound(row) for row in rows)  # type: ignore[arg-type]
+    if not failed:
+        return "pass", f"all {len(rows)} requests succeeded"
+    text = f"{failed} of {len(rows)} requests failed, and no success_rate target allows any"
+    return ("fail" if high_fail < 1 - FAILED_SHARE else "inconclusive"), text
+
+
+def _relative(
+    target: Target, load: str, mine: Sequence[Round], spend: float, spend_fail: float
+) -> TargetVerdict:
+    """Candidate against stable, paired by round."""
+    metric, allowed = target.parsed, float(target.versus_stable_percent or 0.0)
+    stable = {item.index: item for item in mine if item.release == "stable"}
+    pairs, candidates = [], [item for item in mine if item.release == "candidate"]
+    for item in candidates:
+        other = stable.get(item.index)
+        if other is None:
+            continue
+        ours, theirs = _one_figure(target, item), _one_figure(target, other)
+        if ours is not None and theirs is not None:
+            pairs.append((ours, theirs))
+    if len(pairs) < 2:
+        return _open(target, load, mine, "no rounds of the stable release to compare with")
+    low, high = bounds.ratio(pairs, spend)
+    low_fail, high_fail = bounds.ratio(pairs, spend_fail)
+    worse = 1 + allowed / 100 if metric.direction == "at_most" else 1 - allowed / 100
+    word = _place(metric.direction, worse, low, high, low_fail, high_fail)
+    mean = (
+        math.exp(sum(math.log(c / s) for c, s in pairs) / len(pairs))
+        if min(min(pair) for pair in pairs) > 0
+        else math.nan
+    )
+    found = _open(target, load, mine, _say(word, metric.direction, (worse - 1) * 100, "percent"))
+    stable_mean = sum(s for _, s in pairs) / len(pairs)
+    return replace(
+        found,
+        limit=round((worse - 1) * 100, 9),
+        measured=_shown(mean - 1, 100),
+        low=_shown(low - 1, 100),
+        high=_shown(high - 1, 100),
+        verdict=word,
+        stable_measured=_shown(stable_mean, metric.factor),
+        requests_more=_more(word, found.n_requests, worse, mean, low, high),
+    )
+
+
+def _one_figure(target: Target, item: Round) -> float | None:
+    if target.parsed.kind in SHARES:
+        hits, sizes = _hits(target, [item])
+        return hits[0] / sizes[0] if sizes[0] else None
+    return figure(target.parsed, item)
+
+
+def _shown(value: float | None, factor: float) -> float | None:
+    """In the metric's unit; what is not finite is no number for a table."""
+    return value * factor if value is not None and math.isfinite(value) else None
+
+
+def _say(word: Word, direction: str, limit: float, unit: str) -> str:
+    side = "at most" if direction == "at_most" else "at least"
+    if word == "pass":
+        return f"its bound is {side} {limit:g} {unit}"
+    if word == "fail":
+        return f"its bound shows it is not {side} {limit:g} {unit}"
+    return f"its bounds leave open whether it is {side} {limit:g} {unit}"
+
+
+def _more(
+    word: Word, requests: int, limit: float, measured: float | None, low: float, high: float
+) -> int | None:
+    """Requests more that should decide, if the figure stays: bounds close with 1 / sqrt(n)."""
+    if word != "inconclusive" or measured is None or not math.isfinite(measured):
+        return None
+    gap = abs(measured - limit)
+    reach = max(
+        (side for side in (high - measured, measured - low) if math.isfinite(side)), default=None
+    )
+    if reach is None:
+        return requests  # no bound yet: as many again is the least that can help
+    if gap <= 0:
+        return _FAR
+    return max(1, min(_FAR, math.ceil(requests * ((reach / gap) ** 2 - 1))))
+
+
+def _conclude(verdicts: Sequence[TargetVerdict], rounds: Sequence[Round]) -> Decision:
+    binding = [item for item in verdicts if not item.advisory]
+    failed = [item for item in binding if item.verdict == "fail"]
+    undecided = [item for item in binding if item.verdict == "inconclusive"]
+    if failed:
+        text = "; ".join(f"{_name(item)}: {item.reason}, {_measured(item)}" for item in failed)
+        return Decision("fail", True, text, tuple(verdicts))
+    if not undecided and binding and rounds:
+        sign = f"all {len(binding)} targets are met"
+        return Decision("pass", True, sign, tuple(verdicts))
+    more = [item.requests_more for item in undecided if item.requests_more is not None]
+    text = "; ".join(f"{_name(item)}: {item.reason}, {_measured(item)}" for item in undecided)
+    wanted = max(more, default=None)
+    if wanted is not None:
+        text += f"; about {wanted} requests more would decide"
+    return Decision("inconclusive", False, text or "no data", tuple(verdicts), wanted)
+
+
+def _name(item: TargetVerdict) -> str:
+    return f"{item.metric} at {item.load}"
+
+
+def _measured(item: TargetVerdict) -> str:
+    return f"measured {item.measured:.4g}" if item.measured is not None else "nothing measured"
