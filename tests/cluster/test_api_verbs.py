@@ -196,3 +196,43 @@ def test_the_server_serves_again_at_its_address(api: Api) -> None:
     assert api.server.url == address
     assert api.cluster.get("ConfigMap", "c", "default") is not None
     assert api.cluster.server_version() == "v1.31.0+standin"
+
+
+def test_a_namespace_goes_with_what_is_in_it(api: Api) -> None:
+    api.cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    api.cluster.create(config(namespace="n"))
+    api.cluster.delete("Namespace", "n")
+    assert api.store.list("configmaps") == api.store.list("namespaces")[1:] == []
+
+
+def test_a_pod_on_a_node_is_marked_with_the_grace_asked_for(api: Api) -> None:
+    api.cluster.create({**pod(), "spec": {**pod()["spec"], "nodeName": "n"}})
+    path = "/api/v1/namespaces/default/pods/p"
+    code, marked = api.send("DELETE", f"{path}?gracePeriodSeconds=7")
+    assert (code, marked["kind"], marked["metadata"]["deletionGracePeriodSeconds"]) == (
+        200,
+        "Pod",
+        7,
+    )
+    code, gone = api.send("DELETE", path, {"gracePeriodSeconds": 0})
+    assert (code, gone["kind"], gone["status"]) == (200, "Status", "Success")
+    assert gone["details"]["uid"] == marked["metadata"]["uid"]
+    assert api.send("GET", path)[0] == 404
+
+
+def test_a_service_keeps_its_address_over_updates(tmp_path: Path) -> None:
+    def admit(plural: str, obj: dict, old: dict | None) -> dict:  # type: ignore[type-arg]
+        return obj if old else {**obj, "spec": {**obj["spec"], "clusterIP": "127.1.0.1"}}
+
+    with serving(tmp_path, admit=admit) as api:
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "s", "namespace": "default"},
+            "spec": {"ports": [{"port": 80}]},
+        }
+        made = api.cluster.create(service)
+        service["metadata"]["resourceVersion"] = made["metadata"]["resourceVersion"]  # type: ignore[index]
+        service["spec"] = {"ports": [{"port": 81}]}
+        spec = api.cluster.replace(service)["spec"]
+        assert (spec["clusterIP"], spec["ports"][0]["port"]) == ("127.1.0.1", 81)

@@ -162,3 +162,10 @@ def test_selectors_choose(api: Api) -> None:
     api.cluster.create(pod())
     assert api.send("GET", f"{PODS}?fieldSelector=status.phase%3DPending")[1]["items"]
     assert not api.send("GET", f"{PODS}?fieldSelector=status.phase%3DRunning")[1]["items"]
+    code, body = api.send("GET", f"{CONFIGS}?fieldSelector=data.a%3D1")
+    assert (code, body["message"]) == (400, "field label not supported: data.a")
+    api.cluster.create({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}})
+    assert api.cluster.list("Node", None, None, "spec.unschedulable=false")
+    api.cluster.patch("Node", "n", None, {"spec": {"unschedulable": True}})
+    assert api.cluster.list("Node", None, None, "spec.unschedulable=true")
+    assert not api.cluster.list("Node", None, None, "spec.unschedulable=false")

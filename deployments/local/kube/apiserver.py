@@ -15,7 +15,7 @@ import yaml
 from aiohttp import web
 
 from deployments.local.kube import discovery, logs_api, portforward, tables
-from deployments.local.kube.reading import Reader
+from deployments.local.kube.reading import Reader, number
 from deployments.local.kube.status import StatusError, not_found
 from deployments.local.kube.store import Object, Store
 from deployments.local.kube.target import Options, Target, parse_options, parse_path
@@ -249,9 +249,9 @@ class ApiServer:
                 for obj in found["items"]:
                     meta = obj["metadata"]
                     one = Target(target.kind, meta.get("namespace", ""), meta["name"])
-                    self._verbs.delete(one, body, options)
+                    self._verbs.delete(one, _wish(request, body), options)
             else:
-                return _answer(self._deleted(target, body, options))
+                return _answer(self._deleted(target, _wish(request, body), options))
         answer = _answer(tables.shower(accept, target)(found), code)
         for text in warnings:
             answer.headers.add("Warning", f'299 - "{text}"'.replace("\n", " "))
@@ -315,6 +315,16 @@ async def _body(request: web.Request) -> Any:
         return yaml.safe_load(data)
     except yaml.YAMLError as error:
         raise StatusError(400, "BadRequest", f"the body is no YAML: {error}") from error
+
+
+def _wish(request: web.Request, body: Any) -> Object:
+    """DeleteOptions, which may be given in the query too."""
+    wish: Object = dict(body) if isinstance(body, dict) else {}
+    if policy := request.query.get("propagationPolicy"):
+        wish.setdefault("propagationPolicy", policy)
+    if (grace := number(request.query, "gracePeriodSeconds")) is not None:
+        wish.setdefault("gracePeriodSeconds", grace)
+    return wish
 
 
 def _answer(body: Any, code: int = 200) -> web.Response:

@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployments.local.kube import selectors
@@ -15,6 +15,21 @@ from deployments.local.kube.store import Listing, Object, Store
 from deployments.local.kube.target import Target
 
 _SNAPSHOTS = 64
+_POD = "spec.nodeName spec.restartPolicy spec.schedulerName spec.serviceAccountName"
+# Source: the field selectors each kind registers in the Kubernetes API ("Field Selectors").
+_FIELDS = {
+    "pods": f"{_POD} spec.hostNetwork status.phase status.podIP status.nominatedNodeName",
+    "events": "involvedObject.kind involvedObject.namespace involvedObject.name "
+    "involvedObject.uid involvedObject.apiVersion involvedObject.resourceVersion "
+    "involvedObject.fieldPath reason reportingComponent source type",
+    "nodes": "spec.unschedulable",
+    "namespaces": "status.phase",
+    "secrets": "type",
+    "services": "spec.clusterIP spec.type",
+    "replicasets": "status.replicas",
+    "jobs": "status.successful",
+}
+Selected = Callable[[Object], bool]
 
 
 class Reader:
@@ -29,12 +44,10 @@ class Reader:
 
     def select(self, target: Target, query: Mapping[str, str]) -> tuple[int, Listing]:
         """The version and the matching objects of a collection, as of one instant."""
-        labels = selectors.labels(query.get("labelSelector"))
-        fields = selectors.fields(query.get("fieldSelector"))
+        selected = selection(target, query)
         with self.store.lock:
-            return self.store.version, self.store.list(
-                target.plural, target.ns or None, labels, fields
-            )
+            items = self.store.list(target.plural, target.ns or None)
+            return self.store.version, [obj for obj in items if selected(obj)]
 
     def list(self, target: Target, query: Mapping[str, str]) -> Object:
         """A List object; query: labelSelector, fieldSelector, limit, continue, resourceVersion."""
@@ -81,6 +94,25 @@ class Reader:
         if name not in self._snapshots:
             raise gone("The provided continue parameter is too old; list again without it")
         return version, name, start
+
+
+def selection(target: Target, query: Mapping[str, str]) -> Selected:
+    """Whether an object is one of a collection's chosen by labelSelector and fieldSelector.
+
+    StatusError 400 for a selector that cannot be read or a field that cannot be selected by.
+    """
+    labels = selectors.labels(query.get("labelSelector"))
+    fields = selectors.fields(query.get("fieldSelector"))
+    known = {"metadata.name", "metadata.namespace", *_FIELDS.get(target.plural, "").split()}
+    for part in (query.get("fieldSelector") or "").split(","):
+        name = part.partition("=")[0].rstrip("! ").strip()
+        if name and name not in known:
+            raise StatusError(400, "BadRequest", f"field label not supported: {name}")
+    return lambda obj: (
+        (not target.ns or obj["metadata"].get("namespace") == target.ns)
+        and (labels is None or labels(obj["metadata"].get("labels") or {}))
+        and (fields is None or fields(obj))
+    )
 
 
 def _token(version: int, name: str, start: int) -> str:

@@ -89,8 +89,15 @@ def fields(text: str | None) -> Fields | None:
             node: Any = obj
             for step in path:
                 node = node.get(step) if isinstance(node, Mapping) else None
-            if (("" if node is None else str(node)) == value) != equal:
+            if (_text(node, value) == value) != equal:
                 return False
         return True
 
     return check
+
+
+def _text(node: Any, wanted: str) -> str:
+    """A field as a selector compares it; an absent switch is off."""
+    if node is None:
+        return "false" if wanted == "false" else ""
+    return str(node).lower() if isinstance(node, bool) else str(node)

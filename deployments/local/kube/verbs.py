@@ -101,6 +101,8 @@ class Verbs:
                 if policy != "Background":
                     self._dependants(old["metadata"]["uid"], policy)
                 self._on_delete(old, policy)
+                if target.plural == "namespaces":
+                    self._empty(target.name)
             self.store.delete(
                 target.plural,
                 target.ns,
@@ -112,6 +114,12 @@ class Verbs:
             return self.store.get(target.plural, target.ns, target.name)
 
     # -- inside
+
+    def _empty(self, ns: str) -> None:
+        """Delete what is in a namespace."""
+        for plural, kind in BY_PLURAL.items():
+            for obj in self.store.list(plural, ns) if kind.namespaced else ():
+                self.store.delete(plural, ns, obj["metadata"]["name"])
 
     def _dependants(self, uid: str, policy: str) -> None:
         for plural in BY_PLURAL:
@@ -239,7 +247,11 @@ class Verbs:
             raise conflict(plural, target.name)
         if target.sub == "status":
             return self.store.update(plural, obj, status_only=True, dry_run=options.dry_run)
-        new = self._validated(plural, _encoded(plural, obj), old)
+        new = _encoded(plural, obj)
+        if plural == "services" and (address := old["spec"].get("clusterIP")):
+            # What was allocated stays where an update says nothing of it.
+            new = {**new, "spec": {"clusterIP": address, **(new.get("spec") or {})}}
+        new = self._validated(plural, new, old)
         new = self._admit(plural, new, old)
         if not owned:
             new = server_side.written(old, new, options.manager)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from aiohttp import web
 
-from deployments.local.kube import selectors
-from deployments.local.kube.reading import Reader, number, too_large
+from deployments.local.kube.reading import Reader, number, selection, too_large
 from deployments.local.kube.status import StatusError
 from deployments.local.kube.store import Event, Object, Store
 from deployments.local.kube.target import Target
@@ -61,13 +60,7 @@ class Watch:
 
     def __init__(self, reader: Reader, target: Target, query: Mapping[str, str]) -> None:
         self._store, self._target = reader.store, target
-        labels = selectors.labels(query.get("labelSelector"))
-        fields = selectors.fields(query.get("fieldSelector"))
-        self._selected: Callable[[Object], bool] = lambda obj: (
-            (not target.ns or obj["metadata"].get("namespace") == target.ns)
-            and (labels is None or labels(obj["metadata"].get("labels") or {}))
-            and (fields is None or fields(obj))
-        )
+        self._selected = selection(target, query)
         wanted = number(query, "resourceVersion")
         self.version, self.first = wanted or 0, list[Object]()
         if not wanted:
