@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from deployments.local.kube import pods
 from deployments.local.kube.addresses import Addresses, free_node_port
 from deployments.local.kube.controllers import NAMESPACE
+from deployments.local.kube.kinds import BY_PLURAL
 from deployments.local.kube.store import Event, Object, Store
 
 
@@ -39,6 +40,8 @@ class Admission:
                 "metadata": {**meta, "finalizers": finalizers, "labels": name},
                 "status": {"phase": "Active"},
             }
+        if "status" in BY_PLURAL[plural].subresources:
+            return {"status": {}, **obj}
         return obj
 
     def _hear(self, event: Event) -> None:

@@ -65,6 +65,8 @@ class Controllers:
             self._work.add(("daemons", "", "", ""), 0.05)
         if what == "DELETED":
             self._work.add(("orphaned", "", "", meta["uid"]))
+            if plural == "pods" and owner is not None and owner.get("kind") == "ReplicaSet":
+                self._grandparent(where[1], str(owner["name"]))
             if plural == "jobs":
                 self._counted.pop(meta["uid"], None)
             if plural == "namespaces":
@@ -77,6 +79,13 @@ class Controllers:
                 self._work.add(("finalize", *where))
             if plural == "namespaces":
                 self._work.add(("empty", "", meta["name"], ""))
+
+    def _grandparent(self, ns: str, replicaset: str) -> None:
+        """A Deployment that recreates waits for the last pod, which changes no ReplicaSet."""
+        rs = self._store.get("replicasets", ns, replicaset)
+        above = controller(rs) if rs is not None else None
+        if above is not None and above.get("kind") == "Deployment":
+            self._work.add(("sync", "deployments", ns, str(above["name"])))
 
     # -- working ------------------------------------------------------------------------------
 

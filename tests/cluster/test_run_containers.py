@@ -1,0 +1,164 @@
+"""What becomes of containers: crashes, memory, logs, environment, probes, placement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deployments.local.kube.cluster import LocalCluster
+from tests.cluster.conftest import Kube
+
+SLEEP = "import time; time.sleep(300)"
+
+
+def first(kube: Kube, name: str) -> Any:
+    """The first container's status; None before there is one."""
+    statuses = kube.core.read_namespaced_pod(name, kube.ns).status.container_statuses
+    return statuses[0] if statuses else None
+
+
+def waits(kube: Kube, name: str, reason: str) -> Any:
+    """The container's status once it waits for this reason."""
+
+    def check() -> Any:
+        found = first(kube, name)
+        waiting = found and found.state.waiting
+        return found if waiting and waiting.reason == reason else None
+
+    return kube.until(check, f"{name} waits for {reason}")
+
+
+def test_a_crash_loop_tells_its_exit_and_keeps_the_log_before(kube: Kube) -> None:
+    container = kube.container("import time, sys; print('life', time.time_ns()); sys.exit(7)")
+    kube.pod("crash", container, restartPolicy="Always")
+    found = waits(kube, "crash", "CrashLoopBackOff")
+    assert found.restart_count >= 2
+    last = found.last_state.terminated
+    assert (last.exit_code, last.reason) == (7, "Error")
+    assert "restarting failed container=main pod=crash_" in found.state.waiting.message
+    assert kube.log("crash", previous=True).startswith("life")
+    assert len(kube.log("crash", previous=True).splitlines()) == 1
+    assert kube.phase("crash") == "Running"
+    kube.until(lambda: kube.said("BackOff"), "a BackOff event")
+
+
+def test_previous_is_the_life_before_the_running_one(kube: Kube) -> None:
+    program = (
+        "import os, sys, time\nmark = os.environ['HOME_DIR'] + '/mark'\n"
+        "if os.path.exists(mark): print('second', flush=True); time.sleep(300)\n"
+        "open(mark, 'w').close(); print('first'); sys.exit(1)"
+    )
+    mount = {"name": "keep", "mountPath": "/keep"}
+    env = [{"name": "HOME_DIR", "value": "/keep"}]
+    container = kube.container(program, volumeMounts=[mount], env=env)
+    volume = {"name": "keep", "emptyDir": {}}
+    kube.pod("twice", container, restartPolicy="Always", volumes=[volume])
+    kube.until(lambda: "second" in (kube.log("twice") if first(kube, "twice") else ""), "life two")
+    assert kube.log("twice", previous=True).strip() == "first"
+    line = kube.log("twice", timestamps=True).split()
+    assert line[1] == "second" and line[0].endswith("Z") and "T" in line[0]
+
+
+def test_too_much_memory_is_oomkilled(kube: Kube) -> None:
+    program = "import time\nkept = bytearray(200 << 20)\ntime.sleep(300)"
+    resources = {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}
+    kube.pod("greedy", kube.container(program, resources=resources))
+    kube.until(lambda: kube.phase("greedy") == "Failed", "the pod fails")
+    end = first(kube, "greedy").state.terminated
+    assert (end.exit_code, end.reason) == (137, "OOMKilled")
+
+
+def test_a_failing_liveness_probe_restarts(kube: Kube) -> None:
+    probe = {"exec": {"command": ["python", "-c", "exit(1)"]}}
+    pace = {"periodSeconds": 1, "failureThreshold": 2, "timeoutSeconds": 5}
+    container = kube.container(SLEEP, livenessProbe={**probe, **pace})
+    kube.pod("sick", container, restartPolicy="Always")
+    kube.until(lambda: (found := first(kube, "sick")) and found.restart_count, "a restart")
+    assert first(kube, "sick").last_state.terminated.exit_code == 143
+    assert any("failed liveness probe, will be restarted" in text for text in kube.said("Killing"))
+
+
+def test_a_startup_probe_holds_the_others_back(kube: Kube) -> None:
+    program = "import os, time\ntime.sleep(1.5); open('/scratch/up', 'w').close(); time.sleep(300)"
+    seen = {"exec": {"command": ["python", "-c", "import os; os.stat('/scratch/up')"]}}
+    container = kube.container(
+        program,
+        startupProbe={**seen, "periodSeconds": 1, "failureThreshold": 30, "timeoutSeconds": 5},
+        livenessProbe={**seen, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 5},
+        volumeMounts=[{"name": "s", "mountPath": "/scratch"}],
+    )
+    volumes = [{"name": "s", "emptyDir": {}}]
+    kube.pod("slow", container, restartPolicy="Always", volumes=volumes)
+    kube.until(lambda: (found := first(kube, "slow")) and found.state.running, "it runs")
+    assert first(kube, "slow").started is False
+    kube.until(lambda: first(kube, "slow").ready, "it is ready")
+    assert first(kube, "slow").restart_count == 0
+
+
+def test_environment_from_secrets_and_config_maps(kube: Kube) -> None:
+    program = "import os; print(*(os.environ.get(k, '-') for k in ('A', 'B', 'C', 'pre_k', 'NO')))"
+    env = [
+        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "token"}}},
+        {"name": "B", "value": "<$(A)> $$(A) $(NONE)"},
+        {"name": "C", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {
+            "name": "NO",
+            "valueFrom": {"secretKeyRef": {"name": "no", "key": "k", "optional": True}},
+        },
+    ]
+    bulk = [{"prefix": "pre_", "configMapRef": {"name": "c"}}]
+    kube.pod("env", kube.container(program, env=env, envFrom=bulk))
+    found = waits(kube, "env", "CreateContainerConfigError")
+    assert found.state.waiting.message in ('secret "s" not found', 'configmap "c" not found')
+    secret = {"metadata": {"name": "s"}, "stringData": {"token": "hush"}}
+    kube.core.create_namespaced_secret(kube.ns, secret)
+    kube.core.create_namespaced_config_map(kube.ns, {"metadata": {"name": "c"}, "data": {"k": "v"}})
+    kube.until(lambda: kube.phase("env") == "Succeeded", "it runs")
+    assert kube.log("env").strip() == "hush <hush> $(A) $(NONE) env v -"
+
+
+def test_init_containers_go_first_and_a_missing_program_says_so(kube: Kube) -> None:
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/shared"}]}
+    before = kube.container("open('/shared/x', 'w').write('from init')", **mount) | {"name": "prep"}
+    container = kube.container("print(open('/shared/x').read())", **mount)
+    volumes = [{"name": "v", "emptyDir": {}}]
+    kube.pod("two", container, initContainers=[before], volumes=volumes)
+    kube.until(lambda: kube.phase("two") == "Succeeded", "it runs")
+    assert kube.log("two", container="main").strip() == "from init"
+    kube.pod("none", {**kube.container(""), "command": ["no-such-program"]})
+    kube.until(lambda: kube.phase("none") == "Failed", "it fails")
+    assert "executable file not found in $PATH" in first(kube, "none").state.terminated.message
+
+
+def test_the_scheduler_counts_devices_and_says_what_is_short(
+    cluster: LocalCluster, kube: Kube
+) -> None:
+    def need(count: int) -> dict[str, Any]:
+        return kube.container(SLEEP, resources={"limits": {"hygon.com/dcu": str(count)}})
+
+    kube.pod("six", need(6))
+    kube.pod("four", need(4))
+    kube.until(lambda: kube.phase("six") == "Running", "six run")
+    kube.until(lambda: kube.said("FailedScheduling"), "an event")
+    conditions = kube.core.read_namespaced_pod("four", kube.ns).status.conditions
+    assert [(c.type, c.status, c.reason) for c in conditions] == [
+        ("PodScheduled", "False", "Unschedulable")
+    ]
+    assert conditions[0].message == "0/1 nodes are available: 1 Insufficient hygon.com/dcu."
+    kube.core.delete_namespaced_pod("six", kube.ns, grace_period_seconds=0)
+    kube.until(lambda: kube.phase("four") == "Running", "room was made")
+
+
+def test_affinity_by_node_name(kube: Kube) -> None:
+    name = kube.core.list_node().items[0].metadata.name
+
+    def on(node: str) -> dict[str, Any]:
+        field = {"key": "metadata.name", "operator": "In", "values": [node]}
+        terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+        return {"nodeAffinity": required}
+
+    kube.pod("here", kube.container("print(1)"), affinity=on(name))
+    kube.pod("nowhere", kube.container("print(1)"), affinity=on("no-such-node"))
+    kube.until(lambda: kube.phase("here") == "Succeeded", "it runs where it should")
+    kube.until(lambda: kube.said("FailedScheduling"), "an event")
+    assert "didn't match Pod's node affinity/selector" in kube.said("FailedScheduling")[0]

@@ -1,0 +1,210 @@
+"""Deployments, probes, Services and deletion as a rollout sees them."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import threading
+import time
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+
+from deployments.local.daemons import start_time
+from deployments.local.kube.cluster import LocalCluster
+from tests.cluster.conftest import Kube
+
+SERVER = """
+import http.server, os, sys, time
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_GET(self):
+        ok = self.path != '/health' or time.time() - born > {warm}
+        body = {word!r}.encode()
+        self.send_response(200 if ok else 503)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *a): pass
+born = time.time()
+http.server.ThreadingHTTPServer((os.environ['IP'], 8000), H).serve_forever()
+"""
+PORTS = [{"name": "http", "containerPort": 8000}]
+PROBE = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
+
+
+def server(kube: Kube, word: str, warm: float = 0.0) -> dict[str, object]:
+    """A container that answers with `word` and is ready after `warm` seconds."""
+    program = SERVER.format(word=word, warm=warm)
+    return kube.container(program, ports=PORTS, readinessProbe=PROBE)
+
+
+def test_ready_only_behind_its_probe_then_scaled(kube: Kube) -> None:
+    kube.deploy("web", server(kube, "a", warm=2.0))
+    kube.until(lambda: kube.said("Unhealthy"), "a failed readiness probe")
+    assert kube.ready("web") == 0
+    pod = kube.pods("app=web")[0]
+    assert pod.status.phase == "Running" and not pod.status.container_statuses[0].ready
+    kube.until(lambda: kube.complete("web"), "the Deployment is complete")
+    for size in (3, 0):
+        kube.apps.patch_namespaced_deployment_scale("web", kube.ns, {"spec": {"replicas": size}})
+        kube.until(lambda size=size: kube.complete("web"), f"{size} replicas")
+        kube.until(lambda size=size: len(kube.pods("app=web")) == size, f"{size} pods left")
+
+
+def test_rolling_update_keeps_the_old_until_the_new_is_ready_and_undo(kube: Kube) -> None:
+    body = kube.deploy(
+        "web",
+        server(kube, "a"),
+        replicas=2,
+        strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        progressDeadlineSeconds=3,
+    )
+    kube.until(lambda: kube.complete("web"), "the first version")
+    container = body["spec"]["template"]["spec"]["containers"][0]
+    good, container["image"] = container["image"], "no/such:image"
+    kube.apps.replace_namespaced_deployment("web", kube.ns, body)
+
+    def waiting() -> set[str]:
+        states = [s.state for p in kube.pods("app=web") for s in p.status.container_statuses or []]
+        return {state.waiting.reason for state in states if state.waiting}
+
+    kube.until(lambda: "ImagePullBackOff" in waiting(), "ImagePullBackOff")
+
+    def late() -> bool:
+        found = kube.apps.read_namespaced_deployment("web", kube.ns).status.conditions
+        return any(c.reason == "ProgressDeadlineExceeded" and c.status == "False" for c in found)
+
+    kube.until(late, "ProgressDeadlineExceeded")
+    assert kube.ready("web") == 2 and len(kube.pods("app=web")) == 3
+    container["image"] = good
+    container["command"][2] = SERVER.format(word="b", warm=0.0)
+    kube.apps.replace_namespaced_deployment("web", kube.ns, body)
+    fewest = 9
+
+    def done() -> bool:
+        nonlocal fewest
+        fewest = min(fewest, kube.ready("web") % 10 or 0)
+        return kube.complete("web")
+
+    kube.until(done, "the second version")
+    assert fewest >= 2
+    found = kube.apps.read_namespaced_deployment("web", kube.ns)
+    assert found.metadata.annotations["deployment.kubernetes.io/revision"] == "3"
+
+
+def test_recreate_never_runs_both(kube: Kube) -> None:
+    body = kube.deploy("web", server(kube, "a"), strategy={"type": "Recreate"})
+    kube.until(lambda: kube.complete("web"), "the first version")
+    first = kube.pods("app=web")[0].metadata.name
+    body["spec"]["template"]["metadata"]["labels"]["v"] = "2"
+    kube.apps.replace_namespaced_deployment("web", kube.ns, body)
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        most = max(most, len(kube.pods("app=web")))
+        return kube.complete("web") and kube.pods("app=web")[0].metadata.name != first
+
+    kube.until(done, "the second version")
+    assert most == 1
+
+
+def get(address: str) -> str:
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection(address, 80, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()
+
+
+def test_a_service_switches_in_one_write_and_refuses_nobody(
+    cluster: LocalCluster, kube: Kube
+) -> None:
+    for word in ("blue", "green"):
+        kube.deploy(word, server(kube, word), labels={"colour": word}, replicas=2)
+    body = {
+        "metadata": {"name": "front"},
+        "spec": {"selector": {"colour": "blue"}, "ports": [{"port": 80, "targetPort": "http"}]},
+    }
+    address = kube.core.create_namespaced_service(kube.ns, body).spec.cluster_ip
+    for word in ("blue", "green"):
+        kube.until(lambda word=word: kube.complete(word), f"{word} is ready")
+    kube.until(lambda: len(subsets(kube, "front")) == 2, "two endpoints")
+    seen: list[str] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                seen.append(get(address))
+            except OSError as error:
+                seen.append(repr(error))
+
+    thread = threading.Thread(target=client)
+    thread.start()
+    kube.until(lambda: len(seen) > 50, "requests before the switch")
+    kube.core.patch_namespaced_service(
+        "front", kube.ns, {"spec": {"selector": {"colour": "green"}}}
+    )
+    assert get(address) == "green"  # the very next connection
+    more = len(seen)
+    kube.until(lambda: len(seen) > more + 50, "requests after the switch")
+    stop.set()
+    thread.join()
+    assert set(seen) == {"blue", "green"}
+    assert "".join(word[0] for word in seen).strip("b").strip("g") == ""
+    kube.core.patch_namespaced_service("front", kube.ns, {"spec": {"selector": {"colour": "no"}}})
+    with pytest.raises(ConnectionError):
+        get(address)
+
+
+def subsets(kube: Kube, name: str) -> list[str]:
+    """Ready addresses of an Endpoints object."""
+    with contextlib.suppress(ApiException):
+        found = kube.core.read_namespaced_endpoints(name, kube.ns).subsets or []
+        return [address.ip for subset in found for address in subset.addresses or []]
+    return []
+
+
+def test_deletion_cascades_and_is_graceful(kube: Kube) -> None:
+    program = (
+        "import signal, sys, time\n"
+        "def bye(*_):\n    print('bye', flush=True); time.sleep(0.5); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, bye)\nprint('up')\nwhile True: time.sleep(0.05)\n"
+    )
+    kube.deploy("polite", kube.container(program))
+    name = kube.until(lambda: kube.pods("app=polite"), "a pod")[0].metadata.name
+    kube.until(lambda: kube.phase(name) == "Running" and "up" in kube.log(name), "it runs")
+    kube.apps.delete_namespaced_deployment("polite", kube.ns)
+    kube.until(lambda: "bye" in kube.log(name), "SIGTERM is heard")
+    assert kube.pods("app=polite")[0].metadata.deletion_timestamp
+    kube.until(lambda: not kube.pods("app=polite"), "the pod is gone")
+    assert not kube.apps.list_namespaced_replica_set(kube.ns).items
+
+
+def test_a_stubborn_program_is_killed_after_its_grace(kube: Kube) -> None:
+    program = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\ntime.sleep(60)"
+    kube.pod("deaf", kube.container(program), terminationGracePeriodSeconds=1)
+    kube.until(lambda: kube.phase("deaf") == "Running" and "up" in kube.log("deaf"), "it runs")
+    begun = time.monotonic()
+    kube.core.delete_namespaced_pod("deaf", kube.ns)
+    kube.until(lambda: not kube.pods(), "the pod is gone")
+    assert time.monotonic() - begun >= 1.0
+
+
+def test_nothing_of_a_pod_stays(cluster: LocalCluster, kube: Kube) -> None:
+    program = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
+        "print(child.pid, flush=True)\ntime.sleep(300)"
+    )
+    kube.pod("parent", kube.container(program), terminationGracePeriodSeconds=1)
+    kube.until(lambda: kube.phase("parent") == "Running", "it runs")
+    child = int(kube.until(lambda: kube.log("parent").strip(), "the child's pid"))
+    assert start_time(child)
+    kube.core.delete_namespaced_pod("parent", kube.ns)
+    kube.until(lambda: not kube.pods(), "the pod is gone")
+    assert not start_time(child)
