@@ -43,7 +43,6 @@ OnProgress = Callable[[Progress], None]
 ROUND_TIMEOUT_S = 3600.0
 LEAST_TIMEOUT_S = 400.0  # finds a hanging engine; the budget is kept by the number of rounds
 LOG = "evalscope.log"
-SILENT_ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -238,13 +237,15 @@ def measure(
     on_progress: OnProgress = progress.emit,
     check: Callable[[], list[str]] | None = None,
     lines: Iterable[str] = (),
+    generator: LoadGenerator | None = None,
 ) -> tuple[Round, ...]:
     """Rounds at every load point until `decide` says stop, the budget or max_rounds is reached.
 
     With a stable target both releases answer the same prompts in random order within each round.
     decide: called with all rounds after each full one; heeded from min_rounds on. check: health
     problems of the candidate (restarts, throttling) since the round began; they become problems
-    of its rounds. lines: the prompt file's lines for profile 'file'.
+    of its rounds. lines: the prompt file's lines for profile 'file'. generator: an open one to
+    use. A round in which the candidate answered nothing at all is the last.
     Raises OutsideError only where no load generator can be started.
     """
     base_seed = bench.seed if bench.seed is not None else clock.rng().getrandbits(63)
@@ -252,9 +253,10 @@ def measure(
     targets = [("candidate", candidate)] + ([("stable", stable)] if stable else [])
     rates = {release: measure_rates(target, bench.workload) for release, target in targets}
     kept = tuple(lines)
-    began, rounds, silent = clock.monotonic(), list[Round](), 0
+    began, rounds = clock.monotonic(), list[Round]()
     requests = tokens = 0
-    with LoadGenerator(out_dir / LOG) as child:
+    with ExitStack() as stack:
+        child = generator or stack.enter_context(LoadGenerator(out_dir / LOG))
         for index in range(bench.max_rounds):
             started = clock.monotonic()
             fresh: list[Round] = []
@@ -285,12 +287,12 @@ def measure(
             now = clock.monotonic()
             # the time one more round will take counts as spent: a budget is not to be overrun
             spent = Spent(now - began + (now - started), requests, tokens)
-            silent = 0 if any(row.ok for r in fresh for row in r.rows) else silent + 1
+            answered = any(row.ok for r in fresh if r.release == "candidate" for row in r.rows)
             decision = decide(rounds)
             if decision.stop and index + 1 >= bench.min_rounds:
                 said = decision.reason
-            elif silent >= SILENT_ROUNDS:
-                said = f"no request succeeded in {SILENT_ROUNDS} rounds"
+            elif not answered:
+                said = "the candidate answered no request of the last round"
             else:
                 said = spent.over(bench.budget)
             if said or index + 1 == bench.max_rounds:

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +164,7 @@ def steady_window(rows: Sequence[RequestRow], concurrency: int | None) -> tuple[
         start = whole[0] + latencies[len(latencies) // 2]
         end = max(row.start for row in rows)
         return (start, end) if end > start else whole
-    # an end before a start at the same instant: a slot handed over is not two in flight
-    moments = sorted([(row.start, 1) for row in rows] + [(row.end, -1) for row in rows])
-    levels, level = [], 0
-    for at, step in moments:
-        level += step
-        levels.append((at, level))
+    levels = _levels(rows)
     peak = min(concurrency, max(level for _, level in levels))
     at_peak = [i for i, (_, level) in enumerate(levels) if level >= peak]
     start, end = levels[at_peak[0]][0], levels[min(at_peak[-1] + 1, len(levels) - 1)][0]
@@ -177,8 +173,12 @@ def steady_window(rows: Sequence[RequestRow], concurrency: int | None) -> tuple[
 
 def peak_in_flight(rows: Sequence[RequestRow]) -> int:
     """The most requests that were in flight at once. PURE."""
-    level = peak = 0
-    for _, step in sorted([(row.start, 1) for row in rows] + [(row.end, -1) for row in rows]):
-        level += step
-        peak = max(peak, level)
-    return peak
+    return max((level for _, level in _levels(rows)), default=0)
+
+
+def _levels(rows: Sequence[RequestRow]) -> list[tuple[float, int]]:
+    # an end before a start at the same instant: a slot handed over is not two in flight
+    moments = sorted([(row.start, 1) for row in rows] + [(row.end, -1) for row in rows])
+    return list(
+        zip((at for at, _ in moments), accumulate(step for _, step in moments), strict=True)
+    )

@@ -18,6 +18,7 @@ from statistics import fmean
 from tasks.bench import EngineTarget, LoadGenerator, run_round
 from tasks.protocol import tpot
 from tasks.rows import RequestRow, Round
+from tasks.serverview import token_times
 from tasks.spec_measure import Lengths, LoadPoint, Workload
 from tests.exact_engine import Behaviour, Law, Truth, spawn
 
@@ -69,12 +70,7 @@ def compare(name: str, concurrency: int, law: Law, found: Round, truths: Sequenc
     rows = inside(found.rows, window)
     true = [t for t in truths if t.written and window[0] <= t.received <= window[1]]
     length = window[1] - window[0]
-    seen = sum(
-        window[0] <= at <= window[1]
-        for row in found.rows
-        if row.ttft is not None
-        for at in [row.start + row.ttft + sum(row.itl[:i]) for i in range(len(row.itl) + 1)]
-    )
+    seen = sum(window[0] <= at <= window[1] for row in found.rows for at in token_times(row))
     written = sum(window[0] <= at <= window[1] for t in truths for at in t.written)
     return Line(
         name,
