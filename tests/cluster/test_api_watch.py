@@ -169,3 +169,32 @@ def test_selectors_choose(api: Api) -> None:
     api.cluster.patch("Node", "n", None, {"spec": {"unschedulable": True}})
     assert api.cluster.list("Node", None, None, "spec.unschedulable=true")
     assert not api.cluster.list("Node", None, None, "spec.unschedulable=false")
+
+
+def test_a_watcher_that_does_not_read_holds_nobody_up_and_is_told_it_is_late(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path, window=50) as api:
+        path = f"{CONFIGS}?watch=1&resourceVersion={api.store.version}"
+        idle = api.events(path)
+        api.store.create("configmaps", config("first"))
+        assert next(idle)[1]["metadata"]["name"] == "first"
+        # Far more than the buffers of a connection hold.
+        for i in range(400):
+            api.store.create("configmaps", config(f"c{i}", {"text": "x" * 100_000}))
+        assert len(api.cluster.list("ConfigMap", "default", "none")) == 0
+        what, last = list(idle)[-1]
+        assert (what, last["code"]) == ("ERROR", 410)
+
+
+def test_a_client_that_leaves_is_forgotten_quietly(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    idle = api.events(f"{CONFIGS}?watch=1&resourceVersion={api.store.version}")
+    api.cluster.create(config("a"))
+    next(idle)
+    idle.close()
+    for i in range(3):
+        api.cluster.create(config(f"b{i}"))
+    assert told(api, f"resourceVersion={api.store.version}") == []
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

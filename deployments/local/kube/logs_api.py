@@ -143,6 +143,9 @@ async def _send(response: web.StreamResponse, data: bytes, left: int | None) -> 
     """Send what limitBytes allows; what it then allows yet."""
     if left is not None:
         data = data[:left]
-    if data:
-        await response.write(data)
+    try:
+        if data:
+            await response.write(data)
+    except ConnectionError:
+        return 0  # the client has gone
     return None if left is None else left - len(data)

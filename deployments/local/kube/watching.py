@@ -126,6 +126,8 @@ async def stream(
             if left <= 0:
                 return response
         return response
+    except ConnectionError:
+        return response  # the client has gone
     finally:
         alarm.leave(changed)
 
