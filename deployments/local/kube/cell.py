@@ -185,7 +185,7 @@ class Cell:
             "PATH": f"{image.path_prepend}:{BASE_PATH}",
             "HOME": str(run.folder),
             "LANG": "C.UTF-8",
-            "TMPDIR": str(run.folder / "tmp"),
+            "TMPDIR": str(run.tmp),
             "PYTHONUNBUFFERED": "1",
             "HOSTNAME": run.pod_name,
             **run.world.carried,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import threading
 import time
 from collections import deque
@@ -33,6 +34,7 @@ class World:
     prober: Prober
     pids: PidFile
     folder: Path
+    tmp: Path
     carried: Mapping[str, str]
 
 
@@ -46,6 +48,8 @@ class PodRunner:
         self.ns, self.pod_name, self.uid = meta["namespace"], meta["name"], meta["uid"]
         self.policy = self.spec.get("restartPolicy") or "Always"
         self.folder = world.folder / self.uid
+        # short: a Unix socket's path has 107 characters, and engines put theirs into TMPDIR
+        self.tmp = Path(tempfile.gettempdir()) / f"pod-{self.uid[:8]}"
         self.ip = world.addresses.take()
         self.volumes: dict[str, Path] = {}
         self.has_init = bool(self.spec.get("initContainers"))
@@ -102,8 +106,8 @@ class PodRunner:
     # -- the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        for name in ("tmp", "logs"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for path in (self.tmp, self.folder / "logs"):
+            path.mkdir(parents=True, exist_ok=True)
         try:
             while not self._removed and not pods.terminating(self.pod):
                 self.wake.clear()
@@ -116,7 +120,8 @@ class PodRunner:
             self._end()
         finally:
             self.world.addresses.give(self.ip)
-            shutil.rmtree(self.folder, ignore_errors=True)
+            for path in (self.folder, self.tmp):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _step(self) -> float | None:
         if not self._mounted:
