@@ -136,7 +136,8 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
             "look at `rollout plan` again"
         )
     # what the API server would reject is refused here, while nothing has been changed
-    body = deployment(session.spec, release, survey.needs, [seat.hostname for seat in plan.nodes])
+    hostnames = [seat.hostname for seat in plan.nodes]
+    body = deployment(session.spec, survey.release, survey.needs, hostnames)
     _try_out(session, body)
     with session.locked():
         try:

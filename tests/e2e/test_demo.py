@@ -63,8 +63,15 @@ def test_the_demo_promotes_serves_and_fails_honestly(tmp_path: Path) -> None:
         assert "Paris" in answer["choices"][0]["message"]["content"]
         if kubectl := shutil.which("kubectl"):
             got = subprocess.run(
-                [kubectl, "--kubeconfig", up.kubeconfig, "-n", "models"]
-                + ["get", "nodes,deploy,rs,pods,svc,cm"],
+                [
+                    kubectl,
+                    "--kubeconfig",
+                    up.kubeconfig,
+                    "-n",
+                    "models",
+                    "get",
+                    "nodes,deploy,rs,pods,svc,cm",
+                ],
                 capture_output=True,
                 text=True,
                 check=False,

@@ -17,7 +17,8 @@ import httpx
 import yaml
 
 from deployments.local import hub, stack
-from deployments.local.kube.cluster import Image, LocalCluster, NodeDef
+from deployments.local.kube.cluster import LocalCluster
+from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
 from tasks.cluster import Cluster
 from tasks.state import State, configmap_name, from_configmap
