@@ -11,7 +11,6 @@ from kubernetes.client import models
 
 from deployments.local.kube.kinds import KINDS
 from deployments.local.kube.schema import fields
-from deployments.local.kube.validation import quantity
 from tests.cluster.api_fixture import (
     CONFIGS,
     DEPLOYMENTS,
@@ -179,12 +178,3 @@ def test_every_served_kind_has_a_schema_down_to_its_leaves() -> None:
     assert fields("V1Probe")["exec"].type == "V1ExecAction"
     assert fields("V1Container")["name"].required
     assert not fields("V1Container")["image"].required
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("500m", 0.5), ("1Gi", 2**30), ("1e3", 1000), ("2k", 2000), ("1E", 10**18), ("0.5", 0.5)],
-)
-def test_quantities(text: str, value: float) -> None:
-    assert quantity(text) == value
-    assert quantity(text + "x") is None

@@ -8,31 +8,20 @@ from decimal import Decimal
 from typing import Any
 
 from deployments.local.kube import selectors
+from tasks.node_api import quantity
 
 Object = Mapping[str, Any]
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
 _SERVICE = re.compile(r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _VALUE = re.compile(r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")
-_QUANTITY = re.compile(r"^([+-]?\d+(?:\.\d*)?|[+-]?\.\d+)(m|k|[MGTPE]|[KMGTPE]i|[eE][+-]?\d+)?$")
-_POWERS = {"k": 1, "M": 2, "G": 3, "T": 4, "P": 5, "E": 6}
 
 
-def quantity(text: str) -> Decimal | None:
-    """A resource amount such as '500m', '8Gi', '1e3'; None when it is none."""
-    match = _QUANTITY.match(text)
-    if match is None:
+def _amount(text: str) -> Decimal | None:
+    try:
+        return quantity(text)
+    except ValueError:
         return None
-    number, unit = Decimal(match[1]), match[2] or ""
-    if not unit:
-        return number
-    if unit == "m":
-        return number / 1000
-    if unit[0] in "eE" and len(unit) > 1:
-        return number * Decimal(10) ** int(unit[1:])
-    if unit.endswith("i"):
-        return number * Decimal(1024) ** _POWERS.get(unit[0], 1)
-    return number * Decimal(1000) ** _POWERS[unit]
 
 
 def problems(plural: str, obj: Object, old: Object | None) -> list[str]:
@@ -165,7 +154,7 @@ def _resources(resources: Object, path: str) -> Iterator[str]:
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     for where, amounts in (("limits", limits), ("requests", requests)):
         for name, amount in amounts.items():
-            parsed = quantity(str(amount))
+            parsed = _amount(str(amount))
             if parsed is None or parsed < 0:
                 yield f'{path}.{where}[{name}]: Invalid value: "{amount}": must be a quantity >= 0'
             elif "/" in name and parsed != int(parsed):
@@ -175,7 +164,7 @@ def _resources(resources: Object, path: str) -> Iterator[str]:
             if "/" in name:
                 yield f"{path}.limits: Required value: Limit must be set for {name}"
             continue
-        asked, most = quantity(str(amount)), quantity(str(limits[name]))
+        asked, most = _amount(str(amount)), _amount(str(limits[name]))
         if asked is None or most is None:
             continue
         if "/" in name and asked != most:
