@@ -34,7 +34,6 @@ class World:
     prober: Prober
     pids: PidFile
     folder: Path
-    tmp: Path
     carried: Mapping[str, str]
 
 
