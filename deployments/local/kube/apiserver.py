@@ -332,7 +332,11 @@ def _answer(body: Any, code: int = 200) -> web.Response:
 
 
 def write_kubeconfig(path: Path, url: str, token: str | None) -> None:
-    """Write a kubeconfig, readable by its owner only."""
+    """Write a kubeconfig, readable by its owner only.
+
+    kubectl sends no token over plain http, so it works only with a server that has none; the
+    Python client does.
+    """
     user = {"token": token} if token else {}
     config = {
         "apiVersion": "v1",
