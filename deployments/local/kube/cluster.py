@@ -95,7 +95,8 @@ class LocalCluster:
     """API server, controllers, scheduler, kubelets and Service proxy over one Store.
 
     A context manager. `data_dir` holds the kubeconfig, pods' folders and the file by which the
-    next start ends what a crash left running.
+    next start ends what a crash left running. token: the bearer token demanded, '' for a new
+    one, None for none at all: kubectl sends no token over plain HTTP.
     """
 
     def __init__(
@@ -104,11 +105,11 @@ class LocalCluster:
         nodes: Sequence[NodeDef],
         images: Mapping[str, Image],
         settings: Settings | None = None,
-        token: str = "",
+        token: str | None = "",
     ) -> None:
         self._data, self._nodes = data_dir, list(nodes)
         self.settings = settings or Settings()
-        self.token = token or secrets.token_urlsafe(24)
+        self.token = secrets.token_urlsafe(24) if token == "" else token
         self.store = Store()
         self._index = Index(self.store)
         self._record = Recorder(self.store, self.settings.events_kept)

@@ -61,8 +61,12 @@ class Controllers:
                 self._work.add(("orphaned", "", "", str(owner.get("uid"))), 0.05)
         if plural == "pods":
             self._work.add(("traffic", "", where[1], ""), 0.005)
+            if pods.terminating(obj) and obj["spec"].get("nodeName"):
+                self._work.add(("podgc", "", "", str(obj["spec"]["nodeName"])))
         elif plural == "nodes":
             self._work.add(("daemons", "", "", ""), 0.05)
+            if what == "DELETED":
+                self._work.add(("podgc", "", "", meta["name"]))
         if what == "DELETED":
             self._work.add(("orphaned", "", "", meta["uid"]))
             if plural == "pods" and owner is not None and owner.get("kind") == "ReplicaSet":
@@ -104,6 +108,8 @@ class Controllers:
             elif what == "traffic":
                 for service in self._store.list("services", ns):
                     endpoints(self._store, self._index, service)
+            elif what == "podgc":
+                self._collect(name)
             elif what == "daemons":
                 for item in self._store.list("daemonsets"):
                     daemonset(self._store, self._index, item)
@@ -138,6 +144,12 @@ class Controllers:
             if pods.terminating(namespace):
                 self._work.add(("empty", "", namespace["metadata"]["name"], ""))
         self._work.add(("all", "", "", ""), self._settings.resync_s)
+
+    def _collect(self, node: str) -> None:
+        """Remove the pods of a node that is no more."""
+        if self._store.get("nodes", "", node) is None:
+            for pod in self._index.pods_on(node):
+                self._store.remove("pods", pod["metadata"]["namespace"], pod["metadata"]["name"])
 
     # -- ownership ----------------------------------------------------------------------------
 

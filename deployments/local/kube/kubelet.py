@@ -178,6 +178,6 @@ class Kubelets:
         if life is None or limit is None or life.exit is not None:
             return
         tree = procs.tree(life.pid, table)
-        if sum(proc.rss for proc in tree) > limit and procs.private_memory(tree) > limit:
+        if sum(proc.rss for proc in tree) > limit and procs.charged_memory(tree) > limit:
             life.out_of_memory = True
             life.kill()

@@ -53,18 +53,21 @@ def tree(root: int, procs: dict[int, Proc]) -> list[Proc]:
     return [procs[pid] for pid in found]
 
 
-def private_memory(procs: list[Proc]) -> int:
-    """Bytes held by a tree. Shared pages count once in PSS; RSS stands in where PSS is hidden."""
+def charged_memory(procs: list[Proc]) -> int:
+    """Bytes a tree could not give back: anonymous and shared memory, each page counted once.
+
+    Mapped files are left out, as the kernel drops them before it kills. RSS where that is hidden.
+    """
     total = 0
     for proc in procs:
-        size = proc.rss
-        if len(procs) > 1:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                for line in Path(f"/proc/{proc.pid}/smaps_rollup").read_text().splitlines():
-                    if line.startswith("Pss:"):
-                        size = int(line.split()[1]) * 1024
-                        break
-        total += size
+        try:
+            lines = Path(f"/proc/{proc.pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            total += proc.rss
+            continue
+        for line in lines:
+            if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
+                total += int(line.split()[1]) * 1024
     return total
 
 

@@ -29,7 +29,9 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder for all that it writes")
-    parser.add_argument("--config", type=Path, required=True, help="JSON: nodes, images, port")
+    parser.add_argument(
+        "--config", type=Path, required=True, help="JSON: nodes, images, port, token"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     config = json.loads(options.config.read_text())
@@ -40,6 +42,7 @@ def main() -> None:
         [node_of(item) for item in config["nodes"]],
         {name: Image(**item) for name, item in config["images"].items()},
         Settings(port=int(config.get("port") or 0)),
+        token=config.get("token", ""),
     )
     with cluster:
         ready = options.data / "ready.json"
