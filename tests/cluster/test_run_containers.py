@@ -144,7 +144,7 @@ def test_the_scheduler_counts_devices_and_says_what_is_short(
         ("PodScheduled", "False", "Unschedulable")
     ]
     assert conditions[0].message == "0/1 nodes are available: 1 Insufficient hygon.com/dcu."
-    kube.core.delete_namespaced_pod("six", kube.ns, grace_period_seconds=0)
+    kube.core.delete_namespaced_pod("six", kube.ns, grace_period_seconds=0, _preload_content=False)
     kube.until(lambda: kube.phase("four") == "Running", "room was made")
 
 
