@@ -85,8 +85,10 @@ SIGNATURES: tuple[Signature, ...] = (
     ),
     _row(
         "device-busy",
-        r"Free memory on device (?P<device>\S+ )?\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\).*?"
-        r"less than (?:the |desired )",
+        # on the CPU backend 'Available memory on node 0'
+        r"(?:Free|Available) memory on (?:device|node) (?:\S+ )?"
+        r"\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\).*?"
+        r"less than (?:the |desired |requested )",
         "only {free} of {total} GiB are free on the device when the engine starts",
         "find what else holds the card (a pod still stopping, a process outside Kubernetes), or "
         "lower serving.gpu_memory_utilization",
@@ -159,7 +161,8 @@ SIGNATURES: tuple[Signature, ...] = (
     _row(
         "weights-missing",
         r"Cannot find any model weights with|does not appear to have a file named|"
-        r"Invalid repository ID or local directory|is not a local folder and is not a valid model|Repo id must be in the form",
+        r"Invalid repository ID or local directory|is not a local folder and is not a valid model|"
+        r"Repo id must be in the form",
         "the model's files are not where the engine looks for them",
         "check the store's mount and that the fetch ran on this node",
     ),
@@ -183,6 +186,14 @@ SIGNATURES: tuple[Signature, ...] = (
         "the port is taken",
         "with host_network another process or pod on the node holds it: wait for it to stop, or "
         "set serving.port",
+        hopeless=False,
+    ),
+    _row(
+        "engine-start-timeout",
+        r"Timed out waiting for engine core processes to start",
+        "vLLM gave up on its own engine processes before they had loaded the model",
+        "raise VLLM_ENGINE_READY_TIMEOUT_S in serving.env for a large model on a slow disk, or "
+        "find why loading hangs",
         hopeless=False,
     ),
     _row(

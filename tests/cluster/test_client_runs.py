@@ -1,0 +1,102 @@
+"""The client against running containers: logs, Jobs, readiness, port-forward."""
+
+from __future__ import annotations
+
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tasks.cluster import Cluster
+from tasks.cluster_jobs import run_job
+from tasks.cluster_wait import NotReady, wait_ready
+from tasks.progress import Progress
+from tests.cluster.client_fixture import client, namespace
+from tests.cluster.conftest import Kube
+
+__all__ = ["client", "namespace"]
+
+SERVE = (
+    "import http.server, os\n"
+    "class H(http.server.BaseHTTPRequestHandler):\n"
+    "    def do_GET(self):\n"
+    "        self.send_response(200); self.end_headers(); self.wfile.write(b'served')\n"
+    "http.server.HTTPServer((os.environ['IP'], 8000), H).serve_forever()\n"
+)
+
+
+def job(kube: Kube, program: str, name: str = "work") -> dict[str, Any]:
+    pod = {"restartPolicy": "Never", "containers": [kube.container(program)]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": kube.ns},
+        "spec": {"backoffLimit": 0, "template": {"spec": pod}},
+    }
+
+
+def test_a_jobs_lines_come_once_and_in_order(client: Cluster, kube: Kube) -> None:
+    body = job(
+        kube,
+        "import time\nfor n in range(6):\n    print('line', n, flush=True); time.sleep(.1)",
+    )
+    lines: list[str] = []
+    result = run_job(client, body, timeout_s=60, on_line=lines.append)
+    assert result.succeeded and result.exit_code == 0
+    assert lines == [f"line {n}" for n in range(6)]
+    first = client.get("Job", "work", kube.ns)
+    assert run_job(client, body, timeout_s=60).log_tail == tuple(lines)
+    again = client.get("Job", "work", kube.ns)
+    assert first is not None and again is not None
+    assert first["metadata"]["uid"] == again["metadata"]["uid"]
+
+
+def test_a_failed_job_tells_why_and_is_run_anew(client: Cluster, kube: Kube) -> None:
+    failed = run_job(client, job(kube, "print('about to fail'); raise SystemExit(3)"), timeout_s=60)
+    assert not failed.succeeded and failed.exit_code == 3
+    assert failed.log_tail == ("about to fail",)
+    assert failed.diagnosis is not None and failed.diagnosis.code == "crash"
+    better = run_job(client, job(kube, "print('well')"), timeout_s=60, delete=True)
+    assert better.succeeded and better.log_tail == ("well",)
+    assert client.get("Job", "work", kube.ns) is None
+
+
+def test_a_job_whose_image_is_wrong_is_not_waited_for(client: Cluster, kube: Kube) -> None:
+    body = job(kube, "pass")
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = "UPPER/is:no:image"
+    result = run_job(client, body, timeout_s=120, delete=True)
+    assert not result.succeeded and result.diagnosis is not None
+    assert result.diagnosis.code.startswith("image-") and result.diagnosis.fatal
+
+
+def test_ready_and_reached_through_a_forwarded_port(client: Cluster, kube: Kube) -> None:
+    kube.deploy("web", kube.container(SERVE, readinessProbe={"tcpSocket": {"port": 8000}}))
+    told: list[Progress] = []
+    wait_ready(client, kube.ns, "web", timeout_s=90, on_progress=told.append)
+    pods = client.list("Pod", kube.ns, "app=web")
+    assert len(pods) == 1 and {event.subject for event in told} <= {pods[0]["metadata"]["name"]}
+    with client.port_forward(pods[0]["metadata"]["name"], kube.ns, 8000) as port:
+        for _ in range(2):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+                assert answer.read() == b"served"
+
+
+def test_a_hopeless_crash_ends_the_wait_with_its_last_lines(client: Cluster, kube: Kube) -> None:
+    words = "Total number of attention heads (28) must be divisible by tensor parallel size (8)."
+    # Without a probe a container counts as ready the moment it runs.
+    probe = {"tcpSocket": {"port": 8000}}
+    program = f"print({words!r}, flush=True); raise SystemExit(1)"
+    kube.deploy("bad", kube.container(program, readinessProbe=probe))
+    with pytest.raises(NotReady, match="28 attention heads") as caught:
+        wait_ready(client, kube.ns, "bad", timeout_s=90)
+    assert caught.value.diagnosis is not None and caught.value.diagnosis.code == "tp-heads"
+    assert words in str(caught.value)
+
+
+def test_what_no_node_could_ever_give_is_known_at_once(client: Cluster, kube: Kube) -> None:
+    asked = {"limits": {"hygon.com/dcu": "5000"}, "requests": {"hygon.com/dcu": "5000"}}
+    kube.deploy("big", kube.container("pass", resources=asked))
+    with pytest.raises(NotReady) as caught:
+        wait_ready(client, kube.ns, "big", timeout_s=90)
+    assert caught.value.diagnosis is not None
+    assert caught.value.diagnosis.code in ("too-large", "resource-unknown")
