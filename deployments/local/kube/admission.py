@@ -27,6 +27,8 @@ class Admission:
         """The object as it will be stored; `obj` itself is not changed."""
         if plural == "services":
             return self._service(obj, old)
+        if plural == "jobs":
+            obj = self._job(obj, old)
         if old is not None:
             return obj
         if plural == "pods":
@@ -52,6 +54,15 @@ class Admission:
         with self._lock:
             for port in obj["spec"].get("ports") or []:
                 self._ports.discard(port.get("nodePort", 0))
+
+    @staticmethod
+    def _job(obj: Object, old: Object | None) -> Object:
+        """A Job's selector, which its pods are found by; by name, for the uid is not known yet."""
+        spec, name = obj["spec"], obj["metadata"].get("name")
+        selector = spec.get("selector") or ((old or {}).get("spec") or {}).get("selector")
+        if not selector and name and old is None:
+            selector = {"matchLabels": {"batch.kubernetes.io/job-name": name}}
+        return {**obj, "spec": {**spec, "selector": selector}} if selector else obj
 
     def _service(self, obj: Object, old: Object | None) -> Object:
         spec = {"type": "ClusterIP", "sessionAffinity": "None", **obj["spec"]}

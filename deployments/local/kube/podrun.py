@@ -49,7 +49,8 @@ class PodRunner:
         self.folder = world.folder / self.uid
         # short: a Unix socket's path has 107 characters, and engines put theirs into TMPDIR
         self.tmp = Path(tempfile.gettempdir()) / f"pod-{self.uid[:8]}"
-        self.ip = world.addresses.take()
+        own_network = not self.spec.get("hostNetwork")
+        self.ip = world.addresses.take() if own_network else host_ip
         self.volumes: dict[str, Path] = {}
         self.has_init = bool(self.spec.get("initContainers"))
         self.init = [Cell(self, item, init=True) for item in self.spec.get("initContainers") or []]
