@@ -6,6 +6,8 @@ check-nodes (and plan --probe) run the probe Job, which reads the hosts; nothing
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -16,27 +18,43 @@ from flows.nodes import make_plan, refusals
 from flows.session import Session
 from tasks.act import Actor
 from tasks.cluster import Cluster
-from tasks.nodes import as_rows, judge_node
+from tasks.nodes import agree_on_resource, as_rows, judge_node
 from tasks.plan import Plan
 from tasks.render import deployment, service
 from tasks.render_jobs import fetch_job
 from tasks.spec import Rollout
-from tasks.survey import Looked, Survey, fit, look_around, probe_node
+from tasks.survey import Looked, Survey, fit, look_around, probe_node, with_resource
 
 REFUSED = 5
 
 
-def _look(cluster: Cluster, spec: Rollout, session: Session, *, probe: bool) -> Any:
+def _look(
+    cluster: Cluster, spec: Rollout, session: Session, *, probe: bool
+) -> tuple[Survey, list[Looked]]:
     found = look_around(cluster, spec)
     if probe:
-        looked = [probe_node(cluster, found, fact, session.rollout) for fact in found.facts]
+        looked = probe_all(cluster, found, session.rollout)
     else:
         serving = found.seen.serving
         looked = [
             Looked(judge_node(spec, found.profile, fact, None, stable_release=serving))
             for fact in found.facts
         ]
-    return found, looked
+    resource, verdicts = agree_on_resource([item.verdict for item in looked])
+    looked = [replace(i, verdict=verdict) for verdict, i in zip(verdicts, looked, strict=True)]
+    usable = any(verdict.usable for verdict in verdicts)
+    return with_resource(found, resource) if usable else found, looked
+
+
+def probe_all(cluster: Cluster, found: Survey, run: str) -> list[Looked]:
+    """Probe every candidate node, at most nodes.probe_parallelism at once, in the nodes' order."""
+    pool = ThreadPoolExecutor(found.spec.nodes.probe_parallelism, "probe")
+    try:
+        runs = [pool.submit(probe_node, cluster, found, fact, run) for fact in found.facts]
+        return [item.result() for item in runs]
+    finally:
+        # after an error or Ctrl-C: those that run remove their Jobs, the others never start
+        pool.shutdown(cancel_futures=True)
 
 
 def manifests(session: Session, found: Survey, plan: Plan) -> list[dict[str, Any]]:
@@ -116,8 +134,8 @@ def _print_plan(
         say("node", f"{seat.name}: {bytes_there}{disk}")
     for line in memory:
         say("memory", line)
-    if not memory and found.shape is not None and not probed:
-        say("memory", "card sizes are known after a probe (add --probe)")
+    if memory and spec.devices and not probed:
+        say("memory", "card sizes, and with them the budget, are known after a probe (--probe)")
     say("interruption", plan.interruption)
     say("approval", plan.approval)
     for line in plan.targets:
@@ -132,7 +150,11 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
         found, looked = _look(cluster, spec, session, probe=True)
     refused = refusals(found, looked)
     if as_json:
-        body = {"usable": not refused, "nodes": [item.verdict.as_dict() for item in looked]}
+        body = {
+            "usable": not refused,
+            "refused": refused,
+            "nodes": [item.verdict.as_dict() for item in looked],
+        }
         print(json.dumps(body, indent=1, default=str))
         return REFUSED if refused else 0
     console = Console()
@@ -143,8 +165,11 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     for row in rows:
         table.add_row(*row.values())
     console.print(table)
-    for line in refused[:1]:
-        console.print(line, highlight=False)
+    # the table has the nodes' own reasons
+    of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
+    for line in refused:
+        if not line.startswith(of_nodes):
+            console.print(line, highlight=False, soft_wrap=True)
     return REFUSED if refused else 0
 
 

@@ -1,0 +1,73 @@
+"""Renew the golden files of rendered objects: `python -m tests.unit.update_golden`.
+
+Look at the difference before committing it: it is what every cluster will get.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tasks.accelerators import profile
+from tasks.accelerators_pod import pod_needs, probe_mounts
+from tasks.render import deployment, release_of, service
+from tasks.render_jobs import fetch_job, probe_job
+from tasks.spec import Rollout
+from tasks.specfile import read_spec
+
+MODELS = Path(__file__).parents[2] / "deployments" / "models"
+GOLDEN = Path(__file__).parent / "golden"
+COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64
+DEEPSEEK = "deepseek-r1-distill-qwen-32b-k100ai.yaml"
+# what the nodes of each profile offer
+RESOURCES = {
+    "hygon-dcu": "hygon.com/dcu",
+    "nvidia-gpu": "nvidia.com/gpu",
+    "amd-gpu": "amd.com/gpu",
+    "ascend-npu": "huawei.com/Ascend910",
+    "cpu": "",
+}
+
+
+def specs() -> dict[str, Rollout]:
+    """Every example spec by file name."""
+    return {path.name: read_spec(path) for path in sorted(MODELS.glob("*.yaml"))}
+
+
+def rendered(spec: Rollout, resource: str | None = None) -> dict[str, dict[str, Any]]:
+    """Every object a rollout of this spec makes on one node."""
+    row = profile(spec.nodes.accelerator)
+    needs = pod_needs(row, RESOURCES[row.name] if resource is None else resource)
+    release = release_of(spec, COMMIT, DIGEST, needs)
+    volumes, mounts = probe_mounts(row, spec.store.path)
+    args = (spec, "node-a", "run", volumes, mounts, [], row.probe_env)
+    return {
+        "deployment": deployment(spec, release, needs, ["node-a"]),
+        "stable": service(spec, release, candidate=False),
+        "candidate": service(spec, release, candidate=True),
+        "fetch": fetch_job(spec, "node-a", COMMIT, DIGEST),
+        "probe": probe_job(*args),
+    }
+
+
+def golden() -> dict[str, str]:
+    """Golden file name -> what it should hold."""
+    objects = rendered(specs()[DEEPSEEK])
+    return {
+        DEEPSEEK: yaml.safe_dump(objects["deployment"], sort_keys=False),
+        f"probe-{DEEPSEEK}": yaml.safe_dump(objects["probe"], sort_keys=False),
+    }
+
+
+def main() -> None:
+    """Write them."""
+    GOLDEN.mkdir(exist_ok=True)
+    for name, text in golden().items():
+        (GOLDEN / name).write_text(text)
+        print(GOLDEN / name)
+
+
+if __name__ == "__main__":
+    main()
