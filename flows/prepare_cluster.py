@@ -31,12 +31,14 @@ def _read(files: list[str]) -> dict[str, str]:
     return out
 
 
-def _facts(cluster: Cluster, expected: list[str]) -> list[ApiFacts]:
-    pods, daemonsets = group_pods(cluster.list("Pod")), cluster.list("DaemonSet")
+def _facts(cluster: Cluster, expected: list[str], *, hints: bool = False) -> list[ApiFacts]:
+    """The expected nodes; with hints also their vendor pods, which takes reading all pods."""
+    pods = group_pods(cluster.list("Pod")) if hints else {}
+    daemonsets = cluster.list("DaemonSet") if hints else []
     return [
         api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
         for node in cluster.list("Node")
-        if not expected or node["metadata"]["name"] in expected
+        if node["metadata"]["name"] in expected
     ]
 
 
@@ -65,10 +67,14 @@ def prepare_cluster(
         row = profile(accelerator)
     except ValueError as error:
         raise SpecError([f"accelerator: {error}"]) from error
+    if not nodes:
+        raise SpecError(["nodes: name the nodes that must offer the accelerator in the end"])
     objects = read_manifests(_read(manifests))
     applied = []
     with Cluster.connect(kubeconfig, context) as cluster:
         for item in objects:
+            if cluster.resource(item["kind"], item["apiVersion"]).namespaced:
+                item["metadata"].setdefault("namespace", "default")  # as kubectl does
             cluster.apply(item, dry_run=dry_run)
             applied.append(f"{item['kind']} {item['metadata']['name']}")
             emit(Progress("prepare_cluster", "running", applied[-1], "applied"))
@@ -77,11 +83,12 @@ def prepare_cluster(
         deadline = clock.monotonic() + timeout_s
         while lacking := missing(row, _facts(cluster, nodes), nodes):
             if clock.monotonic() > deadline:
+                lacking = missing(row, _facts(cluster, nodes, hints=True), nodes) or lacking
                 raise StepFailed(
                     f"after {timeout_s:g} s the cluster is not ready for {accelerator}: "
                     + "; ".join(lacking)
                 )
-            emit(Progress("prepare_cluster", "running", "", lacking[0]))
+            emit(Progress("prepare_cluster", "running", "", lacking[0].split(" (", 1)[0]))
             clock.sleep(POLL_S)
     artifacts.markdown("prepare-cluster", "\n".join(f"- {line}" for line in applied))
     return applied

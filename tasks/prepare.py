@@ -96,9 +96,25 @@ def missing(profile: Profile, nodes: Iterable[ApiFacts], expected: Sequence[str]
             if amount > 0 and profile.resource_kind(resource)
         ]
         if profile.has_devices and not offered:
-            sick = [f"{pod.daemonset}: {pod.note}" for pod in node.daemons if not pod.ready]
-            hint = (
-                f" ({'; '.join(sick)})" if sick else "; is the device plugin's pod running there?"
-            )
-            out.append(f"{name}: no {profile.name} resource is allocatable{hint}")
+            hint = "; ".join(_plugin_troubles(profile, node)) or "no device plugin is meant for it"
+            out.append(f"{name}: no {profile.name} resource is allocatable ({hint})")
+    return out
+
+
+def _plugin_troubles(profile: Profile, node: ApiFacts) -> list[str]:
+    """What keeps the vendor's device plugin from offering cards on a node."""
+    plugins = ("device-plugin", "virtual-plugin")
+    running = {pod.daemonset for pod in node.daemons}
+    out = [
+        f"{pod.daemonset}: {pod.note}"
+        if not pod.ready
+        else f"{pod.daemonset} runs there and offers none: look at its log"
+        for pod in node.daemons
+        if profile.component_role(pod.daemonset, pod.images) in plugins
+    ]
+    out += [
+        f"DaemonSet {namespace}/{daemonset} has no pod there: look at its events"
+        for daemonset, (namespace, images) in node.expected_daemons.items()
+        if daemonset not in running and profile.component_role(daemonset, images) in plugins
+    ]
     return out
