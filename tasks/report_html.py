@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,14 +23,17 @@ _NAMES = {
     "goodput": "Goodput",
 }
 # A mark besides the colour, for those who do not see the colour.
+_UNFIT = re.compile(
+    "[^\\t\\n\\x20-\\x7e\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]|[\\u202a-\\u202e\\u2066-\\u2069]"
+)
 MARKS = {"pass": "✓", "fail": "✕", "inconclusive": "?"}
 NOTHING = "–"
 
 
 def plain(value: object) -> str:
-    """Text that any document can hold: no control characters, no half surrogates."""
-    text = str(value).encode("utf-8", "replace").decode("utf-8")
-    return "".join(c for c in text if c in "\n\t" or (c.isprintable() or c.isspace()) and c >= " ")
+    """Text that HTML and XML can hold: no control characters, no half surrogates, nothing that
+    turns the direction of the text around it."""
+    return _UNFIT.sub("", str(value).encode("utf-8", "replace").decode("utf-8"))
 
 
 def esc(value: object) -> str:
