@@ -27,8 +27,8 @@ MODEL = "test/tiny"
 IMAGE = "exact-engine:1"
 RUNNER = "model-rollout:0.1.0"
 NAMESPACE = "models"
-# Known truth: TTFT 30 ms, 5 ms a token.
-LAWS: dict[str, Any] = {"ttft": {"mean": 0.03}, "itl": {"mean": 0.005}}
+# Known truth: TTFT 250 ms, 10 ms a token; slow enough that a busy test machine hardly bends it.
+LAWS: dict[str, Any] = {"ttft": {"mean": 0.25}, "itl": {"mean": 0.01}}
 
 
 def spec_data(**changes: Any) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def spec_data(**changes: Any) -> dict[str, Any]:
             "command": ["python3", "-m", "tests.exact_engine"],
             "served_model_name": "tiny",
             "max_model_len": 2048,
-            "resources": {"cpu": "100m", "memory": "512Mi", "shm_gib": 0},
+            "resources": {"cpu": "100m", "memory": "4Gi", "shm_gib": 0},
             "startup_timeout_s": 120,
         },
         "smoke": [{"prompt": "Say something.", "max_tokens": 8}],
@@ -181,7 +181,7 @@ def house(folder: Path, prefect_api: str) -> Iterator[House]:
     here = {"path_prepend": Path(sys.executable).parent}
     images = {IMAGE: Image(**here), RUNNER: Image(**here)}
     root = stack.make_host_root(folder / "node")
-    node = NodeDef("node-a", capacity={"cpu": "4", "memory": "16Gi"}, host_root=root)
+    node = NodeDef("node-a", capacity={"cpu": "4", "memory": "64Gi"}, host_root=root)
     hub_folder = folder / "hub"
     hub_folder.mkdir()
     with (

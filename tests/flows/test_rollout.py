@@ -29,8 +29,8 @@ def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House)
     assert state.stable.commit == first
     record = record_of(home)
     measured = {t["metric"]: t["measured"] for t in record["targets"]}  # type: ignore[attr-defined]
-    # the engine's truth: 30 ms to the first token
-    assert 25 < measured["ttft_mean_ms"] < 300
+    # the engine's truth: 250 ms to the first token
+    assert 245 < measured["ttft_mean_ms"] < 500
     assert Path(str(record["data_docs"])).exists()
 
     before = home.objects("Job"), home.objects("Deployment")
@@ -45,9 +45,9 @@ def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House)
     assert state.stable is not None and state.stable.commit == second
     assert state.previous is not None and state.previous.commit == first
 
-    home.publish(3, laws={"ttft": {"mean": 0.5}})
+    home.publish(3, laws={"ttft": {"mean": 1.5}})
     with home.asking() as seen:
-        said = home.rollout("run", spec, "--target", "ttft_mean_ms=100", expect=3)
+        said = home.rollout("run", spec, "--target", "ttft_mean_ms=800", expect=3)
     assert not seen.failed and "removed candidate" in said
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
@@ -91,7 +91,7 @@ def test_no_node_is_refused_before_anything_is_changed(home: House) -> None:
     spec = home.spec(nodes__selector={"disk": "fast"})
     said = home.rollout("run", str(spec), expect=5)
     assert "0 of 0 node(s) usable" in said
-    too_big = home.spec(serving__resources={"cpu": "64", "memory": "512Mi", "shm_gib": 0})
+    too_big = home.spec(serving__resources={"cpu": "64", "memory": "4Gi", "shm_gib": 0})
     said = home.rollout("run", str(too_big), expect=5)
     assert "node-a" in said
     assert home.objects("ConfigMap") == [] and home.objects("Job") == []
