@@ -1,0 +1,444 @@
+"""The sections of the report that show what was measured. PURE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks import report_data as data
+from tasks.metrics import Metric, parse_metric
+from tasks.report_data import Load
+from tasks.report_html import (
+    dicts,
+    esc,
+    folded,
+    is_number,
+    limit_text,
+    mapping,
+    mark,
+    metric_name,
+    number,
+    section,
+    table,
+    target_name,
+)
+from tasks.report_plots import Bar, Curve, Mark, Plot, Scale, axis, draw, interval, nice_ticks
+from tasks.rows import Round
+
+MS = 1000.0
+MOST_ROWS = 120
+
+
+def _float(value: object) -> float | None:
+    return float(value) if is_number(value) else None  # type: ignore[arg-type]
+
+
+def _parsed(target: Mapping[str, Any]) -> Metric | None:
+    try:
+        return parse_metric(str(target.get("metric")))
+    except ValueError:
+        return None
+
+
+def targets(record: Mapping[str, Any]) -> str:
+    """Every target with its limit, what was measured, the bounds and the verdict."""
+    found = dicts(record.get("targets"))
+    rows = []
+    for item in found:
+        limit, unit = _float(item.get("limit")), str(item.get("unit", ""))
+        bounds = " … ".join(number(item.get(k)) for k in ("low", "high"))
+        word = str(item.get("verdict", "inconclusive"))
+        measured = number(item.get("measured")) if is_number(item.get("measured")) else "no data"
+        drawn = ""
+        if limit is not None:
+            alt = (
+                f"{target_name(item)}: limit {limit_text(item)}, measured {measured}, "
+                f"bounds {bounds}, {word}"
+            )
+            point = Mark(
+                "", limit, word, *(_float(item.get(k)) for k in ("low", "high", "measured"))
+            )
+            drawn = interval(point, at_most=item.get("direction") == "at_most", alt=alt)
+        note = "<small>advisory: never blocks</small>" if item.get("advisory") else ""
+        name = f"{esc(metric_name(str(item.get('metric', '?'))))} {note}"
+        rows.append(
+            [
+                name,
+                esc(item.get("load") or "–"),
+                esc(limit_text(item)),
+                f"<b>{esc(measured)}</b>",
+                f'<div class="bar">{drawn}<small>{esc(bounds)} {esc(_unit(unit))}</small></div>',
+                mark(word),
+            ]
+        )
+    if not rows:
+        return ""
+    reasons = [
+        f"{target_name(item)}: {item.get('reason')}"
+        + (
+            f"; about {number(item['requests_more'])} requests more would decide"
+            if is_number(item.get("requests_more"))
+            else ""
+        )
+        for item in found
+        if item.get("reason") and item.get("verdict") != "pass"
+    ]
+    told = "".join(f"<li>{esc(reason)}</li>" for reason in reasons)
+    heads = ("Target", "Load", "Limit", "Measured", "Bounds against the limit", "Verdict")
+    lead = (
+        "A target is met when its whole interval lies on the green side of the limit, and missed "
+        "when all of it lies beyond. The dot is what was measured; the line is where the truth "
+        f"lies, at {_confidence(record):g} % confidence over the whole rollout."
+    )
+    body = table("Targets, their bounds and verdicts", heads, rows, right=(2, 3))
+    return section("targets", "Targets", lead, body + (f"<ul>{told}</ul>" if told else ""))
+
+
+def _unit(unit: str) -> str:
+    return {"tok_s": "tok/s", "req_s": "req/s", "percent": "%", "ratio": ""}.get(unit, unit)
+
+
+def _confidence(record: Mapping[str, Any]) -> float:
+    bench = mapping(mapping(record.get("spec")).get("benchmark"))
+    return round(100 * (_float(bench.get("confidence")) or 0.95), 3)
+
+
+def _marks(
+    record: Mapping[str, Any], kind: str, load: str, factor: float
+) -> list[tuple[Mark, Metric]]:
+    """Absolute targets of a metric at a load point; figures scaled to `factor` per base unit."""
+    out = []
+    for item in dicts(record.get("targets")):
+        metric, limit = _parsed(item), _float(item.get("limit"))
+        if metric is None or limit is None or metric.kind != kind or item.get("load") != load:
+            continue
+        if item.get("versus_stable_percent") is not None:
+            continue
+
+        def to(
+            key: str, source: Mapping[str, Any] = item, by: float = metric.factor
+        ) -> float | None:
+            value = _float(source.get(key))
+            return value * factor / by if value is not None else None
+
+        stat = f"p{metric.quantile * 100:g}" if metric.quantile else metric.statistic
+        label = f"{stat} {limit_text(item)}".strip()
+        word = str(item.get("verdict", "inconclusive"))
+        word = word if word in ("pass", "fail") else "inconclusive"
+        point = Mark(label, to("limit") or 0.0, word, to("low"), to("high"), to("measured"))
+        out.append((point, metric))
+    return out
+
+
+def ttft(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
+    """The distribution of TTFT at each load point."""
+    plots = [draw(p) for load in loads if (p := _ttft_plot(record, load)) is not None]
+    lead = (
+        "How many requests had their first token within a time. "
+        '<span class="key data">all rounds</span> <span class="key thin">each round</span> '
+        '<span class="key stable">stable release</span> '
+        '<span class="key dash">limit of a target</span> '
+        "A dot on the curve is a target's figure, and the line through it its bounds."
+    )
+    if not any(load.stable for load in loads):
+        lead = lead.replace('<span class="key stable">stable release</span> ', "")
+    return section("ttft", "Time to first token", lead, _grid(plots))
+
+
+def _grid(plots: Sequence[str]) -> str:
+    if not plots:
+        return ""
+    alone = " one" if len(plots) == 1 else ""
+    return f'<div class="grid{alone}">{"".join(plots)}</div>'
+
+
+def _ttft_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
+    mine = load.trusted or load.candidate
+    values = data.pooled("ttft", mine)
+    points = data.ecdf(values, MS)
+    if not points:
+        return None
+    curves = [
+        Curve(
+            data.ecdf(data.pooled("ttft", [r]), MS, data.ROUND_POINTS),
+            "line thin",
+            f"round {r.index}",
+        )
+        for r in data.evenly(mine)
+        if len(mine) > 1
+    ]
+    if load.stable:
+        other = data.ecdf(data.pooled("ttft", load.stable), MS)
+        curves.append(Curve(other, "line stable", "stable release"))
+    curves.append(Curve(points, "line data", f"{len(values)} requests"))
+    marks = []
+    for item, metric in _marks(record, "ttft", load.name, MS):
+        at = metric.quantile
+        if at is None and item.measured is not None:
+            at = data.share_at(values, item.measured / MS)
+        marks.append(
+            Mark(item.label, item.limit, item.kind, item.low, item.high, item.measured, at)
+        )
+    seen = [points[-1][0]] + [v for m in marks for v in (m.measured, m.high) if v is not None]
+    reach = max(seen)
+    # a far limit would press the curve flat: it is then named at the edge
+    reach = max([reach, *(m.limit for m in marks if m.limit <= 2.5 * reach)])
+    x = Scale(0.0, reach * 1.05)
+    p50, p95 = (data.spot("ttft", q, mine, MS) for q in (0.5, 0.95))
+    limits = "; ".join(f"target {m.label}: {m.kind}" for m in marks) or "no target"
+    return Plot(
+        title=_name(load),
+        alt=f"TTFT at {load.name}: half within {number(p50)} ms, 95 % within {number(p95)} ms; "
+        f"{limits}",
+        x=x,
+        y=Scale(0.0, 1.0),
+        x_name="ms to the first token",
+        y_name="share of requests",
+        curves=curves,
+        y_text=lambda v: f"{v * 100:.0f} %",
+        upright=marks,
+        height=200,
+        note=f"median {number(p50)} ms, p95 {number(p95)} ms, {len(values):,} requests",
+    )
+
+
+def _name(load: Load) -> str:
+    return f"{load.name}: {load.words}" if load.words else load.name
+
+
+def throughput(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
+    """Tokens a second over the time of a round, with its steady window."""
+    plots = [draw(p) for load in loads if (p := _flow_plot(record, load)) is not None]
+    lead = (
+        "Output tokens a second from the first measured request of a round to its last, after the "
+        "warm-up. Only the tinted steady window counts: before it the load builds up, after it "
+        'slots fall empty. <span class="key data">mean of the rounds</span> '
+        '<span class="key thin">each round</span>'
+    )
+    return section("throughput", "Throughput over time", lead, _grid(plots))
+
+
+def _flow_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
+    mine = load.trusted or load.candidate
+    width = data.bin_width(mine)
+    flows = [(r, f) for r in mine if (f := data.flow(r, width)) is not None]
+    if not flows:
+        return None
+    shown = {r.index for r in data.evenly([r for r, _ in flows])}
+    curves = [
+        Curve(f.points(), "line thin", f"round {r.index}")
+        for r, f in flows
+        if r.index in shown and len(flows) > 1
+    ]
+    mean = data.average([f for _, f in flows])
+    curves.append(Curve(mean, "line data", "mean of the rounds"))
+    window = (
+        data.middle([f.window[0] for _, f in flows]),
+        data.middle([f.window[1] for _, f in flows]),
+    )
+    marks = [m for m, _ in _marks(record, "output_throughput", load.name, 1.0)]
+    tops = [y for c in curves for _, y in c.points] + [m.limit for m in marks]
+    lasts = max(f.span for _, f in flows)
+    return Plot(
+        title=_name(load),
+        alt=f"Output throughput at {load.name} over {number(lasts)} s of a round; steady from "
+        f"{number(window[0])} s to {number(window[1])} s"
+        + "".join(f"; target {m.label}: {m.kind}" for m in marks),
+        x=Scale(0.0, lasts),
+        y=axis(tops),
+        x_name="seconds since the round's first request",
+        y_name="tok/s",
+        curves=curves,
+        shade=(*window, "steady"),
+        level=marks,
+        height=170,
+    )
+
+
+def against_load(loads: Sequence[Load]) -> str:
+    """How the figures move with the load; empty for a single load point."""
+    used = [load for load in loads if load.candidate]
+    if len(used) < 2:
+        return ""
+    plots = [
+        _times("TTFT", "ttft", used),
+        _times("Time per output token", "tpot", used),
+        _rates(used),
+    ]
+    lead = (
+        "The line through all requests of a load point, and a dot for every round: what lies "
+        "between the dots is noise, what lies between the load points is load."
+    )
+    return section("load", "Latency against load", lead, _grid(plots))
+
+
+def _category(loads: Sequence[Load]) -> tuple[Scale, list[tuple[float, str]]]:
+    return (
+        Scale(-0.35, len(loads) - 0.65),
+        [(float(i), load.name) for i, load in enumerate(loads)],
+    )
+
+
+def _times(title: str, kind: str, loads: Sequence[Load]) -> str:
+    x, ticks = _category(loads)
+    curves, bars, said = [], [], []
+    for q, css in ((0.5, "line soft"), (0.95, "line data")):
+        found = [
+            (float(i), value)
+            for i, load in enumerate(loads)
+            if (value := data.spot(kind, q, load.trusted or load.candidate, MS)) is not None
+        ]
+        label = f"p{q * 100:g}"
+        curves.append(Curve(found, css, label, label))
+        said.append(
+            f"{label} " + ", ".join(f"{loads[int(a)].name} {number(b)} ms" for a, b in found)
+        )
+    for i, load in enumerate(loads):
+        for item in data.evenly(load.candidate):
+            value = data.spot(kind, 0.95, [item], MS)
+            if value is not None:
+                css = "small" if item in load.trusted else "small doubt"
+                text = f"{load.name}, round {item.index}: p95 {number(value)} ms"
+                bars.append(Bar(float(i), value, value, value, text, css))
+    y = axis([b for c in curves for _, b in c.points] + [b.dot for b in bars])
+    return draw(
+        Plot(
+            title,
+            f"{title} against load: {'; '.join(said)}",
+            x,
+            y,
+            "load point",
+            "ms",
+            curves,
+            bars,
+            ticks,
+        )
+    )
+
+
+def _rates(loads: Sequence[Load]) -> str:
+    x, ticks = _category(loads)
+    means, bars = [], []
+    for i, load in enumerate(loads):
+        found = [(r, f.throughput) for r in load.candidate if (f := data.round_figures(r))]
+        known = [(r, v) for r, v in found if v is not None]
+        trusted = [v for r, v in known if r in load.trusted] or [v for _, v in known]
+        if trusted:
+            means.append((float(i), sum(trusted) / len(trusted)))
+        for item, value in known:
+            css = "small" if item in load.trusted else "small doubt"
+            text = f"{load.name}, round {item.index}: {number(value)} tok/s"
+            bars.append(Bar(float(i), value, value, value, text, css))
+    said = ", ".join(f"{loads[int(a)].name} {number(b)} tok/s" for a, b in means)
+    y = axis([b.dot for b in bars])
+    curve = Curve(means, "line data", "mean of the rounds", "mean")
+    return draw(
+        Plot(
+            "Output throughput",
+            f"Output throughput against load: {said}",
+            x,
+            y,
+            "load point",
+            "tok/s",
+            [curve],
+            bars,
+            ticks,
+        )
+    )
+
+
+def rounds(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
+    """The figures of every round, and how far rounds differ."""
+    first = [draw(p) for load in loads if (p := _round_plot(record, load, "ttft")) is not None]
+    second = [draw(p) for load in loads if (p := _round_plot(record, load, "rate")) is not None]
+    if not first and not second:
+        return ""
+    lead = (
+        "Each round asks fresh prompts. The differences between rounds are part of the bounds, so "
+        "one lucky round cannot pass. Hollow rounds were not believed and do not count."
+    )
+    body = (
+        (f"<h3>TTFT: mean, and the middle 90 %</h3>{_grid(first)}" if first else "")
+        + (f"<h3>Output throughput in the steady window</h3>{_grid(second)}" if second else "")
+        + folded("All rounds in figures", _round_table(loads))
+    )
+    return section("rounds", "Rounds", lead, body)
+
+
+def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None:
+    bars, means = [], []
+    for item in load.candidate:
+        f = data.round_figures(item)
+        css = "" if item in load.trusted else "doubt"
+        if what == "ttft" and f.ttft_mean is not None:
+            low = f.ttft_p5 if f.ttft_p5 is not None else f.ttft_mean
+            high = f.ttft_p95 if f.ttft_p95 is not None else f.ttft_mean
+            text = (
+                f"round {item.index}: mean {number(f.ttft_mean)} ms, {number(low)} … {number(high)}"
+            )
+            bars.append(Bar(float(item.index), low, high, f.ttft_mean, text, css))
+        elif what == "rate" and f.throughput is not None:
+            value, text = f.throughput, f"round {item.index}: {number(f.throughput)} tok/s"
+            bars.append(Bar(float(item.index), value, value, value, text, css))
+        if bars and not css:
+            means.append(bars[-1].dot)
+    if not bars:
+        return None
+    kind, stat = ("ttft", "mean") if what == "ttft" else ("output_throughput", "")
+    factor, unit = (MS, "ms") if what == "ttft" else (1.0, "tok/s")
+    marks = [m for m, metric in _marks(record, kind, load.name, factor) if metric.statistic == stat]
+    values = [v for b in bars for v in (b.low, b.high)]
+    near = [m.limit for m in marks if m.limit <= 2 * max(values)]
+    known = means or [b.dot for b in bars]
+    mean = sum(known) / len(known)
+    spread = math.sqrt(sum((v - mean) ** 2 for v in known) / max(1, len(known) - 1))
+    share = f"{100 * spread / mean:.1f} %" if mean > 0 and len(known) > 1 else "unknown"
+    indexes = [b.x for b in bars]
+    x = Scale(min(indexes) - 0.5, max(indexes) + 0.5)
+    whole = [t for t in nice_ticks(min(indexes) - 0.1, max(indexes) + 0.1, 6) if t == round(t)]
+    return Plot(
+        title=_name(load),
+        alt=f"{len(bars)} rounds at {load.name}: mean {number(mean)} {unit}, spread {share}",
+        x=x,
+        y=axis(values + near),
+        x_name="round",
+        y_name=unit,
+        bars=bars,
+        x_ticks=[(t, f"{t:.0f}") for t in whole],
+        level=marks,
+        height=150,
+        note=f"mean {number(mean)} {unit}, rounds differ by {share} (standard deviation)",
+    )
+
+
+def _round_table(loads: Sequence[Load]) -> str:
+    items = sorted(
+        (item for load in loads for item in (*load.candidate, *load.stable)),
+        key=lambda r: (r.index, [load.name for load in loads].index(r.load), r.release),
+    )
+    heads = (
+        "Round", "Load", "Release", "Answered", "TTFT mean ms", "TTFT p95 ms", "TPOT mean ms",
+        "tok/s", "Server's TTFT ms", "Client CPU", "Client lag ms", "Seed",
+    )  # fmt: skip
+    rows = [_round_row(item) for item in items[:MOST_ROWS]]
+    body = table("Rounds", heads, rows, right=tuple(range(3, 12)))
+    left = len(items) - len(rows)
+    return body + (f'<p class="note">{left} more rounds are in the record.</p>' if left > 0 else "")
+
+
+def _round_row(item: Round) -> list[str]:
+    f, server = data.round_figures(item), item.server.ttft_mean_s
+    client = item.client
+    cells: list[object] = [
+        item.index,
+        item.load,
+        item.release,
+        f"{sum(row.ok for row in item.rows)} of {len(item.rows)}",
+        *(number(v) for v in (f.ttft_mean, f.ttft_p95, f.tpot_mean, f.throughput)),
+        number(server * MS if server is not None else None),
+        f"{100 * client.cpu_share:.0f} %" if client.cpu_share is not None else "–",
+        number(client.lag_p99_s * MS if client.lag_p99_s is not None else None),
+        item.seed,
+    ]
+    return [esc(cell) for cell in cells]
