@@ -23,33 +23,11 @@ from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
 from flows.cli import main
 from tasks.cluster import Cluster
+from tests.cluster.deepseek import MODEL, SPEC, publish
 from tests.unit import hostroot
 
-SPEC = (
-    Path(__file__).parents[2]
-    / "deployments"
-    / "models"
-    / "deepseek-r1-distill-qwen-32b-k100ai.yaml"
-)
-MODEL = "deepseek-ai/DeepSeek-R1-Distill-Qwen-32B"
 RUNNER = "model-rollout:0.1.0"
 DCU, HCU = "hygon.com/dcu", "hygon.com/hcu"
-# Qwen2.5-32B's published shape: its parameters are 65,527,752,704 bytes of bf16
-CONFIG = {
-    "architectures": ["Qwen2ForCausalLM"],
-    "model_type": "qwen2",
-    "hidden_size": 5120,
-    "intermediate_size": 27648,
-    "num_attention_heads": 40,
-    "num_key_value_heads": 8,
-    "num_hidden_layers": 64,
-    "vocab_size": 152064,
-    "max_position_embeddings": 131072,
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-}
-SHARDS, WEIGHTS = 8, 65_527_752_704
-
 # node -> the error code it must be refused with; what else differs from a healthy node is below
 REFUSED = {
     "driver-missing": "DRIVER_MISSING",
@@ -108,23 +86,6 @@ class Farm:
         return main([*arguments, "--kubeconfig", str(self.cluster.kubeconfig)])
 
 
-def publish(folder: Path) -> str:
-    """The model as the hub lists it: true sizes; its weights are never fetched here."""
-    names = [f"model-{i + 1:05d}-of-{SHARDS:05d}.safetensors" for i in range(SHARDS)]
-    index = {"metadata": {"total_size": WEIGHTS}, "weight_map": {}}
-    files: dict[str, Path | bytes] = {name: name.encode() for name in names}
-    files["config.json"] = json.dumps(CONFIG).encode()
-    files["model.safetensors.index.json"] = json.dumps(index).encode()
-    commit = hub.publish(folder, MODEL, "master", files)
-    listing = next(folder.rglob(f"{commit}.json"))
-    body = json.loads(listing.read_text())
-    for row in body["files"]:
-        if row["path"] in names:
-            row["size"] = WEIGHTS // SHARDS
-    listing.write_text(json.dumps(body))
-    return commit
-
-
 @pytest.fixture(scope="module")
 def farm(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -162,9 +123,22 @@ def codes(verdict: dict[str, Any], severity: str) -> set[str]:
 @pytest.fixture(scope="module")
 def verdicts(farm: Farm) -> dict[str, dict[str, Any]]:
     """What check-nodes says of all nodes at once, by name."""
+    alive: set[str] = set()
+    most = 0
+
+    def hear(event: tuple[int, str, str, Any]) -> None:
+        nonlocal most
+        _, plural, what, obj = event
+        if plural == "jobs":
+            (alive.discard if what == "DELETED" else alive.add)(obj["metadata"]["uid"])
+            most = max(most, len(alive))
+
+    farm.cluster.store.listen(hear)
     names = [*GOOD, *REFUSED]
     with contextlib.redirect_stdout(io.StringIO()) as said:
         assert farm.run("check-nodes", farm.spec(names=names, probe_parallelism=3), "--json") == 0
+    farm.cluster.store.unlisten(hear)
+    assert most == 3 and not alive  # side by side, no more than allowed, and all removed
     body = json.loads(said.getvalue())
     assert body["usable"] is True and body["refused"] == []
     return {item["node"]: item for item in body["nodes"]}
@@ -226,9 +200,25 @@ def test_a_full_disk_is_refused_with_the_arithmetic(
     assert full["severity"] == "error" and "61.0 GiB of weights" in full["expected"]
 
 
-def test_the_probes_leave_nothing_behind(farm: Farm, verdicts: dict[str, dict[str, Any]]) -> None:
-    with Cluster.connect(str(farm.cluster.kubeconfig)) as api:
-        assert verdicts and api.list("Job", "models") == []
+def test_a_person_reads_the_codes_in_a_table(
+    farm: Farm, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "240")
+    assert farm.run("check-nodes", farm.spec(names=["mkfd-absent"])) == 5
+    said = capsys.readouterr().out
+    assert "DEVICE_FILE_MISSING: /dev/mkfd: missing" in said
+    assert "0 of 1 node(s) usable, at least 1 needed" in said
+
+
+def test_a_plan_asks_as_much_of_the_api_for_many_nodes_as_for_one(
+    farm: Farm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def calls(names: list[str]) -> int:
+        before = len(farm.cluster.audit)
+        farm.run("plan", farm.spec(names=names))
+        return len(farm.cluster.audit) - before
+
+    assert calls(["healthy"]) == calls([*GOOD, *REFUSED]) > 0
 
 
 def test_plan_shows_everything_and_changes_nothing(

@@ -16,7 +16,17 @@ import yaml
 from tasks.accelerators import PROFILES
 from tasks.errors import SpecError
 from tasks.specfile import build_spec
-from tests.unit.update_golden import DEEPSEEK, GOLDEN, golden, rendered, specs
+from tests.unit.update_golden import (
+    BEGIN,
+    DEEPSEEK,
+    DOCS,
+    END,
+    GOLDEN,
+    golden,
+    rendered,
+    specs,
+    with_reasons,
+)
 
 SPECS = specs()
 CLUSTER = Path(__file__).parents[2] / "deployments" / "cluster"
@@ -79,6 +89,12 @@ def test_the_worker_has_the_account_that_the_roles_are_bound_to() -> None:
 def test_the_golden_file(name: str) -> None:
     text = (GOLDEN / name).read_text()
     assert text == golden()[name], "changed: look at `python -m tests.unit.update_golden`'s diff"
+
+
+def test_the_documented_reason_codes_are_the_codes() -> None:
+    text = DOCS.read_text()
+    assert text.count(BEGIN) == text.count(END) == 1
+    assert text == with_reasons(text), "renew it: `python -m tests.unit.update_golden`"
 
 
 def pod_of(body: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Renew the golden files of rendered objects: `python -m tests.unit.update_golden`.
+"""Renew golden files and generated tables: `python -m tests.unit.update_golden`.
 
 Look at the difference before committing it: it is what every cluster will get.
 """
@@ -12,6 +12,7 @@ import yaml
 
 from tasks.accelerators import profile
 from tasks.accelerators_pod import pod_needs, probe_mounts
+from tasks.node_reasons import CODES
 from tasks.render import deployment, release_of, service
 from tasks.render_jobs import fetch_job, probe_job
 from tasks.spec import Rollout
@@ -19,6 +20,8 @@ from tasks.specfile import read_spec
 
 MODELS = Path(__file__).parents[2] / "deployments" / "models"
 GOLDEN = Path(__file__).parent / "golden"
+DOCS = Path(__file__).parents[2] / "docs" / "nodes.md"
+BEGIN, END = "<!-- reason codes: generated -->", "<!-- end of reason codes -->"
 COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64
 DEEPSEEK = "deepseek-r1-distill-qwen-32b-k100ai.yaml"
 # what the nodes of each profile offer
@@ -61,8 +64,23 @@ def golden() -> dict[str, str]:
     }
 
 
+def reason_table() -> str:
+    """Every reason code and its meaning, as Markdown."""
+    rows = [f"| `{code}` | {meaning} |" for code, meaning in CODES.items()]
+    return "\n".join(["| code | meaning |", "| --- | --- |", *rows])
+
+
+def with_reasons(text: str) -> str:
+    """docs/nodes.md with the table between its two marks renewed."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{reason_table()}\n{END}{after}"
+
+
 def main() -> None:
     """Write them."""
+    DOCS.write_text(with_reasons(DOCS.read_text()))
+    print(DOCS)
     GOLDEN.mkdir(exist_ok=True)
     for name, text in golden().items():
         (GOLDEN / name).write_text(text)
