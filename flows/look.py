@@ -140,7 +140,7 @@ def _print_plan(
     say("approval", plan.approval)
     for line in plan.targets:
         say("target", line)
-    say("digest", f"{plan.digest} (rollout run {spec.name}.yaml --plan {plan.digest})")
+    say("digest", f"{plan.digest} (rollout run SPEC --plan {plan.digest})")
 
 
 def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as_json: bool) -> int:
@@ -159,17 +159,24 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
         return REFUSED if refused else 0
     console = Console()
     rows = as_rows([item.verdict for item in looked])
-    table = Table(title=f"nodes for {spec.name} ({spec.nodes.accelerator})", show_lines=True)
-    for heading in rows[0] if rows else ("node",):
+    # reasons are sentences, and a column of sentences is hard to read: they follow the table
+    columns = [heading for heading in (rows[0] if rows else ("node",)) if heading != "reasons"]
+    table = Table(title=f"nodes for {spec.name} ({spec.nodes.accelerator})")
+    for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(row[heading] for heading in columns))
     console.print(table)
-    # the table has the nodes' own reasons
+    for item in looked:
+        for reason in item.verdict.reasons:
+            console.print(
+                f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
+            )
+    # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
     for line in refused:
         if not line.startswith(of_nodes):
-            console.print(line, highlight=False, soft_wrap=True)
+            console.print(f"refused: {line}", highlight=False, soft_wrap=True)
     return REFUSED if refused else 0
 
 

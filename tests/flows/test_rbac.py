@@ -19,7 +19,6 @@ from tests.flows.house import NAMESPACE, House
 
 pytestmark = pytest.mark.timeout(1200)
 MANIFEST = Path(__file__).parents[2] / "deployments" / "cluster" / "rbac.yaml"
-ROOM = {"cpu": "100m", "memory": "2Gi", "shm_gib": 0}
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 # (scope, verb, group, resource or resource/subresource); scope: 'namespace' or 'cluster'
 Right = tuple[str, str, str, str]
@@ -105,7 +104,7 @@ def python(home: House, code: str) -> None:
 def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     seen = Watcher(home)
     home.publish(1)
-    spec = str(home.spec(serving__resources=ROOM))
+    spec = str(home.spec())
 
     looks = seen.of(lambda: home.rollout("plan", spec, "--json", expect=0))
     assert looks and not writes(looks)
@@ -125,10 +124,10 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     # judged and failed; a pod that cannot start; a container that crashes
     home.publish(3)
     seen.of(lambda: home.rollout("run", spec, "--target", "ttft_mean_ms=1", expect=3))
-    broken = str(home.spec(serving__image="nowhere/engine:9", serving__resources=ROOM))
+    broken = str(home.spec(serving__image="nowhere/engine:9"))
     seen.of(lambda: home.rollout("run", broken, expect=1))
     crash = ["python3", "-c", "import sys; sys.exit('no')"]
-    crashing = str(home.spec(serving__command=crash, serving__resources=ROOM))
+    crashing = str(home.spec(serving__command=crash))
     seen.of(lambda: home.rollout("run", crashing, expect=1))
 
     def killed() -> None:
