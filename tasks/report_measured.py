@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,19 +11,15 @@ from tasks.report_data import Load
 from tasks.report_html import (
     dicts,
     esc,
-    folded,
     is_number,
     limit_text,
     mapping,
     mark,
-    metric_name,
     number,
     section,
     table,
-    target_name,
 )
-from tasks.report_plots import Bar, Curve, Mark, Plot, Scale, axis, draw, interval, nice_ticks
-from tasks.rows import Round
+from tasks.report_plots import Curve, Mark, Plot, Scale, axis, draw, interval
 
 MS = 1000.0
 MOST_ROWS = 120
@@ -53,7 +48,7 @@ def targets(record: Mapping[str, Any]) -> str:
         drawn = ""
         if limit is not None:
             alt = (
-                f"{target_name(item)}: limit {limit_text(item)}, measured {measured}, "
+                f"{targetload_name(item)}: limit {limit_text(item)}, measured {measured}, "
                 f"bounds {bounds}, {word}"
             )
             point = Mark(
@@ -61,7 +56,7 @@ def targets(record: Mapping[str, Any]) -> str:
             )
             drawn = interval(point, at_most=item.get("direction") == "at_most", alt=alt)
         note = "<small>advisory: never blocks</small>" if item.get("advisory") else ""
-        name = f"{esc(metric_name(str(item.get('metric', '?'))))} {note}"
+        name = f"{esc(metricload_name(str(item.get('metric', '?'))))} {note}"
         rows.append(
             [
                 name,
@@ -75,7 +70,7 @@ def targets(record: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     reasons = [
-        f"{target_name(item)}: {item.get('reason')}"
+        f"{targetload_name(item)}: {item.get('reason')}"
         + (
             f"; about {number(item['requests_more'])} requests more would decide"
             if is_number(item.get("requests_more"))
@@ -104,7 +99,7 @@ def _confidence(record: Mapping[str, Any]) -> float:
     return round(100 * (_float(bench.get("confidence")) or 0.95), 3)
 
 
-def _marks(
+def marks_of(
     record: Mapping[str, Any], kind: str, load: str, factor: float
 ) -> list[tuple[Mark, Metric]]:
     """Absolute targets of a metric at a load point; figures scaled to `factor` per base unit."""
@@ -143,10 +138,10 @@ def ttft(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
     )
     if not any(load.stable for load in loads):
         lead = lead.replace('<span class="key stable">stable release</span> ', "")
-    return section("ttft", "Time to first token", lead, _grid(plots))
+    return section("ttft", "Time to first token", lead, grid(plots))
 
 
-def _grid(plots: Sequence[str]) -> str:
+def grid(plots: Sequence[str]) -> str:
     if not plots:
         return ""
     alone = " one" if len(plots) == 1 else ""
@@ -173,7 +168,7 @@ def _ttft_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
         curves.append(Curve(other, "line stable", "stable release"))
     curves.append(Curve(points, "line data", f"{len(values)} requests"))
     marks = []
-    for item, metric in _marks(record, "ttft", load.name, MS):
+    for item, metric in marks_of(record, "ttft", load.name, MS):
         at = metric.quantile
         if at is None and item.measured is not None:
             at = data.share_at(values, item.measured / MS)
@@ -188,7 +183,7 @@ def _ttft_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
     p50, p95 = (data.spot("ttft", q, mine, MS) for q in (0.5, 0.95))
     limits = "; ".join(f"target {m.label}: {m.kind}" for m in marks) or "no target"
     return Plot(
-        title=_name(load),
+        title=load_name(load),
         alt=f"TTFT at {load.name}: half within {number(p50)} ms, 95 % within {number(p95)} ms; "
         f"{limits}",
         x=x,
@@ -203,7 +198,7 @@ def _ttft_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
     )
 
 
-def _name(load: Load) -> str:
+def load_name(load: Load) -> str:
     return f"{load.name}: {load.words}" if load.words else load.name
 
 
@@ -216,7 +211,7 @@ def throughput(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
         'slots fall empty. <span class="key data">mean of the rounds</span> '
         '<span class="key thin">each round</span>'
     )
-    return section("throughput", "Throughput over time", lead, _grid(plots))
+    return section("throughput", "Throughput over time", lead, grid(plots))
 
 
 def _flow_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
@@ -237,11 +232,11 @@ def _flow_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
         data.middle([f.window[0] for _, f in flows]),
         data.middle([f.window[1] for _, f in flows]),
     )
-    marks = [m for m, _ in _marks(record, "output_throughput", load.name, 1.0)]
+    marks = [m for m, _ in marks_of(record, "output_throughput", load.name, 1.0)]
     tops = [y for c in curves for _, y in c.points] + [m.limit for m in marks]
     lasts = max(f.span for _, f in flows)
     return Plot(
-        title=_name(load),
+        title=load_name(load),
         alt=f"Output throughput at {load.name} over {number(lasts)} s of a round; steady from "
         f"{number(window[0])} s to {number(window[1])} s"
         + "".join(f"; target {m.label}: {m.kind}" for m in marks),
@@ -254,191 +249,3 @@ def _flow_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
         level=marks,
         height=170,
     )
-
-
-def against_load(loads: Sequence[Load]) -> str:
-    """How the figures move with the load; empty for a single load point."""
-    used = [load for load in loads if load.candidate]
-    if len(used) < 2:
-        return ""
-    plots = [
-        _times("TTFT", "ttft", used),
-        _times("Time per output token", "tpot", used),
-        _rates(used),
-    ]
-    lead = (
-        "The line through all requests of a load point, and a dot for every round: what lies "
-        "between the dots is noise, what lies between the load points is load."
-    )
-    return section("load", "Latency against load", lead, _grid(plots))
-
-
-def _category(loads: Sequence[Load]) -> tuple[Scale, list[tuple[float, str]]]:
-    return (
-        Scale(-0.35, len(loads) - 0.65),
-        [(float(i), load.name) for i, load in enumerate(loads)],
-    )
-
-
-def _times(title: str, kind: str, loads: Sequence[Load]) -> str:
-    x, ticks = _category(loads)
-    curves, bars, said = [], [], []
-    for q, css in ((0.5, "line soft"), (0.95, "line data")):
-        found = [
-            (float(i), value)
-            for i, load in enumerate(loads)
-            if (value := data.spot(kind, q, load.trusted or load.candidate, MS)) is not None
-        ]
-        label = f"p{q * 100:g}"
-        curves.append(Curve(found, css, label, label))
-        said.append(
-            f"{label} " + ", ".join(f"{loads[int(a)].name} {number(b)} ms" for a, b in found)
-        )
-    for i, load in enumerate(loads):
-        for item in data.evenly(load.candidate):
-            value = data.spot(kind, 0.95, [item], MS)
-            if value is not None:
-                css = "small" if item in load.trusted else "small doubt"
-                text = f"{load.name}, round {item.index}: p95 {number(value)} ms"
-                bars.append(Bar(float(i), value, value, value, text, css))
-    y = axis([b for c in curves for _, b in c.points] + [b.dot for b in bars])
-    return draw(
-        Plot(
-            title,
-            f"{title} against load: {'; '.join(said)}",
-            x,
-            y,
-            "load point",
-            "ms",
-            curves,
-            bars,
-            ticks,
-        )
-    )
-
-
-def _rates(loads: Sequence[Load]) -> str:
-    x, ticks = _category(loads)
-    means, bars = [], []
-    for i, load in enumerate(loads):
-        found = [(r, f.throughput) for r in load.candidate if (f := data.round_figures(r))]
-        known = [(r, v) for r, v in found if v is not None]
-        trusted = [v for r, v in known if r in load.trusted] or [v for _, v in known]
-        if trusted:
-            means.append((float(i), sum(trusted) / len(trusted)))
-        for item, value in known:
-            css = "small" if item in load.trusted else "small doubt"
-            text = f"{load.name}, round {item.index}: {number(value)} tok/s"
-            bars.append(Bar(float(i), value, value, value, text, css))
-    said = ", ".join(f"{loads[int(a)].name} {number(b)} tok/s" for a, b in means)
-    y = axis([b.dot for b in bars])
-    curve = Curve(means, "line data", "mean of the rounds", "mean")
-    return draw(
-        Plot(
-            "Output throughput",
-            f"Output throughput against load: {said}",
-            x,
-            y,
-            "load point",
-            "tok/s",
-            [curve],
-            bars,
-            ticks,
-        )
-    )
-
-
-def rounds(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
-    """The figures of every round, and how far rounds differ."""
-    first = [draw(p) for load in loads if (p := _round_plot(record, load, "ttft")) is not None]
-    second = [draw(p) for load in loads if (p := _round_plot(record, load, "rate")) is not None]
-    if not first and not second:
-        return ""
-    lead = (
-        "Each round asks fresh prompts. The differences between rounds are part of the bounds, so "
-        "one lucky round cannot pass. Hollow rounds were not believed and do not count."
-    )
-    body = (
-        (f"<h3>TTFT: mean, and the middle 90 %</h3>{_grid(first)}" if first else "")
-        + (f"<h3>Output throughput in the steady window</h3>{_grid(second)}" if second else "")
-        + folded("All rounds in figures", _round_table(loads))
-    )
-    return section("rounds", "Rounds", lead, body)
-
-
-def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None:
-    bars, means = [], []
-    for item in load.candidate:
-        f = data.round_figures(item)
-        css = "" if item in load.trusted else "doubt"
-        if what == "ttft" and f.ttft_mean is not None:
-            low = f.ttft_p5 if f.ttft_p5 is not None else f.ttft_mean
-            high = f.ttft_p95 if f.ttft_p95 is not None else f.ttft_mean
-            text = (
-                f"round {item.index}: mean {number(f.ttft_mean)} ms, {number(low)} … {number(high)}"
-            )
-            bars.append(Bar(float(item.index), low, high, f.ttft_mean, text, css))
-        elif what == "rate" and f.throughput is not None:
-            value, text = f.throughput, f"round {item.index}: {number(f.throughput)} tok/s"
-            bars.append(Bar(float(item.index), value, value, value, text, css))
-        if bars and not css:
-            means.append(bars[-1].dot)
-    if not bars:
-        return None
-    kind, stat = ("ttft", "mean") if what == "ttft" else ("output_throughput", "")
-    factor, unit = (MS, "ms") if what == "ttft" else (1.0, "tok/s")
-    marks = [m for m, metric in _marks(record, kind, load.name, factor) if metric.statistic == stat]
-    values = [v for b in bars for v in (b.low, b.high)]
-    near = [m.limit for m in marks if m.limit <= 2 * max(values)]
-    known = means or [b.dot for b in bars]
-    mean = sum(known) / len(known)
-    spread = math.sqrt(sum((v - mean) ** 2 for v in known) / max(1, len(known) - 1))
-    share = f"{100 * spread / mean:.1f} %" if mean > 0 and len(known) > 1 else "unknown"
-    indexes = [b.x for b in bars]
-    x = Scale(min(indexes) - 0.5, max(indexes) + 0.5)
-    whole = [t for t in nice_ticks(min(indexes) - 0.1, max(indexes) + 0.1, 6) if t == round(t)]
-    return Plot(
-        title=_name(load),
-        alt=f"{len(bars)} rounds at {load.name}: mean {number(mean)} {unit}, spread {share}",
-        x=x,
-        y=axis(values + near),
-        x_name="round",
-        y_name=unit,
-        bars=bars,
-        x_ticks=[(t, f"{t:.0f}") for t in whole],
-        level=marks,
-        height=150,
-        note=f"mean {number(mean)} {unit}, rounds differ by {share} (standard deviation)",
-    )
-
-
-def _round_table(loads: Sequence[Load]) -> str:
-    items = sorted(
-        (item for load in loads for item in (*load.candidate, *load.stable)),
-        key=lambda r: (r.index, [load.name for load in loads].index(r.load), r.release),
-    )
-    heads = (
-        "Round", "Load", "Release", "Answered", "TTFT mean ms", "TTFT p95 ms", "TPOT mean ms",
-        "tok/s", "Server's TTFT ms", "Client CPU", "Client lag ms", "Seed",
-    )  # fmt: skip
-    rows = [_round_row(item) for item in items[:MOST_ROWS]]
-    body = table("Rounds", heads, rows, right=tuple(range(3, 12)))
-    left = len(items) - len(rows)
-    return body + (f'<p class="note">{left} more rounds are in the record.</p>' if left > 0 else "")
-
-
-def _round_row(item: Round) -> list[str]:
-    f, server = data.round_figures(item), item.server.ttft_mean_s
-    client = item.client
-    cells: list[object] = [
-        item.index,
-        item.load,
-        item.release,
-        f"{sum(row.ok for row in item.rows)} of {len(item.rows)}",
-        *(number(v) for v in (f.ttft_mean, f.ttft_p95, f.tpot_mean, f.throughput)),
-        number(server * MS if server is not None else None),
-        f"{100 * client.cpu_share:.0f} %" if client.cpu_share is not None else "–",
-        number(client.lag_p99_s * MS if client.lag_p99_s is not None else None),
-        item.seed,
-    ]
-    return [esc(cell) for cell in cells]
