@@ -75,10 +75,10 @@ def smoke(record: Mapping[str, Any]) -> str:
     return section("smoke", "Smoke answers", "", table("Smoke checks", heads, rows))
 
 
-def mark_ok(value: object) -> str:
+def mark_ok(value: object, good: str = "ok", bad: str = "wrong") -> str:
     """A badge for what is or is not as it should be."""
-    kind, word = ("pass", "ok") if value else ("fail", "wrong")
-    return f'<span class="mark {kind}"><b aria-hidden="true">{MARKS[kind]}</b> {word}</span>'
+    kind, word = ("pass", good) if value else ("fail", bad)
+    return f'<span class="mark {kind}"><b aria-hidden="true">{MARKS[kind]}</b> {esc(word)}</span>'
 
 
 def steps(record: Mapping[str, Any]) -> str:
@@ -94,7 +94,7 @@ def steps(record: Mapping[str, Any]) -> str:
         title = f"{name}: {seconds(span)} from {seconds(at)} on, {state}"
         sentence = str(item.get("sentence") or "")
         told = sentence if len(sentence) <= 240 else sentence[:240] + "…"
-        failed = "" if css == "done" else f"{mark_ok(False).replace('wrong', esc(state))} "
+        failed = "" if css == "done" else f"{mark_ok(False, bad=state)} "
         rows.append(
             [
                 esc(name),
@@ -151,7 +151,7 @@ def nodes(record: Mapping[str, Any]) -> str:
         rows.append(
             [
                 esc(item.get("name") or "?"),
-                mark_ok(item.get("usable")).replace("wrong", "not usable").replace("ok", "usable"),
+                mark_ok(item.get("usable"), "usable", "not usable"),
                 *(esc(_flat(item.get(key)) or NOTHING) for key in ("driver", "cards", "cpu")),
                 esc(item.get("resource") or NOTHING),
                 esc(found or NOTHING),

@@ -22,7 +22,6 @@ from tasks.report_html import (
 from tasks.report_plots import Curve, Mark, Plot, Scale, axis, draw, interval
 
 MS = 1000.0
-MOST_ROWS = 120
 
 
 def _float(value: object) -> float | None:
@@ -48,7 +47,7 @@ def targets(record: Mapping[str, Any]) -> str:
         drawn = ""
         if limit is not None:
             alt = (
-                f"{targetload_name(item)}: limit {limit_text(item)}, measured {measured}, "
+                f"{target_name(item)}: limit {limit_text(item)}, measured {measured}, "
                 f"bounds {bounds}, {word}"
             )
             point = Mark(
@@ -56,7 +55,7 @@ def targets(record: Mapping[str, Any]) -> str:
             )
             drawn = interval(point, at_most=item.get("direction") == "at_most", alt=alt)
         note = "<small>advisory: never blocks</small>" if item.get("advisory") else ""
-        name = f"{esc(metricload_name(str(item.get('metric', '?'))))} {note}"
+        name = f"{esc(metric_name(str(item.get('metric', '?'))))} {note}"
         rows.append(
             [
                 name,
@@ -70,7 +69,7 @@ def targets(record: Mapping[str, Any]) -> str:
     if not rows:
         return ""
     reasons = [
-        f"{targetload_name(item)}: {item.get('reason')}"
+        f"{target_name(item)}: {item.get('reason')}"
         + (
             f"; about {number(item['requests_more'])} requests more would decide"
             if is_number(item.get("requests_more"))
