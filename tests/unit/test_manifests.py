@@ -6,6 +6,8 @@ The DeepSeek spec is held against the field report it mends, and against a golde
 
 from __future__ import annotations
 
+import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ import yaml
 
 from tasks.accelerators import PROFILES
 from tasks.errors import SpecError
+from tasks.nodes import api_facts, judge_node
+from tasks.probe_doc import ProbeDoc
 from tasks.specfile import build_spec
+from tests.unit.nodedata import load
 from tests.unit.update_golden import (
     BEGIN,
     DEEPSEEK,
@@ -59,6 +64,20 @@ def test_every_accelerator_has_an_example() -> None:
         if row.toolkit_name:
             # or the driver could not be matched with the image
             assert spec.serving.toolkit or row.toolkit_of(spec.serving.image), name
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_an_example_runs_on_its_recorded_healthy_node(name: str) -> None:
+    """Card model, toolkit and driver of the examples fit what such nodes really print."""
+    spec = SPECS[name]
+    world = copy.deepcopy(load(spec.nodes.accelerator)["base"])
+    room = {"cpu": "128", "memory": "512Gi", "pods": "110"}
+    for key in ("capacity", "allocatable"):
+        world["node"]["status"][key] = {**world["node"]["status"][key], **room}
+    api = api_facts(world["node"], world["pods"], world["daemonsets"])
+    doc = ProbeDoc.from_json(json.loads(json.dumps(world["probe"])))
+    verdict = judge_node(spec, PROFILES[spec.nodes.accelerator], api, doc, 0)
+    assert [str(reason) for reason in verdict.reasons] == [] and verdict.seats >= 1
 
 
 @pytest.mark.parametrize("path", sorted(CLUSTER.glob("*.yaml")), ids=lambda path: path.name)
