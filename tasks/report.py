@@ -78,8 +78,7 @@ def verdict_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
     """(one sentence, what follows it): what the outcome means, then details such as log lines."""
     sentence = str(record.get("sentence") or "This rollout has no outcome yet.")
     first, _, rest = sentence.partition("\n")
-    first = first.strip()
-    return (first[:1].upper() + first[1:] if first[:1].isascii() else first), rest.rstrip()
+    return first.strip(), rest.rstrip()
 
 
 def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:

@@ -15,9 +15,11 @@ from tasks.report_html import (
     limit_text,
     mapping,
     mark,
+    metric_name,
     number,
     section,
     table,
+    target_name,
 )
 from tasks.report_plots import Curve, Mark, Plot, Scale, axis, draw, interval
 
