@@ -14,11 +14,22 @@ from tasks import report_data as data
 from tasks import report_facts as told
 from tasks import report_measured as measured
 from tasks import report_rounds as compared
-from tasks.report_html import dicts, esc, is_number, mapping, number, quantity, seconds, target_name
+from tasks.report_html import (
+    dicts,
+    esc,
+    is_number,
+    limit_text,
+    mapping,
+    number,
+    quantity,
+    seconds,
+    target_name,
+)
 from tasks.report_style import CSS
 from tasks.rows import Round
 
 FILE = "report.html"
+LONG = 240
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 # outcome -> (heading, look, sign)
 _OUTCOMES = {
@@ -74,16 +85,51 @@ def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
     return _OUTCOMES.get(kind, (kind, "open", "?"))
 
 
-def verdict_sentence(record: Mapping[str, Any]) -> tuple[str, str]:
-    """(one sentence, what follows it): what the outcome means, then details such as log lines."""
+def headline(record: Mapping[str, Any]) -> str:
+    """The verdict in one sentence for a person, from the targets where they decided it."""
+    outcome, first = str(record.get("outcome", "")), _first_line(record)
+    binding = [item for item in dicts(record.get("targets")) if not item.get("advisory")]
+    missed = [item for item in binding if item.get("verdict") == "fail"]
+    undecided = [item for item in binding if item.get("verdict") not in ("pass", "fail")]
+    release = str(mapping(record.get("release")).get("deployment") or "the candidate")
+    if outcome == "promoted" and binding and len(missed) + len(undecided) == 0:
+        every = "the one target" if len(binding) == 1 else f"all {len(binding)} targets"
+        return f"{release} met {every} and serves now."
+    if outcome == "failed" and missed:
+        return f"{release} was not promoted: {_some(missed, 'misses')}."
+    if outcome in ("inconclusive", "held") and undecided and not missed:
+        waits = " and waits for a person" if outcome == "held" else ""
+        said = _some(undecided, "may or may not meet")
+        return f"{release} was not promoted{waits}: {said}."
+    return first if len(first) <= LONG else f"{first[:LONG].rstrip()}…"
+
+
+def _some(targets: Sequence[Mapping[str, Any]], verb: str) -> str:
+    item, more = targets[0], len(targets) - 1
+    unit = str(item.get("unit", ""))
+    measured = (
+        quantity(item.get("measured"), unit) if is_number(item.get("measured")) else "no data"
+    )
+    others = f", and {more} other target{'s' if more > 1 else ''} likewise" if more else ""
+    return f"{target_name(item)}, {measured}, {verb} its limit of {limit_text(item)}{others}"
+
+
+def _first_line(record: Mapping[str, Any]) -> str:
     sentence = str(record.get("sentence") or "This rollout has no outcome yet.")
-    first, _, rest = sentence.partition("\n")
-    return first.strip(), rest.rstrip()
+    return sentence.partition("\n")[0].strip()
+
+
+def _details(record: Mapping[str, Any], shown: str) -> str:
+    """What the record's own sentence says beyond the headline: text, then log lines."""
+    first = _first_line(record)
+    rest = str(record.get("sentence") or "").partition("\n")[2].rstrip()
+    said = f'<p class="soft">{esc(first)}</p>' if first != shown else ""
+    return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "")
 
 
 def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     word, look, sign = _outcome(record)
-    first, rest = verdict_sentence(record)
+    shown = headline(record)
     model, release = mapping(record.get("model")), mapping(record.get("release"))
     commit = str(model.get("commit") or "")[:12]
     parts = [
@@ -101,8 +147,8 @@ def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     )
     return (
         f'<header><p class="verdict {look}"><span aria-hidden="true">{sign}</span> {esc(word)}</p>'
-        f'<h1>{esc(first)}</h1><p class="soft">{line}</p>{warnings}'
-        f"{f'<pre>{esc(rest)}</pre>' if rest.strip() else ''}"
+        f'<h1>{esc(shown)}</h1><p class="soft">{line}</p>{warnings}'
+        f"{_details(record, shown)}"
         f"{told.tiles(_tiles(record, rounds))}</header>"
     )
 

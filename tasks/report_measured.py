@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks import report_data as data
+from tasks.judge import IMPLIED
 from tasks.metrics import Metric, parse_metric
 from tasks.report_data import Load
 from tasks.report_html import (
+    UNITS,
+    bullets,
     dicts,
     esc,
     is_number,
@@ -55,8 +59,14 @@ def targets(record: Mapping[str, Any]) -> str:
             point = Mark(
                 "", limit, word, *(_float(item.get(k)) for k in ("low", "high", "measured"))
             )
-            drawn = interval(point, at_most=item.get("direction") == "at_most", alt=alt)
+            absolute = item.get("versus_stable_percent") is None
+            most = {"percent": 100.0, "ratio": 1.0}.get(unit, math.inf) if absolute else math.inf
+            drawn = interval(point, at_most=item.get("direction") == "at_most", alt=alt, most=most)
         note = "<small>advisory: never blocks</small>" if item.get("advisory") else ""
+        told = f"{bounds} {UNITS.get(unit, unit)}"
+        if _implied(item, record):
+            # judged by the requests themselves: none may fail, whatever the interval says
+            drawn, told = "", "no target allows a request to fail"
         name = f"{esc(metric_name(str(item.get('metric', '?'))))} {note}"
         rows.append(
             [
@@ -64,23 +74,13 @@ def targets(record: Mapping[str, Any]) -> str:
                 esc(item.get("load") or "–"),
                 esc(limit_text(item)),
                 f"<b>{esc(measured)}</b>",
-                f'<div class="bar">{drawn}<small>{esc(bounds)} {esc(_unit(unit))}</small></div>',
+                f'<div class="bar">{drawn}<small>{esc(told)}</small></div>',
                 mark(word),
             ]
         )
     if not rows:
         return ""
-    reasons = [
-        f"{target_name(item)}: {item.get('reason')}"
-        + (
-            f"; about {number(item['requests_more'])} requests more would decide"
-            if is_number(item.get("requests_more"))
-            else ""
-        )
-        for item in found
-        if item.get("reason") and item.get("verdict") != "pass"
-    ]
-    told = "".join(f"<li>{esc(reason)}</li>" for reason in reasons)
+    reasons = [_reason(item) for item in found if item.get("verdict") != "pass"]
     heads = ("Target", "Load", "Limit", "Measured", "Bounds against the limit", "Verdict")
     lead = (
         "A target is met when its whole interval lies on the green side of the limit, and missed "
@@ -88,11 +88,24 @@ def targets(record: Mapping[str, Any]) -> str:
         f"lies, at {_confidence(record):g} % confidence over the whole rollout."
     )
     body = table("Targets, their bounds and verdicts", heads, rows, right=(2, 3))
-    return section("targets", "Targets", lead, body + (f"<ul>{told}</ul>" if told else ""))
+    return section("targets", "Targets", lead, body + bullets(reasons))
 
 
-def _unit(unit: str) -> str:
-    return {"tok_s": "tok/s", "req_s": "req/s", "percent": "%", "ratio": ""}.get(unit, unit)
+def _implied(target: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+    """Whether the judge added this target: without one on the success rate no request may fail."""
+    named = dicts(mapping(record.get("spec")).get("targets"))
+    return (
+        target.get("metric") == IMPLIED
+        and target.get("limit") == 100
+        and not any(item.get("metric") == IMPLIED for item in named)
+    )
+
+
+def _reason(target: Mapping[str, Any]) -> str:
+    text = str(target.get("reason") or "no reason given").replace("tok_s", UNITS["tok_s"])
+    more = target.get("requests_more")
+    ask = f"; about {number(more)} requests more would decide" if is_number(more) else ""
+    return f"{target_name(target)}: {text}{ask}"
 
 
 def _confidence(record: Mapping[str, Any]) -> float:
@@ -130,16 +143,24 @@ def marks_of(
 def ttft(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
     """The distribution of TTFT at each load point."""
     plots = [draw(p) for load in loads if (p := _ttft_plot(record, load)) is not None]
+    other = any(load.stable for load in loads)
     lead = (
-        "How many requests had their first token within a time. "
-        '<span class="key data">all rounds</span> <span class="key thin">each round</span> '
-        '<span class="key stable">stable release</span> '
-        '<span class="key dash">limit of a target</span> '
-        "A dot on the curve is a target's figure, and the line through it its bounds."
+        "How many requests had their first token within a time. A dot on the curve is a target's "
+        "figure, and the line through it its bounds."
+        + keys(
+            ("data", "all rounds"),
+            ("thin", "each round"),
+            *((("stable", "stable release"),) if other else ()),
+            ("dash", "limit of a target"),
+        )
     )
-    if not any(load.stable for load in loads):
-        lead = lead.replace('<span class="key stable">stable release</span> ', "")
     return section("ttft", "Time to first token", lead, grid(plots))
+
+
+def keys(*pairs: tuple[str, str]) -> str:
+    """What the lines of the plots below mean: (look, meaning)."""
+    marks = "".join(f'<span class="key {css}">{esc(text)}</span> ' for css, text in pairs)
+    return f'<span class="keys">{marks}</span>'
 
 
 def grid(plots: Sequence[str]) -> str:
@@ -209,8 +230,7 @@ def throughput(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
     lead = (
         "Output tokens a second from the first measured request of a round to its last, after the "
         "warm-up. Only the tinted steady window counts: before it the load builds up, after it "
-        'slots fall empty. <span class="key data">mean of the rounds</span> '
-        '<span class="key thin">each round</span>'
+        "slots fall empty." + keys(("data", "mean of the rounds"), ("thin", "each round"))
     )
     return section("throughput", "Throughput over time", lead, grid(plots))
 

@@ -263,16 +263,19 @@ def _level(item: Mark, plot: Plot) -> str:
     return "".join(parts)
 
 
-def interval(item: Mark, *, at_most: bool, alt: str) -> str:
-    """One target as a line: the allowed side tinted, the limit, the bounds, the measured dot."""
+def interval(item: Mark, *, at_most: bool, alt: str, most: float = math.inf) -> str:
+    """One target as a line: the allowed side tinted, the limit, the bounds, the measured dot.
+
+    most: the largest value there can be, such as 100 for a percentage.
+    """
     known = [v for v in (item.limit, item.low, item.high, item.measured) if v is not None]
     known = [v for v in known if math.isfinite(v)]
     low, high = min(known), max(known)
     if high - low < 0.6 * abs(high) or low < 0:
         room = 0.3 * ((high - low) or abs(high) or 1.0)
-        scale = Scale(low - room, high + room)
+        scale = Scale(low - room, min(high + room, most))
     else:
-        scale = Scale(0.0, high * 1.12)
+        scale = Scale(0.0, min(high * 1.12, most))
     limit = scale.at(item.limit)
     left, right = (0.0, limit) if at_most else (limit, 100.0)
     parts = [

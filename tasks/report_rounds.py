@@ -116,7 +116,8 @@ def rounds(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
         return ""
     lead = (
         "Each round asks fresh prompts. The differences between rounds are part of the bounds, so "
-        "one lucky round cannot pass. Hollow rounds were not believed and do not count."
+        "one lucky round cannot pass. Hollow rounds were not believed and do not count. "
+        "The variation is the standard deviation as a share of the mean."
     )
     body = (
         (f"<h3>TTFT: mean, and the middle 90 %</h3>{grid(first)}" if first else "")
@@ -168,7 +169,7 @@ def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None
         x_ticks=[(t, f"{t:.0f}") for t in whole],
         level=marks,
         height=150,
-        note=f"mean {number(mean)} {unit}, rounds differ by {share} (standard deviation)",
+        note=f"mean {number(mean)} {unit}, the rounds vary by {share}",
     )
 
 

@@ -107,7 +107,7 @@ path,line{vector-effect:non-scaling-stroke}
 .rail{fill:var(--rail)}.allowed{fill:var(--passbg)}
 .stop{stroke:var(--ink);stroke-width:2;fill:none}.over{overflow:visible}
 .step.done{fill:var(--data)}.step.failed{fill:var(--fail)}
-.key{white-space:nowrap;margin-right:.9em}
+.key{white-space:nowrap;margin-right:1.1em}
 .key::before{content:"";display:inline-block;width:22px;margin-right:6px;vertical-align:middle;
 border-top:2.4px solid var(--data)}
 .key.thin::before{border-top-width:1px;opacity:.55}
