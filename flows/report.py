@@ -1,0 +1,130 @@
+"""The report of a rollout on disk: written when it ends, drawn again by `rollout report NAME`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import webbrowser
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tasks import junit as junit_xml
+from tasks import records, report, report_rows
+from tasks.errors import OutsideError, SpecError
+from tasks.rows import Round
+
+_log = logging.getLogger(__name__)
+_PACKAGES = (
+    "model-rollout",
+    "evalscope",
+    "great-expectations",
+    "kubernetes",
+    "modelscope",
+    "numpy",
+    "prefect",
+    "scipy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what measured and judged, for the record; what is not installed is left out."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def keep_rows(folder: Path, rounds: Sequence[Round]) -> Path:
+    """Store the measured rows beside the record. Raises OutsideError when that is impossible."""
+    return _put(folder / report_rows.FILE, report_rows.dump(rounds))
+
+
+def rows_of(folder: Path) -> tuple[Round, ...]:
+    """The rows kept beside a record; empty where none are. Raises SpecError for broken ones."""
+    path = folder / report_rows.FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise SpecError([f"{path} cannot be read ({error.strerror})"]) from error
+    return report_rows.load(data)
+
+
+def write(record_file: Path) -> Path:
+    """Draw the page of a record on disk, with the rows beside it; gives the page's path.
+
+    Raises SpecError for a record or rows that cannot be read, OutsideError for a full disk.
+    """
+    record = records.scrub(records.read(record_file))
+    page = report.render(record, rows_of(record_file.parent))
+    return _put(record_file.with_name(report.FILE), page.encode("utf-8"))
+
+
+def try_write(record_file: Path) -> Path | None:
+    """As `write`, but a page that cannot be drawn is logged: it must not change an outcome."""
+    try:
+        return write(record_file)
+    except Exception as error:
+        _log.error(
+            "the report of %s was not drawn (%s); `rollout report` tries again",
+            record_file,
+            error,
+            exc_info=_log.isEnabledFor(logging.DEBUG),
+        )
+        return None
+
+
+def find(name: str) -> Path:
+    """The newest record of a name, or the one that NAME/ROLLOUT names. Raises SpecError."""
+    head, slash, rollout = name.partition("/")
+    parts = (head, rollout) if slash else (head,)
+    if any(part in ("", ".", "..") or Path(part).name != part for part in parts):
+        raise SpecError([f"'{name}' is no rollout; give NAME, or NAME/ROLLOUT for an older one"])
+    if not slash:
+        return records.latest(head)
+    path = records.home() / "rollouts" / head / rollout / records.FILE
+    if not path.is_file():
+        known = ", ".join(sorted(p.parent.name for p in path.parents[1].glob(f"*/{records.FILE}")))
+        raise SpecError([f"{path} does not exist; rollouts of '{head}' are: {known or 'none'}"])
+    return path
+
+
+def show_report(name: str, as_json: bool, junit: Path | None, open_browser: bool) -> int:
+    """Draw the page again and say where it is; gives the exit status.
+
+    as_json: print the record instead. junit: also write JUnit XML there. Raises SpecError when
+    there is no such record, OutsideError when a file cannot be written.
+    """
+    path = find(name)
+    record: dict[str, Any] = records.scrub(records.read(path))
+    if junit is not None:
+        _put(junit, junit_xml.render(record).encode("utf-8"))
+    if as_json:
+        print(json.dumps(record, indent=1, ensure_ascii=False))
+        return 0
+    page = write(path)
+    print(page)
+    if open_browser and not webbrowser.open(page.resolve().as_uri()):
+        print(f"no browser could be started; open {page} yourself")
+    return 0
+
+
+def _put(path: Path, data: bytes) -> Path:
+    """Write in one step: a reader sees the old file or the new one, whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutsideError(
+            f"{path} cannot be written ({error.strerror}); free space, or choose another place"
+        ) from error
+    return path
