@@ -180,7 +180,8 @@ def decide_plan(
     if want.strategy in ("auto", "parallel") and beside:
         return make(
             "parallel",
-            f"test {release.deployment} beside what serves, then move the Service to it",
+            f"test {release.deployment}{' beside what serves' if seen.serving else ''}, "
+            "then point the Service to it",
             beside,
         )
     instead = _choose(seats, replicas, minimum, alone=True)

@@ -1,6 +1,8 @@
 # The image of the Jobs we run on nodes (probe, fetch) and of a Prefect worker.
 #   docker build -f deployments/images/runner.Dockerfile -t REGISTRY/model-rollout:0.1.0 .
 FROM python:3.11-slim
+# hy-smi asks lspci
+RUN apt-get update && apt-get install -y --no-install-recommends pciutils && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/model-rollout
 COPY requirements/run.txt requirements/run.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/run.txt

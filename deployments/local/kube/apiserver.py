@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import json
 import logging
@@ -19,6 +20,7 @@ from deployments.local.kube.reading import Reader, number
 from deployments.local.kube.status import StatusError, not_found
 from deployments.local.kube.store import Object, Store
 from deployments.local.kube.target import Options, Target, parse_options, parse_path
+from deployments.local.kube.tls import Certificate
 from deployments.local.kube.verbs import Admit, OnDelete, Verbs, scale_of
 from deployments.local.kube.watching import Alarm, stream
 
@@ -51,8 +53,10 @@ class ApiServer:
         admit: Admit | None = None,
         on_delete: OnDelete | None = None,
         port: int = 0,
+        certificate: Certificate | None = None,
     ) -> None:
         self.store = store
+        self._certificate = certificate
         self.audit: list[Audit] = []
         self.forbidden: set[tuple[str, str]] = set()
         self._verbs, self._reader = Verbs(store, admit, on_delete), Reader(store)
@@ -66,8 +70,9 @@ class ApiServer:
 
     @property
     def url(self) -> str:
-        """http://127.0.0.1:PORT; the port is known after start()."""
-        return f"http://127.0.0.1:{self._port}"
+        """https://127.0.0.1:PORT (http without a certificate); the port is known after start()."""
+        scheme = "https" if self._certificate else "http"
+        return f"{scheme}://127.0.0.1:{self._port}"
 
     def start(self) -> None:
         """Serve; returns when connections are taken. Raises OSError for a port in use."""
@@ -116,7 +121,8 @@ class ApiServer:
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True)
+        tls = self._certificate.context if self._certificate else None
+        site = web.TCPSite(runner, "127.0.0.1", self._port, reuse_address=True, ssl_context=tls)
         await site.start()
         self._port = runner.addresses[0][1]
         self._alarm = Alarm(self.store, loop)
@@ -331,17 +337,22 @@ def _answer(body: Any, code: int = 200) -> web.Response:
     return web.Response(body=json.dumps(body).encode(), status=code, content_type=_JSON)
 
 
-def write_kubeconfig(path: Path, url: str, token: str | None) -> None:
+def write_kubeconfig(
+    path: Path, url: str, token: str | None, authority: bytes | None = None
+) -> None:
     """Write a kubeconfig, readable by its owner only.
 
-    kubectl sends no token over plain http, so it works only with a server that has none; the
-    Python client does.
+    authority: PEM of the certificate to trust. kubectl sends no token over plain http, so there it
+    works only with a server that has none; the Python client does.
     """
     user = {"token": token} if token else {}
+    cluster = {"server": url}
+    if authority is not None:
+        cluster["certificate-authority-data"] = base64.b64encode(authority).decode()
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "standin", "cluster": {"server": url}}],
+        "clusters": [{"name": "standin", "cluster": cluster}],
         "users": [{"name": "standin", "user": user}],
         "contexts": [
             {

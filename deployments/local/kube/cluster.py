@@ -20,6 +20,7 @@ from deployments.local.kube.record import Recorder
 from deployments.local.kube.scheduler import Scheduler
 from deployments.local.kube.settings import Image, NodeDef, Settings
 from deployments.local.kube.store import Object, Store, now
+from deployments.local.kube.tls import make_certificate
 
 VERSION = "v1.34.0"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -138,8 +139,11 @@ class LocalCluster:
         self._controllers = Controllers(self.store, self._index, self._record, self.settings)
         self._scheduler = Scheduler(self.store, self._index, self._record, self.settings.resync_s)
         self._proxy = Proxy(self.store, self._index, node_ports)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._certificate = make_certificate(data_dir)
         self._api = ApiServer(
             self.store,
+            certificate=self._certificate,
             token=self.token,
             logs=self._kubelets.logs,
             pod_address=self._kubelets.address,
@@ -181,7 +185,7 @@ class LocalCluster:
         self._scheduler.start()
         self._proxy.start()
         self._api.start()
-        write_kubeconfig(self.kubeconfig, self.url, self.token)
+        write_kubeconfig(self.kubeconfig, self.url, self.token, self._certificate.pem)
         return self
 
     def stop(self) -> None:

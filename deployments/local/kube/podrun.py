@@ -181,7 +181,9 @@ class PodRunner:
                     cell.life.kill()
             self.wake.wait(max(0.02, left) if left > 0 else 0.2)
         for cell in self.cells:
-            cell.step()
+            # one that never lived must not be started now
+            if cell.life is not None:
+                cell.step()
 
     def _end(self) -> None:
         self.ending = True

@@ -134,7 +134,7 @@ def _pod(spec: Object, path: str) -> Iterator[str]:
                 if not 0 < port.get("containerPort", 0) < 65536:
                     yield f"{here}.ports[{j}].containerPort: Invalid value: must be 1-65535"
             for j, mount in enumerate(container.get("volumeMounts") or []):
-                if mount.get("name") not in volumes and path != "spec":
+                if mount.get("name") not in volumes:
                     yield f'{here}.volumeMounts[{j}].name: Not found: "{mount.get("name")}"'
             yield from _probes(container, here)
 
