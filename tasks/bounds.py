@@ -79,35 +79,23 @@ def round_margin(rounds: Sequence[Values], alpha: float) -> float:
 def percentile(rounds: Sequence[Values], q: float, alpha: float) -> Bounds:
     """A quantile of positive times that may be infinite (failed requests).
 
-    Half of alpha goes to the requests (order statistics: exact binomial, at the sample size that
-    the rounds' differences leave), half to the rounds (`round_margin`).
+    The wider of two bounds: of the requests (order statistics, exact binomial: `high <= limit` is
+    the exact test that the share above the limit is at most 1 - q), and of the rounds (the
+    empirical quantile, moved by `round_margin`), which rules where rounds differ by more than
+    their requests explain.
     """
     pooled = np.sort(np.concatenate(list(rounds))) if rounds else np.empty(0)
-    if not len(pooled):
-        return UNKNOWN
-    margin = round_margin(rounds, alpha / 2)
+    n = len(pooled)
+    margin = round_margin(rounds, alpha) if n else math.inf
     if not math.isfinite(margin):
         return UNKNOWN
-    middle = pooled[max(0, math.ceil(q * len(pooled)) - 1)]
-    hits = [int((values > middle).sum()) for values in rounds]
-    effect = design_effect(hits, [len(values) for values in rounds])
-    size = len(pooled) / effect
-    # P(at least j of n lie at or below the quantile) through the beta form, which takes any n
-    low_share, high_share = _share_below(size, q, alpha / 2)
-    low_at = math.floor(low_share * len(pooled)) - 1
-    high_at = math.ceil(high_share * len(pooled))
-    low = float(pooled[low_at]) * math.exp(-margin) if low_at >= 0 else -math.inf
-    high = float(pooled[high_at]) * math.exp(margin) if high_at < len(pooled) else math.inf
-    return low, high
-
-
-def _share_below(size: float, q: float, alpha: float) -> Bounds:
-    """(a, b): of `size` requests fewer than a share a, or more than a share b, lie at or below the
-    true quantile with probability at most alpha each (exact binomial)."""
-    n = max(1, math.floor(size))
-    low = int(stats.binom.ppf(alpha, n, q))  # P(count < low) <= alpha
-    high = int(stats.binom.isf(alpha, n, q))  # P(count > high) <= alpha
-    return low / n, high / n
+    middle = float(pooled[max(0, math.ceil(q * n) - 1)])
+    # of n requests, fewer than `below` or more than `above` lie at or below the true quantile
+    # with probability at most alpha each
+    below, above = int(stats.binom.ppf(alpha, n, q)), int(stats.binom.isf(alpha, n, q))
+    low = float(pooled[below - 1]) if below >= 1 else -math.inf
+    high = float(pooled[above]) if above < n else math.inf
+    return min(low, middle * math.exp(-margin)), max(high, middle * math.exp(margin))
 
 
 def ratio(pairs: Sequence[tuple[float, float]], alpha: float) -> Bounds:

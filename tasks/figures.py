@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +22,44 @@ SHARES = ("success_rate", "goodput")
 RATES = ("output_throughput", "total_throughput", "request_throughput")
 
 
+# A stream's chunks end with it, give or take the usage chunk and the clock's grain.
+SLACK_S = 0.05
+SLACK = 1.05
+# Two requests of a closed loop follow each other within a latency; ten of them and this many
+# seconds are no pause of the engine but a clock that jumped.
+JUMP_S = 5.0
+
+
 def sound(row: RequestRow) -> bool:
-    """A row whose figures can be believed: finite, in order, with a token and its time."""
-    numbers = (row.start, row.end, row.ttft if row.ttft is not None else math.nan, *row.itl)
+    """An answered request whose figures can be believed: finite, in order, with a token."""
+    if not row.ok or row.ttft is None or row.completion_tokens <= 0 or row.prompt_tokens < 0:
+        return False
+    spent, streamed = row.end - row.start, row.ttft + math.fsum(row.itl)
     return (
-        row.ok
-        and all(math.isfinite(number) for number in numbers)
-        and row.end > row.start
-        and row.ttft is not None
-        and 0 < row.ttft <= row.end - row.start + 1e-6
-        and all(gap >= 0 for gap in row.itl)
-        and row.completion_tokens > 0
-        and row.prompt_tokens >= 0
+        math.isfinite(row.start)
+        and math.isfinite(row.end)
+        and math.isfinite(streamed)
+        and 0 < row.ttft <= spent + 1e-6
+        and min(row.itl, default=0.0) >= 0
+        and streamed <= spent * SLACK + SLACK_S
     )
+
+
+def doubts(item: Round) -> list[str]:
+    """Why the rows of a round can't all be true, whatever the model did."""
+    out = []
+    odd = sum(row.ok and not sound(row) for row in item.rows)
+    if odd:
+        out.append(f"{odd} answered requests have impossible times or no tokens")
+    starts = [row.start for row in item.rows]
+    if any(later < earlier for earlier, later in pairwise(starts)):
+        out.append("requests are not in the order they were sent")
+    elif item.client.asked_rate is None and len(starts) > 1 and not odd:
+        longest = max(row.end - row.start for row in item.rows)
+        gap = max(later - earlier for earlier, later in pairwise(starts))
+        if not gap <= 10 * longest + JUMP_S:
+            out.append(f"the clock jumped by {gap:.0f} s between two requests")
+    return out
 
 
 def tpot(row: RequestRow) -> float | None:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tasks import bounds
-from tasks.figures import RATES, SHARES, figure, samples, sound, within
-from tasks.rows import Round
+from tasks.figures import RATES, SHARES, doubts, figure, samples, sound, within
+from tasks.rows import RequestRow, Round
 from tasks.spec_measure import Benchmark, Target
 
 Word = Literal["pass", "fail", "inconclusive"]
@@ -62,29 +62,58 @@ class Decision:
 
 
 def believable(item: Round) -> bool:
-    """A round whose measurement went right."""
-    return not item.problems and not item.client.saturated and len(item.rows) > 0
+    """A round whose measurement went right, whatever it says about the model."""
+    return not why_not(item)
+
+
+def why_not(item: Round) -> list[str]:
+    """Why a round can't be believed; [] for a sound one."""
+    if not item.rows:
+        return [*item.problems, "no request was measured"]
+    saturated = [*item.client.reasons] or ["the load generator was saturated"]
+    return [*item.problems, *(saturated if item.client.saturated else []), *doubts(item)]
 
 
 def decide(rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark) -> Decision:
-    """Judge what has been measured so far; call it after every full round."""
-    looks = len({item.index for item in rounds}) - bench.min_rounds + 1
-    verdicts: list[TargetVerdict] = []
+    """Judge what has been measured so far; call it after every full round.
+
+    Each look at the data spends its own part of alpha, so what a target's bound showed at one look
+    stays shown: the first look that decides a target decides it.
+    """
+    indices = sorted({item.index for item in rounds})
+    looks = len(indices) - bench.min_rounds + 1
+    good = {id(item) for item in rounds if believable(item)}
     expanded = _expand(targets, bench)
     binding = sum(not target.advisory for target, _ in expanded) or 1
-    alpha = 1 - bench.confidence
+    verdicts = []
     for target, load in expanded:
-        mine = [item for item in rounds if item.load == load and believable(item)]
-        if looks < 1:
-            verdicts.append(_open(target, load, mine, "not enough rounds yet"))
-            continue
-        spend = bounds.alpha_at(looks, alpha)
-        verdict = _judge(target, load, mine, spend, spend / binding)
-        few = _too_few(rounds, mine, load, bench)
-        if few and verdict.verdict != "inconclusive":
-            verdict = replace(verdict, verdict="inconclusive", reason=few)
+        here = [item for item in rounds if item.load == load]
+        verdict = _open(target, load, here, "not enough rounds yet")
+        for look in range(1, looks + 1):
+            upto = indices[bench.min_rounds + look - 2]
+            seen = [item for item in here if item.index <= upto]
+            verdict = _look(target, load, seen, good, look, binding, bench)
+            if verdict.verdict != "inconclusive":
+                break
         verdicts.append(verdict)
-    return _conclude(verdicts, rounds)
+    return _conclude(verdicts, targets)
+
+
+def _look(
+    target: Target,
+    load: str,
+    seen: Sequence[Round],
+    good: set[int],
+    look: int,
+    binding: int,
+    bench: Benchmark,
+) -> TargetVerdict:
+    """One target at one look."""
+    mine = [item for item in seen if id(item) in good]
+    spend = bounds.alpha_at(look, 1 - bench.confidence)
+    verdict = _judge(target, load, mine, spend, spend / binding)
+    few = _too_few(seen, mine, bench)
+    return replace(verdict, verdict="inconclusive", reason=few) if few else verdict
 
 
 def _expand(targets: Sequence[Target], bench: Benchmark) -> list[tuple[Target, str]]:
@@ -122,15 +151,14 @@ def _open(
     )
 
 
-def _too_few(rounds: Sequence[Round], mine: Sequence[Round], load: str, bench: Benchmark) -> str:
+def _too_few(seen: Sequence[Round], mine: Sequence[Round], bench: Benchmark) -> str:
     """Why the sound rounds are too few to conclude from, or ''."""
-    asked = [r for r in rounds if r.load == load and r.release == "candidate"]
+    asked = [r for r in seen if r.release == "candidate"]
     good = [r for r in mine if r.release == "candidate"]
     if len(good) >= bench.min_rounds and 2 * len(good) >= len(asked):
         return ""
-    bad = next((r for r in asked if not believable(r)), None)
-    why = "; ".join((*bad.problems, *bad.client.reasons)) if bad else "too few rounds were run"
-    return f"{len(good)} of {len(asked)} rounds can be believed: {why or 'empty rounds'}"
+    why = next(("; ".join(why_not(r)) for r in asked if why_not(r)), "too few rounds were run")
+    return f"{len(good)} of {len(asked)} rounds can be believed: {why}"
 
 
 def _judge(
@@ -161,7 +189,7 @@ def _judge(
         low=_shown(low, metric.factor),
         high=_shown(high, metric.factor),
         verdict=word,
-        requests_more=_more(word, len(rows), base, measured, low, high),
+        requests_more=_more(word, len(rows), metric.quantile, base, measured, low, high),
     )
 
 
@@ -217,9 +245,9 @@ def _place(
     return "fail" if high_fail < limit else "inconclusive"
 
 
-def _all_succeed(rows: Sequence[object], high_fail: float) -> tuple[Word, str]:
+def _all_succeed(rows: Sequence[RequestRow], high_fail: float) -> tuple[Word, str]:
     """The implied rule: no request may fail."""
-    failed = sum(not sound(row) for row in rows)  # type: ignore[arg-type]
+    failed = sum(not row.ok for row in rows)
     if not failed:
         return "pass", f"all {len(rows)} requests succeeded"
     text = f"{failed} of {len(rows)} requests failed, and no success_rate target allows any"
@@ -261,7 +289,7 @@ def _relative(
         high=_shown(high - 1, 100),
         verdict=word,
         stable_measured=_shown(stable_mean, metric.factor),
-        requests_more=_more(word, found.n_requests, worse, mean, low, high),
+        requests_more=_more(word, found.n_requests, None, worse, mean, low, high),
     )
 
 
@@ -287,30 +315,40 @@ def _say(word: Word, direction: str, limit: float, unit: str) -> str:
 
 
 def _more(
-    word: Word, requests: int, limit: float, measured: float | None, low: float, high: float
+    word: Word,
+    requests: int,
+    quantile: float | None,
+    limit: float,
+    measured: float | None,
+    low: float,
+    high: float,
 ) -> int | None:
     """Requests more that should decide, if the figure stays: bounds close with 1 / sqrt(n)."""
     if word != "inconclusive" or measured is None or not math.isfinite(measured):
         return None
     gap = abs(measured - limit)
-    reach = max(
-        (side for side in (high - measured, measured - low) if math.isfinite(side)), default=None
-    )
-    if reach is None:
-        return requests  # no bound yet: as many again is the least that can help
+    wanted = high - measured if measured <= limit else measured - low
+    if not math.isfinite(wanted):
+        # no bound at all yet: what a quantile needs to have one, else as many again
+        least = math.ceil(5 / min(quantile, 1 - quantile)) if quantile else 2 * requests
+        return max(requests, least - requests)
     if gap <= 0:
         return _FAR
-    return max(1, min(_FAR, math.ceil(requests * ((reach / gap) ** 2 - 1))))
+    return max(1, min(_FAR, math.ceil(requests * ((wanted / gap) ** 2 - 1))))
 
 
-def _conclude(verdicts: Sequence[TargetVerdict], rounds: Sequence[Round]) -> Decision:
+def _conclude(verdicts: Sequence[TargetVerdict], targets: Sequence[Target]) -> Decision:
     binding = [item for item in verdicts if not item.advisory]
+    if all(target.advisory for target in targets):
+        return Decision(
+            "inconclusive", False, "no binding target: nothing decides", tuple(verdicts)
+        )
     failed = [item for item in binding if item.verdict == "fail"]
     undecided = [item for item in binding if item.verdict == "inconclusive"]
     if failed:
         text = "; ".join(f"{_name(item)}: {item.reason}, {_measured(item)}" for item in failed)
         return Decision("fail", True, text, tuple(verdicts))
-    if not undecided and binding and rounds:
+    if not undecided:
         sign = f"all {len(binding)} targets are met"
         return Decision("pass", True, sign, tuple(verdicts))
     more = [item.requests_more for item in undecided if item.requests_more is not None]
