@@ -22,6 +22,8 @@ Word = Literal["pass", "fail", "inconclusive"]
 # Without a success_rate target no request may fail; above this share (its lower bound) failing
 # requests are a failure of the model, below it they leave the verdict open.
 FAILED_SHARE = 0.01
+# Below this a handful of equal answers would look like certainty.
+LEAST_REQUESTS = 20
 IMPLIED = "success_rate_percent"
 _FAR = 1_000_000
 
@@ -168,8 +170,14 @@ def _judge(
     rows = [row for item in rounds for row in item.rows]
     if not rows:
         return _open(target, load, mine, "no data")
-    if not any(sound(row) for row in rows) and target.parsed.kind not in SHARES:
-        return _open(target, load, mine, "no request succeeded")
+    usable = len(rows)
+    if target.parsed.kind not in SHARES:
+        usable = sum(sound(row) for row in rows)
+    if usable < LEAST_REQUESTS:
+        few = (
+            f"{usable} of {len(rows)} requests can be judged, at least {LEAST_REQUESTS} are needed"
+        )
+        return _open(target, load, mine, few, more=LEAST_REQUESTS - usable)
     if target.versus_stable_percent is not None:
         return _relative(target, load, mine, spend, spend_fail)
     metric = target.parsed

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Protocol
 
+from tasks.figures import tpot
 from tasks.rows import ClientHealth, RequestRow, Round
 from tasks.spec_measure import Budget, LoadPoint
 from tasks.workload import Prompt
@@ -71,13 +72,6 @@ def stagger(prompts: Sequence[Prompt]) -> list[Prompt]:
         replace(prompt, output_tokens=max(1, math.ceil(prompt.output_tokens * (i + 1) / count)))
         for i, prompt in enumerate(prompts)
     ]
-
-
-def tpot(row: RequestRow) -> float | None:
-    """(latency - TTFT) / (tokens - 1) in seconds, evalscope's definition; None below 2 tokens."""
-    if row.ttft is None or row.completion_tokens < 2:
-        return None
-    return (row.end - row.start - row.ttft) / (row.completion_tokens - 1)
 
 
 def steady(before: Sequence[RequestRow], after: Sequence[RequestRow]) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import fmean
 
 from tasks.bench import EngineTarget, LoadGenerator, run_round
-from tasks.protocol import tpot
+from tasks.figures import tpot
 from tasks.rows import RequestRow, Round
 from tasks.serverview import token_times
 from tasks.spec_measure import Lengths, LoadPoint, Workload
