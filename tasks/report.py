@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from textwrap import dedent
 from typing import Any
 
 from tasks import report_data as data
@@ -59,6 +60,7 @@ def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
             compared.against_load(loads),
             measured.throughput(record, loads),
             compared.rounds(record, loads),
+            compared.failures(loads),
             told.problems(record),
             told.quality(record),
             told.smoke(record),
@@ -122,7 +124,7 @@ def _first_line(record: Mapping[str, Any]) -> str:
 def _details(record: Mapping[str, Any], shown: str) -> str:
     """What the record's own sentence says beyond the headline: text, then log lines."""
     first = _first_line(record)
-    rest = str(record.get("sentence") or "").partition("\n")[2].rstrip()
+    rest = dedent(str(record.get("sentence") or "").partition("\n")[2]).rstrip()
     said = f'<p class="soft">{esc(first)}</p>' if first != shown else ""
     return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "")
 
@@ -130,6 +132,7 @@ def _details(record: Mapping[str, Any], shown: str) -> str:
 def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     word, look, sign = _outcome(record)
     shown = headline(record)
+    long = ' class="long"' if len(shown) > LONG / 2 else ""
     model, release = mapping(record.get("model")), mapping(record.get("release"))
     commit = str(model.get("commit") or "")[:12]
     parts = [
@@ -147,7 +150,7 @@ def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     )
     return (
         f'<header><p class="verdict {look}"><span aria-hidden="true">{sign}</span> {esc(word)}</p>'
-        f'<h1>{esc(shown)}</h1><p class="soft">{line}</p>{warnings}'
+        f'<h1{long}>{esc(shown)}</h1><p class="soft">{line}</p>{warnings}'
         f"{_details(record, shown)}"
         f"{told.tiles(_tiles(record, rounds))}</header>"
     )

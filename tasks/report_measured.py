@@ -43,7 +43,8 @@ def _parsed(target: Mapping[str, Any]) -> Metric | None:
 
 def targets(record: Mapping[str, Any]) -> str:
     """Every target with its limit, what was measured, the bounds and the verdict."""
-    found = dicts(record.get("targets"))
+    # what needs attention first; else the judge's order
+    found = sorted(dicts(record.get("targets")), key=_urgency)
     rows = []
     for item in found:
         limit, unit = _float(item.get("limit")), str(item.get("unit", ""))
@@ -89,6 +90,13 @@ def targets(record: Mapping[str, Any]) -> str:
     )
     body = table("Targets, their bounds and verdicts", heads, rows, right=(2, 3))
     return section("targets", "Targets", lead, body + bullets(reasons))
+
+
+def _urgency(target: Mapping[str, Any]) -> int:
+    """0: missed, 1: open, 2: met, 3: advisory."""
+    if target.get("advisory"):
+        return 3
+    return {"fail": 0, "pass": 2}.get(str(target.get("verdict")), 1)
 
 
 def _implied(target: Mapping[str, Any], record: Mapping[str, Any]) -> bool:

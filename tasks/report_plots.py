@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tasks.report_html import esc, number
 
@@ -94,7 +94,6 @@ class Plot:
     level: Sequence[Mark] = ()
     height: int = 190
     note: str = ""
-    extra: Sequence[str] = field(default_factory=tuple)
 
 
 def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -115,8 +114,10 @@ def axis(values: Sequence[float], *, zero: bool = True, room: float = 0.06) -> S
         return Scale(0.0, 1.0)
     low, high = min(known), max(known)
     spread = (high - low) or abs(high) or 1.0
-    bottom = min(0.0, low) if zero else low - room * spread
-    return Scale(bottom, high + room * (high - bottom if zero else spread))
+    if not zero:
+        return Scale(low - room * spread, high + room * spread)
+    bottom, top = min(0.0, low), max(0.0, high)
+    return Scale(bottom, top + room * ((top - bottom) or 1.0))
 
 
 def _p(percent: float) -> str:
@@ -179,12 +180,7 @@ def draw(plot: Plot) -> str:
         f'<svg viewBox="0 0 {BOX} {BOX}" preserveAspectRatio="none" width="100%" height="100%">'
         f"{paths}</svg>"
     )
-    for curve in plot.curves:
-        if curve.label and curve.points:
-            last = curve.points[-1]
-            parts.append(
-                _text(plot.x.at(last[0]), 100 - plot.y.at(last[1]), curve.label, "name", dx=7, dy=4)
-            )
+    parts += _names(plot)
     for bar in plot.bars:
         x, y = plot.x.at(bar.x), 100 - plot.y.at(bar.dot)
         if bar.high > bar.low:
@@ -193,7 +189,6 @@ def draw(plot: Plot) -> str:
         parts.append(_dot(x, y, f"dot {bar.css}".strip(), bar.title))
     parts += [_upright(item, row, plot) for row, item in enumerate(plot.upright)]
     parts += [_level(item, plot) for item in plot.level]
-    parts += plot.extra
     top = 12 + 15 * len(plot.upright) + (8 if plot.shade else 0)
     bottom = 24
     names = "".join(
@@ -210,6 +205,16 @@ def draw(plot: Plot) -> str:
         f'<svg role="img" aria-label="{esc(plot.alt)}" width="100%" height="{plot.height}">'
         f"{''.join(parts)}</svg></div>{xname}{note}</figure>"
     )
+
+
+def _names(plot: Plot) -> list[str]:
+    """The curves' labels at their right ends, pushed apart where they would overlap."""
+    ends = [(100 - plot.y.at(c.points[-1][1]), c) for c in plot.curves if c.label and c.points]
+    gap, last, out = 100 * 13 / plot.height, -math.inf, []
+    for at, curve in sorted(ends, key=lambda item: item[0]):
+        last = max(at, last + gap)
+        out.append(_text(plot.x.at(curve.points[-1][0]), last, curve.label, "name", dx=7, dy=4))
+    return out
 
 
 def _upright(item: Mark, row: int, plot: Plot) -> str:

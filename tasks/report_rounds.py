@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks import report_data as data
 from tasks.report_data import Load
-from tasks.report_html import esc, folded, number, section, table
+from tasks.report_html import bullets, esc, folded, number, section, table
 from tasks.report_measured import MS, grid, load_name, marks_of
 from tasks.report_plots import Bar, Curve, Plot, Scale, axis, draw, nice_ticks
 from tasks.rows import Round
 
 MOST_ROWS = 120
+MOST_REASONS = 8
 
 
 def against_load(loads: Sequence[Load]) -> str:
@@ -112,7 +114,7 @@ def rounds(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
     """The figures of every round, and how far rounds differ."""
     first = [draw(p) for load in loads if (p := _round_plot(record, load, "ttft")) is not None]
     second = [draw(p) for load in loads if (p := _round_plot(record, load, "rate")) is not None]
-    if not first and not second:
+    if not loads:
         return ""
     lead = (
         "Each round asks fresh prompts. The differences between rounds are part of the bounds, so "
@@ -125,6 +127,21 @@ def rounds(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
         + folded("All rounds in figures", _round_table(loads))
     )
     return section("rounds", "Rounds", lead, body)
+
+
+def failures(loads: Sequence[Load]) -> str:
+    """Why requests failed, most frequent first; empty where none did."""
+    rows = [row for load in loads for item in load.candidate for row in item.rows]
+    why = Counter(row.error or "no reason kept" for row in rows if not row.ok)
+    if not why:
+        return ""
+    failed = sum(why.values())
+    lines = [f"{count:,} times: {reason}" for reason, count in why.most_common(MOST_REASONS)]
+    left = len(why) - len(lines)
+    if left > 0:
+        lines.append(f"and {left} more reasons, which are in the measured rows")
+    lead = f"{failed:,} of {len(rows):,} requests to the candidate failed."
+    return section("failures", "Failed requests", lead, bullets(lines))
 
 
 def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None:

@@ -21,6 +21,7 @@ main,header,footer{max-width:1120px;margin:0 auto;padding:0 24px}
 header{padding-top:40px}
 h1{font-size:clamp(1.35rem,1rem + 1.6vw,2rem);line-height:1.25;font-weight:650;margin:.55em 0 .4em;
 letter-spacing:-.01em;text-wrap:balance}
+h1.long{font-size:clamp(1.1rem,.9rem + .8vw,1.35rem);text-wrap:pretty}
 h2{font-size:1.2rem;font-weight:650;margin:0 0 .35em;letter-spacing:-.005em}
 h3{font-size:.95rem;font-weight:600;margin:1.6em 0 .5em}
 p{margin:.4em 0}a{color:var(--data)}
@@ -59,10 +60,10 @@ vertical-align:middle;font-weight:400}
 thead th{color:var(--soft);font-size:.82rem;padding-top:0;white-space:nowrap;vertical-align:bottom}
 tbody th{font-weight:600}
 tbody tr:last-child>*{border-bottom:0}
-.num{text-align:right;font-variant-numeric:tabular-nums;padding-right:22px}
+.num{white-space:nowrap;text-align:right;font-variant-numeric:tabular-nums;padding-right:22px}
 td:last-child,thead th:last-child{padding-right:0}
 td .bar{min-width:200px}.bar small{display:block;text-align:center;line-height:1.2}
-#steps~table td:nth-child(2){width:34%}
+#steps~table td:nth-child(2){width:34%}#steps~table th{white-space:nowrap}
 .said{white-space:pre-wrap}
 ul{margin:.8em 0 .2em;padding-left:1.2em}li{margin:.25em 0}
 details{margin-top:1em}summary{cursor:pointer;color:var(--data);font-weight:600;padding:.3em 0}
@@ -126,7 +127,19 @@ tbody th{border:0;padding:0 0 4px;font-size:1rem}
 td,.num{border:0;padding:3px 0;display:flex;gap:12px;text-align:left}
 td::before{content:attr(data-label);color:var(--soft);font-size:.82rem;flex:0 0 92px;
 padding-top:.12em}
-td>div{flex:1;min-width:0}td .bar{min-width:0}
+.tiles dd{font-size:1.12rem;white-space:nowrap}
+.tiles div:last-child:nth-child(odd){grid-column:1/-1}
+td>div{flex:1;min-width:0}
+#targets~table tbody tr{display:grid;grid-template-columns:repeat(3,minmax(0,auto));gap:4px 14px;
+justify-content:space-between}
+#targets~table tbody th{grid-column:1/3}
+#targets~table td{display:block;padding:0}
+#targets~table td::before{display:block;padding:0}
+#targets~table td:last-child{order:-1;justify-self:end}
+#targets~table tbody th{order:-2}
+#targets~table td:nth-child(5){grid-column:1/-1}
+#targets~table td:nth-child(5)::before,#targets~table td:last-child::before{display:none}
+td .bar{min-width:0}
 #steps~table td:nth-child(2){width:auto}
 .pad{padding-left:44px;padding-right:26px}
 }
