@@ -53,7 +53,8 @@ class State:
 
     phase: idle (nothing under way); testing (candidate may exist, stable serves); promoting (the
     verdict was pass, the Service's move may have happened); soaking (it has happened, the old
-    release still runs); reverting (going back to previous); held (inconclusive, candidate kept for a person).
+    release still runs); reverting (going back to previous); held (the candidate waits for a
+    person).
     epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
     """
