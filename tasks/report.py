@@ -61,7 +61,7 @@ def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
             measured.throughput(record, loads),
             compared.rounds(record, loads),
             compared.failures(loads),
-            told.problems(record),
+            told.problems(record, rounds),
             told.quality(record),
             told.smoke(record),
             told.steps(record),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,18 @@ class Load:
     candidate: tuple[Round, ...]
     stable: tuple[Round, ...]
 
-    @property
+    @cached_property
     def trusted(self) -> tuple[Round, ...]:
         """The candidate's rounds that the verdict rests on."""
         return tuple(item for item in self.candidate if believable(item))
+
+    @cached_property
+    def _figures(self) -> dict[int, RoundFigures]:
+        return {id(item): round_figures(item) for item in (*self.candidate, *self.stable)}
+
+    def figures(self, item: Round) -> RoundFigures:
+        """The figures of one of this load point's rounds, computed once."""
+        return self._figures[id(item)]
 
 
 def loads(rounds: Sequence[Round], points: Sequence[Mapping[str, Any]]) -> list[Load]:

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.judge import why_not
 from tasks.report_html import (
     MARKS,
     NOTHING,
@@ -25,6 +26,7 @@ from tasks.report_html import (
     table,
 )
 from tasks.report_plots import strip
+from tasks.rows import Round
 
 _STEPS = {"fetch_weights": "Fetch weights", "roll_back": "Roll back"}
 
@@ -33,27 +35,35 @@ def _code(value: object) -> str:
     return f"<code>{esc(value)}</code>" if value not in (None, "") else ""
 
 
-def problems(record: Mapping[str, Any]) -> str:
-    """What went wrong while measuring; a sentence when nothing did."""
-    measured = dicts(mapping(record.get("benchmark")).get("rounds"))
-    lines = []
-    for item in measured:
-        client = mapping(item.get("client"))
-        found = [*_words(item.get("problems")), *_words(client.get("reasons"))]
-        if client.get("saturated") and not found:
-            found = ["the load generator was the bottleneck"]
-        where = f"round {item.get('index')} at {item.get('load')}, {item.get('release')}"
-        lines += [f"{where}: {text}" for text in found]
-    if not measured:
+def problems(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+    """What went wrong while measuring; a sentence when nothing did.
+
+    rounds: the measured rows; without them what the record says of each round has to do.
+    """
+    found = [(item.index, item.load, item.release, why_not(item)) for item in rounds] or [
+        (item.get("index"), item.get("load"), item.get("release"), _noted(item))
+        for item in dicts(mapping(record.get("benchmark")).get("rounds"))
+    ]
+    if not found:
         return ""
+    lines = [
+        f"round {index} at {load}, {release}: {text}"
+        for index, load, release, texts in found
+        for text in texts
+    ]
     body = bullets(lines) or (
         "<p>None: the load generator kept up, the engine's own figures agree, and nothing "
         "restarted.</p>"
     )
-    lead = (
-        "A round with a problem says nothing about the model, and does not count." if lines else ""
-    )
-    return section("problems", "Problems of the measurement", lead, body)
+    lead = "A round with a problem says nothing about the model, and does not count."
+    return section("problems", "Problems of the measurement", lead if lines else "", body)
+
+
+def _noted(item: Mapping[str, Any]) -> list[str]:
+    """The problems of a round as the record has them."""
+    client = mapping(item.get("client"))
+    reasons = _words(client.get("reasons")) or ["the load generator was saturated"]
+    return [*_words(item.get("problems")), *(reasons if client.get("saturated") else [])]
 
 
 def _words(value: object) -> list[str]:

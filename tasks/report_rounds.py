@@ -83,7 +83,7 @@ def _rates(loads: Sequence[Load]) -> str:
     x, ticks = _category(loads)
     means, bars = [], []
     for i, load in enumerate(loads):
-        found = [(r, f.throughput) for r in load.candidate if (f := data.round_figures(r))]
+        found = [(r, f.throughput) for r in load.candidate if (f := load.figures(r))]
         known = [(r, v) for r, v in found if v is not None]
         trusted = [v for r, v in known if r in load.trusted] or [v for _, v in known]
         if trusted:
@@ -147,7 +147,7 @@ def failures(loads: Sequence[Load]) -> str:
 def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None:
     bars: list[Bar] = []
     for item in load.candidate:
-        f = data.round_figures(item)
+        f = load.figures(item)
         css = "" if item in load.trusted else "doubt"
         if what == "ttft" and f.ttft_mean is not None:
             low = f.ttft_p5 if f.ttft_p5 is not None else f.ttft_mean
@@ -192,21 +192,25 @@ def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None
 
 def _round_table(loads: Sequence[Load]) -> str:
     items = sorted(
-        (item for load in loads for item in (*load.candidate, *load.stable)),
-        key=lambda r: (r.index, [load.name for load in loads].index(r.load), r.release),
+        (
+            (item.index, place, item.release, item, load.figures(item))
+            for place, load in enumerate(loads)
+            for item in (*load.candidate, *load.stable)
+        ),
+        key=lambda entry: entry[:3],
     )
     heads = (
         "Round", "Load", "Release", "Answered", "TTFT mean ms", "TTFT p95 ms", "TPOT mean ms",
         "tok/s", "Server's TTFT ms", "Client CPU", "Client lag ms", "Seed",
     )  # fmt: skip
-    rows = [_round_row(item) for item in items[:MOST_ROWS]]
+    rows = [_round_row(item, f) for *_, item, f in items[:MOST_ROWS]]
     body = table("Rounds", heads, rows, right=tuple(range(3, 12)))
     left = len(items) - len(rows)
     return body + (f'<p class="note">{left} more rounds are in the record.</p>' if left > 0 else "")
 
 
-def _round_row(item: Round) -> list[str]:
-    f, server = data.round_figures(item), item.server.ttft_mean_s
+def _round_row(item: Round, f: data.RoundFigures) -> list[str]:
+    server = item.server.ttft_mean_s
     client = item.client
     cells: list[object] = [
         item.index,

@@ -216,7 +216,8 @@ def test_empty_failed_and_impossible_rows_have_a_page() -> None:
     page = Page(report.render(reportdata.record(mine), mine))
     assert "nan" not in page.text.lower().split()
     assert "0 of 9" in page.text
-    assert "10 of 10 requests to the candidate failed" not in page.text
+    assert "no request was measured" in page.text
+    assert "impossible times" in page.text
     assert "9 times: HTTP 500" in page.text
 
 
@@ -245,6 +246,14 @@ def test_a_large_rollout_stays_below_a_megabyte() -> None:
     record = reportdata.record()
     record["targets"] = [vars(t) for t in decide(many, targets, bench).targets]
     assert len(report.render(record, many).encode()) < 1_000_000
+
+
+def test_without_rows_the_record_tells_the_problems() -> None:
+    record = reportdata.record(reportdata.rounds(4, 8))
+    record["benchmark"]["rounds"][0]["client"] |= {"saturated": True, "reasons": ["lag 80 ms"]}
+    page = Page(report.render(record, ()))
+    assert "round 0 at c1, candidate: lag 80 ms" in page.text
+    assert "round 3 at c8, candidate: 1 container restart(s)" in page.text
 
 
 def test_the_headline_names_what_decided() -> None:
