@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import calibration, nodes
+from tests.bench import calibration, nodes, operating_characteristic
 
-BENCHES = {"calibration": calibration.main, "nodes": nodes.main}
+BENCHES = {
+    "calibration": calibration.main,
+    "nodes": nodes.main,
+    "operating_characteristic": operating_characteristic.main,
+}
 
 
 def main(argv: list[str]) -> int:
