@@ -114,6 +114,12 @@ def build_parser() -> argparse.ArgumentParser:
                 help="scale the serving release down first, to make room",
             )
 
+    report = add("report", "the report of a rollout, as a page, JSON or JUnit XML", _report)
+    report.add_argument("name", metavar="NAME", help="the spec's name, or NAME/ROLLOUT")
+    report.add_argument("--json", action="store_true", help="print the record")
+    report.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
+    report.add_argument("--no-open", action="store_true", help="only say where the page is")
+
     demo = add("demo", "a real model through every step, on an embedded cluster", _demo)
     _change_arguments(demo)
     demo.add_argument("--keep", action="store_true", help="leave everything running afterwards")
@@ -257,6 +263,12 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
         return 0
 
     return handler
+
+
+def _report(args: argparse.Namespace) -> int:
+    from flows.report import show_report
+
+    return show_report(args.name, args.json, args.junit, not args.no_open)
 
 
 def _demo(args: argparse.Namespace) -> int:

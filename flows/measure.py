@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import task
 
-from flows import artifacts
+from flows import artifacts, report
 from flows.session import Session
 from flows.steps import QUIET
 from tasks import bench, gate, judge, live
@@ -106,6 +106,7 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
             check=_watch(session, release),
             lines=_lines(spec),
         )
+    report.keep_rows(session.folder, rounds)
     session.record["benchmark"] = {
         "rounds": [_brief(item) for item in rounds],
         "requests": sum(len(item.rows) for item in rounds),

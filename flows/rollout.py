@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from prefect import flow as prefect_flow
@@ -285,6 +286,7 @@ def _tell(session: Session, outcome: Outcome) -> None:
         for s in session.record["steps"]
     ]
     artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
+    artifacts.link("report", Path(session.record["report"]).resolve().as_uri(), "the report")
     _log.debug("record: %s", asdict(outcome))
 
 

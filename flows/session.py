@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows import report
 from tasks import clock, records
 from tasks.act import Actor
 from tasks.cluster import Cluster
@@ -20,6 +21,7 @@ from tasks.lease import LeaseLock
 from tasks.mirror import Mirror
 from tasks.outcome import RECORD_SCHEMA, Outcome, compact
 from tasks.progress import Progress, emit
+from tasks.report import FILE as PAGE
 from tasks.spec import Rollout
 from tasks.state import Release, with_history
 
@@ -154,8 +156,11 @@ class Session:
             exit_code=outcome.exit_code,
             finished=clock.now().isoformat(timespec="seconds"),
             record=str(path),
+            report=str(path.with_name(PAGE)),
+            versions=report.versions(),
         )
         records.write(path, self.record)
+        report.try_write(path)
         self._mirror(path)
         if self.lock is not None and self.actor is not None:
             state, _ = self.actor.read_state()
@@ -178,9 +183,12 @@ class Session:
         bucket = self._bucket()
         if bucket is None:
             return
-        key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}/{records.FILE}"
+        key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}"
+        page = path.with_name(PAGE)
         try:
-            self.record["mirror"] = bucket.put_json(key, records.read(path))
+            self.record["mirror"] = bucket.put_json(f"{key}/{path.name}", records.read(path))
+            if page.is_file():
+                bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
         except RolloutError as error:
             self.record["mirror_error"] = str(error)
             _log.error("the record stays at %s: %s", path, error)
