@@ -96,7 +96,7 @@ def headline(record: Mapping[str, Any]) -> str:
     release = str(mapping(record.get("release")).get("deployment") or "the candidate")
     if outcome == "promoted" and binding and len(missed) + len(undecided) == 0:
         every = "the one target" if len(binding) == 1 else f"all {len(binding)} targets"
-        return f"{release} met {every} and serves now."
+        return f"{release} met {every} and was promoted."
     if outcome == "failed" and missed:
         return f"{release} was not promoted: {_some(missed, 'misses')}."
     if outcome in ("inconclusive", "held") and undecided and not missed:
@@ -125,7 +125,8 @@ def _details(record: Mapping[str, Any], shown: str) -> str:
     """What the record's own sentence says beyond the headline: text, then log lines."""
     first = _first_line(record)
     rest = dedent(str(record.get("sentence") or "").partition("\n")[2]).rstrip()
-    said = f'<p class="soft">{esc(first)}</p>' if first != shown else ""
+    new = first != shown and record.get("outcome") != "promoted"
+    said = f'<p class="soft">{esc(first)}</p>' if new else ""
     return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "")
 
 

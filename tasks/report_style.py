@@ -7,10 +7,10 @@ from __future__ import annotations
 
 CSS = """
 :root{color-scheme:light dark;--bg:#f7f6f3;--card:#fff;--ink:#1c2227;--soft:#59636c;--rule:#e3e1dc;
---data:#2a6a9c;--thin:#2a6a9c;--stable:#6d6a75;--tint:#2a6a9c;--pass:#1d7247;--fail:#b02e26;
+--data:#2a6a9c;--thin:#2a6a9c;--stable:#8a4f9e;--tint:#2a6a9c;--pass:#1d7247;--fail:#b02e26;
 --open:#855800;--passbg:#e3f1e8;--failbg:#fae6e3;--openbg:#f8eed6;--rail:#ebe9e4;--code:#f1efea}
 @media(prefers-color-scheme:dark){:root{--bg:#121518;--card:#1a1e22;--ink:#e6e8ea;--soft:#a3acb4;
---rule:#2d3338;--data:#7fbbe8;--thin:#7fbbe8;--stable:#aaa5b8;--tint:#7fbbe8;--pass:#74cb9b;
+--rule:#2d3338;--data:#7fbbe8;--thin:#7fbbe8;--stable:#cf9fe0;--tint:#7fbbe8;--pass:#74cb9b;
 --fail:#f2938a;--open:#e3b464;--passbg:#1b3527;--failbg:#42211f;--openbg:#3a2e15;--rail:#2a3036;
 --code:#23282d}}
 *{box-sizing:border-box}
@@ -90,7 +90,7 @@ path,line{vector-effect:non-scaling-stroke}
 .line{fill:none;stroke:var(--data);stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}
 .line.thin{stroke:var(--thin);stroke-width:1;opacity:.32}
 .line.soft{opacity:.55;stroke-width:2}
-.line.stable{stroke:var(--stable);stroke-dasharray:5 4;stroke-width:1.8}
+.line.stable{stroke:var(--stable);stroke-width:1.8}
 .limit{stroke:var(--soft);stroke-width:1.6;stroke-dasharray:4 3}
 .limit.pass{stroke:var(--pass)}.limit.fail{stroke:var(--fail)}.limit.inconclusive{stroke:var(--open)}
 .bound,.cap{stroke:var(--soft);stroke-width:3.5;stroke-linecap:round;fill:none}.cap{stroke-width:2}
@@ -112,7 +112,7 @@ path,line{vector-effect:non-scaling-stroke}
 .key::before{content:"";display:inline-block;width:22px;margin-right:6px;vertical-align:middle;
 border-top:2.4px solid var(--data)}
 .key.thin::before{border-top-width:1px;opacity:.55}
-.key.stable::before{border-top:2px dashed var(--stable)}
+.key.stable::before{border-top:2px solid var(--stable)}
 .key.dash::before{border-top:2px dashed var(--soft)}
 .keys{display:block;margin-top:.45em;color:var(--ink);font-size:.87rem}
 footer{color:var(--soft);font-size:.85rem;padding-bottom:48px}

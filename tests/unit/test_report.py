@@ -271,7 +271,7 @@ def test_the_headline_names_what_decided() -> None:
     )
     met = [{**target, "verdict": "pass"}]
     assert report.headline({**record, "outcome": "promoted", "targets": met}) == (
-        "q-1 met the one target and serves now."
+        "q-1 met the one target and was promoted."
     )
     # promoted by a person although a target was open: the record's own words
     assert report.headline({**record, "outcome": "promoted"}) == "raw"

@@ -115,7 +115,7 @@ def test_a_thinned_distribution_is_the_distribution(values: list[float]) -> None
     assert found == sorted(found)
     for at, share in found:
         assert sum(v * 1000 <= at for v in known) / len(values) >= share
-        assert quantile(np.asarray(values), share) * 1000 == pytest.approx(at)
+        assert quantile(np.asarray(values), share - 1e-9) * 1000 == pytest.approx(at)
     if known and len(values) <= 50:
         assert found[-1][1] == pytest.approx(len(known) / len(values))
 
