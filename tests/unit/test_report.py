@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tasks import report
 from tasks.judge import decide
 from tasks.report_html import esc, number, plain, seconds, size
+from tasks.report_style import CSS
 from tasks.spec import Target
 from tests.unit import reportdata
 from tests.unit.reportdata import EVIL
@@ -294,3 +295,27 @@ def test_figures_are_written_for_people() -> None:
 def test_text_keeps_its_letters_and_loses_what_no_page_may_hold() -> None:
     assert plain("a\x00\x1b[1m\ud800\u202e中é👩\u200d💻\n\t") == "a[1m?中é👩\u200d💻\n\t"
     assert esc("<a href=\"'&") == "&lt;a href=&quot;&#x27;&amp;"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of '#rgb' or '#rrggbb' (WCAG 2.2)."""
+    digits = colour.lstrip("#")
+    digits = "".join(c * 2 for c in digits) if len(digits) == 3 else digits
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_text_has_contrast_in_light_and_dark() -> None:
+    schemes = re.findall(r":root\{(.*?)\}", CSS, re.S)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+):(#\w+)", scheme))
+        for text, ground in (
+            ("ink", "bg"), ("ink", "card"), ("ink", "code"), ("ink", "failbg"), ("soft", "bg"),
+            ("soft", "card"), ("data", "card"), ("pass", "card"), ("fail", "card"),
+            ("open", "card"), ("pass", "passbg"), ("fail", "failbg"), ("open", "openbg"),
+        ):  # fmt: skip
+            one, other = luminance(colours[text]), luminance(colours[ground])
+            ratio = (max(one, other) + 0.05) / (min(one, other) + 0.05)
+            assert ratio >= 4.5, (text, ground, ratio)
