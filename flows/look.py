@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -18,12 +17,12 @@ from flows.nodes import make_plan, refusals
 from flows.session import Session
 from tasks.act import Actor
 from tasks.cluster import Cluster
-from tasks.nodes import agree_on_resource, as_rows, judge_node
+from tasks.nodes import as_rows, judge_node
 from tasks.plan import Plan
 from tasks.render import deployment, service
 from tasks.render_jobs import fetch_job
 from tasks.spec import Rollout
-from tasks.survey import Looked, Survey, fit, look_around, probe_node, with_resource
+from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 
 REFUSED = 5
 
@@ -40,10 +39,7 @@ def _look(
             Looked(judge_node(spec, found.profile, fact, None, stable_release=serving))
             for fact in found.facts
         ]
-    resource, verdicts = agree_on_resource([item.verdict for item in looked])
-    looked = [replace(i, verdict=verdict) for verdict, i in zip(verdicts, looked, strict=True)]
-    usable = any(verdict.usable for verdict in verdicts)
-    return with_resource(found, resource) if usable else found, looked
+    return settle_resource(found, looked)
 
 
 def probe_all(cluster: Cluster, found: Survey, run: str) -> list[Looked]:

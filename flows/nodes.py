@@ -10,11 +10,11 @@ from flows import artifacts
 from flows.session import Session
 from flows.steps import QUIET, plan_rows
 from tasks.node_api import ApiFacts
-from tasks.nodes import agree_on_resource, as_rows
+from tasks.nodes import as_rows
 from tasks.plan import Plan, decide_plan, describe_changes
 from tasks.progress import Progress, emit
 from tasks.render import ENGINE_CONTAINER, deployment
-from tasks.survey import Looked, Survey, fit, look_around, probe_node, with_resource
+from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 
 
 @task(name="resolve_model", **QUIET)
@@ -60,11 +60,8 @@ def validate(session: Session, found: Survey) -> tuple[Survey, list[Looked]]:
             batch = found.facts[start : start + width]
             runs = validate_node.map(unmapped(session), unmapped(found), list(batch))
             looked += [run.result() for run in runs]
-        resource, verdicts = agree_on_resource([item.verdict for item in looked])
-        looked = [
-            Looked(verdict, item.bytes_present, item.bytes_missing)
-            for verdict, item in zip(verdicts, looked, strict=True)
-        ]
+        found, looked = settle_resource(found, looked)
+        verdicts = [item.verdict for item in looked]
         rows = as_rows(verdicts)
         session.record["nodes"] = [
             {
@@ -81,7 +78,7 @@ def validate(session: Session, found: Survey) -> tuple[Survey, list[Looked]]:
         artifacts.table("nodes", rows, "Which nodes can serve")
         usable = sum(v.usable for v in verdicts)
         say(f"{usable} of {len(verdicts)} node(s) usable")
-    return with_resource(found, resource) if usable else found, looked
+    return found, looked
 
 
 def refusals(found: Survey, looked: list[Looked]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -140,6 +141,14 @@ def with_resource(survey: Survey, resource: str) -> Survey:
     needs = pod_needs(survey.profile, resource)
     release = release_of(survey.spec, survey.manifest.commit, survey.manifest.digest, needs)
     return replace(survey, resource=resource, needs=needs, release=release)
+
+
+def settle_resource(survey: Survey, looked: Sequence[Looked]) -> tuple[Survey, list[Looked]]:
+    """One resource for all nodes; usable nodes that offer another are refused."""
+    resource, verdicts = agree_on_resource([item.verdict for item in looked])
+    out = [replace(item, verdict=v) for v, item in zip(verdicts, looked, strict=True)]
+    usable = any(verdict.usable for verdict in verdicts)
+    return (with_resource(survey, resource) if usable else survey), out
 
 
 def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
