@@ -62,6 +62,7 @@ tbody th{font-weight:600}
 tbody tr:last-child>*{border-bottom:0}
 .num{white-space:nowrap;text-align:right;font-variant-numeric:tabular-nums;padding-right:22px}
 td:last-child,thead th:last-child{padding-right:0}
+#nodes~table :is(th,td:not(:last-child)){overflow-wrap:break-word}
 td .bar{min-width:200px}.bar small{display:block;text-align:center;line-height:1.2}
 #steps~table td:nth-child(2){width:34%}#steps~table th{white-space:nowrap}
 .said{white-space:pre-wrap}
