@@ -117,6 +117,7 @@ border-top:2.4px solid var(--data)}
 .key.dash::before{border-top:2px dashed var(--soft)}
 .keys{display:block;margin-top:.45em;color:var(--ink);font-size:.87rem}
 footer{color:var(--soft);font-size:.85rem;padding-bottom:48px}
+@media(min-width:761px){#nodes~table tbody th{white-space:nowrap}}
 @media(max-width:760px){
 main,header,footer{padding-left:14px;padding-right:14px}header{padding-top:24px}
 section{padding:18px 16px;border-radius:12px;margin:14px 0}
