@@ -86,7 +86,8 @@ def percentile(rounds: Sequence[Values], q: float, alpha: float) -> Bounds:
     """
     pooled = np.sort(np.concatenate(list(rounds))) if rounds else np.empty(0)
     n = len(pooled)
-    margin = round_margin(rounds, alpha) if n else math.inf
+    # half of alpha for the rounds: the medians know a little less of the tail than the tail does
+    margin = round_margin(rounds, alpha / 2) if n else math.inf
     if not math.isfinite(margin):
         return UNKNOWN
     middle = float(pooled[max(0, math.ceil(q * n) - 1)])

@@ -13,14 +13,21 @@ import pytest
 from tests.bench.calibration import Line, compare, lines
 from tests.exact_engine import Law
 
-# 300 ms, so that other tests on the same cores do not look like a tired client
+# 250 ms and more, so that other tests on the same cores do not look like a tired client
+ATTEMPTS = 5
 LAW = Law("bimodal", 0.25, high=0.5, share=0.4)
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
+    """A measurement; on a machine that was busy just then, another: a release of evalscope that
+    bends a figure does so every time, a neighbour does not."""
     cases = [("bimodal", 1, LAW), ("bimodal", 8, LAW)]
-    return list(lines(cases, tmp_path_factory.mktemp("calibration"), requests=10, tokens=12))
+    for _ in range(ATTEMPTS):
+        found = list(lines(cases, tmp_path_factory.mktemp("calibration"), requests=10, tokens=12))
+        if not any(line.round.client.saturated or line.exceeded for line in found):
+            break
+    return found
 
 
 @pytest.mark.parametrize("index", [0, 1])
