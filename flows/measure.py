@@ -15,7 +15,7 @@ from flows.session import Session
 from flows.steps import QUIET
 from tasks import bench, gate, judge, live
 from tasks.access import reach, ready, release_pods
-from tasks.errors import SpecError, StepFailed
+from tasks.errors import SpecError
 from tasks.judge import Decision
 from tasks.moves import Observed
 from tasks.outcome import target_rows
@@ -74,11 +74,6 @@ def _lines(spec: Rollout) -> list[str]:
 def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) -> tuple[Round, ...]:
     """Rounds of load until every target is decided or the budget is spent."""
     spec, cluster = session.spec, session.cluster
-    if spec.access.mode == "port-forward" and not spec.access.benchmark_through_port_forward:
-        raise StepFailed(
-            "the candidate is reached through a port-forward, which bends TTFT; choose another "
-            "access.mode, or set access.benchmark_through_port_forward to measure all the same"
-        )
     relative = any(target.versus_stable_percent is not None for target in spec.targets)
     stable = seen.state.stable
     with ExitStack() as stack:

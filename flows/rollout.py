@@ -117,6 +117,12 @@ def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
 
 
 def _steps(session: Session, plan_digest: str | None) -> Outcome:
+    access = session.spec.access
+    if access.mode == "port-forward" and not access.benchmark_through_port_forward:
+        raise Refused(
+            "access.mode is port-forward, which bends TTFT; choose another, or set "
+            "access.benchmark_through_port_forward to measure through it all the same"
+        )
     session.check_bucket()
     survey = nodes.survey(session)
     session.note_release(survey.release)
