@@ -1,4 +1,4 @@
-"""No room beside what serves: refused, or, where an interruption is allowed, tested in its place."""
+"""No room beside what serves: refused, or, where an interruption is allowed, replaced."""
 
 from __future__ import annotations
 
