@@ -17,7 +17,6 @@ from tasks.spec_measure import (
     Budget,
     Lengths,
     LoadPoint,
-    Quality,
     SmokePrompt,
     Target,
     Workload,
@@ -31,7 +30,6 @@ __all__ = [
     "ModelRef",
     "Nodes",
     "Promotion",
-    "Quality",
     "Rollout",
     "Serving",
     "SmokePrompt",
@@ -251,7 +249,6 @@ class Rollout(Strict):
         json_schema_extra={"position": 10},
         description="A list, or in a file the short form {metric: limit}",
     )
-    quality: Quality | None = Field(None, json_schema_extra={"position": 11})
     promotion: Promotion = Field(default_factory=Promotion, json_schema_extra={"position": 12})
     records: Mirror | None = Field(None, json_schema_extra={"position": 13})
 

@@ -139,10 +139,3 @@ class Target(Strict):
     def parsed(self) -> Metric:
         """The metric's parts."""
         return parse_metric(self.metric)
-
-
-class Quality(Strict):
-    """A small exam, so that a fast model with broken weights does not pass."""
-
-    questions: str | None = Field(None, description="A JSON lines file; default: the shipped exam")
-    limit_percent: float = Field(50, ge=0, le=100, description="Right answers, at least")
