@@ -40,7 +40,10 @@ def problems(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
 
     rounds: the measured rows; without them what the record says of each round has to do.
     """
-    found = [(item.index, item.load, item.release, why_not(item)) for item in rounds] or [
+    measured: list[tuple[object, object, object, list[str]]] = [
+        (item.index, item.load, item.release, why_not(item)) for item in rounds
+    ]
+    found = measured or [
         (item.get("index"), item.get("load"), item.get("release"), _noted(item))
         for item in dicts(mapping(record.get("benchmark")).get("rounds"))
     ]
