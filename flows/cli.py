@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tasks.errors import RolloutError, SpecError
@@ -199,7 +200,11 @@ def print_end(console: Console, record: dict[str, Any]) -> None:
             table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]" if style else row[-1])
         console.print(table)
     style = "green" if record["exit_code"] == 0 else "red"
-    console.print(f"[bold {style}]{record['outcome']}[/]: {record['sentence']}", highlight=False)
+    console.print(
+        f"[bold {style}]{record['outcome']}[/]: {escape(record['sentence'])}",
+        highlight=False,
+        soft_wrap=True,
+    )
     for label, path in (
         ("record", record.get("record")),
         ("report", record.get("report")),

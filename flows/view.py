@@ -107,7 +107,9 @@ class View:
         parts = [event.message, counted, figure_text(event)]
         said = ", ".join(part for part in parts if part)
         subject = f" {event.subject}" if event.subject else ""
-        self.console.print(f"[{event.step}]{subject} {event.state}: {said}", markup=False)
+        line = f"[{event.step}]{subject} {event.state}: {said}"
+        # a log's lines are whole: whoever reads it searches in it
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     # -- drawing ------------------------------------------------------------------------------
 
