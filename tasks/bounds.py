@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Values = NDArray[np.float64]
 Bounds = tuple[float, float]
 UNKNOWN: Bounds = (-math.inf, math.inf)
+# Thresholds at which a percentile's share is tested; more data is tested at every so many values.
+GRID = 512
 
 
-def alpha_at(look: int, alpha: float) -> float:
-    """What look number `look` (1, 2, ...) may spend: alpha / (look (look + 1)).
+def alpha_at(look: int, looks: int, alpha: float) -> float:
+    """What look number `look` (1, 2, ... `looks`) may spend.
 
-    The sum over any number of looks is at most alpha, so one may stop whenever one likes.
+    Half of alpha goes out as 1 / (k (k + 1)), so that a clear case is decided early, half in equal
+    parts, so that a close one keeps a chance late. The sum over all looks is below alpha, and one
+    may stop at any of them. ValueError for a look that was not planned.
     """
-    return alpha / (look * (look + 1))
+    if not 1 <= look <= looks:
+        raise ValueError(f"look {look} of {looks} was not planned; looks count from 1")
+    return alpha / 2 * (1 / (look * (look + 1)) + 1 / looks)
+
+
+@lru_cache(maxsize=4096)
+def _t(degrees: int, alpha: float) -> float:
+    """Student's quantile at 1 - alpha."""
+    return float(special.stdtrit(degrees, 1 - alpha))
 
 
 def student(per_round: Sequence[float], alpha: float) -> Bounds:
@@ -32,7 +45,7 @@ def student(per_round: Sequence[float], alpha: float) -> Bounds:
     if len(values) < 2 or not np.isfinite(values).all():
         return UNKNOWN
     mean = float(values.mean())
-    half = float(stats.t.ppf(1 - alpha, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5)
+    half = _t(len(values) - 1, alpha) * float(values.std(ddof=1)) / len(values) ** 0.5
     return mean - half, mean + half
 
 
@@ -43,22 +56,30 @@ def share(hits: Sequence[int], sizes: Sequence[int], alpha: float) -> Bounds:
     if total == 0:
         return (0.0, 1.0)
     size = total / design_effect(hits, sizes)
-    mean = count / total
-    x = mean * size
-    low = float(stats.beta.ppf(alpha, x, size - x + 1)) if x > 0 else 0.0
-    high = float(stats.beta.ppf(1 - alpha, x + 1, size - x)) if x < size else 1.0
+    x = count / total * size
+    low = float(special.betaincinv(x, size - x + 1, alpha)) if count > 0 else 0.0
+    high = float(special.betaincinv(x + 1, size - x, 1 - alpha)) if count < total else 1.0
     return low, high
 
 
 def design_effect(hits: Sequence[int], sizes: Sequence[int]) -> float:
     """How much more the shares of the rounds vary than independent requests would; at least 1."""
-    used = [(h, n) for h, n in zip(hits, sizes, strict=True) if n > 0]
-    total, count = sum(n for _, n in used), sum(h for h, _ in used)
-    if len(used) < 2 or count in (0, total):
-        return 1.0
-    mean = count / total
-    chi2 = sum((h - n * mean) ** 2 / (n * mean * (1 - mean)) for h, n in used)
-    return max(1.0, float(chi2 / (len(used) - 1)))
+    found = _design_effects(np.asarray(hits, dtype=np.float64)[:, None], np.asarray(sizes))
+    return float(found[0])
+
+
+def _design_effects(hits: Values, sizes: NDArray[np.int_]) -> Values:
+    """The same for many thresholds: hits [round, threshold], sizes [round]."""
+    used = sizes > 0
+    count, n = hits[used], sizes[used].astype(np.float64)[:, None]
+    share_of_all = count.sum(axis=0) / max(1.0, float(n.sum()))
+    inside = (share_of_all > 0) & (share_of_all < 1)
+    out = np.ones(hits.shape[1])
+    if len(n) > 1 and inside.any():
+        mean = share_of_all[inside]
+        chi2 = ((count[:, inside] - n * mean) ** 2 / (n * mean * (1 - mean))).sum(axis=0)
+        out[inside] = np.maximum(1.0, chi2 / (len(n) - 1))
+    return out
 
 
 def round_margin(rounds: Sequence[Values], alpha: float) -> float:
@@ -72,31 +93,62 @@ def round_margin(rounds: Sequence[Values], alpha: float) -> float:
         levels.append(math.log(float(np.median(finite))))
     if len(levels) < 2:
         return math.inf
-    spread = float(np.std(levels, ddof=1))
-    return float(stats.t.ppf(1 - alpha, len(levels) - 1)) * spread / math.sqrt(len(levels))
+    return _t(len(levels) - 1, alpha) * float(np.std(levels, ddof=1)) / math.sqrt(len(levels))
 
 
-def percentile(rounds: Sequence[Values], q: float, alpha: float) -> Bounds:
+def percentile(
+    rounds: Sequence[Values], q: float, alpha: float, independent: int | None = None
+) -> Bounds:
     """A quantile of positive times that may be infinite (failed requests).
 
-    The wider of two bounds: of the requests (order statistics, exact binomial: `high <= limit` is
-    the exact test that the share above the limit is at most 1 - q), and of the rounds (the
-    empirical quantile, moved by `round_margin`), which rules where rounds differ by more than
-    their requests explain.
+    rounds: the values of each round, sorted. independent: how many of all values may count as
+    independent (gaps of one stream are not); default all.
+
+    The wider of two bounds: of the requests (`high <= limit` is the exact binomial test, with the
+    design effect of the rounds at that limit, that the share above the limit is at most 1 - q), and
+    of the rounds (the empirical quantile, moved by `round_margin`), which rules where no slow
+    request was seen yet although rounds differ.
     """
-    pooled = np.sort(np.concatenate(list(rounds))) if rounds else np.empty(0)
-    n = len(pooled)
+    n = sum(len(values) for values in rounds)
     # half of alpha for the rounds: the medians know a little less of the tail than the tail does
     margin = round_margin(rounds, alpha / 2) if n else math.inf
     if not math.isfinite(margin):
         return UNKNOWN
-    middle = float(pooled[max(0, math.ceil(q * n) - 1)])
-    # of n requests, fewer than `below` or more than `above` lie at or below the true quantile
-    # with probability at most alpha each
-    below, above = int(stats.binom.ppf(alpha, n, q)), int(stats.binom.isf(alpha, n, q))
-    low = float(pooled[below - 1]) if below >= 1 else -math.inf
-    high = float(pooled[above]) if above < n else math.inf
+    low, high, middle = _order_statistics(rounds, q, alpha, min(1.0, (independent or n) / n))
     return min(low, middle * math.exp(-margin)), max(high, middle * math.exp(margin))
+
+
+def _order_statistics(
+    rounds: Sequence[Values], q: float, alpha: float, weight: float
+) -> tuple[float, float, float]:
+    """(low, high, empirical quantile): the thresholds beyond which the share is proven.
+
+    high: the least value from which on the share at or below it is surely at least q.
+    low: the greatest value before which the share is surely below q.
+    """
+    # merging sorted runs, which the stable sort does, beats sorting anew
+    pooled = np.sort(np.concatenate(list(rounds)), kind="stable")
+    n = len(pooled)
+    middle = max(0, math.ceil(q * n) - 1)
+    step = max(1, math.ceil(n / GRID))
+    ranks = np.unique(np.append(np.arange(step - 1, n, step), [middle, n - 1]))
+    at = pooled[ranks]
+    counts = np.stack([np.searchsorted(values, at, side="right") for values in rounds])
+    sizes = np.asarray([len(values) for values in rounds])
+    total = counts.sum(axis=0)
+    size = n * weight / np.maximum(_design_effects(counts.astype(np.float64), sizes) * weight, 1.0)
+    x = total / n * size
+    # Clopper-Pearson's bounds lie beyond q exactly when these tails are at most alpha
+    enough = special.betainc(x, size - x + 1, q) <= alpha
+    with np.errstate(invalid="ignore"):
+        short = (total < n) & (special.betainc(x + 1, size - x, q) >= 1 - alpha)
+    doubtful = np.flatnonzero(~enough)
+    first = int(doubtful[-1]) + 1 if len(doubtful) else 0
+    high = float(at[first]) if first < len(at) else math.inf
+    open_from = int(np.flatnonzero(~short)[0])
+    # a limit below the next greater value holds no more requests than were proven short
+    low = float(pooled[total[open_from - 1]]) if open_from else -math.inf
+    return low, high, float(pooled[middle])
 
 
 def ratio(pairs: Sequence[tuple[float, float]], alpha: float) -> Bounds:

@@ -13,10 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from tasks import bounds
-from tasks.figures import RATES, SHARES, doubts, figure, samples, sound, within
-from tasks.rows import RequestRow, Round
+from tasks.figures import RATES, SHARES, quantile
+from tasks.judge_rounds import Seen, believable, why_not
+from tasks.rows import Round
 from tasks.spec_measure import Benchmark, Target
+
+__all__ = ["IMPLIED", "Decision", "TargetVerdict", "believable", "decide", "why_not"]
 
 Word = Literal["pass", "fail", "inconclusive"]
 # Without a success_rate target no request may fail; above this share (its lower bound) failing
@@ -50,6 +55,11 @@ class TargetVerdict:
     versus_stable_percent: float | None = None
     stable_measured: float | None = None
 
+    @property
+    def implied(self) -> bool:
+        """Whether no target named it: without one on the success rate no request may fail."""
+        return self.metric == IMPLIED and self.limit == 100.0
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -63,58 +73,47 @@ class Decision:
     requests_more: int | None = None
 
 
-def believable(item: Round) -> bool:
-    """A round whose measurement went right, whatever it says about the model."""
-    return not why_not(item)
-
-
-def why_not(item: Round) -> list[str]:
-    """Why a round can't be believed; [] for a sound one."""
-    if not item.rows:
-        return [*item.problems, "no request was measured"]
-    saturated = [*item.client.reasons] or ["the load generator was saturated"]
-    return [*item.problems, *(saturated if item.client.saturated else []), *doubts(item)]
-
-
 def decide(rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark) -> Decision:
     """Judge what has been measured so far; call it after every full round.
 
     Each look at the data spends its own part of alpha, so what a target's bound showed at one look
-    stays shown: the first look that decides a target decides it.
+    stays shown, with one exception: a bound outside the limit at any look outweighs one inside it
+    (a candidate that grows slower while it is measured is not promoted for its first rounds).
+    Only the first `bench.max_rounds` rounds are looked at, since alpha was planned for so many.
     """
-    indices = sorted({item.index for item in rounds})
-    looks = len(indices) - bench.min_rounds + 1
-    good = {id(item) for item in rounds if believable(item)}
+    indices = sorted({item.index for item in rounds})[: bench.max_rounds]
+    seen = [Seen(item) for item in rounds if item.index in set(indices)]
+    looks = range(bench.min_rounds, len(indices) + 1)
     expanded = _expand(targets, bench)
     binding = sum(not target.advisory for target, _ in expanded) or 1
     verdicts = []
     for target, load in expanded:
-        here = [item for item in rounds if item.load == load]
+        here = [item for item in seen if item.item.load == load]
         verdict = _open(target, load, here, "not enough rounds yet")
-        for look in range(1, looks + 1):
-            upto = indices[bench.min_rounds + look - 2]
-            seen = [item for item in here if item.index <= upto]
-            verdict = _look(target, load, seen, good, look, binding, bench)
-            if verdict.verdict != "inconclusive":
+        for count in looks:
+            upto = [item for item in here if item.item.index <= indices[count - 1]]
+            found = _look(target, load, upto, count, binding, bench)
+            if found.verdict == "fail":
+                verdict = found
                 break
+            if verdict.verdict != "pass":
+                verdict = found
+        few = _too_few(here, bench)
+        if few and verdict.verdict != "inconclusive":
+            verdict = replace(verdict, verdict="inconclusive", reason=few)
         verdicts.append(verdict)
     return _conclude(verdicts, targets)
 
 
 def _look(
-    target: Target,
-    load: str,
-    seen: Sequence[Round],
-    good: set[int],
-    look: int,
-    binding: int,
-    bench: Benchmark,
+    target: Target, load: str, seen: Sequence[Seen], count: int, binding: int, bench: Benchmark
 ) -> TargetVerdict:
-    """One target at one look."""
-    mine = [item for item in seen if id(item) in good]
-    spend = bounds.alpha_at(look, 1 - bench.confidence)
-    verdict = _judge(target, load, mine, spend, spend / binding)
-    few = _too_few(seen, mine, bench)
+    """One target after `count` rounds."""
+    looks = bench.max_rounds - bench.min_rounds + 1
+    spend = bounds.alpha_at(count - bench.min_rounds + 1, looks, 1 - bench.confidence)
+    mine = [item for item in seen if not item.why_not]
+    verdict = _judge(target, load, mine, spend, spend / binding, bench.min_rounds)
+    few = _too_few(seen, bench)
     return replace(verdict, verdict="inconclusive", reason=few) if few else verdict
 
 
@@ -130,10 +129,10 @@ def _expand(targets: Sequence[Target], bench: Benchmark) -> list[tuple[Target, s
 
 
 def _open(
-    target: Target, load: str, mine: Sequence[Round], reason: str, *, more: int | None = None
+    target: Target, load: str, mine: Sequence[Seen], reason: str, *, more: int | None = None
 ) -> TargetVerdict:
     metric = target.parsed
-    candidate = [item for item in mine if item.release == "candidate"]
+    candidate = _candidates(mine)
     return TargetVerdict(
         metric=target.metric,
         load=load,
@@ -143,7 +142,7 @@ def _open(
         measured=None,
         low=None,
         high=None,
-        n_requests=sum(len(item.rows) for item in candidate),
+        n_requests=sum(item.requests for item in candidate),
         n_rounds=len(candidate),
         verdict="inconclusive",
         reason=reason,
@@ -153,40 +152,47 @@ def _open(
     )
 
 
-def _too_few(seen: Sequence[Round], mine: Sequence[Round], bench: Benchmark) -> str:
+def _too_few(seen: Sequence[Seen], bench: Benchmark) -> str:
     """Why the sound rounds are too few to conclude from, or ''."""
-    asked = [r for r in seen if r.release == "candidate"]
-    good = [r for r in mine if r.release == "candidate"]
+    asked = _candidates(seen)
+    good = [item for item in asked if not item.why_not]
     if len(good) >= bench.min_rounds and 2 * len(good) >= len(asked):
         return ""
-    why = next(("; ".join(why_not(r)) for r in asked if why_not(r)), "too few rounds were run")
+    why = next(("; ".join(r.why_not) for r in asked if r.why_not), "too few rounds were run")
     return f"{len(good)} of {len(asked)} rounds can be believed: {why}"
 
 
+def _candidates(seen: Sequence[Seen]) -> list[Seen]:
+    return [item for item in seen if item.item.release == "candidate"]
+
+
 def _judge(
-    target: Target, load: str, mine: Sequence[Round], spend: float, spend_fail: float
+    target: Target,
+    load: str,
+    mine: Sequence[Seen],
+    spend: float,
+    spend_fail: float,
+    least: int,
 ) -> TargetVerdict:
-    rounds = [item for item in mine if item.release == "candidate"]
-    rows = [row for item in rounds for row in item.rows]
-    if not rows:
+    rounds = _candidates(mine)
+    requests = sum(item.requests for item in rounds)
+    if not requests:
         return _open(target, load, mine, "no data")
-    usable = len(rows)
+    usable = requests
     if target.parsed.kind not in SHARES:
-        usable = sum(sound(row) for row in rows)
+        usable = sum(item.sound for item in rounds)
     if usable < LEAST_REQUESTS:
-        few = (
-            f"{usable} of {len(rows)} requests can be judged, at least {LEAST_REQUESTS} are needed"
-        )
+        few = f"{usable} of {requests} requests can be judged, at least {LEAST_REQUESTS} are needed"
         return _open(target, load, mine, few, more=LEAST_REQUESTS - usable)
     if target.versus_stable_percent is not None:
-        return _relative(target, load, mine, spend, spend_fail)
+        return _relative(target, load, mine, spend, spend_fail, least)
     metric = target.parsed
     measured, low, high = _figures(target, rounds, spend)
     _, low_fail, high_fail = _figures(target, rounds, spend_fail)
     limit = float(target.limit or 0.0)
     base = limit / metric.factor
-    if target.metric == IMPLIED and limit == 100.0 and metric.kind == "success_rate":
-        word, reason = _all_succeed(rows, high_fail)
+    if target.metric == IMPLIED and limit == 100.0:
+        word, reason = _all_succeed(rounds, high_fail)
     else:
         word = _place(metric.direction, base, low, high, low_fail, high_fail)
         reason = _say(word, metric.direction, limit, metric.unit)
@@ -197,29 +203,29 @@ def _judge(
         low=_shown(low, metric.factor),
         high=_shown(high, metric.factor),
         verdict=word,
-        requests_more=_more(word, len(rows), metric.quantile, base, measured, low, high),
+        requests_more=_more(word, requests, metric.quantile, base, measured, low, high),
     )
 
 
 def _figures(
-    target: Target, rounds: Sequence[Round], alpha: float
+    target: Target, rounds: Sequence[Seen], alpha: float
 ) -> tuple[float | None, float, float]:
     """(measured, low, high) in base units."""
     metric = target.parsed
     if metric.kind in SHARES:
-        hits, sizes = _hits(target, rounds)
+        hits, sizes = [r.hits(target) for r in rounds], [r.requests for r in rounds]
         low, high = bounds.share(hits, sizes, alpha)
         return (sum(hits) / sum(sizes) if sum(sizes) else None), low, high
     if metric.statistic == "percentile" and metric.quantile is not None:
-        values = [v for v in (samples(metric.kind, r.rows) for r in rounds) if len(v)]
+        values = [v for v in (r.values(metric.kind) for r in rounds) if len(v)]
         if not values:
             return None, -math.inf, math.inf
-        low, high = bounds.percentile(values, metric.quantile, alpha)
-        pooled = sorted(x for v in values for x in v.tolist())
-        at = max(0, math.ceil(metric.quantile * len(pooled)) - 1)
-        return pooled[at], low, high
-    found = [figure(metric, item) for item in rounds]
-    usable = [value for value in found if value is not None and math.isfinite(value)]
+        # the gaps of one stream are of one piece, so they count as one
+        requests = sum(r.requests for r in rounds)
+        low, high = bounds.percentile(values, metric.quantile, alpha, requests)
+        return quantile(np.concatenate(values), metric.quantile), low, high
+    found = [r.figure(target) for r in rounds]
+    usable = [value for value in found if value is not None]
     if len(usable) < len(found) or not usable:
         # a round without the figure is no data, and no data is never a pass
         return (sum(usable) / len(usable) if usable else None), -math.inf, math.inf
@@ -227,17 +233,6 @@ def _figures(
     if metric.kind not in RATES:
         low = max(low, 0.0) if math.isfinite(low) else low
     return sum(usable) / len(usable), low, high
-
-
-def _hits(target: Target, rounds: Sequence[Round]) -> tuple[list[int], list[int]]:
-    if target.parsed.kind == "success_rate":
-        hits = [sum(sound(row) for row in r.rows) for r in rounds]
-    else:
-        hits = [
-            sum(within(row, target.goodput_ttft_ms, target.goodput_tpot_ms) for row in r.rows)
-            for r in rounds
-        ]
-    return hits, [len(r.rows) for r in rounds]
 
 
 def _place(
@@ -253,31 +248,40 @@ def _place(
     return "fail" if high_fail < limit else "inconclusive"
 
 
-def _all_succeed(rows: Sequence[RequestRow], high_fail: float) -> tuple[Word, str]:
+def _all_succeed(rounds: Sequence[Seen], high_fail: float) -> tuple[Word, str]:
     """The implied rule: no request may fail."""
-    failed = sum(not row.ok for row in rows)
+    failed, requests = sum(r.failed for r in rounds), sum(r.requests for r in rounds)
     if not failed:
-        return "pass", f"all {len(rows)} requests succeeded"
-    text = f"{failed} of {len(rows)} requests failed, and no success_rate target allows any"
+        return "pass", f"all {requests} requests succeeded"
+    text = f"{failed} of {requests} requests failed, and no success_rate target allows any"
     return ("fail" if high_fail < 1 - FAILED_SHARE else "inconclusive"), text
 
 
 def _relative(
-    target: Target, load: str, mine: Sequence[Round], spend: float, spend_fail: float
+    target: Target,
+    load: str,
+    mine: Sequence[Seen],
+    spend: float,
+    spend_fail: float,
+    least: int,
 ) -> TargetVerdict:
     """Candidate against stable, paired by round."""
     metric, allowed = target.parsed, float(target.versus_stable_percent or 0.0)
-    stable = {item.index: item for item in mine if item.release == "stable"}
-    pairs, candidates = [], [item for item in mine if item.release == "candidate"]
-    for item in candidates:
-        other = stable.get(item.index)
+    stable = {r.item.index: r for r in mine if r.item.release == "stable"}
+    pairs = []
+    for item in _candidates(mine):
+        other = stable.get(item.item.index)
         if other is None:
             continue
-        ours, theirs = _one_figure(target, item), _one_figure(target, other)
-        if ours is not None and theirs is not None:
-            pairs.append((ours, theirs))
-    if len(pairs) < 2:
-        return _open(target, load, mine, "no rounds of the stable release to compare with")
+        ours, theirs = item.figure(target), other.figure(target)
+        if ours is None or theirs is None:
+            # leaving the round out would favour a release whose slow requests failed
+            who = "candidate" if ours is None else "stable release"
+            return _open(target, load, mine, f"the {who} has no such figure in a round")
+        pairs.append((ours, theirs))
+    if len(pairs) < max(2, least):
+        few = f"{len(pairs)} rounds of the stable release to compare with, {least} are needed"
+        return _open(target, load, mine, few)
     low, high = bounds.ratio(pairs, spend)
     low_fail, high_fail = bounds.ratio(pairs, spend_fail)
     worse = 1 + allowed / 100 if metric.direction == "at_most" else 1 - allowed / 100
@@ -299,13 +303,6 @@ def _relative(
         stable_measured=_shown(stable_mean, metric.factor),
         requests_more=_more(word, found.n_requests, None, worse, mean, low, high),
     )
-
-
-def _one_figure(target: Target, item: Round) -> float | None:
-    if target.parsed.kind in SHARES:
-        hits, sizes = _hits(target, [item])
-        return hits[0] / sizes[0] if sizes[0] else None
-    return figure(target.parsed, item)
 
 
 def _shown(value: float | None, factor: float) -> float | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import calibration, nodes, operating_characteristic
+from tests.bench import calibration, nodes, operating_characteristic, real_engine
 
 BENCHES = {
     "calibration": calibration.main,
     "nodes": nodes.main,
     "operating_characteristic": operating_characteristic.main,
+    "real_engine": real_engine.main,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import threading
 from dataclasses import replace
@@ -25,7 +26,11 @@ def test_a_pass_is_stated_as_a_suite_with_data_docs(tmp_path: Path) -> None:
     assert result.success and combine(decision, result) == decision
     assert result.data_docs.name == "index.html" and result.data_docs.is_relative_to(tmp_path)
     pages = "".join(p.read_text() for p in tmp_path.rglob("data_docs/**/*.html"))
-    assert "ttft_p95_ms at c2: high" in pages and "output_throughput_tok_s at c2: low" in pages
+    page = html.unescape(pages)
+    assert "ttft_p95_ms at c2 <= 1000: the upper bound lies within the limit" in page
+    assert "output_throughput_tok_s at c2 >= 5: the lower bound lies" in page
+    used = {item["type"] for item in result.suite["targets"]["expectations"]}
+    assert {"expect_upper_bound_within_limit", "expect_lower_bound_within_limit"} <= used
     assert json.dumps(result.suite) and json.dumps(result.result)
     assert set(Path.cwd().iterdir()) == elsewhere
 

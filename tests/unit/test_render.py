@@ -52,7 +52,7 @@ def test_the_engine_container() -> None:
     body = deployment(SPEC, release, PodNeeds(), ["node-b", "node-a"])
     pod = body["spec"]["template"]["spec"]
     engine = pod["containers"][0]
-    assert "--max-model-len=2048" in engine["args"] and "--enforce-eager" in engine["args"]
+    assert "--max-model-len=1024" in engine["args"] and "--enforce-eager" in engine["args"]
     assert not any("trust-remote-code" in arg for arg in engine["args"])
     weights = next(v for v in pod["volumes"] if v["name"] == "weights")
     assert weights["hostPath"] == {
