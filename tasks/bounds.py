@@ -21,18 +21,6 @@ UNKNOWN: Bounds = (-math.inf, math.inf)
 GRID = 512
 
 
-def alpha_at(look: int, looks: int, alpha: float) -> float:
-    """What look number `look` (1, 2, ... `looks`) may spend.
-
-    Half of alpha goes out as 1 / (k (k + 1)), so that a clear case is decided early, half in equal
-    parts, so that a close one keeps a chance late. The sum over all looks is below alpha, and one
-    may stop at any of them. ValueError for a look that was not planned.
-    """
-    if not 1 <= look <= looks:
-        raise ValueError(f"look {look} of {looks} was not planned; looks count from 1")
-    return alpha / 2 * (1 / (look * (look + 1)) + 1 / looks)
-
-
 @lru_cache(maxsize=4096)
 def _t(degrees: int, alpha: float) -> float:
     """Student's quantile at 1 - alpha."""

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from tasks import bounds
+from tasks import bounds, spending
 from tasks.figures import RATES, SHARES, quantile
 from tasks.judge_rounds import Seen, believable, why_not
 from tasks.rows import Round
@@ -109,10 +109,12 @@ def _look(
     target: Target, load: str, seen: Sequence[Seen], count: int, binding: int, bench: Benchmark
 ) -> TargetVerdict:
     """One target after `count` rounds."""
-    looks = bench.max_rounds - bench.min_rounds + 1
-    spend = bounds.alpha_at(count - bench.min_rounds + 1, looks, 1 - bench.confidence)
+    look, plan = count - bench.min_rounds, (bench.min_rounds, bench.max_rounds)
+    spend, spend_fail = (
+        spending.of_rounds(*plan, (1 - bench.confidence) / shared)[look] for shared in (1, binding)
+    )
     mine = [item for item in seen if not item.why_not]
-    verdict = _judge(target, load, mine, spend, spend / binding, bench.min_rounds)
+    verdict = _judge(target, load, mine, spend, spend_fail, bench.min_rounds)
     few = _too_few(seen, bench)
     return replace(verdict, verdict="inconclusive", reason=few) if few else verdict
 
