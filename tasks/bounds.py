@@ -70,6 +70,14 @@ def _design_effects(hits: Values, sizes: NDArray[np.int_]) -> Values:
     return out
 
 
+def rank(q: float, n: int) -> int:
+    """Where the empirical quantile lies among n sorted values: at least a share q is at or below.
+
+    0.07 * 100 is a little more than 7 in floating point, which must not move it on.
+    """
+    return max(0, math.ceil(q * n - 1e-9) - 1)
+
+
 def round_margin(rounds: Sequence[Values], alpha: float) -> float:
     """How far, in log, the level of all rounds together may lie from the level of all rounds to
     come: Student's bound on the rounds' log medians. Infinite below 2 rounds."""
@@ -117,7 +125,7 @@ def _order_statistics(
     # merging sorted runs, which the stable sort does, beats sorting anew
     pooled = np.sort(np.concatenate(list(rounds)), kind="stable")
     n = len(pooled)
-    middle = max(0, math.ceil(q * n) - 1)
+    middle = rank(q, n)
     step = max(1, math.ceil(n / GRID))
     ranks = np.unique(np.append(np.arange(step - 1, n, step), [middle, n - 1]))
     at = pooled[ranks]

@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.bounds import rank
 from tasks.metrics import Metric
 from tasks.rows import RequestRow, Round
 
@@ -156,4 +157,4 @@ def figure(metric: Metric, item: Round) -> float | None:
 def quantile(values: Values, q: float) -> float:
     """The empirical quantile: the smallest value with at least a share q at or below it."""
     ordered = np.sort(values)
-    return float(ordered[max(0, math.ceil(q * len(ordered)) - 1)])
+    return float(ordered[rank(q, len(ordered))])

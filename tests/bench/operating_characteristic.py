@@ -61,7 +61,7 @@ class Statistic:
             return np.asarray(1 / times.mean(axis=-1))
         if self.quantile is None:
             return np.asarray(times.mean(axis=-1))
-        at = max(0, math.ceil(self.quantile * times.shape[-1]) - 1)
+        at = bounds.rank(self.quantile, times.shape[-1])
         return np.asarray(np.sort(times, axis=-1)[..., at])
 
     def bound(self, rounds: Sequence[Values], alpha: float) -> bounds.Bounds:

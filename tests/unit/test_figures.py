@@ -112,3 +112,9 @@ def test_a_quantile_has_its_share_at_or_below_it(values: list[float], q: float) 
     below = sum(v <= found for v in values) / len(values)
     assert found in values and below >= q - 1e-9
     assert sum(v < found for v in values) / len(values) < q
+
+
+def test_a_quantile_does_not_move_on_by_rounding() -> None:
+    # 0.07 * 100 and 0.57 * 100 are a little more than 7 and 57 in floating point
+    values = np.arange(1.0, 101.0)
+    assert [quantile(values, q) for q in (0.07, 0.57, 0.95, 1.0)] == [7, 57, 95, 100]
