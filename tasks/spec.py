@@ -17,6 +17,7 @@ from tasks.spec_measure import (
     Budget,
     Lengths,
     LoadPoint,
+    Quality,
     SmokePrompt,
     Target,
     Workload,
@@ -30,6 +31,7 @@ __all__ = [
     "ModelRef",
     "Nodes",
     "Promotion",
+    "Quality",
     "Rollout",
     "Serving",
     "SmokePrompt",
@@ -248,6 +250,11 @@ class Rollout(Strict):
         min_length=1,
         json_schema_extra={"position": 10},
         description="A list, or in a file the short form {metric: limit}",
+    )
+    quality: Quality | None = Field(
+        None,
+        json_schema_extra={"position": 11},
+        description="A small exam on the answers themselves; default: none",
     )
     promotion: Promotion = Field(default_factory=Promotion, json_schema_extra={"position": 12})
     records: Mirror | None = Field(None, json_schema_extra={"position": 13})

@@ -9,6 +9,9 @@ from pydantic import Field, field_validator, model_validator
 from tasks.metrics import Metric, parse_metric
 from tasks.spec_base import DNS_LABEL, Strict
 
+# What the exam's result is called among the targets; no target can ask for it by name.
+EXAM_METRIC = "exam_correct_percent"
+
 
 class SmokePrompt(Strict):
     """One question and what its answer must contain (case-insensitive)."""
@@ -99,6 +102,25 @@ class Benchmark(Strict):
         return self
 
 
+class Quality(Strict):
+    """A small exam before the benchmark, so that a fast model with broken weights does not pass."""
+
+    questions: str = Field(
+        "basic",
+        min_length=1,
+        description="'basic' (60 shipped English questions), or a file of JSON lines with "
+        "'question' and 'answer' (a text or a list of accepted texts)",
+    )
+    minimum_percent: float = Field(
+        gt=0, le=100, description="Right answers at least, as a share of all questions (percent)"
+    )
+    max_tokens: int = Field(
+        64, ge=1, description="Tokens of one answer; a model that thinks aloud needs 1024 and more"
+    )
+    concurrency: int = Field(4, ge=1, le=256, description="Questions asked at the same time")
+    advisory: bool = Field(False, description="Report, never block")
+
+
 class Target(Strict):
     """One demand on a measured figure."""
 
@@ -117,6 +139,8 @@ class Target(Strict):
     @field_validator("metric")
     @classmethod
     def _known(cls, value: str) -> str:
+        if value == EXAM_METRIC:
+            raise ValueError(f"'{value}' is set by quality.minimum_percent; remove the target")
         parse_metric(value)
         return value
 

@@ -70,8 +70,9 @@ class Behaviour:
 
     ttft, itl: from admission to the first token, and between tokens. slots: requests served at
     once, the rest wait in line (0: no limit). answer: the words that are streamed, over and over
-    when the length is forced. early_eos: ends after so many tokens whatever was asked.
-    reasoning_tokens: so many leading tokens come as reasoning_content. empty_first_chunk: a role
+    when the length is forced; `answers` has other words for prompts it knows. early_eos: ends after
+    so many tokens whatever was asked. reasoning_tokens: so many leading tokens come as
+    reasoning_content. empty_first_chunk: a role
     chunk without text comes `empty_first_chunk_s` after admission, before the first token.
     Failures: error_share (HTTP 500), no_data_share (200 and an empty stream), cut_share (the
     connection ends half-way), half_share (the stream ends politely half-way, no finish reason, no
@@ -85,6 +86,7 @@ class Behaviour:
     seed: int = 0
     slots: int = 0
     answer: str = "The capital of France is Paris."
+    answers: dict[str, str] = field(default_factory=dict)
     early_eos: int | None = None
     reasoning_tokens: int = 0
     empty_first_chunk_s: float | None = None

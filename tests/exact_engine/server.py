@@ -52,7 +52,6 @@ class ExactEngine:
         self._ttft = Source(behaviour.ttft, behaviour.seed)
         self._itl = Source(behaviour.itl, behaviour.seed + 1)
         self._fate = Source(behaviour.ttft, behaviour.seed + 2)._rng
-        self._words = behaviour.answer.split() or ["token"]
         self._slots = asyncio.Semaphore(behaviour.slots) if behaviour.slots else None
         self._count = 0
         self._began = time.perf_counter()
@@ -147,7 +146,8 @@ class ExactEngine:
         )
         truth.prompt_tokens = count_tokens(text)
         limit = self.max_model_len or 1 << 30
-        length = self._length(asked, limit - truth.prompt_tokens)
+        words = does.answers.get(text, does.answer).split() or ["token"]
+        length = self._length(asked, limit - truth.prompt_tokens, len(words))
         if truth.prompt_tokens + int(asked.get("max_tokens") or 1) > limit:
             return _error(writer, 400, f"This model's maximum context length is {limit} tokens.")
         if does.wedge_after is not None and number >= does.wedge_after:
@@ -173,8 +173,8 @@ class ExactEngine:
         truth.outcome = fate or "ok"
         try:
             if asked.get("stream"):
-                return await self._stream(chat, asked, length, truth, fate, writer)
-            return await self._whole(chat, length, truth, writer)
+                return await self._stream(chat, asked, words, length, truth, fate, writer)
+            return await self._whole(chat, asked, words, length, truth, writer)
         finally:
             self.meter.running -= 1
             if self._slots is not None:
@@ -183,9 +183,9 @@ class ExactEngine:
             if self._truth_file is not None:
                 self._truth_file.write(json.dumps(asdict(truth)) + "\n")
 
-    def _length(self, asked: dict[str, Any], room: int) -> int:
+    def _length(self, asked: dict[str, Any], room: int, words: int) -> int:
         most = int(asked.get("max_tokens") or asked.get("max_completion_tokens") or room)
-        natural = most if asked.get("ignore_eos") else len(self._words)
+        natural = most if asked.get("ignore_eos") else words
         length = min(most, max(natural, int(asked.get("min_tokens") or 0)))
         early = self.behaviour.early_eos
         return max(1, length if early is None else min(length, early))
@@ -202,6 +202,7 @@ class ExactEngine:
         self,
         chat: bool,
         asked: dict[str, Any],
+        words: list[str],
         length: int,
         truth: Truth,
         fate: str,
@@ -222,7 +223,7 @@ class ExactEngine:
             _chunk(writer, head + _choice(chat, "", False, role=True))
         for index, at in enumerate(self._schedule(truth, length)):
             await _until(at)
-            word = self._words[index % len(self._words)]
+            word = words[index % len(words)]
             last = index + 1 == length
             _chunk(
                 writer,
@@ -249,16 +250,30 @@ class ExactEngine:
         return True
 
     async def _whole(
-        self, chat: bool, length: int, truth: Truth, writer: asyncio.StreamWriter
+        self,
+        chat: bool,
+        asked: dict[str, Any],
+        words: list[str],
+        length: int,
+        truth: Truth,
+        writer: asyncio.StreamWriter,
     ) -> bool:
         for at in self._schedule(truth, length):
             await _until(at)
             now = time.perf_counter()
             truth.written.append(now)
             self.meter.token(now - truth.received if len(truth.written) == 1 else None)
-        text = " ".join(self._words[i % len(self._words)] for i in range(length))
-        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
-        choice |= {"message": {"role": "assistant", "content": text}} if chat else {"text": text}
+        said = [words[i % len(words)] for i in range(length)]
+        thought = min(length, self.behaviour.reasoning_tokens)
+        text = " ".join(said[thought:] if chat else said)
+        choice: dict[str, Any] = {"index": 0, "finish_reason": _finish(asked, length)}
+        if chat:
+            message = {"role": "assistant", "content": text}
+            if thought:
+                message["reasoning_content"] = " ".join(said[:thought])
+            choice["message"] = message
+        else:
+            choice["text"] = text
         self.meter.finished(truth.prompt_tokens)
         answer = {
             "id": truth.id,
@@ -291,14 +306,18 @@ def _choice(
     length: int = 0,
     role: bool = False,
 ) -> str:
-    full = asked is not None and length >= int(asked.get("max_tokens") or 0)
-    finish = ("length" if full else "stop") if last else None
+    finish = _finish(asked, length) if last else None
     ending = f'"finish_reason":{json.dumps(finish)}}}]}}\n\n'
     if not chat:
         return f'[{{"index":0,"text":{json.dumps(text)},{ending}'
     name = "reasoning_content" if reasoning else "content"
     start = '"role":"assistant",' if role else ""
     return f'[{{"index":0,"delta":{{{start}"{name}":{json.dumps(text)}}},{ending}'
+
+
+def _finish(asked: dict[str, Any] | None, length: int) -> str:
+    most = int((asked or {}).get("max_tokens") or 0)
+    return "length" if 0 < most <= length else "stop"
 
 
 def _usage(truth: Truth, length: int) -> str:
