@@ -1,4 +1,4 @@
-"""Benchmark the candidate and judge what was measured."""
+"""Examine the candidate, benchmark it, and judge what was measured."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from prefect import task
 from flows import artifacts, report
 from flows.session import Session
 from flows.steps import QUIET
-from tasks import bench, gate, judge, live
+from tasks import bench, exam, exam_verdict, gate, judge, live
 from tasks.access import reach, ready, release_pods
 from tasks.errors import SpecError
-from tasks.judge import Decision
+from tasks.exam_questions import ExamRow, Question
+from tasks.judge import Decision, TargetVerdict
 from tasks.moves import Observed
 from tasks.outcome import target_rows
 from tasks.plan import Plan
@@ -25,16 +26,89 @@ from tasks.rows import Round
 from tasks.spec import Rollout
 from tasks.state import Release
 
+# What the record keeps of an exam; all of it is in evalscope's files.
+_KEPT_ROWS, _KEPT_CHARS = 500, 300
+
 
 def run(session: Session, release: Release, seen: Observed, plan: Plan) -> Decision:
-    """Both steps; gives the verdict, which is on record."""
-    with session.step("benchmark") as say:
-        rounds = benchmark(session, release, seen, plan)
-        say(f"{len(rounds)} rounds, {sum(len(r.rows) for r in rounds)} requests")
+    """The steps; gives the verdict, which is on record.
+
+    The exam comes first: a model that fails it is not worth an hour of load.
+    """
+    examined = None
+    if (questions := questions_of(session.spec)) is not None:
+        with session.step("exam") as say:
+            examined = examine(session, release, questions)
+            say(f"{examined.verdict}: {examined.reason}")
+    rounds: tuple[Round, ...] = ()
+    if not exam_verdict.ends_early(examined):
+        with session.step("benchmark") as say:
+            rounds = benchmark(session, release, seen, plan)
+            say(f"{len(rounds)} rounds, {sum(len(r.rows) for r in rounds)} requests")
     with session.step("judge") as say:
-        verdict = judge_rounds(session, rounds)
+        verdict = judge_rounds(session, rounds, examined)
         say(f"{verdict.verdict}: {verdict.reason}")
     return verdict
+
+
+def questions_of(spec: Rollout) -> tuple[Question, ...] | None:
+    """The questions of the spec's exam; None where it has none.
+
+    Raises SpecError for a wrong file, and for a minimum that no exam of its length could show.
+    """
+    if spec.quality is None:
+        return None
+    questions = exam.load_questions(spec.quality)
+    exam_verdict.check_reachable(spec.quality, len(questions), spec.benchmark.confidence)
+    return questions
+
+
+@task(name="exam", **QUIET)
+def examine(session: Session, release: Release, questions: tuple[Question, ...]) -> TargetVerdict:
+    """Ask the candidate every question of the exam once, and judge its answers."""
+    spec = session.spec
+    assert spec.quality is not None
+    folder = session.folder / "exam"
+    bar = artifacts.ProgressArtifact("exam", "exam")
+
+    def on_progress(event: Progress) -> None:
+        emit(event)
+        bar.update(event.done or 0, event.total or 0)
+
+    with reach(session.cluster, spec, f"{spec.name}-candidate", release.id) as here:
+        rows = exam.take(
+            bench.EngineTarget(here.url, release.served_name),
+            questions,
+            spec.quality,
+            out_dir=folder,
+            timeout_s=spec.benchmark.budget.seconds,
+            on_progress=on_progress,
+        )
+    verdict = exam_verdict.judge_exam(rows, spec.quality, spec.benchmark.confidence)
+    session.record["exam"] = {
+        "questions": spec.quality.questions,
+        "asked": len(rows),
+        "right": sum(row.right for row in rows),
+        "errors": sum(bool(row.error) for row in rows),
+        "verdict": verdict.verdict,
+        "reason": verdict.reason,
+        "rows": [_answered(row) for row in rows[:_KEPT_ROWS]],
+        "files": str(folder),
+    }
+    wrong = [_answered(row) for row in rows if not row.right][:_KEPT_ROWS]
+    artifacts.table("exam", wrong, f"{verdict.verdict}: {verdict.reason}; what was not right")
+    return verdict
+
+
+def _answered(row: ExamRow) -> dict[str, Any]:
+    """One question for the record, its answer cut to a bearable length."""
+    return {
+        "question": row.question[:_KEPT_CHARS],
+        "expected": " / ".join(row.expected)[:_KEPT_CHARS],
+        "answer": row.answer[:_KEPT_CHARS],
+        "right": row.right,
+        "error": row.error,
+    }
 
 
 def _watch(session: Session, release: Release) -> Any:
@@ -127,10 +201,13 @@ def _brief(item: Round) -> dict[str, Any]:
 
 
 @task(name="judge", **QUIET)
-def judge_rounds(session: Session, rounds: Sequence[Round]) -> Decision:
-    """The verdict by bounds, checked once more by Great Expectations."""
+def judge_rounds(
+    session: Session, rounds: Sequence[Round], examined: TargetVerdict | None = None
+) -> Decision:
+    """The verdict by bounds, the exam's with it, checked once more by Great Expectations."""
     spec = session.spec
     decision = judge.decide(rounds, spec.targets, spec.benchmark)
+    decision = exam_verdict.merge(decision, examined)
     checked = gate.validate(decision, rounds, spec.targets, session.folder / "data-docs")
     verdict = gate.combine(decision, checked)
     record = session.record

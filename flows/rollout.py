@@ -124,6 +124,7 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
             "access.benchmark_through_port_forward to measure through it all the same"
         )
     session.check_bucket()
+    measure.questions_of(session.spec)  # a wrong file is an error now, not after the weights
     survey = nodes.survey(session)
     session.note_release(survey.release)
     if decide_resume(survey.seen, survey.release) == "done":

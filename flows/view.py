@@ -28,10 +28,13 @@ STEPS = (
     "fetch_weights",
     "deploy",
     "smoke",
+    "exam",
     "benchmark",
     "judge",
     "promote",
 )
+# Steps that not every rollout has: shown once they begin.
+_OPTIONAL = ("exam",)
 _MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
 _PLAIN_EVERY_S = 5.0
 
@@ -117,6 +120,8 @@ class View:
         with self._lock:
             tree = Tree(Text(self.title, style="bold"), guide_style="dim")
             for name, line in self.lines.items():
+                if name in _OPTIONAL and line.state == "waiting":
+                    continue
                 branch = tree.add(self._head(name, line))
                 if line.state in ("running", "started", "failed"):
                     for subject, event in list(line.subjects.items())[-6:]:

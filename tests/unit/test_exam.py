@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks import exam
+from tasks import exam, gate
 from tasks.bench_process import EngineTarget
+from tasks.errors import SpecError
 from tasks.exam_questions import ExamRow
-from tasks.exam_verdict import judge_exam
+from tasks.exam_verdict import judge_exam, merge
+from tasks.judge import decide
 from tasks.progress import Progress
 from tasks.spec_measure import Quality
 from tests.exact_engine import Behaviour, Law, in_thread
+from tests.unit.rounds import BENCH, some, target
 
 BASIC = Quality(minimum_percent=50)
 QUESTIONS = exam.load_questions(BASIC)
@@ -25,10 +31,10 @@ KNOWS = replace(FAST, answers={q.text: f"It is {q.accepted[0]}, I think." for q 
 
 def take(behaviour: Behaviour, folder: Path, count: int = 60, **more: Any) -> tuple[ExamRow, ...]:
     quality = BASIC.model_copy(update=more.pop("quality", {}))
-    with in_thread(behaviour) as (_, url):
-        target = EngineTarget(url, "exact", more.pop("key_env", None))
+    with in_thread(behaviour, max_model_len=more.pop("room", None)) as (_, url):
+        where = EngineTarget(url, "exact", more.pop("key_env", None))
         more.setdefault("on_progress", lambda _: None)
-        return exam.take(target, QUESTIONS[:count], quality, out_dir=folder, **more)
+        return exam.take(where, QUESTIONS[:count], quality, out_dir=folder, **more)
 
 
 def word(rows: tuple[ExamRow, ...]) -> str:
@@ -68,3 +74,75 @@ def test_failing_requests_are_errors_not_wrong_answers(tmp_path: Path) -> None:
     assert 10 < len(failed) < 40 and all("on purpose" in row.error for row in failed)
     assert all(row.right for row in rows if not row.error)
     assert word(rows) == "inconclusive"
+
+
+def test_what_is_no_answer_is_not_judged(tmp_path: Path) -> None:
+    """Reasoning that the limit cut off, and a prompt that evalscope takes the refusal of."""
+    thinks = replace(FAST, answer="Paris Rome Tokyo Berlin Madrid Cairo", reasoning_tokens=6)
+    rows = take(thinks, tmp_path / "a", 20, quality={"max_tokens": 6})
+    assert all("raise quality.max_tokens" in row.error for row in rows)
+    assert word(rows) == "inconclusive"
+    rows = take(KNOWS, tmp_path / "b", 24, room=64 + 16)
+    refused = [row for row in rows if row.error]
+    assert refused and all("maximum context length" in row.error for row in refused)
+    assert not any("maximum context" in row.answer for row in rows)
+
+
+def test_a_wedged_engine_ends_and_decides_nothing(tmp_path: Path) -> None:
+    rows = take(replace(KNOWS, wedge_after=9), tmp_path, timeout_s=20)
+    assert sum(bool(row.error) for row in rows) == 52 and word(rows) == "inconclusive"
+    errors = " ".join(row.error for row in rows)
+    assert "APITimeoutError" in errors or "did not end in 20 s" in errors
+
+
+def test_a_killed_evalscope_is_a_problem_not_a_crash(tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill(_: Progress) -> None:
+        found = subprocess.run(
+            ["pgrep", "-f", f"tasks.exam_child {tmp_path}"], capture_output=True, text=True
+        )
+        for pid in map(int, found.stdout.split()):
+            os.kill(pid, signal.SIGKILL)
+            killed.append(pid)
+
+    rows = take(KNOWS, tmp_path, 20, on_progress=kill)
+    assert killed and all("status -9" in row.error for row in rows)
+    assert word(rows) == "inconclusive"
+
+
+def test_too_little_time_decides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "reviews" / "candidate").mkdir(parents=True)
+    stale = {"index": 0, "sample_score": {"score": {"prediction": "x", "value": {"acc": 1.0}}}}
+    file = tmp_path / "reviews" / "candidate" / "rollout_exam_default.jsonl"
+    file.write_text(json.dumps(stale) + "\n")
+    rows = take(KNOWS, tmp_path, 20, timeout_s=0.2)
+    assert all("did not end in 0.2 s" in row.error for row in rows)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.jsonl"
+    latin.write_bytes(b'{"question": "o\xf9?", "answer": "l\xe0"}\n')
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    for file, said in (
+        (tmp_path / "none.jsonl", "No such file"),
+        (tmp_path, "directory"),
+        (latin, "not UTF-8 text"),
+        (empty, "holds 0 questions"),
+    ):
+        with pytest.raises(SpecError, match=said) as caught:
+            exam.load_questions(Quality(questions=str(file), minimum_percent=50))
+        assert str(file) in str(caught.value)
+
+
+def test_the_suite_says_what_the_exam_says(tmp_path: Path) -> None:
+    targets = [target("ttft_mean_ms", 500), target("success_rate_percent", 90)]
+    wrong = tuple(ExamRow(q.text, q.accepted, "?", False) for q in QUESTIONS)
+    right = tuple(replace(row, right=True) for row in wrong)
+    for rows, rounds, word in ((wrong, [], "fail"), (right, some(3), "pass")):
+        decision = merge(decide(rounds, targets, BENCH), judge_exam(rows, BASIC, 0.95))
+        checked = gate.validate(decision, rounds, targets, tmp_path / word)
+        assert checked.success is (word == "pass")
+        assert gate.combine(decision, checked).verdict == decision.verdict == word
+        assert "exam_correct_percent at exam" in json.dumps(checked.suite)
