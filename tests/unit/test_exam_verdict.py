@@ -195,6 +195,7 @@ def test_no_data_and_errors_never_decide() -> None:
 
 def test_an_unanswered_question_helps_neither_side() -> None:
     edge = next(n for n in range(61) if judged(n, 60 - n).verdict == "pass")
+    assert edge == 37  # as docs/verdict.md has it
     assert judged(edge - 1, 60 - edge, 1).verdict == "inconclusive"
     edge = max(n for n in range(61) if judged(n, 60 - n).verdict == "fail")
     assert judged(edge, 59 - edge, 1).verdict == "inconclusive"
