@@ -84,11 +84,13 @@ class _GoOn:
 def collect(spec: Rollout, bench: Benchmark, repeats: int, folder: Path) -> list[tuple[Round, ...]]:
     """All rounds of every repetition; kept in `folder`, where those that are there are taken."""
     out: list[tuple[Round, ...]] = []
+    files = [folder / f"{number:02d}.rows" for number in range(repeats)]
+    if all(file.exists() for file in files):
+        return [report_rows.load(file.read_bytes()) for file in files]
     with served(spec, folder / "vllm.log") as url, LoadGenerator(folder / "evalscope.log") as child:
         name = spec.serving.served_model_name or ""
         target = EngineTarget(url, name, metrics_url=f"{url}/metrics")
-        for number in range(repeats):
-            file = folder / f"{number:02d}.rows"
+        for number, file in enumerate(files):
             if not file.exists():
                 rounds = measure(
                     target,
@@ -114,7 +116,8 @@ def _words(rounds: Sequence[Round]) -> str:
 def truth(metric: str, runs: Sequence[Sequence[Round]], bench: Benchmark) -> float:
     """The figure over everything measured, in the metric's unit."""
     rounds = [replace(r, index=i) for i, r in enumerate(r for run in runs for r in run)]
-    many = bench.model_copy(update={"max_rounds": len(rounds)})
+    # one look, at all of it: a decision at an earlier one would be a figure of fewer rounds
+    many = bench.model_copy(update={"min_rounds": len(rounds), "max_rounds": len(rounds)})
     found = judge.decide(rounds, [Target(metric=metric, limit=0.0)], many).targets[0]
     if found.measured is None:
         raise ValueError(f"nothing was measured of {metric}: {found.reason}")
