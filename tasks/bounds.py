@@ -37,6 +37,23 @@ def student(per_round: Sequence[float], alpha: float) -> Bounds:
     return mean - half, mean + half
 
 
+def level(per_round: Sequence[float], alpha: float) -> Bounds:
+    """The mean of positive figures, one per round, whose rounds differ by factors (neighbours,
+    clocks): Student's t on their logs.
+
+    The mean of a log-normal law lies half its variance above its median. The low side leaves that
+    out and the high side takes it twice, since where rounds look alike by luck it is too small:
+    without it 5.8 % of candidates on the limit were promoted at 15 % noise, with it 4.7 %
+    (simulated, 20 rounds at most, looks as in tasks/spending.py). Figures of 0 or below: `student`.
+    """
+    if any(not value > 0 for value in per_round):
+        return student(per_round, alpha)
+    low, high = student([math.log(value) for value in per_round], alpha)
+    if not math.isfinite(high):
+        return UNKNOWN
+    return math.exp(low), math.exp(high + float(np.var(np.log(per_round), ddof=1)))
+
+
 def share(hits: Sequence[int], sizes: Sequence[int], alpha: float) -> Bounds:
     """A proportion: exact binomial over all requests, at the sample size that rounds which differ
     more than chance leave (design effect)."""

@@ -231,7 +231,7 @@ def _figures(
     if len(usable) < len(found) or not usable:
         # a round without the figure is no data, and no data is never a pass
         return (sum(usable) / len(usable) if usable else None), -math.inf, math.inf
-    low, high = bounds.student(usable, alpha)
+    low, high = bounds.level(usable, alpha)
     if metric.kind not in RATES:
         low = max(low, 0.0) if math.isfinite(low) else low
     return sum(usable) / len(usable), low, high

@@ -69,7 +69,7 @@ class Statistic:
         """What the judge works out of these rounds (each sorted)."""
         if self.quantile is not None:
             return bounds.percentile(rounds, self.quantile, alpha)
-        return bounds.student([float(self.of_round(r)) for r in rounds], alpha)
+        return bounds.level([float(self.of_round(r)) for r in rounds], alpha)
 
 
 STATISTICS = (
