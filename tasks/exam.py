@@ -65,7 +65,7 @@ def take(
     predictions, reviews, report and log.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    for stale in (_reviews_file(out_dir), out_dir / ERRORS):
+    for stale in (_file(out_dir, "predictions"), _file(out_dir, "reviews"), out_dir / ERRORS):
         stale.unlink(missing_ok=True)
     file = out_dir / "questions.jsonl"
     lines = [{"question": item.text, "answer": list(item.accepted)} for item in questions]
@@ -83,7 +83,7 @@ def take(
     (out_dir / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
 
     def tell() -> None:
-        done = len(_reviews(out_dir)) + len(_errors(out_dir))
+        done = len(_lines(_file(out_dir, "predictions"))) + len(_errors(out_dir))
         told = Progress("exam", "running", "questions", "", done, len(questions), "questions")
         on_progress(told)
 
@@ -138,14 +138,15 @@ def _rows(folder: Path, questions: Sequence[Question], problem: str) -> tuple[Ex
     return tuple(out)
 
 
-def _reviews_file(folder: Path) -> Path:
-    return folder / "reviews" / "candidate" / f"{NAME}_default.jsonl"
+def _file(folder: Path, kind: str) -> Path:
+    """evalscope's predictions, which grow as answers come, or reviews, there once it has ended."""
+    return folder / kind / "candidate" / f"{NAME}_default.jsonl"
 
 
 def _reviews(folder: Path) -> dict[int, tuple[str, bool]]:
     """(answer, right) by question, as evalscope scored them."""
     out = {}
-    for item in _lines(_reviews_file(folder)):
+    for item in _lines(_file(folder, "reviews")):
         score = item["sample_score"]["score"]
         out[int(item["index"])] = (str(score["prediction"]), score["value"].get("acc") == 1.0)
     return out

@@ -48,13 +48,17 @@ def test_an_engine_that_knows_passes_and_its_key_is_nowhere(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     told: list[Progress] = []
     wrong = QUESTIONS[7].text
-    knows = replace(KNOWS, api_key="sesame-7731", answers={**KNOWS.answers, wrong: "Large."})
+    # 60 answers by 4 at a time in about 3 s: told of more than once
+    knows = replace(
+        KNOWS, ttft=Law(mean=0.2), api_key="sesame-7731", answers={**KNOWS.answers, wrong: "Large."}
+    )
     rows = take(knows, tmp_path, key_env="EXAM_KEY", on_progress=told.append)
     assert [row.question for row in rows] == [q.text for q in QUESTIONS]
     assert [row.question for row in rows if not row.right] == [wrong]
     assert rows[0].answer == "It is Paris, I think." and rows[7].answer == "Large."
     assert not any(row.error for row in rows) and word(rows) == "pass"
     assert (told[-1].step, told[-1].done, told[-1].total) == ("exam", 60, 60)
+    assert any(0 < (event.done or 0) < 60 for event in told)  # told while it goes on
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"sesame-7731" not in file.read_bytes(), file
     # evalscope's own report has the same figure
