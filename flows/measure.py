@@ -22,9 +22,11 @@ from tasks.moves import Observed
 from tasks.outcome import target_rows
 from tasks.plan import Plan
 from tasks.progress import Progress, emit
+from tasks.protocol import cache_note
 from tasks.rows import Round
 from tasks.spec import Rollout
 from tasks.state import Release
+from tasks.workload import cache_flattered
 
 # What the record keeps of an exam; all of it is in evalscope's files.
 _KEPT_ROWS, _KEPT_CHARS = 500, 300
@@ -44,7 +46,11 @@ def run(session: Session, release: Release, seen: Observed, plan: Plan) -> Decis
     if not exam_verdict.ends_early(examined):
         with session.step("benchmark") as say:
             rounds = benchmark(session, release, seen, plan)
-            say(f"{len(rounds)} rounds, {sum(len(r.rows) for r in rounds)} requests")
+            note = cache_note(rounds, cache_flattered(session.spec.benchmark.workload))
+            requests = sum(len(r.rows) for r in rounds)
+            say(f"{len(rounds)} rounds, {requests} requests{'; ' if note else ''}{note}")
+            if note:
+                session.record["note"] = note
     with session.step("judge") as say:
         verdict = judge_rounds(session, rounds, examined)
         say(f"{verdict.verdict}: {verdict.reason}")

@@ -31,6 +31,7 @@ LAG_P99_S = 0.025
 CPU_SHARE = 0.85
 RATE_SHARE = 0.95
 MIN_SAMPLES = 5
+CACHED_SHARE = 0.5
 
 
 class Decision(Protocol):
@@ -179,6 +180,28 @@ def row_problems(rows: Sequence[RequestRow]) -> list[str]:
     if not rows:
         problems.append("no request was measured")
     return problems
+
+
+def cache_note(rounds: Sequence[Round], flattered: bool) -> str:
+    """What must be said of a prefix cache beside the figures, or ''.
+
+    flattered: the workload asks for what a cache can know (workload.cache_flattered). Else it is
+    said where the cache had more than half of the candidate's prompts: a long chat template before
+    short prompts, or a file whose prompts share their beginning.
+    """
+    if flattered:
+        return (
+            "every request asked the same: a prefix cache knows the prompt, so TTFT says little "
+            "about other prompts"
+        )
+    shares = [r.server.cached_share or 0.0 for r in rounds if r.release == "candidate"]
+    mean = fmean(shares) if shares else 0.0
+    if mean <= CACHED_SHARE:
+        return ""
+    return (
+        f"{mean:.0%} of the prompts' tokens came from the engine's prefix cache: TTFT holds for "
+        "prompts that share as much of their beginning"
+    )
 
 
 @dataclass(frozen=True)

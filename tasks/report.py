@@ -146,7 +146,7 @@ def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     line = " · ".join(esc(part) for part in parts if part)
     warnings = "".join(
         f'<p class="warn">{esc(record[key])}</p>'
-        for key in ("leftover", "mirror_error")
+        for key in ("leftover", "mirror_error", "note")
         if record.get(key)
     )
     return (

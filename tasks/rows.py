@@ -50,6 +50,7 @@ class ServerView:
 
     ttft_mean_s: mean of vllm:time_to_first_token_seconds over the window. requests: its count.
     generation_tokens: increase of the generation token counter. waiting_max: longest queue seen.
+    cached_share: of the prompts' tokens, those that the prefix cache had (0 to 1).
     available is False where the engine shows no such metrics.
     """
 
@@ -58,6 +59,7 @@ class ServerView:
     requests: int | None = None
     generation_tokens: int | None = None
     waiting_max: float | None = None
+    cached_share: float | None = None
 
 
 @dataclass(frozen=True)

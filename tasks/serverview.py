@@ -1,7 +1,8 @@
 """The engine's own view of a round, from its /metrics. Parsing and comparing are PURE.
 
 Names are vLLM's (vllm/v1/metrics/loggers.py): the histogram vllm:time_to_first_token_seconds, the
-counter vllm:generation_tokens_total, the gauges vllm:num_requests_waiting and _running.
+counters vllm:generation_tokens_total and vllm:prefix_cache_hits_total and _queries_total (tokens),
+the gauge vllm:num_requests_waiting.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ TTFT_COUNT = "vllm:time_to_first_token_seconds_count"
 TOKENS = "vllm:generation_tokens_total"
 WAITING = "vllm:num_requests_waiting"
 NEEDED = (TTFT_SUM, TTFT_COUNT, TOKENS)
-WANTED = frozenset((*NEEDED, WAITING))
+HITS = "vllm:prefix_cache_hits_total"
+QUERIES = "vllm:prefix_cache_queries_total"
+WANTED = frozenset((*NEEDED, WAITING, HITS, QUERIES))
 
 POLL_S = 0.5
 # Client and engine take their times in different places: between them lie the network, HTTP and
@@ -85,8 +88,14 @@ def view(
         requests=count,
         generation_tokens=round(grown[TOKENS]),
         waiting_max=max(waiting, default=None),
+        cached_share=_cached_share(first, last),
     )
     return found, (first.at, last.at)
+
+
+def _cached_share(first: Sample, last: Sample) -> float | None:
+    asked, hit = (last.values.get(n, 0.0) - first.values.get(n, 0.0) for n in (QUERIES, HITS))
+    return min(1.0, max(0.0, hit / asked)) if asked > 0 else None
 
 
 def token_times(row: RequestRow) -> list[float]:

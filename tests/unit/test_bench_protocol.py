@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.protocol import (
     Spent,
+    cache_note,
     client_health,
     early_ends,
     ramp,
@@ -20,9 +22,10 @@ from tasks.protocol import (
     steady,
     tpot,
 )
-from tasks.rows import RequestRow
+from tasks.rows import RequestRow, Round, ServerView
 from tasks.spec_measure import Budget, LoadPoint
 from tasks.workload import Prompt
+from tests.unit.rounds import some
 
 
 def _row(start: float, ttft: float, gap: float = 0.02, tokens: int = 11) -> RequestRow:
@@ -149,3 +152,13 @@ def test_the_budget_says_which_part_is_spent() -> None:
     assert "60 s" in Spent(60, 1, 1).over(budget)
     assert "100 requests" in Spent(1, 100, 1).over(budget)
     assert "1000 tokens" in Spent(1, 1, 1000).over(budget)
+
+
+def test_a_prefix_cache_that_helped_is_named() -> None:
+    def cached(share: float | None) -> list[Round]:
+        return [replace(r, server=ServerView(True, cached_share=share)) for r in some(2)]
+
+    assert cache_note(cached(0.3), False) == ""
+    assert cache_note(cached(None), False) == cache_note([], False) == ""
+    assert "80% of the prompts' tokens" in cache_note(cached(0.8), False)
+    assert "every request asked the same" in cache_note(cached(None), True)

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from tasks.rows import RequestRow, ServerView
 from tasks.serverview import (
+    HITS,
+    QUERIES,
     TOKENS,
     TTFT_COUNT,
     TTFT_SUM,
@@ -84,6 +86,17 @@ def _rows(ttft: float, count: int = 40, ok: bool = True) -> list[RequestRow]:
         else RequestRow(i / 10, i / 10 + 0.1, None, (), 0, 0, False, "x")
         for i in range(count)
     ]
+
+
+def test_what_the_prefix_cache_had_is_a_share_of_the_prompts() -> None:
+    values = {TTFT_SUM: 1.0, TTFT_COUNT: 1.0, TOKENS: 1.0}
+    samples = [
+        Sample(1.0, {**values, QUERIES: 100.0, HITS: 10.0}),
+        Sample(2.0, {**values, QUERIES: 300.0, HITS: 60.0}),
+    ]
+    assert view(samples, (0.0, 3.0))[0].cached_share == 0.25
+    without = [Sample(at, values) for at in (1.0, 2.0)]
+    assert view(without, (0.0, 3.0))[0].cached_share is None
 
 
 def _seen(ttft: float, requests: int = 40, tokens: int = 400) -> ServerView:
