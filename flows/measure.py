@@ -90,7 +90,8 @@ def examine(session: Session, release: Release, questions: tuple[Question, ...])
             timeout_s=spec.benchmark.budget.seconds,
             on_progress=on_progress,
         )
-    verdict = exam_verdict.judge_exam(rows, spec.quality, spec.benchmark.confidence)
+    others = judge.binding_count(spec.targets, spec.benchmark)
+    verdict = exam_verdict.judge_exam(rows, spec.quality, spec.benchmark.confidence, others)
     session.record["exam"] = {
         "questions": spec.quality.questions,
         "asked": len(rows),
@@ -175,7 +176,7 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
             candidate,
             other,
             spec.benchmark,
-            decide=lambda done: judge.decide(done, spec.targets, spec.benchmark),
+            decide=lambda done: _decide(spec, done),
             out_dir=session.folder / "evalscope",
             on_progress=on_progress,
             check=_watch(session, release),
@@ -188,6 +189,11 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
         "files": str(session.folder / "evalscope"),
     }
     return rounds
+
+
+def _decide(spec: Rollout, rounds: Sequence[Round]) -> Decision:
+    others = 1 if spec.quality is not None and not spec.quality.advisory else 0
+    return judge.decide(rounds, spec.targets, spec.benchmark, others=others)
 
 
 def _brief(item: Round) -> dict[str, Any]:
@@ -212,8 +218,7 @@ def judge_rounds(
 ) -> Decision:
     """The verdict by bounds, the exam's with it, checked once more by Great Expectations."""
     spec = session.spec
-    decision = judge.decide(rounds, spec.targets, spec.benchmark)
-    decision = exam_verdict.merge(decision, examined)
+    decision = exam_verdict.merge(_decide(spec, rounds), examined)
     checked = gate.validate(decision, rounds, spec.targets, session.folder / "data-docs")
     verdict = gate.combine(decision, checked)
     record = session.record

@@ -34,8 +34,13 @@ def check_reachable(quality: Quality, questions: int, confidence: float) -> None
         )
 
 
-def judge_exam(rows: Sequence[ExamRow], quality: Quality, confidence: float) -> TargetVerdict:
-    """The exam as one more target: pass, fail or inconclusive, at `confidence` on either side.
+def judge_exam(
+    rows: Sequence[ExamRow], quality: Quality, confidence: float, others: int = 0
+) -> TargetVerdict:
+    """The exam as one more target: pass, fail or inconclusive.
+
+    It passes at `confidence`. `others`: how many binding demands there are beside it, with which
+    failing shares 1 - confidence, since one false failure is enough to refuse a good model.
 
     measured: right answers in percent of the questions that were answered. low, high: one-sided
     bounds of the share in percent of all, with unanswered questions against it and for it.
@@ -67,7 +72,8 @@ def judge_exam(rows: Sequence[ExamRow], quality: Quality, confidence: float) -> 
         return replace(found, reason=few)
     alpha, limit = 1 - confidence, quality.minimum_percent
     low = 100 * bounds.share([right], [asked], alpha)[0]
-    high = 100 * bounds.share([right + failed], [asked], alpha)[1]
+    shared = 1 if quality.advisory else 1 + others
+    high = 100 * bounds.share([right + failed], [asked], alpha / shared)[1]
     found = replace(found, low=low, high=high)
     said = f"{right} of {asked} answers are right"
     if failed:

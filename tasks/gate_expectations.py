@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import great_expectations.expectations.core as gxe
+import great_expectations.expectations as gxe
 from great_expectations.expectations.expectation import render_suite_parameter_string
 from great_expectations.expectations.row_conditions import Column
 from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
@@ -26,8 +26,8 @@ class _Said:
     """What Data Docs say of an expectation is its note, a whole sentence."""
 
     @classmethod
-    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
-    @render_suite_parameter_string
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)  # type: ignore[untyped-decorator]
+    @render_suite_parameter_string  # type: ignore[untyped-decorator]
     def _prescriptive_renderer(
         cls, configuration: Any = None, **_: Any
     ) -> list[RenderedStringTemplateContent]:

@@ -73,19 +73,27 @@ class Decision:
     requests_more: int | None = None
 
 
-def decide(rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark) -> Decision:
+def binding_count(targets: Sequence[Target], bench: Benchmark) -> int:
+    """How many demands bind: targets at their load points, and the implied ones."""
+    return sum(not target.advisory for target, _ in _expand(targets, bench))
+
+
+def decide(
+    rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark, *, others: int = 0
+) -> Decision:
     """Judge what has been measured so far; call it after every full round.
 
     Each look at the data spends its own part of alpha, so what a target's bound showed at one look
     stays shown, with one exception: a bound outside the limit at any look outweighs one inside it
     (a candidate that grows slower while it is measured is not promoted for its first rounds).
     Only the first `bench.max_rounds` rounds are looked at, since alpha was planned for so many.
+    others: binding demands judged elsewhere (an exam), with which failing shares alpha.
     """
     indices = sorted({item.index for item in rounds})[: bench.max_rounds]
     seen = [Seen(item) for item in rounds if item.index in set(indices)]
     looks = range(bench.min_rounds, len(indices) + 1)
     expanded = _expand(targets, bench)
-    binding = sum(not target.advisory for target, _ in expanded) or 1
+    binding = max(1, binding_count(targets, bench) + others)
     verdicts = []
     for target, load in expanded:
         here = [item for item in seen if item.item.load == load]

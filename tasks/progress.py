@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 class Progress:
     """One observation of a step.
 
-    step: validate_nodes, plan, fetch_weights, deploy, smoke, benchmark, judge, promote, rollback.
+    step: validate_nodes, plan, fetch_weights, deploy, smoke, exam, benchmark, judge, promote or
+        rollback.
     state: started, running, done or failed.
     subject: what within the step (a node, a pod, a load point), or ''.
     message: one short sentence for a person.

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.metrics import parse_metric
+from tasks.spec_measure import EXAM_METRIC
 
 UNITS = {"tok_s": "tok/s", "req_s": "req/s", "percent": "%", "ratio": ""}
 _NAMES = {
@@ -102,7 +103,7 @@ def metric_name(name: str) -> str:
     try:
         metric = parse_metric(name)
     except ValueError:
-        return name
+        return "Exam" if name == EXAM_METRIC else name
     if metric.quantile is not None:
         return f"{_NAMES[metric.kind]} p{metric.quantile * 100:g}"
     return f"{_NAMES[metric.kind]} {metric.statistic}".strip()

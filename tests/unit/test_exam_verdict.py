@@ -255,3 +255,13 @@ def test_a_failed_exam_ends_it_before_anything_is_measured() -> None:
     assert {item.reason for item in found.targets[1:]} == {NOT_MEASURED}
     # without rounds nothing else is decided, however good the exam
     assert merge(decide([], GOOD, BENCH), PASS).verdict == "inconclusive"
+
+
+def test_a_false_failure_is_shared_with_the_targets() -> None:
+    # 60 questions, minimum 70 %: 35 right are surely too few alone, not as one demand of eight
+    found, quality = rows(35, 25), Quality(minimum_percent=70)
+    assert judge_exam(found, quality, 0.95).verdict == "fail"
+    shared = judge_exam(found, quality, 0.95, others=7)
+    assert shared.verdict == "inconclusive"
+    advisory = quality.model_copy(update={"advisory": True})
+    assert judge_exam(found, advisory, 0.95, others=7).verdict == "fail"
