@@ -22,9 +22,10 @@ from tasks import bench_process
 from tasks.bench import EngineTarget, LoadGenerator, measure, run_round
 from tasks.bench_rates import measure_rates
 from tasks.errors import OutsideError
+from tasks.judge import decide
 from tasks.progress import Progress
 from tasks.rows import Round
-from tasks.spec_measure import Benchmark, Budget, Lengths, LoadPoint, Workload
+from tasks.spec_measure import Benchmark, Budget, Lengths, LoadPoint, Target, Workload
 from tasks.workload import TokenRates
 from tests.exact_engine import Behaviour, Law, in_thread
 
@@ -73,6 +74,13 @@ def _round(
         )
 
 
+def _passes(found: Round) -> bool:
+    """Whether a candidate measured like this, again and again, meets targets anybody would meet."""
+    bench = Benchmark(loads=[C4], min_rounds=3, max_rounds=6)
+    easy = [Target(metric="ttft_p95_ms", limit=1e9), Target(metric="ttft_mean_ms", limit=1e9)]
+    return decide([replace(found, index=i) for i in range(6)], easy, bench).verdict == "pass"
+
+
 def _prompts(folder: Path) -> list[str]:
     files = folder.rglob("prompts.jsonl")
     lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
@@ -82,7 +90,7 @@ def _prompts(folder: Path) -> list[str]:
 def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
     told: list[Progress] = []
     found = _round(generator, tmp_path, FAST, warmup=None, on_progress=told.append)
-    assert found.problems == ()
+    assert found.problems == () and _passes(found)
     assert len(found.rows) == 24 and all(row.ok for row in found.rows)
     assert {row.completion_tokens for row in found.rows} <= set(range(4, 13))
     assert all(len(row.itl) == row.completion_tokens - 1 for row in found.rows)
@@ -135,6 +143,7 @@ def test_an_engine_that_misbehaves(name: str, generator: LoadGenerator, tmp_path
     assert all(row.ttft is not None and row.ttft > 0.02 for row in good)
     assert bad.problem in "\n".join(found.problems)
     assert bad.error in "\n".join(row.error for row in found.rows)
+    assert not _passes(found)
 
 
 def test_a_wedged_engine_ends_the_round_with_what_came_before(
@@ -144,6 +153,7 @@ def test_a_wedged_engine_ends_the_round_with_what_came_before(
     assert 5 <= sum(row.ok for row in found.rows) <= 14
     assert any("TimeoutError" in row.error for row in found.rows)
     assert "not sent" in "\n".join(found.problems)
+    assert not _passes(found)
 
 
 def test_a_slow_engine_ends_at_the_time_limit_with_sound_rows(
@@ -200,7 +210,7 @@ def test_a_killed_load_generator_is_a_problem_and_the_next_round_is_sound(
     slow = replace(FAST, ttft=Law(mean=0.2))
     found = _round(generator, tmp_path / "a", slow, on_progress=kill)
     assert "died" in "\n".join(found.problems)
-    assert len(found.rows) < 24
+    assert len(found.rows) < 24 and not _passes(found)
     assert _round(generator, tmp_path / "b", FAST).problems == ()
 
 
@@ -218,7 +228,7 @@ def test_a_database_destroyed_after_the_run_gives_no_rows(
         patch.setattr(bench_process, "_collect", collect)
         found = _round(generator, tmp_path, FAST)
     assert found.rows == ()
-    assert "damaged" in found.problems[0]
+    assert "damaged" in found.problems[0] and not _passes(found)
 
 
 def test_the_key_comes_by_the_environment_and_is_written_nowhere(
