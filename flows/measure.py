@@ -11,10 +11,12 @@ from typing import Any
 from prefect import task
 
 from flows import artifacts, report
+from flows.health import Watch
 from flows.session import Session
 from flows.steps import QUIET
-from tasks import bench, exam, exam_verdict, gate, judge, live
-from tasks.access import reach, ready, release_pods
+from tasks import accelerators, bench, exam, exam_verdict, gate, judge
+from tasks.access import reach, release_pods
+from tasks.cluster import Object
 from tasks.errors import SpecError
 from tasks.exam_questions import ExamRow, Question
 from tasks.judge import Decision, TargetVerdict
@@ -118,25 +120,14 @@ def _answered(row: ExamRow) -> dict[str, Any]:
     }
 
 
-def _watch(session: Session, release: Release) -> Any:
-    """A function that names what went wrong with the candidate's pods since it was last asked."""
-    last = [-1]
+def _watch(session: Session, release: Release) -> Watch:
+    spec = session.spec
 
-    def problems() -> list[str]:
-        spec = session.spec
-        pods = release_pods(session.cluster, spec.namespace, spec.name, release.id)
-        again, before = live.restarts(pods), last[0]
-        last[0] = again
-        out = []
-        if before >= 0 and again > before:
-            out.append(f"{again - before} container restart(s) of the candidate during the round")
-        up = sum(ready(pod) for pod in pods)
-        if up < release.replicas:
-            out.append(f"{up} of {release.replicas} candidate replicas ready after the round")
-        return out
+    def pods() -> list[Object]:
+        return release_pods(session.cluster, spec.namespace, spec.name, release.id)
 
-    problems()
-    return problems
+    profile = accelerators.profile(spec.nodes.accelerator)
+    return Watch(pods, release.replicas, profile, session.exporters)
 
 
 def _lines(spec: Rollout) -> list[str]:
@@ -167,6 +158,7 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
             there = stack.enter_context(reach(cluster, spec, spec.name, stable.id))
             other = bench.EngineTarget(there.url, stable.served_name)
         bar = artifacts.ProgressArtifact("benchmark", "benchmark")
+        watch = _watch(session, release)
 
         def on_progress(event: Progress) -> None:
             emit(event)
@@ -179,13 +171,14 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
             decide=lambda done: _decide(spec, done),
             out_dir=session.folder / "evalscope",
             on_progress=on_progress,
-            check=_watch(session, release),
+            check=watch,
             lines=_lines(spec),
         )
     report.keep_rows(session.folder, rounds)
     session.record["benchmark"] = {
         "rounds": [_brief(item) for item in rounds],
         "requests": sum(len(item.rows) for item in rounds),
+        "nodes_with_watched_cards": watch.watched,
         "files": str(session.folder / "evalscope"),
     }
     return rounds

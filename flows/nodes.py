@@ -10,6 +10,7 @@ from flows import artifacts
 from flows.session import Session
 from flows.steps import QUIET, plan_rows
 from tasks.node_api import ApiFacts
+from tasks.node_metrics import exporter_url
 from tasks.nodes import as_rows
 from tasks.plan import Plan, decide_plan, describe_changes
 from tasks.progress import Progress, emit
@@ -33,6 +34,9 @@ def survey(session: Session) -> Survey:
             f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
             f"{len(manifest.files)} files, {size:,} bytes; {len(found.facts)} candidate node(s)"
         )
+    session.exporters = {
+        fact.name: url for fact in found.facts if (url := exporter_url(found.profile, fact))
+    }
     session.record["weights"] = {"files": len(manifest.files), "bytes": size}
     return found
 

@@ -59,6 +59,8 @@ class Session:
     record: dict[str, Any] = field(default_factory=dict)
     lock: LeaseLock | None = None
     actor: Actor | None = None
+    # address of the vendor's exporter by node, where there is one
+    exporters: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         spec = self.spec

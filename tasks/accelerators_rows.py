@@ -154,6 +154,11 @@ NVIDIA = Profile(
         port=9400,
         temperature=r"DCGM_FI_DEV_GPU_TEMP",
         uncorrectable=r"DCGM_FI_DEV_ECC_DBE_VOL_TOTAL",
+        throttled=r"DCGM_FI_DEV_THERMAL_VIOLATION",
+        reasons=r"DCGM_FI_DEV_CLOCK(_THROTTLE|S_EVENT)_REASONS",
+        # nvml.h: hardware slowdown, software and hardware thermal slowdown, power brake; a power
+        # cap (0x4) is how many cards always run and is not meant
+        reasons_bits=0x08 | 0x20 | 0x40 | 0x80,
         index_labels=("gpu", "UUID"),
     ),
     toolkit_name="CUDA",
@@ -228,6 +233,8 @@ AMD = Profile(
         temperature=r"gpu_(junction|edge)_temperature",
         uncorrectable=r"gpu_ecc_uncorrect_total",
         health=r"gpu_health",
+        # amdsmi_violation_status_t; power tracking (ppt) is left out, as many cards always run so
+        throttled=r"gpu_violation_(processor_hot|(socket|vr|hbm)_thermal)_residency_accumulated",
         index_labels=("gpu_id",),
     ),
     toolkit_name="ROCm",

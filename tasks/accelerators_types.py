@@ -84,7 +84,12 @@ class Component:
 
 @dataclass(frozen=True)
 class Exporter:
-    """The vendor's Prometheus exporter: port, path and metric names (regex)."""
+    """The vendor's Prometheus exporter: port, path and metric names (regex).
+
+    throttled: counters that grow while a card runs below its clock because of heat or power.
+    reasons: a gauge whose bits say why it does so right now; those in reasons_bits are meant.
+    pod_labels: where a sample names the pod that holds the card.
+    """
 
     port: int
     path: str = "/metrics"
@@ -92,6 +97,10 @@ class Exporter:
     uncorrectable: str = ""
     health: str = ""
     healthy_value: float = 1.0
+    throttled: str = ""
+    reasons: str = ""
+    reasons_bits: int = 0
+    pod_labels: tuple[str, ...] = ("dcu_pod_name", "hcu_pod_name", "exported_pod", "pod")
     index_labels: tuple[str, ...] = ("minor_number", "device_id", "gpu", "id")
 
 

@@ -1,0 +1,64 @@
+"""What befell the candidate while it was measured: restarts, lost replicas, cards that throttle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tasks import devices, live
+from tasks.accelerators_types import Profile
+from tasks.access import ready
+from tasks.cluster import Object
+from tasks.node_metrics import device_problems
+
+
+class Watch:
+    """Called after each round: what went wrong since the last call (or since it was made).
+
+    pods: the candidate's pods as they are. exporters: the address of the vendor's exporter by node;
+    where none answers, cards are not watched (`watched` says on how many nodes they are).
+    """
+
+    def __init__(
+        self,
+        pods: Callable[[], Sequence[Object]],
+        replicas: int,
+        profile: Profile,
+        exporters: Mapping[str, str],
+        read: Callable[[str], str | None] = devices.read,
+    ) -> None:
+        self._pods, self._replicas, self._profile = pods, replicas, profile
+        self._exporters, self._read = exporters, read
+        self._restarts = 0
+        self._metrics: dict[str, str] = {}
+        self()
+        self.watched = len(self._metrics)
+
+    def __call__(self) -> list[str]:
+        """One sentence for each thing that went wrong."""
+        pods = self._pods()
+        return [*self._of_pods(pods), *self._of_cards(pods)]
+
+    def _of_pods(self, pods: Sequence[Object]) -> list[str]:
+        before, self._restarts = self._restarts, live.restarts(pods)
+        out = []
+        if self._restarts > before:
+            more = self._restarts - before
+            out.append(f"{more} container restart(s) of the candidate during the round")
+        up = sum(ready(pod) for pod in pods)
+        if up < self._replicas:
+            out.append(f"{up} of {self._replicas} candidate replicas ready after the round")
+        return out
+
+    def _of_cards(self, pods: Sequence[Object]) -> list[str]:
+        out = []
+        for node in sorted({str(pod["spec"].get("nodeName")) for pod in pods}):
+            url = self._exporters.get(node)
+            text = self._read(url) if url else None
+            if text is None:
+                continue
+            here = [p["metadata"]["name"] for p in pods if p["spec"].get("nodeName") == node]
+            before = self._metrics.get(node, text)
+            found = device_problems(before, text, self._profile, here)
+            out += [f"{node}: {problem}" for problem in found]
+            self._metrics[node] = text
+        return out
