@@ -31,7 +31,7 @@ def exporter_url(profile: Profile, api: ApiFacts) -> str:
 
 
 def samples(text: str) -> list[Sample]:
-    """(name, labels, value) of every sample line; comments, broken lines and what is no number are skipped."""
+    """(name, labels, value) of every sample; comments, broken lines and NaN are skipped."""
     out = []
     for line in text.splitlines():
         match = None if line.startswith("#") else _SAMPLE.fullmatch(line.strip())
