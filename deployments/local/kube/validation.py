@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from deployments.local.kube import selectors
+from deployments.local.kube import refusals, selectors
 from tasks.node_api import quantity
 
 Object = Mapping[str, Any]
@@ -34,9 +34,11 @@ def problems(plural: str, obj: Object, old: Object | None) -> list[str]:
         elif isinstance(spec.get("template"), Mapping):
             out += _workload(plural, spec)
         if plural == "services":
-            out += _service(spec)
+            out += [*_service(spec), *refusals.service(spec)]
         if old is not None:
             out += _immutable(plural, spec, old.get("spec") or {})
+    if plural in ("configmaps", "secrets"):
+        out += refusals.data(obj, old)
     return out
 
 
@@ -85,6 +87,7 @@ def _workload(plural: str, spec: Object) -> Iterator[str]:
     yield from _pod(template.get("spec") or {}, "spec.template.spec")
     policy = (template.get("spec") or {}).get("restartPolicy")
     if plural == "jobs":
+        yield from refusals.job(spec)
         if policy not in ("Never", "OnFailure"):
             yield (
                 f'spec.template.spec.restartPolicy: Unsupported value: "{policy}": '
@@ -96,6 +99,8 @@ def _workload(plural: str, spec: Object) -> Iterator[str]:
             f'spec.template.spec.restartPolicy: Unsupported value: "{policy}": '
             'supported values: "Always"'
         )
+    if plural == "deployments":
+        yield from refusals.deployment(spec)
     selector = spec.get("selector") or {}
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield "spec.selector: Invalid value: empty selector is invalid"
@@ -116,6 +121,7 @@ def _pod(spec: Object, path: str) -> Iterator[str]:
     containers = spec.get("containers") or []
     if not containers:
         yield f"{path}.containers: Required value"
+    yield from refusals.pod(spec, path)
     seen: set[str] = set()
     volumes = {volume.get("name") for volume in spec.get("volumes") or []}
     for group in ("initContainers", "containers"):

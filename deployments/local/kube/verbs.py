@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployments.local.kube import apply as server_side
-from deployments.local.kube import schema, validation
+from deployments.local.kube import pods, schema, validation
 from deployments.local.kube.defaults import defaulted
 from deployments.local.kube.kinds import BY_PLURAL, Kind
 from deployments.local.kube.patches import json_patch, merge_patch, strategic_patch
@@ -227,6 +227,7 @@ class Verbs:
         if plural in ("pods", "namespaces"):
             obj["status"] = {"phase": "Pending" if plural == "pods" else "Active"}
         with self.store.lock:
+            self._refuse_in_terminating(target)
             obj = self._admit(plural, obj, None)
             if owned is None:
                 fields = server_side.written(None, given, options.manager)["metadata"]
@@ -236,6 +237,20 @@ class Verbs:
             for field in ("uid", "creationTimestamp", "deletionTimestamp", "generation"):
                 meta.pop(field, None)
             return self.store.create(plural, {**obj, "metadata": meta}, dry_run=options.dry_run)
+
+    def _refuse_in_terminating(self, target: Target) -> None:
+        """What is created while a namespace is emptied would never be deleted."""
+        if not target.kind.namespaced:
+            return
+        found = self.store.get("namespaces", "", target.ns)
+        if found is not None and pods.terminating(found):
+            raise StatusError(
+                403,
+                "Forbidden",
+                f"{target.plural} is forbidden: unable to create new content in namespace "
+                f"{target.ns} because it is being terminated",
+                {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]},
+            )
 
     def _store(
         self, target: Target, old: Object, obj: Object, options: Options, *, owned: bool = False
