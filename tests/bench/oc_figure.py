@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, LEFT, TOP, GAP = 360, 230, 52, 56, 40
+WIDTH, HEIGHT, LEFT, TOP, GAP = 360, 230, 52, 56, 66
 COLUMNS = 2
 COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00")  # told apart by the colour-blind, too
 STYLE = """

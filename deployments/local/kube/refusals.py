@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -20,7 +20,7 @@ _NODE_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 
 
-def _unsupported(field: str, value: object, supported: Iterable[str]) -> Iterator[str]:
+def _unsupported(field: str, value: object, supported: Sequence[str]) -> Iterator[str]:
     """An enumeration's member; what is not given has a default or is asked for elsewhere."""
     if value not in (None, "") and value not in supported:
         words = ", ".join(f'"{word}"' for word in sorted(supported))
