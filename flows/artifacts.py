@@ -19,6 +19,7 @@ from prefect.artifacts import (
 from prefect.context import FlowRunContext, TaskRunContext
 
 from tasks import clock
+from tasks.progress import Progress, emit
 
 _log = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 3.0
@@ -57,6 +58,11 @@ class ProgressArtifact:
         self.key, self.description = key, description
         self._id: UUID | None = None
         self._last = -1e9
+
+    def tell(self, event: Progress) -> None:
+        """Pass a step's progress on to who listens, and set the bar by it."""
+        emit(event)
+        self.update(event.done or 0, event.total or 0, event.message)
 
     def update(self, done: float, total: float, note: str = "", *, final: bool = False) -> None:
         """Set the bar to done/total."""

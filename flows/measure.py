@@ -23,7 +23,6 @@ from tasks.judge import Decision, TargetVerdict
 from tasks.moves import Observed
 from tasks.outcome import target_rows
 from tasks.plan import Plan
-from tasks.progress import Progress, emit
 from tasks.protocol import cache_note
 from tasks.rows import Round
 from tasks.spec import Rollout
@@ -77,12 +76,6 @@ def examine(session: Session, release: Release, questions: tuple[Question, ...])
     spec = session.spec
     assert spec.quality is not None
     folder = session.folder / "exam"
-    bar = artifacts.ProgressArtifact("exam", "exam")
-
-    def on_progress(event: Progress) -> None:
-        emit(event)
-        bar.update(event.done or 0, event.total or 0)
-
     with reach(session.cluster, spec, f"{spec.name}-candidate", release.id) as here:
         rows = exam.take(
             bench.EngineTarget(here.url, release.served_name),
@@ -90,7 +83,7 @@ def examine(session: Session, release: Release, questions: tuple[Question, ...])
             spec.quality,
             out_dir=folder,
             timeout_s=spec.benchmark.budget.seconds,
-            on_progress=on_progress,
+            on_progress=artifacts.ProgressArtifact("exam", "exam").tell,
         )
     others = judge.binding_count(spec.targets, spec.benchmark)
     verdict = exam_verdict.judge_exam(rows, spec.quality, spec.benchmark.confidence, others)
@@ -157,20 +150,14 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
         if relative and stable and plan.strategy == "parallel" and seen.alive(stable.id):
             there = stack.enter_context(reach(cluster, spec, spec.name, stable.id))
             other = bench.EngineTarget(there.url, stable.served_name)
-        bar = artifacts.ProgressArtifact("benchmark", "benchmark")
         watch = _watch(session, release)
-
-        def on_progress(event: Progress) -> None:
-            emit(event)
-            bar.update(event.done or 0, event.total or 0, event.message)
-
         rounds = bench.measure(
             candidate,
             other,
             spec.benchmark,
             decide=lambda done: _decide(spec, done),
             out_dir=session.folder / "evalscope",
-            on_progress=on_progress,
+            on_progress=artifacts.ProgressArtifact("benchmark", "benchmark").tell,
             check=watch,
             lines=_lines(spec),
         )

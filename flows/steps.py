@@ -50,12 +50,11 @@ def fetch_weights(
         if kind == "progress":
             done, total = float(event["done"]), float(event["total"])
             rate = {"rate": float(event.get("rate") or 0)}
-            emit(
+            bar.tell(
                 Progress(
                     "fetch_weights", "running", node, "", done, total, unit="bytes", figures=rate
                 )
             )
-            bar.update(done, total)
         elif kind in ("done", "error", "waiting"):
             last.clear()
             last.update(event)

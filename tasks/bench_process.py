@@ -25,6 +25,22 @@ DURATION_SHARE, REQUEST_SHARE = 0.6, 0.15
 REQUEST_TIMEOUT_S = 600.0
 
 
+def environment() -> dict[str, str]:
+    """Ours for a child that asks an engine: no site's proxy may stand between them."""
+    return {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+
+
+def end(child: subprocess.Popen[Any]) -> None:
+    """Kill a child that leads its session, with all it started, and close its pipes."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    for pipe in (child.stdin, child.stdout):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+
 @dataclass(frozen=True)
 class EngineTarget:
     """Where an OpenAI-compatible engine answers.
@@ -95,13 +111,7 @@ class LoadGenerator:
         """End the child and everything it started."""
         if self._child is None:
             return
-        with suppress(ProcessLookupError):
-            os.killpg(self._child.pid, signal.SIGKILL)
-        self._child.wait()
-        for pipe in (self._child.stdin, self._child.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        end(self._child)
         self._child = None
 
     def run(
@@ -187,15 +197,12 @@ class LoadGenerator:
     def _start(self) -> None:
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         with self._log_path.open("a", encoding="utf-8") as log:
-            # a proxy between client and engine would be measured, too
-            env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-            env["PYTHONUNBUFFERED"] = "1"
             self._child = subprocess.Popen(
                 [sys.executable, "-m", "tasks.bench_child"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=env,
+                env={**environment(), "PYTHONUNBUFFERED": "1"},
                 text=True,
                 encoding="utf-8",
                 start_new_session=True,

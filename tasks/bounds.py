@@ -32,9 +32,13 @@ def student(per_round: Sequence[float], alpha: float) -> Bounds:
     values = np.asarray(per_round, dtype=np.float64)
     if len(values) < 2 or not np.isfinite(values).all():
         return UNKNOWN
-    mean = float(values.mean())
-    half = _t(len(values) - 1, alpha) * float(values.std(ddof=1)) / len(values) ** 0.5
+    mean, half = float(values.mean()), _half_width(values, alpha)
     return mean - half, mean + half
+
+
+def _half_width(values: Values, alpha: float) -> float:
+    """Of Student's one-sided bounds; at least two values."""
+    return _t(len(values) - 1, alpha) * float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def level(per_round: Sequence[float], alpha: float) -> Bounds:
@@ -111,9 +115,8 @@ def round_margin(rounds: Sequence[Values], q: float, alpha: float) -> float:
         levels.append(math.log(float(np.median(finite))))
     if len(levels) < 2:
         return math.inf
-    spread, tail = float(np.std(levels, ddof=1)), min(1.0, abs(float(special.ndtri(q))))
-    student_t = _t(len(levels) - 1, alpha / (2 + tail))
-    return student_t * spread / math.sqrt(len(levels)) + tail * spread**2
+    logs, tail = np.asarray(levels), min(1.0, abs(float(special.ndtri(q))))
+    return _half_width(logs, alpha / (2 + tail)) + tail * float(logs.std(ddof=1)) ** 2
 
 
 def percentile(

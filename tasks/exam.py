@@ -7,18 +7,15 @@ tasks.exam_verdict what follows from it.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from tasks import clock, progress
-from tasks.bench_process import EngineTarget, request_timeout
+from tasks.bench_process import EngineTarget, end, environment, request_timeout
 from tasks.errors import SpecError
 from tasks.exam_child import ERRORS, NAME
 from tasks.exam_questions import ExamRow, Question, parse_questions
@@ -93,15 +90,13 @@ def take(
 
 def _run(folder: Path, timeout_s: float, tell: Callable[[], None]) -> str:
     """Run evalscope to its end; '' or why it did not end well."""
-    # a site's proxy must not stand between us and a pod
-    env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     with (folder / LOG).open("a", encoding="utf-8") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "tasks.exam_child", str(folder / "config.json")],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env=env,
+            env=environment(),
             start_new_session=True,  # a Ctrl-C reaches only us, and nothing of it stays behind
         )
     deadline = clock.monotonic() + timeout_s
@@ -117,12 +112,7 @@ def _run(folder: Path, timeout_s: float, tell: Callable[[], None]) -> str:
                 if left <= 0:
                     return f"evalscope did not end in {timeout_s:g} s and was stopped"
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-        assert child.stdin is not None
-        with suppress(BrokenPipeError):
-            child.stdin.close()
+        end(child)
     return f"evalscope ended with status {code}; its log is {folder / LOG}" if code else ""
 
 

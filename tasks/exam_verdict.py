@@ -12,7 +12,7 @@ from dataclasses import replace
 from tasks import bounds
 from tasks.errors import SpecError
 from tasks.exam_questions import LEAST_QUESTIONS, ExamRow
-from tasks.judge import Decision, TargetVerdict
+from tasks.judge import Decision, TargetVerdict, place, say
 from tasks.spec_measure import EXAM_METRIC, Quality
 
 LOAD = "exam"
@@ -78,15 +78,9 @@ def judge_exam(
     said = f"{right} of {asked} answers are right"
     if failed:
         said += f", {failed} got none"
-    if low >= limit:
-        return replace(
-            found, verdict="pass", reason=f"{said}: its bound is at least {limit:g} percent"
-        )
-    if high < limit:
-        reason = f"{said}: its bound shows it is not at least {limit:g} percent"
-        return replace(found, verdict="fail", reason=reason)
-    reason = f"{said}: its bounds leave open whether it is at least {limit:g} percent"
-    return replace(found, reason=reason)
+    word = place("at_least", limit, low, high, low, high)
+    reason = f"{said}: {say(word, 'at_least', limit, 'percent')}"
+    return replace(found, verdict=word, reason=reason)
 
 
 def ends_early(exam: TargetVerdict | None) -> bool:

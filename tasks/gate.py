@@ -17,7 +17,8 @@ from typing import Any
 
 from tasks.errors import OutsideError
 from tasks.figures import sound
-from tasks.judge import Decision, TargetVerdict, believable
+from tasks.judge import Decision, TargetVerdict
+from tasks.judge_rounds import believable
 from tasks.rows import Round
 from tasks.spec_measure import Target
 

@@ -93,12 +93,11 @@ def of_targets(verdicts: Mapping[str, TargetVerdict], targets: Sequence[Target])
             continue
         row = Column("target") == name
         if not item.implied:
-            side = (
-                ExpectUpperBoundWithinLimit
+            side, which = (
+                (ExpectUpperBoundWithinLimit, "upper")
                 if item.direction == "at_most"
-                else ExpectLowerBoundWithinLimit
+                else (ExpectLowerBoundWithinLimit, "lower")
             )
-            which = "upper" if item.direction == "at_most" else "lower"
             words = f"{name}: the {which} bound lies within the limit"
             out.append(side(row_condition=row, notes=words))
         words = f"{name}: the judge lets it pass (it says {item.verdict}: {item.reason})"

@@ -17,11 +17,9 @@ import numpy as np
 
 from tasks import bounds, spending
 from tasks.figures import RATES, SHARES, quantile
-from tasks.judge_rounds import Seen, believable, why_not
+from tasks.judge_rounds import Seen
 from tasks.rows import Round
 from tasks.spec_measure import Benchmark, Target
-
-__all__ = ["IMPLIED", "Decision", "TargetVerdict", "believable", "decide", "why_not"]
 
 Word = Literal["pass", "fail", "inconclusive"]
 # Without a success_rate target no request may fail; above this share (its lower bound) failing
@@ -57,7 +55,7 @@ class TargetVerdict:
 
     @property
     def implied(self) -> bool:
-        """Whether no target named it: without one on the success rate no request may fail."""
+        """Whether no request may fail: what holds where no success_rate target allows it."""
         return self.metric == IMPLIED and self.limit == 100.0
 
 
@@ -90,7 +88,8 @@ def decide(
     others: binding demands judged elsewhere (an exam), with which failing shares alpha.
     """
     indices = sorted({item.index for item in rounds})[: bench.max_rounds]
-    seen = [Seen(item) for item in rounds if item.index in set(indices)]
+    kept = set(indices)
+    seen = [Seen(item) for item in rounds if item.index in kept]
     looks = range(bench.min_rounds, len(indices) + 1)
     expanded = _expand(targets, bench)
     binding = max(1, binding_count(targets, bench) + others)
@@ -118,11 +117,11 @@ def _look(
 ) -> TargetVerdict:
     """One target after `count` rounds."""
     look, plan = count - bench.min_rounds, (bench.min_rounds, bench.max_rounds)
-    spend, spend_fail = (
+    passing, failing = (
         spending.of_rounds(*plan, (1 - bench.confidence) / shared)[look] for shared in (1, binding)
     )
     mine = [item for item in seen if not item.why_not]
-    verdict = _judge(target, load, mine, spend, spend_fail, bench.min_rounds)
+    verdict = _judge(target, load, mine, Rule(passing, failing, bench.min_rounds))
     few = _too_few(seen, bench)
     return replace(verdict, verdict="inconclusive", reason=few) if few else verdict
 
@@ -176,14 +175,16 @@ def _candidates(seen: Sequence[Seen]) -> list[Seen]:
     return [item for item in seen if item.item.release == "candidate"]
 
 
-def _judge(
-    target: Target,
-    load: str,
-    mine: Sequence[Seen],
-    spend: float,
-    spend_fail: float,
-    least: int,
-) -> TargetVerdict:
+@dataclass(frozen=True)
+class Rule:
+    """What a look may spend on passing and on failing, and how many rounds it needs at least."""
+
+    passing: float
+    failing: float
+    least: int
+
+
+def _judge(target: Target, load: str, mine: Sequence[Seen], rule: Rule) -> TargetVerdict:
     rounds = _candidates(mine)
     requests = sum(item.requests for item in rounds)
     if not requests:
@@ -195,20 +196,22 @@ def _judge(
         few = f"{usable} of {requests} requests can be judged, at least {LEAST_REQUESTS} are needed"
         return _open(target, load, mine, few, more=LEAST_REQUESTS - usable)
     if target.versus_stable_percent is not None:
-        return _relative(target, load, mine, spend, spend_fail, least)
+        return _relative(target, load, mine, rule)
     metric = target.parsed
-    measured, low, high = _figures(target, rounds, spend)
-    _, low_fail, high_fail = _figures(target, rounds, spend_fail)
+    measured = _figure(target, rounds)
+    low, high = _bounds(target, rounds, rule.passing)
+    low_fail, high_fail = _bounds(target, rounds, rule.failing)
     limit = float(target.limit or 0.0)
     base = limit / metric.factor
-    if target.metric == IMPLIED and limit == 100.0:
+    found = _open(target, load, mine, "")
+    if found.implied:
         word, reason = _all_succeed(rounds, high_fail)
     else:
-        word = _place(metric.direction, base, low, high, low_fail, high_fail)
-        reason = _say(word, metric.direction, limit, metric.unit)
-    found = _open(target, load, mine, reason)
+        word = place(metric.direction, base, low, high, low_fail, high_fail)
+        reason = say(word, metric.direction, limit, metric.unit)
     return replace(
         found,
+        reason=reason,
         measured=_shown(measured, metric.factor),
         low=_shown(low, metric.factor),
         high=_shown(high, metric.factor),
@@ -217,38 +220,41 @@ def _judge(
     )
 
 
-def _figures(
-    target: Target, rounds: Sequence[Seen], alpha: float
-) -> tuple[float | None, float, float]:
-    """(measured, low, high) in base units."""
+def _figure(target: Target, rounds: Sequence[Seen]) -> float | None:
+    """The figure over all rounds, in base units."""
     metric = target.parsed
     if metric.kind in SHARES:
-        hits, sizes = [r.hits(target) for r in rounds], [r.requests for r in rounds]
-        low, high = bounds.share(hits, sizes, alpha)
-        return (sum(hits) / sum(sizes) if sum(sizes) else None), low, high
+        return sum(r.hits(target) for r in rounds) / sum(r.requests for r in rounds)
+    if metric.statistic == "percentile" and metric.quantile is not None:
+        values = np.concatenate([r.values(metric.kind) for r in rounds])
+        return quantile(values, metric.quantile) if len(values) else None
+    usable = [value for r in rounds if (value := r.figure(target)) is not None]
+    return sum(usable) / len(usable) if usable else None
+
+
+def _bounds(target: Target, rounds: Sequence[Seen], alpha: float) -> bounds.Bounds:
+    """(low, high) of the figure over all rounds, in base units."""
+    metric = target.parsed
+    if metric.kind in SHARES:
+        return bounds.share([r.hits(target) for r in rounds], [r.requests for r in rounds], alpha)
     if metric.statistic == "percentile" and metric.quantile is not None:
         values = [v for v in (r.values(metric.kind) for r in rounds) if len(v)]
-        if not values:
-            return None, -math.inf, math.inf
         # the gaps of one stream are of one piece, so they count as one
         requests = sum(r.requests for r in rounds)
-        low, high = bounds.percentile(values, metric.quantile, alpha, requests)
-        return quantile(np.concatenate(values), metric.quantile), low, high
-    found = [r.figure(target) for r in rounds]
-    usable = [value for value in found if value is not None]
-    if len(usable) < len(found) or not usable:
-        # a round without the figure is no data, and no data is never a pass
-        return (sum(usable) / len(usable) if usable else None), -math.inf, math.inf
+        return bounds.percentile(values, metric.quantile, alpha, requests)
+    usable = [value for r in rounds if (value := r.figure(target)) is not None]
+    if len(usable) < len(rounds):
+        return bounds.UNKNOWN  # a round without the figure is no data, and that is never a pass
     low, high = bounds.level(usable, alpha)
     if metric.kind not in RATES:
         low = max(low, 0.0) if math.isfinite(low) else low
-    return sum(usable) / len(usable), low, high
+    return low, high
 
 
-def _place(
+def place(
     direction: str, limit: float, low: float, high: float, low_fail: float, high_fail: float
 ) -> Word:
-    """Where the bounds lie. NaN compares false everywhere, so it never passes."""
+    """Where the bounds lie: `low`, `high` decide passing, the others failing. NaN never passes."""
     if direction == "at_most":
         if high <= limit:
             return "pass"
@@ -267,14 +273,7 @@ def _all_succeed(rounds: Sequence[Seen], high_fail: float) -> tuple[Word, str]:
     return ("fail" if high_fail < 1 - FAILED_SHARE else "inconclusive"), text
 
 
-def _relative(
-    target: Target,
-    load: str,
-    mine: Sequence[Seen],
-    spend: float,
-    spend_fail: float,
-    least: int,
-) -> TargetVerdict:
+def _relative(target: Target, load: str, mine: Sequence[Seen], rule: Rule) -> TargetVerdict:
     """Candidate against stable, paired by round."""
     metric, allowed = target.parsed, float(target.versus_stable_percent or 0.0)
     stable = {r.item.index: r for r in mine if r.item.release == "stable"}
@@ -289,19 +288,19 @@ def _relative(
             who = "candidate" if ours is None else "stable release"
             return _open(target, load, mine, f"the {who} has no such figure in a round")
         pairs.append((ours, theirs))
-    if len(pairs) < max(2, least):
-        few = f"{len(pairs)} rounds of the stable release to compare with, {least} are needed"
+    if len(pairs) < max(2, rule.least):
+        few = f"{len(pairs)} rounds of the stable release to compare with, {rule.least} are needed"
         return _open(target, load, mine, few)
-    low, high = bounds.ratio(pairs, spend)
-    low_fail, high_fail = bounds.ratio(pairs, spend_fail)
+    low, high = bounds.ratio(pairs, rule.passing)
+    low_fail, high_fail = bounds.ratio(pairs, rule.failing)
     worse = 1 + allowed / 100 if metric.direction == "at_most" else 1 - allowed / 100
-    word = _place(metric.direction, worse, low, high, low_fail, high_fail)
+    word = place(metric.direction, worse, low, high, low_fail, high_fail)
     mean = (
         math.exp(sum(math.log(c / s) for c, s in pairs) / len(pairs))
         if min(min(pair) for pair in pairs) > 0
         else math.nan
     )
-    found = _open(target, load, mine, _say(word, metric.direction, (worse - 1) * 100, "percent"))
+    found = _open(target, load, mine, say(word, metric.direction, (worse - 1) * 100, "percent"))
     stable_mean = sum(s for _, s in pairs) / len(pairs)
     return replace(
         found,
@@ -320,7 +319,8 @@ def _shown(value: float | None, factor: float) -> float | None:
     return value * factor if value is not None and math.isfinite(value) else None
 
 
-def _say(word: Word, direction: str, limit: float, unit: str) -> str:
+def say(word: Word, direction: str, limit: float, unit: str) -> str:
+    """Why it is so, in words."""
     side = "at most" if direction == "at_most" else "at least"
     if word == "pass":
         return f"its bound is {side} {limit:g} {unit}"

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.figures import SHARES, doubts, figure, samples, sound, within
-from tasks.metrics import Metric
 from tasks.rows import Round
 from tasks.spec_measure import Target
 
@@ -30,7 +29,7 @@ def why_not(item: Round) -> list[str]:
 
 
 class Seen:
-    """One round and what was worked out of it. Judging looks at it again after every round."""
+    """One round and what was worked out of it, which every look at it needs again."""
 
     def __init__(self, item: Round) -> None:
         self.item = item
@@ -38,7 +37,7 @@ class Seen:
         self.failed = sum(not row.ok for row in item.rows)
         self._values: dict[str, Values] = {}
         self._figures: dict[str, float | None] = {}
-        self._hits: dict[tuple[float | None, float | None] | None, int] = {}
+        self._hits: dict[tuple[float | None, float | None], int] = {}
 
     @cached_property
     def why_not(self) -> list[str]:
@@ -58,17 +57,16 @@ class Seen:
 
     def hits(self, target: Target) -> int:
         """Requests that succeeded, or for goodput: within their TTFT and TPOT."""
-        good = target.parsed.kind == "goodput"
-        key = (target.goodput_ttft_ms, target.goodput_tpot_ms) if good else None
-        if key is None:
+        if target.parsed.kind != "goodput":
             return self.sound
+        key = (target.goodput_ttft_ms, target.goodput_tpot_ms)
         if key not in self._hits:
             self._hits[key] = sum(within(row, *key) for row in self.item.rows)
         return self._hits[key]
 
     def figure(self, target: Target) -> float | None:
         """The round's own figure in base units; None without data or where it is not finite."""
-        metric: Metric = target.parsed
+        metric = target.parsed
         if metric.kind in SHARES:
             return self.hits(target) / self.requests if self.requests else None
         if metric.name not in self._figures:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Protocol
 
+from tasks.bounds import rank
 from tasks.figures import tpot
 from tasks.rows import ClientHealth, RequestRow, Round
 from tasks.spec_measure import Budget, LoadPoint
@@ -124,7 +125,7 @@ def client_health(
     ttfts = [row.ttft for row in rows if row.ttft is not None]
     p99: float | None = None
     if len(late) >= MIN_SAMPLES:
-        mean, p99 = fmean(late), late[math.ceil(0.99 * len(late)) - 1]
+        mean, p99 = fmean(late), late[rank(0.99, len(late))]
         bound = max(TTFT_ERROR_S, TTFT_ERROR_SHARE * fmean(ttfts) if ttfts else 0.0)
         added = CLIENT_BASE_S + LAG_FACTOR * mean
         if added > bound:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.figures import figure, quantile, samples, sound
-from tasks.judge import believable
+from tasks.judge_rounds import believable
 from tasks.metrics import parse_metric
 from tasks.report_html import is_number
 from tasks.rows import RequestRow, Round

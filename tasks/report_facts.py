@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.judge import why_not
+from tasks.judge_rounds import why_not
 from tasks.report_html import (
     MARKS,
     NOTHING,

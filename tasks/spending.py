@@ -47,7 +47,7 @@ def levels(first: int, last: int, alpha: float) -> tuple[float, ...]:
     for count in range(first, last + 1):
         at = count / last
         step = math.sqrt(at - before)
-        due = spent(at, alpha) - (spent(before, alpha) if out else 0.0)
+        due = spent(at, alpha) - spent(before, alpha)
         edge = _edge(grid, density, step, due)
         out.append(float(special.ndtr(-edge / math.sqrt(at))))
         grid, density = _go_on(grid, density, step, edge, math.sqrt(at))

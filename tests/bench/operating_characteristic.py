@@ -46,14 +46,16 @@ class Statistic:
     quantile: float | None = None
     rate: bool = False
 
-    def truth(self, noise: float) -> float:
+    def truth(self, noise: float, seed: int) -> float:
         """The true value over all rounds, of candidates drawn by `draw`."""
+        if self.rate:
+            # the mean of a ratio has no closed form here, so it is measured
+            many = draw(np.random.default_rng([seed, 7]), noise, (40_000,))
+            return float(self.of_round(many).mean())
         spread = math.hypot(SIGMA, noise)
         if self.quantile is not None:
             return math.exp(spread * float(special.ndtri(self.quantile)))
-        # a round's rate is its requests over their time, of which the level is all that lasts;
-        # what the ratio of means adds is measured with the rounds themselves
-        return math.exp(spread**2 / 2) if not self.rate else math.nan
+        return math.exp(spread**2 / 2)
 
     def limit(self, true: float, distance: float) -> float:
         """A limit from which the truth lies `distance` away; above 0: the candidate is too slow."""
@@ -101,11 +103,7 @@ class Simulated:
         self.statistic, self.noise, self.runs = statistic, noise, runs
         rng = np.random.default_rng([seed, round(1000 * noise)])
         self.times = np.sort(draw(rng, noise, (runs, ROUNDS)), axis=-1)
-        true = statistic.truth(noise)
-        if math.isnan(true):
-            many = draw(np.random.default_rng([seed, 7]), noise, (40_000,))
-            true = float(statistic.of_round(many).mean())
-        self.true = true
+        self.true = statistic.truth(noise, seed)
 
     def _bounds(self, alphas: Sequence[float]) -> tuple[Values, Values]:
         """(low, high): [candidate, look], at each look's own level."""

@@ -25,6 +25,7 @@ from deployments.local.model import ensure_model
 from deployments.local.stack import ROOT, engine_python, free_port
 from tasks import judge, report_rows
 from tasks.bench import EngineTarget, LoadGenerator, measure
+from tasks.judge_rounds import why_not
 from tasks.render import engine_args
 from tasks.rows import Round
 from tasks.spec import Rollout
@@ -108,7 +109,7 @@ def collect(spec: Rollout, bench: Benchmark, repeats: int, folder: Path) -> list
 
 
 def _words(rounds: Sequence[Round]) -> str:
-    doubtful = [why for item in rounds for why in judge.why_not(item)]
+    doubtful = [why for item in rounds for why in why_not(item)]
     said = f"; {doubtful[0]}" if doubtful else ""
     return f"{len(rounds)} rounds, {sum(len(r.rows) for r in rounds)} requests{said}"
 

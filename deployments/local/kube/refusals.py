@@ -7,7 +7,6 @@ Each rule yields 'field: message'.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -156,10 +155,11 @@ def service(spec: Object) -> Iterator[str]:
     yield from _unsupported("spec.type", spec.get("type"), _SERVICE_TYPES)
     ports = spec.get("ports") or []
     yield from _doubles((f"spec.ports[{i}].name", p.get("name")) for i, p in enumerate(ports))
-    pairs = Counter((p.get("port"), p.get("protocol") or "TCP") for p in ports)
+    yield from _doubles(
+        (f"spec.ports[{i}]", f"{p.get('port')}/{p.get('protocol') or 'TCP'}")
+        for i, p in enumerate(ports)
+    )
     for i, port in enumerate(ports):
-        if pairs[(port.get("port"), port.get("protocol") or "TCP")] > 1 and i:
-            yield f'spec.ports[{i}]: Duplicate value: "{port.get("port")}"'
         if port.get("nodePort") and spec.get("type") not in ("NodePort", "LoadBalancer"):
             yield (
                 f"spec.ports[{i}].nodePort: Forbidden: may not be used when `type` is "
@@ -170,18 +170,17 @@ def service(spec: Object) -> Iterator[str]:
 # -- data -------------------------------------------------------------------------------------
 
 
-def data(obj: Object, old: Object | None) -> Iterator[str]:
+def data(plural: str, obj: Object, old: Object | None) -> Iterator[str]:
     """A ConfigMap or Secret: keys, size, and what is immutable."""
-    held = {**(obj.get("data") or {}), **(obj.get("binaryData") or {})}
-    for key in held:
+    texts, coded = obj.get("data") or {}, obj.get("binaryData") or {}
+    if plural == "secrets":
+        texts, coded = {}, texts
+    for key in (*texts, *coded):
         if not _DATA_KEY.match(key) or key in (".", ".."):
             yield f"data[{key}]: Invalid value: a valid config key has letters, digits, '-_.'"
-    plain = () if "type" in obj else (obj.get("data") or {}).values()
-    coded = obj.get("data") or {} if "type" in obj else obj.get("binaryData") or {}
     # base64 holds three bytes in four characters
-    size = sum(len(str(v).encode()) for v in plain) + sum(
-        len(str(v)) * 3 // 4 for v in coded.values()
-    )
+    size = sum(len(str(value).encode()) for value in texts.values())
+    size += sum(len(str(value)) * 3 // 4 for value in coded.values())
     if size > MEBIBYTE:
         yield f"data: Too long: may not be more than {MEBIBYTE} bytes"
     if old is None or not old.get("immutable"):

@@ -38,7 +38,7 @@ def problems(plural: str, obj: Object, old: Object | None) -> list[str]:
         if old is not None:
             out += _immutable(plural, spec, old.get("spec") or {})
     if plural in ("configmaps", "secrets"):
-        out += refusals.data(obj, old)
+        out += refusals.data(plural, obj, old)
     return out
 
 
