@@ -55,7 +55,12 @@ def level(per_round: Sequence[float], alpha: float) -> Bounds:
     low, high = student([math.log(value) for value in per_round], alpha)
     if not math.isfinite(high):
         return UNKNOWN
-    return math.exp(low), math.exp(high + float(np.var(np.log(per_round), ddof=1)))
+    return _exp(low), _exp(high + float(np.var(np.log(per_round), ddof=1)))
+
+
+def _exp(value: float) -> float:
+    """What is too large for a float is no bound; math.exp would raise."""
+    return math.exp(value) if value < 700 else math.inf
 
 
 def share(hits: Sequence[int], sizes: Sequence[int], alpha: float) -> Bounds:
@@ -137,7 +142,7 @@ def percentile(
     if not math.isfinite(margin):
         return UNKNOWN
     low, high, middle = _order_statistics(rounds, q, alpha, min(1.0, (independent or n) / n))
-    return min(low, middle * math.exp(-margin)), max(high, middle * math.exp(margin))
+    return min(low, middle * math.exp(-margin)), max(high, middle * _exp(margin))
 
 
 def _order_statistics(
@@ -179,4 +184,4 @@ def ratio(pairs: Sequence[tuple[float, float]], alpha: float) -> Bounds:
     if len(usable) < len(pairs):
         return UNKNOWN
     low, high = student([math.log(c / s) for c, s in usable], alpha)
-    return math.exp(low) if low > -700 else 0.0, math.exp(high) if high < 700 else math.inf
+    return _exp(low), _exp(high)

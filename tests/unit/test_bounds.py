@@ -82,6 +82,13 @@ def test_what_is_not_a_number_bounds_nothing() -> None:
     assert low == pytest.approx(1.1) and high == pytest.approx(1.1)
 
 
+def test_rounds_too_far_apart_for_a_float_leave_the_bound_open() -> None:
+    assert bounds.level([1e-3, 1e3], 1e-4) == (0.0, math.inf)
+    rounds = [np.full(20, 1e-3), np.full(20, 1e3)]
+    assert bounds.percentile(rounds, 0.95, 1e-4)[1] == math.inf
+    assert bounds.ratio([(1e-3, 1.0), (1e3, 1.0)], 1e-4) == (0.0, math.inf)
+
+
 def test_few_failures_leave_an_upper_bound_of_a_high_percentile_open() -> None:
     values = np.asarray([0.1] * 90 + [math.inf] * 10)
     assert bounds.percentile([values, values], 0.95, ALPHA)[1] == math.inf
