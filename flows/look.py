@@ -19,8 +19,9 @@ from tasks.act import Actor
 from tasks.cluster import Cluster
 from tasks.nodes import as_rows, judge_node
 from tasks.plan import Plan
-from tasks.render import deployment, service
+from tasks.render import deployment
 from tasks.render_jobs import fetch_job
+from tasks.render_service import service
 from tasks.spec import Rollout
 from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 

@@ -18,14 +18,23 @@ from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, Failed
 
 from flows import artifacts, measure, nodes, steps
+from flows.rollback import carry_out
 from flows.session import Session
-from tasks.act import SoakFailed
+from tasks.act import NotProven, SoakFailed
 from tasks.cluster import Cluster
 from tasks.errors import LockLost, OutsideError, Refused, RolloutError, SpecError, StepFailed
-from tasks.moves import decide_recovery, decide_resume, decide_revert, decide_start
+from tasks.moves import (
+    decide_recovery,
+    decide_resume,
+    decide_soak_failed,
+    decide_start,
+    decide_unproven,
+    unproven_text,
+)
 from tasks.outcome import Outcome, target_rows
 from tasks.plan import Plan
 from tasks.render import deployment
+from tasks.render_service import service
 from tasks.spec import Rollout
 from tasks.specfile import build_spec, read_spec
 from tasks.state import Release
@@ -146,7 +155,7 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
     # what the API server would reject is refused here, while nothing has been changed
     hostnames = [seat.hostname for seat in plan.nodes]
     body = deployment(session.spec, survey.release, survey.needs, hostnames)
-    _try_out(session, body)
+    _try_out(session, survey.release, body)
     with session.locked():
         try:
             outcome = _locked(session, survey, plan)
@@ -157,13 +166,16 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
         return outcome
 
 
-def _try_out(session: Session, body: dict[str, Any]) -> None:
+def _try_out(session: Session, release: Release, body: dict[str, Any]) -> None:
+    """What the API server would say to the Deployment, its Service, and the switch of the other."""
     try:
         session.cluster.apply(body, dry_run=True)
+        session.cluster.apply(service(session.spec, release, candidate=True), dry_run=True)
+        session.make_actor().try_switch(body)
     except OutsideError as error:
         status = getattr(error, "status", 0)
         if status in (400, 403, 422):
-            raise Refused(f"the cluster would not take the Deployment: {error}") from error
+            raise Refused(f"the cluster would not take it: {error}") from error
         raise
 
 
@@ -171,14 +183,15 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
     """The steps that change the cluster, under the lease."""
     actor, release, spec = session.must_act(), survey.release, session.spec
     seen = actor.observe()
+    if decide_resume(seen, release) == "clear":
+        keep = spec.promotion.keep_previous
+        carry_out(actor, decide_recovery(seen, keep_previous=keep, superseded=True))
+        seen = actor.observe()
     resume = decide_resume(seen, release)
     if resume == "done":
         return Outcome("unchanged", f"{release.deployment} serves already; nothing was changed")
     if resume == "promote":
         return _promote(session, release, "a promotion that was cut short is finished")
-    if resume == "clear":
-        actor.run(decide_recovery(seen, keep_previous=spec.promotion.keep_previous))
-        seen = actor.observe()
     with session.step("fetch_weights") as say:
         jobs = steps.fetch_weights.map(
             unmapped(session),
@@ -190,7 +203,8 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
         session.record["fetched"] = fetched
         total = sum(int(item.get("bytes_fetched", 0)) for item in fetched)
         say(f"{total:,} bytes fetched to {len(fetched)} node(s), all verified")
-    actor.run(decide_start(seen, release, session.rollout, plan.strategy))
+    drain_s = spec.promotion.drain_s
+    actor.run(decide_start(seen, release, session.rollout, plan.strategy, drain_s))
     with session.step("deploy") as say:
         planned = steps.deploy(session, release, survey, plan)
         say(f"{release.deployment} is ready")
@@ -221,21 +235,35 @@ def _promote(session: Session, release: Release, reason: str) -> Outcome:
             steps.promote(session, release)
             say(f"{release.deployment} serves {session.spec.namespace}/{session.spec.name}")
     except SoakFailed as error:
-        return _go_back(session, str(error))
+        return _go_back(session, error)
+    except NotProven as error:
+        return _not_proven(session, str(error))
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
 
 
-def _go_back(session: Session, reason: str) -> Outcome:
-    """The promoted release failed in its first minutes: the previous one serves again."""
+def _go_back(session: Session, reason: SoakFailed) -> Outcome:
+    """The promoted release failed in its first minutes: the one before it serves again."""
     actor = session.must_act()
-    seen = actor.observe()
-    if seen.state.previous is None:
-        return Outcome("failed", f"{reason}; nothing served before it, so it was left in place")
-    with session.step("roll_back") as say:
-        course = decide_revert(seen)
-        actor.run(course)
-        say(course.sentence)
-    return Outcome("failed", f"{reason}; {course.sentence}")
+    try:
+        seen = actor.observe()
+        room = actor.room(seen.state.previous, seen.serving)
+        with session.step("roll_back") as say:
+            said = carry_out(actor, decide_soak_failed(seen, room))
+            say(said)
+    except OutsideError as error:
+        # the bad news stays what it is: whoever settles this must not take it for a success
+        raise SoakFailed(f"{reason}; going back failed: {error}") from error
+    except StepFailed as error:
+        raise StepFailed(f"{reason}; going back failed: {error}") from error
+    return Outcome("failed", f"{reason}; {said}")
+
+
+def _not_proven(session: Session, reason: str) -> Outcome:
+    """The promoted release passed its benchmark and nobody could watch it: a person decides."""
+    actor = session.must_act()
+    actor.run(decide_unproven(actor.observe(), "inconclusive"))
+    state, _ = actor.read_state()
+    return Outcome("held", f"{reason}; {unproven_text(state)}")
 
 
 def _hold(session: Session, reason: str) -> Outcome:
@@ -256,8 +284,7 @@ def _roll_back(session: Session, kind: Any, reason: str) -> Outcome:
         course = decide_recovery(
             actor.observe(), keep_previous=session.spec.promotion.keep_previous
         )
-        actor.run(course)
-        say(course.sentence)
+        say(carry_out(actor, course))
     return Outcome(kind, f"{reason}; {course.sentence}")
 
 
@@ -269,10 +296,11 @@ def _settle(session: Session, error: BaseException) -> None:
         actor = session.must_act()
         with session.step("roll_back") as say:
             course = decide_recovery(
-                actor.observe(), keep_previous=session.spec.promotion.keep_previous
+                actor.observe(),
+                keep_previous=session.spec.promotion.keep_previous,
+                soak_failed=isinstance(error, SoakFailed),
             )
-            actor.run(course)
-            say(course.sentence)
+            say(carry_out(actor, course))
     except BaseException as again:
         session.record["leftover"] = session.named_leftover(again)
         _log.error("%s", session.record["leftover"])
