@@ -293,6 +293,8 @@ def _verb(request: web.Request, target: Target) -> str:
     if method == "GET":
         if request.query.get("watch") in ("true", "1") and not target.sub:
             return "watch"
+        if target.sub == "portforward":
+            return "create"  # whatever the method, since 1.35
         return "get" if target.name else "list"
     named = {"PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
     collection = {"POST": "create", "DELETE": "deletecollection"}

@@ -138,7 +138,7 @@ class LocalCluster:
         )
         self._controllers = Controllers(self.store, self._index, self._record, self.settings)
         self._scheduler = Scheduler(self.store, self._index, self._record, self.settings.resync_s)
-        self._proxy = Proxy(self.store, self._index, node_ports)
+        self._proxy = Proxy(self.store, node_ports, self.settings.proxy_sync_s)
         data_dir.mkdir(parents=True, exist_ok=True)
         self._certificate = make_certificate(data_dir)
         self._api = ApiServer(

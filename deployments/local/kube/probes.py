@@ -40,7 +40,7 @@ def _http(spec: Mapping[str, Any], place: Place, timeout: float) -> Outcome:
     host, port = spec.get("host") or place.address, _port(spec["port"], place)
     path, scheme = spec.get("path") or "/", str(spec.get("scheme") or "HTTP").lower()
     url = f"{scheme}://{host}:{port}{path}"
-    headers = {"User-Agent": "kube-probe/1.31", "Accept": "*/*", "Connection": "close"}
+    headers = {"User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
     headers |= {item["name"]: item["value"] for item in spec.get("httpHeaders") or []}
     connection: http.client.HTTPConnection = (
         http.client.HTTPSConnection(
