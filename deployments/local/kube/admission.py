@@ -75,9 +75,7 @@ class Admission:
             ports = self._node_ports(obj["metadata"], ports, was.get("ports") or [])
         return {**obj, "spec": {**spec, "ports": ports}, "status": {"loadBalancer": {}}}
 
-    def _node_ports(
-        self, meta: Object, ports: list[Object], before: list[Object]
-    ) -> list[Object]:
+    def _node_ports(self, meta: Object, ports: list[Object], before: list[Object]) -> list[Object]:
         """The ports with node ports: as asked for, as they were, or new. StatusError 422."""
         mine = (meta.get("namespace"), meta["name"])
         taken = {

@@ -125,7 +125,11 @@ def _slice(service: Mapping[str, Any], numbers: tuple[int, ...], found: list[Obj
         "addressType": "IPv4",
         "endpoints": items,
         "ports": [
-            {"name": port.get("name") or "", "port": number, "protocol": port.get("protocol", "TCP")}
+            {
+                "name": port.get("name") or "",
+                "port": number,
+                "protocol": port.get("protocol", "TCP"),
+            }
             for port, number in zip(spec.get("ports") or [], numbers, strict=False)
             if number
         ],
