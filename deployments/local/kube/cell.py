@@ -47,6 +47,7 @@ class Cell:
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
         self.memory_limit = int(quantity(str(limit))) if limit else None
 
+        self.everywhere = False  # it was told to listen on 0.0.0.0
         self.figures = Figures(run.folder / "figures" / self.name)
 
     @property
@@ -244,7 +245,9 @@ class Cell:
             **image.env,
             **given,
         }
-        argv = [any_address(paths.text(expand(word, own)), run.ip) for word in words]
+        told = [paths.text(expand(word, own)) for word in words]
+        argv = [any_address(word, run.ip) for word in told]
+        self.everywhere = self.everywhere or argv != told
         cwd = self.spec.get("workingDir")
         return argv, env, Path(paths.text(str(cwd))) if cwd else run.folder
 

@@ -146,7 +146,7 @@ class LocalCluster:
             certificate=self._certificate,
             token=self.token,
             logs=self._kubelets.logs,
-            pod_address=self._kubelets.address,
+            forward=self._kubelets.loopback,
             admit=self.admit,
             port=self.settings.port,
         )

@@ -101,6 +101,7 @@ class Life:
         self.out_of_memory = False
         self.group, self._first, self._on_exit = group, first, on_exit
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.touch()
         # PR_SET_PDEATHSIG follows the starting thread: it must live as long as the container
         self._process = surroundings.start(program, argv, env, cwd, around)
         pids.add(self.pid)

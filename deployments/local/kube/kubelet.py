@@ -14,6 +14,7 @@ from deployments.local.kube import pods, procs, rooms
 from deployments.local.kube.addresses import Addresses
 from deployments.local.kube.cell import Cell
 from deployments.local.kube.containers import PidFile
+from deployments.local.kube.endpoints import Target
 from deployments.local.kube.limits import Cgroups
 from deployments.local.kube.podrun import PodRunner, World
 from deployments.local.kube.probes import Prober
@@ -23,6 +24,8 @@ from deployments.local.kube.store import Event, Object, Store
 from deployments.local.kube.work import Work
 
 LOG = logging.getLogger(__name__)
+# what a program listens on -> where it is found on this machine
+_LOCAL = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "::1": "::1"}
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,26 @@ class Kubelets:
         cell = self._cell(ns, pod, container)
         return cell.log(previous) if cell else None
 
-    def address(self, ns: str, pod: str) -> str | None:
-        """A pod's address."""
+    def loopback(self, ns: str, pod: str, port: int) -> Target | None:
+        """Where a port of the pod's own 127.0.0.1 leads; None where nothing listens there.
+
+        All pods share one loopback, so it is asked who listens, and 0.0.0.0 in a container's
+        arguments has become the pod's address: there a program was told to listen everywhere.
+        """
         run = self._run(ns, pod)
-        return run.ip if run else None
+        if run is None:
+            return None
+        table = procs.table()
+        for cell in run.cells:
+            if cell.life is None:
+                continue
+            found = procs.listening(procs.tree(cell.life.pid, table))
+            for address, where in _LOCAL.items():
+                if (address, port) in found:
+                    return where, port
+            if cell.everywhere and (run.ip, port) in found:
+                return run.ip, port
+        return None
 
     def _run(self, ns: str, pod: str) -> PodRunner | None:
         found = self._store.get("pods", ns, pod)
