@@ -158,6 +158,11 @@ class LocalCluster:
         return str(self._api.url)
 
     @property
+    def notes(self) -> list[str]:
+        """What this machine does not give, for whoever starts the cluster."""
+        return list(self._kubelets.notes)
+
+    @property
     def audit(self) -> Any:
         """The API server's audit: what was asked of it."""
         return self._api.audit
