@@ -145,7 +145,7 @@ def test_a_log_that_cannot_be_asked_for_says_why(api: Api) -> None:
 
 def test_the_log_of_a_pod_on_no_node_is_empty(api: Api) -> None:
     api.cluster.create(pod("free"))
-    assert api.send("GET", f"{PODS}/free/log") == (200, "")
+    assert api.send("GET", f"{PODS}/free/log") == (204, "")
 
 
 def test_a_followed_log_goes_on_until_the_container_ends(api: Api, tmp_path: Path) -> None:

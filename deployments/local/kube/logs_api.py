@@ -129,7 +129,7 @@ async def serve(
 ) -> web.StreamResponse:
     """Answer GET pods/NAME/log; 400 where the container has no log (yet, or no previous one).
 
-    A pod on no node has an empty log.
+    A pod on no node is answered with 204.
     """
     query = request.query
     pod = store.must("pods", target.ns, target.name)
@@ -137,10 +137,10 @@ async def serve(
     previous = query.get("previous") in ("true", "1")
     wanted = parse(query)
     follow = query.get("follow") in ("true", "1") and not previous
-    path = None
-    if (pod.get("spec") or {}).get("nodeName"):
-        check(pod, name, previous)
-        path = logs(target.ns, target.name, name, previous)
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return web.Response(status=204)
+    check(pod, name, previous)
+    path = logs(target.ns, target.name, name, previous)
     uid = pod["metadata"]["uid"]
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     if path is None or not path.exists():  # nothing was written, as by a program never started
