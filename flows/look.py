@@ -33,6 +33,8 @@ def _look(
     found = look_around(cluster, spec)
     if probe:
         looked = probe_all(cluster, found, session.rollout)
+        for item in looked:
+            session.keep_logs(item.logs)
     else:
         serving = found.seen.serving
         looked = [
@@ -96,12 +98,20 @@ def show_plan(
     elif with_manifests:
         print(yaml.safe_dump_all(objects, sort_keys=False), end="")
     else:
-        _print_plan(Console(), spec, found, plan, arithmetic, probed=probe)
+        logs = session.record.get("logs", [])
+        _print_plan(Console(), spec, found, plan, arithmetic, logs, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
 
 def _print_plan(
-    console: Console, spec: Rollout, found: Survey, plan: Plan, memory: list[str], *, probed: bool
+    console: Console,
+    spec: Rollout,
+    found: Survey,
+    plan: Plan,
+    memory: list[str],
+    logs: list[str],
+    *,
+    probed: bool,
 ) -> None:
     def say(label: str, text: str) -> None:
         console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True)
@@ -132,6 +142,8 @@ def _print_plan(
         say("memory", line)
     if memory and spec.devices and not probed:
         say("memory", "card sizes, and with them the budget, are known after a probe (--probe)")
+    for path in logs:
+        say("log", path)
     say("interruption", plan.interruption)
     say("approval", plan.approval)
     for line in plan.targets:
@@ -168,6 +180,8 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             console.print(
                 f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
             )
+    for path in session.record.get("logs", []):
+        console.print(f"log: {path}", highlight=False, soft_wrap=True)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
     for line in refused:

@@ -15,7 +15,16 @@ from tasks.nodes import as_rows
 from tasks.plan import Plan, decide_plan, describe_changes
 from tasks.progress import Progress, emit
 from tasks.render import ENGINE_CONTAINER, deployment
-from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
+from tasks.shape import MEMORY_CODES
+from tasks.survey import (
+    Looked,
+    Survey,
+    fit,
+    look_around,
+    probe_node,
+    settle_resource,
+    smallest,
+)
 
 
 @task(name="resolve_model", **QUIET)
@@ -46,11 +55,13 @@ def validate_node(session: Session, found: Survey, fact: ApiFacts) -> Looked:
     """Probe one node and judge it."""
     emit(Progress("validate_nodes", "running", fact.name, "probing"))
     looked = probe_node(session.cluster, found, fact, session.rollout)
+    session.keep_logs(looked.logs)
     verdict = looked.verdict
     state = "done" if verdict.usable else "failed"
     said = verdict.cards or verdict.cpu or "usable"
     if not verdict.usable:
-        said = "; ".join(str(reason) for reason in verdict.errors)
+        # the codes: the reasons in full are on record, and in the refusal if it comes to one
+        said = ", ".join(dict.fromkeys(reason.code for reason in verdict.errors))
     emit(Progress("validate_nodes", state, fact.name, said))
     return looked
 
@@ -101,7 +112,13 @@ def refusals(found: Survey, looked: list[Looked]) -> list[str]:
         return out
     shape = fit(found, looked)
     if shape is not None:
-        out += [str(reason) for reason in shape.reasons if reason.severity == "error"]
+        least = smallest(looked)
+        where = f" (on {least.node})" if least else ""
+        out += [
+            f"{reason}{where if reason.code in MEMORY_CODES else ''}"
+            for reason in shape.reasons
+            if reason.severity == "error"
+        ]
     return out
 
 

@@ -134,7 +134,8 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
     session.note_release(survey.release)
     with session.step("plan") as say:
         plan = nodes.make_plan(session, survey, looked)
-        say(f"{plan.strategy}: {plan.sentence}")
+        # the reason of a refusal is told once, as the outcome
+        say(plan.strategy + (f": {plan.sentence}" if plan.strategy != "refused" else ""))
     session.record["plan"] = plan.as_dict()
     if plan.strategy == "refused":
         raise Refused(plan.sentence)
@@ -275,9 +276,9 @@ def _settle(session: Session, error: BaseException) -> None:
             say(course.sentence)
     except BaseException as again:
         session.record["leftover"] = session.named_leftover(again)
-        _log.error("%s", session.record["leftover"])
         if isinstance(error, RolloutError):
             raise StepFailed(f"{error}; {session.record['leftover']}") from error
+        _log.error("%s", session.record["leftover"])
 
 
 def _tell(session: Session, outcome: Outcome) -> None:

@@ -64,11 +64,11 @@ def fetch_weights(
         session.cluster, job, timeout_s=24 * 3600, on_line=on_line, fence=session.fence
     )
     if not result.succeeded or last.get("event") != "done":
+        session.keep_logs(result.logs)
         if last.get("event") == "error":
             raise StepFailed(f"fetching weights on {node} failed: {last.get('message')}")
-        why = result.diagnosis.summary if result.diagnosis else f"exit code {result.exit_code}"
-        tail = " | ".join(result.log_tail[-3:])
-        raise StepFailed(f"the fetch Job on {node} failed ({why}): {tail}")
+        why = result.why() or "it ended without saying that it is done"
+        raise StepFailed(f"the fetch Job on {node} failed: {why}")
     total = float(manifest.total_bytes)
     bar.update(total, total, final=True)
     emit(Progress("fetch_weights", "done", node, "verified", total, total, unit="bytes"))
