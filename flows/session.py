@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows import report
+from flows import report, told
 from tasks import clock, records
 from tasks.act import Actor
 from tasks.cluster import Cluster
@@ -56,6 +56,8 @@ class Session:
     cluster: Cluster
     rollout: str = field(default_factory=new_run_id)
     why: str = "started by hand"
+    # exactly this commit, wherever the spec's revision is; None: what the revision is now
+    commit: str | None = None
     record: dict[str, Any] = field(default_factory=dict)
     lock: LeaseLock | None = None
     actor: Actor | None = None
@@ -106,6 +108,7 @@ class Session:
                 {"step": name, "state": state, "seconds": seconds, "sentence": said[0]}
             )
             emit(Progress(name, state, message=said[0]))
+            told.say(f"{name} {state} after {seconds:.1f} s: {said[0]}".removesuffix(": "))
 
     def fence(self) -> None:
         """Raises LockLost unless this run holds the lease (where it holds one at all)."""
