@@ -188,7 +188,7 @@ def run_spec(
     plan: str | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Run the flow under the live view and print its end; (exit status, record)."""
-    from flows.rollout import rollout
+    from flows.rollout import NotPromoted, rollout
     from flows.view import showing
 
     title = f"rollout {spec.name}: {spec.model.id} @ {spec.model.revision}"
@@ -197,6 +197,8 @@ def run_spec(
             spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
         )
         found: Any = state.result(raise_on_failure=False)
+    if isinstance(found, NotPromoted):
+        found = found.record
     if isinstance(found, BaseException):
         raise found
     record: dict[str, Any] = found

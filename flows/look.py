@@ -61,7 +61,9 @@ def manifests(session: Session, found: Survey, plan: Plan) -> list[dict[str, Any
     hostnames = [seat.hostname for seat in plan.nodes]
     release, manifest = found.release, found.manifest
     jobs = [
-        fetch_job(spec, seat.name, manifest.commit, manifest.digest, found.endpoint)
+        fetch_job(
+            spec, seat.name, manifest.commit, manifest.digest, found.endpoint, manifest.fetch_ref
+        )
         for seat in plan.nodes
     ]
     return [

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import task, unmapped
 
-from flows import artifacts
+from flows import artifacts, told
 from flows.session import Session
 from flows.steps import QUIET, plan_rows
 from tasks.node_api import ApiFacts
@@ -30,23 +30,31 @@ from tasks.survey import (
 @task(name="resolve_model", **QUIET)
 def resolve(session: Session) -> Survey:
     """Resolve the revision to a commit and read the nodes as the API shows them."""
-    return look_around(session.cluster, session.spec)
+    found = look_around(session.cluster, session.spec, session.commit)
+    told.say(resolved(found))
+    return found
+
+
+def resolved(found: Survey) -> str:
+    """What is rolled out, and where it may run."""
+    manifest = found.manifest
+    return (
+        f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
+        f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "
+        f"{len(found.facts)} candidate node(s)"
+    )
 
 
 def survey(session: Session) -> Survey:
     """The facts without a probe, on record."""
     with session.step("resolve_model") as say:
         found = resolve(session)
-        manifest = found.manifest
-        size = manifest.total_bytes
-        say(
-            f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
-            f"{len(manifest.files)} files, {size:,} bytes; {len(found.facts)} candidate node(s)"
-        )
+        say(resolved(found))
+    manifest = found.manifest
     session.exporters = {
         fact.name: url for fact in found.facts if (url := exporter_url(found.profile, fact))
     }
-    session.record["weights"] = {"files": len(manifest.files), "bytes": size}
+    session.record["weights"] = {"files": len(manifest.files), "bytes": manifest.total_bytes}
     return found
 
 
@@ -63,6 +71,7 @@ def validate_node(session: Session, found: Survey, fact: ApiFacts) -> Looked:
         # the codes: the reasons in full are on record, and in the refusal if it comes to one
         said = ", ".join(dict.fromkeys(reason.code for reason in verdict.errors))
     emit(Progress("validate_nodes", state, fact.name, said))
+    told.say(f"{fact.name}: {said if verdict.usable else f'not usable: {said}'}")
     return looked
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows import report
+from flows import report, told
 from tasks import clock, records
 from tasks.act import Actor
 from tasks.cluster import Cluster
@@ -82,6 +82,8 @@ class Session:
     cluster: Cluster
     rollout: str = field(default_factory=new_run_id)
     why: str = "started by hand"
+    # exactly this commit, wherever the spec's revision is; None: what the revision is now
+    commit: str | None = None
     record: dict[str, Any] = field(default_factory=dict)
     lock: LeaseLock | None = None
     actor: Actor | None = None
@@ -133,6 +135,7 @@ class Session:
                 {"step": name, "state": state, "seconds": seconds, "sentence": said[0]}
             )
             emit(Progress(name, state, message=said[0]))
+            told.say(f"{name} {state} after {seconds:.1f} s: {said[0]}".removesuffix(": "))
 
     def keep_logs(self, logs: Mapping[str, str]) -> None:
         """Keep what was read of containers' logs (text by file name) beside the record, which

@@ -14,7 +14,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import artifacts
+from flows import artifacts, told
 from flows.session import Session
 from tasks import live
 from tasks.access import reach, ready, release_pods
@@ -40,7 +40,9 @@ def fetch_weights(
     session: Session, node: str, manifest: Manifest, endpoint: str | None
 ) -> dict[str, Any]:
     """Bring one commit to one node's disk; gives what the Job reported when done."""
-    job = fetch_job(session.spec, node, manifest.commit, manifest.digest, endpoint)
+    job = fetch_job(
+        session.spec, node, manifest.commit, manifest.digest, endpoint, manifest.fetch_ref
+    )
     bar = artifacts.ProgressArtifact(f"weights-{node}".lower(), f"weights on {node}")
     last: dict[str, Any] = {}
 
@@ -72,6 +74,10 @@ def fetch_weights(
     total = float(manifest.total_bytes)
     bar.update(total, total, final=True)
     emit(Progress("fetch_weights", "done", node, "verified", total, total, unit="bytes"))
+    told.say(
+        f"{last.get('bytes_fetched', 0):,} of {manifest.total_bytes:,} bytes were fetched to "
+        f"{node}; all {len(manifest.files)} files of {manifest.commit[:12]} are verified there"
+    )
     return last
 
 
@@ -102,6 +108,8 @@ def deploy(session: Session, release: Release, survey: Survey, plan: Plan) -> Ob
     session.record["pods"] = [
         {"name": pod["metadata"]["name"], "node": pod["spec"].get("nodeName")} for pod in pods
     ]
+    where = ", ".join(f"{pod['name']} on {pod['node']}" for pod in session.record["pods"])
+    told.say(f"{release.deployment} is ready: {where}")
     return body
 
 
@@ -124,7 +132,16 @@ def smoke_test(session: Session, release: Release, planned: Object, plan: Plan) 
     rows = [asdict(check) for check in checks]
     session.record["smoke"] = rows
     artifacts.table("smoke", rows, "What the candidate answered")
+    told.say(f"{len(checks)} checks, {sum(c.ok for c in checks)} of them right; {answered(checks)}")
     return checks
+
+
+def answered(checks: Sequence[Check]) -> str:
+    """What was wrong; where nothing was, what the candidate answered."""
+    wrong = [check for check in checks if not check.ok]
+    return "; ".join(
+        f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
+    )
 
 
 @task(name="promote", **QUIET)
@@ -133,7 +150,9 @@ def promote(session: Session, release: Release) -> None:
     actor = session.must_act()
     actor.health = lambda promoted: stable_health(session, promoted)
     seen = actor.observe()
-    actor.run(decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous))
+    course = decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous)
+    actor.run(course)
+    told.say(f"{course.sentence}; done after a soak of {session.spec.promotion.soak_s:g} s")
 
 
 def stable_health(session: Session, release: Release) -> list[str]:

@@ -13,9 +13,9 @@ from tasks.accelerators_pod import pod_needs, probe_mounts
 from tasks.act import Actor
 from tasks.cluster import Cluster, Object
 from tasks.cluster_jobs import run_job
-from tasks.errors import RolloutError, StepFailed
+from tasks.errors import Refused, RolloutError, StepFailed
 from tasks.hub import Hub
-from tasks.manifest import Manifest
+from tasks.manifest import HUB_COMMIT, Manifest
 from tasks.moves import Observed
 from tasks.nodes import (
     ApiFacts,
@@ -103,11 +103,41 @@ def _passing(pod: Object, spec: Rollout, serving: str | None) -> bool:
     return ours and labels[RELEASE_LABEL] != serving
 
 
-def look_around(cluster: Cluster, spec: Rollout) -> Survey:
-    """Resolve the model and read the API's view of the nodes. Raises OutsideError, StepFailed."""
+def resolve(hub: Hub, spec: Rollout, commit: str | None = None) -> Manifest:
+    """What is rolled out: what the spec's revision is now, or exactly `commit`.
+
+    commit: as an event names it (see manifest.build), or the hub's own id of it. The manifest's
+    revision stays the spec's. Raises OutsideError, and Refused when the commit cannot be had.
+    """
+    model = spec.model
+    manifest = hub.resolve(model.id, model.revision, model.exclude)
+    if commit is None or _same(manifest.commit, commit):
+        return manifest
+    now, hub_commit = manifest.commit, commit.split("-", 1)[0]
+    if HUB_COMMIT.match(hub_commit):
+        manifest = hub.resolve(model.id, hub_commit, model.exclude)
+        if _same(manifest.commit, commit):
+            return replace(manifest, revision=model.revision)
+    raise Refused(
+        f"{model.id} at commit {commit} was asked for; {model.revision} is {now} by now, and hub "
+        f"{hub.endpoint} and model.exclude of the spec no longer make the former; the next event "
+        "names the newest"
+    )
+
+
+def _same(found: str, asked: str) -> bool:
+    """Whether a manifest's commit is the one that was asked for."""
+    return found == asked or (bool(HUB_COMMIT.match(asked)) and found.split("-", 1)[0] == asked)
+
+
+def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> Survey:
+    """Resolve the model and read the API's view of the nodes.
+
+    commit: roll exactly this one out (see `resolve`). Raises OutsideError, StepFailed, Refused.
+    """
     endpoint = hub_endpoint()
     hub = Hub.from_env(spec.model.endpoint or endpoint)
-    manifest = hub.resolve(spec.model.id, spec.model.revision, spec.model.exclude)
+    manifest = resolve(hub, spec, commit)
     seen = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0).observe()
     row = profile(spec.nodes.accelerator)
     nodes = cluster.list("Node")
