@@ -57,10 +57,11 @@ def fetch_weights(
                     "fetch_weights", "running", node, "", done, total, unit="bytes", figures=rate
                 )
             )
-        elif kind in ("done", "error", "waiting"):
+        elif kind == "message":
+            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
+        elif kind in ("done", "error"):
             last.clear()
             last.update(event)
-            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
 
     result = run_job(
         session.cluster, job, timeout_s=24 * 3600, on_line=on_line, fence=session.fence

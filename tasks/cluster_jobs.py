@@ -84,13 +84,12 @@ def run_job(
     on_line: Callable[[str], None] = lambda line: None,
     fence: Fence | None = None,
     delete: bool = False,
-    reuse: bool = True,
 ) -> JobResult:
     """Create the Job, or go on with the one that does the same work, and wait for its end.
 
     on_line: hears each log line, in this thread, from the first line on, also of an adopted Job.
-    A failed Job of that name is replaced; a completed one is the result, unless `reuse` is False
-    or its pod, and with it its log, is gone.
+    Only a Job that runs is gone on with. One that has ended, however it ended, says what was true
+    then, and the node may have changed since: it is replaced, so its work must be cheap to repeat.
     delete: remove the Job in the end; else it stays, and after a time-out goes on running.
     Raises StepFailed when the name is taken by a Job that is not ours, OutsideError when the
     cluster does not answer; what fails inside the Job is in the result.
@@ -98,7 +97,7 @@ def run_job(
     name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
     # One deadline for all of it: a Job that cannot go away must not double the wait.
     deadline = clock.monotonic() + timeout_s
-    live = _settle(cluster, job, fence, reuse)
+    live = _settle(cluster, job, fence)
     try:
         return _Running(cluster, ns, live, on_line).run(deadline, timeout_s)
     finally:
@@ -106,11 +105,17 @@ def run_job(
             cluster.delete("Job", name, ns, uid=live["metadata"]["uid"], fence=fence)
 
 
-def _settle(cluster: Objects, job: Object, fence: Fence | None, reuse: bool) -> Object:
-    """The live Job for this work: created, or found."""
-    name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
+def marked(job: Object) -> Object:
+    """The Job as it is created: with a digest of its work, by which it is known again."""
     wanted = copy.deepcopy(job)
     wanted["metadata"].setdefault("annotations", {})[WORK_ANNOTATION] = work_of(job)
+    return wanted
+
+
+def _settle(cluster: Objects, job: Object, fence: Fence | None) -> Object:
+    """The live Job for this work: created, or found while it runs."""
+    name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
+    wanted = marked(job)
     for _ in range(5):
         found = cluster.get("Job", name, ns)
         if found is None:
@@ -124,15 +129,10 @@ def _settle(cluster: Objects, job: Object, fence: Fence | None, reuse: bool) -> 
             raise StepFailed(
                 f"Job {name} in {ns} exists and is not of model-rollout; delete or rename it"
             )
-        end = outcome(found)
-        done = end is not None and end[0] == "Complete"
-        if done and reuse:
-            # A result nobody can read any more is none.
-            done = bool(cluster.list("Pod", ns, label_selector=f"job-name={name}"))
-        same = work == work_of(job)
-        if same and "deletionTimestamp" not in meta and (end is None or (done and reuse)):
+        going = "deletionTimestamp" in meta
+        if work == work_of(job) and not going and outcome(found) is None:
             return found
-        if "deletionTimestamp" not in meta:
+        if not going:
             cluster.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"], fence=fence)
         cluster.wait_for(
             "Job",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster_jobs import WORK_ANNOTATION, JobResult, run_job, work_of
+from tasks.cluster_jobs import JobResult, marked, run_job
 from tasks.cluster_wait import NotReady, wait_ready
 from tasks.errors import LockLost, StepFailed
 from tasks.progress import Progress
@@ -80,30 +80,38 @@ def test_a_job_runs_and_its_lines_are_heard(api: FakeObjects) -> None:
     assert api.get("Job", "fetch-w1") is not None
 
 
-def test_asked_again_it_is_not_run_again(api: FakeObjects) -> None:
-    Controller(api, 0)
-    run(api)
-    result, lines = run(api)
-    assert result.succeeded and lines == ["first", "ended with 0"]
-    assert api.calls == [("create", "Job", "fetch-w1")]
-
-
-@pytest.mark.parametrize("change", ["other work", "no reuse", "failed", "pod gone"])
-def test_what_is_run_anew(api: FakeObjects, change: str) -> None:
+@pytest.mark.parametrize("change", ["nothing", "other work", "failed", "pod gone"])
+def test_what_has_ended_is_run_anew(api: FakeObjects, change: str) -> None:
+    """A finished Job is memory: the folder it made may be gone, the node another one."""
     Controller(api, 3 if change == "failed" else 0)
     run(api)
     Controller(api, 0)
     if change == "pod gone":
         api.objects.pop(("Pod", "fetch-w1-abcde"))
-    result, _ = run(api, "other" if change == "other work" else "fetch", reuse=change != "no reuse")
+    result, _ = run(api, "other" if change == "other work" else "fetch")
     assert result.succeeded
     assert [call[0] for call in api.calls] == ["create", "delete", "create"]
 
 
+def test_a_job_that_goes_away_is_not_adopted(api: FakeObjects) -> None:
+    """It runs still, but somebody deleted it."""
+    theirs = marked(job())
+    theirs["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.set(theirs)
+    told = api.wait_for
+
+    def gone(*args: Any, **kwargs: Any) -> Any:
+        api.objects.pop(("Job", "fetch-w1"))
+        return told(*args, **kwargs)
+
+    api.wait_for = gone  # type: ignore[method-assign]
+    Controller(api, 0)
+    assert run(api)[0].succeeded
+    assert api.calls == [("create", "Job", "fetch-w1")]
+
+
 def test_a_running_job_is_adopted(api: FakeObjects) -> None:
-    theirs = job()
-    theirs["metadata"]["annotations"] = {WORK_ANNOTATION: work_of(job())}
-    made = api.set(theirs)
+    made = api.set(marked(job()))
     api.said["fetch-w1-abcde"] = ["went on"]
     api.set(pod(0))
 
