@@ -105,7 +105,9 @@ def manifests_text(plan: Plan, objects: Manifests, stable: str) -> str:
     body = yaml.safe_dump_all(objects.before, sort_keys=False, explicit_start=True)
     verb, change = objects.promotion or ("", {})
     promoted = yaml.safe_dump(change, sort_keys=False)
-    return head + body + note(f"and only if it is promoted, {verb} of Service {stable}:\n{promoted}")
+    return (
+        head + body + note(f"and only if it is promoted, {verb} of Service {stable}:\n{promoted}")
+    )
 
 
 def show_plan(
