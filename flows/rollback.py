@@ -11,7 +11,7 @@ from typing import Literal
 
 from prefect import flow
 
-from flows.session import lease_seconds, new_run_id, who
+from flows.session import lease_seconds, logs_kept, new_run_id, who
 from tasks import clock
 from tasks.act import Actor
 from tasks.cluster import Cluster
@@ -104,7 +104,7 @@ def settle(
                 f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
                 "model-rollout/kind=state` lists them"
             )
-        with lock:
+        with lock, logs_kept(name, run):
             actor = Actor(
                 cluster,
                 namespace,

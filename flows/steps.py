@@ -14,7 +14,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import artifacts
+from flows import artifacts, told
 from flows.session import Session
 from tasks import clock, live
 from tasks.access import astray, reach, ready, release_pods
@@ -44,7 +44,9 @@ def fetch_weights(
     session: Session, node: str, manifest: Manifest, endpoint: str | None
 ) -> dict[str, Any]:
     """Bring one commit to one node's disk; gives what the Job reported when done."""
-    job = fetch_job(session.spec, node, manifest.commit, manifest.digest, endpoint)
+    job = fetch_job(
+        session.spec, node, manifest.commit, manifest.digest, endpoint, manifest.fetch_ref
+    )
     bar = artifacts.ProgressArtifact(f"weights-{node}".lower(), f"weights on {node}")
     last: dict[str, Any] = {}
 
@@ -59,23 +61,28 @@ def fetch_weights(
                     "fetch_weights", "running", node, "", done, total, unit="bytes", figures=rate
                 )
             )
-        elif kind in ("done", "error", "waiting"):
+        elif kind == "message":
+            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
+        elif kind in ("done", "error"):
             last.clear()
             last.update(event)
-            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
 
     result = run_job(
         session.cluster, job, timeout_s=24 * 3600, on_line=on_line, fence=session.fence
     )
     if not result.succeeded or last.get("event") != "done":
+        session.keep_logs(result.logs)
         if last.get("event") == "error":
             raise StepFailed(f"fetching weights on {node} failed: {last.get('message')}")
-        why = result.diagnosis.summary if result.diagnosis else f"exit code {result.exit_code}"
-        tail = " | ".join(result.log_tail[-3:])
-        raise StepFailed(f"the fetch Job on {node} failed ({why}): {tail}")
+        why = result.why() or "it ended without saying that it is done"
+        raise StepFailed(f"the fetch Job on {node} failed: {why}")
     total = float(manifest.total_bytes)
     bar.update(total, total, final=True)
     emit(Progress("fetch_weights", "done", node, "verified", total, total, unit="bytes"))
+    told.say(
+        f"{last.get('bytes_fetched', 0):,} of {manifest.total_bytes:,} bytes were fetched to "
+        f"{node}; all {len(manifest.files)} files of {manifest.commit[:12]} are verified there"
+    )
     return last
 
 
@@ -106,6 +113,8 @@ def deploy(session: Session, release: Release, survey: Survey, plan: Plan) -> Ob
     session.record["pods"] = [
         {"name": pod["metadata"]["name"], "node": pod["spec"].get("nodeName")} for pod in pods
     ]
+    where = ", ".join(f"{pod['name']} on {pod['node']}" for pod in session.record["pods"])
+    told.say(f"{release.deployment} is ready: {where}")
     return body
 
 
@@ -129,6 +138,7 @@ def smoke_test(session: Session, release: Release, planned: Object, plan: Plan) 
     rows = [asdict(check) for check in checks]
     session.record["smoke"] = rows
     artifacts.table("smoke", rows, "What the candidate answered")
+    told.say(f"{len(checks)} checks, {sum(c.ok for c in checks)} of them right; {answered(checks)}")
     return checks
 
 
@@ -158,13 +168,23 @@ def _ask(session: Session, name: str, release: Release) -> tuple[Look, list[str]
         return Look(answer="none", why=str(error)), []
 
 
+def answered(checks: Sequence[Check]) -> str:
+    """What was wrong; where nothing was, what the candidate answered."""
+    wrong = [check for check in checks if not check.ok]
+    return "; ".join(
+        f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
+    )
+
+
 @task(name="promote", **QUIET)
 def promote(session: Session, release: Release) -> None:
     """Move the Service, soak, retire the old release. Raises SoakFailed, NotProven."""
     actor = session.must_act()
     actor.look = lambda promoted: look(session, promoted)
     seen = actor.observe()
-    actor.run(decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous))
+    course = decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous)
+    actor.run(course)
+    told.say(f"{course.sentence}; done after a soak of {session.spec.promotion.soak_s:g} s")
 
 
 def look(session: Session, release: Release) -> Look:

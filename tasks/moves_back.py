@@ -24,7 +24,7 @@ from tasks.course import (
     Scale,
 )
 from tasks.errors import Refused, StepFailed
-from tasks.state import State, promoted
+from tasks.state import Phase, State, promoted
 
 
 def decide_revert(
@@ -166,7 +166,7 @@ def decide_restore(seen: Observed) -> Course:
     if away and not alive:
         moves.append(PointService(state.stable))
     # a release that failed its soak is no better because the one before it did not come back
-    phase = "unproven" if state.verdict == "fail" else "idle"
+    phase: Phase = "unproven" if state.verdict == "fail" else "idle"
     moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))
     return Course(tuple(moves), f"{home.name} serves on")
 
