@@ -324,8 +324,9 @@ def test_every_state_of_a_pod_is_told(api: FakeObjects) -> None:
         if event.message == "ContainerCreating":
             # both at once: the second state is heard together with the first
             api.set(load("starting")["pod"])
-            made["status"]["availableReplicas"] = 1
             api.set(load("ready")["pod"])
+        elif event.message == "Ready":
+            made["status"]["availableReplicas"] = 1
             api.set(made)
 
     wait_ready(api, "llm", "m", timeout_s=20, on_progress=on_progress)  # type: ignore[arg-type]
