@@ -23,7 +23,7 @@ from tasks.nodes import as_rows, judge_node
 from tasks.plan import Plan
 from tasks.render import deployment
 from tasks.render_jobs import fetch_job
-from tasks.render_service import service
+from tasks.render_service import service, stable_service, switch
 from tasks.spec import Rollout
 from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 
@@ -80,16 +80,17 @@ def manifests(cluster: Cluster, found: Survey, plan: Plan) -> Manifests:
         )
         for seat in plan.nodes
     ]
-    stable = service(spec, release, candidate=False)
+    body = deployment(spec, release, found.needs, hostnames)
+    stable = stable_service(body)
     there = cluster.get("Service", spec.name, spec.namespace)
-    move = {"spec": {"selector": stable["spec"]["selector"]}}
     return Manifests(
         before=(
             *(marked(job) for job in jobs),
             service(spec, release, candidate=True),
-            deployment(spec, release, found.needs, hostnames),
+            body,
         ),
-        promotion=("patch", move) if there else ("create", stable),
+        # the makers of the promotion itself
+        promotion=("patch", switch(there, stable)) if there else ("create", stable),
     )
 
 

@@ -37,7 +37,13 @@ class Services:
         self.there = there
 
     def get(self, kind: str, name: str, ns: str) -> dict[str, Any] | None:
-        return {"metadata": {"name": name}} if self.there else None
+        spec = {
+            "type": "ClusterIP",
+            "selector": {"app.kubernetes.io/instance": name, "model-rollout/release": "old"},
+            "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
+        }
+        meta = {"name": name, "namespace": ns}
+        return {"metadata": meta, "spec": spec} if self.there else None
 
 
 def survey(spec: Rollout) -> Survey:
@@ -112,3 +118,14 @@ def test_what_promotes_is_told_and_not_there_to_be_applied() -> None:
         assert objects.promotion[1]["spec"]["selector"]["model-rollout/release"] == release
         comments = [line for line in text.splitlines() if line.startswith("#")]
         assert f"# and only if it is promoted, {verb} of Service models/smollm2:" in comments
+
+
+def test_the_patch_is_the_one_that_promotes() -> None:
+    """A Service found without a node port is widened where the spec asks through one."""
+    found, plan = planned("parallel")
+    access = SPEC.access.model_copy(update={"mode": "node-port"})
+    found = replace(found, spec=SPEC.model_copy(update={"access": access}))
+    objects = manifests(cast(Cluster, Services(True)), found, plan)
+    assert objects.promotion is not None
+    verb, body = objects.promotion
+    assert (verb, body["spec"]["type"]) == ("patch", "NodePort")
