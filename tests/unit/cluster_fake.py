@@ -17,6 +17,8 @@ Object = dict[str, Any]
 class FakeObjects:
     """Objects by kind and name. `set` and `remove` are what controllers would do."""
 
+    address = "https://api:6443"
+
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self.said: dict[str, list[str]] = {}

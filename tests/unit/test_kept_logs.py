@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
+from flows import steps
 from flows.session import Session, logs_kept
 from tasks.errors import StepFailed
+from tasks.manifest import FileEntry, build
+from tests.unit.cluster_fake import FakeObjects
 from tests.unit.nodedata import make_spec
+from tests.unit.test_cluster_jobs import Controller
 
+FETCHED = build("o/n", "master", "c" * 40, [FileEntry("config.json", 2, "0" * 64)])
 LOGS = {"m-engine.log": "api_key=sesame\nlast words\n", "m-engine-1.log": "again\n"}
 
 
@@ -36,6 +41,17 @@ def test_a_failed_step_leaves_its_logs_beside_the_record(home: Path) -> None:
     assert (folder / "m-engine.log").read_text() == "api_key=***\nlast words\n"
     here.keep_logs(LOGS)  # the same again is the same file
     assert len(here.record["logs"]) == 2
+
+
+def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
+    api = FakeObjects()
+    Controller(api, 7)
+    api.said["fetch-w1-abcde"] = ["Traceback (most recent call last):", "OSError: odd"]
+    here = Session(make_spec(), api, rollout="run-1")  # type: ignore[arg-type]
+    with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):
+        steps.fetch_weights.fn(here, "w1", FETCHED, None)
+    (kept,) = here.record["logs"]
+    assert Path(kept).read_text().endswith("OSError: odd\n")
 
 
 def test_without_logs_nothing_is_written(home: Path) -> None:
