@@ -58,3 +58,14 @@ def test_a_refusal_for_want_of_memory_says_that_it_is_memory(home: House) -> Non
         said = home.rollout("run", str(spec), expect=5)
         assert says in said and f"{memory[:-2]} GiB of memory a replica" in said
         assert "node-a: " in said.splitlines()[-3]
+
+
+def test_a_probe_that_fails_leaves_its_log(home: House) -> None:
+    home.publish(1)
+    program = ["sh", "-c", "echo token=abcd1234efgh; echo ValueError: odd; exit 3"]
+    spec = home.spec(runner__pod={"containers": [{"name": "runner", "command": program}]})
+    for command in ("check-nodes", "run"):
+        said = home.rollout(command, str(spec), expect=5)
+        assert "exited with 3: ValueError: odd" in said
+        (path,) = [x.removeprefix("log: ") for x in said.splitlines() if x.startswith("log: ")]
+        assert Path(path).read_text() == "token=***\nValueError: odd\n"

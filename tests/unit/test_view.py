@@ -153,10 +153,10 @@ def test_prefects_own_log_is_not_for_the_terminal(
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", [])
     log_to_terminal()
-    logging.getLogger("prefect.flow_runs").error("with a traceback")
+    logging.getLogger("prefect.some_part").error("with a traceback")
     logging.getLogger("flows.session").error("of ours")
     assert capsys.readouterr().err == "ERROR:flows.session:of ours\n"
     monkeypatch.setattr(root, "handlers", [])
     log_to_terminal(verbose=True)
-    logging.getLogger("prefect.flow_runs").error("with a traceback")
+    logging.getLogger("prefect.some_part").error("with a traceback")
     assert "with a traceback" in capsys.readouterr().err
