@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from flows.nodes import make_plan, refusals
+from flows.nodes import make_plan, refusals, warnings
 from flows.session import Session
 from tasks.act import Actor
 from tasks.cluster import Cluster
@@ -101,7 +101,9 @@ def manifests_text(plan: Plan, objects: Manifests, stable: str) -> str:
     body = yaml.safe_dump_all(objects.before, sort_keys=False, explicit_start=True)
     verb, change = objects.promotion or ("", {})
     promoted = yaml.safe_dump(change, sort_keys=False)
-    return head + body + note(f"and only if it is promoted, {verb} of Service {stable}:\n{promoted}")
+    return (
+        head + body + note(f"and only if it is promoted, {verb} of Service {stable}:\n{promoted}")
+    )
 
 
 def show_plan(
@@ -120,9 +122,10 @@ def show_plan(
         plan = make_plan(session, found, looked)
         shape = fit(found, looked)
         objects = manifests(cluster, found, plan) if with_manifests else Manifests()
+        warned = warnings(found, looked)
     arithmetic = list(shape.lines) if shape else []
     if as_json:
-        body = {**plan.as_dict(), "memory": arithmetic}
+        body = {**plan.as_dict(), "memory": arithmetic, "warnings": warned}
         body["node_verdicts"] = [item.verdict.as_dict() for item in looked]
         if with_manifests:
             body["manifests"] = list(objects.before)
@@ -132,12 +135,19 @@ def show_plan(
     elif with_manifests:
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
-        _print_plan(Console(), spec, found, plan, arithmetic, probed=probe)
+        _print_plan(Console(), spec, found, plan, arithmetic, warned, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
 
 def _print_plan(
-    console: Console, spec: Rollout, found: Survey, plan: Plan, memory: list[str], *, probed: bool
+    console: Console,
+    spec: Rollout,
+    found: Survey,
+    plan: Plan,
+    memory: list[str],
+    warned: list[str],
+    *,
+    probed: bool,
 ) -> None:
     def say(label: str, text: str) -> None:
         console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True)
@@ -168,6 +178,8 @@ def _print_plan(
         say("memory", line)
     if memory and spec.devices and not probed:
         say("memory", "card sizes, and with them the budget, are known after a probe (--probe)")
+    for line in warned:
+        say("warning", line)
     say("interruption", plan.interruption)
     say("approval", plan.approval)
     for line in plan.targets:
@@ -180,11 +192,12 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     with Cluster.connect(kubeconfig, context) as cluster:
         session = Session(spec, cluster)
         found, looked = _look(cluster, spec, session, probe=True)
-    refused = refusals(found, looked)
+    refused, warned = refusals(found, looked), warnings(found, looked)
     if as_json:
         body = {
             "usable": not refused,
             "refused": refused,
+            "warnings": warned,
             "nodes": [item.verdict.as_dict() for item in looked],
         }
         print(json.dumps(body, indent=1, default=str))
@@ -209,6 +222,8 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     for line in refused:
         if not line.startswith(of_nodes):
             console.print(f"refused: {line}", highlight=False, soft_wrap=True)
+    for line in warned:
+        console.print(f"warning: {line}", highlight=False, soft_wrap=True)
     return REFUSED if refused else 0
 
 

@@ -284,7 +284,9 @@ def test_remove(root: Path) -> None:
             store.remove(model, commit)
 
 
-@pytest.mark.parametrize("place", ["demo", "demo/tiny", f"demo/tiny/{HEAD}", ".staging", ".locks", ".seals"])
+@pytest.mark.parametrize(
+    "place", ["demo", "demo/tiny", f"demo/tiny/{HEAD}", ".staging", ".locks", ".seals"]
+)
 def test_symlinks_in_the_store_are_not_followed(root: Path, tmp_path: Path, place: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
