@@ -21,8 +21,9 @@ from tasks.cluster import Cluster
 from tasks.cluster_jobs import marked
 from tasks.nodes import as_rows, judge_node
 from tasks.plan import Plan
-from tasks.render import deployment, service
+from tasks.render import deployment
 from tasks.render_jobs import fetch_job
+from tasks.render_service import service, switch
 from tasks.spec import Rollout
 from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 
@@ -35,6 +36,8 @@ def _look(
     found = look_around(cluster, spec)
     if probe:
         looked = probe_all(cluster, found, session.rollout)
+        for item in looked:
+            session.keep_logs(item.logs)
     else:
         serving = found.seen.serving
         looked = [
@@ -72,19 +75,20 @@ def manifests(cluster: Cluster, found: Survey, plan: Plan) -> Manifests:
         return Manifests()
     hostnames = [seat.hostname for seat in plan.nodes]
     jobs = [
-        fetch_job(spec, seat.name, manifest.commit, manifest.digest, found.endpoint)
+        fetch_job(
+            spec, seat.name, manifest.commit, manifest.digest, found.endpoint, manifest.fetch_ref
+        )
         for seat in plan.nodes
     ]
     stable = service(spec, release, candidate=False)
     there = cluster.get("Service", spec.name, spec.namespace)
-    move = {"spec": {"selector": stable["spec"]["selector"]}}
     return Manifests(
         before=(
             *(marked(job) for job in jobs),
             service(spec, release, candidate=True),
             deployment(spec, release, found.needs, hostnames),
         ),
-        promotion=("patch", move) if there else ("create", stable),
+        promotion=("patch", switch(there, stable)) if there else ("create", stable),
     )
 
 
@@ -135,7 +139,8 @@ def show_plan(
     elif with_manifests:
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
-        _print_plan(Console(), spec, found, plan, arithmetic, warned, probed=probe)
+        logs = session.record.get("logs", [])
+        _print_plan(Console(), spec, found, plan, arithmetic, warned, logs, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
 
@@ -146,6 +151,7 @@ def _print_plan(
     plan: Plan,
     memory: list[str],
     warned: list[str],
+    logs: list[str],
     *,
     probed: bool,
 ) -> None:
@@ -180,6 +186,8 @@ def _print_plan(
         say("memory", "card sizes, and with them the budget, are known after a probe (--probe)")
     for line in warned:
         say("warning", line)
+    for path in logs:
+        say("log", path)
     say("interruption", plan.interruption)
     say("approval", plan.approval)
     for line in plan.targets:
@@ -217,6 +225,8 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             console.print(
                 f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
             )
+    for path in session.record.get("logs", []):
+        console.print(f"log: {path}", highlight=False, soft_wrap=True)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
     for line in refused:

@@ -64,7 +64,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--parallel", type=int, default=4, help="files at once")
     parser.add_argument("--idle-timeout-s", type=float, default=Limits.idle_s)
     parser.add_argument("--inspect", action="store_true", help="look only, change nothing")
-    parser.add_argument("--verify", action="store_true", help="hash a published folder always")
+    parser.add_argument(
+        "--verify", action="store_true", help="hash a published folder again in any case"
+    )
     args = parser.parse_args(argv)
     try:
         safe_model(args.model)

@@ -99,6 +99,10 @@ def _positions(text: Mapping[str, Any]) -> int | None:
     return int(longest)
 
 
+# Reasons that a node with more memory would not give.
+MEMORY_CODES = ("WEIGHTS_TOO_LARGE", "KV_CACHE_TOO_SMALL", "KV_CACHE_TIGHT")
+
+
 @dataclass(frozen=True)
 class ModelShape:
     """What decides a model's memory. weights_bytes: of all weight files.
@@ -336,12 +340,13 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
         reasons += more
         lines.append(line)
     arithmetic = f"{_gib(budget)} budget - {_gib(weights)} weights"
+    of = "memory" if cpu else "device memory"
     wider = "raise tensor_parallel_size or gpu_memory_utilization"
     if left["most"] <= 0:
         reasons.append(
             error(
                 "WEIGHTS_TOO_LARGE",
-                f"{arithmetic} - {least:.2f} GiB runtime = {_gib(left['most'])}",
+                f"{arithmetic} - {least:.2f} GiB runtime = {_gib(left['most'])} of {of}",
                 "room for the weights and a KV cache",
                 room.advice(spec) if cpu else f"{wider}, or use a quantized model",
             )
@@ -350,9 +355,10 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
         reasons.append(
             error(
                 "KV_CACHE_TOO_SMALL",
-                f"{arithmetic} - {least:.2f} GiB runtime = {_gib(left['most'])} for the KV cache",
+                f"{arithmetic} - {least:.2f} GiB runtime = {_gib(left['most'])} of {of} for the "
+                "KV cache",
                 f"{_gib(per_token * length)}: one sequence of {length:,} tokens",
-                f"lower max_model_len, {f'or {room.advice(spec)}' if cpu else wider}",
+                f"lower max_model_len, or {room.advice(spec) if cpu else wider}",
             )
         )
     elif left["typical"] < per_token * length:

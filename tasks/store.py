@@ -194,8 +194,8 @@ class Store:
     ) -> Fetched:
         """Bring the manifest's files here, verify every byte, publish by one rename.
 
-        rehash: hash a published folder again although nobody touched it. keep_free: bytes that must
-        stay free afterwards. check: called before publishing, raises when this rollout may no
+        rehash: hash a published folder again although nobody touched it. keep_free: bytes that
+        must stay free afterwards. check: called before publishing, raises when this rollout may no
         longer write. on_update is called about once a second.
         Refused when the disk is too small (nothing was written), OutsideError when hub or disk
         fail (what came is kept), StepFailed when the published folder differs.

@@ -88,10 +88,15 @@ def cluster_config(data: Path, *, images: Mapping[str, Any] | None = None) -> di
         ],
         "images": images
         or {
-            ENGINE_IMAGE: {"path_prepend": str(engine_python().parent)},
+            ENGINE_IMAGE: {"path_prepend": str(engine_python().parent), "env": machine_env()},
             RUNNER_IMAGE: {"path_prepend": str(Path(sys.executable).parent)},
         },
     }
+
+
+def machine_env() -> dict[str, str]:
+    """What numerical libraries are told about this machine: an image built for it would say so."""
+    return {k: v for k, v in os.environ.items() if k.startswith(("OMP_", "OPENBLAS_"))}
 
 
 def make_host_root(root: Path) -> Path:
@@ -148,6 +153,8 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
         )
         hub_url = str(json.loads(ready.read_text())["url"])
         cluster = _start_cluster(local, env, started)
+        for note in cluster["notes"]:
+            say(f"note: {note}")
         prefect_url = start_prefect(local, env, started)
     except BaseException:
         for item in started:

@@ -17,6 +17,8 @@ from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef, Settings
 
 LOCAL_IMAGE = "python:test"
+# what Docker's python images set
+PYTHON_IMAGE_ENV = frozenset({"LANG", "GPG_KEY", "PYTHON_VERSION", "PYTHON_SHA256"})
 Json = dict[str, Any]
 
 
@@ -29,6 +31,7 @@ class Kube:
     batch: client.BatchV1Api
     ns: str
     image: str
+    image_env: frozenset[str] = frozenset()  # names of the image's own variables
 
     def until(self, check: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
         """The first true answer of `check`; fails with the namespace's events when none comes."""
@@ -137,7 +140,9 @@ def cluster(
     folder = tmp_path_factory.mktemp("cluster")
     image = Image(str(Path(sys.executable).parent), {"IMAGE_SAYS": "hello"})
     node = NodeDef("one", capacity={"cpu": "64", "memory": "64Gi", "hygon.com/dcu": "8"})
-    quick = Settings(backoff_s=0.5, job_backoff_s=0.2, config_retry_s=0.2, memory_poll_s=0.2)
+    quick = Settings(
+        backoff_s=0.5, job_backoff_s=0.2, config_retry_s=0.2, memory_poll_s=0.2, proxy_sync_s=0.2
+    )
     with LocalCluster(folder, [node], {LOCAL_IMAGE: image}, quick) as running:
         yield running
 
@@ -146,8 +151,9 @@ def cluster(
 def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
     """Clients and a fresh namespace, which goes with the test."""
     path = request.config.getoption("--kubeconfig")
-    image = LOCAL_IMAGE
+    image, image_env = LOCAL_IMAGE, frozenset({"IMAGE_SAYS"})
     if path:
+        image_env = PYTHON_IMAGE_ENV
         image = request.config.getoption("--python-image")
     else:
         path = str(request.getfixturevalue("cluster").kubeconfig)
@@ -156,7 +162,7 @@ def kube(request: pytest.FixtureRequest) -> Iterator[Kube]:
     core = client.CoreV1Api(api)
     core.create_namespace({"metadata": {"name": ns}})
     try:
-        yield Kube(core, client.AppsV1Api(api), client.BatchV1Api(api), ns, image)
+        yield Kube(core, client.AppsV1Api(api), client.BatchV1Api(api), ns, image, image_env)
     finally:
         core.delete_namespace(ns)
         api.close()

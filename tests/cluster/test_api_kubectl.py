@@ -117,7 +117,11 @@ def test_kubectl_apply_server_side_tells_conflicts(api: Api, kubectl: Kubectl) -
 
 
 def test_kubectl_reads_logs_kinds_and_versions(api: Api, kubectl: Kubectl) -> None:
-    api.cluster.create(pod())
+    bound = pod()
+    bound["spec"]["nodeName"] = "n"
+    api.cluster.create(bound)
+    state = {"name": "main", "state": {"running": {}}}
+    api.store.set_status("pods", "default", "p", {"containerStatuses": [state]})
     assert kubectl("logs", "p") == "hello\n"
     assert "v1.31.0+standin" in kubectl("version")
     assert "deployments" in kubectl("api-resources")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import http.client
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deployments.local.kube.store import Store
+from tasks.errors import OutsideError
 from tests.cluster.api_fixture import PODS, Api, pod, serving
 
 LINES = [
@@ -33,34 +36,45 @@ class Files:
 
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    with serving(
-        tmp_path, logs=Files(tmp_path), pod_address=lambda _ns, name: ADDRESSES.get(name)
-    ) as served:
+    def forward(_ns: str, name: str, port: int) -> tuple[str, int] | None:
+        return ("127.0.0.1", port) if name == "p" and port != DEAF else None
+
+    with serving(tmp_path, logs=Files(tmp_path), forward=forward) as served:
         two = pod()
         two["spec"]["containers"].append({"name": "side", "image": "image:1"})
+        two["spec"]["nodeName"] = "n"
         served.cluster.create(two)
         yield served
 
 
-ADDRESSES = {"p": "127.0.0.1"}
+DEAF = 9  # a port of the pod on which nothing listens
 
 
 def write(folder: Path, name: str, lines: list[str]) -> None:
     (folder / f"default-p-{name}").write_text("".join(f"{line}\n" for line in lines))
 
 
-def running(store: Store, state: str) -> None:
-    entry = {"name": "main", "state": {state: {}}}
-    store.set_status("pods", "default", "p", {"containerStatuses": [entry]})
+def states(store: Store, state: dict[str, Any], last: dict[str, Any] | None = None) -> None:
+    """Give both containers a state."""
+    entries = [{"name": name, "state": state, "lastState": last or {}} for name in ("main", "side")]
+    store.set_status("pods", "default", "p", {"containerStatuses": entries})
+
+
+RUNNING: dict[str, Any] = {"running": {}}
+ENDED: dict[str, Any] = {"terminated": {"exitCode": 1}}
+
+
+def waits(reason: str) -> dict[str, Any]:
+    return {"waiting": {"reason": reason}}
 
 
 def test_a_log_is_told_as_asked(api: Api, tmp_path: Path) -> None:
     write(tmp_path, "main", LINES)
     write(tmp_path, "side", LINES[:1])
     write(tmp_path, "main-previous", LINES[3:])
+    states(api.store, RUNNING, ENDED)
     for query, text in (
         ("", "one\ntwo words\n\nfour\n"),
-        ("container=side", "one\n"),
         ("previous=true", "four\n"),
         ("tailLines=2", "\nfour\n"),
         ("tailLines=0", ""),
@@ -69,26 +83,76 @@ def test_a_log_is_told_as_asked(api: Api, tmp_path: Path) -> None:
         ("sinceTime=2026-01-01T12:00:03%2B02:00", "four\n"),
         ("limitBytes=6", "one\ntw"),
     ):
-        code, answer = api.send("GET", f"{PODS}/p/log?{query}")
+        code, answer = api.send("GET", f"{PODS}/p/log?container=main&{query}")
         assert (code, answer) == (200, text), query
+    assert api.send("GET", f"{PODS}/p/log?container=side") == (200, "one\n")
 
 
-def test_a_log_that_is_not_there_says_why(api: Api) -> None:
+NOT_HERE = 'previous terminated container "main" in pod "p" not found'
+START = 'container "main" in pod "p" is waiting to start: '
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "previous", "code", "said"),
+    [
+        (RUNNING, None, False, 200, "now"),
+        (RUNNING, None, True, 400, NOT_HERE),
+        (RUNNING, ENDED, True, 200, "before"),
+        (ENDED, None, False, 200, "now"),
+        (ENDED, None, True, 400, NOT_HERE),
+        (waits("ContainerCreating"), None, False, 400, f"{START}ContainerCreating"),
+        (waits("ContainerCreating"), None, True, 400, NOT_HERE),
+        (waits("ErrImagePull"), None, False, 400, f"{START}image can't be pulled"),
+        (
+            waits("ImagePullBackOff"),
+            None,
+            False,
+            400,
+            f"{START}trying and failing to pull image",
+        ),
+        (waits("CrashLoopBackOff"), ENDED, False, 200, "now"),
+        (waits("CrashLoopBackOff"), ENDED, True, 200, "before"),
+    ],
+)
+def test_whether_there_is_a_log_follows_the_containers_state(
+    api: Api,
+    tmp_path: Path,
+    state: dict[str, Any],
+    last: dict[str, Any] | None,
+    previous: bool,
+    code: int,
+    said: str,
+) -> None:
+    write(tmp_path, "main", [f"{LINES[0][:30]} now"])
+    write(tmp_path, "main-previous", [f"{LINES[0][:30]} before"])
+    states(api.store, state, last)
+    query = f"container=main&previous={'true' if previous else 'false'}"
+    found, body = api.send("GET", f"{PODS}/p/log?{query}")
+    text = body.strip() if isinstance(body, str) else body["message"]
+    assert (found, text) == (code, said)
+
+
+def test_a_log_that_cannot_be_asked_for_says_why(api: Api) -> None:
     for query, said in (
-        ("", "is waiting to start"),
-        ("previous=true", "previous terminated container"),
-        ("container=none", "is not valid for pod p"),
-        ("sinceTime=soon", "is no time"),
+        ("", "a container name must be specified for pod p, choose one of: [main side]"),
+        ("container=none", "container none is not valid for pod p"),
+        ("container=main", 'container "main" in pod "p" is not available'),
+        ("container=main&sinceTime=soon", "sinceTime: 'soon' is no time"),
     ):
         code, body = api.send("GET", f"{PODS}/p/log?{query}")
-        assert (code, said in body["message"]) == (400, True), query
+        assert (code, body["message"]) == (400, said), query
     assert api.send("GET", f"{PODS}/none/log")[0] == 404
+
+
+def test_the_log_of_a_pod_on_no_node_is_empty(api: Api) -> None:
+    api.cluster.create(pod("free"))
+    assert api.send("GET", f"{PODS}/free/log") == (204, "")
 
 
 def test_a_followed_log_goes_on_until_the_container_ends(api: Api, tmp_path: Path) -> None:
     path = tmp_path / "default-p-main"
     path.write_text(f"{LINES[0]}\n{LINES[1][:20]}")
-    running(api.store, "running")
+    states(api.store, RUNNING)
     lines = api.cluster.follow_logs("p", "default", "main")
     heard = [next(lines)]
     with path.open("a") as file:
@@ -135,8 +199,32 @@ def test_bytes_go_through_a_port_forward_unchanged(api: Api, echo: int) -> None:
             connection.close()
 
 
+def test_a_port_on_which_nothing_listens_closes_and_says_so(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (
+        api.cluster.port_forward("p", "default", DEAF) as local,
+        pytest.raises((http.client.RemoteDisconnected, ConnectionError)),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", local, timeout=20)
+        connection.request("GET", "/")
+        connection.getresponse()
+    # the pod's word comes by a channel of its own, after the connection has closed
+    for _ in range(400):
+        if "dial tcp4 127.0.0.1:9: connect: connection refused" in caplog.text:
+            break
+        time.sleep(0.05)
+    assert "dial tcp4 127.0.0.1:9: connect: connection refused" in caplog.text
+
+
 def test_a_port_forward_without_its_protocol_or_pod_is_refused(api: Api) -> None:
     code, body = api.send("GET", f"{PODS}/p/portforward?ports=80")
     assert (code, "v4.channel.k8s.io" in body["message"]) == (400, True)
     assert api.send("GET", f"{PODS}/p/portforward?ports=x")[0] == 400
     assert api.send("GET", f"{PODS}/none/portforward?ports=80")[0] == 404
+    api.cluster.create(pod("free"))
+    with (
+        pytest.raises(OutsideError, match="does not have a host assigned"),
+        api.cluster.port_forward("free", "default", 80),
+    ):
+        pass

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import time
 from typing import Any
+
+from kubernetes.client.exceptions import ApiException
 
 from deployments.local.kube.cluster import LocalCluster
 from tests.cluster.conftest import Kube
@@ -31,7 +35,7 @@ def test_a_crash_loop_tells_its_exit_and_keeps_the_log_before(kube: Kube) -> Non
     container = kube.container("import time, sys; print('life', time.time_ns()); sys.exit(7)")
     kube.pod("crash", container, restartPolicy="Always")
     found = waits(kube, "crash", "CrashLoopBackOff")
-    assert found.restart_count >= 2
+    assert found.restart_count == 1  # started anew once; the second life's end is no restart yet
     last = found.last_state.terminated
     assert (last.exit_code, last.reason) == (7, "Error")
     assert "restarting failed container=main pod=crash_" in found.state.waiting.message
@@ -43,19 +47,68 @@ def test_a_crash_loop_tells_its_exit_and_keeps_the_log_before(kube: Kube) -> Non
 
 def test_previous_is_the_life_before_the_running_one(kube: Kube) -> None:
     program = (
-        "import os, sys, time\nmark = os.environ['HOME_DIR'] + '/mark'\n"
+        "import os, sys, time\nmark = os.environ['KEEP'] + '/mark'\n"
         "if os.path.exists(mark): print('second', flush=True); time.sleep(300)\n"
         "open(mark, 'w').close(); print('first'); sys.exit(1)"
     )
     mount = {"name": "keep", "mountPath": "/keep"}
-    env = [{"name": "HOME_DIR", "value": "/keep"}]
+    env = [{"name": "KEEP", "value": "/keep"}]
     container = kube.container(program, volumeMounts=[mount], env=env)
     volume = {"name": "keep", "emptyDir": {}}
     kube.pod("twice", container, restartPolicy="Always", volumes=[volume])
-    kube.until(lambda: "second" in (kube.log("twice") if first(kube, "twice") else ""), "life two")
+    kube.until(lambda: "second" in log_or_why(kube, "twice"), "life two")
     assert kube.log("twice", previous=True).strip() == "first"
     line = kube.log("twice", timestamps=True).split()
     assert line[1] == "second" and line[0].endswith("Z") and "T" in line[0]
+
+
+def log_or_why(kube: Kube, name: str, **more: Any) -> str:
+    """A log, or the message of the 400 that is given where there is none."""
+    try:
+        return kube.log(name, **more)
+    except ApiException as error:
+        assert error.status == 400
+        return str(json.loads(error.body)["message"])
+
+
+def test_there_is_no_log_before_a_container_has_begun(kube: Kube) -> None:
+    absent = {"secretKeyRef": {"name": "none", "key": "k"}}
+    kube.pod("held", kube.container("pass", env=[{"name": "S", "valueFrom": absent}]))
+    waits(kube, "held", "CreateContainerConfigError")
+    assert log_or_why(kube, "held") == (
+        'container "main" in pod "held" is waiting to start: CreateContainerConfigError'
+    )
+    nothing = 'previous terminated container "main" in pod "held" not found'
+    assert log_or_why(kube, "held", previous=True) == nothing
+    assert log_or_why(kube, "held", container="side") == "container side is not valid for pod held"
+
+
+def test_a_pod_on_no_node_has_an_empty_log(kube: Kube) -> None:
+    kube.pod("free", kube.container("pass"), nodeSelector={"no": "node"})
+    kube.until(lambda: kube.said("FailedScheduling"), "no node takes it")
+    assert kube.core.read_namespaced_pod_log("free", kube.ns) is None  # 204, no content
+
+
+def test_what_is_printed_into_a_buffer_is_not_logged(kube: Kube) -> None:
+    program = "import time; print('kept back'); time.sleep(300)"
+    kube.pod("quiet", kube.container(program))
+    kube.until(lambda: kube.phase("quiet") == "Running", "it runs")
+    time.sleep(1.5)
+    assert kube.log("quiet") == ""
+
+
+def test_an_environment_is_what_image_and_spec_say(kube: Kube) -> None:
+    # nothing of the machine: no PYTHON*, PREFECT_*, proxies, certificates, locale
+    program = "import json, os; print(json.dumps(dict(os.environ)))"
+    env = [{"name": "MINE", "value": "1"}]
+    kube.pod("env", kube.container(program, env=env), enableServiceLinks=False)
+    kube.until(lambda: kube.phase("env") == "Succeeded", "it runs")
+    found = {k: v for k, v in json.loads(kube.log("env")).items() if k not in kube.image_env}
+    # the API server's own Service; what Python itself sets where no locale is; and TMPDIR,
+    # which the embedded cluster needs: its containers share one /tmp
+    rest = {k for k in found if not k.startswith("KUBERNETES_")} - {"LC_CTYPE", "TMPDIR"}
+    assert rest == {"HOME", "HOSTNAME", "IP", "MINE", "PATH"}
+    assert (found["HOSTNAME"], found["MINE"]) == ("env", "1")
 
 
 def test_too_much_memory_is_oomkilled(kube: Kube) -> None:
@@ -73,8 +126,22 @@ def test_a_failing_liveness_probe_restarts(kube: Kube) -> None:
     container = kube.container(SLEEP, livenessProbe={**probe, **pace})
     kube.pod("sick", container, restartPolicy="Always")
     kube.until(lambda: (found := first(kube, "sick")) and found.restart_count, "a restart")
-    assert first(kube, "sick").last_state.terminated.exit_code == 143
+    # process 1 has no default action: a program that handles no SIGTERM lives its whole grace
+    assert first(kube, "sick").last_state.terminated.exit_code == 137
     assert any("failed liveness probe, will be restarted" in text for text in kube.said("Killing"))
+
+
+def test_process_1_ends_by_sigterm_only_where_it_handles_it(kube: Kube) -> None:
+    probe = {"exec": {"command": ["python", "-c", "exit(1)"]}}
+    pace = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 5}
+    heeds = (
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
+        "time.sleep(300)"
+    )
+    container = kube.container(heeds, livenessProbe={**probe, **pace, "initialDelaySeconds": 3})
+    kube.pod("polite", container, restartPolicy="Always", terminationGracePeriodSeconds=60)
+    kube.until(lambda: (found := first(kube, "polite")) and found.restart_count, "a restart")
+    assert first(kube, "polite").last_state.terminated.exit_code == 5
 
 
 def test_a_startup_probe_holds_the_others_back(kube: Kube) -> None:
@@ -143,7 +210,10 @@ def test_the_scheduler_counts_devices_and_says_what_is_short(
     assert [(c.type, c.status, c.reason) for c in conditions] == [
         ("PodScheduled", "False", "Unschedulable")
     ]
-    assert conditions[0].message == "0/1 nodes are available: 1 Insufficient hygon.com/dcu."
+    assert conditions[0].message == (
+        "0/1 nodes are available: 1 Insufficient hygon.com/dcu. no new claims to deallocate, "
+        "preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+    )
     kube.core.delete_namespaced_pod("six", kube.ns, grace_period_seconds=0, _preload_content=False)
     kube.until(lambda: kube.phase("four") == "Running", "room was made")
 
@@ -161,4 +231,20 @@ def test_affinity_by_node_name(kube: Kube) -> None:
     kube.pod("nowhere", kube.container("print(1)"), affinity=on("no-such-node"))
     kube.until(lambda: kube.phase("here") == "Succeeded", "it runs where it should")
     kube.until(lambda: kube.said("FailedScheduling"), "an event")
-    assert "didn't match Pod's node affinity/selector" in kube.said("FailedScheduling")[0]
+    # the other nodes are not even looked at, and that is what is said of them
+    assert "node(s) didn't satisfy plugin(s) [NodeAffinity]" in kube.said("FailedScheduling")[0]
+
+
+def test_a_selector_that_no_node_has(kube: Kube) -> None:
+    kube.pod("picky", kube.container("pass"), nodeSelector={"no": "node"})
+    said = kube.until(lambda: kube.said("FailedScheduling"), "an event")[0]
+    assert "node(s) didn't match Pod's node affinity/selector" in said
+    assert "Preemption is not helpful for scheduling" in said
+
+
+def test_more_than_a_node_has(kube: Kube) -> None:
+    resources = {"requests": {"memory": "900Ti"}, "limits": {"memory": "900Ti"}}
+    kube.pod("vast", kube.container("pass", resources=resources))
+    said = kube.until(lambda: kube.said("FailedScheduling"), "an event")[0]
+    assert "Insufficient memory. no new claims to deallocate, preemption: " in said
+    assert "Preemption is not helpful for scheduling" in said

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import threading
 import time
-
-import pytest
-from kubernetes.client.exceptions import ApiException
+from typing import Any
 
 from deployments.local.daemons import start_time
 from deployments.local.kube.cluster import LocalCluster
@@ -30,10 +26,15 @@ born = time.time()
 http.server.ThreadingHTTPServer((os.environ['IP'], 8000), H).serve_forever()
 """
 PORTS = [{"name": "http", "containerPort": 8000}]
-PROBE = {"httpGet": {"path": "/health", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
+PROBE = {
+    "httpGet": {"path": "/health", "port": "http"},
+    "periodSeconds": 1,
+    "failureThreshold": 1,
+    "timeoutSeconds": 10,  # a busy machine is no finding
+}
 
 
-def server(kube: Kube, word: str, warm: float = 0.0) -> dict[str, object]:
+def server(kube: Kube, word: str, warm: float = 0.0) -> dict[str, Any]:
     """A container that answers with `word` and is ready after `warm` seconds."""
     program = SERVER.format(word=word, warm=warm)
     return kube.container(program, ports=PORTS, readinessProbe=PROBE)
@@ -101,92 +102,46 @@ def test_recreate_never_runs_both(kube: Kube) -> None:
     kube.apps.replace_namespaced_deployment("web", kube.ns, body)
     most = 0
 
+    def running() -> list[str]:
+        # a pod that has ended is listed until it is deleted
+        pods = kube.pods("app=web")
+        return [p.metadata.name for p in pods if p.status.phase in ("Pending", "Running")]
+
     def done() -> bool:
         nonlocal most
-        most = max(most, len(kube.pods("app=web")))
-        return kube.complete("web") and kube.pods("app=web")[0].metadata.name != first
+        now = running()
+        most = max(most, len(now))
+        return kube.complete("web") and now != [first]
 
     kube.until(done, "the second version")
     assert most == 1
-
-
-def get(address: str) -> str:
-    """One request on a connection of its own."""
-    connection = http.client.HTTPConnection(address, 80, timeout=5)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().read().decode()
-    finally:
-        connection.close()
-
-
-def test_a_service_switches_in_one_write_and_refuses_nobody(
-    cluster: LocalCluster, kube: Kube
-) -> None:
-    for word in ("blue", "green"):
-        kube.deploy(word, server(kube, word), labels={"colour": word}, replicas=2)
-    body = {
-        "metadata": {"name": "front"},
-        "spec": {"selector": {"colour": "blue"}, "ports": [{"port": 80, "targetPort": "http"}]},
-    }
-    address = kube.core.create_namespaced_service(kube.ns, body).spec.cluster_ip
-    for word in ("blue", "green"):
-        kube.until(lambda word=word: kube.complete(word), f"{word} is ready")
-    kube.until(lambda: len(subsets(kube, "front")) == 2, "two endpoints")
-    seen: list[str] = []
-    stop = threading.Event()
-
-    def client() -> None:
-        while not stop.is_set():
-            try:
-                seen.append(get(address))
-            except OSError as error:
-                seen.append(repr(error))
-
-    thread = threading.Thread(target=client)
-    thread.start()
-    kube.until(lambda: len(seen) > 50, "requests before the switch")
-    kube.core.patch_namespaced_service(
-        "front", kube.ns, {"spec": {"selector": {"colour": "green"}}}
-    )
-    assert get(address) == "green"  # the very next connection
-    more = len(seen)
-    kube.until(lambda: len(seen) > more + 50, "requests after the switch")
-    stop.set()
-    thread.join()
-    assert set(seen) == {"blue", "green"}
-    assert "".join(word[0] for word in seen).strip("b").strip("g") == ""
-    kube.core.patch_namespaced_service("front", kube.ns, {"spec": {"selector": {"colour": "no"}}})
-    with pytest.raises(ConnectionError):
-        get(address)
-
-
-def subsets(kube: Kube, name: str) -> list[str]:
-    """Ready addresses of an Endpoints object."""
-    with contextlib.suppress(ApiException):
-        found = kube.core.read_namespaced_endpoints(name, kube.ns).subsets or []
-        return [address.ip for subset in found for address in subset.addresses or []]
-    return []
 
 
 def test_deletion_cascades_and_is_graceful(kube: Kube) -> None:
     program = (
         "import signal, sys, time\n"
         "def bye(*_):\n    print('bye', flush=True); time.sleep(0.5); sys.exit(0)\n"
-        "signal.signal(signal.SIGTERM, bye)\nprint('up')\nwhile True: time.sleep(0.05)\n"
+        "signal.signal(signal.SIGTERM, bye)\nprint('up', flush=True)\n"
+        "while True: time.sleep(0.05)\n"
     )
     kube.deploy("polite", kube.container(program))
     name = kube.until(lambda: kube.pods("app=polite"), "a pod")[0].metadata.name
     kube.until(lambda: kube.phase(name) == "Running" and "up" in kube.log(name), "it runs")
+    heard: list[str] = []
+    follower = threading.Thread(target=lambda: heard.append(kube.log(name, follow=True)))
+    follower.start()
     kube.apps.delete_namespaced_deployment("polite", kube.ns)
-    kube.until(lambda: "bye" in kube.log(name), "SIGTERM is heard")
-    assert kube.pods("app=polite")[0].metadata.deletion_timestamp
     kube.until(lambda: not kube.pods("app=polite"), "the pod is gone")
+    follower.join()
+    assert "bye" in heard[0], "SIGTERM was not heard"
     assert not kube.apps.list_namespaced_replica_set(kube.ns).items
 
 
 def test_a_stubborn_program_is_killed_after_its_grace(kube: Kube) -> None:
-    program = "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\ntime.sleep(60)"
+    program = (
+        "import signal, time\nsignal.signal(15, signal.SIG_IGN)\nprint('up', flush=True)\n"
+        "time.sleep(60)"
+    )
     kube.pod("deaf", kube.container(program), terminationGracePeriodSeconds=1)
     kube.until(lambda: kube.phase("deaf") == "Running" and "up" in kube.log("deaf"), "it runs")
     begun = time.monotonic()

@@ -63,7 +63,8 @@ def test_words() -> None:
 def why(node: NodeDef, spec: dict[str, object]) -> list[str]:
     """What keeps a pod with one container off a node."""
     full = {"containers": [{"name": "c", "resources": {"limits": {"hygon.com/dcu": "2"}}}], **spec}
-    return fit.obstacle(full, fit.needs(full), node_object(node, "127.0.0.1"), {})
+    found = fit.obstacle(full, fit.needs(full), node_object(node, "127.0.0.1"), {})
+    return list(found.reasons)
 
 
 def test_what_keeps_a_pod_off_a_node() -> None:
@@ -72,10 +73,10 @@ def test_what_keeps_a_pod_off_a_node() -> None:
     assert why(NodeDef("n", capacity=card), {}) == []
     assert why(NodeDef("n"), {}) == ["Insufficient hygon.com/dcu"]
     assert why(NodeDef("n", capacity=card | {"pods": "0"}), {}) == ["Too many pods"]
-    assert why(NodeDef("n", capacity=card, ready=False), {}) == [fit.NOT_READY]
+    assert why(NodeDef("n", capacity=card, ready=False), {}) == [fit.TAINTED]
     assert why(NodeDef("n", capacity=card, unschedulable=True), {}) == [fit.CORDONED]
     tainted = NodeDef("n", capacity=card, taints=(taint,))
-    assert why(tainted, {}) == ["node(s) had untolerated taint {dedicated: llm}"]
+    assert why(tainted, {}) == [fit.TAINTED]
     toleration = {"key": "dedicated", "operator": "Equal", "value": "llm"}
     assert why(tainted, {"tolerations": [toleration]}) == []
     soft = NodeDef("n", capacity=card, taints=({**taint, "effect": "PreferNoSchedule"},))
@@ -92,11 +93,39 @@ def test_affinity_compares_numbers(operator: str, value: str, fits: bool) -> Non
     assert fit.wanted_here({"affinity": {"nodeAffinity": required}}, node) is fits
 
 
-def test_the_verdict_counts_reasons() -> None:
-    reasons = [["Insufficient hygon.com/dcu"], ["Insufficient hygon.com/dcu"], [fit.CORDONED]]
-    assert fit.verdict(3, reasons) == (
-        "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient hygon.com/dcu."
+def names(*values: str) -> dict[str, object]:
+    """A term of required node affinity: by name."""
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": list(values)}]}
+
+
+@pytest.mark.parametrize(
+    ("terms", "words"),
+    [
+        ([names("n")], []),
+        ([names("m")], [fit.NOT_NAMED]),
+        ([names("m"), names("n")], []),
+        # one term names no node, so every node is looked at
+        ([names("m"), {"matchExpressions": [{"key": "a", "operator": "Exists"}]}], [fit.AFFINITY]),
+    ],
+)
+def test_affinity_by_name_leaves_the_other_nodes_out(terms: list[object], words: list[str]) -> None:
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    node = NodeDef("n", capacity={"hygon.com/dcu": "8"})
+    assert why(node, {"affinity": {"nodeAffinity": required}}) == words
+
+
+def test_the_verdict_counts_reasons_and_says_whether_preemption_helps() -> None:
+    busy = fit.Obstacle(("Insufficient hygon.com/dcu",), lasting=False)
+    assert fit.verdict([busy, busy, fit.Obstacle((fit.CORDONED,))]) == (
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 Insufficient hygon.com/dcu. "
+        "no new claims to deallocate, preemption: 0/3 nodes are available: "
+        "1 Preemption is not helpful for scheduling, "
+        "2 No preemption victims found for incoming pod."
     )
+    assert fit.verdict([]) == "no nodes available to schedule pods"
+    spec = {"containers": [{"name": "c", "resources": {"limits": {"memory": "2Gi"}}}]}
+    node = node_object(NodeDef("n", capacity={"memory": "1Gi"}), "127.0.0.1")
+    assert fit.obstacle(spec, fit.needs(spec), node, {}).lasting
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,78 @@ def test_a_pod_that_cannot_start_is_not_waited_for(api: FakeObjects) -> None:
     assert api.calls[-1] == ("delete", "Job", "fetch-w1")
 
 
+def event(about: Object, message: str) -> Object:
+    """What the Job's controller says when it may not make a pod."""
+    meta = about["metadata"]
+    return {
+        "kind": "Event",
+        "metadata": {"name": f"{meta['name']}.1", "namespace": "llm"},
+        "involvedObject": {"kind": "Job", "name": meta["name"], "uid": meta["uid"]},
+        "reason": "FailedCreate",
+        "message": f'Error creating: pods "x" is forbidden: {message}',
+        "lastTimestamp": "2026-11-23T08:00:10Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('violates PodSecurity "restricted:latest": hostPath', "pod-security"),
+        ('error looking up service account: serviceaccount "x" not found', "service-account"),
+    ],
+)
+def test_a_job_that_may_make_no_pod_tells_why_at_once(
+    api: FakeObjects, message: str, code: str
+) -> None:
+    api.on_create = lambda made: api.set(event(made, message)) and None
+    result = run_job(api, job(), timeout_s=500, delete=True)  # type: ignore[arg-type]
+    assert not result.succeeded and result.diagnosis is not None
+    assert result.diagnosis.code == code and message in result.sentence()
+    assert api.calls[-1] == ("delete", "Job", "fetch-w1")
+
+
+def test_the_whole_log_of_a_failed_job_comes_along_without_credentials(api: FakeObjects) -> None:
+    Controller(api, 7)
+    many = [f"line {number}" for number in range(500)]
+    api.said["fetch-w1-abcde"] = [*many, "api_key=sesame"]
+    result, _ = run(api)
+    assert list(result.logs) == ["fetch-w1-abcde-c.log"]
+    assert result.logs["fetch-w1-abcde-c.log"] == "\n".join([*many, "api_key=***", ""])
+
+
+def test_what_to_do_about_a_job_names_the_runner(api: FakeObjects) -> None:
+    def stuck(made: Object) -> None:
+        api.set(load("image-not-found")["pod"])
+
+    api.on_create = stuck
+    result, _ = run(api)
+    assert result.diagnosis is not None
+    assert "runner.image" in result.diagnosis.action and "serving" not in result.diagnosis.action
+
+
+@pytest.mark.parametrize("ends", ["by its own deadline", "by ours"])
+def test_a_time_out_tells_what_its_pod_waited_for(api: FakeObjects, ends: str) -> None:
+    def stuck(made: Object) -> None:
+        pod = load("image-registry-timeout")["pod"]
+        api.set(pod)
+
+        def gone() -> None:
+            # its controller removes the pod when the Job's time is over
+            api.remove("Pod", pod["metadata"]["name"])
+            if ends == "by its own deadline":
+                late = ended(made, "Failed")
+                late["status"]["conditions"][0]["reason"] = "DeadlineExceeded"
+                api.set(late)
+
+        api.on_events = gone
+
+    api.on_create = stuck
+    result = run_job(api, job(), timeout_s=1)  # type: ignore[arg-type]
+    assert result.diagnosis is not None and result.diagnosis.code == "job-timeout"
+    assert "the registry could not be reached" in result.sentence()
+    assert "check the registry" in result.diagnosis.action
+
+
 def test_time_out_leaves_the_job(api: FakeObjects) -> None:
     result = run_job(api, job(), timeout_s=0.2)  # type: ignore[arg-type]
     assert result.diagnosis is not None and result.diagnosis.code == "job-timeout"
@@ -240,6 +312,25 @@ def test_a_hopeless_pod_ends_the_wait_at_once(api: FakeObjects, case: str) -> No
     assert caught.value.diagnosis.code == load(case)["expect"]["code"]
     if case != "image-invalid-name":  # that one never ran
         assert "its last words" in str(caught.value)
+        assert list(caught.value.logs.values()) == ["its last words"]
+
+
+def test_every_state_of_a_pod_is_told(api: FakeObjects) -> None:
+    made = deploy(api, "creating")
+    heard: list[str] = []
+
+    def on_progress(event: Progress) -> None:
+        heard.append(event.message)
+        if event.message == "ContainerCreating":
+            # both at once: the second state is heard together with the first
+            api.set(load("starting")["pod"])
+            api.set(load("ready")["pod"])
+        elif event.message == "Ready":
+            made["status"]["availableReplicas"] = 1
+            api.set(made)
+
+    wait_ready(api, "llm", "m", timeout_s=20, on_progress=on_progress)  # type: ignore[arg-type]
+    assert heard == ["ContainerCreating", "Running, not ready yet", "Ready"]
 
 
 def test_a_pod_of_an_older_template_does_not_count(api: FakeObjects) -> None:

@@ -31,13 +31,16 @@ FILES = [FileEntry("config.json", 2, "0" * 64)]
 
 
 class Services:
-    """A cluster in which the stable Service is there, or not."""
+    """A cluster in which the stable Service is there, as somebody keeps it, or not."""
 
     def __init__(self, there: bool) -> None:
         self.there = there
 
     def get(self, kind: str, name: str, ns: str) -> dict[str, Any] | None:
-        return {"metadata": {"name": name}} if self.there else None
+        old = {"app.kubernetes.io/instance": name, "model-rollout/release": "old", "more": "yes"}
+        ports = [{"name": "web", "port": 80, "targetPort": 8000}]
+        body = {"type": "LoadBalancer", "selector": old, "ports": ports}
+        return {"metadata": {"name": name}, "spec": body} if self.there else None
 
 
 def survey(spec: Rollout) -> Survey:

@@ -9,6 +9,7 @@ import socket
 import threading
 
 NODES, PODS, SERVICES = (127, 16), (127, 64), (127, 128)
+NODE_PORTS = range(30000, 32768)
 SPAN = 1 << 20  # addresses of each kind, before the first is used again
 
 
@@ -49,7 +50,7 @@ class Addresses:
 
 def free_node_port(taken: set[int], address: str) -> int:
     """A node port in 30000-32767 that is free here."""
-    ports = list(range(30000, 32768))
+    ports = list(NODE_PORTS)
     random.Random(os.urandom(8)).shuffle(ports)
     for port in ports:
         if port in taken:

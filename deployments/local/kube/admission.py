@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 
 from deployments.local.kube import pods
-from deployments.local.kube.addresses import Addresses, free_node_port
+from deployments.local.kube.addresses import NODE_PORTS, Addresses, free_node_port
 from deployments.local.kube.controllers import NAMESPACE
 from deployments.local.kube.kinds import BY_PLURAL
+from deployments.local.kube.status import invalid
 from deployments.local.kube.store import Event, Object, Store
 
 
@@ -19,8 +19,6 @@ class Admission:
         self, store: Store, services: Addresses, node_addresses: Callable[[], Mapping[str, str]]
     ) -> None:
         self._store, self._services, self._nodes = store, services, node_addresses
-        self._ports: set[int] = set()
-        self._lock = threading.Lock()
         store.listen(self._hear)
 
     def __call__(self, plural: str, obj: Object, old: Object | None) -> Object:
@@ -51,9 +49,6 @@ class Admission:
         if plural != "services" or what != "DELETED":
             return
         self._services.give(str(obj["spec"].get("clusterIP")))
-        with self._lock:
-            for port in obj["spec"].get("ports") or []:
-                self._ports.discard(port.get("nodePort", 0))
 
     @staticmethod
     def _job(obj: Object, old: Object | None) -> Object:
@@ -72,19 +67,38 @@ class Admission:
         if spec.get("clusterIP") not in (None, "None"):
             self._services.claim(spec["clusterIP"])
             spec.setdefault("clusterIPs", [spec["clusterIP"]])
-        before = {port.get("name"): port for port in was.get("ports") or []}
-        ports = []
-        for port in spec.get("ports") or []:
-            new = {"protocol": "TCP", "targetPort": port["port"], **port}
-            if spec["type"] in ("NodePort", "LoadBalancer") and not new.get("nodePort"):
-                kept = before.get(new.get("name"), {}).get("nodePort")
-                new["nodePort"] = kept or self._node_port()
-            ports.append(new)
+        ports = [
+            {"protocol": "TCP", "targetPort": port["port"], **port}
+            for port in spec.get("ports") or []
+        ]
+        if spec["type"] in ("NodePort", "LoadBalancer"):
+            ports = self._node_ports(obj["metadata"], ports, was.get("ports") or [])
         return {**obj, "spec": {**spec, "ports": ports}, "status": {"loadBalancer": {}}}
 
-    def _node_port(self) -> int:
-        with self._lock:
-            address = next(iter(self._nodes().values()), "127.0.0.1")
-            port = free_node_port(self._ports, address)
-            self._ports.add(port)
-            return port
+    def _node_ports(self, meta: Object, ports: list[Object], before: list[Object]) -> list[Object]:
+        """The ports with node ports: as asked for, as they were, or new. StatusError 422."""
+        mine = (meta.get("namespace"), meta["name"])
+        taken = {
+            port.get("nodePort", 0)
+            for service in self._store.list("services")
+            if (service["metadata"]["namespace"], service["metadata"]["name"]) != mine
+            for port in service["spec"].get("ports") or []
+        }
+        kept = {port.get("name"): port.get("nodePort") for port in before}
+        address = next(iter(self._nodes().values()), "127.0.0.1")
+        out = []
+        for i, port in enumerate(ports):
+            number = port.get("nodePort")
+            why = ""
+            if number and number not in NODE_PORTS:
+                why = "provided port is not in the valid range. The range of valid ports is "
+                why += f"{NODE_PORTS.start}-{NODE_PORTS.stop - 1}"
+            elif number and number in taken:
+                why = "provided port is already allocated"
+            if why:
+                place = f"spec.ports[{i}].nodePort"
+                raise invalid("Service", mine[1], f"{place}: Invalid value: {number}: {why}")
+            number = number or kept.get(port.get("name")) or free_node_port(taken, address)
+            taken.add(number)
+            out.append({**port, "nodePort": number})
+        return out

@@ -27,7 +27,6 @@ from deployments.local.kube.watching import Alarm, stream
 _log = logging.getLogger(__name__)
 
 Logs = Callable[[str, str, str, bool], Path | None]
-PodAddress = Callable[[str, str], str | None]
 Audit = tuple[str, str, str, str, str, str]
 _BODY_LIMIT = 8 * 2**20
 _JSON = "application/json"
@@ -37,7 +36,8 @@ class ApiServer:
     """A Kubernetes API on 127.0.0.1.
 
     token: the bearer token demanded, None for none. logs: (ns, pod, container, previous) to the
-    log file, None where there is none. pod_address: (ns, pod) to the host its ports listen on.
+    log file, None where there is none. forward: (ns, pod, port) to where that port of the pod's
+    loopback is, None where nothing listens.
     admit, on_delete: see Verbs. `audit` holds (verb, group, resource, subresource, namespace,
     user agent) of every request for a resource; `forbidden` (verb, resource) pairs, such as
     ('create', 'pods') or ('get', 'pods/log'), answer 403 and are denied in access reviews.
@@ -49,7 +49,7 @@ class ApiServer:
         *,
         token: str | None = None,
         logs: Logs = lambda _ns, _pod, _container, _previous: None,
-        pod_address: PodAddress = lambda _ns, _pod: None,
+        forward: portforward.Forward = lambda _ns, _pod, _port: None,
         admit: Admit | None = None,
         on_delete: OnDelete | None = None,
         port: int = 0,
@@ -60,7 +60,7 @@ class ApiServer:
         self.audit: list[Audit] = []
         self.forbidden: set[tuple[str, str]] = set()
         self._verbs, self._reader = Verbs(store, admit, on_delete), Reader(store)
-        self._token, self._logs, self._pod_address, self._port = token, logs, pod_address, port
+        self._token, self._logs, self._forward, self._port = token, logs, forward, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._alarm: Alarm | None = None
@@ -211,7 +211,7 @@ class ApiServer:
         if target.sub == "log":
             return await logs_api.serve(request, target, self.store, self._logs, self._over)
         if target.sub == "portforward":
-            return await portforward.serve(request, target, self.store, self._pod_address)
+            return await portforward.serve(request, target, self.store, self._forward)
         if verb == "watch":
             assert self._alarm is not None
             show = tables.shower(request.headers.get("Accept", ""), target)
@@ -293,6 +293,8 @@ def _verb(request: web.Request, target: Target) -> str:
     if method == "GET":
         if request.query.get("watch") in ("true", "1") and not target.sub:
             return "watch"
+        if target.sub == "portforward":
+            return "create"  # whatever the method, since 1.35
         return "get" if target.name else "list"
     named = {"PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
     collection = {"POST": "create", "DELETE": "deletecollection"}

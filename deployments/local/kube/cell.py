@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deployments.local.kube import rooms, surroundings
 from deployments.local.kube.containers import Exit, Life
 from deployments.local.kube.environment import variables
+from deployments.local.kube.limits import Figures, Group
 from deployments.local.kube.probes import Place, Watch
 from deployments.local.kube.settings import Image
 from deployments.local.kube.store import now
@@ -22,8 +27,6 @@ if TYPE_CHECKING:
     from deployments.local.kube.podrun import PodRunner
 
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-CARRIED = ("SSL_CERT_FILE", "OMP_NUM_THREADS")
-CARRIED_PREFIX = "OPENBLAS_"
 
 
 class Cell:
@@ -36,13 +39,21 @@ class Cell:
         self.exit: Exit | None = None  # the end of the current life, when it will not come again
         self.last: Exit | None = None  # the end of the life before
         self.waiting = ("PodInitializing" if run.has_init and not init else "ContainerCreating", "")
-        self.restarts, self.lives = 0, 0
+        self.lives = self._last_life = 0
         self.started = self.ready = False
         self._wait_until, self._crashes, self._kill_at = 0.0, 0, 0.0
         self._doomed = False
         self._watches: list[Watch] = []
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
         self.memory_limit = int(quantity(str(limit))) if limit else None
+
+        self.everywhere = False  # it was told to listen on 0.0.0.0
+        self.figures = Figures(run.folder / "figures" / self.name)
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started anew: an end alone is no restart."""
+        return max(0, self.lives - 1)
 
     # -- moving on ----------------------------------------------------------------------------
 
@@ -94,8 +105,7 @@ class Cell:
         if ran >= settings.backoff_reset_s:
             self._crashes = 0
         self._crashes += 1
-        self.last = end
-        self.restarts += 1
+        self.last, self._last_life = end, self.lives
         pause = 0.0
         if self._crashes > 1:
             pause = min(settings.backoff_s * 2 ** (self._crashes - 2), settings.backoff_max_s)
@@ -142,7 +152,7 @@ class Cell:
             self.run.say("Failed", f"Error: {text}", warning=True)
             self._after(Exit(128, "StartError", now(), now(), text), 0.0)
             return 0.0 if self.exit is None else None
-        self.life = Life(argv, program, env, cwd, log, self.run.wake.set, self.run.world.pids)
+        self.life = self._live(program, argv, env, cwd, log)
         self.run.say("Started", f"Started container {self.name}")
         self._watch()
         return None
@@ -162,6 +172,51 @@ class Cell:
         return pause
 
     # -- the process's surroundings -----------------------------------------------------------
+
+    def _live(
+        self, program: str, argv: list[str], env: dict[str, str], cwd: Path, log: Path
+    ) -> Life:
+        """Start a life within the container's limit, and with the mounts that it alone sees."""
+        run, spec = self.run, self.run.spec
+        group: Group | None = None
+        binds: list[tuple[str, str]] = []
+        if self.memory_limit and run.world.cgroups is not None:
+            name = f"{run.uid[:13]}-{self.name}-{self.lives}"
+            group = run.world.cgroups.make(name, self.memory_limit)
+        if group is not None:
+            binds.append((str(group.path), str(group.place)))
+        elif self.memory_limit:
+            self.figures.write("memory.max", self.memory_limit)
+            self.figures.write("memory.current", 0)
+            binds.append((str(self.figures.folder), str(self.figures.place)))
+        if not spec.get("hostIPC"):
+            mounted = mounts_of(self.spec, run.volumes).get(rooms.SHM, str(run.shm))
+            binds.append((mounted, rooms.SHM))
+        fds = run.room.fds
+        around = surroundings.Around(
+            enter=fds,
+            binds=tuple(binds) if fds else (),
+            join=(group.join,) if group is not None else (),
+        )
+        first = not spec.get("hostPID") and not spec.get("shareProcessNamespace")
+        wake, pids = run.wake.set, run.world.pids
+        return Life(argv, program, env, cwd, log, wake, pids, around, group, first=first)
+
+    def start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command in the running container, as exec probes do. Raises OSError."""
+        argv, env, cwd = self.command(words)
+        program = shutil.which(argv[0], path=env["PATH"]) if argv else None
+        life = self.life
+        if program is None or life is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), *argv[:1])
+        fds = surroundings.namespaces(life.pid)
+        try:
+            join = (life.group.join,) if life.group is not None else ()
+            around = surroundings.Around(enter=fds, join=join)
+            return surroundings.start(program, argv, env, cwd, around)
+        finally:
+            for fd in fds:
+                os.close(fd)
 
     def command(
         self, words: Sequence[str], image: Image | None = None
@@ -184,15 +239,15 @@ class Cell:
         env = {
             "PATH": f"{image.path_prepend}:{BASE_PATH}",
             "HOME": str(run.folder),
-            "LANG": "C.UTF-8",
+            # there is no file system of its own to have a /tmp in
             "TMPDIR": str(run.tmp),
-            "PYTHONUNBUFFERED": "1",
             "HOSTNAME": run.pod_name,
-            **run.world.carried,
             **image.env,
             **given,
         }
-        argv = [any_address(paths.text(expand(word, own)), run.ip) for word in words]
+        told = [paths.text(expand(word, own)) for word in words]
+        argv = [any_address(word, run.ip) for word in told]
+        self.everywhere = self.everywhere or argv != told
         cwd = self.spec.get("workingDir")
         return argv, env, Path(paths.text(str(cwd))) if cwd else run.folder
 
@@ -204,7 +259,7 @@ class Cell:
             for item in self.spec.get("ports") or []
             if item.get("name")
         }
-        self._place = Place(self.run.ip, ports, self.command)
+        self._place = Place(self.run.ip, ports, self.start)
         if self.spec.get("startupProbe"):
             self._add("startupProbe", self._startup)
         else:
@@ -296,7 +351,7 @@ class Cell:
             out["imageID"] = f"local://sha256:{digest}"
             out["containerID"] = self._id(self.lives)
         if self.last is not None:
-            out["lastState"] = {"terminated": self.last.state(self._id(self.restarts))}
+            out["lastState"] = {"terminated": self.last.state(self._id(self._last_life))}
         if self.life is not None:
             out["state"] = {"running": {"startedAt": self.life.started}}
         elif self.exit is not None:

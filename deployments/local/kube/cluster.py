@@ -138,7 +138,7 @@ class LocalCluster:
         )
         self._controllers = Controllers(self.store, self._index, self._record, self.settings)
         self._scheduler = Scheduler(self.store, self._index, self._record, self.settings.resync_s)
-        self._proxy = Proxy(self.store, self._index, node_ports)
+        self._proxy = Proxy(self.store, node_ports, self.settings.proxy_sync_s)
         data_dir.mkdir(parents=True, exist_ok=True)
         self._certificate = make_certificate(data_dir)
         self._api = ApiServer(
@@ -146,7 +146,7 @@ class LocalCluster:
             certificate=self._certificate,
             token=self.token,
             logs=self._kubelets.logs,
-            pod_address=self._kubelets.address,
+            forward=self._kubelets.loopback,
             admit=self.admit,
             port=self.settings.port,
         )
@@ -156,6 +156,11 @@ class LocalCluster:
     def url(self) -> str:
         """Where the API server listens."""
         return str(self._api.url)
+
+    @property
+    def notes(self) -> list[str]:
+        """What this machine does not give, for whoever starts the cluster."""
+        return list(self._kubelets.notes)
 
     @property
     def audit(self) -> Any:

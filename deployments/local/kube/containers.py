@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from deployments.local.kube import procs
+from deployments.local.kube import procs, surroundings
+from deployments.local.kube.limits import Group
 from deployments.local.kube.store import now
+from deployments.local.kube.surroundings import Around
 
-LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 LINE = 1 << 16
 PUMP_PATIENCE_S = 3.0
 
@@ -78,7 +77,10 @@ class PidFile:
 
 
 class Life:
-    """A running process. `on_exit` is called once, when `exit` is set and the log is whole."""
+    """A running process. `on_exit` is called once, when `exit` is set and the log is whole.
+
+    group: its cgroup, which goes with it. first: it is process 1 of its container.
+    """
 
     def __init__(
         self,
@@ -89,23 +91,19 @@ class Life:
         log: Path,
         on_exit: Callable[[], None],
         pids: PidFile,
+        around: Around,
+        group: Group | None = None,
+        *,
+        first: bool = True,
     ) -> None:
         self.log, self.started, self.born = log, now(), time.monotonic()
         self.exit: Exit | None = None
         self.out_of_memory = False
-        self._on_exit = on_exit
+        self.group, self._first, self._on_exit = group, first, on_exit
         log.parent.mkdir(parents=True, exist_ok=True)
-        launch = [sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), program, *argv]
+        log.touch()
         # PR_SET_PDEATHSIG follows the starting thread: it must live as long as the container
-        self._process = subprocess.Popen(
-            launch,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=dict(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        self._process = surroundings.start(program, argv, env, cwd, around)
         pids.add(self.pid)
         assert self._process.stdout is not None
         self._pump = threading.Thread(
@@ -120,8 +118,9 @@ class Life:
         return self._process.pid
 
     def term(self) -> None:
-        """SIGTERM to the leader, as a container's pid 1 would get it."""
-        if self._process.poll() is None:
+        """SIGTERM to the leader, as a container's pid 1 would get it: it has no default action."""
+        heard = not self._first or surroundings.heeds(self.pid, signal.SIGTERM)
+        if heard and self._process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
 
@@ -147,6 +146,9 @@ class Life:
         self._pump.join(PUMP_PATIENCE_S)
         code = 128 - code if code < 0 else code
         reason = "Completed" if code == 0 else "Error"
+        if self.group is not None:
+            self.out_of_memory = self.out_of_memory or self.group.overrun()
+            self.group.remove()
         if self.out_of_memory:
             code, reason = 137, "OOMKilled"
         self.exit = Exit(code, reason, self.started, now(), log=self.log)

@@ -45,6 +45,7 @@ KINDS: tuple[Kind, ...] = (
     Kind(_APPS, "v1", "daemonsets", "DaemonSet", True, ("ds",), ("status",)),
     Kind("batch", "v1", "jobs", "Job", True, (), ("status",)),
     Kind("coordination.k8s.io", "v1", "leases", "Lease"),
+    Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
     Kind(_RBAC, "v1", "roles", "Role"),
     Kind(_RBAC, "v1", "rolebindings", "RoleBinding"),
     Kind(_RBAC, "v1", "clusterroles", "ClusterRole", False),

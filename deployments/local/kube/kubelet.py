@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import shutil
 import threading
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.local.kube import pods, procs
+from deployments.local.kube import pods, procs, rooms
 from deployments.local.kube.addresses import Addresses
-from deployments.local.kube.cell import CARRIED, CARRIED_PREFIX, Cell
+from deployments.local.kube.cell import Cell
 from deployments.local.kube.containers import PidFile
+from deployments.local.kube.endpoints import Target
+from deployments.local.kube.limits import Cgroups
 from deployments.local.kube.podrun import PodRunner, World
 from deployments.local.kube.probes import Prober
 from deployments.local.kube.record import Recorder
 from deployments.local.kube.settings import Image, Settings
 from deployments.local.kube.store import Event, Object, Store
 from deployments.local.kube.work import Work
+
+LOG = logging.getLogger(__name__)
+# what a program listens on -> where it is found on this machine
+_LOCAL = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1", "::1": "::1"}
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,14 @@ class Kubelets:
     ) -> None:
         self._store, self._homes, self._settings = store, homes, settings
         self._folder = folder
-        carried = {
-            key: value
-            for key, value in os.environ.items()
-            if key in CARRIED or key.startswith(CARRIED_PREFIX)
-        }
+        self._cgroups = Cgroups()
+        why = rooms.why_not() if settings.rooms else "they are turned off"
+        self.notes: list[str] = []
+        if why:
+            self.notes.append(
+                "containers see this machine's own /dev/shm and memory, not what their pod asks "
+                f"for: mounts of a pod's own cannot be made here ({why})"
+            )
         self._world = World(
             store=store,
             record=record,
@@ -59,7 +68,8 @@ class Kubelets:
             prober=Prober(settings.probe_workers),
             pids=PidFile(folder / "pids"),
             folder=folder / "pods",
-            carried=carried,
+            rooms=not why,
+            cgroups=self._cgroups if settings.rooms and self._cgroups.held else None,
         )
         self._runs: dict[str, PodRunner] = {}
         self._lock = threading.Lock()
@@ -70,8 +80,11 @@ class Kubelets:
 
     def start(self) -> None:
         """Clean up after a crash and begin."""
+        for note in self.notes:
+            LOG.warning("%s", note)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._world.pids.clean()
+        self._cgroups.clean()
         shutil.rmtree(self._world.folder, ignore_errors=True)
         self._world.folder.mkdir(parents=True)
         self._world.prober.start()
@@ -103,10 +116,26 @@ class Kubelets:
         cell = self._cell(ns, pod, container)
         return cell.log(previous) if cell else None
 
-    def address(self, ns: str, pod: str) -> str | None:
-        """A pod's address."""
+    def loopback(self, ns: str, pod: str, port: int) -> Target | None:
+        """Where a port of the pod's own 127.0.0.1 leads; None where nothing listens there.
+
+        All pods share one loopback, so it is asked who listens, and 0.0.0.0 in a container's
+        arguments has become the pod's address: there a program was told to listen everywhere.
+        """
         run = self._run(ns, pod)
-        return run.ip if run else None
+        if run is None:
+            return None
+        table = procs.table()
+        for cell in run.cells:
+            if cell.life is None:
+                continue
+            found = procs.listening(procs.tree(cell.life.pid, table))
+            for address, where in _LOCAL.items():
+                if (address, port) in found:
+                    return where, port
+            if cell.everywhere and (run.ip, port) in found:
+                return run.ip, port
+        return None
 
     def _run(self, ns: str, pod: str) -> PodRunner | None:
         found = self._store.get("pods", ns, pod)
@@ -177,7 +206,14 @@ class Kubelets:
         life, limit = cell.life, cell.memory_limit
         if life is None or limit is None or life.exit is not None:
             return
-        tree = procs.tree(life.pid, table)
-        if sum(proc.rss for proc in tree) > limit and procs.charged_memory(tree) > limit:
+        if life.group is not None:
+            over = life.group.overrun()  # the kernel may have ended one process of several
+        else:
+            tree = procs.tree(life.pid, table)
+            held = sum(proc.rss for proc in tree)
+            held = procs.charged_memory(tree) if held > limit else held
+            cell.figures.write("memory.current", held)
+            over = held > limit
+        if over:
             life.out_of_memory = True
             life.kill()

@@ -56,30 +56,64 @@ def parse(query: Mapping[str, str]) -> Wanted:
 
 
 def _container(pod: Object, name: str) -> str:
-    spec = pod.get("spec") or {}
-    groups = (spec.get("containers") or [], spec.get("initContainers") or [])
-    names = [item["name"] for group in groups for item in group]
-    if not name:
-        return str(names[0])
-    if name not in names:
-        raise StatusError(
-            400,
-            "BadRequest",
-            f"container {name} is not valid for pod {pod['metadata']['name']}; it has {names}",
-        )
-    return name
+    """The container meant, as the API server finds it. StatusError 400."""
+    spec, pod_name = pod.get("spec") or {}, pod["metadata"]["name"]
+    groups = (spec.get("initContainers") or [], spec.get("containers") or [])
+    names = [str(item["name"]) for group in groups for item in group]
+    if name and name not in names:
+        raise _refusal(f"container {name} is not valid for pod {pod_name}")
+    if not name and len(spec["containers"]) != 1:
+        choice = " ".join(names)
+        what = f"a container name must be specified for pod {pod_name}, choose one of: [{choice}]"
+        raise _refusal(what)
+    return name or str(spec["containers"][0]["name"])
+
+
+def _refusal(message: str) -> StatusError:
+    return StatusError(400, "BadRequest", message)
+
+
+def _status(pod: Object, container: str) -> Object | None:
+    status = pod.get("status") or {}
+    for group in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(group) or []:
+            if entry.get("name") == container:
+                return dict(entry)
+    return None
+
+
+def check(pod: Object, container: str, previous: bool) -> None:
+    """StatusError 400 where the kubelet has no log to give, in its words.
+
+    Source: validateContainerLogStatus (pkg/kubelet/kubelet_pods.go of Kubernetes 1.36).
+    """
+    name = pod["metadata"]["name"]
+    entry = _status(pod, container)
+    if entry is None:
+        raise _refusal(f'container "{container}" in pod "{name}" is not available')
+    state, ended_before = entry.get("state") or {}, (entry.get("lastState") or {}).get("terminated")
+    if previous:
+        if not ended_before:
+            raise _refusal(f'previous terminated container "{container}" in pod "{name}" not found')
+        return
+    if "running" in state or "terminated" in state or ended_before:
+        return
+    reason = str((state.get("waiting") or {}).get("reason") or "")
+    why = {
+        "ErrImagePull": "image can't be pulled",
+        "ImagePullBackOff": "trying and failing to pull image",
+    }.get(reason, reason)
+    raise _refusal(f'container "{container}" in pod "{name}" is waiting to start: {why}')
 
 
 def _over(pod: Object | None, container: str, uid: str) -> bool:
     """The container's present life has ended: its log grows no more."""
     if pod is None or pod["metadata"]["uid"] != uid:
         return True
-    status = pod.get("status") or {}
-    for group in ("containerStatuses", "initContainerStatuses"):
-        for entry in status.get(group) or []:
-            if entry.get("name") == container:
-                return "running" not in (entry.get("state") or {})
-    return status.get("phase") in ("Succeeded", "Failed")
+    entry = _status(pod, container)
+    if entry is not None:
+        return "running" not in (entry.get("state") or {})
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
@@ -93,23 +127,25 @@ async def serve(
     logs: Logs,
     stopping: Callable[[], bool],
 ) -> web.StreamResponse:
-    """Answer GET pods/NAME/log; 400 where the container has no log (yet, or no previous one)."""
+    """Answer GET pods/NAME/log; 400 where the container has no log (yet, or no previous one).
+
+    A pod on no node is answered with 204.
+    """
     query = request.query
     pod = store.must("pods", target.ns, target.name)
     name = _container(pod, query.get("container", ""))
     previous = query.get("previous") in ("true", "1")
     wanted = parse(query)
     follow = query.get("follow") in ("true", "1") and not previous
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return web.Response(status=204)
+    check(pod, name, previous)
     path = logs(target.ns, target.name, name, previous)
-    if path is None or not path.exists():
-        what = (
-            f'previous terminated container "{name}" in pod "{target.name}" not found'
-            if previous
-            else f'container "{name}" in pod "{target.name}" is waiting to start'
-        )
-        raise StatusError(400, "BadRequest", what)
     uid = pod["metadata"]["uid"]
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    if path is None or not path.exists():  # nothing was written, as by a program never started
+        await response.prepare(request)
+        return response
     left = wanted.limit
     with path.open("rb") as file:
         data = await asyncio.to_thread(file.read)

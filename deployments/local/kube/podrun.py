@@ -11,20 +11,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.local.kube import pods
+from deployments.local.kube import pods, rooms
 from deployments.local.kube.addresses import Addresses
 from deployments.local.kube.cell import Cell
 from deployments.local.kube.containers import PidFile
+from deployments.local.kube.limits import Cgroups
 from deployments.local.kube.probes import Prober
 from deployments.local.kube.record import Recorder
 from deployments.local.kube.settings import Image, Settings
 from deployments.local.kube.store import Object, Store, now
 from deployments.local.kube.volumes import NotMounted, set_up
+from tasks.node_api import quantity
 
 
 @dataclass(frozen=True)
 class World:
-    """What all pods of a cluster share."""
+    """What all pods of a cluster share. rooms: pods get mounts of their own. cgroups: None for
+    memory limits that the kubelet's look at the processes holds."""
 
     store: Store
     record: Recorder
@@ -34,7 +37,8 @@ class World:
     prober: Prober
     pids: PidFile
     folder: Path
-    carried: Mapping[str, str]
+    rooms: bool
+    cgroups: Cgroups | None
 
 
 class PodRunner:
@@ -52,6 +56,8 @@ class PodRunner:
         own_network = not self.spec.get("hostNetwork")
         self.ip = world.addresses.take() if own_network else host_ip
         self.volumes: dict[str, Path] = {}
+        self.shm = self.folder / "shm"
+        self.room = rooms.Room(())
         self.has_init = bool(self.spec.get("initContainers"))
         self.init = [Cell(self, item, init=True) for item in self.spec.get("initContainers") or []]
         self.main = [Cell(self, item, init=False) for item in self.spec["containers"]]
@@ -106,9 +112,10 @@ class PodRunner:
     # -- the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        for path in (self.tmp, self.folder / "logs"):
+        for path in (self.tmp, self.folder / "logs", self.shm):
             path.mkdir(parents=True, exist_ok=True)
         try:
+            self._write()
             while not self._removed and not pods.terminating(self.pod):
                 self.wake.clear()
                 while self._posts:
@@ -120,6 +127,7 @@ class PodRunner:
             self._end()
         finally:
             self.world.addresses.give(self.ip)
+            self.room.close()
             for path in (self.folder, self.tmp):
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -127,6 +135,7 @@ class PodRunner:
         if not self._mounted:
             try:
                 self.volumes = set_up(self.world.store, self.pod, self.host_root, self.folder)
+                self._furnish()
             except NotMounted as error:
                 self.say("FailedMount", str(error), warning=True)
                 return self.world.settings.config_retry_s
@@ -142,6 +151,22 @@ class PodRunner:
             if cell.exit.code:
                 return None
         return self._sooner([cell.step() for cell in self.main])
+
+    def _furnish(self) -> None:
+        """Make the pod's file systems in memory. Raises NotMounted."""
+        if not self.world.rooms:
+            return
+        node = self.world.store.get("nodes", "", str(self.spec.get("nodeName"))) or {}
+        memory = quantity(str((node.get("status") or {}).get("allocatable", {}).get("memory", 0)))
+        places = [
+            rooms.InMemory(self.volumes[name], rooms.volume_bytes(self.spec, source, memory))
+            for name, source in rooms.in_memory(self.spec).items()
+        ]
+        places.append(rooms.InMemory(self.shm, rooms.SHM_BYTES, programs=False))
+        try:
+            self.room = rooms.make(places)
+        except (rooms.NoRoom, OSError) as error:
+            raise NotMounted("shm", str(error)) from error
 
     def _sooner(self, pauses: list[float | None]) -> float | None:
         limit = self.spec.get("activeDeadlineSeconds")

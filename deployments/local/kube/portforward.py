@@ -11,10 +11,12 @@ from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 
+from deployments.local.kube.endpoints import Target as Place
 from deployments.local.kube.status import StatusError
 from deployments.local.kube.store import Store
 from deployments.local.kube.target import Target
 
+Forward = Callable[[str, str, int], Place | None]
 PROTOCOL = "v4.channel.k8s.io"
 _BLOCK = 1 << 16
 
@@ -30,19 +32,18 @@ async def serve(
     request: web.Request,
     target: Target,
     store: Store,
-    pod_address: Callable[[str, str], str | None],
+    forward: Forward,
 ) -> web.StreamResponse:
-    """Join the client's channels to the pod's ports until one side ends."""
-    store.must("pods", target.ns, target.name)
+    """Join the client's channels to ports of the pod's loopback until one side ends."""
+    pod = store.must("pods", target.ns, target.name)
     ports = _ports(request)
     offered = request.headers.get("Sec-WebSocket-Protocol", "")
     if PROTOCOL not in [part.strip() for part in offered.split(",")]:
         raise StatusError(
             400, "BadRequest", f"port-forward is served by websocket {PROTOCOL}, not {offered!r}"
         )
-    address = pod_address(target.ns, target.name)
-    if address is None:
-        raise StatusError(400, "BadRequest", f"pod {target.name} is not running")
+    if not pod["spec"].get("nodeName"):
+        raise StatusError(400, "BadRequest", f"pod {target.name} does not have a host assigned")
     socket = web.WebSocketResponse(protocols=(PROTOCOL,), max_msg_size=0)
     await socket.prepare(request)
     writers: list[asyncio.StreamWriter | None] = []
@@ -52,9 +53,12 @@ async def serve(
             for channel in (2 * i, 2 * i + 1):
                 await socket.send_bytes(bytes((channel, port % 256, port // 256)))
             try:
-                reader, writer = await asyncio.open_connection(address, port)
-            except OSError as error:
-                told = f"error forwarding port {port} to pod {target.name}: {error}"
+                place = await asyncio.to_thread(forward, target.ns, target.name, port)
+                if place is None:
+                    raise ConnectionRefusedError
+                reader, writer = await asyncio.open_connection(*place)
+            except OSError:
+                told = _refused(pod["metadata"]["uid"], port)
                 await socket.send_bytes(bytes((2 * i + 1,)) + told.encode())
                 writers.append(None)
                 continue
@@ -75,6 +79,16 @@ async def serve(
             if open_writer is not None:
                 open_writer.close()
         await socket.close()
+
+
+def _refused(uid: str, port: int) -> str:
+    """What a container runtime says where nothing listens on the pod's loopback."""
+    return (
+        f"error forwarding port {port} to pod {uid}, uid : failed to execute portforward: failed "
+        f'to connect to localhost:{port} inside namespace "{uid}", IPv4: dial tcp4 '
+        f"127.0.0.1:{port}: connect: connection refused IPv6 dial tcp6: address localhost: no "
+        "suitable address"
+    )
 
 
 async def _pump(reader: asyncio.StreamReader, socket: web.WebSocketResponse, channel: int) -> None:

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from deployments.local.kube.work import Work
@@ -23,11 +22,12 @@ Outcome = tuple[bool, str]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a container is probed: its address, its named ports, how to run a command in it."""
+    """Where a container is probed: its address, its named ports, how to start a command in it
+    (OSError when it cannot)."""
 
     address: str
     ports: Mapping[str, int]
-    command: Callable[[Sequence[str]], tuple[list[str], dict[str, str], Path]]
+    start: Callable[[Sequence[str]], subprocess.Popen[bytes]]
 
 
 def _port(raw: Any, place: Place) -> int:
@@ -40,7 +40,7 @@ def _http(spec: Mapping[str, Any], place: Place, timeout: float) -> Outcome:
     host, port = spec.get("host") or place.address, _port(spec["port"], place)
     path, scheme = spec.get("path") or "/", str(spec.get("scheme") or "HTTP").lower()
     url = f"{scheme}://{host}:{port}{path}"
-    headers = {"User-Agent": "kube-probe/1.31", "Accept": "*/*", "Connection": "close"}
+    headers = {"User-Agent": "kube-probe/1.36", "Accept": "*/*", "Connection": "close"}
     headers |= {item["name"]: item["value"] for item in spec.get("httpHeaders") or []}
     connection: http.client.HTTPConnection = (
         http.client.HTTPSConnection(
@@ -76,17 +76,9 @@ def _tcp(spec: Mapping[str, Any], place: Place, timeout: float) -> Outcome:
 
 
 def _exec(spec: Mapping[str, Any], place: Place, timeout: float) -> Outcome:
-    argv, env, cwd = place.command(spec.get("command") or [])
+    argv = [str(word) for word in spec.get("command") or []]
     try:
-        child = subprocess.Popen(
-            argv,
-            env=env,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        child = place.start(argv)
     except OSError as error:
         return False, f"exec failed: {error}"
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +71,31 @@ def charged_memory(procs: list[Proc]) -> int:
             if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                 total += int(line.split()[1]) * 1024
     return total
+
+
+def listening(procs: list[Proc]) -> set[tuple[str, int]]:
+    """Addresses and TCP ports that these processes listen on: ('127.0.0.1', 80), ('::', 80)."""
+    theirs = set()
+    for proc in procs:
+        with contextlib.suppress(OSError):
+            for fd in Path(f"/proc/{proc.pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    theirs.add(str(fd.readlink()))
+    out = set()
+    for name, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+                field = line.split()
+                if field[3] == "0A" and f"socket:[{field[9]}]" in theirs:
+                    raw, port = field[1].split(":")
+                    out.add((_address(family, raw), int(port, 16)))
+    return out
+
+
+def _address(family: socket.AddressFamily, raw: str) -> str:
+    """An address as /proc/net writes it: words of four bytes, each in this machine's order."""
+    words = [int(raw[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(raw), 8)]
+    return socket.inet_ntop(family, b"".join(words))
 
 
 def signal_all(procs: list[Proc], number: int) -> None:

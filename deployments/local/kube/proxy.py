@@ -1,4 +1,9 @@
-"""Service addresses: each connection goes to an endpoint that is ready at that very moment."""
+"""Service addresses and node ports, as kube-proxy has them: rules that follow the API late.
+
+A change of a Service or of its EndpointSlices gets into the rules up to `sync_s` later. Until
+then a new address refuses, and an old one leads where it led. An address without endpoints
+refuses, too. A connection stays with the pod it was given to.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,12 @@ import logging
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
-from deployments.local.kube.endpoints import Target, targets
-from deployments.local.kube.index import Index
-from deployments.local.kube.store import Event, Store
+from deployments.local.kube.endpoints import SERVICE_LABEL, Target, targets
+from deployments.local.kube.store import Event, Object, Store
 
 LOG = logging.getLogger(__name__)
 Listen = tuple[str, int]  # address, port
@@ -111,18 +116,42 @@ class _Front(_Side):
         self.transport.resume_reading()
 
 
+def rules(
+    services: Sequence[Object], slices: Sequence[Object], nodes: Sequence[str]
+) -> dict[Listen, list[Target]]:
+    """Where each address leads; only those that lead somewhere. Pure."""
+    by_service: dict[tuple[str, str], list[Object]] = defaultdict(list)
+    for item in slices:
+        meta = item["metadata"]
+        name = (meta.get("labels") or {}).get(SERVICE_LABEL, "")
+        by_service[meta["namespace"], name].append(item)
+    out: dict[Listen, list[Target]] = {}
+    for service in services:
+        meta, spec = service["metadata"], service["spec"]
+        address = spec.get("clusterIP")
+        for port in spec.get("ports") or []:
+            found = targets(by_service[meta["namespace"], meta["name"]], port)
+            if not found:
+                continue
+            if address and address != "None":
+                out[address, int(port["port"])] = found
+            if port.get("nodePort"):
+                out |= {(node, int(port["nodePort"])): found for node in nodes}
+    return out
+
+
 class Proxy:
     """Listens for every Service in a thread of its own."""
 
-    def __init__(self, store: Store, index: Index, node_addresses: Mapping[str, str]) -> None:
-        self._store, self._index = store, index
+    def __init__(self, store: Store, node_addresses: Mapping[str, str], sync_s: float) -> None:
+        self._store, self._sync_s = store, sync_s
         self._nodes = list(node_addresses.values())
         self._loop = asyncio.new_event_loop()
-        self._servers: dict[Listen, tuple[tuple[str, str, int], asyncio.Server]] = {}
+        self._servers: dict[Listen, asyncio.Server] = {}
+        self._rules: dict[Listen, list[Target]] = {}
         self._dirty = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
         self._turn = itertools.count()
-        self._cache: dict[tuple[str, str, int], tuple[int, list[Target]]] = {}
 
     def start(self) -> None:
         """Begin."""
@@ -138,7 +167,7 @@ class Proxy:
         self._thread.join(10.0)
 
     def _hear(self, event: Event) -> None:
-        if event[1] == "services":
+        if event[1] in ("services", "endpointslices"):
             with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._dirty.set)
 
@@ -149,7 +178,7 @@ class Proxy:
             self._loop.run_forever()
         finally:
             main.cancel()
-            for _, server in self._servers.values():
+            for server in self._servers.values():
                 server.close()
             rest = asyncio.all_tasks(self._loop)
             for task in rest:
@@ -160,61 +189,35 @@ class Proxy:
     async def _main(self) -> None:
         while True:
             await self._dirty.wait()
+            await asyncio.sleep(self._sync_s)
             self._dirty.clear()
             try:
                 await self._settle()
             except Exception:
                 LOG.exception("the Service proxy could not settle its listeners")
 
-    def _wanted(self) -> dict[Listen, tuple[str, str, int]]:
-        out = {}
-        for service in self._store.list("services"):
-            meta, spec = service["metadata"], service["spec"]
-            address = spec.get("clusterIP")
-            for number, port in enumerate(spec.get("ports") or []):
-                key = (meta["namespace"], meta["name"], number)
-                if address and address != "None":
-                    out[(address, int(port["port"]))] = key
-                if port.get("nodePort"):
-                    for node in self._nodes:
-                        out[(node, int(port["nodePort"]))] = key
-        return out
-
     async def _settle(self) -> None:
-        wanted = self._wanted()
-        for where, (key, server) in list(self._servers.items()):
-            if wanted.get(where) != key:
-                server.close()
-                del self._servers[where]
-        for where, key in wanted.items():
-            if where in self._servers:
-                continue
+        """Take the API's present state as the rules."""
+        self._rules = rules(
+            self._store.list("services"), self._store.list("endpointslices"), self._nodes
+        )
+        for where in self._servers.keys() - self._rules.keys():
+            self._servers.pop(where).close()
+        for where in self._rules.keys() - self._servers.keys():
             try:
                 server = await self._loop.create_server(
-                    self._front(key), *where, backlog=BACKLOG, reuse_address=True
+                    self._front(where), *where, backlog=BACKLOG, reuse_address=True
                 )
             except OSError as error:
-                LOG.error("Service %s/%s cannot listen on %s: %s", key[0], key[1], where, error)
+                LOG.error("a Service cannot listen on %s: %s", where, error)
                 self._loop.call_later(1.0, self._dirty.set)
                 continue
-            self._servers[where] = (key, server)
+            self._servers[where] = server
 
-    def _front(self, key: tuple[str, str, int]) -> Callable[[], asyncio.Protocol]:
-        return lambda: _Front(lambda: self._pick(key), self._loop)
+    def _front(self, where: Listen) -> Callable[[], asyncio.Protocol]:
+        return lambda: _Front(lambda: self._pick(where), self._loop)
 
-    def _pick(self, key: tuple[str, str, int]) -> Target | None:
-        """The next ready endpoint as the store says now; None when there is none."""
-        version = self._store.version
-        known = self._cache.get(key)
-        if known is None or known[0] != version:
-            service: Mapping[str, Any] | None = self._store.get("services", key[0], key[1])
-            ports = (service["spec"].get("ports") or []) if service else []
-            found = (
-                targets(self._index, service, ports[key[2]])
-                if service is not None and key[2] < len(ports)
-                else []
-            )
-            self._cache[key] = known = (version, found)
-        if not known[1]:
-            return None
-        return known[1][next(self._turn) % len(known[1])]
+    def _pick(self, where: Listen) -> Target | None:
+        """The next endpoint by the rules; None where they lead nowhere any more."""
+        found = self._rules.get(where)
+        return found[next(self._turn) % len(found)] if found else None

@@ -77,13 +77,13 @@ class Scheduler:
         spec = pod["spec"]
         need = fit.needs(spec)
         best: tuple[int, str] | None = None
-        reasons: list[list[str]] = []
+        obstacles: list[fit.Obstacle] = []
         for node in nodes:
             name = node["metadata"]["name"]
             used = self._usage(name)
             why = fit.obstacle(spec, need, node, used)
-            if why:
-                reasons.append(why)
+            if why.reasons:
+                obstacles.append(why)
                 continue
             rank = (int(used.get("pods", Decimal(0))), name)  # the emptiest, then by name
             if best is None or rank < best:
@@ -91,7 +91,7 @@ class Scheduler:
         if best is not None:
             self._bind(pod, best[1])
             return
-        self._refuse(pod, fit.verdict(len(nodes), reasons))
+        self._refuse(pod, fit.verdict(obstacles))
 
     def _bind(self, pod: Object, node: str) -> None:
         meta = pod["metadata"]

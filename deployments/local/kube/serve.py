@@ -48,6 +48,7 @@ def main() -> None:
         ready = options.data / "ready.json"
         half = ready.with_suffix(".half")
         facts = {"kubeconfig": str(cluster.kubeconfig), "url": cluster.url, "pid": os.getpid()}
+        facts["notes"] = cluster.notes
         half.write_text(json.dumps(facts))
         half.replace(ready)
         signal.sigwait(signals)

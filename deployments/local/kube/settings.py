@@ -47,6 +47,8 @@ class Settings:
     config_retry_s: float = 2.0  # between tries at mounts, secrets and config maps
     resync_s: float = 30.0
     memory_poll_s: float = 0.5
+    proxy_sync_s: float = 1.0  # from a change to the rules that follow it, as kube-proxy batches
+    rooms: bool = True  # pods get /dev/shm and cgroups of their own, where the machine lets us
     probe_workers: int = 8
     events_kept: int = 1000
     port: int = 0  # of the API server; 0 picks a free one

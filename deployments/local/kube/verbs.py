@@ -266,6 +266,8 @@ class Verbs:
         if plural == "services" and (address := old["spec"].get("clusterIP")):
             # What was allocated stays where an update says nothing of it.
             new = {**new, "spec": {"clusterIP": address, **(new.get("spec") or {})}}
+        if plural == "services":
+            new = _without_node_ports(old, new)
         new = self._validated(plural, new, old)
         new = self._admit(plural, new, old)
         if not owned:
@@ -356,6 +358,20 @@ def _unreadable(kind: Kind, message: str) -> StatusError:
         "BadRequest",
         f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {message}',
     )
+
+
+def _without_node_ports(old: Object, new: Object) -> Object:
+    """A Service that becomes a ClusterIP one loses the node ports that it had, unless the update
+    names others: these are refused."""
+    spec, was = new["spec"], old["spec"]
+    had = {port.get("nodePort") for port in was.get("ports") or []}
+    ports = spec.get("ports") or []
+    given = {port["nodePort"] for port in ports if port.get("nodePort")}
+    typed = was.get("type") in ("NodePort", "LoadBalancer")
+    if not typed or (spec.get("type") or "ClusterIP") != "ClusterIP" or not given <= had:
+        return new
+    bare = [{k: v for k, v in port.items() if k != "nodePort"} for port in ports]
+    return {**new, "spec": {**spec, "ports": bare}}
 
 
 def _encoded(plural: str, obj: Object) -> Object:
