@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from flows.nodes import make_plan, refusals
+from flows.nodes import make_plan, refusals, warnings
 from flows.session import Session
 from tasks.act import Actor
 from tasks.cluster import Cluster
@@ -128,9 +128,10 @@ def show_plan(
         plan = make_plan(session, found, looked)
         shape = fit(found, looked)
         objects = manifests(cluster, found, plan) if with_manifests else Manifests()
+        warned = warnings(found, looked)
     arithmetic = list(shape.lines) if shape else []
     if as_json:
-        body = {**plan.as_dict(), "memory": arithmetic}
+        body = {**plan.as_dict(), "memory": arithmetic, "warnings": warned}
         body["node_verdicts"] = [item.verdict.as_dict() for item in looked]
         if with_manifests:
             body["manifests"] = list(objects.before)
@@ -141,7 +142,7 @@ def show_plan(
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
         logs = session.record.get("logs", [])
-        _print_plan(Console(), spec, found, plan, arithmetic, logs, probed=probe)
+        _print_plan(Console(), spec, found, plan, arithmetic, warned, logs, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
 
@@ -151,6 +152,7 @@ def _print_plan(
     found: Survey,
     plan: Plan,
     memory: list[str],
+    warned: list[str],
     logs: list[str],
     *,
     probed: bool,
@@ -184,6 +186,8 @@ def _print_plan(
         say("memory", line)
     if memory and spec.devices and not probed:
         say("memory", "card sizes, and with them the budget, are known after a probe (--probe)")
+    for line in warned:
+        say("warning", line)
     for path in logs:
         say("log", path)
     say("interruption", plan.interruption)
@@ -198,11 +202,12 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     with Cluster.connect(kubeconfig, context) as cluster:
         session = Session(spec, cluster)
         found, looked = _look(cluster, spec, session, probe=True)
-    refused = refusals(found, looked)
+    refused, warned = refusals(found, looked), warnings(found, looked)
     if as_json:
         body = {
             "usable": not refused,
             "refused": refused,
+            "warnings": warned,
             "nodes": [item.verdict.as_dict() for item in looked],
         }
         print(json.dumps(body, indent=1, default=str))
@@ -229,6 +234,8 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     for line in refused:
         if not line.startswith(of_nodes):
             console.print(f"refused: {line}", highlight=False, soft_wrap=True)
+    for line in warned:
+        console.print(f"warning: {line}", highlight=False, soft_wrap=True)
     return REFUSED if refused else 0
 
 

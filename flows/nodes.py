@@ -11,6 +11,7 @@ from flows.session import Session
 from flows.steps import QUIET, plan_rows
 from tasks.node_api import ApiFacts
 from tasks.node_metrics import exporter_url
+from tasks.node_reasons import errors
 from tasks.nodes import as_rows
 from tasks.plan import Plan, decide_plan, describe_changes
 from tasks.progress import Progress, emit
@@ -19,7 +20,7 @@ from tasks.shape import MEMORY_CODES
 from tasks.survey import (
     Looked,
     Survey,
-    fit,
+    fit_reasons,
     look_around,
     probe_node,
     settle_resource,
@@ -119,16 +120,17 @@ def refusals(found: Survey, looked: list[Looked]) -> list[str]:
         if not looked:
             out.append("no node matches nodes.names and nodes.selector; correct them")
         return out
-    shape = fit(found, looked)
-    if shape is not None:
-        least = smallest(looked)
-        where = f" (on {least.node})" if least else ""
-        out += [
-            f"{reason}{where if reason.code in MEMORY_CODES else ''}"
-            for reason in shape.reasons
-            if reason.severity == "error"
-        ]
-    return out
+    least = smallest(looked)
+    where = f" (on {least.node})" if least else ""
+    return [
+        f"{reason}{where if reason.code in MEMORY_CODES else ''}"
+        for reason in errors(fit_reasons(found, looked))
+    ]
+
+
+def warnings(found: Survey, looked: list[Looked]) -> list[str]:
+    """What is worth knowing of model and pod, and refuses nothing."""
+    return [str(reason) for reason in fit_reasons(found, looked) if reason.severity == "warning"]
 
 
 def make_plan(session: Session, found: Survey, looked: list[Looked]) -> Plan:
@@ -150,6 +152,8 @@ def make_plan(session: Session, found: Survey, looked: list[Looked]) -> Plan:
         differences=describe_changes(found.seen, found.release, containers),
     )
     artifacts.table("plan", plan_rows(plan.nodes), f"{plan.strategy}: {plan.sentence}")
+    for line in warnings(found, looked):
+        emit(Progress("plan", "running", session.spec.name, f"warning: {line}"))
     return plan
 
 

@@ -8,11 +8,13 @@ library's model classes costs many times the parsing of a large list.
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import urllib3
+import yaml
 from kubernetes import client as kube_client
 from kubernetes import config as kube_config_module
 from kubernetes.client.exceptions import ApiException
@@ -76,7 +78,7 @@ class Cluster(Objects):
         ~/.kube/config. Raises SpecError for a kubeconfig or context that is not there, OutsideError
         when no configuration is found.
         """
-        settings = kube_client.Configuration()
+        settings: Any = kube_client.Configuration()  # its hook is typed as None
         where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
         in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and TOKEN_FILE.is_file()
         try:
@@ -90,6 +92,8 @@ class Cluster(Objects):
                     client_configuration=settings,
                     persist_config=False,
                 )
+                if file := _token_file(where, context):
+                    settings.refresh_api_key_hook = _read_again(file)
         except (kube_config.ConfigException, OSError, ValueError) as error:
             if kubeconfig or context:
                 wanted = f" with context '{context}'" if context else ""
@@ -139,7 +143,8 @@ class Cluster(Objects):
         return forwarded(dial, port)
 
     def _headers(self, headers: dict[str, str]) -> dict[str, str]:
-        """Add the credentials; exec plugins and token files are renewed by the library here."""
+        """Add the credentials. The library renews an exec plugin's and a pod's own here, and a
+        kubeconfig's token file is read again: a rollout may outlast one token."""
         headers = {**self._api.default_headers, **headers}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
         return headers
@@ -158,3 +163,33 @@ class Cluster(Objects):
             redirect=False,
             preload_content=False,
         )
+
+
+def _token_file(where: str, context: str | None) -> Path | None:
+    """The file a kubeconfig's user has its token in; None where it has none.
+
+    where: path, or several joined as in KUBECONFIG, of which the first to name something counts.
+    """
+    files = [Path(part).expanduser() for part in where.split(os.pathsep) if part]
+    try:
+        read = [(path, yaml.safe_load(path.read_text()) or {}) for path in files if path.is_file()]
+        name = context or next(body["current-context"] for _, body in read)
+        held = [item for _, body in read for item in body.get("contexts") or []]
+        user = next(item["context"]["user"] for item in held if item["name"] == name)
+        users = [(path, item) for path, body in read for item in body.get("users") or []]
+        path, found = next((path, item["user"]) for path, item in users if item["name"] == user)
+    except (OSError, KeyError, TypeError, AttributeError, StopIteration, yaml.YAMLError):
+        return None
+    file = None if found.get("token") else found.get("tokenFile")
+    return path.parent / file if file else None
+
+
+def _read_again(file: Path) -> Callable[[kube_client.Configuration], None]:
+    """Puts the file's token in force; a file that is away for a moment changes nothing."""
+
+    def renew(settings: kube_client.Configuration) -> None:
+        with suppress(OSError):
+            if token := file.read_text().strip():
+                settings.api_key["BearerToken"] = f"Bearer {token}"
+
+    return renew

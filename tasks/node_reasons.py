@@ -59,6 +59,9 @@ CODES: dict[str, str] = {
     "WEIGHTS_TOO_LARGE": "the weights do not fit the devices",
     "KV_CACHE_TOO_SMALL": "what is left cannot hold one sequence of the length asked for",
     "KV_CACHE_TIGHT": "with a typical runtime's need, one full sequence may not fit",
+    # what the engine needs of its pod
+    "SHM_TOO_SMALL": "the pod's /dev/shm is smaller than the engine's queues need",
+    "MEMORY_SHARE_TOO_LARGE": "the workers' share of the memory leaves vLLM's other processes none",
 }
 
 

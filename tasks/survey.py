@@ -17,6 +17,8 @@ from tasks.errors import Refused, RolloutError, StepFailed
 from tasks.hub import Hub
 from tasks.manifest import HUB_COMMIT, Manifest
 from tasks.moves import Observed
+from tasks.node_api import quantity
+from tasks.node_reasons import Reason
 from tasks.nodes import (
     ApiFacts,
     NodeVerdict,
@@ -32,9 +34,10 @@ from tasks.nodes import (
 )
 from tasks.plan import NodeSeat
 from tasks.probe_doc import ProbeDoc, last_document
-from tasks.render import PodNeeds, release_of
+from tasks.render import PodNeeds, deployment, release_of
 from tasks.render_jobs import probe_job
 from tasks.shape import ModelShape, ShapeVerdict, estimate
+from tasks.shape_host import shm_reasons
 from tasks.spec import Rollout
 from tasks.state import INSTANCE_LABEL, RELEASE_LABEL, Release
 
@@ -265,8 +268,25 @@ def smallest(looked: Sequence[Looked]) -> NodeVerdict | None:
 
 
 def fit(survey: Survey, looked: list[Looked]) -> ShapeVerdict | None:
-    """Whether the model fits the smallest usable node; None where its shape is unknown."""
+    """Whether the model fits the smallest usable node; None where its shape is unknown.
+
+    Without a probe only what the spec itself limits is known: on CPUs the pod's memory.
+    """
     if survey.shape is None:
         return None
     least = smallest(looked)
-    return estimate(survey.spec, survey.shape, least.engine_memory_bytes if least else None)
+    sizes = [least.engine_memory_bytes] if least and least.engine_memory_bytes else []
+    limit = survey.spec.serving.resources.memory
+    if limit and not survey.profile.has_devices:
+        sizes.append(int(quantity(limit)))
+    return estimate(survey.spec, survey.shape, min(sizes, default=None))
+
+
+def fit_reasons(survey: Survey, looked: list[Looked]) -> list[Reason]:
+    """What is wrong, or worth knowing, of model and pod whatever the node."""
+    rendered = deployment(survey.spec, survey.release, survey.needs, [])
+    shape = fit(survey, looked)
+    return [
+        *shm_reasons(survey.spec, rendered["spec"]["template"]["spec"]),
+        *(shape.reasons if shape else ()),
+    ]

@@ -67,6 +67,32 @@ def test_credentials_go_with_each_request_and_stay_out_of_errors(
     assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("named", ["token", "absolute"])
+def test_a_token_file_is_read_again_as_it_is_renewed(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Tokens of an account live for hours; a rollout with a long soak may outlast one."""
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    body = yaml.safe_load(kubeconfig.read_text())
+    body["users"][0]["user"] = {"tokenFile": str(file) if named == "absolute" else "token"}
+    kubeconfig.write_text(yaml.safe_dump(body))
+    cluster = Cluster.connect(str(kubeconfig), "green")
+    sent: list[str] = []
+
+    def request(method: str, url: str, **kwargs: Any) -> Any:
+        sent.append(kwargs["headers"]["authorization"])
+        return answer({"metadata": {"name": "p"}})
+
+    monkeypatch.setattr(cluster._api.rest_client.pool_manager, "request", request)
+    cluster.get("Pod", "p", "n")
+    file.write_text("second")
+    cluster.get("Pod", "p", "n")
+    file.unlink()
+    cluster.get("Pod", "p", "n")
+    assert sent == ["Bearer first", "Bearer second", "Bearer second"]
+
+
 @pytest.mark.parametrize(("path", "context"), [("absent", None), ("config", "purple")])
 def test_a_wrong_argument_is_the_users(kubeconfig: Path, path: str, context: str | None) -> None:
     with pytest.raises(SpecError, match="kubeconfig: cannot use"):

@@ -31,7 +31,7 @@ FILES = [FileEntry("config.json", 2, "0" * 64)]
 
 
 class Services:
-    """A cluster in which the stable Service is there, or not."""
+    """A cluster in which the stable Service is there, as somebody keeps it, or not."""
 
     def __init__(self, there: bool) -> None:
         self.there = there
