@@ -38,6 +38,22 @@ def prefect_settings(*, verbose: bool = False) -> None:
         os.environ.setdefault(key, value)
 
 
+class _NotOfPrefect(logging.Filter):
+    """Keeps Prefect's own log off the terminal: what it tells of a failed task, with a traceback,
+    is told once by the command itself. Its server gets it all the same."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.name.partition(".")[0] != "prefect"
+
+
+def log_to_terminal(*, verbose: bool = False) -> None:
+    """What is logged goes to stderr; Prefect's part only where it is asked for."""
+    handler = logging.StreamHandler()
+    if not verbose:
+        handler.addFilter(_NotOfPrefect())
+    logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
+
+
 def _spec_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC", help="rollout spec, a YAML file")
     _change_arguments(parser)
@@ -132,7 +148,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `rollout` command."""
     args = build_parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO if args.verbose else logging.ERROR)
+    log_to_terminal(verbose=args.verbose)
     prefect_settings(verbose=args.verbose)
     try:
         handler: Callable[[argparse.Namespace], int] = args.handler
@@ -172,7 +188,7 @@ def run_spec(
     plan: str | None = None,
 ) -> tuple[int, dict[str, Any]]:
     """Run the flow under the live view and print its end; (exit status, record)."""
-    from flows.rollout import rollout
+    from flows.rollout import NotPromoted, rollout
     from flows.view import showing
 
     title = f"rollout {spec.name}: {spec.model.id} @ {spec.model.revision}"
@@ -181,6 +197,8 @@ def run_spec(
             spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
         )
         found: Any = state.result(raise_on_failure=False)
+    if isinstance(found, NotPromoted):
+        found = found.record
     if isinstance(found, BaseException):
         raise found
     record: dict[str, Any] = found
@@ -189,7 +207,7 @@ def run_spec(
 
 
 def print_end(console: Console, record: dict[str, Any]) -> None:
-    """The table of target, measured and verdict, the outcome, where the record lies."""
+    """The table of target, measured and verdict, the outcome, where logs and record lie."""
     rows = target_rows(record)
     if rows:
         table = Table(title="targets")
@@ -206,6 +224,7 @@ def print_end(console: Console, record: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     for label, path in (
+        *(("log", path) for path in record.get("logs", ())),
         ("record", record.get("record")),
         ("report", record.get("report")),
         ("data docs", record.get("data_docs")),

@@ -20,11 +20,12 @@ from tasks.specfile import read_spec
 from tasks.state import KIND_LABEL, MANAGED_LABEL, MANAGER, from_configmap
 
 _log = logging.getLogger(__name__)
-AT_REST = ("idle", "held")
+# a person decides about a held candidate, and about one that serves unproven
+AT_REST = ("idle", "held", "unproven")
 
 
 def unsettled(cluster: Cluster, namespace: str | None) -> list[tuple[str, str, str]]:
-    """(namespace, name, phase) of every rollout that is neither at rest nor held."""
+    """(namespace, name, phase) of every rollout that is neither at rest nor waits for a person."""
     found = []
     for item in cluster.list(
         "ConfigMap", namespace, label_selector=f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=state"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
@@ -17,10 +18,12 @@ from flows.nodes import make_plan, refusals
 from flows.session import Session
 from tasks.act import Actor
 from tasks.cluster import Cluster
+from tasks.cluster_jobs import marked
 from tasks.nodes import as_rows, judge_node
 from tasks.plan import Plan
-from tasks.render import deployment, service
+from tasks.render import deployment
 from tasks.render_jobs import fetch_job
+from tasks.render_service import service
 from tasks.spec import Rollout
 from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 
@@ -33,6 +36,8 @@ def _look(
     found = look_around(cluster, spec)
     if probe:
         looked = probe_all(cluster, found, session.rollout)
+        for item in looked:
+            session.keep_logs(item.logs)
     else:
         serving = found.seen.serving
         looked = [
@@ -53,21 +58,57 @@ def probe_all(cluster: Cluster, found: Survey, run: str) -> list[Looked]:
         pool.shutdown(cancel_futures=True)
 
 
-def manifests(session: Session, found: Survey, plan: Plan) -> list[dict[str, Any]]:
-    """The exact objects a rollout of this plan would create."""
-    spec = session.spec
+@dataclass(frozen=True)
+class Manifests:
+    """What a rollout of a plan writes besides its lock and state. before: objects it creates or
+    applies before the verdict, in order. promotion: the write that promotes, as a verb ('create'
+    or 'patch') and a body; None where the plan changes nothing."""
+
+    before: tuple[dict[str, Any], ...] = ()
+    promotion: tuple[str, dict[str, Any]] | None = None
+
+
+def manifests(cluster: Cluster, found: Survey, plan: Plan) -> Manifests:
+    """The exact objects of a rollout of this plan; none where it changes nothing."""
+    spec, release, manifest = found.spec, found.release, found.manifest
+    if plan.strategy in ("unchanged", "refused"):
+        return Manifests()
     hostnames = [seat.hostname for seat in plan.nodes]
-    release, manifest = found.release, found.manifest
     jobs = [
-        fetch_job(spec, seat.name, manifest.commit, manifest.digest, found.endpoint)
+        fetch_job(
+            spec, seat.name, manifest.commit, manifest.digest, found.endpoint, manifest.fetch_ref
+        )
         for seat in plan.nodes
     ]
-    return [
-        *jobs,
-        service(spec, release, candidate=True),
-        deployment(spec, release, found.needs, hostnames),
-        service(spec, release, candidate=False),
-    ]
+    stable = service(spec, release, candidate=False)
+    there = cluster.get("Service", spec.name, spec.namespace)
+    move = {"spec": {"selector": stable["spec"]["selector"]}}
+    return Manifests(
+        before=(
+            *(marked(job) for job in jobs),
+            service(spec, release, candidate=True),
+            deployment(spec, release, found.needs, hostnames),
+        ),
+        promotion=("patch", move) if there else ("create", stable),
+    )
+
+
+def manifests_text(plan: Plan, objects: Manifests, stable: str) -> str:
+    """As YAML for people and `kubectl apply`. What promotes stands in comments, since nobody is to
+    apply it before the verdict. stable: how the stable Service is called."""
+
+    def note(text: str) -> str:
+        return "".join(f"# {line}".rstrip() + "\n" for line in text.splitlines())
+
+    head = note(f"{plan.strategy}: {plan.sentence}")
+    if not objects.before:
+        return head + note("nothing to apply")
+    body = yaml.safe_dump_all(objects.before, sort_keys=False, explicit_start=True)
+    verb, change = objects.promotion or ("", {})
+    promoted = yaml.safe_dump(change, sort_keys=False)
+    return (
+        head + body + note(f"and only if it is promoted, {verb} of Service {stable}:\n{promoted}")
+    )
 
 
 def show_plan(
@@ -85,23 +126,33 @@ def show_plan(
         found, looked = _look(cluster, spec, session, probe=probe)
         plan = make_plan(session, found, looked)
         shape = fit(found, looked)
-        objects = manifests(session, found, plan) if with_manifests else []
+        objects = manifests(cluster, found, plan) if with_manifests else Manifests()
     arithmetic = list(shape.lines) if shape else []
     if as_json:
         body = {**plan.as_dict(), "memory": arithmetic}
         body["node_verdicts"] = [item.verdict.as_dict() for item in looked]
         if with_manifests:
-            body["manifests"] = objects
+            body["manifests"] = list(objects.before)
+            verb, change = objects.promotion or (None, None)
+            body["promotion"] = {"verb": verb, "body": change} if verb else None
         print(json.dumps(body, indent=1, default=str))
     elif with_manifests:
-        print(yaml.safe_dump_all(objects, sort_keys=False), end="")
+        print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
-        _print_plan(Console(), spec, found, plan, arithmetic, probed=probe)
+        logs = session.record.get("logs", [])
+        _print_plan(Console(), spec, found, plan, arithmetic, logs, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
 
 def _print_plan(
-    console: Console, spec: Rollout, found: Survey, plan: Plan, memory: list[str], *, probed: bool
+    console: Console,
+    spec: Rollout,
+    found: Survey,
+    plan: Plan,
+    memory: list[str],
+    logs: list[str],
+    *,
+    probed: bool,
 ) -> None:
     def say(label: str, text: str) -> None:
         console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True)
@@ -132,6 +183,8 @@ def _print_plan(
         say("memory", line)
     if memory and spec.devices and not probed:
         say("memory", "card sizes, and with them the budget, are known after a probe (--probe)")
+    for path in logs:
+        say("log", path)
     say("interruption", plan.interruption)
     say("approval", plan.approval)
     for line in plan.targets:
@@ -168,6 +221,8 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             console.print(
                 f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
             )
+    for path in session.record.get("logs", []):
+        console.print(f"log: {path}", highlight=False, soft_wrap=True)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
     for line in refused:

@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import task
 
-from flows import artifacts, report
+from flows import artifacts, report, told
 from flows.health import Watch
 from flows.session import Session
 from flows.steps import QUIET
@@ -47,9 +47,8 @@ def run(session: Session, release: Release, seen: Observed, plan: Plan) -> Decis
     if not exam_verdict.ends_early(examined):
         with session.step("benchmark") as say:
             rounds = benchmark(session, release, seen, plan)
+            say(measured(session.spec, rounds))
             note = cache_note(rounds, cache_flattered(session.spec.benchmark.workload))
-            requests = sum(len(r.rows) for r in rounds)
-            say(f"{len(rounds)} rounds, {requests} requests{'; ' if note else ''}{note}")
             if note:
                 session.record["note"] = note
     with session.step("judge") as say:
@@ -99,6 +98,7 @@ def examine(session: Session, release: Release, questions: tuple[Question, ...])
     }
     wrong = [_answered(row) for row in rows if not row.right][:_KEPT_ROWS]
     artifacts.table("exam", wrong, f"{verdict.verdict}: {verdict.reason}; what was not right")
+    told.say(f"{verdict.verdict}: {verdict.reason}")
     return verdict
 
 
@@ -168,7 +168,18 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
         "nodes_with_watched_cards": watch.watched,
         "files": str(session.folder / "evalscope"),
     }
+    told.say(measured(spec, rounds))
     return rounds
+
+
+def measured(spec: Rollout, rounds: Sequence[Round]) -> str:
+    """How much was measured, and what it does not show."""
+    rows = [row for item in rounds for row in item.rows]
+    note = cache_note(rounds, cache_flattered(spec.benchmark.workload))
+    said = f"{len(rounds)} rounds, {len(rows)} requests"
+    if failed := sum(not row.ok for row in rows):
+        said += f", {failed} of them failed"
+    return f"{said}; {note}" if note else said
 
 
 def _decide(spec: Rollout, rounds: Sequence[Round]) -> Decision:
@@ -213,4 +224,5 @@ def judge_rounds(
     columns = ("target", "limit", "measured", "bounds", "verdict")
     rows = [dict(zip(columns, row, strict=True)) for row in target_rows(record)]
     artifacts.table("verdict", rows, f"{verdict.verdict}: {verdict.reason}")
+    told.say(f"{verdict.verdict}: {verdict.reason}")
     return verdict

@@ -6,7 +6,7 @@ from typing import Any
 
 from prefect import task, unmapped
 
-from flows import artifacts
+from flows import artifacts, told
 from flows.session import Session
 from flows.steps import QUIET, plan_rows
 from tasks.node_api import ApiFacts
@@ -15,29 +15,46 @@ from tasks.nodes import as_rows
 from tasks.plan import Plan, decide_plan, describe_changes
 from tasks.progress import Progress, emit
 from tasks.render import ENGINE_CONTAINER, deployment
-from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
+from tasks.shape import MEMORY_CODES
+from tasks.survey import (
+    Looked,
+    Survey,
+    fit,
+    look_around,
+    probe_node,
+    settle_resource,
+    smallest,
+)
 
 
 @task(name="resolve_model", **QUIET)
 def resolve(session: Session) -> Survey:
     """Resolve the revision to a commit and read the nodes as the API shows them."""
-    return look_around(session.cluster, session.spec)
+    found = look_around(session.cluster, session.spec, session.commit)
+    told.say(resolved(found))
+    return found
+
+
+def resolved(found: Survey) -> str:
+    """What is rolled out, and where it may run."""
+    manifest = found.manifest
+    return (
+        f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
+        f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "
+        f"{len(found.facts)} candidate node(s)"
+    )
 
 
 def survey(session: Session) -> Survey:
     """The facts without a probe, on record."""
     with session.step("resolve_model") as say:
         found = resolve(session)
-        manifest = found.manifest
-        size = manifest.total_bytes
-        say(
-            f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
-            f"{len(manifest.files)} files, {size:,} bytes; {len(found.facts)} candidate node(s)"
-        )
+        say(resolved(found))
+    manifest = found.manifest
     session.exporters = {
         fact.name: url for fact in found.facts if (url := exporter_url(found.profile, fact))
     }
-    session.record["weights"] = {"files": len(manifest.files), "bytes": size}
+    session.record["weights"] = {"files": len(manifest.files), "bytes": manifest.total_bytes}
     return found
 
 
@@ -46,12 +63,15 @@ def validate_node(session: Session, found: Survey, fact: ApiFacts) -> Looked:
     """Probe one node and judge it."""
     emit(Progress("validate_nodes", "running", fact.name, "probing"))
     looked = probe_node(session.cluster, found, fact, session.rollout)
+    session.keep_logs(looked.logs)
     verdict = looked.verdict
     state = "done" if verdict.usable else "failed"
     said = verdict.cards or verdict.cpu or "usable"
     if not verdict.usable:
-        said = "; ".join(str(reason) for reason in verdict.errors)
+        # the codes: the reasons in full are on record, and in the refusal if it comes to one
+        said = ", ".join(dict.fromkeys(reason.code for reason in verdict.errors))
     emit(Progress("validate_nodes", state, fact.name, said))
+    told.say(f"{fact.name}: {said if verdict.usable else f'not usable: {said}'}")
     return looked
 
 
@@ -101,7 +121,13 @@ def refusals(found: Survey, looked: list[Looked]) -> list[str]:
         return out
     shape = fit(found, looked)
     if shape is not None:
-        out += [str(reason) for reason in shape.reasons if reason.severity == "error"]
+        least = smallest(looked)
+        where = f" (on {least.node})" if least else ""
+        out += [
+            f"{reason}{where if reason.code in MEMORY_CODES else ''}"
+            for reason in shape.reasons
+            if reason.severity == "error"
+        ]
     return out
 
 

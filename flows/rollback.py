@@ -6,40 +6,77 @@ all decide with the same functions of tasks/moves.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
+import logging
 from typing import Literal
 
 from prefect import flow
 
-from flows.session import lease_seconds, new_run_id, who
+from flows.session import lease_seconds, logs_kept, new_run_id, who
 from tasks import clock
 from tasks.act import Actor
 from tasks.cluster import Cluster
-from tasks.errors import Refused
+from tasks.errors import LockLost, Refused, RolloutError, StepFailed
 from tasks.lease import LeaseLock
-from tasks.moves import Course, Observed, decide_promotion, decide_recovery, decide_revert
+from tasks.moves import (
+    Course,
+    Observed,
+    Room,
+    decide_after_failure,
+    decide_promotion,
+    decide_recovery,
+    decide_revert,
+)
 from tasks.state import configmap_name, with_history
+
+_log = logging.getLogger(__name__)
 
 What = Literal["rollback", "promote", "recover"]
 
 
-def decide(what: str, seen: Observed, *, allow_interruption: bool = False) -> Course:
+def decide(
+    what: str, seen: Observed, *, allow_interruption: bool = False, room: Room | None = None
+) -> Course:
     """The moves of an operator's wish. Raises Refused when it makes no sense now."""
+    state = seen.state
     if what == "rollback":
-        return decide_revert(seen, allow_interruption=allow_interruption)
+        return decide_revert(seen, allow_interruption=allow_interruption, room=room)
     if what == "promote":
-        state = seen.state
-        if state.phase not in ("held", "promoting", "soaking"):
+        if state.phase not in ("held", "promoting", "soaking", "unproven"):
             raise Refused(
                 f"rollout {state.name} is {state.phase}, only a held candidate can be promoted by "
                 "hand; run `rollout run` to test one"
             )
-        if state.phase == "held" and not seen.alive(
-            state.candidate.id if state.candidate else None
-        ):
-            raise Refused(f"the held candidate of {state.name} is not ready; recover and run again")
+        waits = {"held": state.candidate, "unproven": state.stable}.get(state.phase)
+        if state.phase in ("held", "unproven") and not seen.alive(waits.id if waits else None):
+            raise Refused(
+                f"{waits.deployment if waits else state.name} is not ready and is not promoted; "
+                f"settle it with `rollout {'recover' if state.phase == 'held' else 'rollback'}`, "
+                "or run again"
+            )
         return decide_promotion(seen, keep_previous=True)
     return decide_recovery(seen)
+
+
+def carry_out(actor: Actor, course: Course) -> str:
+    """Execute a course; gives its sentence.
+
+    Where a way back fails, by an error or by its operator's Ctrl-C, what served before it serves
+    again first. The error is raised all the same, and says what serves now.
+    """
+    try:
+        actor.run(course)
+    except LockLost:
+        raise  # another run owns the cluster now, and cleans up
+    except BaseException as error:
+        home = decide_after_failure(actor.observe())
+        if home is None:
+            raise
+        actor.run(home)
+        _log.warning("%s", home.sentence)
+        if isinstance(error, RolloutError):
+            raise StepFailed(f"{error}; {home.sentence}") from error
+        raise
+    return course.sentence
 
 
 def settle(
@@ -67,7 +104,7 @@ def settle(
                 f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
                 "model-rollout/kind=state` lists them"
             )
-        with lock:
+        with lock, logs_kept(name, run):
             actor = Actor(
                 cluster,
                 namespace,
@@ -77,18 +114,20 @@ def settle(
                 ready_timeout_s=ready_timeout_s,
             )
             actor.take_over()
-            course = decide(what, actor.observe(), allow_interruption=allow_interruption)
-            actor.run(course)
+            seen = actor.observe()
+            room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
+            course = decide(what, seen, allow_interruption=allow_interruption, room=room)
+            said = carry_out(actor, course)
             state, _ = actor.read_state()
             entry = {
                 "rollout": run,
                 "outcome": what,
-                "sentence": course.sentence,
+                "sentence": said,
                 "who": who(),
                 "finished": clock.now().isoformat(timespec="seconds"),
             }
-            actor.save(with_history(replace(state), entry, 50))
-            return course.sentence
+            actor.save(with_history(state, entry, 50))
+            return said
 
 
 @flow(name="rollback", persist_result=False)

@@ -6,7 +6,7 @@ The flow only orders the steps. What each one decides lives in pure modules unde
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,25 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, Failed
 
-from flows import artifacts, measure, nodes, steps
+from flows import artifacts, measure, nodes, steps, told
+from flows.rollback import carry_out
 from flows.session import Session
-from tasks.act import SoakFailed
+from tasks.act import NotProven, SoakFailed
 from tasks.cluster import Cluster
 from tasks.errors import LockLost, OutsideError, Refused, RolloutError, SpecError, StepFailed
-from tasks.moves import decide_recovery, decide_resume, decide_revert, decide_start
+from tasks.manifest import safe_commit
+from tasks.moves import (
+    decide_recovery,
+    decide_resume,
+    decide_soak_failed,
+    decide_start,
+    decide_unproven,
+    unproven_text,
+)
 from tasks.outcome import Outcome, target_rows
 from tasks.plan import Plan
 from tasks.render import deployment
+from tasks.render_service import service
 from tasks.spec import Rollout
 from tasks.specfile import build_spec, read_spec
 from tasks.state import Release
@@ -43,19 +53,46 @@ _STATE_NAMES = {
 }
 
 
-def load(spec: Rollout | None, spec_file: str | None, revision: str | None) -> Rollout:
+class NotPromoted(RolloutError):
+    """What a rollout that promoted nothing leaves in its flow run's state.
+
+    outcome: how it ended. record: its record, as for one that promoted.
+    """
+
+    def __init__(self, outcome: Outcome, record: dict[str, Any]) -> None:
+        super().__init__(outcome.sentence)
+        self.outcome, self.record, self.exit_code = outcome, record, outcome.exit_code
+
+    def __reduce__(self) -> tuple[type[NotPromoted], tuple[Outcome, dict[str, Any]]]:
+        return (type(self), (self.outcome, self.record))
+
+
+def load(
+    spec: Rollout | None, spec_file: str | None, revision: str | None, commit: str | None = None
+) -> Rollout:
     """The spec from either parameter, with another revision where one is given.
 
-    Raises SpecError unless exactly one of `spec` and `spec_file` is given and right.
+    Raises SpecError unless exactly one of `spec` and `spec_file` is given and right, and `commit`,
+    where it is given, can be one.
     """
     if (spec is None) == (spec_file is None):
         raise SpecError(["parameters: give exactly one of 'spec' and 'spec_file'"])
+    if commit is not None:
+        try:
+            safe_commit(commit)
+        except ValueError as error:
+            raise SpecError(
+                [
+                    f"parameters.commit: {error}; an event that starts a rollout names the commit "
+                    "in its payload, and who names none rolls out what the revision is now"
+                ]
+            ) from error
     found = spec if spec is not None else read_spec(str(spec_file))
     if revision is None:
         return found
     data = found.model_dump(mode="json", exclude_unset=True)
     data["model"]["revision"] = revision
-    return build_spec(data, "spec with the revision of the event")
+    return build_spec(data, f"spec with the revision {revision!r}")
 
 
 def _run_name() -> str:
@@ -70,33 +107,47 @@ def rollout(
     spec: Rollout | None = None,
     spec_file: str | None = None,
     revision: str | None = None,
+    commit: str | None = None,
     plan: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
     why: str = "started by hand",
-) -> State[dict[str, Any]]:
+) -> State[Any]:
     """Roll a model out; promote it only when it meets its targets.
 
     Args:
         spec: The rollout spec, filled in here.
         spec_file: Or the path of a spec file, below the working directory of the worker.
-        revision: Roll this revision out instead of the spec's (an event gives it).
+        revision: Roll this branch or tag out instead of the spec's.
+        commit: Roll exactly this commit out, wherever the revision is by now (an event gives it).
         plan: Digest of a plan; refuse when the world has changed since.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
         why: What started it, for the record.
     """
-    wanted = load(spec, spec_file, revision)
-    with Cluster.connect(kubeconfig, context) as cluster:
-        session = Session(wanted, cluster, why=why)
-        outcome = conduct(session, plan)
+    try:
+        wanted = load(spec, spec_file, revision, commit)
+        with Cluster.connect(kubeconfig, context) as cluster:
+            session = Session(wanted, cluster, why=why, commit=commit)
+            outcome = conduct(session, plan)
+    except RolloutError as error:
+        # there is no record yet: a wrong parameter, or no cluster
+        return Failed(name=_STATE_NAMES["error"], message=str(error), data=error)
     return as_state(outcome, session.record)
 
 
-def as_state(outcome: Outcome, record: dict[str, Any]) -> State[dict[str, Any]]:
-    """The Prefect state that tells how it ended; its data is the record."""
-    make = Completed if outcome.kind in ("promoted", "unchanged") else Failed
-    return make(name=_STATE_NAMES[outcome.kind], message=outcome.sentence, data=record)
+def as_state(outcome: Outcome, record: dict[str, Any]) -> State[Any]:
+    """The Prefect state that tells how it ended.
+
+    Its data is the record, or the NotPromoted that carries it: Prefect takes whatever else a
+    failed state holds for a crash, and writes it into the run's log with a traceback.
+    """
+    name = _STATE_NAMES[outcome.kind]
+    if outcome.exit_code == 0:
+        return Completed(name=name, message=outcome.sentence, data=record)
+    error = NotPromoted(outcome, record)
+    told.is_told(error)  # by the state's name and message
+    return Failed(name=name, message=outcome.sentence, data=error)
 
 
 def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
@@ -134,7 +185,8 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
     session.note_release(survey.release)
     with session.step("plan") as say:
         plan = nodes.make_plan(session, survey, looked)
-        say(f"{plan.strategy}: {plan.sentence}")
+        # the reason of a refusal is told once, as the outcome
+        say(plan.strategy + (f": {plan.sentence}" if plan.strategy != "refused" else ""))
     session.record["plan"] = plan.as_dict()
     if plan.strategy == "refused":
         raise Refused(plan.sentence)
@@ -146,7 +198,7 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
     # what the API server would reject is refused here, while nothing has been changed
     hostnames = [seat.hostname for seat in plan.nodes]
     body = deployment(session.spec, survey.release, survey.needs, hostnames)
-    _try_out(session, body)
+    _try_out(session, survey.release, body)
     with session.locked():
         try:
             outcome = _locked(session, survey, plan)
@@ -157,13 +209,16 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
         return outcome
 
 
-def _try_out(session: Session, body: dict[str, Any]) -> None:
+def _try_out(session: Session, release: Release, body: dict[str, Any]) -> None:
+    """What the API server would say to the Deployment, its Service, and the switch of the other."""
     try:
         session.cluster.apply(body, dry_run=True)
+        session.cluster.apply(service(session.spec, release, candidate=True), dry_run=True)
+        session.make_actor().try_switch(body)
     except OutsideError as error:
         status = getattr(error, "status", 0)
         if status in (400, 403, 422):
-            raise Refused(f"the cluster would not take the Deployment: {error}") from error
+            raise Refused(f"the cluster would not take it: {error}") from error
         raise
 
 
@@ -171,14 +226,15 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
     """The steps that change the cluster, under the lease."""
     actor, release, spec = session.must_act(), survey.release, session.spec
     seen = actor.observe()
+    if decide_resume(seen, release) == "clear":
+        keep = spec.promotion.keep_previous
+        carry_out(actor, decide_recovery(seen, keep_previous=keep, superseded=True))
+        seen = actor.observe()
     resume = decide_resume(seen, release)
     if resume == "done":
         return Outcome("unchanged", f"{release.deployment} serves already; nothing was changed")
     if resume == "promote":
         return _promote(session, release, "a promotion that was cut short is finished")
-    if resume == "clear":
-        actor.run(decide_recovery(seen, keep_previous=spec.promotion.keep_previous))
-        seen = actor.observe()
     with session.step("fetch_weights") as say:
         jobs = steps.fetch_weights.map(
             unmapped(session),
@@ -190,18 +246,15 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
         session.record["fetched"] = fetched
         total = sum(int(item.get("bytes_fetched", 0)) for item in fetched)
         say(f"{total:,} bytes fetched to {len(fetched)} node(s), all verified")
-    actor.run(decide_start(seen, release, session.rollout, plan.strategy))
+    drain_s = spec.promotion.drain_s
+    actor.run(decide_start(seen, release, session.rollout, plan.strategy, drain_s))
     with session.step("deploy") as say:
         planned = steps.deploy(session, release, survey, plan)
         say(f"{release.deployment} is ready")
     with session.step("smoke") as say:
         checks = steps.smoke_test(session, release, planned, plan)
         wrong = [check for check in checks if not check.ok]
-        say(
-            "; ".join(
-                f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
-            )
-        )
+        say(steps.answered(checks))
     if wrong:
         return _roll_back(session, "failed", f"smoke: {wrong[0].name}: {wrong[0].found}")
     verdict = measure.run(session, release, seen, plan)
@@ -221,21 +274,35 @@ def _promote(session: Session, release: Release, reason: str) -> Outcome:
             steps.promote(session, release)
             say(f"{release.deployment} serves {session.spec.namespace}/{session.spec.name}")
     except SoakFailed as error:
-        return _go_back(session, str(error))
+        return _go_back(session, error)
+    except NotProven as error:
+        return _not_proven(session, str(error))
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
 
 
-def _go_back(session: Session, reason: str) -> Outcome:
-    """The promoted release failed in its first minutes: the previous one serves again."""
+def _go_back(session: Session, reason: SoakFailed) -> Outcome:
+    """The promoted release failed in its first minutes: the one before it serves again."""
     actor = session.must_act()
-    seen = actor.observe()
-    if seen.state.previous is None:
-        return Outcome("failed", f"{reason}; nothing served before it, so it was left in place")
-    with session.step("roll_back") as say:
-        course = decide_revert(seen)
-        actor.run(course)
-        say(course.sentence)
-    return Outcome("failed", f"{reason}; {course.sentence}")
+    try:
+        seen = actor.observe()
+        room = actor.room(seen.state.previous, seen.serving)
+        with session.step("roll_back") as say:
+            said = carry_out(actor, decide_soak_failed(seen, room))
+            say(said)
+    except OutsideError as error:
+        # the bad news stays what it is: whoever settles this must not take it for a success
+        raise SoakFailed(f"{reason}; going back failed: {error}") from error
+    except StepFailed as error:
+        raise StepFailed(f"{reason}; going back failed: {error}") from error
+    return Outcome("failed", f"{reason}; {said}")
+
+
+def _not_proven(session: Session, reason: str) -> Outcome:
+    """The promoted release passed its benchmark and nobody could watch it: a person decides."""
+    actor = session.must_act()
+    actor.run(decide_unproven(actor.observe(), "inconclusive"))
+    state, _ = actor.read_state()
+    return Outcome("held", f"{reason}; {unproven_text(state)}")
 
 
 def _hold(session: Session, reason: str) -> Outcome:
@@ -256,8 +323,7 @@ def _roll_back(session: Session, kind: Any, reason: str) -> Outcome:
         course = decide_recovery(
             actor.observe(), keep_previous=session.spec.promotion.keep_previous
         )
-        actor.run(course)
-        say(course.sentence)
+        say(carry_out(actor, course))
     return Outcome(kind, f"{reason}; {course.sentence}")
 
 
@@ -269,19 +335,21 @@ def _settle(session: Session, error: BaseException) -> None:
         actor = session.must_act()
         with session.step("roll_back") as say:
             course = decide_recovery(
-                actor.observe(), keep_previous=session.spec.promotion.keep_previous
+                actor.observe(),
+                keep_previous=session.spec.promotion.keep_previous,
+                soak_failed=isinstance(error, SoakFailed),
             )
-            actor.run(course)
-            say(course.sentence)
+            say(carry_out(actor, course))
     except BaseException as again:
         session.record["leftover"] = session.named_leftover(again)
-        _log.error("%s", session.record["leftover"])
         if isinstance(error, RolloutError):
             raise StepFailed(f"{error}; {session.record['leftover']}") from error
+        _log.error("%s", session.record["leftover"])
 
 
 def _tell(session: Session, outcome: Outcome) -> None:
-    """The outcome as an artifact."""
+    """The outcome in the log and as an artifact."""
+    told.say(f"{outcome.kind}: {outcome.sentence}")
     rows = target_rows(session.record)
     lines = [f"# {outcome.kind}", "", outcome.sentence, ""]
     if rows:
@@ -294,7 +362,6 @@ def _tell(session: Session, outcome: Outcome) -> None:
     ]
     artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
     artifacts.link("report", Path(session.record["report"]).resolve().as_uri(), "the report")
-    _log.debug("record: %s", asdict(outcome))
 
 
 def _cancelled(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -6,17 +6,17 @@ import getpass
 import logging
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows import report
+from flows import report, told
 from tasks import clock, records
 from tasks.act import Actor
 from tasks.cluster import Cluster
-from tasks.errors import RolloutError
+from tasks.errors import OutsideError, RolloutError, StepFailed
 from tasks.lease import LeaseLock
 from tasks.mirror import Mirror
 from tasks.outcome import RECORD_SCHEMA, Outcome, compact
@@ -48,6 +48,32 @@ def new_run_id() -> str:
     return f"{clock.now():%Y%m%dT%H%M%S}-{clock.rng().getrandbits(24):06x}"
 
 
+def keep_logs(name: str, rollout: str, logs: Mapping[str, str]) -> list[str]:
+    """Write containers' logs (text by file name) into a rollout's folder; gives their paths.
+
+    A disk that takes none must not hide the trouble that they tell of: it is only logged.
+    """
+    kept = []
+    for file, text in sorted(logs.items()):
+        try:
+            kept.append(str(records.keep_log(records.folder(name, rollout), file, text)))
+        except OutsideError as error:
+            _log.error("the log %s is not kept: %s", file, error)
+    return kept
+
+
+@contextmanager
+def logs_kept(name: str, rollout: str) -> Iterator[None]:
+    """Keep the logs that an error carries, and let it name them, where there is no record."""
+    try:
+        yield
+    except StepFailed as error:
+        paths = keep_logs(name, rollout, error.logs)
+        if not paths:
+            raise
+        raise StepFailed("\n".join([str(error), *(f"  log: {path}" for path in paths)])) from error
+
+
 @dataclass
 class Session:
     """One rollout under way."""
@@ -56,6 +82,8 @@ class Session:
     cluster: Cluster
     rollout: str = field(default_factory=new_run_id)
     why: str = "started by hand"
+    # exactly this commit, wherever the spec's revision is; None: what the revision is now
+    commit: str | None = None
     record: dict[str, Any] = field(default_factory=dict)
     lock: LeaseLock | None = None
     actor: Actor | None = None
@@ -99,6 +127,7 @@ class Session:
             state = "done"
         except BaseException as error:
             said[0] = str(error).split("\n", 1)[0] or type(error).__name__
+            self.keep_logs(getattr(error, "logs", {}))
             raise
         finally:
             seconds = round(clock.monotonic() - began, 3)
@@ -106,6 +135,15 @@ class Session:
                 {"step": name, "state": state, "seconds": seconds, "sentence": said[0]}
             )
             emit(Progress(name, state, message=said[0]))
+            told.say(f"{name} {state} after {seconds:.1f} s: {said[0]}".removesuffix(": "))
+
+    def keep_logs(self, logs: Mapping[str, str]) -> None:
+        """Keep what was read of containers' logs (text by file name) beside the record, which
+        names the files."""
+        for path in keep_logs(self.spec.name, self.rollout, logs):
+            known: list[str] = self.record.setdefault("logs", [])
+            if path not in known:
+                known.append(path)
 
     def fence(self) -> None:
         """Raises LockLost unless this run holds the lease (where it holds one at all)."""
@@ -191,6 +229,10 @@ class Session:
             self.record["mirror"] = bucket.put_json(f"{key}/{path.name}", records.read(path))
             if page.is_file():
                 bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
+            for log in map(Path, self.record.get("logs", [])):
+                bucket.put_file(
+                    f"{key}/{records.LOGS}/{log.name}", log, "text/plain; charset=utf-8"
+                )
         except RolloutError as error:
             self.record["mirror_error"] = str(error)
             _log.error("the record stays at %s: %s", path, error)

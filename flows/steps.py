@@ -8,30 +8,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import artifacts
+from flows import artifacts, told
 from flows.session import Session
-from tasks import live
-from tasks.access import reach, ready, release_pods
+from tasks import clock, live
+from tasks.access import astray, reach, ready, release_pods
 from tasks.cluster import Object
 from tasks.cluster_jobs import run_job
 from tasks.cluster_wait import wait_ready
-from tasks.engine import Check, Engine, smoke
+from tasks.engine import Answered, Check, Engine, smoke
 from tasks.errors import OutsideError, StepFailed
 from tasks.manifest import Manifest
 from tasks.moves import decide_promotion
 from tasks.plan import NodeSeat, Plan
 from tasks.progress import Progress, emit
-from tasks.render import deployment, service
+from tasks.render import deployment
 from tasks.render_jobs import fetch_job
+from tasks.render_service import service
+from tasks.soaking import EVERY_S, PATIENCE_S, Look
 from tasks.state import Release
 from tasks.survey import Survey
 
+# A look is one small request; what takes longer is looked at again.
+ASK_S = 10.0
 QUIET: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
@@ -40,7 +44,9 @@ def fetch_weights(
     session: Session, node: str, manifest: Manifest, endpoint: str | None
 ) -> dict[str, Any]:
     """Bring one commit to one node's disk; gives what the Job reported when done."""
-    job = fetch_job(session.spec, node, manifest.commit, manifest.digest, endpoint)
+    job = fetch_job(
+        session.spec, node, manifest.commit, manifest.digest, endpoint, manifest.fetch_ref
+    )
     bar = artifacts.ProgressArtifact(f"weights-{node}".lower(), f"weights on {node}")
     last: dict[str, Any] = {}
 
@@ -55,23 +61,28 @@ def fetch_weights(
                     "fetch_weights", "running", node, "", done, total, unit="bytes", figures=rate
                 )
             )
-        elif kind in ("done", "error", "waiting"):
+        elif kind == "message":
+            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
+        elif kind in ("done", "error"):
             last.clear()
             last.update(event)
-            emit(Progress("fetch_weights", "running", node, str(event.get("message", ""))))
 
     result = run_job(
         session.cluster, job, timeout_s=24 * 3600, on_line=on_line, fence=session.fence
     )
     if not result.succeeded or last.get("event") != "done":
+        session.keep_logs(result.logs)
         if last.get("event") == "error":
             raise StepFailed(f"fetching weights on {node} failed: {last.get('message')}")
-        why = result.diagnosis.summary if result.diagnosis else f"exit code {result.exit_code}"
-        tail = " | ".join(result.log_tail[-3:])
-        raise StepFailed(f"the fetch Job on {node} failed ({why}): {tail}")
+        why = result.why() or "it ended without saying that it is done"
+        raise StepFailed(f"the fetch Job on {node} failed: {why}")
     total = float(manifest.total_bytes)
     bar.update(total, total, final=True)
     emit(Progress("fetch_weights", "done", node, "verified", total, total, unit="bytes"))
+    told.say(
+        f"{last.get('bytes_fetched', 0):,} of {manifest.total_bytes:,} bytes were fetched to "
+        f"{node}; all {len(manifest.files)} files of {manifest.commit[:12]} are verified there"
+    )
     return last
 
 
@@ -102,6 +113,8 @@ def deploy(session: Session, release: Release, survey: Survey, plan: Plan) -> Ob
     session.record["pods"] = [
         {"name": pod["metadata"]["name"], "node": pod["spec"].get("nodeName")} for pod in pods
     ]
+    where = ", ".join(f"{pod['name']} on {pod['node']}" for pod in session.record["pods"])
+    told.say(f"{release.deployment} is ready: {where}")
     return body
 
 
@@ -109,6 +122,7 @@ def deploy(session: Session, release: Release, survey: Survey, plan: Plan) -> Ob
 def smoke_test(session: Session, release: Release, planned: Object, plan: Plan) -> list[Check]:
     """Ask the candidate, and compare the live pods with the plan."""
     spec, cluster = session.spec, session.cluster
+    _await_address(session, release)
     with reach(cluster, spec, f"{spec.name}-candidate", release.id) as endpoint:
         session.record["access"] = {"how": endpoint.how, "url": endpoint.url}
         with Engine(endpoint.url) as engine:
@@ -124,44 +138,75 @@ def smoke_test(session: Session, release: Release, planned: Object, plan: Plan) 
     rows = [asdict(check) for check in checks]
     session.record["smoke"] = rows
     artifacts.table("smoke", rows, "What the candidate answered")
+    told.say(f"{len(checks)} checks, {sum(c.ok for c in checks)} of them right; {answered(checks)}")
     return checks
+
+
+def _await_address(session: Session, release: Release) -> None:
+    """Ask the candidate's address until something answers, for as long as a node may take to
+    learn of a new one; who asks next tells what is wrong with one that never does."""
+    spec, end = session.spec, clock.monotonic() + PATIENCE_S
+    while True:
+        found, _ = _ask(session, f"{spec.name}-candidate", release)
+        if found.answer != "none" or clock.monotonic() > end:
+            return
+        emit(Progress("smoke", "running", release.deployment, f"no answer yet: {found.why}"))
+        clock.sleep(EVERY_S)
+
+
+def _ask(session: Session, name: str, release: Release) -> tuple[Look, list[str]]:
+    """Ask a Service, by the spec's means, for the models it serves."""
+    try:
+        with (
+            reach(session.cluster, session.spec, name, release.id) as endpoint,
+            Engine(endpoint.url, timeout_s=ASK_S) as engine,
+        ):
+            return Look(), engine.models()
+    except Answered as error:
+        return Look(answer="bad", why=str(error)), []
+    except (OutsideError, StepFailed) as error:
+        return Look(answer="none", why=str(error)), []
+
+
+def answered(checks: Sequence[Check]) -> str:
+    """What was wrong; where nothing was, what the candidate answered."""
+    wrong = [check for check in checks if not check.ok]
+    return "; ".join(
+        f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
+    )
 
 
 @task(name="promote", **QUIET)
 def promote(session: Session, release: Release) -> None:
-    """Move the Service, soak, retire the old release."""
+    """Move the Service, soak, retire the old release. Raises SoakFailed, NotProven."""
     actor = session.must_act()
-    actor.health = lambda promoted: stable_health(session, promoted)
+    actor.look = lambda promoted: look(session, promoted)
     seen = actor.observe()
-    actor.run(decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous))
+    course = decide_promotion(seen, keep_previous=session.spec.promotion.keep_previous)
+    actor.run(course)
+    told.say(f"{course.sentence}; done after a soak of {session.spec.promotion.soak_s:g} s")
 
 
-def stable_health(session: Session, release: Release) -> list[str]:
-    """Problems of a release that serves: not ready, restarted, not answering by its Service."""
+def look(session: Session, release: Release) -> Look:
+    """One look at a release that serves: its pods, where the Service leads, whether it answers."""
     spec, cluster = session.spec, session.cluster
-    pods = [
-        p
-        for p in release_pods(cluster, spec.namespace, spec.name, release.id)
-        if not p["metadata"].get("deletionTimestamp")
-    ]
-    problems = []
-    alive = sum(ready(pod) for pod in pods)
-    if alive < release.replicas:
-        problems.append(f"{alive} of {release.replicas} replicas ready")
-    base = session.record.setdefault("restarts_at_promotion", live.restarts(pods))
-    if (again := live.restarts(pods)) > base:
-        problems.append(f"{again - base} container restart(s)")
     try:
-        with (
-            reach(cluster, spec, spec.name, release.id) as endpoint,
-            Engine(endpoint.url) as engine,
-        ):
-            names = engine.models()
-            if release.served_name not in names:
-                problems.append(f"the Service serves {names}, not {release.served_name}")
-    except (OutsideError, StepFailed) as error:
-        problems.append(str(error))
-    return problems
+        pods = release_pods(cluster, spec.namespace, spec.name, release.id)
+        why = astray(cluster, spec.namespace, spec.name, pods)
+    except OutsideError as error:
+        return Look(trouble=None, answer="none", why=str(error))
+    staying = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+    base = session.record.setdefault("restarts_at_promotion", live.restarts(staying))
+    trouble = live.trouble(staying, release.replicas, base)
+    where = f"Service {spec.namespace}/{spec.name}"
+    if why:
+        return Look(trouble, "none", f"{where}: {why}")
+    found, names = _ask(session, spec.name, release)
+    if found.answer == "good" and release.served_name not in names:
+        # its own pods said the right name before: the way there leads elsewhere still
+        why = f"{where} answers with {', '.join(names) or 'no model'}, not {release.served_name}"
+        return Look(trouble, "none", why)
+    return replace(found, trouble=trouble)
 
 
 def plan_rows(seats: Sequence[NodeSeat]) -> list[Mapping[str, Any]]:

@@ -1,10 +1,13 @@
 """The live view in the terminal: steps as a tree, a bar for what can be counted.
 
-Without a terminal (CI, a log file) it prints a line when something changes instead.
+Without a terminal (CI, a log file) every change of state is a line of its own; of what only counts
+a line now and then, and the last count before the step ends. Why a step failed is told once, by
+who ends the command, not here.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +38,9 @@ STEPS = (
 )
 # Steps that not every rollout has: shown once they begin.
 _OPTIONAL = ("exam",)
+_ENDS = ("done", "failed")
 _MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
+# Of what only counts on.
 _PLAIN_EVERY_S = 5.0
 
 
@@ -68,6 +73,16 @@ def figure_text(event: Progress) -> str:
     return ", ".join(parts)
 
 
+def _counts(event: Progress) -> bool:
+    return event.total is not None or bool(event.figures)
+
+
+def _kind(event: Progress) -> str:
+    """What stays the same while an event only counts on; without a count every word matters."""
+    said = re.sub(r"[0-9.,]+", "#", event.message) if _counts(event) else event.message
+    return f"{event.state} {said}"
+
+
 class View:
     """Listens to Progress and shows it."""
 
@@ -75,7 +90,8 @@ class View:
         self.console, self.title = console, title
         self.lines: dict[str, _Line] = {name: _Line() for name in STEPS}
         self._lock = threading.Lock()
-        self._printed: dict[tuple[str, str], float] = {}
+        self._printed: dict[tuple[str, str], tuple[float, str]] = {}
+        self._pending: dict[tuple[str, str], Progress] = {}
         self._interactive = console.is_terminal
 
     # -- listening ----------------------------------------------------------------------------
@@ -91,26 +107,56 @@ class View:
                 line.state = "running" if line.state == "waiting" else line.state
             else:
                 line.state, line.message = event.state, event.message or line.message
-                if event.state in ("done", "failed"):
+                if event.state in _ENDS:
                     line.seconds = clock.monotonic() - line.began
-        if not self._interactive:
-            self._print_plain(event)
+                if event.state == "failed":
+                    line.message = ""
+            if not self._interactive:
+                self._hear_plain(event)
+
+    def _hear_plain(self, event: Progress) -> None:
+        """Print a change at once; hold back what only counts on."""
+        key, kind = (event.step, event.subject), _kind(event)
+        at, last = self._printed.get(key, (-1e9, ""))
+        if event.state == "running" and not event.message and not _counts(event):
+            return
+        if event.state in _ENDS:
+            self._catch_up(event)
+        elif kind == last and (not _counts(event) or clock.monotonic() - at < _PLAIN_EVERY_S):
+            if _counts(event):
+                self._pending[key] = event
+            return
+        self._pending.pop(key, None)
+        self._print_plain(event)
+
+    def _catch_up(self, end: Progress) -> None:
+        """Print what is held back of a subject, or a step with all its subjects, that ends."""
+        for key in [k for k in self._pending if k[0] == end.step]:
+            if end.subject in ("", key[1]):
+                event = self._pending.pop(key)
+                # an end that counts itself says more
+                if key[1] != end.subject or not end.total:
+                    self._print_plain(event)
+
+    def catch_up(self) -> None:
+        """Print all that is held back."""
+        with self._lock:
+            pending, self._pending = list(self._pending.values()), {}
+            for event in pending:
+                self._print_plain(event)
 
     def _print_plain(self, event: Progress) -> None:
-        key = (event.step, event.subject)
-        now = clock.monotonic()
-        ends = event.state in ("done", "failed") or (event.state == "started")
-        if not ends and now - self._printed.get(key, -1e9) < _PLAIN_EVERY_S:
-            return
-        self._printed[key] = now
-        counted = ""
+        self._printed[event.step, event.subject] = (clock.monotonic(), _kind(event))
+        counted, took = "", ""
         if event.total:
             done, total = amount(event.done or 0, event.unit), amount(event.total, event.unit)
             counted = f"{done} of {total}"
-        parts = [event.message, counted, figure_text(event)]
-        said = ", ".join(part for part in parts if part)
+        message = event.message
+        if not event.subject and event.state == "failed":
+            took, message = f" after {self.lines[event.step].seconds or 0:.1f} s", ""
+        said = ", ".join(part for part in (message, counted, figure_text(event)) if part)
         subject = f" {event.subject}" if event.subject else ""
-        line = f"[{event.step}]{subject} {event.state}: {said}"
+        line = f"[{event.step}]{subject} {event.state}{took}" + (f": {said}" if said else "")
         # a log's lines are whole: whoever reads it searches in it
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -161,7 +207,10 @@ def showing(console: Console, title: str) -> Iterator[View]:
     view = View(console, title)
     with listening(view.hear):
         if not console.is_terminal:
-            yield view
+            try:
+                yield view
+            finally:
+                view.catch_up()
             return
         with Live(view, console=console, refresh_per_second=8, transient=False):
             yield view

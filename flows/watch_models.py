@@ -6,18 +6,22 @@ version serves. The event's id follows from the version, so the same one trigger
 
 from __future__ import annotations
 
-import os
 import uuid
 from pathlib import Path
 
-from prefect import flow
+from prefect import flow, task, unmapped
 from prefect.events import emit_event
 
+from flows import told
+from flows.steps import QUIET
 from tasks.cluster import Cluster
-from tasks.errors import SpecError
+from tasks.errors import RolloutError, SpecError, StepFailed
 from tasks.hub import Hub
+from tasks.manifest import Manifest
+from tasks.spec import Rollout
 from tasks.specfile import read_spec
 from tasks.state import configmap_name, from_configmap
+from tasks.survey import hub_endpoint, resolve
 
 EVENT = "model-rollout.new-version"
 _SPACE = uuid.UUID("6f7a4a0e-6d1c-4f0a-9a53-2f0c8f1f4f11")
@@ -36,48 +40,77 @@ def watch_models(
 ) -> list[str]:
     """Compare what the hub has with what serves; gives one sentence for each spec.
 
+    Every spec is looked at, each in a task run of its own; those that could not be are named in
+    the end, and fail the run.
+
     Args:
         spec_files: Rollout specs to watch; a folder means every *.yaml in it.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
+    found, failed = _expand(spec_files)
+    runs = watch_model.map(found, unmapped(kubeconfig), unmapped(context))
     said = []
-    with Cluster.connect(kubeconfig, context) as cluster:
-        for path in _expand(spec_files):
-            spec = read_spec(path)
-            endpoint = spec.model.endpoint or os.environ.get("MODELSCOPE_ENDPOINT")
-            hub = Hub(endpoint, os.environ.get("MODELSCOPE_API_TOKEN"))
-            manifest = hub.resolve(spec.model.id, spec.model.revision, spec.model.exclude)
-            found = cluster.get("ConfigMap", configmap_name(spec.name), spec.namespace)
-            stable = from_configmap(spec.name, found).stable
-            if stable and (stable.commit, stable.digest) == (manifest.commit, manifest.digest):
-                said.append(f"{spec.name}: {manifest.commit[:12]} serves already")
-                continue
-            emit_event(
-                event=EVENT,
-                resource={
-                    "prefect.resource.id": f"model-rollout.rollout.{spec.namespace}.{spec.name}",
-                    "prefect.resource.name": spec.name,
-                    "model-rollout.model": spec.model.id,
-                },
-                payload={
-                    "spec_file": str(path),
-                    "revision": spec.model.revision,
-                    "commit": manifest.commit,
-                    "digest": manifest.digest,
-                },
-                id=event_id(spec.namespace, spec.name, manifest.commit),
-            )
-            before = stable.commit[:12] if stable else "nothing"
-            said.append(f"{spec.name}: {manifest.commit[:12]} is new, {before} serves")
+    for path, run in zip(found, runs, strict=True):
+        try:
+            said.append(run.result())
+        except Exception as error:  # whatever it is, it must not hide the others
+            failed.append(f"{path}: {error if isinstance(error, RolloutError) else repr(error)}")
+    if failed:
+        raise StepFailed(
+            f"{len(failed)} of {len(said) + len(failed)} could not be looked at: "
+            + "; ".join(failed)
+        )
     return said
 
 
-def _expand(paths: list[str]) -> list[Path]:
-    out: list[Path] = []
+@task(name="watch_model", task_run_name="watch_model {path}", **QUIET)
+def watch_model(path: Path, kubeconfig: str | None, context: str | None) -> str:
+    """Compare one spec's model with what serves, and emit the event; gives a sentence."""
+    spec = read_spec(path)
+    with Cluster.connect(kubeconfig, context) as cluster:
+        found = cluster.get("ConfigMap", configmap_name(spec.name), spec.namespace)
+    stable = from_configmap(spec.name, found).stable
+    manifest = resolve(Hub.from_env(spec.model.endpoint or hub_endpoint()), spec)
+    what = f"{spec.name}: {spec.model.id} @ {spec.model.revision} is {manifest.commit[:12]}"
+    if stable and (stable.commit, stable.digest) == (manifest.commit, manifest.digest):
+        sentence = f"{what}, which serves already"
+    else:
+        _emit(path, spec, manifest)
+        sentence = f"{what}, which is new: {stable.commit[:12] if stable else 'nothing'} serves"
+    told.say(sentence)
+    return sentence
+
+
+def _emit(path: Path, spec: Rollout, manifest: Manifest) -> None:
+    emit_event(
+        event=EVENT,
+        resource={
+            "prefect.resource.id": f"model-rollout.rollout.{spec.namespace}.{spec.name}",
+            "prefect.resource.name": spec.name,
+            "model-rollout.model": spec.model.id,
+        },
+        # the trigger in prefect.yaml hands the commit on: it is what gets rolled out
+        payload={
+            "spec_file": str(path),
+            "revision": spec.model.revision,
+            "commit": manifest.commit,
+            "digest": manifest.digest,
+        },
+        id=event_id(spec.namespace, spec.name, manifest.commit),
+    )
+
+
+def _expand(paths: list[str]) -> tuple[list[Path], list[str]]:
+    """The spec files; and what is wrong with paths that name none."""
+    found: list[Path] = []
+    wrong = []
     for item in paths:
         path = Path(item)
-        out += sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    if not out:
-        raise SpecError([f"spec_files: {paths} names no spec file"])
-    return out
+        files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+        found += files
+        if not files:
+            wrong.append(f"{path}: a folder without any *.yaml")
+    if not found and not wrong:
+        raise SpecError(["spec_files: it is empty; name a spec file, or a folder of them"])
+    return list(dict.fromkeys(found)), wrong

@@ -6,25 +6,32 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tasks import clock
-from tasks.cluster import Cluster, Conflict
+from tasks import act_wait, clock
+from tasks.access import astray
+from tasks.act_wait import NotProven, SoakFailed
+from tasks.cluster import AlreadyExists, Cluster, Conflict, Forbidden
 from tasks.cluster_wait import wait_ready
 from tasks.errors import Refused, StepFailed
 from tasks.moves import (
+    AwaitFreed,
     AwaitReady,
     Course,
     DeploymentView,
+    Drain,
     Move,
     Observed,
     PointService,
     Remove,
     RemoveCandidateService,
+    Room,
     Save,
     Scale,
     Soak,
 )
 from tasks.progress import Progress, emit
-from tasks.render import selector
+from tasks.render_service import stable_service, switch
+from tasks.room import room_for
+from tasks.soaking import Look
 from tasks.state import (
     EPOCH_ANNOTATION,
     INSTANCE_LABEL,
@@ -40,11 +47,9 @@ from tasks.state import (
     to_configmap,
 )
 
-Health = Callable[[Release], list[str]]
+__all__ = ["Actor", "NotProven", "SoakFailed"]
 
-
-class SoakFailed(StepFailed):
-    """The promoted release showed trouble in its first minutes."""
+Body = dict[str, Any]
 
 
 class Actor:
@@ -53,6 +58,7 @@ class Actor:
     fence: raises LockLost unless this process holds the lease; called before every write.
     epoch: the lease's epoch, stamped on what we write, so that a predecessor that still believes
     it holds the lease fails on resourceVersion instead of overwriting us.
+    look: how a soak looks at the promoted release; None: it is not watched.
     """
 
     def __init__(
@@ -65,12 +71,14 @@ class Actor:
         epoch: int,
         ready_timeout_s: float = 1800,
         soak_s: float = 0,
-        health: Health | None = None,
+        look: Callable[[Release], Look] | None = None,
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
         self.fence, self.epoch = fence, epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
-        self.health = health
+        self.look = look
+        # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
+        self._led: dict[str, float] = {}
 
     # -- observe ------------------------------------------------------------------------------
 
@@ -118,6 +126,18 @@ class Actor:
             )
         return out
 
+    def room(self, release: Release | None, serving: str | None) -> Room | None:
+        """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
+        name = release.deployment if release else ""
+        deploy = self.cluster.get("Deployment", name, self.namespace) if name else None
+        if deploy is None:
+            return None
+        try:
+            nodes, pods = self.cluster.list("Node"), self.cluster.list("Pod")
+        except Forbidden:
+            return None  # then it is tried, and taken back when it finds no place
+        return room_for(deploy, nodes, pods, serving)
+
     # -- act ----------------------------------------------------------------------------------
 
     def take_over(self) -> None:
@@ -131,11 +151,7 @@ class Actor:
             )
         self.save(replace(state, epoch=self.epoch))
         if self.cluster.get("Service", self.name, self.namespace):
-            self._patch(
-                "Service",
-                self.name,
-                {"metadata": {"annotations": {EPOCH_ANNOTATION: str(self.epoch)}}},
-            )
+            self._patch("Service", self.name, lambda _: self._stamp({"metadata": {}}))
 
     def run(self, course: Course) -> None:
         """Execute moves in order."""
@@ -153,8 +169,13 @@ class Actor:
                 self._scale(deployment, replicas)
             case AwaitReady(deployment):
                 wait_ready(self.cluster, self.namespace, deployment, timeout_s=self.ready_timeout_s)
+            case AwaitFreed(deployment):
+                self._gone(deployment)
             case Soak(release):
-                self._soak(release)
+                if self.look is not None:
+                    self._led[release.id] = act_wait.soak(release, self.soak_s, self.look)
+            case Drain(ident, seconds):
+                self._drain(ident, seconds)
             case Remove(deployment):
                 self._remove(deployment)
             case RemoveCandidateService():
@@ -178,8 +199,9 @@ class Actor:
         body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
         self.cluster.replace(body, fence=self.fence)
 
-    def _patch(self, kind: str, name: str, body: dict[str, Any]) -> None:
-        """Merge-patch against the version just read; a concurrent change of status is retried."""
+    def _patch(self, kind: str, name: str, change: Callable[[Body], Body]) -> None:
+        """Merge-patch what `change` makes of the version just read; a concurrent change of the
+        object is looked at anew."""
         for attempt in range(5):
             found = self.cluster.get(kind, name, self.namespace)
             if found is None:
@@ -190,6 +212,7 @@ class Actor:
                     f"{kind} {self.namespace}/{name} belongs to a newer run (epoch {stamped}, ours "
                     f"{self.epoch}); this one stops"
                 )
+            body = change(found)
             versioned = {
                 **body,
                 "metadata": {
@@ -205,51 +228,49 @@ class Actor:
                     raise
                 clock.sleep(0.2 * (attempt + 1))
 
-    def _point_service(self, release: Release) -> None:
-        chosen = selector(self.name, release.id)
-        marks = {
-            "annotations": {EPOCH_ANNOTATION: str(self.epoch)},
-            "labels": {RELEASE_LABEL: release.id},
-        }
-        if self.cluster.get("Service", self.name, self.namespace) is None:
-            self._first_service(release, chosen, marks)
-        else:
-            self._patch("Service", self.name, {"metadata": marks, "spec": {"selector": chosen}})
-        emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
+    def _stamp(self, body: Body) -> Body:
+        meta = body["metadata"]
+        marks = {**(meta.get("annotations") or {}), EPOCH_ANNOTATION: str(self.epoch)}
+        return {**body, "metadata": {**meta, "annotations": marks}}
 
-    def _first_service(
-        self, release: Release, chosen: dict[str, str], marks: dict[str, dict[str, str]]
-    ) -> None:
-        deployed = self.cluster.get("Deployment", release.deployment, self.namespace)
-        if deployed is None:
+    def _point_service(self, release: Release) -> None:
+        deploy = self.cluster.get("Deployment", release.deployment, self.namespace)
+        if deploy is None:
             raise StepFailed(
                 f"Deployment {self.namespace}/{release.deployment} is gone; run the rollout again"
             )
-        ports = deployed["spec"]["template"]["spec"]["containers"][0].get("ports") or []
-        port = next((p["containerPort"] for p in ports if p.get("name") == "http"), 8000)
-        labels = {
-            MANAGED_LABEL: MANAGER,
-            INSTANCE_LABEL: self.name,
-            KIND_LABEL: "stable",
-            **marks["labels"],
-        }
-        self.cluster.create(
-            {
-                "apiVersion": "v1",
-                "kind": "Service",
-                "metadata": {
-                    "name": self.name,
-                    "namespace": self.namespace,
-                    "labels": labels,
-                    "annotations": marks["annotations"],
-                },
-                "spec": {
-                    "selector": chosen,
-                    "ports": [{"name": "http", "port": port, "targetPort": "http"}],
-                },
-            },
-            fence=self.fence,
-        )
+        wanted = stable_service(deploy)
+        self._led.clear()
+        if self.cluster.get("Service", self.name, self.namespace) is None:
+            try:
+                self.cluster.create(self._stamp(wanted), fence=self.fence)
+            except AlreadyExists:
+                self._switch(wanted)
+        else:
+            self._switch(wanted)
+        emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
+
+    def _switch(self, wanted: Body) -> None:
+        def change(found: Body) -> Body:
+            self._serving(found)  # raises Refused for somebody else's
+            return self._stamp(switch(found, wanted))
+
+        self._patch("Service", self.name, change)
+
+    def try_switch(self, deploy: Body) -> None:
+        """What the API server and the Service itself say to leading it to this Deployment.
+
+        Changes nothing. Raises Refused, or OutsideError with the server's reason.
+        """
+        wanted = stable_service(deploy)
+        found = self.cluster.get("Service", self.name, self.namespace)
+        if found is None:
+            self.cluster.create(wanted, dry_run=True)
+        else:
+            self._serving(found)
+            body = switch(found, wanted)
+            self.cluster.patch("Service", self.name, self.namespace, body, dry_run=True)
+        astray(self.cluster, self.namespace, self.name, [])
 
     def _scale(self, deployment: str, replicas: int) -> None:
         found = self.cluster.get("Deployment", deployment, self.namespace)
@@ -263,14 +284,11 @@ class Actor:
         now = int(found["spec"].get("replicas", 1))
         annotations = found["metadata"].get("annotations") or {}
         serves = annotations.get(REPLICAS_ANNOTATION) or str(max(now, 1))
-        self._patch(
-            "Deployment",
-            deployment,
-            {
-                "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
-                "spec": {"replicas": replicas},
-            },
-        )
+        body: Body = {
+            "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
+            "spec": {"replicas": replicas},
+        }
+        self._patch("Deployment", deployment, lambda _: body)
 
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
@@ -285,37 +303,20 @@ class Actor:
         self.cluster.delete("Deployment", deployment, self.namespace, fence=self.fence)
         if release is None:
             return
-        chosen = ",".join(f"{k}={v}" for k, v in selector(self.name, release).items())
-        deadline = clock.monotonic() + 180
-        while self.cluster.list("Pod", self.namespace, label_selector=chosen):
-            if clock.monotonic() > deadline:
-                raise StepFailed(
-                    f"pods of {deployment} are still there 180 s after its deletion; look for a "
-                    "finalizer or a lost node, then run again"
-                )
-            clock.sleep(0.5)
-
-    def _soak(self, release: Release) -> None:
-        """Watch the promoted release; raises StepFailed at its first sign of trouble."""
-        end = clock.monotonic() + self.soak_s
-        while True:
-            problems = self.health(release) if self.health else []
-            if problems:
-                raise SoakFailed(
-                    f"{release.deployment} failed while soaking: {'; '.join(problems)}"
-                )
-            left = end - clock.monotonic()
-            if left <= 0:
-                return
-            emit(
-                Progress(
-                    "promote",
-                    "running",
-                    release.deployment,
-                    f"soaking, {left:.0f} s left",
-                    done=self.soak_s - left,
-                    total=self.soak_s,
-                    unit="s",
-                )
+        if left := act_wait.until_gone(self.cluster, self.namespace, self.name, release):
+            raise StepFailed(
+                f"pods of {deployment} are still there after their time to end: {', '.join(left)}; "
+                "look for a finalizer or a lost node, then run again"
             )
-            clock.sleep(min(2.0, left))
+
+    def _gone(self, deployment: str) -> None:
+        found = self.cluster.get("Deployment", deployment, self.namespace)
+        release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
+        if release:
+            emit(Progress("promote", "running", deployment, "waiting for its pods to end"))
+            act_wait.until_gone(self.cluster, self.namespace, self.name, release)
+
+    def _drain(self, release: str, seconds: float) -> None:
+        act_wait.until_led(self.cluster, self.namespace, self.name, release)
+        since = self._led.setdefault(release, clock.monotonic())
+        act_wait.pause(seconds, clock.monotonic() - since, self.name)

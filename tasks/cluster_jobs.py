@@ -7,24 +7,30 @@ import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from tasks import clock
-from tasks.cluster_evidence import Evidence
+from tasks.cluster_evidence import LOG_BYTES, Evidence
+from tasks.cluster_logs import End
 from tasks.cluster_objects import Objects
 from tasks.cluster_rest import AlreadyExists, Fence
 from tasks.cluster_wait import selector_text
 from tasks.cluster_watch import Together, keep
-from tasks.diagnose import Diagnosis, diagnose_pod
+from tasks.diagnose import Diagnosis, diagnose_pod, job_not_created
+from tasks.diagnose_container import of_runner
 from tasks.diagnose_logs import TAIL_LINES, tail
 from tasks.errors import StepFailed
+from tasks.scrub import scrub_text
 
 Object = dict[str, Any]
 WORK_ANNOTATION = "model-rollout/work"
 _TICK_S = 5.0
+# While it has no pod: its events are asked for, since they tell why.
+_PODLESS_TICK_S = 1.0
 # How long the log may trail behind the Job's end.
 _DRAIN_S = 10.0
 _GONE_S = 120.0
@@ -33,12 +39,26 @@ _GONE_S = 120.0
 @dataclass(frozen=True)
 class JobResult:
     """How a Job ended. exit_code: of its last container, None when none ran to an end.
-    log_tail: its last lines. diagnosis: why it failed, None on success."""
+    log_tail: its last lines. diagnosis: why it failed, None on success. logs: what its pods wrote,
+    as far as it was heard, by file name; empty on success."""
 
     succeeded: bool
     exit_code: int | None
     log_tail: tuple[str, ...]
     diagnosis: Diagnosis | None
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+    def why(self) -> str:
+        """Why it failed, on one line or more; '' on success."""
+        if self.succeeded:
+            return ""
+        return self.diagnosis.text() if self.diagnosis else f"exit code {self.exit_code}"
+
+    def sentence(self) -> str:
+        """Why it failed, on one line and without what to do; '' on success."""
+        if self.succeeded or self.diagnosis is None:
+            return "" if self.succeeded else f"exit code {self.exit_code}"
+        return self.diagnosis.sentence()
 
 
 def work_of(job: Object) -> str:
@@ -64,13 +84,12 @@ def run_job(
     on_line: Callable[[str], None] = lambda line: None,
     fence: Fence | None = None,
     delete: bool = False,
-    reuse: bool = True,
 ) -> JobResult:
     """Create the Job, or go on with the one that does the same work, and wait for its end.
 
     on_line: hears each log line, in this thread, from the first line on, also of an adopted Job.
-    A failed Job of that name is replaced; a completed one is the result, unless `reuse` is False
-    or its pod, and with it its log, is gone.
+    Only a Job that runs is gone on with. One that has ended, however it ended, says what was true
+    then, and the node may have changed since: it is replaced, so its work must be cheap to repeat.
     delete: remove the Job in the end; else it stays, and after a time-out goes on running.
     Raises StepFailed when the name is taken by a Job that is not ours, OutsideError when the
     cluster does not answer; what fails inside the Job is in the result.
@@ -78,7 +97,7 @@ def run_job(
     name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
     # One deadline for all of it: a Job that cannot go away must not double the wait.
     deadline = clock.monotonic() + timeout_s
-    live = _settle(cluster, job, fence, reuse)
+    live = _settle(cluster, job, fence)
     try:
         return _Running(cluster, ns, live, on_line).run(deadline, timeout_s)
     finally:
@@ -86,11 +105,17 @@ def run_job(
             cluster.delete("Job", name, ns, uid=live["metadata"]["uid"], fence=fence)
 
 
-def _settle(cluster: Objects, job: Object, fence: Fence | None, reuse: bool) -> Object:
-    """The live Job for this work: created, or found."""
-    name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
+def marked(job: Object) -> Object:
+    """The Job as it is created: with a digest of its work, by which it is known again."""
     wanted = copy.deepcopy(job)
     wanted["metadata"].setdefault("annotations", {})[WORK_ANNOTATION] = work_of(job)
+    return wanted
+
+
+def _settle(cluster: Objects, job: Object, fence: Fence | None) -> Object:
+    """The live Job for this work: created, or found while it runs."""
+    name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
+    wanted = marked(job)
     for _ in range(5):
         found = cluster.get("Job", name, ns)
         if found is None:
@@ -104,15 +129,10 @@ def _settle(cluster: Objects, job: Object, fence: Fence | None, reuse: bool) -> 
             raise StepFailed(
                 f"Job {name} in {ns} exists and is not of model-rollout; delete or rename it"
             )
-        end = outcome(found)
-        done = end is not None and end[0] == "Complete"
-        if done and reuse:
-            # A result nobody can read any more is none.
-            done = bool(cluster.list("Pod", ns, label_selector=f"job-name={name}"))
-        same = work == work_of(job)
-        if same and "deletionTimestamp" not in meta and (end is None or (done and reuse)):
+        going = "deletionTimestamp" in meta
+        if work == work_of(job) and not going and outcome(found) is None:
             return found
-        if "deletionTimestamp" not in meta:
+        if not going:
             cluster.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"], fence=fence)
         cluster.wait_for(
             "Job",
@@ -141,13 +161,16 @@ class _Running:
         self.followed: set[str] = set()
         self.open_logs = 0
         self.last: deque[str] = deque(maxlen=TAIL_LINES)
+        self.heard: dict[str, End] = {}
         self.evidence = Evidence(cluster, ns)
+        self.trouble: Diagnosis | None = None
+        # the API counts whole seconds
+        self.since = cluster.now() - timedelta(seconds=2)
 
     def run(self, deadline: float, timeout_s: float) -> JobResult:
         name, ns, watch = self.name, self.ns, self.cluster.watch
         selector = self.job["spec"].get("selector") or {"matchLabels": {"job-name": name}}
         labels = selector_text(selector)
-        trouble: Diagnosis | None = None
         with Together() as streams:
             streams.add(
                 "job",
@@ -155,22 +178,30 @@ class _Running:
             )
             streams.add("pods", lambda stop: watch("Pod", ns, label_selector=labels, stop=stop))
             while (left := deadline - clock.monotonic()) > 0:
-                self._hear(streams, min(left, _TICK_S))
+                self._hear(streams, min(left, _TICK_S if self.pods else _PODLESS_TICK_S))
                 if end := outcome(self.job):
                     self._drain(streams)
                     return self._result(*end)
-                trouble = self._stuck()
-                if trouble and trouble.fatal:
-                    return JobResult(False, None, tuple(self.last), trouble)
-        late = Diagnosis(
+                # kept when its pod goes: the Job's own deadline may come first
+                self.trouble = self._stuck() or self.trouble
+                if self.trouble and self.trouble.fatal:
+                    return self._failed(None, self.trouble)
+        return self._failed(None, self._late(f"did not end within {timeout_s:.0f} s"))
+
+    def _late(self, what: str) -> Diagnosis:
+        return Diagnosis(
             "job-timeout",
-            f"Job {name} did not end within {timeout_s:.0f} s",
-            trouble.summary if trouble else "",
-            trouble.action if trouble else "allow it more time, or see its log",
+            f"Job {self.name} {what}",
+            self.trouble.sentence() if self.trouble else "",
+            self.trouble.action if self.trouble else "allow it more time, or see its log",
             fatal=True,
             log_tail=tuple(self.last),
         )
-        return JobResult(False, None, tuple(self.last), late)
+
+    def _failed(self, code: int | None, why: Diagnosis, last: tuple[str, ...] = ()) -> JobResult:
+        heard = {name: scrub_text(end.text()) for name, end in self.heard.items()}
+        logs = {**self.evidence.kept, **heard}
+        return JobResult(False, code, last or tuple(self.last), why, logs)
 
     def _hear(self, streams: Together, wait_s: float) -> None:
         for source, change, obj in streams.hear(wait_s):
@@ -186,6 +217,7 @@ class _Running:
                 self.open_logs -= 1
             else:
                 self.last.append(obj["line"])
+                self.heard.setdefault(obj["file"], End(LOG_BYTES)).add(f"{obj['line']}\n".encode())
                 self.on_line(obj["line"])
 
     def _follow(self, streams: Together) -> None:
@@ -201,7 +233,7 @@ class _Running:
                 stop: threading.Event, name: str = name, container: str = container
             ) -> Iterator[tuple[str, Object]]:
                 for line in self.cluster.follow_logs(name, self.ns, container, stop):
-                    yield "LINE", {"line": line}
+                    yield "LINE", {"line": line, "file": f"{name}-{container}.log"}
 
             streams.add("log", lines)
 
@@ -217,7 +249,12 @@ class _Running:
                     return
 
     def _stuck(self) -> Diagnosis | None:
-        """Why a pod can't even start; a crash is left to the Job's own count of attempts."""
+        """Why a pod can't even be made or start; a crash is left to the Job's own count of
+        attempts."""
+        if not self.pods:
+            events = self.evidence.events(self.job, "Job")
+            now = self.cluster.now()
+            return job_not_created(self.job, events, since=self.since, now=now)
         for pod in self.pods.values():
             if (pod.get("status") or {}).get("phase") == "Pending":
                 found = self._diagnose(pod)
@@ -226,13 +263,14 @@ class _Running:
         return None
 
     def _diagnose(self, pod: Object) -> Diagnosis | None:
-        return diagnose_pod(
+        found = diagnose_pod(
             pod,
             self.evidence.events(pod),
             self.evidence.logs(pod) or "\n".join(self.last),
             nodes=self.evidence.nodes([pod]),
             now=self.cluster.now(),
         )
+        return of_runner(found) if found else None
 
     def _result(self, kind: str, said: str) -> JobResult:
         pods = sorted(
@@ -249,5 +287,7 @@ class _Running:
         for pod in reversed(pods):
             why = why or self._diagnose(pod)
         last = tuple(self.last) or (tail(self.evidence.logs(pods[-1])) if pods else ())
-        found = why or Diagnosis("job-failed", f"Job {self.name} failed", said)
-        return JobResult(False, code, last, found)
+        if why is None and "DeadlineExceeded" in said:
+            why = self._late("ran out of its time")
+        found = why or self.trouble or Diagnosis("job-failed", f"Job {self.name} failed", said)
+        return self._failed(code, found, last)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -13,10 +15,13 @@ from tasks.cluster_kinds import KINDS
 from tasks.cluster_rest import ApiError, Ask, NotFound, Rest
 from tasks.cluster_watch import Stopper, lines
 
+_log = logging.getLogger(__name__)
 _STAMP = re.compile(r"^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d) ?")
 # A follower that hears nothing asks again; a silent container is no fault.
 _IDLE_S = 60.0
 _POLL_S = 0.5
+# What a kubelet answers, with 200, for a container whose log file is gone.
+_NO_FILE = "unable to retrieve container logs for "
 
 
 def split_stamp(line: str) -> tuple[tuple[int, int] | None, str]:
@@ -65,6 +70,63 @@ class Seen:
         else:
             self.last, self._at_last, self._skip = stamp, 1, 0
         return text
+
+
+class End:
+    """The end of a text that comes in pieces: the last `most` bytes of it."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.left_out = most, 0
+        self._pieces: deque[bytes] = deque()
+        self._held = 0
+
+    def add(self, piece: bytes) -> None:
+        """Take one more piece."""
+        self._pieces.append(piece)
+        self._held += len(piece)
+        while self._pieces and self._held - len(self._pieces[0]) >= self.most:
+            gone = len(self._pieces.popleft())
+            self._held -= gone
+            self.left_out += gone
+
+    def text(self) -> str:
+        """What is held, behind a line that tells what is not."""
+        data = b"".join(self._pieces)
+        over = max(0, len(data) - self.most)
+        text, left_out = data[over:].decode("utf-8", "replace"), self.left_out + over
+        if not left_out:
+            return text
+        return f"[the first {left_out:,} bytes of this log were not kept]\n{text}"
+
+
+def whole(rest: Rest, pod: str, ns: str, query: dict[str, str], most_bytes: int | None) -> str:
+    """See Objects.logs."""
+    path = KINDS["Pod"].path(ns, pod, "log")
+    ask = Ask("GET", path, "get", f"pods/log {pod} in {ns}", query, accept="*/*")
+    try:
+        if most_bytes is None:
+            text = rest.raw(ask).decode("utf-8", "replace")
+        else:
+            text = _end(rest, ask, most_bytes)
+    except ApiError as error:
+        # 400: the container has not started, or has no previous life.
+        if error.status in (400, 404):
+            return ""
+        raise
+    return "" if text.startswith(_NO_FILE) else text
+
+
+def _end(rest: Rest, ask: Ask, most_bytes: int) -> str:
+    end = End(most_bytes)
+    response = rest.open(ask, _IDLE_S)
+    try:
+        for line in lines(response):
+            end.add(line + b"\n")
+    except ConnectionError as error:
+        _log.debug("%s: what came before it broke off is kept: %s", ask.what, error)
+    finally:
+        response.close()
+    return end.text()
 
 
 def follow(

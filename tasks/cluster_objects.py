@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar
 
 from tasks import cluster_watch
 from tasks.cluster_kinds import KINDS, Resource, from_discovery
-from tasks.cluster_logs import follow
-from tasks.cluster_rest import ApiError, Ask, Expired, Fence, NotFound, Rest
+from tasks.cluster_logs import follow, whole
+from tasks.cluster_rest import Ask, Expired, Fence, NotFound, Rest
 
 FIELD_MANAGER = "model-rollout"
 PAGE = 1000
@@ -174,24 +174,18 @@ class Objects:
         container: str | None = None,
         tail_lines: int | None = None,
         previous: bool = False,
+        most_bytes: int | None = None,
     ) -> str:
-        """A container's log as it is now; '' when it has none yet (or the pod is gone)."""
+        """A container's log as it is now; '' when it has none yet (or the pod is gone).
+
+        most_bytes: only the end of a longer log is kept, behind a line that says so.
+        """
         query = {"container": container} if container else {}
         if tail_lines is not None:
             query["tailLines"] = str(tail_lines)
         if previous:
             query["previous"] = "true"
-        res = KINDS["Pod"]
-        ask = Ask(
-            "GET", res.path(ns, pod, "log"), "get", f"pods/log {pod} in {ns}", query, accept="*/*"
-        )
-        try:
-            return self.rest.raw(ask).decode("utf-8", "replace")
-        except ApiError as error:
-            # 400: the container has not started, or has no previous life.
-            if error.status in (400, 404):
-                return ""
-            raise
+        return whole(self.rest, pod, ns, query, most_bytes)
 
     def follow_logs(
         self, pod: str, ns: str, container: str, stop: Event | None = None

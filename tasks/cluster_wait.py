@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tasks import clock
@@ -23,12 +23,17 @@ _REVISION = "deployment.kubernetes.io/revision"
 class NotReady(StepFailed):
     """A Deployment did not become ready; `diagnosis` says why, as far as it is known."""
 
-    def __init__(self, message: str, diagnosis: Diagnosis | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        diagnosis: Diagnosis | None = None,
+        logs: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, logs)
         self.diagnosis = diagnosis
 
-    def __reduce__(self) -> tuple[type[NotReady], tuple[str, Diagnosis | None]]:
-        return (type(self), (str(self), self.diagnosis))
+    def __reduce__(self) -> tuple[type[NotReady], tuple[object, ...]]:
+        return (type(self), (str(self), self.diagnosis, self.logs))
 
 
 def is_ready(deploy: Object) -> bool:
@@ -70,8 +75,8 @@ def wait_ready(
     """Return when every replica of the newest template is available.
 
     Raises NotReady (a StepFailed) at once when a pod can't become ready, else after `timeout_s`
-    with the best reason known, both with the container's last log lines, read before anyone
-    deletes anything; OutsideError when the cluster does not answer. grace_s: how long a pod may
+    with the best reason known, both with the containers' logs, read before anyone deletes
+    anything; OutsideError when the cluster does not answer. grace_s: how long a pod may
     find no free node (others may be stopping).
     """
     deploy = cluster.get("Deployment", deployment, ns)
@@ -114,13 +119,14 @@ class _Waiting:
             while (left := deadline - clock.monotonic()) > 0:
                 for source, change, obj in streams.hear(min(left, _TICK_S)):
                     self._heard(source, change, obj)
+                    self._tell()
                 if is_ready(self.deploy):
                     return
-                self._tell()
                 reason = self._diagnose()
                 if reason and reason.fatal:
-                    raise NotReady(f"{self.name} will not become ready: {reason.text()}", reason)
-        raise NotReady(self._too_late(timeout_s, reason), reason)
+                    said = f"{self.name} will not become ready: {reason.text()}"
+                    raise NotReady(said, reason, self.evidence.kept)
+        raise NotReady(self._too_late(timeout_s, reason), reason, self.evidence.kept)
 
     def _listen(self, streams: Together) -> None:
         labels = selector_text(self.deploy["spec"]["selector"])
@@ -178,12 +184,11 @@ class _Waiting:
 
     def _too_late(self, timeout_s: float, reason: Diagnosis | None) -> str:
         start = f"{self.name} was not ready after {timeout_s:.0f} s"
+        logs = [self.evidence.logs(pod, crashed_only=False) for pod in self._current()]
         if reason:
             return f"{start}: {reason.text()}"
         states = [f"{p['metadata']['name']}: {phase_text(p)}" for p in self._current()]
         text = f"{start} ({'; '.join(states) or 'it has no pod'})"
-        for pod in self._current():
-            last = tail(self.evidence.logs(pod, crashed_only=False))
-            if last:
-                text += "\n  last log lines:\n" + "\n".join(f"    {line}" for line in last)
+        for last in filter(None, map(tail, logs)):
+            text += "\n  its log ends:\n" + "\n".join(f"    {line}" for line in last)
         return f"{text}\n  do: raise serving.startup_timeout_s if it is still loading"

@@ -14,12 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from tasks.diagnose_container import PULLS, Diagnosis, containers, event_count
-from tasks.diagnose_logs import tail
+from tasks.diagnose_created import job_not_created, not_created
+from tasks.diagnose_logs import excerpt
 from tasks.diagnose_schedule import Shortage, shortage
 
 Object = dict[str, Any]
 
-__all__ = ["Diagnosis", "diagnose_deployment", "diagnose_pod"]
+__all__ = ["Diagnosis", "diagnose_deployment", "diagnose_pod", "job_not_created"]
 
 # Pods refused by their node or evicted until the node is believed to stay so.
 LOST_PODS = 3
@@ -55,7 +56,7 @@ def diagnose_pod(
         or _probes(name, own)
     )
     if found is not None and not found.log_tail and logs:
-        found = replace(found, log_tail=tail(logs))
+        found = replace(found, log_tail=excerpt(logs))
     return found
 
 
@@ -255,29 +256,13 @@ def _probes(name: str, events: list[Object]) -> Diagnosis | None:
 
 def _not_created(deploy: Object, now: datetime | None, grace_s: float) -> Diagnosis | None:
     for condition in (deploy.get("status") or {}).get("conditions") or []:
-        if condition["type"] != "ReplicaFailure" or condition["status"] != "True":
-            continue
-        message = condition.get("message", "")
-        rows = (
-            ("exceeded quota|failed quota", "quota", "raise the namespace's quota or ask for less"),
-            ("PodSecurity", "pod-security", "allow it by the namespace's pod-security label"),
-            ("serviceaccount", "service-account", "create that service account"),
-            ("admission webhook|denied", "admission", "satisfy or change the admission rule"),
-        )
-        code, action = next(
-            ((c, a) for pattern, c, a in rows if re.search(pattern, message)),
-            ("not-created", "see the words of the API server"),
-        )
-        # A quota may be freed by pods that are just stopping; a rule does not change by itself.
-        waited = _age(condition.get("lastTransitionTime"), now) > grace_s
-        certain = code in ("pod-security", "service-account", "admission")
-        return Diagnosis(
-            code,
-            f"no pod of {deploy['metadata']['name']} may be created ({code})",
-            message,
-            action,
-            fatal=certain or waited,
-        )
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return not_created(
+                deploy["metadata"]["name"],
+                condition.get("message", ""),
+                waited_s=_age(condition.get("lastTransitionTime"), now),
+                grace_s=grace_s,
+            )
     return None
 
 

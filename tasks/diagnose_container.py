@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.diagnose_logs import find
+from tasks.diagnose_logs import exceptions, find
+from tasks.scrub import scrub_text
 
 Object = dict[str, Any]
 
@@ -41,6 +42,11 @@ class Diagnosis:
     fatal: bool = False
     log_tail: tuple[str, ...] = ()
 
+    def sentence(self) -> str:
+        """Summary and the words it rests on, on one line."""
+        more = f" ({self.detail})" if self.detail and self.detail not in self.summary else ""
+        return scrub_text(" ".join(f"{self.summary}{more}".split()))
+
     def text(self) -> str:
         """Everything on a few lines, for a person."""
         lines = [self.summary]
@@ -48,10 +54,29 @@ class Diagnosis:
             lines.append(f"  found: {self.detail}")
         if self.action:
             lines.append(f"  do: {self.action}")
-        if self.log_tail:
-            lines.append("  last log lines:")
-            lines += [f"    {line}" for line in self.log_tail]
-        return "\n".join(lines)
+        # what was said already is not said again
+        more = [line for line in self.log_tail if line not in self.detail + self.summary]
+        if more:
+            lines.append("  its log says:")
+            lines += [f"    {line}" for line in more]
+        return scrub_text("\n".join(lines))
+
+
+# What a spec calls the engine's part, and what it calls the same of the Jobs.
+_RUNNER_WORDS = (
+    ("serving.command for this image", "runner.image: it lacks what the Job runs"),
+    ("serving.image", "runner.image"),
+    ("serving.pod", "runner.pod"),
+    ("serving.resources.memory", "the memory limit in runner.pod"),
+)
+
+
+def of_runner(found: Diagnosis) -> Diagnosis:
+    """The same of a Job's pod: what to do names the spec's `runner`, not `serving`."""
+    action = found.action
+    for engine, runner in _RUNNER_WORDS:
+        action = action.replace(engine, runner)
+    return replace(found, action=action)
 
 
 def event_count(event: Object) -> int:
@@ -73,7 +98,7 @@ def containers(
         if reason in IMAGE_REASONS:
             found.append(_image(name, container, reason, waiting.get("message", ""), events))
         elif reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
-            found.append(_not_started(name, container, reason, waiting.get("message", "")))
+            found.append(_not_started(name, container, reason, waiting.get("message", ""), events))
         elif crashed := _crash(name, pod, container, serves, events, logs):
             found.append(crashed)
     return next((d for d in found if d.fatal), found[0] if found else None)
@@ -184,7 +209,7 @@ def _image(
     image = container.get("image", "?")
     pulls = [e for e in events if e.get("reason") == "Failed" and "pull" in e.get("message", "")]
     # The back-off message names the image only; the event has the registry's words.
-    said = " ".join([message, *(e["message"] for e in pulls[-1:])]).strip()
+    said = _both(message, pulls[-1]["message"] if pulls else "")
     words = said.replace(image, "")
     failures = max([1, *(event_count(e) for e in pulls)], default=1)
     code, cause, action, certain = "image-pull", "the pull failed", "check the registry", False
@@ -210,7 +235,17 @@ def _image(
     )
 
 
-def _not_started(name: str, container: Object, reason: str, message: str) -> Diagnosis:
+def _both(message: str, event: str) -> str:
+    """A back-off's message and the event's; once where one has the other's words."""
+    core = event.partition('": ')[2] or event
+    if core and core in message:
+        return message
+    return event if message and message in event else f"{message} {event}".strip()
+
+
+def _not_started(
+    name: str, container: Object, reason: str, message: str, events: list[Object]
+) -> Diagnosis:
     missing = re.search(r"(secret|configmap) \"([^\"]+)\" not found", message, re.IGNORECASE)
     key = re.search(r"couldn't find key (\S+) in (Secret|ConfigMap) (\S+)", message)
     if missing:
@@ -219,6 +254,9 @@ def _not_started(name: str, container: Object, reason: str, message: str) -> Dia
         code, action = "config-missing", f"add the key {key[1]} to the {key[2]} {key[3]}"
     elif "executable file not found" in message or "no such file or directory" in message:
         code, action = "command", "correct serving.command for this image"
+    elif "not a shared or slave mount" in message or "not a shared mount" in message:
+        code = "mount-propagation"
+        action = "make the node's mounts shared, as systemd does: mount --make-rshared /"
     else:
         code, action = "container-create", "see the words of the container runtime"
     return Diagnosis(
@@ -226,7 +264,10 @@ def _not_started(name: str, container: Object, reason: str, message: str) -> Dia
         f"container {container['name']} of pod {name} cannot be started ({reason})",
         message,
         action,
-        fatal=code != "container-create" or container.get("restartCount", 0) >= RESTARTS,
+        fatal=code != "container-create"
+        or container.get("restartCount", 0) >= RESTARTS
+        # one that is never made never restarts: each attempt is an event
+        or sum(event_count(e) for e in events if e.get("reason") == "Failed") >= PULLS,
     )
 
 
@@ -250,7 +291,9 @@ def _crash(
     )
     code, how = ended.get("exitCode", 0), exit_text(ended.get("exitCode", 0))
     who = f"container {container['name']} of pod {name}"
-    detail = f"{ended.get('reason', '')} {ended.get('message', '')}".strip()
+    # 'Error' and 'Completed' say no more than the exit code
+    reason = "" if ended.get("reason") in ("Error", "Completed") else ended.get("reason", "")
+    detail = f"{reason} {ended.get('message', '')}".strip()
     again = restarts >= RESTARTS
     if ended.get("reason") == "OOMKilled":
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
@@ -270,6 +313,7 @@ def _crash(
             found.line,
             found.action,
             fatal=found.hopeless or again,
+            log_tail=(found.line,),
         )
     if code in (126, 127) or ended.get("reason") in ("StartError", "ContainerCannotRun"):
         return Diagnosis(
@@ -299,12 +343,15 @@ def _crash(
             fatal=again,
         )
     hint = " or a child was killed for host memory" if code == 137 else ""
+    said = exceptions(logs)
+    cause = f": {said[-1]}" if said else f", {restarts} restarts so far"
     return Diagnosis(
         "crash",
-        f"{who} {how}{hint}, {restarts} restarts so far",
+        f"{who} {how}{hint}{cause}",
         detail,
-        "see its last log lines",
+        "see its whole log",
         fatal=again,
+        log_tail=said,
     )
 
 

@@ -16,6 +16,10 @@ from tasks.spec import SmokePrompt
 CONNECT_S = 10.0
 
 
+class Answered(OutsideError):
+    """Something at the address answered, with an error: it was reached, and is not well."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One streamed chat answer. Times in seconds; chunks counts events that carried text."""
@@ -59,7 +63,8 @@ class Engine:
 
     def _failed(self, what: str, began: float, error: Exception) -> OutsideError:
         after = clock.monotonic() - began
-        return OutsideError(
+        kind = Answered if isinstance(error, httpx.HTTPStatusError) else OutsideError
+        return kind(
             f"the engine at {self.url} did not answer {what} after {after:.1f} s "
             f"({type(error).__name__}: {error}); look at the candidate pod's log"
         )

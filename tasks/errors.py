@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class RolloutError(Exception):
     """Base of all errors a person may see; the message says found, expected, what to do."""
@@ -30,7 +32,18 @@ class OutsideError(RolloutError):
 
 
 class StepFailed(RolloutError):
-    """A step could not be completed although every outside system answered."""
+    """A step could not be completed although every outside system answered.
+
+    `logs` are the containers' logs that were read for it, whole, by file name; whoever has the
+    record keeps them beside it.
+    """
+
+    def __init__(self, message: str, logs: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.logs = dict(logs or {})
+
+    def __reduce__(self) -> tuple[type[StepFailed], tuple[object, ...]]:
+        return (type(self), (str(self), self.logs))
 
 
 class LockLost(RolloutError):

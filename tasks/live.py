@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tasks.endpoints import ready
 from tasks.render import ENGINE_CONTAINER
 
 
@@ -51,6 +52,13 @@ def restarts(pods: Sequence[Mapping[str, Any]]) -> int:
         for pod in pods
         for status in (pod.get("status") or {}).get("containerStatuses") or []
     )
+
+
+def trouble(pods: Sequence[Mapping[str, Any]], replicas: int, before: int) -> tuple[str, ...]:
+    """What the cluster says against a release's pods: too few ready, or restarts since `before`."""
+    up, again = sum(ready(pod) for pod in pods), restarts(pods) - before
+    out = [f"{up} of {replicas} replicas ready"] if up < replicas else []
+    return (*out, *([f"{again} container restart(s)"] if again > 0 else []))
 
 
 def image_digests(pods: Sequence[Mapping[str, Any]]) -> list[str]:

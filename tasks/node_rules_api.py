@@ -174,11 +174,14 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
 
 @dataclass(frozen=True)
 class Room:
-    """How many replicas fit now, and with this rollout's own release scaled down."""
+    """How many replicas fit now, and with this rollout's own release scaled down; lacks: what
+    keeps one more from fitting, with what a replica asks and what is free, one sentence each."""
 
     seats: int
     seats_without_stable: int
     held_by_stable: Decimal
+    lacks: tuple[str, ...] = ()
+    lacks_without_stable: tuple[str, ...] = ()
 
 
 def replica_needs(spec: Rollout, resource: str) -> Amounts:
@@ -210,15 +213,37 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
         seats=fits(free, need) or 0,
         seats_without_stable=fits(freed, need) or 0,
         held_by_stable=mine.get(resource, Decimal(0)) if resource else Decimal(0),
+        lacks=_lacks(need, free, api),
+        lacks_without_stable=_lacks(need, freed, api),
     )
 
 
-_UNITS = {"cpu": ("cores", 1), "memory": ("GiB", 2**30)}
+def _lacks(need: Amounts, free: Amounts, api: ApiFacts) -> tuple[str, ...]:
+    """What runs out first: the resources that bound the number of replicas."""
+    seats = fits(free, need)
+    return tuple(
+        f"{_amount(name, amount)} a replica, {_number(name, free[name])} free of "
+        f"{_number(name, api.allocatable.get(name, Decimal(0)))}"
+        for name, amount in need.items()
+        if amount > 0 and fits({name: free[name]}, {name: amount}) == seats
+    )
+
+
+_UNITS = {
+    "cpu": ("cores", 1),
+    "memory": ("GiB of memory", 2**30),
+    "ephemeral-storage": ("GiB of disk", 2**30),
+    "pods": ("pod slots", 1),
+}
+
+
+def _number(name: str, value: Decimal) -> str:
+    _, factor = _UNITS.get(name, (name, 1))
+    return f"{float(value) / factor:.4g}"
 
 
 def _amount(name: str, value: Decimal) -> str:
-    unit, factor = _UNITS.get(name, (name, 1))
-    return f"{float(value) / factor:.4g} {unit}"
+    return f"{_number(name, value)} {_UNITS.get(name, (name, 1))[0]}"
 
 
 def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Room) -> list[Reason]:
@@ -250,8 +275,8 @@ def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Room) -> lis
             out.append(
                 make(
                     "RESOURCE_BUSY" if name == resource else "HOST_BUSY",
-                    f"{_amount(name, free)} free of {_amount(name, total)}; this rollout's own "
-                    f"release holds {_amount(name, mine)}",
+                    f"{_amount(name, free)} free of {_number(name, total)}; this rollout's own "
+                    f"release holds {_number(name, mine)}",
                     f"{_amount(name, amount)} free",
                     "free them, or set promotion.allow_interruption to test in place of the "
                     "serving release",

@@ -76,8 +76,8 @@ def disk_reasons(spec: Rollout, doc: ProbeDoc, bytes_needed: int | None) -> list
     return [
         error(
             "DISK_FULL",
-            f"{doc.store.free_bytes / GIB:.1f} GiB free of {doc.store.total_bytes / GIB:.1f} GiB "
-            f"at {spec.store.path}",
+            f"{doc.store.free_bytes / GIB:.1f} GiB of disk free of "
+            f"{doc.store.total_bytes / GIB:.1f} GiB at {spec.store.path}",
             f"{math.ceil(need / GIB * 10) / 10:.1f} GiB: {what}",
             "remove old versions from the store, or choose another store.path",
         )

@@ -61,7 +61,8 @@ class NodeVerdict:
 
     usable: no reason is an error. resource: extended resource to ask for, '' for none.
     allocatable, free, held_by_stable: devices of it (held_by_stable: by this rollout's own
-    release). seats: replicas that fit now; seats_without_stable: with that release scaled down.
+    release). seats: replicas that fit now; seats_without_stable: with that release scaled down;
+    lacks, lacks_without_stable: what keeps one more from fitting.
     driver, cards, cpu: words for a person, '' unknown. engine_memory_bytes: what vLLM's share of
     memory is taken of: the smallest card's, or on the cpu profile one NUMA node's, or the pod's
     limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None unknown.
@@ -77,6 +78,8 @@ class NodeVerdict:
     held_by_stable: int = 0
     seats: int = 0
     seats_without_stable: int = 0
+    lacks: tuple[str, ...] = ()
+    lacks_without_stable: tuple[str, ...] = ()
     probed: bool = False
     driver: str = ""
     cards: str = ""
@@ -141,12 +144,14 @@ def judge_node(
     bytes_needed: int | None = None,
     *,
     probe_error: str = "",
+    probe_action: str = "",
     stable_release: str | None = None,
     metrics: str = "",
 ) -> NodeVerdict:
     """Every reason for and against one node.
 
-    probe: None when it was not probed (a warning) or its probe failed (probe_error, an error).
+    probe: None when it was not probed (a warning) or its probe failed (probe_error, an error;
+    probe_action: what to do about it, where that is known).
     bytes_needed: weights still to fetch there; 0: all are there; None: unknown, so only the
     spec's keep_free is demanded. stable_release: id of the release that may be scaled down;
     None: any of this rollout's. metrics: the exporter's text where the probe did not read it.
@@ -174,7 +179,7 @@ def judge_node(
                 "PROBE_FAILED",
                 probe_error,
                 "a document from the probe Job",
-                f"look at the probe Job's pod on {api.name}; check runner.image and runner.pod",
+                probe_action or f"check runner.image and runner.pod, and the runtime on {api.name}",
             )
         )
     elif not blocked:
@@ -201,6 +206,8 @@ def judge_node(
         held_by_stable=int(room.held_by_stable),
         seats=room.seats,
         seats_without_stable=room.seats_without_stable,
+        lacks=room.lacks,
+        lacks_without_stable=room.lacks_without_stable,
         **_summary(spec, profile, probe, hardware),
     )
 

@@ -21,7 +21,8 @@ class NodeSeat:
 
     hostname: its kubernetes.io/hostname label. seats: replicas that fit now. seats_without_stable:
     replicas that would fit with this rollout's stable release scaled down. bytes_missing: weights
-    to fetch there; None where unknown (not probed). disk_free: bytes, or None.
+    to fetch there; None where unknown (not probed). disk_free: bytes, or None. lacks,
+    lacks_without_stable: what keeps one more replica from fitting, one sentence a resource.
     """
 
     name: str
@@ -32,6 +33,8 @@ class NodeSeat:
     bytes_missing: int | None = None
     disk_free: int | None = None
     devices_free: int | None = None
+    lacks: tuple[str, ...] = ()
+    lacks_without_stable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,22 @@ def _choose(
         chosen.append(seat)
         left -= room(seat)
     return chosen if left <= 0 and len(chosen) >= minimum else []
+
+
+# More nodes than this are counted, not listed.
+_NODES_NAMED = 4
+
+
+def _shortage(seats: Sequence[NodeSeat], *, alone: bool) -> str:
+    """': node-a: 20 GiB of memory a replica, 12 free of 24' for each node; '' where unknown."""
+    said = []
+    for seat in seats[:_NODES_NAMED]:
+        lacks = seat.lacks_without_stable if alone else seat.lacks
+        if lacks:
+            said.append(f"{seat.name}: {' and '.join(lacks)}")
+    if said and len(seats) > _NODES_NAMED:
+        said.append(f"and {len(seats) - _NODES_NAMED} more node(s)")
+    return f": {'; '.join(said)}" if said else ""
 
 
 def describe_changes(seen: Observed, release: Release, objects: Mapping[str, Any]) -> list[str]:
@@ -198,14 +217,17 @@ def decide_plan(
             )
         return make(
             "refused",
-            f"{room} needed on {minimum} node(s), not there even with the serving release down; "
-            "free accelerators, lower serving.replicas or tensor_parallel_size, or add nodes",
+            f"{room} needed on {minimum} node(s), not there even with the serving release down"
+            f"{_shortage(seats, alone=True)}; free what is short, lower serving.replicas or what a "
+            "replica asks for, or add nodes",
         )
+    there = f"{free} free" if need else f"room for {sum(seat.seats for seat in seats)}"
     held = " (it would fit with the serving release scaled down: set promotion.allow_interruption)"
     return make(
         "refused",
-        f"{room} needed beside what serves on at least {minimum} node(s), {free} free on "
-        f"{len(seats)} usable node(s){held if instead and seen.serving else ''}",
+        f"{room} needed beside what serves on at least {minimum} node(s), {there} on "
+        f"{len(seats)} usable node(s){held if instead and seen.serving else ''}"
+        f"{_shortage(seats, alone=False)}",
     )
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import OutsideError, SpecError
+from tasks.scrub import scrub, scrub_text
+
+__all__ = ["folder", "home", "keep_log", "latest", "read", "scrub", "write"]
 
 ENV = "MODEL_ROLLOUT_HOME"
 FILE = "record.json"
-_SECRET = re.compile(r"(?i)(authorization|api[_-]?key|token|secret|password)")
+LOGS = "logs"
 
 
 def home() -> Path:
@@ -33,30 +35,19 @@ def folder(name: str, rollout: str) -> Path:
     return path
 
 
-def scrub(value: Any, key: str = "") -> Any:
-    """The value without anything under a key that names a credential."""
-    if isinstance(value, dict):
-        return {k: scrub(v, str(k)) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [scrub(item, key) for item in value]
-    counted = key.endswith(("tokens", "token_secret", "tok_s"))
-    if isinstance(value, str) and value and _SECRET.search(key) and not counted:
-        return "***"
-    return value
-
-
 def _plain(value: Any) -> Any:
     """JSON's own types for what the statistics leave behind."""
     item = getattr(value, "item", None)
     return item() if callable(item) else str(value)
 
 
-def write(path: Path, data: dict[str, Any]) -> Path:
-    """Write a JSON document in one step: a reader sees the old one or the new one, whole."""
+def _put(path: Path, text: str) -> Path:
+    """Write a file in one step: a reader sees the old one or the new one, whole."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("w", encoding="utf-8") as file:
-            json.dump(scrub(data), file, indent=1, ensure_ascii=False, default=_plain)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -65,6 +56,19 @@ def write(path: Path, data: dict[str, Any]) -> Path:
             f"{path} cannot be written ({error.strerror}); free space or set {ENV}"
         ) from error
     return path
+
+
+def write(path: Path, data: dict[str, Any]) -> Path:
+    """Write a JSON document in one step, without credentials."""
+    return _put(path, json.dumps(scrub(data), indent=1, ensure_ascii=False, default=_plain))
+
+
+def keep_log(folder: Path, name: str, text: str) -> Path:
+    """Keep a container's log beside the record, without credentials; gives its file.
+
+    name: of the file, as Evidence names it. Raises OutsideError when it can't be written.
+    """
+    return _put(folder / LOGS / Path(name).name, scrub_text(text))
 
 
 def latest(name: str) -> Path:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tasks.errors import SpecError
 from tasks.podmerge import merge_pod
@@ -22,6 +22,7 @@ from tasks.state import (
     MANAGER,
     RELEASE_LABEL,
     REPLICAS_ANNOTATION,
+    SERVICE_ANNOTATION,
     Release,
 )
 
@@ -29,6 +30,7 @@ WEIGHTS_MOUNT = "/mnt/models"
 ENGINE_CONTAINER = "engine"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 PROBE_EVERY_S = 10
+ServiceType = Literal["ClusterIP", "NodePort"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ def labels(spec: Rollout, kind: str, release: str = "") -> dict[str, str]:
 def selector(name: str, release: str) -> dict[str, str]:
     """Pods of one release of one rollout."""
     return {INSTANCE_LABEL: name, RELEASE_LABEL: release}
+
+
+def service_type(spec: Rollout) -> ServiceType:
+    """The type a Service must have, at least, for the spec's way of reaching a release."""
+    return "NodePort" if spec.access.mode == "node-port" else "ClusterIP"
 
 
 def engine_args(spec: Rollout) -> list[str]:
@@ -241,7 +248,11 @@ def deployment(
             "name": release.deployment,
             "namespace": spec.namespace,
             "labels": labels(spec, "engine", release.id),
-            "annotations": {**annotations, REPLICAS_ANNOTATION: str(release.replicas)},
+            "annotations": {
+                **annotations,
+                REPLICAS_ANNOTATION: str(release.replicas),
+                SERVICE_ANNOTATION: service_type(spec),
+            },
         },
         "spec": {
             "replicas": release.replicas,
@@ -261,25 +272,4 @@ def deployment(
                 "spec": pod,
             },
         },
-    }
-
-
-def service(spec: Rollout, release: Release, *, candidate: bool) -> dict[str, Any]:
-    """The stable Service `<name>`, or the candidate's own `<name>-candidate`."""
-    name = f"{spec.name}-candidate" if candidate else spec.name
-    body: dict[str, Any] = {
-        "selector": selector(spec.name, release.id),
-        "ports": [{"name": "http", "port": spec.serving.port, "targetPort": "http"}],
-    }
-    if candidate and spec.access.mode == "node-port":
-        body["type"] = "NodePort"
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": name,
-            "namespace": spec.namespace,
-            "labels": labels(spec, "candidate" if candidate else "stable", release.id),
-        },
-        "spec": body,
     }

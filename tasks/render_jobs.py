@@ -72,16 +72,25 @@ SCRATCH: dict[str, Any] = {"name": "scratch", "emptyDir": {}}
 
 
 def fetch_job(
-    spec: Rollout, node: str, commit: str, digest: str, endpoint: str | None = None
+    spec: Rollout,
+    node: str,
+    commit: str,
+    digest: str,
+    endpoint: str | None = None,
+    fetch_ref: str = "",
 ) -> dict[str, Any]:
-    """The Job that brings one commit's weights to one node, from `endpoint` or the spec's hub."""
+    """The Job that brings one commit's weights to one node, from `endpoint` or the spec's hub.
+
+    fetch_ref: what that hub is asked for (of the manifest), so that a branch may move meanwhile;
+    default: the spec's revision.
+    """
     model = spec.model
     command = [
         "python",
         "-m",
         "tasks.fetch",
         f"--model={model.id}",
-        f"--revision={model.revision}",
+        f"--revision={fetch_ref or model.revision}",
         f"--commit={commit}",
         f"--digest={digest}",
         f"--store={STORE_MOUNT}",

@@ -92,6 +92,10 @@ def _positions(text: Mapping[str, Any]) -> int | None:
     return int(longest)
 
 
+# Reasons that a node with more memory would not give.
+MEMORY_CODES = ("WEIGHTS_TOO_LARGE", "KV_CACHE_TOO_SMALL", "KV_CACHE_TIGHT")
+
+
 @dataclass(frozen=True)
 class ModelShape:
     """What decides a model's memory. weights_bytes: of all weight files.
@@ -305,22 +309,29 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
         "sequences"
     )
     arithmetic = f"{_gib(budget)} budget - {_gib(weights)} weights"
+    of = "memory" if cpu else "device memory"
+    more = (
+        "serving.resources.memory or gpu_memory_utilization"
+        if cpu
+        else ("tensor_parallel_size or gpu_memory_utilization")
+    )
     if left["most"] <= 0:
         reasons.append(
             error(
                 "WEIGHTS_TOO_LARGE",
-                f"{arithmetic} - {least:g} GiB runtime = {_gib(left['most'])}",
+                f"{arithmetic} - {least:g} GiB runtime = {_gib(left['most'])} of {of}",
                 "room for the weights and a KV cache",
-                "raise tensor_parallel_size or gpu_memory_utilization, or use a quantized model",
+                f"raise {more}, or use a quantized model",
             )
         )
     elif left["most"] < per_token * length:
         reasons.append(
             error(
                 "KV_CACHE_TOO_SMALL",
-                f"{arithmetic} - {least:g} GiB runtime = {_gib(left['most'])} for the KV cache",
+                f"{arithmetic} - {least:g} GiB runtime = {_gib(left['most'])} of {of} for the KV "
+                "cache",
                 f"{_gib(per_token * length)}: one sequence of {length:,} tokens",
-                "lower max_model_len, raise tensor_parallel_size or gpu_memory_utilization",
+                f"lower max_model_len, or raise {more}",
             )
         )
     elif left["typical"] < per_token * length:

@@ -21,10 +21,17 @@ INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 REPLICAS_ANNOTATION = "model-rollout/replicas"
 EPOCH_ANNOTATION = "model-rollout/epoch"
+# on a Deployment: the type that the Service in front of it must have at least
+SERVICE_ANNOTATION = "model-rollout/service-type"
 # A ConfigMap holds 1 MiB; leave room for managed fields and neighbours.
 HISTORY_BYTES = 300_000
 
-Phase = Literal["idle", "testing", "promoting", "soaking", "reverting", "held"]
+# How long what served goes on after the Service was moved away from it, where no rollout said.
+DRAIN_S = 30.0
+
+Phase = Literal[
+    "idle", "testing", "promoting", "soaking", "unproven", "reverting", "restoring", "held"
+]
 
 
 @dataclass(frozen=True)
@@ -53,10 +60,12 @@ class State:
 
     phase: idle (nothing under way); testing (candidate may exist, stable serves); promoting (the
     verdict was pass, the Service's move may have happened); soaking (it has happened, the old
-    release still runs); reverting (going back to previous); held (the candidate waits for a
-    person).
+    release still runs); unproven (it has happened, the soak was not passed and nothing could be
+    gone back to, or nobody could look: a person decides); reverting (going back to previous);
+    restoring (that failed, what served comes back); held (the candidate waits for a person).
     epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
+    drain_s: seconds that what served goes on after the Service was moved away from it.
     """
 
     name: str
@@ -69,6 +78,7 @@ class State:
     strategy: str = ""
     verdict: str = ""
     approval: str = ""
+    drain_s: float = DRAIN_S
     history: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -111,6 +121,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             strategy=raw["strategy"],
             verdict=raw["verdict"],
             approval=raw.get("approval", ""),
+            drain_s=float(raw.get("drain_s", DRAIN_S)),
             history=tuple(json.loads(data.get("history", "[]"))),
         )
     except (KeyError, ValueError, TypeError) as error:

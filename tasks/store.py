@@ -2,11 +2,16 @@
 
 <root>/<owner>/<name>/<commit>/            published, complete, read-only
 <root>/.staging/<owner>--<name>--<commit>/ one fetch: files/, verified.jsonl, manifest.json
+<root>/.seals/                             whether a published folder was touched since we hashed it
 <root>/.locks/                             one flock per target: containers share a hostPath
 <root>/.trash/                             renamed here first, then deleted
 
 A folder under its final name is complete, always: it appears by one rename, after every byte was
 hashed by us and made durable. A fetch killed at any instruction goes on where it was.
+
+What is published is looked at anew by every fetch: names and sizes against the manifest, and the
+seal against the file system, which costs one stat a file. A folder that is not as its seal says is
+hashed again, at the speed of the disk or of sha256, whichever is slower.
 """
 
 from __future__ import annotations
@@ -24,9 +29,9 @@ from tasks import clock
 from tasks.errors import OutsideError, Refused, StepFailed
 from tasks.manifest import RECORD_NAME, Manifest, safe_commit, safe_model
 from tasks.storefs import (
+    Journal,
     delete_tree,
     freeze,
-    hash_file,
     locked,
     plain_dir,
     present,
@@ -35,6 +40,7 @@ from tasks.storefs import (
     write_whole,
 )
 from tasks.storerun import Downloader, Run, Update
+from tasks.storeseal import differences, marks, sealed, write_seal
 
 Check = Callable[[], None]
 
@@ -54,7 +60,8 @@ class State:
 class Fetched:
     """A finished fetch. unhashed: paths the hub gave no sha256 for (size checked, hash recorded).
 
-    bytes_fetched: over the network, in this run.
+    bytes_fetched: over the network, in this run. bytes_rehashed: of a published folder that was
+    not as we left it, and proved whole again.
     """
 
     path: Path
@@ -63,6 +70,7 @@ class Fetched:
     bytes_fetched: int
     seconds: float
     unhashed: tuple[str, ...]
+    bytes_rehashed: int = 0
 
 
 @dataclass(frozen=True)
@@ -136,6 +144,41 @@ class Store:
             final.chmod(0o555)
         return final
 
+    def untouched(self, manifest: Manifest) -> Path | None:
+        """The published folder when nobody touched it since its bytes were hashed, else None.
+
+        StepFailed as `check_published`.
+        """
+        final = self.check_published(manifest)
+        if final is None:
+            return None
+        seal = sealed(self._seal_path(manifest.model, manifest.commit), manifest.digest)
+        return final if seal is not None and seal == marks(final) else None
+
+    def prove(
+        self, manifest: Manifest, on_update: Callable[[Update], None] | None = None
+    ) -> Path | None:
+        """Hash the published folder again; None when there is none.
+
+        on_update: present and fetched are the bytes hashed so far. StepFailed, with every
+        difference, when the folder is not what the manifest and its record say.
+        """
+        final = self.check_published(manifest)
+        if final is None:
+            return None
+        before = marks(final)
+        sums = (self.record(manifest.model, manifest.commit) or {}).get("sha256") or {}
+        problems = list(differences(manifest, final, sums, on_update))
+        if not problems and marks(final) != before:
+            problems.append("its files changed while they were hashed")
+        if problems:
+            raise StepFailed(
+                f"the published folder {final} was damaged: {'; '.join(problems[:10])}; remove "
+                "it, then fetch again"
+            )
+        write_seal(self._seal_path(manifest.model, manifest.commit), manifest.digest, before)
+        return final
+
     def fetch(
         self,
         manifest: Manifest,
@@ -147,23 +190,31 @@ class Store:
         on_verified: Callable[[str], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
         check: Check | None = None,
+        rehash: bool = False,
     ) -> Fetched:
         """Bring the manifest's files here, verify every byte, publish by one rename.
 
-        keep_free: bytes that must stay free afterwards. check: called before publishing, raises
-        when this rollout may no longer write. on_update is called about once a second.
+        rehash: hash a published folder again although nobody touched it. keep_free: bytes that
+        must stay free afterwards. check: called before publishing, raises when this rollout may no
+        longer write. on_update is called about once a second.
         Refused when the disk is too small (nothing was written), OutsideError when hub or disk
         fail (what came is kept), StepFailed when the published folder differs.
         """
         started = clock.monotonic()
         staging = self._staging(manifest.model, manifest.commit)
-        if not staging.exists() and (done := self.check_published(manifest)):
+        self._seal_path(manifest.model, manifest.commit)
+        if not rehash and not staging.exists() and (done := self.untouched(manifest)):
             return _fetched(manifest, done, 0, started)
         with locked(self._lock_path(manifest.model, manifest.commit), on_wait):
-            if done := self.check_published(manifest):
+            if self.check_published(manifest):
                 if staging.exists():  # of a fetch killed right after its rename
                     self._discard(staging)
-                return _fetched(manifest, done, 0, started)
+                if not rehash and (done := self.untouched(manifest)):
+                    return _fetched(manifest, done, 0, started)
+                if on_wait is not None:
+                    on_wait(_rehashing(manifest))
+                if done := self.prove(manifest, on_update):
+                    return _fetched(manifest, done, 0, started, manifest.total_bytes)
             self._refuse_full_disk(manifest, keep_free)
             staging = self._prepare(manifest)
             run = Run(manifest, staging, hub, on_verified)
@@ -173,28 +224,6 @@ class Store:
             done = self._publish(manifest, staging, run.sums)
         self.sweep()
         return _fetched(manifest, done, run.received, started)
-
-    def verify(self, model: str, commit: str) -> tuple[str, ...]:
-        """Hash a published folder again; every difference as one sentence, () when it is whole.
-
-        StepFailed when it is not published.
-        """
-        final, record = self.path(model, commit), self.record(model, commit)
-        if record is None:
-            raise StepFailed(f"{model} {commit} is not published in {self.root}")
-        problems = []
-        sums = record["sha256"]
-        for name, expected in sums.items():
-            path = final / name
-            if present(path) < 0:
-                problems.append(f"{name} is missing or no plain file")
-            elif (found := hash_file(path)) != expected:
-                problems.append(f"{name} has sha256 {found}, published was {expected}")
-        known = {*sums, RECORD_NAME}
-        for path in sorted(final.rglob("*")):
-            if not path.is_dir() and path.relative_to(final).as_posix() not in known:
-                problems.append(f"{path.relative_to(final)} does not belong here")
-        return tuple(problems)
 
     def remove(
         self, model: str, commit: str, *, dry_run: bool = False, check: Check | None = None
@@ -213,6 +242,7 @@ class Store:
         with locked(self._lock_path(model, commit)):
             if check is not None:
                 check()
+            self._seal_path(model, commit).unlink(missing_ok=True)
             for path in (final, staging):
                 if path.exists():
                     self._discard(path)
@@ -255,6 +285,9 @@ class Store:
 
     def _lock_path(self, model: str, commit: str) -> Path:
         return plain_dir(self.root, self.root / ".locks") / f"{self._key(model, commit)}.lock"
+
+    def _seal_path(self, model: str, commit: str) -> Path:
+        return plain_dir(self.root, self.root / ".seals" / f"{self._key(model, commit)}.json")
 
     def _refuse_full_disk(self, manifest: Manifest, keep_free: int) -> None:
         state = self.inspect(manifest)
@@ -306,6 +339,10 @@ class Store:
             # Last: moving a folder needs the right to write in it.
             final.chmod(0o555)
             sync_tree(self.root, *final.parents[:2], files_too=False)
+            seen, journal = marks(final), Journal(staging / "verified.jsonl")
+            if all(journal.verified(final, entry) for entry in manifest.files):
+                # not touched between hashing and here
+                write_seal(self._seal_path(manifest.model, manifest.commit), manifest.digest, seen)
             self._discard(staging)
         except OSError as error:
             raise OutsideError(f"cannot publish {final}: {error}") from error
@@ -320,10 +357,16 @@ class Store:
         delete_tree(gone)
 
 
-def _fetched(manifest: Manifest, path: Path, received: int, started: float) -> Fetched:
+def _fetched(
+    manifest: Manifest, path: Path, received: int, started: float, rehashed: int = 0
+) -> Fetched:
     unhashed = tuple(entry.path for entry in manifest.files if entry.sha256 is None)
     seconds = clock.monotonic() - started
-    return Fetched(path, manifest.commit, manifest.digest, received, seconds, unhashed)
+    return Fetched(path, manifest.commit, manifest.digest, received, seconds, unhashed, rehashed)
+
+
+def _rehashing(manifest: Manifest) -> str:
+    return f"{_gib(manifest.total_bytes)} are there and are hashed again"
 
 
 def _nearest(path: Path) -> Path:

@@ -81,12 +81,14 @@ def write_whole(path: Path, text: str) -> None:
     half.replace(path)
 
 
-def hash_file(path: Path) -> str:
-    """sha256 of a file, 64 hex digits."""
+def hash_file(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """sha256 of a file, 64 hex digits; on_bytes hears how many more bytes were hashed."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
         while block := file.read(BLOCK):
             digest.update(block)
+            if on_bytes is not None:
+                on_bytes(len(block))
     return digest.hexdigest()
 
 

@@ -32,7 +32,8 @@ class Downloader(Protocol):
 
 @dataclass(frozen=True)
 class Update:
-    """Progress of a fetch in bytes. present: of `total`, found or fetched; fetched: this run."""
+    """Progress in bytes. present: of `total`, found or fetched; fetched: in this run. While a
+    published folder is hashed again both are what was hashed."""
 
     present: int
     fetched: int

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tasks.accelerators import Profile, profile
@@ -13,9 +13,9 @@ from tasks.accelerators_pod import pod_needs, probe_mounts
 from tasks.act import Actor
 from tasks.cluster import Cluster, Object
 from tasks.cluster_jobs import run_job
-from tasks.errors import RolloutError, StepFailed
+from tasks.errors import Refused, RolloutError, StepFailed
 from tasks.hub import Hub
-from tasks.manifest import Manifest
+from tasks.manifest import HUB_COMMIT, Manifest
 from tasks.moves import Observed
 from tasks.nodes import (
     ApiFacts,
@@ -62,11 +62,13 @@ class Survey:
 
 @dataclass(frozen=True)
 class Looked:
-    """One node's verdict, and the weights the probe saw there."""
+    """One node's verdict, the weights the probe saw there, and the logs of a probe that failed
+    (text by file name)."""
 
     verdict: NodeVerdict
     bytes_present: int = 0
     bytes_missing: int | None = None
+    logs: Mapping[str, str] = field(default_factory=dict)
 
     def seat(self) -> NodeSeat:
         """The node as the plan sees it."""
@@ -80,6 +82,8 @@ class Looked:
             bytes_missing=self.bytes_missing,
             disk_free=item.disk_free,
             devices_free=item.free,
+            lacks=item.lacks,
+            lacks_without_stable=item.lacks_without_stable,
         )
 
 
@@ -99,11 +103,41 @@ def _passing(pod: Object, spec: Rollout, serving: str | None) -> bool:
     return ours and labels[RELEASE_LABEL] != serving
 
 
-def look_around(cluster: Cluster, spec: Rollout) -> Survey:
-    """Resolve the model and read the API's view of the nodes. Raises OutsideError, StepFailed."""
+def resolve(hub: Hub, spec: Rollout, commit: str | None = None) -> Manifest:
+    """What is rolled out: what the spec's revision is now, or exactly `commit`.
+
+    commit: as an event names it (see manifest.build), or the hub's own id of it. The manifest's
+    revision stays the spec's. Raises OutsideError, and Refused when the commit cannot be had.
+    """
+    model = spec.model
+    manifest = hub.resolve(model.id, model.revision, model.exclude)
+    if commit is None or _same(manifest.commit, commit):
+        return manifest
+    now, hub_commit = manifest.commit, commit.split("-", 1)[0]
+    if HUB_COMMIT.match(hub_commit):
+        manifest = hub.resolve(model.id, hub_commit, model.exclude)
+        if _same(manifest.commit, commit):
+            return replace(manifest, revision=model.revision)
+    raise Refused(
+        f"{model.id} at commit {commit} was asked for; {model.revision} is {now} by now, and hub "
+        f"{hub.endpoint} and model.exclude of the spec no longer make the former; the next event "
+        "names the newest"
+    )
+
+
+def _same(found: str, asked: str) -> bool:
+    """Whether a manifest's commit is the one that was asked for."""
+    return found == asked or (bool(HUB_COMMIT.match(asked)) and found.split("-", 1)[0] == asked)
+
+
+def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> Survey:
+    """Resolve the model and read the API's view of the nodes.
+
+    commit: roll exactly this one out (see `resolve`). Raises OutsideError, StepFailed, Refused.
+    """
     endpoint = hub_endpoint()
     hub = Hub.from_env(spec.model.endpoint or endpoint)
-    manifest = hub.resolve(spec.model.id, spec.model.revision, spec.model.exclude)
+    manifest = resolve(hub, spec, commit)
     seen = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0).observe()
     row = profile(spec.nodes.accelerator)
     nodes = cluster.list("Node")
@@ -194,6 +228,7 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
         survey.profile.probe_env,
     )
     lines: list[str] = []
+    action = ""
     try:
         result = run_job(
             cluster,
@@ -203,8 +238,8 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
             delete=True,
         )
         if not result.succeeded:
-            why = result.diagnosis.summary if result.diagnosis else f"exit {result.exit_code}"
-            raise StepFailed(f"the probe Job failed: {why}")
+            action = result.diagnosis.action if result.diagnosis else ""
+            raise StepFailed(f"the probe Job failed: {result.sentence()}", result.logs)
         doc = ProbeDoc.from_json(json.loads(last_document("\n".join(lines))))
     except (RolloutError, ValueError) as error:
         verdict = judge_node(
@@ -213,19 +248,25 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
             fact,
             None,
             probe_error=str(error).split("\n", 1)[0],
+            probe_action=action,
             stable_release=serving,
         )
-        return Looked(verdict)
+        return Looked(verdict, logs=getattr(error, "logs", {}))
     total = survey.manifest.total_bytes
     present, missing = weights_on(doc, spec.model.id, survey.manifest.commit, total)
     verdict = judge_node(spec, survey.profile, fact, doc, missing, stable_release=serving)
     return Looked(verdict, present, missing)
 
 
+def smallest(looked: Sequence[Looked]) -> NodeVerdict | None:
+    """The usable node with the least memory for the engine, which decides; None where unknown."""
+    known = [v for item in looked if (v := item.verdict).usable and v.engine_memory_bytes]
+    return min(known, key=lambda v: v.engine_memory_bytes or 0, default=None)
+
+
 def fit(survey: Survey, looked: list[Looked]) -> ShapeVerdict | None:
     """Whether the model fits the smallest usable node; None where its shape is unknown."""
     if survey.shape is None:
         return None
-    usable = [item.verdict for item in looked if item.verdict.usable]
-    sizes = [v.engine_memory_bytes for v in usable if v.engine_memory_bytes]
-    return estimate(survey.spec, survey.shape, min(sizes, default=None))
+    least = smallest(looked)
+    return estimate(survey.spec, survey.shape, least.engine_memory_bytes if least else None)

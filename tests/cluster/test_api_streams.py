@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,11 @@ def test_a_port_on_which_nothing_listens_closes_and_says_so(
         connection = http.client.HTTPConnection("127.0.0.1", local, timeout=20)
         connection.request("GET", "/")
         connection.getresponse()
+    # the pod's word comes by a channel of its own, after the connection has closed
+    for _ in range(400):
+        if "dial tcp4 127.0.0.1:9: connect: connection refused" in caplog.text:
+            break
+        time.sleep(0.05)
     assert "dial tcp4 127.0.0.1:9: connect: connection refused" in caplog.text
 
 

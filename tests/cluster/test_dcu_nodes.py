@@ -269,7 +269,7 @@ def test_manifests_of_a_plan_are_what_would_be_made(
 ) -> None:
     assert farm.run("plan", farm.spec(names=["healthy"]), "--manifests") == 0
     bodies = list(yaml.safe_load_all(capsys.readouterr().out))
-    assert [body["kind"] for body in bodies] == ["Job", "Service", "Deployment", "Service"]
+    assert [body["kind"] for body in bodies] == ["Job", "Service", "Deployment"]
     engine = bodies[2]["spec"]["template"]["spec"]["containers"][0]
     assert engine["resources"]["limits"][DCU] == "8"
     weights = bodies[2]["spec"]["template"]["spec"]["volumes"][0]["hostPath"]["path"]

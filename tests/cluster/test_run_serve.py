@@ -59,7 +59,8 @@ class Served:
         main = {"name": "c", "image": "python:test", "command": ["python", "-c", PROGRAM]}
         body = {"metadata": {"name": "p"}, "spec": {"containers": [main]}}
         core.create_namespaced_pod("default", body)
-        text = until(lambda: core.read_namespaced_pod_log("p", "default").strip())
+        # a pod on no node yet has no log at all
+        text = until(lambda: (core.read_namespaced_pod_log("p", "default") or "").strip())
         return [int(word) for word in text.split()]
 
     def end(self, number: int) -> None:

@@ -60,7 +60,7 @@ def spec_data(**changes: Any) -> dict[str, Any]:
             "max_rounds": 6,
         },
         "targets": {"ttft_mean_ms": 2000, "output_throughput_tok_s": 1, "success_rate_percent": 90},
-        "promotion": {"soak_s": 1},
+        "promotion": {"soak_s": 1, "drain_s": 1},
     }
     for path, value in changes.items():
         node = data

@@ -156,7 +156,7 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     assert ("namespace", "create", "apps", "daemonsets") in prepared
     seen.used = other | (prepared - writes(prepared))
 
-    # API servers before 1.35 authorize a port-forward as get, the embedded one as later ones: create
+    # API servers before 1.35 authorize a port-forward as get, later ones and ours as create
     forwarding = ("namespace", "create", "", "pods/portforward")
     assert forwarding in seen.used
     seen.used.add(("namespace", "get", "", "pods/portforward"))

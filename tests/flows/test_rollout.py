@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from tasks.cluster import Cluster
 from tests.flows.house import House
 
 pytestmark = pytest.mark.timeout(900)
@@ -18,11 +21,25 @@ def record_of(home: House, name: str = "tiny") -> dict[str, object]:
     return data
 
 
+def manifests(home: House, spec: str) -> list[dict[str, Any]]:
+    said = home.rollout("plan", spec, "--manifests", expect=0)
+    return [body for body in yaml.safe_load_all(said) if body]
+
+
 def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House) -> None:
     """The life of a model in one cluster."""
     first = home.publish(1)
     spec = str(home.spec())
+    wanted = manifests(home, spec)
+    assert [body["kind"] for body in wanted] == ["Job", "Service", "Deployment"]
+    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+        for body in wanted:
+            api.apply(body, dry_run=True)
     said = home.rollout("run", spec, expect=0)
+    assert [body["metadata"]["name"] for body in wanted[::2]] == [
+        *home.objects("Job"),
+        *home.objects("Deployment"),
+    ]
     assert "promoted" in said and "ttft_mean_ms" in said
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.candidate is None
@@ -36,6 +53,7 @@ def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House)
     before = home.objects("Job"), home.objects("Deployment")
     assert "nothing was changed" in home.rollout("run", spec, expect=0)
     assert (home.objects("Job"), home.objects("Deployment")) == before
+    assert manifests(home, spec) == []
 
     second = home.publish(2)
     with home.asking() as seen:

@@ -17,11 +17,14 @@ Object = dict[str, Any]
 class FakeObjects:
     """Objects by kind and name. `set` and `remove` are what controllers would do."""
 
+    address = "https://api:6443"
+
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self.said: dict[str, list[str]] = {}
         self.calls: list[tuple[str, str, str]] = []
         self.on_create: Callable[[Object], None] = lambda obj: None
+        self.on_events: Callable[[], None] = lambda: None
         self._watchers: list[tuple[str, queue.SimpleQueue[tuple[str, Object]]]] = []
         self._lock = threading.RLock()
         self._uid = 0
@@ -49,8 +52,15 @@ class FakeObjects:
         with self._lock:
             return copy.deepcopy(self.objects.get((kind, name)))
 
+    def remove(self, kind: str, name: str) -> None:
+        with self._lock:
+            self._tell("DELETED", self.objects.pop((kind, name)))
+
     def list(self, kind: str, ns: str | None = None, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
+            if kind == "Event":
+                act, self.on_events = self.on_events, lambda: None
+                act()
             return [copy.deepcopy(o) for (k, _), o in self.objects.items() if k == kind]
 
     def watch(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster_jobs import WORK_ANNOTATION, JobResult, run_job, work_of
+from tasks.cluster_jobs import JobResult, marked, run_job
 from tasks.cluster_wait import NotReady, wait_ready
 from tasks.errors import LockLost, StepFailed
 from tasks.progress import Progress
@@ -80,30 +80,38 @@ def test_a_job_runs_and_its_lines_are_heard(api: FakeObjects) -> None:
     assert api.get("Job", "fetch-w1") is not None
 
 
-def test_asked_again_it_is_not_run_again(api: FakeObjects) -> None:
-    Controller(api, 0)
-    run(api)
-    result, lines = run(api)
-    assert result.succeeded and lines == ["first", "ended with 0"]
-    assert api.calls == [("create", "Job", "fetch-w1")]
-
-
-@pytest.mark.parametrize("change", ["other work", "no reuse", "failed", "pod gone"])
-def test_what_is_run_anew(api: FakeObjects, change: str) -> None:
+@pytest.mark.parametrize("change", ["nothing", "other work", "failed", "pod gone"])
+def test_what_has_ended_is_run_anew(api: FakeObjects, change: str) -> None:
+    """A finished Job is memory: the folder it made may be gone, the node another one."""
     Controller(api, 3 if change == "failed" else 0)
     run(api)
     Controller(api, 0)
     if change == "pod gone":
         api.objects.pop(("Pod", "fetch-w1-abcde"))
-    result, _ = run(api, "other" if change == "other work" else "fetch", reuse=change != "no reuse")
+    result, _ = run(api, "other" if change == "other work" else "fetch")
     assert result.succeeded
     assert [call[0] for call in api.calls] == ["create", "delete", "create"]
 
 
+def test_a_job_that_goes_away_is_not_adopted(api: FakeObjects) -> None:
+    """It runs still, but somebody deleted it."""
+    theirs = marked(job())
+    theirs["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    api.set(theirs)
+    told = api.wait_for
+
+    def gone(*args: Any, **kwargs: Any) -> Any:
+        api.objects.pop(("Job", "fetch-w1"))
+        return told(*args, **kwargs)
+
+    api.wait_for = gone  # type: ignore[method-assign]
+    Controller(api, 0)
+    assert run(api)[0].succeeded
+    assert api.calls == [("create", "Job", "fetch-w1")]
+
+
 def test_a_running_job_is_adopted(api: FakeObjects) -> None:
-    theirs = job()
-    theirs["metadata"]["annotations"] = {WORK_ANNOTATION: work_of(job())}
-    made = api.set(theirs)
+    made = api.set(marked(job()))
     api.said["fetch-w1-abcde"] = ["went on"]
     api.set(pod(0))
 
@@ -146,6 +154,78 @@ def test_a_pod_that_cannot_start_is_not_waited_for(api: FakeObjects) -> None:
     assert not result.succeeded and result.exit_code is None
     assert result.diagnosis is not None and result.diagnosis.code == "image-not-found"
     assert api.calls[-1] == ("delete", "Job", "fetch-w1")
+
+
+def event(about: Object, message: str) -> Object:
+    """What the Job's controller says when it may not make a pod."""
+    meta = about["metadata"]
+    return {
+        "kind": "Event",
+        "metadata": {"name": f"{meta['name']}.1", "namespace": "llm"},
+        "involvedObject": {"kind": "Job", "name": meta["name"], "uid": meta["uid"]},
+        "reason": "FailedCreate",
+        "message": f'Error creating: pods "x" is forbidden: {message}',
+        "lastTimestamp": "2026-11-23T08:00:10Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('violates PodSecurity "restricted:latest": hostPath', "pod-security"),
+        ('error looking up service account: serviceaccount "x" not found', "service-account"),
+    ],
+)
+def test_a_job_that_may_make_no_pod_tells_why_at_once(
+    api: FakeObjects, message: str, code: str
+) -> None:
+    api.on_create = lambda made: api.set(event(made, message)) and None
+    result = run_job(api, job(), timeout_s=500, delete=True)  # type: ignore[arg-type]
+    assert not result.succeeded and result.diagnosis is not None
+    assert result.diagnosis.code == code and message in result.sentence()
+    assert api.calls[-1] == ("delete", "Job", "fetch-w1")
+
+
+def test_the_whole_log_of_a_failed_job_comes_along_without_credentials(api: FakeObjects) -> None:
+    Controller(api, 7)
+    many = [f"line {number}" for number in range(500)]
+    api.said["fetch-w1-abcde"] = [*many, "api_key=sesame"]
+    result, _ = run(api)
+    assert list(result.logs) == ["fetch-w1-abcde-c.log"]
+    assert result.logs["fetch-w1-abcde-c.log"] == "\n".join([*many, "api_key=***", ""])
+
+
+def test_what_to_do_about_a_job_names_the_runner(api: FakeObjects) -> None:
+    def stuck(made: Object) -> None:
+        api.set(load("image-not-found")["pod"])
+
+    api.on_create = stuck
+    result, _ = run(api)
+    assert result.diagnosis is not None
+    assert "runner.image" in result.diagnosis.action and "serving" not in result.diagnosis.action
+
+
+@pytest.mark.parametrize("ends", ["by its own deadline", "by ours"])
+def test_a_time_out_tells_what_its_pod_waited_for(api: FakeObjects, ends: str) -> None:
+    def stuck(made: Object) -> None:
+        pod = load("image-registry-timeout")["pod"]
+        api.set(pod)
+
+        def gone() -> None:
+            # its controller removes the pod when the Job's time is over
+            api.remove("Pod", pod["metadata"]["name"])
+            if ends == "by its own deadline":
+                late = ended(made, "Failed")
+                late["status"]["conditions"][0]["reason"] = "DeadlineExceeded"
+                api.set(late)
+
+        api.on_events = gone
+
+    api.on_create = stuck
+    result = run_job(api, job(), timeout_s=1)  # type: ignore[arg-type]
+    assert result.diagnosis is not None and result.diagnosis.code == "job-timeout"
+    assert "the registry could not be reached" in result.sentence()
+    assert "check the registry" in result.diagnosis.action
 
 
 def test_time_out_leaves_the_job(api: FakeObjects) -> None:
@@ -232,6 +312,25 @@ def test_a_hopeless_pod_ends_the_wait_at_once(api: FakeObjects, case: str) -> No
     assert caught.value.diagnosis.code == load(case)["expect"]["code"]
     if case != "image-invalid-name":  # that one never ran
         assert "its last words" in str(caught.value)
+        assert list(caught.value.logs.values()) == ["its last words"]
+
+
+def test_every_state_of_a_pod_is_told(api: FakeObjects) -> None:
+    made = deploy(api, "creating")
+    heard: list[str] = []
+
+    def on_progress(event: Progress) -> None:
+        heard.append(event.message)
+        if event.message == "ContainerCreating":
+            # both at once: the second state is heard together with the first
+            api.set(load("starting")["pod"])
+            api.set(load("ready")["pod"])
+        elif event.message == "Ready":
+            made["status"]["availableReplicas"] = 1
+            api.set(made)
+
+    wait_ready(api, "llm", "m", timeout_s=20, on_progress=on_progress)  # type: ignore[arg-type]
+    assert heard == ["ContainerCreating", "Running, not ready yet", "Ready"]
 
 
 def test_a_pod_of_an_older_template_does_not_count(api: FakeObjects) -> None:

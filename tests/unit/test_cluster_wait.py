@@ -11,6 +11,7 @@ import pytest
 from tasks.cluster_jobs import outcome, work_of
 from tasks.cluster_wait import NotReady, is_ready, newest, selector_text
 from tasks.diagnose import Diagnosis
+from tasks.errors import StepFailed
 
 
 def deployment(**status: int) -> dict[str, Any]:
@@ -67,9 +68,13 @@ def test_the_newest_replicaset_is_that_of_the_revision_not_the_youngest() -> Non
 
 
 def test_a_failure_keeps_its_diagnosis_between_processes() -> None:
-    error = NotReady("x will not become ready", Diagnosis("oom-killed", "killed", fatal=True))
+    why = Diagnosis("oom-killed", "killed", fatal=True)
+    error = NotReady("x will not become ready", why, {"x-engine.log": "its log"})
     again = pickle.loads(pickle.dumps(error))
     assert str(again) == str(error) and again.diagnosis == error.diagnosis
+    assert again.logs == {"x-engine.log": "its log"}
+    step = pickle.loads(pickle.dumps(StepFailed("no", {"a.log": "b"})))
+    assert str(step) == "no" and step.logs == {"a.log": "b"}
 
 
 def test_the_same_work_is_known_by_its_spec_alone() -> None:

@@ -48,6 +48,25 @@ def test_a_busy_accelerator_is_waited_for_and_then_not(minute: int, fatal: bool)
     assert found is not None and found.fatal is fatal
 
 
+@pytest.mark.parametrize(("attempts", "fatal"), [(1, False), (2, False), (3, True)])
+def test_a_container_that_is_never_made_is_given_up(attempts: int, fatal: bool) -> None:
+    pod = load("creating")["pod"]
+    words = "failed to generate spec: no runtime for handler is configured"
+    waiting = {"reason": "CreateContainerError", "message": words}
+    pod["status"]["containerStatuses"][0]["state"] = {"waiting": waiting}
+    about = {"kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    events = [
+        {"involvedObject": about, "reason": "Failed", "message": f"Error: {number} {words}"}
+        for number in range(attempts)
+    ]
+    found = diagnose_pod(pod, events)
+    assert found is not None and (found.code, found.fatal) == ("container-create", fatal)
+    assert words in found.text()
+    waiting["message"] = 'path "/proc" is mounted on "/proc" but it is not a shared or slave mount'
+    told = diagnose_pod(pod, events)
+    assert told is not None and told.fatal and "make-rshared" in told.action
+
+
 def test_without_nodes_nothing_is_impossible() -> None:
     for name in ("schedule-renamed", "schedule-too-large", "schedule-taint", "schedule-selector"):
         found = diagnose_pod(load(name)["pod"])
@@ -60,6 +79,20 @@ def test_events_of_another_pod_say_nothing() -> None:
         event["involvedObject"]["uid"] = "another"
     found = diagnose_pod(case["pod"], case["events"])
     assert found is not None and found.code == "image-pull" and not found.fatal
+
+
+def test_a_registrys_words_are_told_once() -> None:
+    # as Kubernetes 1.36 words it: the back-off repeats the event
+    case, words = load("image-registry-timeout"), "failed to resolve: i/o timeout"
+    status = case["pod"]["status"]["containerStatuses"][0]
+    status["state"]["waiting"]["message"] = f'Back-off pulling image "i": ErrImagePull: {words}'
+    pull = next(event for event in case["events"] if event["reason"] == "Failed")
+    pull["message"] = f'Failed to pull image "i": {words}'
+    found = diagnose_pod(case["pod"], case["events"])
+    assert found is not None and found.text().count(words) == 1
+    status["state"]["waiting"]["message"] = 'Back-off pulling image "i"'
+    found = diagnose_pod(case["pod"], case["events"])
+    assert found is not None and found.text().count(words) == 1
 
 
 def test_the_images_own_name_is_no_evidence() -> None:

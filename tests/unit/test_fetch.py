@@ -14,6 +14,7 @@ from deployments.local.hub import Fault, LocalHub, publish
 from tasks import fetch
 from tasks.errors import OutsideError
 from tasks.manifest import Manifest
+from tasks.storefs import delete_tree
 from tests.unit.hubs import MODEL, client, events, files, job, publish_tiny, same, start
 
 BIG = "weights/model.safetensors"
@@ -141,16 +142,21 @@ def test_inspect_changes_nothing(
     assert lines[0]["published"] is False and lines[0]["free"] > 0 and not store.exists()
 
 
-def test_verify_hashes_what_is_published(
+def test_the_disk_is_proof_and_no_earlier_fetch(
     hub: LocalHub, manifest: Manifest, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(capsys, hub, store, manifest)
+    status, lines = run(capsys, hub, store, manifest, "--verify")
+    assert status == 0 and lines[-1]["bytes_rehashed"] == manifest.total_bytes
     path = store / MODEL / manifest.commit / "config.json"
     path.chmod(0o644)
     path.write_bytes(b"X" + path.read_bytes()[1:])
-    assert run(capsys, hub, store, manifest)[0] == 0
-    status, lines = run(capsys, hub, store, manifest, "--verify")
+    status, lines = run(capsys, hub, store, manifest)
     assert status == 1 and lines[-1]["kind"] == "damaged" and "config.json" in lines[-1]["message"]
+    path.parent.chmod(0o755)
+    delete_tree(path.parent)
+    status, lines = run(capsys, hub, store, manifest)
+    assert status == 0 and lines[-1]["bytes_fetched"] == manifest.total_bytes
 
 
 def test_excluded_files_make_another_folder(

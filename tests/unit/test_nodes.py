@@ -147,6 +147,50 @@ def test_a_node_out_of_pod_slots_is_busy() -> None:
     assert verdict.seats == 0
 
 
+@pytest.mark.parametrize(
+    ("asked", "there", "busy", "says"),
+    [
+        ({"memory": "20Gi"}, {"memory": "16Gi"}, {}, ("16 GiB of memory", "20 GiB of memory")),
+        ({"cpu": "8"}, {"cpu": "4"}, {}, ("4 cores", "8 cores")),
+        (
+            {"memory": "20Gi"},
+            {"memory": "24Gi"},
+            {"memory": "12Gi"},
+            ("12 GiB of memory free of 24", "20 GiB of memory free"),
+        ),
+        ({"cpu": "3"}, {"cpu": "4"}, {"cpu": "2"}, ("2 cores free of 4", "3 cores free")),
+    ],
+)
+def test_a_refusal_names_what_is_short_what_is_asked_and_what_is_there(
+    asked: dict[str, str], there: dict[str, str], busy: dict[str, str], says: tuple[str, str]
+) -> None:
+    spec = make_spec({"serving": {"resources": asked}})
+    facts = api_facts(node(**{"cpu": "64", "memory": "64Gi", **there}), [pod(busy)])
+    verdict = judge_node(spec, profile("cpu"), facts, None)
+    reason = verdict.errors[0]
+    assert says[0] in reason.found and says[1] in reason.expected
+
+
+def test_what_bounds_the_number_of_replicas_is_told() -> None:
+    spec = make_spec({"serving": {"resources": {"memory": "6Gi", "cpu": "1"}}})
+    facts = api_facts(node(cpu="8", memory="16Gi"), [mine({"memory": "6Gi", "cpu": "1"}, "s")])
+    verdict = judge_node(spec, profile("cpu"), facts, None)
+    assert (verdict.seats, verdict.seats_without_stable) == (1, 2)
+    assert verdict.lacks == ("6 GiB of memory a replica, 10 free of 16",)
+    assert verdict.lacks_without_stable == ("6 GiB of memory a replica, 16 free of 16",)
+
+
+def test_a_probe_that_failed_says_what_to_do_about_it() -> None:
+    facts = api_facts(node(cpu="8", memory="16Gi"), [])
+    spec = make_spec()
+    told = judge_node(
+        spec, profile("cpu"), facts, None, probe_error="no pod", probe_action="label the namespace"
+    )
+    assert told.errors[0].action == "label the namespace"
+    silent = judge_node(spec, profile("cpu"), facts, None, probe_error="no pod")
+    assert "runner.image" in silent.errors[0].action
+
+
 def test_memory_held_by_our_own_release_only_warns() -> None:
     spec = make_spec({"serving": {"resources": {"memory": "6Gi", "cpu": "1"}}})
     facts = api_facts(node(cpu="2", memory="10Gi"), [mine({"memory": "6Gi", "cpu": "1"}, "s")])

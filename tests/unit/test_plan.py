@@ -121,3 +121,18 @@ def test_a_minimum_of_nodes_is_kept(minimum: int) -> None:
         "f",
     )
     assert len(plan(what, [seat("a", 1), seat("b", 1)]).nodes) == minimum
+
+
+def test_a_refusal_for_want_of_memory_says_so_and_on_which_node() -> None:
+    short = "20 GiB of memory a replica, 12 free of 24"
+    seats = [
+        replace(seat(name, 0, 1), lacks=(short,), lacks_without_stable=(f"alone: {short}",))
+        for name in ("a", "b")
+    ]
+    beside = plan(spec(), seats)
+    assert beside.strategy == "refused"
+    assert beside.sentence.endswith(f": a: {short}; b: {short}")
+    alone = plan(spec(replicas=4, allow_interruption=True), seats)
+    assert alone.strategy == "refused" and f"a: alone: {short}" in alone.sentence
+    many = plan(spec(), [replace(seats[0], name=str(number)) for number in range(6)])
+    assert many.sentence.endswith("and 2 more node(s)")

@@ -9,8 +9,9 @@ import pytest
 
 from tasks import live
 from tasks.errors import SpecError
-from tasks.render import PodNeeds, deployment, release_of, selector, service
+from tasks.render import PodNeeds, deployment, release_of, selector
 from tasks.render_jobs import fetch_job, probe_job
+from tasks.render_service import service
 from tasks.spec import Rollout
 from tasks.specfile import build_spec, read_spec
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -14,7 +15,7 @@ from tasks.errors import OutsideError, Refused, StepFailed
 from tasks.hubfile import Piece, receive
 from tasks.manifest import RECORD_NAME, FileEntry, Manifest, build
 from tasks.store import Store
-from tasks.storefs import Journal, locked
+from tasks.storefs import Journal, delete_tree, locked
 from tasks.storerun import Update
 from tests.unit.hubs import files, same
 
@@ -85,7 +86,7 @@ def test_fetch_publishes_read_only_and_leaves_nothing_behind(root: Path) -> None
     assert [(p.model, p.commit, p.digest) for p in store.list()] == [
         ("demo/tiny", HEAD, manifest.digest)
     ]
-    assert store.verify("demo/tiny", HEAD) == ()
+    assert store.prove(manifest) == done.path
 
 
 def test_a_published_commit_is_not_fetched_again(root: Path) -> None:
@@ -154,22 +155,96 @@ def test_files_without_a_server_hash_are_recorded_and_said(root: Path) -> None:
     assert record["sha256"] == {path: sha256(body).hexdigest() for path, body in DATA.items()}
 
 
-def test_damage_is_found_and_never_repaired_in_place(root: Path) -> None:
+def change(path: Path, body: bytes) -> None:
+    """Write over a published file, in place, as root could."""
+    path.chmod(0o644)
+    path.write_bytes(body)
+    path.chmod(0o444)
+
+
+def publish(root: Path) -> tuple[Store, Manifest, Path]:
     store, manifest = Store(root), manifest_of(DATA)
-    path = store.fetch(manifest, Copy(DATA)).path
+    return store, manifest, store.fetch(manifest, Copy(DATA)).path
+
+
+def test_damage_is_found_and_never_repaired_in_place(root: Path) -> None:
+    store, manifest, path = publish(root)
     weights = path / "weights" / "model.safetensors"
-    for folder in (path, weights.parent):
-        folder.chmod(0o755)
-    weights.chmod(0o644)
-    weights.write_bytes(b"x" + weights.read_bytes()[1:])
+    change(weights, b"x" + weights.read_bytes()[1:])
+    path.chmod(0o755)
     (path / "stray").write_text("")
     assert store.check_published(manifest) == path  # sizes cannot tell
-    problems = store.verify("demo/tiny", HEAD)
-    assert len(problems) == 2 and "model.safetensors has sha256" in problems[0]
-    assert "stray does not belong" in problems[1]
-    weights.write_bytes(b"short")
+    again = Copy(DATA)
+    with pytest.raises(StepFailed, match="was damaged") as caught:
+        store.fetch(manifest, again)
+    assert "weights/model.safetensors has sha256" in str(caught.value)
+    assert "stray does not belong here" in str(caught.value) and again.started == []
+    change(weights, b"short")
     with pytest.raises(StepFailed, match="5 bytes instead of 40000"):
         store.fetch(manifest, Copy(DATA))
+
+
+def hashed(root: Path, manifest: Manifest) -> int:
+    """What a fetch of something published had to hash again."""
+    again = Copy(DATA)
+    done = Store(root).fetch(manifest, again)
+    assert again.started == [] and done.bytes_fetched == 0
+    return done.bytes_rehashed
+
+
+def test_what_nobody_touched_is_not_hashed_again(root: Path) -> None:
+    _, manifest, _ = publish(root)
+    assert hashed(root, manifest) == 0
+    done = Store(root).fetch(manifest, Copy(DATA), rehash=True)
+    assert done.bytes_rehashed == manifest.total_bytes
+
+
+@pytest.mark.parametrize("what", ["copied", "restored", "touched", "no seal", "torn seal"])
+def test_what_is_not_as_we_left_it_is_hashed_again_once(root: Path, what: str) -> None:
+    """The same bytes each time: whole, but nobody could have known."""
+    _, manifest, path = publish(root)
+    weights, seal = path / "weights" / "model.safetensors", next((root / ".seals").iterdir())
+    if what == "copied":  # another folder under the same name
+        path.chmod(0o755)
+        shutil.copytree(path, root / "copy")
+        path.rename(root / "old")
+        (root / "copy").rename(path)
+    elif what == "restored":  # size and mtime as they were
+        seen = weights.stat()
+        change(weights, weights.read_bytes())
+        os.utime(weights, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    elif what == "touched":
+        weights.touch()
+    elif what == "no seal":  # of a store before there were any, or a kill before it was written
+        seal.unlink()
+    else:
+        seal.write_text(seal.read_text()[:40])
+    assert hashed(root, manifest) == manifest.total_bytes
+    assert hashed(root, manifest) == 0
+
+
+def test_hashing_again_tells_how_far_it_is(root: Path) -> None:
+    store, manifest, _ = publish(root)
+    seen, said = list[Update](), list[str]()
+    store.fetch(manifest, Copy(DATA), rehash=True, on_update=seen.append, on_wait=said.append)
+    assert (seen[-1].present, seen[-1].total) == (manifest.total_bytes, manifest.total_bytes)
+    assert "hashed again" in said[0]
+
+
+def test_a_file_without_a_server_hash_is_held_against_what_was_fetched(root: Path) -> None:
+    store, manifest = Store(root), manifest_of(DATA, hashed=False)
+    path = store.fetch(manifest, Copy(DATA)).path
+    change(path / "config.json", b"x" * len(DATA["config.json"]))
+    with pytest.raises(StepFailed, match=r"config.json has sha256"):
+        store.fetch(manifest, Copy(DATA))
+
+
+def test_a_folder_that_is_gone_is_fetched_again(root: Path) -> None:
+    store, manifest, path = publish(root)
+    path.chmod(0o755)
+    delete_tree(path)
+    assert store.fetch(manifest, Copy(DATA)).bytes_fetched == manifest.total_bytes
+    assert hashed(root, manifest) == 0
 
 
 def test_a_commit_whose_files_changed_is_an_error(root: Path) -> None:
@@ -202,13 +277,16 @@ def test_remove(root: Path) -> None:
     assert freed > manifest.total_bytes and store.list()
     assert store.remove("demo/tiny", HEAD) == freed
     assert store.list() == () and not list((root / ".trash").iterdir())
+    assert not list((root / ".seals").iterdir())
     assert store.remove("demo/tiny", HEAD) == 0
     for model, commit in (("../x/y", HEAD), ("demo/tiny", "../..")):
         with pytest.raises(ValueError, match="expected"):
             store.remove(model, commit)
 
 
-@pytest.mark.parametrize("place", ["demo", "demo/tiny", f"demo/tiny/{HEAD}", ".staging", ".locks"])
+@pytest.mark.parametrize(
+    "place", ["demo", "demo/tiny", f"demo/tiny/{HEAD}", ".staging", ".locks", ".seals"]
+)
 def test_symlinks_in_the_store_are_not_followed(root: Path, tmp_path: Path, place: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

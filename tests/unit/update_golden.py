@@ -13,8 +13,9 @@ import yaml
 from tasks.accelerators import profile
 from tasks.accelerators_pod import pod_needs, probe_mounts
 from tasks.node_reasons import CODES
-from tasks.render import deployment, release_of, service
+from tasks.render import deployment, release_of
 from tasks.render_jobs import fetch_job, probe_job
+from tasks.render_service import service
 from tasks.spec import Rollout
 from tasks.specfile import read_spec
 

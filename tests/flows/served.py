@@ -1,0 +1,166 @@
+"""prefect.yaml deployed to the tests' Prefect server, and a worker that runs what it starts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import yaml
+
+from tests.flows.house import House, spec_data
+
+ROOT = Path(__file__).parents[2]
+PREFECT = str(Path(sys.executable).with_name("prefect"))
+POOL = "pool"
+WAIT_S = 300
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+T = TypeVar("T")
+
+
+def until(check: Callable[[], T]) -> T:
+    """Wait for something truthy."""
+    deadline = time.monotonic() + WAIT_S
+    while not (found := check()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.5)
+    return found
+
+
+@dataclass
+class Served:
+    """A house whose deployments are on the server; `folder` is the project as the worker sees it:
+    prefect.yaml and the flows are ours, the spec of `smollm2` is for the exact engine.
+    """
+
+    home: House
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **self.home.environment,
+            "MODEL_ROLLOUT_WORK_POOL": POOL,
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "COLUMNS": "200",
+        }
+
+    def prefect(self, *arguments: str) -> str:
+        """A prefect command in the folder; gives what it printed."""
+        done = subprocess.run(
+            [PREFECT, "--no-prompt", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Ask the server's API."""
+
+        def ask() -> httpx.Response | None:
+            url = f"{self.home.prefect_api}{path}"
+            answer = httpx.request(method, url, json=body, timeout=30)
+            # SQLite is locked; Prefect's own client tries again, too
+            return None if answer.status_code == 503 else answer
+
+        answer = until(ask)
+        assert answer is not None
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        """A deployment as the server has it."""
+        body = {"deployments": {"name": {"any_": [name]}}}
+        found: list[dict[str, Any]] = self.call("POST", "/deployments/filter", body)
+        return found[0]
+
+    def runs(self, deployment: str, *states: str) -> list[dict[str, Any]]:
+        """Flow runs of a deployment in one of the states, the newest first."""
+        body: dict[str, Any] = {
+            "deployments": {"name": {"any_": [deployment]}},
+            "sort": "EXPECTED_START_TIME_DESC",
+        }
+        if states:
+            body["flow_runs"] = {"state": {"type": {"any_": list(states)}}}
+        found: list[dict[str, Any]] = self.call("POST", "/flow_runs/filter", body)
+        return found
+
+    def ended(self, run_id: str) -> dict[str, Any]:
+        """A flow run once it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            run: dict[str, Any] = self.call("GET", f"/flow_runs/{run_id}")
+            return run if run["state_type"] in FINAL else None
+
+        run = until(look)
+        assert run is not None
+        return run
+
+    def run(self, deployment: str, **parameters: Any) -> dict[str, Any]:
+        """Start a deployment as a person does, and wait for its end."""
+        found = self.deployment(deployment)["id"]
+        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        started = self.call("POST", f"/deployments/{found}/create_flow_run", body)
+        return self.ended(started["id"])
+
+    def tasks(self, run: dict[str, Any]) -> dict[str, str]:
+        """Task runs of a flow run: name by id."""
+        body = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+        return {item["id"]: item["name"] for item in self.call("POST", "/task_runs/filter", body)}
+
+    def log(self, run: dict[str, Any]) -> list[tuple[str, str]]:
+        """A run's log as the UI shows it: (name of the task run or '', message)."""
+        names = self.tasks(run)
+        body = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "TIMESTAMP_ASC"}
+        lines = self.call("POST", "/logs/filter", {**body, "limit": 200})
+        return [(names.get(line["task_run_id"], ""), line["message"]) for line in lines]
+
+    @contextmanager
+    def worker(self) -> Iterator[None]:
+        """A worker of the pool, while a `with` block runs; it ends by itself when asked to."""
+        with (self.home.folder / "worker.log").open("ab") as out:
+            process = subprocess.Popen(
+                [PREFECT, "worker", "start", "--pool", POOL, "--type", "process"],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def serve(home: House) -> Served:
+    """Deploy everything in prefect.yaml, as the README says."""
+    folder = home.folder / "project"
+    models = folder / "deployments" / "models"
+    models.mkdir(parents=True)
+    for name in ("flows", "tasks", "prefect.yaml"):
+        (folder / name).symlink_to(ROOT / name)
+    spec = spec_data(name="smollm2")
+    (models / "smollm2-135m-cpu.yaml").write_text(yaml.safe_dump(spec))
+    served = Served(home, folder)
+    served.prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
+    served.prefect("deploy", "--all")
+    return served
+
+
+def record_of(home: House, name: str) -> dict[str, Any]:
+    """The newest record of a rollout."""
+    found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
+    data: dict[str, Any] = json.loads(found[-1].read_text())
+    return data

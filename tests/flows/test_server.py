@@ -1,0 +1,174 @@
+"""prefect.yaml on a real Prefect server of the pinned set: schedules, events, logs, a worker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.watch_models import EVENT, event_id
+from tests.flows.house import NAMESPACE, house
+from tests.flows.served import Served, record_of, serve, until
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Served]:
+    """One house, deployed once, one worker."""
+    with house(tmp_path_factory.mktemp("served"), prefect_api) as home:
+        found = serve(home)
+        with found.worker():
+            yield found
+
+
+def event(served: Served, commit: str) -> None:
+    """POST what watch_models, or a site's own webhook, tells of a commit."""
+    body = {
+        "occurred": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "event": EVENT,
+        "resource": {"prefect.resource.id": f"model-rollout.rollout.{NAMESPACE}.smollm2"},
+        "payload": {"commit": commit},
+        "id": str(event_id(NAMESPACE, "smollm2", commit)),
+    }
+    served.call("POST", "/events", [body])
+
+
+def test_everything_is_deployed_and_switched_off(served: Served) -> None:
+    for name in ("smollm2", "watch-models", "janitor", "rollback"):
+        found = served.deployment(name)
+        assert not any(item["active"] for item in found["schedules"])
+    # the UI draws its form from this: the spec's fields with their help
+    assert "spec" in served.deployment("smollm2")["parameter_openapi_schema"]["properties"]
+
+
+def test_pin_sqlalchemy_a_schedule_starts_runs(served: Served) -> None:
+    """With sqlalchemy 2.1 the server's scheduler fails in every loop, and nothing is red."""
+    deployment = served.deployment("janitor")
+    schedule = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
+    # switched on as a person does, the next time being soon
+    soon = (datetime.now(UTC) + timedelta(seconds=15)).isoformat()
+    served.call(
+        "PATCH", schedule, {"active": True, "schedule": {"interval": 120, "anchor_date": soon}}
+    )
+    run = until(lambda: served.runs("janitor", "RUNNING", "COMPLETED"))[0]
+    served.call("PATCH", schedule, {"active": False})
+    assert run["auto_scheduled"]
+    ended = served.ended(run["id"])
+    assert ended["state_name"] == "Completed", ended["state"]
+
+
+def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Served) -> None:
+    home = served.home
+    first = home.publish(1)
+    second = home.publish(2)
+    event(served, first)
+    started = until(lambda: served.runs("smollm2"))[0]
+    run = served.ended(started["id"])
+    assert run["state_name"] == "Promoted", served.log(run)
+    stable = home.state("smollm2").stable
+    assert stable is not None and stable.commit == first != second
+    record = record_of(home, "smollm2")
+    assert record["why"] == "event: new version"
+    assert (record["model"]["revision"], record["model"]["commit"]) == ("master", first)
+
+    steps = {name.split(" ")[0].rsplit("-", 1)[0] for name in served.tasks(run).values()}
+    wanted = {"resolve_model", "validate_nodes", "fetch_weights", "deploy", "smoke", "benchmark"}
+    assert wanted | {"judge", "promote"} <= steps
+    artifacts = served.call("POST", "/artifacts/filter", {"limit": 100})
+    assert {"nodes", "plan", "smoke", "verdict", "rollout"} <= {a["key"] for a in artifacts}
+
+
+def test_an_event_that_names_no_commit_is_an_error_with_words(served: Served) -> None:
+    before = {run["id"] for run in served.runs("smollm2")}
+    event(served, "")
+    new = until(lambda: [run for run in served.runs("smollm2") if run["id"] not in before])[0]
+    run = served.ended(new["id"])
+    assert run["state_name"] == "Error"
+    assert "parameters.commit: '' is no commit" in run["state"]["message"]
+    plain(served, run)
+
+
+def spec(served: Served, **changes: Any) -> str:
+    """A spec file of the served house with other fields."""
+    return str(served.home.spec(name="smollm2", **changes))
+
+
+def plain(served: Served, run: dict[str, Any]) -> list[tuple[str, str]]:
+    """The log of a run; no line of it is a traceback, or holds the record."""
+    log = served.log(run)
+    for _, message in log:
+        assert "Traceback" not in message and "trust_remote_code" not in message, message
+        assert len(message) < 1000, message
+    return log
+
+
+def test_a_rejected_rollout_says_why_in_words(served: Served) -> None:
+    home = served.home
+    home.publish(3, laws={"ttft": {"mean": 1.5}})
+    wanted = spec(served, targets={"ttft_mean_ms": 800})
+    run = served.run("smollm2", spec_file=wanted, why="test")
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "RolledBack")
+    log = plain(served, run)
+    of_flow = [message for task, message in log if not task]
+    assert any(message.startswith("failed: ") for message in of_flow)
+    # Prefect's own lines say that a task ended, never what it found
+    ours = {
+        task.split(" ")[0].rsplit("-", 1)[0]: message
+        for task, message in log
+        if task and not message.startswith("Finished in state")
+    }
+    for step, words in {
+        "resolve_model": "test/tiny @ master is ",
+        "validate_nodes": "node-a: ",
+        "fetch_weights": "verified there",
+        "deploy": " is ready: ",
+        "smoke": "checks, ",
+        "benchmark": " requests",
+        "judge": "fail: ",
+    }.items():
+        assert words in ours[step]
+
+
+def test_an_error_and_a_refusal_are_told_once_in_words(served: Served) -> None:
+    wrong = spec(served, serving__image="nowhere/engine:9")
+    run = served.run("smollm2", spec_file=wrong, why="test")
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Error")
+    assert "nowhere/engine:9" in run["state"]["message"]
+    log = plain(served, run)
+    said = [m for task, m in log if task.startswith("deploy") and not m.startswith("Finished")]
+    assert len(said) == 1 and "nowhere/engine:9" in said[0]
+
+    no_node = spec(served, nodes__selector={"disk": "fast"})
+    run = served.run("smollm2", spec_file=no_node, why="test")
+    assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused")
+    assert "0 of 0 node(s) usable" in run["state"]["message"]
+    plain(served, run)
+
+
+def test_one_hub_that_is_down_hides_no_other_model(served: Served) -> None:
+    down = spec(served, model__endpoint="http://127.0.0.1:9")
+    wrong = served.home.folder / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump({"name": "wrong"}))
+    good = str(served.home.spec(name="other"))
+    run = served.run("watch-models", spec_files=[str(wrong), down, good])
+    assert run["state_type"] == "FAILED"
+    message = run["state"]["message"]
+    assert "2 of 3 could not be looked at" in message
+    assert str(wrong) in message and down in message and good not in message
+    assert "http://127.0.0.1:9" in message
+    log = plain(served, run)
+    assert any(f"watch_model {good}" == task and "is new" in m for task, m in log)
+
+    def told() -> list[dict[str, Any]]:
+        name = f"model-rollout.rollout.{NAMESPACE}.other"
+        body = {"filter": {"event": {"name": [EVENT]}, "resource": {"id": [name]}}}
+        found: list[dict[str, Any]] = served.call("POST", "/events/filter", body)["events"]
+        return found
+
+    payload = until(told)[0]["payload"]
+    assert payload["revision"] == "master" and len(payload["commit"]) == 40

@@ -1,0 +1,114 @@
+"""`plan --manifests`: what a rollout would write, and nothing where it writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from flows.look import Manifests, manifests, manifests_text
+from tasks.accelerators import profile
+from tasks.accelerators_pod import pod_needs
+from tasks.cluster import Cluster
+from tasks.cluster_jobs import WORK_ANNOTATION, work_of
+from tasks.manifest import FileEntry, build
+from tasks.moves import DeploymentView, Observed
+from tasks.plan import NodeSeat, Plan, Strategy, decide_plan
+from tasks.render import release_of
+from tasks.spec import Rollout
+from tasks.specfile import read_spec
+from tasks.state import State
+from tasks.survey import Survey
+from tests.unit.test_manifests import VERSIONS
+
+SPECS = Path(__file__).parents[2] / "deployments" / "models"
+SPEC = read_spec(SPECS / "smollm2-135m-cpu.yaml")
+FILES = [FileEntry("config.json", 2, "0" * 64)]
+
+
+class Services:
+    """A cluster in which the stable Service is there, or not."""
+
+    def __init__(self, there: bool) -> None:
+        self.there = there
+
+    def get(self, kind: str, name: str, ns: str) -> dict[str, Any] | None:
+        return {"metadata": {"name": name}} if self.there else None
+
+
+def survey(spec: Rollout) -> Survey:
+    row = profile(spec.nodes.accelerator)
+    needs, manifest = pod_needs(row, ""), build(spec.model.id, "master", "c" * 40, FILES)
+    release = release_of(spec, manifest.commit, manifest.digest, needs)
+    seen = Observed(State(spec.name), None)
+    return Survey(spec, row, manifest, None, seen, (), "", needs, release, None)
+
+
+def planned(strategy: Strategy) -> tuple[Survey, Plan]:
+    """A plan of each strategy, decided as always."""
+    found, spec = survey(SPEC), SPEC
+    old = replace(found.release, id="old", deployment="smollm2-old")
+    seats = [NodeSeat("node-a", "host-a", 1, 1)]
+    if strategy == "unchanged":
+        old = found.release
+    if strategy == "replace":
+        spec = SPEC.model_copy(
+            update={"promotion": SPEC.promotion.model_copy(update={"strategy": "replace"})}
+        )
+    if strategy == "refused":
+        seats = []
+    view = DeploymentView(old.deployment, old.id, 1, 1, 1)
+    found = replace(found, seen=Observed(State(SPEC.name, stable=old), old.id, {old.id: view}))
+    plan = decide_plan(spec, found.release, found.seen, seats, resource="")
+    assert plan.strategy == strategy
+    return found, plan
+
+
+def written(strategy: Strategy, *, there: bool = True) -> tuple[Manifests, str]:
+    found, plan = planned(strategy)
+    objects = manifests(cast(Cluster, Services(there)), found, plan)
+    return objects, manifests_text(plan, objects, "models/smollm2")
+
+
+@pytest.mark.parametrize("strategy", ["parallel", "replace"])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_printed_is_what_the_api_takes(strategy: Strategy, there: bool) -> None:
+    objects, text = written(strategy, there=there)
+    bodies = list(yaml.safe_load_all(text))
+    assert bodies == list(objects.before)
+    assert [body["kind"] for body in bodies] == ["Job", "Service", "Deployment"]
+    for body in bodies:
+        for version in VERSIONS:
+            kubernetes_validate.validate(body, version, strict=True)
+    # a Deployment without a node to run on would be refused
+    terms = yaml.safe_dump(bodies[2]["spec"]["template"]["spec"]["affinity"])
+    assert "host-a" in terms and "values: []" not in terms
+
+
+@pytest.mark.parametrize("strategy", ["unchanged", "refused"])
+def test_where_nothing_is_written_nothing_is_printed(strategy: Strategy) -> None:
+    objects, text = written(strategy)
+    assert objects == Manifests() and [b for b in yaml.safe_load_all(text) if b] == []
+    assert text.startswith(f"# {strategy}: ") and text.endswith("# nothing to apply\n")
+
+
+def test_the_job_is_the_one_a_rollout_would_know_again() -> None:
+    job = written("parallel")[0].before[0]
+    assert job["metadata"]["annotations"][WORK_ANNOTATION] == work_of(job)
+
+
+def test_what_promotes_is_told_and_not_there_to_be_applied() -> None:
+    """The stable Service moves after the verdict; piped into kubectl, nothing may move it."""
+    release = survey(SPEC).release.id
+    for there, verb in ((True, "patch"), (False, "create")):
+        objects, text = written("parallel", there=there)
+        names = [body["metadata"]["name"] for body in objects.before]
+        assert "smollm2" not in names and "smollm2-candidate" in names
+        assert objects.promotion is not None and objects.promotion[0] == verb
+        assert objects.promotion[1]["spec"]["selector"]["model-rollout/release"] == release
+        comments = [line for line in text.splitlines() if line.startswith("#")]
+        assert f"# and only if it is promoted, {verb} of Service models/smollm2:" in comments
