@@ -130,13 +130,19 @@ class Kube:
         return [str(item.message) for item in events if item.reason == reason]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what a real cluster cannot be asked, with the reason."""
+    mark = item.get_closest_marker("embedded")
+    if mark is not None and item.config.getoption("--kubeconfig"):
+        pytest.skip(f"needs the embedded cluster: {mark.args[0]}")
+
+
 @pytest.fixture(scope="session")
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalCluster]:
-    """The embedded cluster, one node; skips what needs it when a real cluster is named."""
-    if request.config.getoption("--kubeconfig"):
-        pytest.skip("needs the embedded cluster")
+    """The embedded cluster, one node; what asks for it by name is marked 'embedded'."""
+    assert not request.config.getoption("--kubeconfig"), "a test of it is marked 'embedded'"
     folder = tmp_path_factory.mktemp("cluster")
     image = Image(str(Path(sys.executable).parent), {"IMAGE_SAYS": "hello"})
     node = NodeDef("one", capacity={"cpu": "64", "memory": "64Gi", "hygon.com/dcu": "8"})

@@ -6,9 +6,9 @@ import json
 import time
 from typing import Any
 
+import pytest
 from kubernetes.client.exceptions import ApiException
 
-from deployments.local.kube.cluster import LocalCluster
 from tests.cluster.conftest import Kube
 
 SLEEP = "import time; time.sleep(300)"
@@ -196,9 +196,8 @@ def test_init_containers_go_first_and_a_missing_program_says_so(kube: Kube) -> N
     assert "executable file not found in $PATH" in first(kube, "none").state.terminated.message
 
 
-def test_the_scheduler_counts_devices_and_says_what_is_short(
-    cluster: LocalCluster, kube: Kube
-) -> None:
+@pytest.mark.embedded("its node offers eight devices")
+def test_the_scheduler_counts_devices_and_says_what_is_short(kube: Kube) -> None:
     def need(count: int) -> dict[str, Any]:
         return kube.container(SLEEP, resources={"limits": {"hygon.com/dcu": str(count)}})
 

@@ -6,8 +6,9 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from deployments.local.daemons import start_time
-from deployments.local.kube.cluster import LocalCluster
 from tests.cluster.conftest import Kube
 
 SERVER = """
@@ -150,7 +151,8 @@ def test_a_stubborn_program_is_killed_after_its_grace(kube: Kube) -> None:
     assert time.monotonic() - begun >= 1.0
 
 
-def test_nothing_of_a_pod_stays(cluster: LocalCluster, kube: Kube) -> None:
+@pytest.mark.embedded("looks for the pod's processes on this machine")
+def test_nothing_of_a_pod_stays(kube: Kube) -> None:
     program = (
         "import subprocess, sys, time\n"
         "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"

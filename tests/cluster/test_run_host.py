@@ -6,8 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from deployments.local.kube.cluster import LocalCluster
 from tests.cluster.conftest import Kube
+
+pytestmark = pytest.mark.embedded("a folder of this machine plays the node's root")
 
 
 def host(name: str, path: str, kind: str = "") -> dict[str, Any]:

@@ -30,6 +30,7 @@ class Admission:
         if old is not None:
             return obj
         if plural == "pods":
+            pods.permit(self._store, obj)
             return pods.default(obj)
         if plural == "namespaces":
             meta = obj["metadata"]

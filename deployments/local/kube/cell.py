@@ -140,7 +140,7 @@ class Cell:
         log = self.run.folder / "logs" / self.name / f"{self.lives}.log"
         if self.lives == 0:
             text = f'Container image "{name}" already present on machine'
-            self.run.say("Pulled", text)
+            self.run.say("Pulled", f"{text} and can be accessed by the pod")
         program = shutil.which(argv[0], path=env["PATH"]) if argv else None
         self.lives += 1
         if program is None or not cwd.is_dir():
@@ -153,7 +153,8 @@ class Cell:
             self._after(Exit(128, "StartError", now(), now(), text), 0.0)
             return 0.0 if self.exit is None else None
         self.life = self._live(program, argv, env, cwd, log)
-        self.run.say("Started", f"Started container {self.name}")
+        for word in ("Created", "Started"):
+            self.run.say(word, f"Container {word.lower()}")
         self._watch()
         return None
 

@@ -112,7 +112,7 @@ class Controllers:
                 self._collect(name)
             elif what == "daemons":
                 for item in self._store.list("daemonsets"):
-                    daemonset(self._store, self._index, item)
+                    self._work.add(("sync", *place("daemonsets", item)))
             elif what == "all":
                 self._all()
 
@@ -129,7 +129,7 @@ class Controllers:
         elif plural == "replicasets":
             replicaset(self._store, self._index, self._record, obj, later)
         elif plural == "daemonsets":
-            daemonset(self._store, self._index, obj)
+            daemonset(self._store, self._index, self._record, obj, later)
         elif plural == "jobs":
             pace = self._settings.job_backoff_s
             job(self._store, self._index, self._record, self._counted, obj, later, pace)

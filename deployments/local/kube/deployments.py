@@ -17,7 +17,7 @@ from typing import Any
 from deployments.local.kube import pods
 from deployments.local.kube.index import Index
 from deployments.local.kube.record import Recorder
-from deployments.local.kube.replicas import Later
+from deployments.local.kube.replicas import FAILURE, Later
 from deployments.local.kube.status import StatusError
 from deployments.local.kube.store import Object, Store, now
 
@@ -253,6 +253,7 @@ class Roll:
             updated=True,
         )
         conditions = self._progressing(conditions, was, counts)
+        conditions = self._failing(conditions)
         status = {key: value for key, value in counts.items() if value}
         status["observedGeneration"] = self.meta["generation"]
         self.store.set_status(
@@ -261,6 +262,16 @@ class Roll:
             self.meta["name"],
             {**status, "conditions": conditions},
         )
+
+    def _failing(self, conditions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """ReplicaFailure as the ReplicaSets have it, the current one's first."""
+        rest = [item for item in conditions if item["type"] != FAILURE]
+        sets = [*([self.new] if self.new is not None else []), *self.old]
+        found = next((known for rs in sets if (known := pods.condition(rs, FAILURE))), None)
+        if found is None:
+            return rest
+        text = (str(found["reason"]), str(found["message"]))
+        return pods.set_condition(conditions, FAILURE, True, *text, updated=True)
 
     def _slack(self) -> int:
         recreate = (self.spec.get("strategy") or {}).get("type") == "Recreate"

@@ -9,7 +9,7 @@ from typing import Any
 from deployments.local.kube import pods
 from deployments.local.kube.index import Index
 from deployments.local.kube.record import Recorder
-from deployments.local.kube.replicas import Later, delete_pod
+from deployments.local.kube.replicas import Later, delete_pod, failed_create, retry_s
 from deployments.local.kube.status import StatusError
 from deployments.local.kube.store import Object, Store, now
 
@@ -156,7 +156,12 @@ def _more(
     }
     made = []
     for _ in range(missing):
-        pod = store.create("pods", pods.from_template(obj, spec["template"], labels))
+        try:
+            pod = pods.create(store, obj, spec["template"], labels)
+        except StatusError as error:
+            failed_create(record, obj, error, SOURCE)
+            later(retry_s(obj))
+            break
         made.append(pod)
         text = f"Created pod: {pod['metadata']['name']}"
         record(obj, "SuccessfulCreate", text, source=SOURCE)

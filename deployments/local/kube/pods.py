@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from deployments.local.kube.store import Object, now
+from deployments.local.kube import podsecurity
+from deployments.local.kube.status import StatusError
+from deployments.local.kube.store import Object, Store, now
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -111,6 +114,34 @@ def from_template(
         "spec": copy.deepcopy(dict(template["spec"])),
     }
     return default(pod)
+
+
+def permit(store: Store, pod: Mapping[str, Any]) -> None:
+    """StatusError 403 where the namespace's level of PodSecurity forbids a new pod."""
+    meta = pod["metadata"]
+    space = store.get("namespaces", "", meta["namespace"])
+    if why := podsecurity.refusal(space, pod["spec"]):
+        name = meta.get("name") or meta.get("generateName", "")
+        message = f'pods "{name}" is forbidden: {why}'
+        raise StatusError(403, "Forbidden", message, {"name": name, "kind": "pods"})
+
+
+def create(
+    store: Store,
+    owner: Mapping[str, Any],
+    template: Mapping[str, Any],
+    labels: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Object:
+    """Create a pod of an owner, as its controller does; `spec`: fields put over the template's.
+
+    Raises StatusError where admission forbids it.
+    """
+    pod = from_template(owner, template, labels)
+    pod["spec"] |= spec
+    pod["metadata"]["name"] = f"{pod['metadata']['generateName']}{uuid.uuid4().hex[:5]}"
+    permit(store, pod)
+    return store.create("pods", pod)
 
 
 def default(pod: Mapping[str, Any]) -> Object:

@@ -14,6 +14,7 @@ from deployments.local.kube.status import StatusError
 from deployments.local.kube.store import Object, Store
 
 Later = Callable[[float], None]
+FAILURE = "ReplicaFailure"
 
 
 def delete_pod(store: Store, pod: Object) -> None:
@@ -38,9 +39,16 @@ def replicaset(store: Store, index: Index, record: Recorder, rs: Object, later: 
     mine = index.children(meta["uid"], "pods")
     live = [pod for pod in mine if pods.active(pod)]
     want = int(spec.get("replicas", 1))
+    conditions = list((rs.get("status") or {}).get("conditions") or [])
+    conditions = [item for item in conditions if item["type"] != FAILURE]
     if not pods.terminating(rs):
         for _ in range(want - len(live)):
-            made = store.create("pods", pods.from_template(rs, spec["template"]))
+            try:
+                made = pods.create(store, rs, spec["template"])
+            except StatusError as error:
+                conditions = _refused(record, rs, error, "replicaset-controller", conditions)
+                later(retry_s(rs))
+                break
             live.append(made)
             name = made["metadata"]["name"]
             record(rs, "SuccessfulCreate", f"Created pod: {name}", source="replicaset-controller")
@@ -66,7 +74,35 @@ def replicaset(store: Store, index: Index, record: Recorder, rs: Object, later: 
         "availableReplicas": available,
         "observedGeneration": meta["generation"],
     }
-    store.set_status("replicasets", meta["namespace"], meta["name"], _lean(status))
+    new: Object = _lean(status)
+    if conditions:
+        new["conditions"] = conditions
+    store.set_status("replicasets", meta["namespace"], meta["name"], new)
+
+
+def retry_s(owner: Object) -> float:
+    """Seconds until a refused pod is tried again: each pause as long as all before it."""
+    return min(max(pods.seconds_since(owner["metadata"]["creationTimestamp"]), 0.5), 60.0)
+
+
+def failed_create(record: Recorder, owner: Object, error: StatusError, source: str) -> None:
+    """Say that admission forbids an owner's pods."""
+    record(owner, "FailedCreate", f"Error creating: {error.message}", warning=True, source=source)
+
+
+def _refused(
+    record: Recorder,
+    rs: Object,
+    error: StatusError,
+    source: str,
+    conditions: list[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """The conditions with ReplicaFailure; one that is there already keeps its words."""
+    failed_create(record, rs, error, source)
+    known = pods.condition(rs, FAILURE)
+    if known:
+        return [*conditions, dict(known)]
+    return pods.set_condition(conditions, FAILURE, True, "FailedCreate", error.message)
 
 
 def _lean(status: dict[str, int]) -> dict[str, int]:
@@ -74,7 +110,7 @@ def _lean(status: dict[str, int]) -> dict[str, int]:
     return {key: value for key, value in status.items() if value or key == "replicas"}
 
 
-def daemonset(store: Store, index: Index, ds: Object) -> None:
+def daemonset(store: Store, index: Index, record: Recorder, ds: Object, later: Later) -> None:
     """One pod on each node that its template tolerates and wants."""
     meta, spec = ds["metadata"], ds["spec"]
     pod_spec = spec["template"]["spec"]
@@ -95,10 +131,13 @@ def daemonset(store: Store, index: Index, ds: Object) -> None:
     have = {pod["spec"].get("nodeName"): pod for pod in mine}
     if not pods.terminating(ds):
         for name in sorted(targets - have.keys()):
-            pod = pods.from_template(ds, spec["template"])
-            pod["spec"]["nodeName"] = name
-            pod["spec"]["tolerations"] = probe["tolerations"]
-            store.create("pods", pod)
+            put = {"nodeName": name, "tolerations": probe["tolerations"]}
+            try:
+                pods.create(store, ds, spec["template"], **put)
+            except StatusError as error:
+                failed_create(record, ds, error, "daemonset-controller")
+                later(retry_s(ds))
+                break
     ready = sum(pods.ready(pod) for name, pod in have.items() if name in targets)
     status = {
         "currentNumberScheduled": len(targets & have.keys()),

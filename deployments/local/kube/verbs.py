@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deployments.local.kube import apply as server_side
-from deployments.local.kube import pods, schema, validation
+from deployments.local.kube import pods, podsecurity, schema, validation
 from deployments.local.kube.defaults import defaulted
 from deployments.local.kube.kinds import BY_PLURAL, Kind
 from deployments.local.kube.patches import json_patch, merge_patch, strategic_patch
@@ -176,7 +176,16 @@ class Verbs:
                     f"URL ({target.name})",
                 )
             meta["name"] = target.name
+        self._warn(target, obj, warnings)
         return obj
+
+    def _warn(self, target: Target, obj: Object, warnings: Warnings) -> None:
+        """PodSecurity refuses pods only; of what will make such pods it warns."""
+        spec = ((obj.get("spec") or {}).get("template") or {}).get("spec")
+        if isinstance(spec, Mapping) and not target.sub:
+            space = self.store.get("namespaces", "", target.ns)
+            if text := podsecurity.refusal(space, spec, "warn"):
+                warnings.append(text)
 
     @staticmethod
     def _checked(kind: Kind, obj: Object, options: Options, warnings: Warnings) -> Object:
