@@ -22,6 +22,9 @@ PREFECT = str(Path(sys.executable).with_name("prefect"))
 POOL = "pool"
 WAIT_S = 300
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+# what the worker's process, not the run's, says of a run
+_WORKER = ("prefect.flow_runs.worker", "prefect.flow_runs.runner")
+_ENDED = "Process for flow run"
 T = TypeVar("T")
 
 
@@ -120,11 +123,21 @@ class Served:
         return {item["id"]: item["name"] for item in self.call("POST", "/task_runs/filter", body)}
 
     def log(self, run: dict[str, Any]) -> list[tuple[str, str]]:
-        """A run's log as the UI shows it: (name of the task run or '', message)."""
-        names = self.tasks(run)
+        """A run's whole log as the UI shows it: (name of the task run or '', message).
+
+        A state is final before the last lines arrive; the worker's line about the end of the
+        run's process comes after all of them.
+        """
         body = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "TIMESTAMP_ASC"}
-        lines = self.call("POST", "/logs/filter", {**body, "limit": 200})
-        return [(names.get(line["task_run_id"], ""), line["message"]) for line in lines]
+
+        def look() -> list[dict[str, Any]]:
+            lines = self.call("POST", "/logs/filter", {**body, "limit": 200})
+            ended = any(line["message"].startswith(_ENDED) for line in lines)
+            return lines if ended else []
+
+        lines, names = until(look), self.tasks(run)
+        ours = [line for line in lines if line["name"] not in _WORKER]
+        return [(names.get(line["task_run_id"], ""), line["message"]) for line in ours]
 
     @contextmanager
     def worker(self) -> Iterator[None]:
@@ -154,7 +167,7 @@ def serve(home: House) -> Served:
     spec = spec_data(name="smollm2")
     (models / "smollm2-135m-cpu.yaml").write_text(yaml.safe_dump(spec))
     served = Served(home, folder)
-    served.prefect("work-pool", "create", POOL, "--type", "process", "--overwrite")
+    served.call("POST", "/work_pools/", {"name": POOL, "type": "process"})
     served.prefect("deploy", "--all")
     return served
 

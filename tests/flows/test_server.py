@@ -81,6 +81,31 @@ def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Serve
     assert wanted | {"judge", "promote"} <= steps
     artifacts = served.call("POST", "/artifacts/filter", {"limit": 100})
     assert {"nodes", "plan", "smoke", "verdict", "rollout"} <= {a["key"] for a in artifacts}
+    every_task_says_what_it_found(served, run)
+
+
+def every_task_says_what_it_found(served: Served, run: dict[str, Any]) -> None:
+    """One sentence each, besides Prefect's own, which only say that something ended."""
+    said: dict[str, list[str]] = {}
+    for task, message in plain(served, run):
+        if not message.startswith(("Finished in state", "Beginning")):
+            said.setdefault(task.split(" ")[0].rsplit("-", 1)[0], []).append(message)
+    of_flow = said.pop("")
+    assert of_flow[-1].startswith("promoted: smollm2-")
+    words = {
+        "resolve_model": "test/tiny @ master is ",
+        "validate_nodes": "node-a: ",
+        "fetch_weights": "verified there",
+        "deploy": " is ready: ",
+        "smoke": "checks, ",
+        "benchmark": " requests",
+        "judge": "pass: ",
+        "promote": "done after a soak",
+    }
+    assert {step: len(messages) for step, messages in said.items()} == dict.fromkeys(words, 1)
+    for step, found in words.items():
+        assert found in said[step][0]
+        assert step not in ("deploy", "judge") or any(step in line for line in of_flow)
 
 
 def test_an_event_that_names_no_commit_is_an_error_with_words(served: Served) -> None:
@@ -108,30 +133,13 @@ def plain(served: Served, run: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def test_a_rejected_rollout_says_why_in_words(served: Served) -> None:
-    home = served.home
-    home.publish(3, laws={"ttft": {"mean": 1.5}})
-    wanted = spec(served, targets={"ttft_mean_ms": 800})
+    wanted = spec(served, smoke=[{"prompt": "Where?", "contains": ["Atlantis"]}])
     run = served.run("smollm2", spec_file=wanted, why="test")
     assert (run["state_type"], run["state_name"]) == ("FAILED", "RolledBack")
     log = plain(served, run)
     of_flow = [message for task, message in log if not task]
-    assert any(message.startswith("failed: ") for message in of_flow)
-    # Prefect's own lines say that a task ended, never what it found
-    ours = {
-        task.split(" ")[0].rsplit("-", 1)[0]: message
-        for task, message in log
-        if task and not message.startswith("Finished in state")
-    }
-    for step, words in {
-        "resolve_model": "test/tiny @ master is ",
-        "validate_nodes": "node-a: ",
-        "fetch_weights": "verified there",
-        "deploy": " is ready: ",
-        "smoke": "checks, ",
-        "benchmark": " requests",
-        "judge": "fail: ",
-    }.items():
-        assert words in ours[step]
+    assert any(m.startswith("failed: ") and "Atlantis" in m for m in of_flow)
+    assert any("Atlantis" in message for task, message in log if task.startswith("smoke"))
 
 
 def test_an_error_and_a_refusal_are_told_once_in_words(served: Served) -> None:

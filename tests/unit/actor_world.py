@@ -1,0 +1,347 @@
+"""A cluster in memory for the Actor: objects with versions, pods and slices that follow at once.
+
+It notes as `harm` what must never happen: what serves is stopped although it answers, or what
+served is stopped sooner after its switch than its requests may take.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from tasks import clock
+from tasks.act import Actor
+from tasks.cluster import AlreadyExists, Cluster, Conflict
+from tasks.errors import StepFailed
+from tasks.render import selector
+from tasks.soaking import Look
+from tasks.state import (
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+    RELEASE_LABEL,
+    Release,
+    State,
+    to_configmap,
+)
+
+Object = dict[str, Any]
+NS, NAME, DRAIN = "models", "m", 30.0
+
+
+class Killed(BaseException):
+    """The process ends before its next write."""
+
+
+def release(ident: str, replicas: int = 2) -> Release:
+    """A release called `ident`."""
+    return Release(
+        ident, f"m-{ident}", "o/m", "master", f"c-{ident}", "sha256:0", "img", "m", replicas
+    )
+
+
+OLD, NEW, OLDER = release("old"), release("new"), release("older")
+
+
+def deployment(item: Release, replicas: int) -> Object:
+    """Its Deployment, as rendered, asking for one cpu a replica."""
+    labels = {**selector(NAME, item.id), MANAGED_LABEL: MANAGER, KIND_LABEL: "engine"}
+    engine = {
+        "name": "engine",
+        "image": "img",
+        "ports": [{"name": "http", "containerPort": 8000}],
+        "resources": {"requests": {"cpu": "1"}},
+    }
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": item.deployment,
+            "namespace": NS,
+            "labels": labels,
+            "annotations": {"model-rollout/replicas": str(item.replicas)},
+        },
+        "spec": {"replicas": replicas, "template": template},
+    }
+
+
+def merged(old: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    out = dict(old) if isinstance(old, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            out.pop(key, None)
+        else:
+            out[key] = merged(out.get(key), value)
+    return out
+
+
+class World:
+    """`broken` releases never get ready; one node has `seats` cpus; `left` writes until Killed.
+
+    meddle: called before each write with its verb and kind, as somebody else who writes.
+    """
+
+    def __init__(self, seats: int = 99) -> None:
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.broken: set[str] = set()
+        self.seats, self.version, self.epoch = seats, 0, 0
+        self.left: int | None = None
+        self.writes: list[tuple[str, str, str]] = []
+        self.harm: list[str] = []
+        self.may_interrupt = False
+        self.meddle: Callable[[str, str], None] = lambda verb, kind: None
+        self.switched: dict[str, float] = {}
+
+    # -- what a person, or the rollout before, put there -------------------------------------
+
+    def put(self, body: Object) -> None:
+        """An object, whatever was there."""
+        self.version += 1
+        body = copy.deepcopy(body)
+        body["metadata"]["resourceVersion"] = str(self.version)
+        self.objects[body["kind"], body["metadata"]["name"]] = body
+        self._control()
+
+    def actor(self, look: Callable[[Release], Look] | None = None, soak_s: float = 4) -> Actor:
+        """The Actor of a new process, which has taken the lease over."""
+        self.epoch += 1
+        return Actor(
+            self,  # type: ignore[arg-type]
+            NS,
+            NAME,
+            fence=lambda: None,
+            epoch=self.epoch,
+            look=look,
+            soak_s=soak_s,
+        )
+
+    # -- the API -------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str, ns: str | None = None) -> Object | None:
+        return copy.deepcopy(self.objects.get((kind, name)))
+
+    def list(self, kind: str, ns: str | None = None, label_selector: str = "") -> list[Object]:
+        found = {
+            "Node": self._nodes,
+            "Pod": self._pods,
+            "EndpointSlice": self._slices,
+        }.get(kind, lambda: [o for (k, _), o in self.objects.items() if k == kind])()
+        wanted = dict(part.split("=") for part in label_selector.split(",") if part)
+        wanted.pop("kubernetes.io/service-name", None)
+        return [
+            copy.deepcopy(item)
+            for item in found
+            if wanted.items() <= (item["metadata"].get("labels") or {}).items()
+        ]
+
+    def now(self) -> Any:
+        return clock.now()
+
+    def create(
+        self, body: Object, *, fence: Callable[[], None] | None = None, dry_run: bool = False
+    ) -> Object:
+        key = body["kind"], body["metadata"]["name"]
+        if not dry_run:
+            self._write("create", *key, fence)
+        if key in self.objects:
+            raise AlreadyExists("exists", 409)
+        if not dry_run:
+            self.put(body)
+        return body
+
+    def replace(self, body: Object, *, fence: Callable[[], None] | None = None) -> Object:
+        key = body["kind"], body["metadata"]["name"]
+        self._write("replace", *key, fence)
+        self._same_version(key, body)
+        self.put(body)
+        return body
+
+    def patch(
+        self,
+        kind: str,
+        name: str,
+        ns: str,
+        body: Object,
+        *,
+        fence: Callable[[], None] | None = None,
+        dry_run: bool = False,
+    ) -> Object:
+        if not dry_run:
+            self._write("patch", kind, name, fence)
+        self._same_version((kind, name), body)
+        new = merged(self.objects[kind, name], body)
+        if not dry_run:
+            self._watch(kind, self.objects[kind, name], new)
+            self.put(new)
+        return dict(new)
+
+    def delete(
+        self, kind: str, name: str, ns: str, *, fence: Callable[[], None] | None = None
+    ) -> bool:
+        self._write("delete", kind, name, fence)
+        old = self.objects.get((kind, name))
+        if old is None:
+            return False
+        self._watch(kind, old, None)
+        del self.objects[kind, name]
+        self._control()
+        return True
+
+    def _write(self, verb: str, kind: str, name: str, fence: Callable[[], None] | None) -> None:
+        assert fence is not None, "a write without a fence"
+        fence()
+        if self.left is not None:
+            if self.left == 0:
+                raise Killed
+            self.left -= 1
+        self.meddle(verb, kind)
+        self.writes.append((verb, kind, name))
+
+    def _same_version(self, key: tuple[str, str], body: Object) -> None:
+        asked = body["metadata"].get("resourceVersion")
+        assert asked is not None or "metadata" in body
+        if asked not in (None, self.objects[key]["metadata"]["resourceVersion"]):
+            raise Conflict("changed", 409)
+
+    # -- what may not happen -------------------------------------------------------------------
+
+    def leads_to(self) -> str | None:
+        """The release in the stable Service's selector."""
+        found = self.objects.get(("Service", NAME))
+        return found["spec"]["selector"].get(RELEASE_LABEL) if found else None
+
+    def available(self, ident: str | None) -> int:
+        """Replicas of a release that answer."""
+        found = self.objects.get(("Deployment", f"m-{ident}"))
+        return int(found["status"]["availableReplicas"]) if found else 0
+
+    def _watch(self, kind: str, old: Object, new: Object | None) -> None:
+        if kind == "Service" and old["metadata"]["name"] == NAME and new is not None:
+            before = old["spec"]["selector"].get(RELEASE_LABEL)
+            after = new["spec"]["selector"].get(RELEASE_LABEL)
+            if before != after:
+                self.switched[before] = clock.monotonic()
+                self.switched.pop(after, None)
+                if self.available(before) and not self.available(after):
+                    self.harm.append(f"moved from {before}, which answers, to {after}")
+        if kind != "Deployment" or not self.available(
+            ident := old["metadata"]["labels"][RELEASE_LABEL]
+        ):
+            return
+        if new is not None and new["spec"]["replicas"] >= old["spec"]["replicas"]:
+            return
+        if ident == self.leads_to():
+            if not self.may_interrupt:
+                self.harm.append(f"{ident} serves and was stopped")
+        elif ident in self.switched and self.available(self.leads_to()):
+            waited = clock.monotonic() - self.switched[ident]
+            if waited < DRAIN:
+                self.harm.append(f"{ident} was stopped {waited:.0f} s after the switch")
+
+    # -- controllers ---------------------------------------------------------------------------
+
+    def _control(self) -> None:
+        """Replicas find seats, those that have one before others; ready unless broken."""
+        free = self.seats
+        every = [o for (kind, _), o in self.objects.items() if kind == "Deployment"]
+        for item in sorted(every, key=lambda o: -int(o.get("placed", 0))):
+            had = min(int(item.get("placed", 0)), item["spec"]["replicas"], free)
+            item["placed"], free = had, free - had
+        for item in every:
+            more = min(item["spec"]["replicas"] - item["placed"], free)
+            item["placed"], free = item["placed"] + more, free - more
+            broken = item["metadata"]["labels"][RELEASE_LABEL] in self.broken
+            item["status"] = {"availableReplicas": 0 if broken else item["placed"]}
+
+    def _pods(self) -> list[Object]:
+        out = []
+        for (kind, name), item in self.objects.items():
+            if kind != "Deployment":
+                continue
+            ready = str(item["status"]["availableReplicas"] > 0)
+            for number in range(item["placed"]):
+                out.append(
+                    {
+                        "metadata": {
+                            "name": f"{name}-{number}",
+                            "namespace": NS,
+                            "labels": item["metadata"]["labels"],
+                        },
+                        "spec": {**item["spec"]["template"]["spec"], "nodeName": "n"},
+                        "status": {
+                            "phase": "Running",
+                            "conditions": [{"type": "Ready", "status": ready}],
+                        },
+                    }
+                )
+        return out
+
+    def _slices(self) -> list[Object]:
+        here = [
+            p for p in self._pods() if p["metadata"]["labels"][RELEASE_LABEL] == self.leads_to()
+        ]
+        ends = [
+            {
+                "targetRef": {"name": pod["metadata"]["name"]},
+                "conditions": {"ready": pod["status"]["conditions"][0]["status"] == "True"},
+            }
+            for pod in here
+        ]
+        return [{"metadata": {"name": "s"}, "ports": [{"port": 8000}], "endpoints": ends}]
+
+    def _nodes(self) -> list[Object]:
+        return [
+            {
+                "metadata": {"name": "n", "labels": {}},
+                "spec": {},
+                "status": {
+                    "allocatable": {"cpu": str(self.seats), "pods": "110"},
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                },
+            }
+        ]
+
+
+def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> None:
+    """In place of the real wait: nothing comes later in this world."""
+    found = cluster.get("Deployment", name, ns)
+    if found is None or found["status"]["availableReplicas"] < found["spec"]["replicas"]:
+        raise StepFailed(f"{name} never becomes ready")
+
+
+def world(*, seats: int = 99, phase: str = "idle", candidate: bool = False) -> World:
+    """`old` serves, `older` is kept at zero, `new` may be under test."""
+    out = World(seats)
+    state = State(
+        NAME,
+        phase=phase,  # type: ignore[arg-type]
+        stable=OLD,
+        previous=OLDER,
+        candidate=NEW if candidate else None,
+        drain_s=DRAIN,
+    )
+    out.put(to_configmap(state, NS))
+    out.put(deployment(OLD, 2))
+    out.put(deployment(OLDER, 0))
+    if candidate:
+        out.put(deployment(NEW, 2))
+    ours = {MANAGED_LABEL: MANAGER, INSTANCE_LABEL: NAME, RELEASE_LABEL: "old"}
+    out.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": NAME, "namespace": NS, "labels": ours},
+            "spec": {
+                "type": "ClusterIP",
+                "selector": selector(NAME, "old"),
+                "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
+            },
+        }
+    )
+    return out
