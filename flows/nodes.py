@@ -12,7 +12,7 @@ from flows.steps import QUIET, plan_rows
 from tasks.node_api import ApiFacts
 from tasks.node_metrics import exporter_url
 from tasks.node_reasons import errors
-from tasks.nodes import as_rows
+from tasks.nodes import NodeVerdict, as_rows
 from tasks.plan import Plan, decide_plan, describe_changes
 from tasks.progress import Progress, emit
 from tasks.render import ENGINE_CONTAINER, deployment
@@ -69,11 +69,18 @@ def validate_node(session: Session, found: Survey, fact: ApiFacts) -> Looked:
     state = "done" if verdict.usable else "failed"
     said = verdict.cards or verdict.cpu or "usable"
     if not verdict.usable:
-        # the codes: the reasons in full are on record, and in the refusal if it comes to one
+        # the codes: a tree's line is short, and the refusal says the rest
         said = ", ".join(dict.fromkeys(reason.code for reason in verdict.errors))
     emit(Progress("validate_nodes", state, fact.name, said))
-    told.say(f"{fact.name}: {said if verdict.usable else f'not usable: {said}'}")
+    told.say(judged(fact.name, verdict, said))
     return looked
+
+
+def judged(node: str, verdict: NodeVerdict, machine: str) -> str:
+    """A node's verdict in a sentence. machine: what a usable one is, in a few words."""
+    if verdict.usable:
+        return f"{node}: {machine}"
+    return f"{node} is not usable: " + "; ".join(str(reason) for reason in verdict.errors)
 
 
 def validate(session: Session, found: Survey) -> tuple[Survey, list[Looked]]:

@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from try_server import try_set
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 COMMON = (
@@ -68,6 +70,24 @@ def check() -> int:
     return 1 if stale else 0
 
 
+def serves() -> bool:
+    """Whether the Prefect server of the newest versions does its work; says what it does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / "run.txt"
+        shutil.copyfile(HERE / "run.txt", fresh)
+        compile_set("run.txt", fresh, upgrade=True)
+        found = try_set(fresh)
+    for fault in found:
+        print(f"the Prefect server of the new set: {fault}", file=sys.stderr)
+    if found:
+        print(
+            "nothing was replaced: bound what changed in pyproject.toml, with the reason beside it "
+            "and a test of that name (tests/unit/test_pins.py), then run make lock again",
+            file=sys.stderr,
+        )
+    return not found
+
+
 def main() -> int:
     """Command line: `--upgrade` renews every pin, `--check` changes nothing."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -76,6 +96,8 @@ def main() -> int:
     args = parser.parse_args()
     if args.check:
         return check()
+    if args.upgrade and not serves():
+        return 1
     for name in SETS:
         compile_set(name, HERE / name, upgrade=args.upgrade)
     return 0

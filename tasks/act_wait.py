@@ -105,7 +105,9 @@ def soak(release: Release, soak_s: float, look: Callable[[Release], Look]) -> fl
         if end == "unproven":
             raise NotProven(f"{release.deployment} could not be watched: {why}")
         left = soak_s - (now - seen.answered) if seen.answered is not None else soak_s
-        said = f"soaking, {max(left, 0.0):.0f} s left"
+        # before that an address may just not be known everywhere yet
+        first = "waiting for its first answer at the Service"
+        said = f"soaking, {max(left, 0.0):.0f} s left" if seen.answered is not None else first
         emit(
             Progress(
                 "promote",

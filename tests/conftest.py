@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+# what tests send to processes they start
+_SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def hear_signals() -> None:
+    """Programs started from here hear Ctrl-C and the like, whoever started the tests.
+
+    A shell's background job, nohup and some CI runners ignore or block signals, and every child
+    inherits it.
+    """
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SENT)
+    for number in _SENT:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            of_python = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if of_python else signal.SIG_DFL)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The mark of tests/cluster."""
+    """Signals, and the mark of tests/cluster."""
+    hear_signals()
     config.addinivalue_line(
         "markers", "embedded(why): what only the embedded cluster can be asked, and why"
     )

@@ -22,9 +22,8 @@ PREFECT = str(Path(sys.executable).with_name("prefect"))
 POOL = "pool"
 WAIT_S = 300
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-# what the worker's process, not the run's, says of a run
-_WORKER = ("prefect.flow_runs.worker", "prefect.flow_runs.runner")
-_ENDED = "Process for flow run"
+# what Prefect logs of a flow run when nothing else comes
+_LAST = "Finished in state"
 T = TypeVar("T")
 
 
@@ -125,19 +124,22 @@ class Served:
     def log(self, run: dict[str, Any]) -> list[tuple[str, str]]:
         """A run's whole log as the UI shows it: (name of the task run or '', message).
 
-        A state is final before the last lines arrive; the worker's line about the end of the
-        run's process comes after all of them.
+        A state is final before its last lines and its tasks' names arrive; lines come in the order
+        they were written.
         """
         body = {"logs": {"flow_run_id": {"any_": [run["id"]]}}, "sort": "TIMESTAMP_ASC"}
 
-        def look() -> list[dict[str, Any]]:
+        def look() -> list[tuple[str, str]]:
             lines = self.call("POST", "/logs/filter", {**body, "limit": 200})
-            ended = any(line["message"].startswith(_ENDED) for line in lines)
-            return lines if ended else []
+            names = {None: "", **self.tasks(run)}
+            said = [(line["task_run_id"], line["message"]) for line in lines]
+            if not any(task is None and text.startswith(_LAST) for task, text in said):
+                return []
+            if any(task not in names for task, _ in said):
+                return []
+            return [(names[task], text) for task, text in said]
 
-        lines, names = until(look), self.tasks(run)
-        ours = [line for line in lines if line["name"] not in _WORKER]
-        return [(names.get(line["task_run_id"], ""), line["message"]) for line in ours]
+        return until(look)
 
     @contextmanager
     def worker(self) -> Iterator[None]:

@@ -7,17 +7,18 @@ import json
 import httpx
 import pytest
 
-from tests.flows.house import House
+from tasks.cluster import Cluster
+from tests.flows.house import NAMESPACE, House
 
 pytestmark = pytest.mark.timeout(900)
+WIDE = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
 
 
 def test_replace_promotes_a_good_version_and_brings_the_old_one_back_from_a_bad_one(
     home: House,
 ) -> None:
     # the node has 4 cores: two replicas of 3 do not fit
-    wide = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
-    spec = str(home.spec(serving__resources=wide))
+    spec = str(home.spec(serving__resources=WIDE))
     first = home.publish(1)
     home.rollout("run", spec, expect=0)
 
@@ -28,12 +29,14 @@ def test_replace_promotes_a_good_version_and_brings_the_old_one_back_from_a_bad_
     state = home.state()
     assert state.stable is not None and state.stable.commit == first
 
-    allowed = str(home.spec(serving__resources=wide, promotion__allow_interruption=True))
+    allowed = str(home.spec(serving__resources=WIDE, promotion__allow_interruption=True))
     plan = json.loads(home.rollout("plan", allowed, "--json", expect=0))
     assert plan["strategy"] == "replace" and "from the candidate's start" in plan["interruption"]
     home.rollout("run", allowed, expect=0)
     state = home.state()
     assert state.stable is not None and state.stable.commit == second
+
+    goes_back_only_when_it_may(home, first, second)
 
     home.publish(3, laws={"ttft": {"mean": 1.5}})
     home.rollout("run", allowed, "--target", "ttft_mean_ms=800", expect=3)
@@ -41,3 +44,43 @@ def test_replace_promotes_a_good_version_and_brings_the_old_one_back_from_a_bad_
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
     answer = httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False)
     assert answer.status_code == 200
+
+
+def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
+    """`second` holds the room that `first` needs; it is where we end, too."""
+    with home.asking() as seen:
+        said = home.rollout("rollback", "tiny", "-n", NAMESPACE, expect=5)
+    assert "--allow-interruption" in said and not seen.failed
+    assert home.state().phase == "idle" and serves(home) == second
+
+    home.rollout("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption", expect=0)
+    assert home.state().phase == "idle" and serves(home) == first
+
+    allowed = home.spec(serving__resources=WIDE, promotion__allow_interruption=True)
+    home.rollout("run", str(allowed), expect=0)
+    # `first` cannot start any more, which shows only after `second` has made room for it
+    old = home.state().previous
+    assert old is not None and old.commit == first
+    engine = {"name": "engine", "image": "nowhere/engine:9"}
+    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+        found = api.get("Deployment", old.deployment, NAMESPACE)
+        assert found is not None
+        (container,) = found["spec"]["template"]["spec"]["containers"]
+        body = {"spec": {"template": {"spec": {"containers": [{**container, **engine}]}}}}
+        api.patch("Deployment", old.deployment, NAMESPACE, body)
+    said = home.rollout("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption", expect=1)
+    assert "nowhere/engine:9" in said and "serves on" in said
+    assert home.state().phase == "idle" and serves(home) == second
+
+
+def serves(home: House) -> str:
+    """The commit whose release answers at the stable Service."""
+    state = home.state()
+    assert state.stable is not None
+    answer = httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False)
+    assert answer.status_code == 200
+    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+        service = api.get("Service", "tiny", NAMESPACE)
+        assert service is not None
+    assert service["spec"]["selector"]["model-rollout/release"] == state.stable.id
+    return state.stable.commit

@@ -98,9 +98,8 @@ def test_a_wrong_answer_fails_before_anything_is_measured(home: House) -> None:
 
 def test_failing_requests_never_pass(home: House) -> None:
     home.publish(1, laws={"error_share": 0.5})
-    code = home.start("run", str(home.spec(smoke=[], targets={"ttft_mean_ms": 2000})))
-    said, _ = code.communicate()
-    assert code.returncode in (1, 3, 4), said
+    # at the smoke test or at the verdict, as chance has it: it is the release's fault
+    home.rollout("run", str(home.spec(smoke=[])), expect=3)
     assert home.objects("Deployment") == []
 
 

@@ -218,6 +218,11 @@ def test_a_drain_waits_from_the_moment_the_service_led_there() -> None:
     again = clock.monotonic()
     actor.move(Drain("old", DRAIN))
     assert clock.monotonic() - again == pytest.approx(DRAIN)
+    # what it was led to before does not count
+    actor.move(PointService(NEW))
+    third = clock.monotonic()
+    actor.move(Drain("new", DRAIN))
+    assert clock.monotonic() - third == pytest.approx(DRAIN)
 
 
 def test_a_service_that_leads_elsewhere_stops_nothing() -> None:

@@ -17,8 +17,8 @@ from tasks.act import Actor, SoakFailed
 from tasks.course import Course
 from tasks.errors import Refused, RolloutError, StepFailed
 from tasks.soaking import Look
-from tasks.state import promoted
-from tests.unit.actor_world import NEW, Killed, World, deployment, wait_ready, world
+from tasks.state import promoted, to_configmap
+from tests.unit.actor_world import NEW, OLDER, Killed, World, deployment, wait_ready, world
 
 CUTS = st.none() | st.integers(0, 16)
 EASY = settings(
@@ -231,6 +231,20 @@ def test_a_state_that_was_lost(cut: int) -> None:
     serves = at.leads_to()
     settle(at)
     assert at.harm == [] and at.leads_to() == serves and at.available(serves) == 2
+
+
+@EASY
+@given(cut=CUTS)
+def test_a_way_home_from_a_release_that_answers_after_all(cut: int | None) -> None:
+    """The way back was given up, and then the release gone back to got ready and was asked."""
+    at = world()
+    state = replace(at.actor().observe().state, phase="restoring")
+    at.put(to_configmap(state, "models"))
+    at.put(deployment(OLDER, 2))
+    at.actor().move(moves.PointService(OLDER))
+    once(at, lambda actor: carry_out(actor, moves.decide_recovery(actor.observe())), cut)
+    settle(at)
+    assert at.harm == [] and at_rest(at) == "old"
 
 
 def test_a_refused_way_back_changes_nothing() -> None:

@@ -31,7 +31,9 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> list[Line]:
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_ttft_tpot_and_throughput_are_the_engines(measured: list[Line], index: int) -> None:
+def test_pin_evalscope_ttft_tpot_and_throughput_are_the_engines(
+    measured: list[Line], index: int
+) -> None:
     line = measured[index]
     assert line.ttft[1] >= 0.25  # the truth itself
     assert line.ttft[0] == pytest.approx(line.ttft[1], abs=0.01)

@@ -11,12 +11,15 @@ import pytest
 import yaml
 
 from flows.look import Manifests, manifests, manifests_text
+from flows.nodes import judged
 from tasks.accelerators import profile
 from tasks.accelerators_pod import pod_needs
 from tasks.cluster import Cluster
 from tasks.cluster_jobs import WORK_ANNOTATION, work_of
 from tasks.manifest import FileEntry, build
 from tasks.moves import DeploymentView, Observed
+from tasks.node_reasons import error, warning
+from tasks.nodes import NodeVerdict
 from tasks.plan import NodeSeat, Plan, Strategy, decide_plan
 from tasks.render import release_of
 from tasks.spec import Rollout
@@ -129,3 +132,15 @@ def test_the_patch_is_the_one_that_promotes() -> None:
     assert objects.promotion is not None
     verb, body = objects.promotion
     assert (verb, body["spec"]["type"]) == ("patch", "NodePort")
+
+
+def test_the_log_of_a_node_says_why_it_is_not_used() -> None:
+    why = error("DRIVER_TOO_OLD", "driver 5.11", "6.3 or newer for K100_AI", "update it")
+    worth_knowing = warning("KERNEL_DEVEL_MISSING", "none", "one", "install it")
+    bad = NodeVerdict("node-a", "host-a", usable=False, reasons=(why, worth_knowing))
+    assert judged("node-a", bad, "DRIVER_TOO_OLD") == (
+        "node-a is not usable: DRIVER_TOO_OLD: driver 5.11; expected 6.3 or newer for K100_AI; "
+        "update it"
+    )
+    good = NodeVerdict("node-a", "host-a", usable=True, reasons=(worth_knowing,))
+    assert judged("node-a", good, "8 x K100_AI") == "node-a: 8 x K100_AI"
