@@ -256,7 +256,7 @@ def _locked(session: Session, survey: Survey, plan: Plan) -> Outcome:
         wrong = [check for check in checks if not check.ok]
         say(steps.answered(checks))
     if wrong:
-        return _roll_back(session, "failed", f"smoke: {wrong[0].name}: {wrong[0].found}")
+        return _roll_back(session, "failed", f"smoke: {steps.answered(wrong)}")
     verdict = measure.run(session, release, seen, plan)
     if verdict.verdict == "pass":
         if spec.promotion.approval == "before-promote":

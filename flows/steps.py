@@ -18,9 +18,9 @@ from flows import artifacts, told
 from flows.session import Session
 from tasks import clock, live
 from tasks.access import astray, reach, ready, release_pods
+from tasks.act_wait import until_ready
 from tasks.cluster import Object
 from tasks.cluster_jobs import run_job
-from tasks.cluster_wait import wait_ready
 from tasks.engine import Answered, Check, Engine, smoke
 from tasks.errors import OutsideError, StepFailed
 from tasks.manifest import Manifest
@@ -103,8 +103,12 @@ def deploy(session: Session, release: Release, survey: Survey, plan: Plan) -> Ob
     fence = session.fence
     cluster.apply(service(spec, release, candidate=True), fence=fence)
     cluster.apply(body, fence=fence)
-    wait_ready(
-        cluster, spec.namespace, release.deployment, timeout_s=spec.serving.startup_timeout_s
+    until_ready(
+        cluster,
+        spec.namespace,
+        spec.name,
+        release.deployment,
+        timeout_s=spec.serving.startup_timeout_s,
     )
     pods = [
         pod for pod in release_pods(cluster, spec.namespace, spec.name, release.id) if ready(pod)

@@ -10,7 +10,6 @@ from tasks import act_wait, clock
 from tasks.access import astray
 from tasks.act_wait import NotProven, SoakFailed
 from tasks.cluster import AlreadyExists, Cluster, Conflict, Forbidden
-from tasks.cluster_wait import wait_ready
 from tasks.errors import Refused, StepFailed
 from tasks.moves import (
     AwaitFreed,
@@ -168,7 +167,13 @@ class Actor:
             case Scale(deployment, replicas):
                 self._scale(deployment, replicas)
             case AwaitReady(deployment):
-                wait_ready(self.cluster, self.namespace, deployment, timeout_s=self.ready_timeout_s)
+                act_wait.until_ready(
+                    self.cluster,
+                    self.namespace,
+                    self.name,
+                    deployment,
+                    timeout_s=self.ready_timeout_s,
+                )
             case AwaitFreed(deployment):
                 self._gone(deployment)
             case Soak(release):

@@ -9,10 +9,11 @@ from datetime import datetime
 from tasks import clock
 from tasks.access import astray, release_pods
 from tasks.cluster import Cluster, Object
+from tasks.cluster_wait import is_ready, wait_ready
 from tasks.errors import StepFailed
 from tasks.progress import Progress, emit
 from tasks.soaking import EVERY_S, Look, Watched
-from tasks.state import Release
+from tasks.state import INSTANCE_LABEL, Release
 
 # Beyond the time a pod may take to end by its own word.
 GONE_S = 120.0
@@ -34,8 +35,33 @@ def until_gone(cluster: Cluster, namespace: str, name: str, release: str) -> lis
 
     A pod may take what its own deletionTimestamp says, and GONE_S more.
     """
+    return _until_none(cluster, lambda: release_pods(cluster, namespace, name, release))
+
+
+def until_ready(
+    cluster: Cluster, namespace: str, name: str, deployment: str, *, timeout_s: float
+) -> None:
+    """Wait until every replica of a Deployment is available.
+
+    Pods of the rollout that were asked to end may hold the devices these wait for, whoever asked
+    them: until they are gone, or past their time, nothing that is Pending is given up. Raises
+    NotReady, as `wait_ready` does.
+    """
+    found = cluster.get("Deployment", deployment, namespace)
+    if found is None or not is_ready(found):
+        ours = f"{INSTANCE_LABEL}={name}"
+
+        def ending() -> list[Object]:
+            pods = cluster.list("Pod", namespace, label_selector=ours)
+            return [pod for pod in pods if pod["metadata"].get("deletionTimestamp")]
+
+        _until_none(cluster, ending)
+    wait_ready(cluster, namespace, deployment, timeout_s=timeout_s)
+
+
+def _until_none(cluster: Cluster, look: Callable[[], list[Object]]) -> list[str]:
     deadline = clock.monotonic() + GONE_S
-    while pods := release_pods(cluster, namespace, name, release):
+    while pods := look():
         left = max((_ends_in(pod, cluster.now()) for pod in pods), default=0.0)
         deadline = max(deadline, clock.monotonic() + left + GONE_S) if left > 0 else deadline
         if clock.monotonic() > deadline:

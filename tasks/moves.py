@@ -88,7 +88,8 @@ def decide_start(
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
     if strategy == "replace" and serving:
-        moves.append(Scale(serving.name, 0))
+        # a candidate made now would be Pending for as long as these pods may take to end
+        moves += [Scale(serving.name, 0), AwaitFreed(serving.name)]
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
@@ -214,7 +215,7 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
     if serving and down:
         moves.append(Scale(serving.name, serving.serves_with))
-        moves += [AwaitFreed(view.name) for view in others if view.runs]
+        moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(serving.name))
     moves += [Remove(view.name) for view in others if view.release not in keep]
     moves.append(Save(replace(state, phase="idle", candidate=None, strategy="", approval="")))

@@ -63,13 +63,14 @@ def decide_revert(
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     stopped: set[str] = set()
     if not switched and not back.whole:
-        stopping = [view for view in seen.others(target.id, seen.serving) if view.replicas]
+        stopping = seen.others(target.id, seen.serving)
         moves += drained(seen, stopping)
         if interrupt and serving:
             stopping.append(serving)
         moves += [Scale(view.name, 0) for view in stopping if view.replicas]
         if back.replicas < back.serves_with:
             moves.append(Scale(back.name, back.serves_with))
+        # also of those at zero already: their pods may be ending still
         moves += [AwaitFreed(view.name) for view in stopping]
         stopped = {view.name for view in stopping}
     moves += [AwaitReady(back.name), PointService(target), RemoveCandidateService()]
@@ -161,7 +162,7 @@ def decide_restore(seen: Observed) -> Course:
     if down:
         moves.append(Scale(home.name, home.serves_with))
     if down or not alive:
-        moves += [AwaitFreed(view.name) for view in others if view.runs]
+        moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
     if away and not alive:
         moves.append(PointService(state.stable))

@@ -11,9 +11,8 @@ from tests.flows.house import NAMESPACE, House
 
 pytestmark = pytest.mark.timeout(900)
 
-# what each mode makes of the stable Service
+# what each mode makes of the stable Service; test_rollout goes the same way by mode cluster
 TYPES = {
-    "cluster": "ClusterIP",
     "node-port": "NodePort",
     "pod-ip": "ClusterIP",
     "port-forward": "ClusterIP",

@@ -29,6 +29,7 @@ from tasks.state import (
 
 Object = dict[str, Any]
 NS, NAME, DRAIN = "models", "m", 30.0
+ENDING = 20.0
 
 
 class Killed(BaseException):
@@ -83,6 +84,7 @@ def merged(old: Any, patch: Any) -> Any:
 
 class World:
     """`broken` releases never get ready; one node has `seats` cpus; `left` writes until Killed.
+    A pod that was asked to end holds its seat for ENDING seconds more.
 
     meddle: called before each write with its verb and kind, as somebody else who writes.
     """
@@ -97,6 +99,7 @@ class World:
         self.may_interrupt = False
         self.meddle: Callable[[str, str], None] = lambda verb, kind: None
         self.switched: dict[str, float] = {}
+        self.ending: list[tuple[Object, float]] = []  # pods, and when they are gone
 
     # -- what a person, or the rollout before, put there -------------------------------------
 
@@ -124,6 +127,7 @@ class World:
     # -- the API -------------------------------------------------------------------------------
 
     def get(self, kind: str, name: str, ns: str | None = None) -> Object | None:
+        self._control()
         return copy.deepcopy(self.objects.get((kind, name)))
 
     def list(self, kind: str, ns: str | None = None, label_selector: str = "") -> list[Object]:
@@ -189,6 +193,7 @@ class World:
         if old is None:
             return False
         self._watch(kind, old, None)
+        self._end(old, int(old.get("placed", 0)))
         del self.objects[kind, name]
         self._control()
         return True
@@ -248,38 +253,47 @@ class World:
 
     def _control(self) -> None:
         """Replicas find seats, those that have one before others; ready unless broken."""
-        free = self.seats
+        self.ending = [(pod, at) for pod, at in self.ending if at > clock.monotonic()]
         every = [o for (kind, _), o in self.objects.items() if kind == "Deployment"]
-        for item in sorted(every, key=lambda o: -int(o.get("placed", 0))):
-            had = min(int(item.get("placed", 0)), item["spec"]["replicas"], free)
-            item["placed"], free = had, free - had
         for item in every:
-            more = min(item["spec"]["replicas"] - item["placed"], free)
+            had = min(int(item.get("placed", 0)), item["spec"]["replicas"])
+            self._end(item, int(item.get("placed", 0)) - had)
+            item["placed"] = had
+        free = self.seats - len(self.ending) - sum(item["placed"] for item in every)
+        for item in every:
+            more = max(0, min(item["spec"]["replicas"] - item["placed"], free))
             item["placed"], free = item["placed"] + more, free - more
             broken = item["metadata"]["labels"][RELEASE_LABEL] in self.broken
             item["status"] = {"availableReplicas": 0 if broken else item["placed"]}
 
+    def _end(self, item: Object, count: int) -> None:
+        at = clock.monotonic() + ENDING
+        for number in range(count):
+            pod = self._pod(item, f"ending-{number}", "False")
+            pod["metadata"]["deletionTimestamp"] = clock.now().isoformat()
+            self.ending.append((pod, at))
+
+    def _pod(self, item: Object, number: object, ready: str) -> Object:
+        return {
+            "metadata": {
+                "name": f"{item['metadata']['name']}-{number}",
+                "namespace": NS,
+                "labels": item["metadata"]["labels"],
+            },
+            "spec": {**item["spec"]["template"]["spec"], "nodeName": "n"},
+            "status": {
+                "phase": "Running",
+                "conditions": [{"type": "Ready", "status": ready}],
+            },
+        }
+
     def _pods(self) -> list[Object]:
-        out = []
-        for (kind, name), item in self.objects.items():
-            if kind != "Deployment":
-                continue
-            ready = str(item["status"]["availableReplicas"] > 0)
-            for number in range(item["placed"]):
-                out.append(
-                    {
-                        "metadata": {
-                            "name": f"{name}-{number}",
-                            "namespace": NS,
-                            "labels": item["metadata"]["labels"],
-                        },
-                        "spec": {**item["spec"]["template"]["spec"], "nodeName": "n"},
-                        "status": {
-                            "phase": "Running",
-                            "conditions": [{"type": "Ready", "status": ready}],
-                        },
-                    }
-                )
+        self._control()
+        out = [pod for pod, _ in self.ending]
+        for (kind, _), item in self.objects.items():
+            if kind == "Deployment":
+                ready = str(item["status"]["availableReplicas"] > 0)
+                out += [self._pod(item, number, ready) for number in range(item["placed"])]
         return out
 
     def _slices(self) -> list[Object]:
@@ -309,7 +323,7 @@ class World:
 
 
 def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> None:
-    """In place of the real wait: nothing comes later in this world."""
+    """In place of the real wait, which gives a Pending pod up: nothing comes later here."""
     found = cluster.get("Deployment", name, ns)
     if found is None or found["status"]["availableReplicas"] < found["spec"]["replicas"]:
         raise StepFailed(f"{name} never becomes ready")

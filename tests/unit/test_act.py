@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks import act, clock
+from tasks import act_wait, clock
 from tasks.cluster import Conflict
 from tasks.course import AwaitFreed, Drain, PointService, Remove, Save, Scale
 from tasks.errors import LockLost, Refused, StepFailed
@@ -20,7 +20,7 @@ SERVICE = ("Service", NAME)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(act, "wait_ready", wait_ready)
+    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
     with clock.use(clock.FakeClock()):
         yield
 

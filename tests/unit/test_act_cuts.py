@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.rollback import carry_out, decide
-from tasks import act, clock, moves
+from tasks import act, act_wait, clock, moves
 from tasks.act import Actor, SoakFailed
 from tasks.course import Course
 from tasks.errors import Refused, RolloutError, StepFailed
@@ -29,7 +29,7 @@ EASY = settings(
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Waits take no time, and pods come at once or never."""
-    monkeypatch.setattr(act, "wait_ready", wait_ready)
+    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
     with clock.use(clock.FakeClock()):
         yield
 
