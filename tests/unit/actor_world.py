@@ -29,7 +29,7 @@ from tasks.state import (
 
 Object = dict[str, Any]
 NS, NAME, DRAIN = "models", "m", 30.0
-ENDING = 20.0
+ENDING, LAG = 20.0, 2.0
 
 
 class Killed(BaseException):
@@ -84,7 +84,8 @@ def merged(old: Any, patch: Any) -> Any:
 
 class World:
     """`broken` releases never get ready; one node has `seats` cpus; `left` writes until Killed.
-    A pod that was asked to end holds its seat for ENDING seconds more.
+    A pod that was asked to end holds its seat for ENDING seconds more; after a scaling it is asked
+    LAG seconds later, as a busy controller does.
 
     meddle: called before each write with its verb and kind, as somebody else who writes.
     """
@@ -193,7 +194,7 @@ class World:
         if old is None:
             return False
         self._watch(kind, old, None)
-        self._end(old, int(old.get("placed", 0)))
+        self._end(old, int(old.get("placed", 0)), 0)
         del self.objects[kind, name]
         self._control()
         return True
@@ -257,7 +258,7 @@ class World:
         every = [o for (kind, _), o in self.objects.items() if kind == "Deployment"]
         for item in every:
             had = min(int(item.get("placed", 0)), item["spec"]["replicas"])
-            self._end(item, int(item.get("placed", 0)) - had)
+            self._end(item, int(item.get("placed", 0)) - had, LAG)
             item["placed"] = had
         free = self.seats - len(self.ending) - sum(item["placed"] for item in every)
         for item in every:
@@ -266,12 +267,10 @@ class World:
             broken = item["metadata"]["labels"][RELEASE_LABEL] in self.broken
             item["status"] = {"availableReplicas": 0 if broken else item["placed"]}
 
-    def _end(self, item: Object, count: int) -> None:
-        at = clock.monotonic() + ENDING
+    def _end(self, item: Object, count: int, lag: float) -> None:
+        at = clock.monotonic() + lag + ENDING
         for number in range(count):
-            pod = self._pod(item, f"ending-{number}", "False")
-            pod["metadata"]["deletionTimestamp"] = clock.now().isoformat()
-            self.ending.append((pod, at))
+            self.ending.append((self._pod(item, f"ending-{number}", "False"), at))
 
     def _pod(self, item: Object, number: object, ready: str) -> Object:
         return {
@@ -289,6 +288,9 @@ class World:
 
     def _pods(self) -> list[Object]:
         self._control()
+        for pod, at in self.ending:
+            if at - clock.monotonic() <= ENDING:
+                pod["metadata"]["deletionTimestamp"] = clock.now().isoformat()
         out = [pod for pod, _ in self.ending]
         for (kind, _), item in self.objects.items():
             if kind == "Deployment":

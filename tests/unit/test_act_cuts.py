@@ -247,6 +247,17 @@ def test_a_way_home_from_a_release_that_answers_after_all(cut: int | None) -> No
     assert at.harm == [] and at_rest(at) == "old"
 
 
+def test_pods_of_a_deployment_that_is_gone_still_hold_their_devices() -> None:
+    """The process died while it waited for the pods of the candidate it had deleted."""
+    at = world(seats=2)
+    at.may_interrupt = True
+    at.actor().run(moves.decide_start(at.actor().observe(), NEW, "r", "replace"))
+    at.put(deployment(NEW, 2))
+    at.delete("Deployment", "m-new", "models", fence=lambda: None)
+    settle(at)
+    assert at_rest(at) == "old"
+
+
 def test_a_refused_way_back_changes_nothing() -> None:
     at = world(seats=2)
     actor = at.actor()
