@@ -37,6 +37,7 @@ def commands() -> str:
     return f"{body})\n"
 
 
+@pytest.mark.embedded("a real one makes tokens by itself, for whoever runs the commands")
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 def test_the_kubeconfig_of_the_account(cluster: LocalCluster, tmp_path: Path, shell: str) -> None:
     kubectl = shutil.which("kubectl")
