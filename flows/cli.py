@@ -25,10 +25,11 @@ INTERRUPTED = 1
 _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
-def prefect_settings(*, verbose: bool = False) -> None:
+def prefect_settings() -> None:
     """Defaults for running a flow in this process; what the user has set stays."""
     defaults = {
-        "PREFECT_LOGGING_LEVEL": "INFO" if verbose else "ERROR",
+        # below it the run's page in the UI has no log; the terminal's part is log_to_terminal's
+        "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         # without a configured server Prefect starts one of its own; give it time
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
@@ -149,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `rollout` command."""
     args = build_parser().parse_args(argv)
     log_to_terminal(verbose=args.verbose)
-    prefect_settings(verbose=args.verbose)
+    prefect_settings()
     try:
         handler: Callable[[argparse.Namespace], int] = args.handler
         return handler(args)

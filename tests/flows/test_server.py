@@ -163,6 +163,20 @@ def test_an_error_and_a_refusal_are_told_once_in_words(served: Served) -> None:
     plain(served, run)
 
 
+def test_a_run_from_the_terminal_has_its_log_in_the_ui_and_not_on_the_terminal(
+    served: Served,
+) -> None:
+    served.home.publish(3)
+    wanted = spec(served, smoke=[{"prompt": "Where?", "contains": ["Atlantis"]}])
+    said = served.home.rollout("run", wanted, expect=3)
+    assert "Flow run" not in said and "Finished in state" not in said
+    (run,) = served.call("POST", "/flow_runs/filter", {"sort": "START_TIME_DESC", "limit": 1})
+    assert run["deployment_id"] is None and run["state_name"] == "RolledBack"
+    log = plain(served, run)
+    assert any(message.startswith("failed: ") for task, message in log if not task)
+    assert any("Atlantis" in message for task, message in log if task.startswith("smoke"))
+
+
 def test_one_hub_that_is_down_hides_no_other_model(served: Served) -> None:
     down = spec(served, model__endpoint="http://127.0.0.1:9")
     wrong = served.home.folder / "wrong.yaml"
