@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.errors import RolloutError, SpecError
-from tasks.outcome import target_rows
+from tasks.base.errors import RolloutError, SpecError
+from tasks.record.outcome import target_rows
 
 INTERRUPTED = 1
 _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
@@ -171,7 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def read(args: argparse.Namespace, path: str | Path) -> Any:
     """The spec file with the command line's changes."""
-    from tasks.specfile import read_spec
+    from tasks.spec.file import read_spec
 
     overrides = list(args.set)
     if getattr(args, "access", None):

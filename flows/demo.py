@@ -21,9 +21,9 @@ from rich.console import Console
 from deployments.local import stack
 from deployments.local.model import ensure_model
 from flows import cli
-from tasks.cluster import Cluster
-from tasks.spec import Rollout
-from tasks.state import State, configmap_name, from_configmap
+from tasks.outside.kubernetes.client import Cluster
+from tasks.release.state import State, configmap_name, from_configmap
+from tasks.spec.rollout import Rollout
 
 # where the demo keeps its state; tests give it a folder of their own
 LOCAL = Path(os.environ.get("MODEL_ROLLOUT_DEMO") or stack.ROOT / ".local")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from tasks import devices, live
-from tasks.accelerators_types import Profile
-from tasks.access import ready
-from tasks.cluster import Object
-from tasks.node_metrics import device_problems
+from tasks.accelerators.types import Profile
+from tasks.nodes.metrics import device_problems
+from tasks.outside.exporter import metrics as devices
+from tasks.outside.kubernetes.access import ready
+from tasks.outside.kubernetes.client import Object
+from tasks.render import live
 
 
 class Watch:

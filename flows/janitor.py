@@ -13,11 +13,11 @@ from typing import Any
 from prefect import flow
 
 from flows.rollback import settle
-from tasks.cluster import Cluster
-from tasks.errors import Refused, RolloutError
-from tasks.spec import Rollout
-from tasks.specfile import read_spec
-from tasks.state import KIND_LABEL, MANAGED_LABEL, MANAGER, from_configmap
+from tasks.base.errors import Refused, RolloutError
+from tasks.outside.kubernetes.client import Cluster
+from tasks.release.state import KIND_LABEL, MANAGED_LABEL, MANAGER, from_configmap
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
 
 _log = logging.getLogger(__name__)
 # a person decides about a held candidate, and about one that serves unproven

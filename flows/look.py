@@ -16,16 +16,16 @@ from rich.table import Table
 
 from flows.nodes import make_plan, refusals, warnings
 from flows.session import Session
-from tasks.act import Actor
-from tasks.cluster import Cluster
-from tasks.cluster_jobs import marked
-from tasks.nodes import as_rows, judge_node
-from tasks.plan import Plan
-from tasks.render import deployment
-from tasks.render_jobs import fetch_job
-from tasks.render_service import service, stable_service, switch
-from tasks.spec import Rollout
-from tasks.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
+from tasks.nodes.assess import as_rows, judge_node
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.jobs import marked
+from tasks.release.plan import Plan
+from tasks.render.jobs import fetch_job
+from tasks.render.release import deployment
+from tasks.render.services import service, stable_service, switch
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
 
 REFUSED = 5
 

@@ -10,24 +10,29 @@ from typing import Any
 
 from prefect import task
 
-from flows import artifacts, report, told
+from flows import report, told
 from flows.health import Watch
 from flows.session import Session
 from flows.steps import QUIET
-from tasks import accelerators, bench, exam, exam_verdict, gate, judge
-from tasks.access import reach, release_pods
-from tasks.cluster import Object
-from tasks.errors import SpecError
-from tasks.exam_questions import ExamRow, Question
-from tasks.judge import Decision, TargetVerdict
-from tasks.moves import Observed
-from tasks.outcome import target_rows
-from tasks.plan import Plan
-from tasks.protocol import cache_note
-from tasks.rows import Round
-from tasks.spec import Rollout
-from tasks.state import Release
-from tasks.workload import cache_flattered
+from tasks.accelerators import profiles as accelerators
+from tasks.base.errors import SpecError
+from tasks.measure.protocol import cache_note
+from tasks.measure.questions import ExamRow, Question
+from tasks.measure.round import Round
+from tasks.measure.workload import cache_flattered
+from tasks.outside.evalscope import bench, exam
+from tasks.outside.great_expectations import gate
+from tasks.outside.kubernetes.access import reach, release_pods
+from tasks.outside.kubernetes.client import Object
+from tasks.outside.prefect import artifacts
+from tasks.record.outcome import target_rows
+from tasks.release.moves import Observed
+from tasks.release.plan import Plan
+from tasks.release.state import Release
+from tasks.spec.rollout import Rollout
+from tasks.verdict import exam as exam_verdict
+from tasks.verdict import targets as judge
+from tasks.verdict.targets import Decision, TargetVerdict
 
 # What the record keeps of an exam; all of it is in evalscope's files.
 _KEPT_ROWS, _KEPT_CHARS = 500, 300

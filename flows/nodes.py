@@ -6,18 +6,19 @@ from typing import Any
 
 from prefect import task, unmapped
 
-from flows import artifacts, told
+from flows import told
 from flows.session import Session
 from flows.steps import QUIET, plan_rows
-from tasks.node_api import ApiFacts
-from tasks.node_metrics import exporter_url
-from tasks.node_reasons import errors
-from tasks.nodes import NodeVerdict, as_rows
-from tasks.plan import Plan, decide_plan, describe_changes
-from tasks.progress import Progress, emit
-from tasks.render import ENGINE_CONTAINER, deployment
-from tasks.shape import MEMORY_CODES
-from tasks.survey import (
+from tasks.base.progress import Progress, emit
+from tasks.nodes.assess import NodeVerdict, as_rows
+from tasks.nodes.facts import ApiFacts
+from tasks.nodes.memory import MEMORY_CODES
+from tasks.nodes.metrics import exporter_url
+from tasks.nodes.reasons import errors
+from tasks.outside.prefect import artifacts
+from tasks.release.plan import Plan, decide_plan, describe_changes
+from tasks.render.release import ENGINE_CONTAINER, deployment
+from tasks.steps.survey import (
     Looked,
     Survey,
     fit_reasons,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows import artifacts
-from tasks import clock
-from tasks.accelerators import profile
-from tasks.cluster import Cluster
-from tasks.errors import SpecError, StepFailed
-from tasks.node_api import ApiFacts, api_facts, group_pods
-from tasks.prepare import missing, read_manifests
-from tasks.progress import Progress, emit
+from tasks.accelerators.profiles import profile
+from tasks.base import clock
+from tasks.base.errors import SpecError, StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.nodes.components import missing, read_manifests
+from tasks.nodes.facts import ApiFacts, api_facts, group_pods
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.prefect import artifacts
 
 POLL_S = 2.0
 

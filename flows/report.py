@@ -11,10 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tasks import junit as junit_xml
-from tasks import records, report, report_rows
-from tasks.errors import OutsideError, SpecError
-from tasks.rows import Round
+from tasks.base.errors import OutsideError, SpecError
+from tasks.measure.round import Round
+from tasks.outside.disk import records
+from tasks.report import junit as junit_xml
+from tasks.report import page as report
+from tasks.report import rows as report_rows
 
 _log = logging.getLogger(__name__)
 _PACKAGES = (

@@ -1,7 +1,7 @@
 """Settle a rollout by name: go back, finish a promotion, or clean up. Reads only the cluster.
 
 The failure path of the rollout flow, its cancellation, the janitor and the operator's commands
-all decide with the same functions of tasks/moves.py.
+all decide with the same functions of tasks/release/moves.py.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Literal
 from prefect import flow
 
 from flows.session import lease_seconds, logs_kept, new_run_id, who
-from tasks import clock
-from tasks.act import Actor
-from tasks.cluster import Cluster
-from tasks.errors import LockLost, Refused, RolloutError, StepFailed
-from tasks.lease import LeaseLock
-from tasks.moves import (
+from tasks.base import clock
+from tasks.base.errors import LockLost, Refused, RolloutError, StepFailed
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.lease import LeaseLock
+from tasks.release.moves import (
     Course,
     Observed,
     Room,
@@ -26,7 +26,7 @@ from tasks.moves import (
     decide_recovery,
     decide_revert,
 )
-from tasks.state import configmap_name, with_history
+from tasks.release.state import configmap_name, with_history
 
 _log = logging.getLogger(__name__)
 

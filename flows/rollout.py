@@ -17,14 +17,15 @@ from prefect.flows import Flow
 from prefect.runtime import flow_run as this_run
 from prefect.states import Completed, Failed
 
-from flows import artifacts, measure, nodes, steps, told
+from flows import measure, nodes, steps, told
 from flows.rollback import carry_out
 from flows.session import Session
-from tasks.act import NotProven, SoakFailed
-from tasks.cluster import Cluster
-from tasks.errors import LockLost, OutsideError, Refused, RolloutError, SpecError, StepFailed
-from tasks.manifest import safe_commit
-from tasks.moves import (
+from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, SpecError, StepFailed
+from tasks.outside.kubernetes.actor import NotProven, SoakFailed
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.prefect import artifacts
+from tasks.record.outcome import Outcome, target_rows
+from tasks.release.moves import (
     decide_recovery,
     decide_resume,
     decide_soak_failed,
@@ -32,14 +33,14 @@ from tasks.moves import (
     decide_unproven,
     unproven_text,
 )
-from tasks.outcome import Outcome, target_rows
-from tasks.plan import Plan
-from tasks.render import deployment
-from tasks.render_service import service
-from tasks.spec import Rollout
-from tasks.specfile import build_spec, read_spec
-from tasks.state import Release
-from tasks.survey import Survey
+from tasks.release.plan import Plan
+from tasks.release.state import Release
+from tasks.render.release import deployment
+from tasks.render.services import service
+from tasks.spec.file import build_spec, read_spec
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import Survey
+from tasks.weights.manifest import safe_commit
 
 _log = logging.getLogger(__name__)
 _STATE_NAMES = {

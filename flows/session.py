@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from flows import report, told
-from tasks import clock, records
-from tasks.act import Actor
-from tasks.cluster import Cluster
-from tasks.errors import OutsideError, RolloutError, StepFailed
-from tasks.lease import LeaseLock
-from tasks.mirror import Mirror
-from tasks.outcome import RECORD_SCHEMA, Outcome, compact
-from tasks.progress import Progress, emit
-from tasks.report import FILE as PAGE
-from tasks.spec import Rollout
-from tasks.state import Release, with_history
+from tasks.base import clock
+from tasks.base.errors import OutsideError, RolloutError, StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.outside.disk import records
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.lease import LeaseLock
+from tasks.outside.s3.mirror import Mirror
+from tasks.record.outcome import RECORD_SCHEMA, Outcome, compact
+from tasks.release.state import Release, with_history
+from tasks.report.page import FILE as PAGE
+from tasks.spec.rollout import Rollout
 
 _log = logging.getLogger(__name__)
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"

@@ -14,25 +14,27 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows import artifacts, told
+from flows import told
 from flows.session import Session
-from tasks import clock, live
-from tasks.access import astray, reach, ready, release_pods
-from tasks.act_wait import until_ready
-from tasks.cluster import Object
-from tasks.cluster_jobs import run_job
-from tasks.engine import Answered, Check, Engine, smoke
-from tasks.errors import OutsideError, StepFailed
-from tasks.manifest import Manifest
-from tasks.moves import decide_promotion
-from tasks.plan import NodeSeat, Plan
-from tasks.progress import Progress, emit
-from tasks.render import deployment
-from tasks.render_jobs import fetch_job
-from tasks.render_service import service
-from tasks.soaking import EVERY_S, PATIENCE_S, Look
-from tasks.state import Release
-from tasks.survey import Survey
+from tasks.base import clock
+from tasks.base.errors import OutsideError, StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.outside.kubernetes.access import astray, reach, ready, release_pods
+from tasks.outside.kubernetes.client import Object
+from tasks.outside.kubernetes.jobs import run_job
+from tasks.outside.kubernetes.waits import until_ready
+from tasks.outside.prefect import artifacts
+from tasks.outside.vllm.engine import Answered, Check, Engine, smoke
+from tasks.release.moves import decide_promotion
+from tasks.release.plan import NodeSeat, Plan
+from tasks.release.soaking import EVERY_S, PATIENCE_S, Look
+from tasks.release.state import Release
+from tasks.render import live
+from tasks.render.jobs import fetch_job
+from tasks.render.release import deployment
+from tasks.render.services import service
+from tasks.steps.survey import Survey
+from tasks.weights.manifest import Manifest
 
 # A look is one small request; what takes longer is looked at again.
 ASK_S = 10.0

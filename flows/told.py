@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
-from tasks.errors import RolloutError
+from tasks.base.errors import RolloutError
 
 _log = logging.getLogger(__name__)
 # where Prefect writes the logs of runs

@@ -22,8 +22,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tasks import clock
-from tasks.progress import Progress, listening
+from tasks.base import clock
+from tasks.base.progress import Progress, listening
 
 STEPS = (
     "validate_nodes",

@@ -14,14 +14,14 @@ from prefect.events import emit_event
 
 from flows import told
 from flows.steps import QUIET
-from tasks.cluster import Cluster
-from tasks.errors import RolloutError, SpecError, StepFailed
-from tasks.hub import Hub
-from tasks.manifest import Manifest
-from tasks.spec import Rollout
-from tasks.specfile import read_spec
-from tasks.state import configmap_name, from_configmap
-from tasks.survey import hub_endpoint, resolve
+from tasks.base.errors import RolloutError, SpecError, StepFailed
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.modelscope.hub import Hub
+from tasks.release.state import configmap_name, from_configmap
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import hub_endpoint, resolve
+from tasks.weights.manifest import Manifest
 
 EVENT = "model-rollout.new-version"
 _SPACE = uuid.UUID("6f7a4a0e-6d1c-4f0a-9a53-2f0c8f1f4f11")

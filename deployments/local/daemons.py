@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.errors import OutsideError
+from tasks.base.errors import OutsideError
 
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 60.0

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.errors import OutsideError
+from tasks.base.errors import OutsideError
 
 MODEL_ID = "demo/SmolLM2-135M-Instruct"
 # Raise it when build_model.py writes something else than before.

@@ -17,7 +17,7 @@ from typing import Any
 
 from deployments.local import daemons, hub
 from deployments.local.model import ensure_model
-from tasks.errors import OutsideError
+from tasks.base.errors import OutsideError
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"

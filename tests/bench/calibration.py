@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from tasks.bench import EngineTarget, LoadGenerator, run_round
-from tasks.figures import tpot
-from tasks.rows import RequestRow, Round
-from tasks.serverview import token_times
-from tasks.spec_measure import Lengths, LoadPoint, Workload
+from tasks.measure.figures import tpot
+from tasks.measure.round import RequestRow, Round
+from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, run_round
+from tasks.outside.vllm.metrics import token_times
+from tasks.spec.measure import Lengths, LoadPoint, Workload
 from tests.exact_engine import Behaviour, Law, Truth, spawn
 
 TOKENS = 50

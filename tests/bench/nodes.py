@@ -26,11 +26,11 @@ from deployments.local import hub
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
 from flows.look import probe_all
-from tasks.cluster import Cluster
-from tasks.cluster_objects import PAGE
-from tasks.spec import Rollout
-from tasks.specfile import read_spec
-from tasks.survey import look_around
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.objects import PAGE
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import look_around
 from tests.cluster.deepseek import SPEC, publish
 from tests.unit import hostroot
 
@@ -47,8 +47,8 @@ import json, os, pathlib, resource, sys, time
 from flows.look import _look
 from flows.nodes import make_plan
 from flows.session import Session
-from tasks.cluster import Cluster
-from tasks.specfile import read_spec
+from tasks.outside.kubernetes.client import Cluster
+from tasks.spec.file import read_spec
 spec = read_spec(sys.argv[2])
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])

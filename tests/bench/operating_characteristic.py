@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tasks import bounds, spending
+from tasks.verdict import bounds, spending
 from tests.bench import oc_figure
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -23,14 +23,15 @@ from pathlib import Path
 
 from deployments.local.model import ensure_model
 from deployments.local.stack import ROOT, engine_python, free_port
-from tasks import judge, report_rows
-from tasks.bench import EngineTarget, LoadGenerator, measure
-from tasks.judge_rounds import why_not
-from tasks.render import engine_args
-from tasks.rows import Round
-from tasks.spec import Rollout
-from tasks.spec_measure import Benchmark, Target
-from tasks.specfile import read_spec
+from tasks.measure.round import Round
+from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, measure
+from tasks.render.release import engine_args
+from tasks.report import rows as report_rows
+from tasks.spec.file import read_spec
+from tasks.spec.measure import Benchmark, Target
+from tasks.spec.rollout import Rollout
+from tasks.verdict import targets as judge
+from tasks.verdict.rounds import why_not
 
 SPEC = ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
 METRICS = ("ttft_mean_ms", "ttft_p50_ms", "ttft_p95_ms", "tpot_mean_ms", "output_throughput_tok_s")

@@ -12,7 +12,7 @@ import urllib3
 
 from deployments.local.kube.apiserver import ApiServer, write_kubeconfig
 from deployments.local.kube.store import Store
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 CONFIGS = "/api/v1/namespaces/default/configmaps"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 from tests.cluster.conftest import Kube
 
 

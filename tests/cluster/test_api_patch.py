@@ -10,7 +10,7 @@ import pytest
 
 from deployments.local.kube.patches import json_patch, merge_patch, strategic_patch
 from deployments.local.kube.status import StatusError
-from tasks.cluster import ApiError, Conflict
+from tasks.outside.kubernetes.client import ApiError, Conflict
 from tests.cluster.api_fixture import CONFIGS, Api, config, deployment, serving
 
 

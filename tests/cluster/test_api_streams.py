@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from deployments.local.kube.store import Store
-from tasks.errors import OutsideError
+from tasks.base.errors import OutsideError
 from tests.cluster.api_fixture import PODS, Api, pod, serving
 
 LINES = [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.cluster import AlreadyExists, Conflict
+from tasks.outside.kubernetes.client import AlreadyExists, Conflict
 from tests.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, pod, serving
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster import AlreadyExists, Cluster, Conflict, NotFound
-from tasks.errors import LockLost, Refused, StepFailed
-from tasks.lease import LeaseLock
+from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
+from tasks.outside.kubernetes.lease import LeaseLock
 from tests.cluster.client_fixture import client, namespace
 
 __all__ = ["client", "namespace"]
@@ -93,7 +93,7 @@ def test_a_closed_fence_keeps_every_write_out(client: Cluster, namespace: str) -
 def test_selectors_and_pages(
     client: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.cluster_objects.PAGE", 3)
+    monkeypatch.setattr("tasks.outside.kubernetes.objects.PAGE", 3)
     for number in range(8):
         body = configmap(namespace, f"page-{number}")
         body["metadata"]["labels"]["odd"] = str(number % 2)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from deployments.local.stack import free_port
-from tasks.cluster import Cluster
-from tasks.cluster_jobs import run_job
-from tasks.cluster_wait import NotReady, wait_ready
-from tasks.progress import Progress
+from tasks.base.progress import Progress
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.jobs import run_job
+from tasks.outside.kubernetes.ready import NotReady, wait_ready
 from tests.cluster.client_fixture import client, namespace
 from tests.cluster.conftest import Kube
 

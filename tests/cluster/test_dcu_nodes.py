@@ -22,7 +22,7 @@ from deployments.local import hub
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
 from flows.cli import main
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 from tests.cluster.deepseek import MODEL, SPEC, publish
 from tests.unit import hostroot
 

@@ -15,8 +15,8 @@ from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import NodeDef
 from flows import prepare_cluster as module
 from flows.prepare_cluster import prepare_cluster
-from tasks.cluster import Cluster
-from tasks.errors import SpecError, StepFailed
+from tasks.base.errors import SpecError, StepFailed
+from tasks.outside.kubernetes.client import Cluster
 
 DCU = "hygon.com/dcu"
 

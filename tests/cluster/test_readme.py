@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deployments.local.kube.cluster import LocalCluster
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 
 README = Path(__file__).parents[2] / "deployments" / "cluster" / "README.md"
 FRONT = """#!/bin/sh

@@ -20,8 +20,8 @@ from deployments.local import hub, stack
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
-from tasks.cluster import Cluster
-from tasks.state import State, configmap_name, from_configmap
+from tasks.outside.kubernetes.client import Cluster
+from tasks.release.state import State, configmap_name, from_configmap
 
 MODEL = "test/tiny"
 IMAGE = "exact-engine:1"

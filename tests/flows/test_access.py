@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House
 
 pytestmark = pytest.mark.timeout(900)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.exam import load_questions
-from tasks.spec_measure import Quality
+from tasks.outside.evalscope.exam import load_questions
+from tasks.spec.measure import Quality
 from tests.flows.house import House
 
 pytestmark = pytest.mark.timeout(900)

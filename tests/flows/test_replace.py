@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House
 
 pytestmark = pytest.mark.timeout(900)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.cluster import Cluster
+from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import House
 
 pytestmark = pytest.mark.timeout(900)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.storefs import delete_tree
+from tasks.outside.disk.files import delete_tree
 from tests.flows.house import MODEL, House
 from tests.flows.test_rollout import record_of
 

@@ -10,13 +10,12 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from tasks import clock
-from tasks.act import Actor
-from tasks.cluster import AlreadyExists, Cluster, Conflict
-from tasks.errors import StepFailed
-from tasks.render import selector
-from tasks.soaking import Look
-from tasks.state import (
+from tasks.base import clock
+from tasks.base.errors import StepFailed
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
+from tasks.release.soaking import Look
+from tasks.release.state import (
     INSTANCE_LABEL,
     KIND_LABEL,
     MANAGED_LABEL,
@@ -26,6 +25,7 @@ from tasks.state import (
     State,
     to_configmap,
 )
+from tasks.render.release import selector
 
 Object = dict[str, Any]
 NS, NAME, DRAIN = "models", "m", 30.0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.cluster_rest import AlreadyExists
+from tasks.outside.kubernetes.rest import AlreadyExists
 
 Object = dict[str, Any]
 

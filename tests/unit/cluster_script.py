@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 
-from tasks.cluster_objects import Objects
-from tasks.cluster_rest import Rest
+from tasks.outside.kubernetes.objects import Objects
+from tasks.outside.kubernetes.rest import Rest
 
 
 @dataclass

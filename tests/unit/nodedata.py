@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from tasks.accelerators import profile
-from tasks.nodes import NodeVerdict, api_facts, judge_node, preselect
-from tasks.probe_doc import ProbeDoc
-from tasks.spec import Rollout
+from tasks.accelerators.profiles import profile
+from tasks.nodes.assess import NodeVerdict, api_facts, judge_node, preselect
+from tasks.nodes.document import ProbeDoc
+from tasks.spec.rollout import Rollout
 
 FOLDER = Path(__file__).parent / "data" / "nodes"
 

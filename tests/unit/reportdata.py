@@ -7,9 +7,9 @@ import random
 from dataclasses import asdict
 from typing import Any
 
-from tasks.judge import decide
-from tasks.rows import ClientHealth, RequestRow, Round, ServerView
-from tasks.spec import Benchmark, LoadPoint, Target
+from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+from tasks.spec.rollout import Benchmark, LoadPoint, Target
+from tasks.verdict.targets import decide
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>\x00\ud800"
 # load point: (concurrency, median TTFT s, sigma of its log, seconds a token)

@@ -7,8 +7,8 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from tasks.rows import ClientHealth, RequestRow, Round
-from tasks.spec_measure import Benchmark, LoadPoint, Target
+from tasks.measure.round import ClientHealth, RequestRow, Round
+from tasks.spec.measure import Benchmark, LoadPoint, Target
 
 BENCH = Benchmark(loads=[LoadPoint(name="c2", concurrency=2)], min_rounds=3, max_rounds=10)
 

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from tasks.accelerators import PROFILES, profile
-from tasks.accelerators_pod import HOST, STANDARD_FOLDERS, pod_needs, probe_mounts
-from tasks.compat import CHECKS
-from tasks.render import deployment, release_of
-from tasks.render_jobs import probe_job
-from tasks.smi import PARSERS
+from tasks.accelerators.profiles import PROFILES, profile
+from tasks.nodes.compatibility import CHECKS
+from tasks.nodes.inventory import PARSERS
+from tasks.render.devices import HOST, STANDARD_FOLDERS, pod_needs, probe_mounts
+from tasks.render.jobs import probe_job
+from tasks.render.release import deployment, release_of
 from tests.unit.nodedata import make_spec
 
 NAMES = sorted(PROFILES)

@@ -12,12 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.rollback import carry_out, decide
-from tasks import act, act_wait, clock, moves
-from tasks.act import Actor, SoakFailed
-from tasks.course import Course
-from tasks.errors import Refused, RolloutError, StepFailed
-from tasks.soaking import Look
-from tasks.state import promoted, to_configmap
+from tasks.base import clock
+from tasks.base.errors import Refused, RolloutError, StepFailed
+from tasks.outside.kubernetes import actor as act
+from tasks.outside.kubernetes import waits as act_wait
+from tasks.outside.kubernetes.actor import Actor, SoakFailed
+from tasks.release import moves
+from tasks.release.course import Course
+from tasks.release.soaking import Look
+from tasks.release.state import promoted, to_configmap
 from tests.unit.actor_world import NEW, OLDER, Killed, World, deployment, wait_ready, world
 
 CUTS = st.none() | st.integers(0, 16)

@@ -18,15 +18,15 @@ from typing import Any
 
 import pytest
 
-from tasks import bench_process
-from tasks.bench import EngineTarget, LoadGenerator, measure, run_round
-from tasks.bench_rates import measure_rates
-from tasks.errors import OutsideError
-from tasks.judge import decide
-from tasks.progress import Progress
-from tasks.rows import Round
-from tasks.spec_measure import Benchmark, Budget, Lengths, LoadPoint, Target, Workload
-from tasks.workload import TokenRates
+from tasks.base.errors import OutsideError
+from tasks.base.progress import Progress
+from tasks.measure.round import Round
+from tasks.measure.workload import TokenRates
+from tasks.outside.evalscope import process as bench_process
+from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, measure, run_round
+from tasks.outside.evalscope.rates import measure_rates
+from tasks.spec.measure import Benchmark, Budget, Lengths, LoadPoint, Target, Workload
+from tasks.verdict.targets import decide
 from tests.exact_engine import Behaviour, Law, in_thread
 
 SMALL = Workload(
@@ -258,7 +258,7 @@ def test_an_interrupt_ends_the_child(tmp_path: Path) -> None:
 ORPHAN = """
 import sys, time
 from pathlib import Path
-from tasks.bench_process import LoadGenerator
+from tasks.outside.evalscope.process import LoadGenerator
 child = LoadGenerator(Path(sys.argv[1]))
 child._ensure()
 print(child.pid, flush=True)

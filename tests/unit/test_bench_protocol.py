@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.protocol import (
+from tasks.measure.protocol import (
     Spent,
     cache_note,
     client_health,
@@ -22,9 +22,9 @@ from tasks.protocol import (
     steady,
     tpot,
 )
-from tasks.rows import RequestRow, Round, ServerView
-from tasks.spec_measure import Budget, LoadPoint
-from tasks.workload import Prompt
+from tasks.measure.round import RequestRow, Round, ServerView
+from tasks.measure.workload import Prompt
+from tasks.spec.measure import Budget, LoadPoint
 from tests.unit.rounds import some
 
 

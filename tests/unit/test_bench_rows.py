@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.bench_rows import peak_in_flight, read_rows, row_of, rows_of, steady_window
-from tasks.rows import RequestRow
+from tasks.measure.round import RequestRow
+from tasks.outside.evalscope.rows import peak_in_flight, read_rows, row_of, rows_of, steady_window
 
 GOOD: dict[str, Any] = {
     "request_id": "m1",

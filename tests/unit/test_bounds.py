@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import bounds
+from tasks.verdict import bounds
 
 ALPHA = 0.05
 RUNS = 400

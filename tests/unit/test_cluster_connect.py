@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks import cluster as module
-from tasks.cluster import Cluster
-from tasks.errors import OutsideError, SpecError
+from tasks.base.errors import OutsideError, SpecError
+from tasks.outside.kubernetes import client as module
+from tasks.outside.kubernetes.client import Cluster
 from tests.unit.cluster_script import answer
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster_evidence import LOG_BYTES, Evidence
-from tasks.cluster_logs import End
-from tasks.cluster_rest import Forbidden
+from tasks.outside.kubernetes.evidence import LOG_BYTES, Evidence
+from tasks.outside.kubernetes.logs import End
+from tasks.outside.kubernetes.rest import Forbidden
 from tests.unit.cluster_fake import FakeObjects
 from tests.unit.cluster_script import Script, answer, status, stream
 from tests.unit.test_diagnose_pod import load

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from tasks.cluster_forward import forwarded
-from tasks.errors import OutsideError
+from tasks.base.errors import OutsideError
+from tasks.outside.kubernetes.forward import forwarded
 
 
 class Link:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster_jobs import JobResult, marked, run_job
-from tasks.cluster_wait import NotReady, wait_ready
-from tasks.errors import LockLost, StepFailed
-from tasks.progress import Progress
+from tasks.base.errors import LockLost, StepFailed
+from tasks.base.progress import Progress
+from tasks.outside.kubernetes.jobs import JobResult, marked, run_job
+from tasks.outside.kubernetes.ready import NotReady, wait_ready
 from tests.unit.cluster_fake import FakeObjects
 from tests.unit.test_diagnose_pod import load
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from tasks import clock
-from tasks.clock import FakeClock
-from tasks.cluster_logs import Seen, split_stamp
-from tasks.cluster_rest import Forbidden
+from tasks.base import clock
+from tasks.base.clock import FakeClock
+from tasks.outside.kubernetes.logs import Seen, split_stamp
+from tasks.outside.kubernetes.rest import Forbidden
 from tests.unit.cluster_script import Request, Script, answer, status, stream
 
 CUT = ProtocolError("Connection broken", ConnectionResetError(104, "reset"))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster_kinds import KINDS
-from tasks.cluster_rest import Conflict, NotFound
+from tasks.objects.kinds import KINDS
+from tasks.outside.kubernetes.rest import Conflict, NotFound
 from tests.unit.cluster_script import Script, answer, status
 
 LEASE = {

@@ -14,10 +14,10 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from tasks import clock
-from tasks.clock import FakeClock
-from tasks.cluster_rest import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
-from tasks.errors import LockLost, OutsideError
+from tasks.base import clock
+from tasks.base.clock import FakeClock
+from tasks.base.errors import LockLost, OutsideError
+from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from tests.unit.cluster_script import Script, answer, status
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tasks.cluster_jobs import outcome, work_of
-from tasks.cluster_wait import NotReady, is_ready, newest, selector_text
-from tasks.diagnose import Diagnosis
-from tasks.errors import StepFailed
+from tasks.base.errors import StepFailed
+from tasks.diagnose.pods import Diagnosis
+from tasks.outside.kubernetes.jobs import outcome, work_of
+from tasks.outside.kubernetes.ready import NotReady, is_ready, newest, selector_text
 
 
 def deployment(**status: int) -> dict[str, Any]:

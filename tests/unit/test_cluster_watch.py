@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from tasks import clock
-from tasks.clock import FakeClock
-from tasks.cluster_rest import Forbidden
-from tasks.cluster_watch import Together, differences, keep
-from tasks.errors import StepFailed
+from tasks.base import clock
+from tasks.base.clock import FakeClock
+from tasks.base.errors import StepFailed
+from tasks.outside.kubernetes.rest import Forbidden
+from tasks.outside.kubernetes.watch import Together, differences, keep
 from tests.unit.cluster_script import Answer, Script, answer, status, stream
 
 CUT = ProtocolError("Connection broken", ConnectionResetError(104, "reset"))

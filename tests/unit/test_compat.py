@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.compat import CHECKS, TIERS, check, dotted, driver_version, tier_of
+from tasks.nodes.compatibility import CHECKS, TIERS, check, dotted, driver_version, tier_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.diagnose_created import job_not_created, not_created
+from tasks.diagnose.created import job_not_created, not_created
 
 Object = dict[str, Any]
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.diagnose import diagnose_deployment
+from tasks.diagnose.pods import diagnose_deployment
 from tests.unit.test_diagnose_pod import load
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.diagnose_logs import SIGNATURES, exceptions, excerpt, find, tail
+from tasks.diagnose.logs import SIGNATURES, exceptions, excerpt, find, tail
 
 # What vLLM 0.32 wrote on a CPU when it was started so; paths replaced.
 RECORDED = Path(__file__).parent / "data" / "logs"

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.diagnose import diagnose_pod
-from tasks.diagnose_container import failing_container, phase_text
+from tasks.diagnose.containers import failing_container, phase_text
+from tasks.diagnose.pods import diagnose_pod
 
 DATA = Path(__file__).parent / "data" / "pods"
 CASES = {path.stem: path for path in sorted(DATA.glob("*.yaml"))}

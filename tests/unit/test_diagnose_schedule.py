@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.diagnose_schedule import shortage
+from tasks.diagnose.schedule import shortage
 
 Object = dict[str, Any]
 # As schedulers end their messages since 1.26; 1.36 adds a word on claims.

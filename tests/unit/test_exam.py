@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from tasks import exam, gate
-from tasks.bench_process import EngineTarget
-from tasks.errors import SpecError
-from tasks.exam_questions import ExamRow
-from tasks.exam_verdict import judge_exam, merge
-from tasks.judge import decide
-from tasks.progress import Progress
-from tasks.spec_measure import Quality
+from tasks.base.errors import SpecError
+from tasks.base.progress import Progress
+from tasks.measure.questions import ExamRow
+from tasks.outside.evalscope import exam
+from tasks.outside.evalscope.process import EngineTarget
+from tasks.outside.great_expectations import gate
+from tasks.spec.measure import Quality
+from tasks.verdict.exam import judge_exam, merge
+from tasks.verdict.targets import decide
 from tests.exact_engine import Behaviour, Law, in_thread
 from tests.unit.rounds import BENCH, some, target
 
@@ -104,7 +105,7 @@ def test_a_killed_evalscope_is_a_problem_not_a_crash(tmp_path: Path) -> None:
 
     def kill(_: Progress) -> None:
         found = subprocess.run(
-            ["pgrep", "-f", f"tasks.exam_child {tmp_path}"], capture_output=True, text=True
+            ["pgrep", "-f", f"evalscope.exam_child {tmp_path}"], capture_output=True, text=True
         )
         for pid in map(int, found.stdout.split()):
             os.kill(pid, signal.SIGKILL)

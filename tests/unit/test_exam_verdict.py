@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.errors import SpecError
-from tasks.exam import load_questions
-from tasks.exam_questions import (
+from tasks.base.errors import SpecError
+from tasks.measure.questions import (
     LEAST_QUESTIONS,
     ExamRow,
     holds,
@@ -22,9 +21,10 @@ from tasks.exam_questions import (
     parse_questions,
     unfinished,
 )
-from tasks.exam_verdict import NOT_MEASURED, check_reachable, ends_early, judge_exam, merge
-from tasks.judge import Decision, TargetVerdict, decide
-from tasks.spec_measure import Quality, Target
+from tasks.outside.evalscope.exam import load_questions
+from tasks.spec.measure import Quality, Target
+from tasks.verdict.exam import NOT_MEASURED, check_reachable, ends_early, judge_exam, merge
+from tasks.verdict.targets import Decision, TargetVerdict, decide
 from tests.unit.rounds import BENCH, some, target
 
 QUALITY = Quality(minimum_percent=50)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from deployments.local.hub import Fault, LocalHub, publish
-from tasks import fetch
-from tasks.errors import OutsideError
-from tasks.manifest import Manifest
-from tasks.storefs import delete_tree
+from tasks.base.errors import OutsideError
+from tasks.outside.disk.files import delete_tree
+from tasks.programs import fetch
+from tasks.weights.manifest import Manifest
 from tests.unit.hubs import MODEL, client, events, files, job, publish_tiny, same, start
 
 BIG = "weights/model.safetensors"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.figures import doubts, figure, quantile, rate, samples, sound, tpot, within
-from tasks.metrics import parse_metric
-from tasks.rows import Round
+from tasks.measure.figures import doubts, figure, quantile, rate, samples, sound, tpot, within
+from tasks.measure.round import Round
+from tasks.spec.metrics import parse_metric
 from tests.unit.rounds import failed, make_round, row
 
 

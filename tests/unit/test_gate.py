@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.gate import GateResult, combine, validate
-from tasks.judge import decide
-from tasks.rows import Round
+from tasks.measure.round import Round
+from tasks.outside.great_expectations.gate import GateResult, combine, validate
+from tasks.verdict.targets import decide
 from tests.unit.rounds import BENCH, failed, some, target
 
 TARGETS = [target("ttft_p95_ms", 1000), target("output_throughput_tok_s", 5)]

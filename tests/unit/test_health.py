@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from flows.health import Watch
-from tasks import devices
-from tasks.accelerators import profile
-from tasks.node_metrics import device_problems
+from tasks.accelerators.profiles import profile
+from tasks.nodes.metrics import device_problems
+from tasks.outside.exporter import metrics as devices
 
 HYGON, NVIDIA, AMD = profile("hygon-dcu"), profile("nvidia-gpu"), profile("amd-gpu")
 COOL = 'dcu_temp{minor_number="0",dcu_pod_name="ours"} 60\n'

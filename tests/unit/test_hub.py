@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deployments.local.hub import Fault, LocalHub, head, publish, tag
-from tasks.errors import OutsideError
-from tasks.hub import Hub
+from tasks.base.errors import OutsideError
+from tasks.outside.modelscope.hub import Hub
 from tests.unit.hubs import MODEL, QUICK, client, files, publish_tiny
 
 

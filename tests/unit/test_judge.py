@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.judge import Decision, decide
-from tasks.rows import ClientHealth, Round
-from tasks.spec_measure import Benchmark, LoadPoint, Target
+from tasks.measure.round import ClientHealth, Round
+from tasks.spec.measure import Benchmark, LoadPoint, Target
+from tasks.verdict.targets import Decision, decide
 from tests.unit.rounds import BENCH, failed, make_round, row, some, target
 
 LENIENT = [

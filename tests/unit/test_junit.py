@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tasks import junit
+from tasks.report import junit
 from tests.unit import reportdata
 from tests.unit.reportdata import EVIL
 

@@ -11,8 +11,8 @@ import pytest
 
 from flows import steps
 from flows.session import Session, logs_kept
-from tasks.errors import StepFailed
-from tasks.manifest import FileEntry, build
+from tasks.base.errors import StepFailed
+from tasks.weights.manifest import FileEntry, build
 from tests.unit.cluster_fake import FakeObjects
 from tests.unit.nodedata import make_spec
 from tests.unit.test_cluster_jobs import Controller

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tasks import clock
-from tasks.clock import FakeClock
-from tasks.cluster_rest import AlreadyExists, ApiError, Conflict, NotFound
-from tasks.errors import LockLost, Refused
-from tasks.lease import LeaseLock
-from tasks.progress import Progress, listening
+from tasks.base import clock
+from tasks.base.clock import FakeClock
+from tasks.base.errors import LockLost, Refused
+from tasks.base.progress import Progress, listening
+from tasks.outside.kubernetes.lease import LeaseLock
+from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, NotFound
 
 
 class Api:

@@ -12,7 +12,7 @@ import pytest
 
 from deployments.local.hub import Fault, LocalHub, head, publish, tag
 from deployments.local.model import ensure_model, tiny_model
-from tasks.errors import OutsideError
+from tasks.base.errors import OutsideError
 from tests.unit.hubs import MODEL, client, publish_tiny
 
 API = f"/api/v1/models/{MODEL}"

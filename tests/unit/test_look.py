@@ -12,20 +12,20 @@ import yaml
 
 from flows.look import Manifests, manifests, manifests_text
 from flows.nodes import judged
-from tasks.accelerators import profile
-from tasks.accelerators_pod import pod_needs
-from tasks.cluster import Cluster
-from tasks.cluster_jobs import WORK_ANNOTATION, work_of
-from tasks.manifest import FileEntry, build
-from tasks.moves import DeploymentView, Observed
-from tasks.node_reasons import error, warning
-from tasks.nodes import NodeVerdict
-from tasks.plan import NodeSeat, Plan, Strategy, decide_plan
-from tasks.render import release_of
-from tasks.spec import Rollout
-from tasks.specfile import read_spec
-from tasks.state import State
-from tasks.survey import Survey
+from tasks.accelerators.profiles import profile
+from tasks.nodes.assess import NodeVerdict
+from tasks.nodes.reasons import error, warning
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.jobs import WORK_ANNOTATION, work_of
+from tasks.release.moves import DeploymentView, Observed
+from tasks.release.plan import NodeSeat, Plan, Strategy, decide_plan
+from tasks.release.state import State
+from tasks.render.devices import pod_needs
+from tasks.render.release import release_of
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import Survey
+from tasks.weights.manifest import FileEntry, build
 from tests.unit.test_manifests import VERSIONS
 
 SPECS = Path(__file__).parents[2] / "deployments" / "models"

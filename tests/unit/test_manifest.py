@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.manifest import (
+from tasks.weights.manifest import (
     FileEntry,
     Manifest,
     build,

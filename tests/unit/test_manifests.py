@@ -15,11 +15,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tasks.accelerators import PROFILES
-from tasks.errors import SpecError
-from tasks.nodes import api_facts, judge_node
-from tasks.probe_doc import ProbeDoc
-from tasks.specfile import build_spec
+from tasks.accelerators.profiles import PROFILES
+from tasks.base.errors import SpecError
+from tasks.nodes.assess import api_facts, judge_node
+from tasks.nodes.document import ProbeDoc
+from tasks.spec.file import build_spec
 from tests.unit.nodedata import load
 from tests.unit.update_golden import (
     BEGIN,

@@ -9,8 +9,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from tasks.errors import OutsideError
-from tasks.mirror import Mirror
+from tasks.base.errors import OutsideError
+from tasks.outside.s3.mirror import Mirror
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import moves
-from tasks.errors import Refused
-from tasks.moves import Course, DeploymentView, Observed
-from tasks.state import Release, State
+from tasks.base.errors import Refused
+from tasks.release import moves
+from tasks.release.moves import Course, DeploymentView, Observed
+from tasks.release.state import Release, State
 
 
 def release(name: str, replicas: int = 2) -> Release:

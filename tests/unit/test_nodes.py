@@ -9,12 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.accelerators import profile
-from tasks.node_api import api_facts, fits, group_pods, pod_requests, quantity
-from tasks.node_reasons import CODES, Reason
-from tasks.node_rules_api import tolerates
-from tasks.node_rules_host import label_memory_mib, same_model
-from tasks.nodes import (
+from tasks.accelerators.profiles import profile
+from tasks.nodes.assess import (
     NodeVerdict,
     agree_on_resource,
     as_rows,
@@ -26,7 +22,11 @@ from tasks.nodes import (
     unknown_nodes,
     weights_on,
 )
-from tasks.probe_doc import Cpu, ProbeDoc, StoreFacts
+from tasks.nodes.document import Cpu, ProbeDoc, StoreFacts
+from tasks.nodes.facts import api_facts, fits, group_pods, pod_requests, quantity
+from tasks.nodes.reasons import CODES, Reason
+from tasks.nodes.rules_api import tolerates
+from tasks.nodes.rules_host import label_memory_mib, same_model
 from tests.unit.nodedata import make_spec
 
 DCU = "hygon.com/dcu"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.judge import decide
+from tasks.verdict.targets import decide
 from tests.bench import operating_characteristic as oc
 from tests.unit.rounds import BENCH, make_round, target
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tasks.moves import DeploymentView, Observed
-from tasks.plan import NodeSeat, Plan, decide_plan, describe_changes
-from tasks.spec import Rollout
-from tasks.specfile import build_spec
-from tasks.state import Release, State
+from tasks.release.moves import DeploymentView, Observed
+from tasks.release.plan import NodeSeat, Plan, decide_plan, describe_changes
+from tasks.release.state import Release, State
+from tasks.spec.file import build_spec
+from tasks.spec.rollout import Rollout
 
 OLD = Release("old", "m-old", "o/n", "master", "c1", "sha256:1", "i:1", "n")
 NEW = replace(OLD, id="new", deployment="m-new", commit="c2", digest="sha256:2", image="i:2")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.podmerge import merge_pod
+from tasks.objects.merge import merge_pod
 
 BASE = {
     "nodeSelector": {"a": "1"},

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tasks.accelerators import profile
-from tasks.errors import SpecError
-from tasks.node_api import ApiFacts, api_facts
-from tasks.prepare import missing, read_manifests
+from tasks.accelerators.profiles import profile
+from tasks.base.errors import SpecError
+from tasks.nodes.components import missing, read_manifests
+from tasks.nodes.facts import ApiFacts, api_facts
 
 HYGON = profile("hygon-dcu")
 

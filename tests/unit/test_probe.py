@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks import probe
-from tasks.accelerators import PROFILES, profile
-from tasks.accelerators_pod import probe_mounts
-from tasks.errors import OutsideError
-from tasks.nodes import api_facts, judge_node
-from tasks.probe_doc import ProbeDoc, last_document
+from tasks.accelerators.profiles import PROFILES, profile
+from tasks.base.errors import OutsideError
+from tasks.nodes.assess import api_facts, judge_node
+from tasks.nodes.document import ProbeDoc, last_document
+from tasks.programs import probe
+from tasks.render.devices import probe_mounts
 from tests.unit import hostroot
 from tests.unit.nodedata import load, make_spec
 
@@ -195,9 +195,9 @@ def test_versions_of_the_nvidia_driver(tmp_path: Path) -> None:
 
 def test_command_prints_one_document_last(tmp_path: Path) -> None:
     root = hostroot.build(tmp_path)
-    command = [sys.executable, "-m", "tasks.probe", "--profile=hygon-dcu", f"--root={root}"]
+    command = [sys.executable, "-m", "tasks.programs.probe", "--profile=hygon-dcu"]
     run = subprocess.run(
-        [*command, f"--store={STORE}"],
+        [*command, f"--root={root}", f"--store={STORE}"],
         capture_output=True,
         text=True,
         check=True,
@@ -210,7 +210,10 @@ def test_command_prints_one_document_last(tmp_path: Path) -> None:
 
 
 def test_probe_needs_only_the_standard_library() -> None:
-    code = "import sys, tasks.probe; print([m for m in ('pydantic', 'yaml') if m in sys.modules])"
+    code = (
+        "import sys, tasks.programs.probe; "
+        "print([m for m in ('pydantic', 'yaml') if m in sys.modules])"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

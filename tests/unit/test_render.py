@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tasks import live
-from tasks.errors import SpecError
-from tasks.render import PodNeeds, deployment, release_of, selector
-from tasks.render_jobs import fetch_job, probe_job
-from tasks.render_service import service
-from tasks.spec import Rollout
-from tasks.specfile import build_spec, read_spec
+from tasks.base.errors import SpecError
+from tasks.render import live
+from tasks.render.jobs import fetch_job, probe_job
+from tasks.render.release import PodNeeds, deployment, release_of, selector
+from tasks.render.services import service
+from tasks.spec.file import build_spec, read_spec
+from tasks.spec.rollout import Rollout
 
 SPEC = read_spec(Path(__file__).parents[2] / "deployments" / "models" / "smollm2-135m-cpu.yaml")
 COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64

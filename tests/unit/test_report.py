@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import report
-from tasks.judge import decide
-from tasks.report_html import esc, number, plain, seconds, size
-from tasks.report_style import CSS
-from tasks.spec import Target
+from tasks.report import page as report
+from tasks.report.html import esc, number, plain, seconds, size
+from tasks.report.style import CSS
+from tasks.spec.rollout import Target
+from tasks.verdict.targets import decide
 from tests.unit import reportdata
 from tests.unit.reportdata import EVIL
 

@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from flows import report
-from tasks import records
-from tasks.errors import OutsideError, SpecError
-from tasks.report import render as draw
+from tasks.base.errors import OutsideError, SpecError
+from tasks.outside.disk import records
+from tasks.report.page import render as draw
 from tests.unit import reportdata
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

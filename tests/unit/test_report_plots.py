@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import report_data as data
-from tasks.figures import quantile, rate, samples
-from tasks.report_plots import Curve, Mark, Plot, Scale, axis, draw, interval, nice_ticks
-from tasks.rows import RequestRow, Round
+from tasks.measure.figures import quantile, rate, samples
+from tasks.measure.round import RequestRow, Round
+from tasks.report import points as data
+from tasks.report.plots import Curve, Mark, Plot, Scale, axis, draw, interval, nice_ticks
 from tests.unit import reportdata
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import SpecError
-from tasks.report_rows import dump, load
-from tasks.rows import ClientHealth, RequestRow, Round, ServerView
+from tasks.base.errors import SpecError
+from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+from tasks.report.rows import dump, load
 from tests.unit import reportdata
 
 numbers = st.floats(allow_nan=False)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.records import keep_log
-from tasks.scrub import scrub, scrub_text
+from tasks.base.scrub import scrub, scrub_text
+from tasks.outside.disk.records import keep_log
 
 RECORDED = sorted((Path(__file__).parent / "data" / "logs").glob("*.log"))
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rows import RequestRow, ServerView
-from tasks.serverview import (
+from tasks.measure.round import RequestRow, ServerView
+from tasks.outside.vllm.metrics import (
     HITS,
     QUERIES,
     TOKENS,

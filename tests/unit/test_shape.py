@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.shape import GIB, ModelShape, estimate, parallel_reasons
+from tasks.nodes.memory import GIB, ModelShape, estimate, parallel_reasons
 from tests.unit.nodedata import make_spec
 
 SMOLLM2: dict[str, Any] = {

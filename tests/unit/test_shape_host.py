@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from flows.nodes import refusals, warnings
-from tasks.accelerators import profile
-from tasks.accelerators_pod import pod_needs
-from tasks.node_reasons import Reason
-from tasks.nodes import NodeVerdict
-from tasks.render import deployment, release_of
-from tasks.shape import GIB, ShapeVerdict, estimate
-from tasks.shape_host import shm_of, shm_reasons
-from tasks.spec import Rollout
-from tasks.survey import Looked
+from tasks.accelerators.profiles import profile
+from tasks.nodes.assess import NodeVerdict
+from tasks.nodes.host_memory import shm_of, shm_reasons
+from tasks.nodes.memory import GIB, ShapeVerdict, estimate
+from tasks.nodes.reasons import Reason
+from tasks.render.devices import pod_needs
+from tasks.render.release import deployment, release_of
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import Looked
 from tests.unit.nodedata import make_spec
 from tests.unit.test_look import survey
 from tests.unit.test_shape import SMOLLM2, codes, shape

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.probe_doc import SmiRun, SmiRuns
-from tasks.smi import PARSERS, Inventory, find_json, number, read_inventory
+from tasks.nodes.document import SmiRun, SmiRuns
+from tasks.nodes.inventory import PARSERS, Inventory, find_json, number, read_inventory
 from tests.unit import hostroot
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tasks.endpoints import leads_astray
-from tasks.soaking import EVERY_S, PATIENCE_S, Look, Watched
+from tasks.objects.endpoints import leads_astray
+from tasks.release.soaking import EVERY_S, PATIENCE_S, Look, Watched
 
 GOOD = Look()
 BAD = Look(answer="bad", why="500 from /v1/completions")

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import SpecError
-from tasks.metrics import KINDS, parse_metric
-from tasks.spec import Rollout
-from tasks.specfile import build_spec, parse_spec, read_spec
+from tasks.base.errors import SpecError
+from tasks.spec.file import build_spec, parse_spec, read_spec
+from tasks.spec.metrics import KINDS, parse_metric
+from tasks.spec.rollout import Rollout
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "deployments" / "models").glob("*.yaml"))
 MINIMAL: dict[str, Any] = {

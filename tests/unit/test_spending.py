@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from tasks import spending
+from tasks.verdict import spending
 
 
 def test_the_boundaries_are_the_published_ones() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import OutsideError, Refused, StepFailed
-from tasks.hubfile import Piece, receive
-from tasks.manifest import RECORD_NAME, FileEntry, Manifest, build
-from tasks.store import Store
-from tasks.storefs import Journal, delete_tree, locked
-from tasks.storerun import Update
+from tasks.base.errors import OutsideError, Refused, StepFailed
+from tasks.outside.disk.downloads import Update
+from tasks.outside.disk.files import Journal, delete_tree, locked
+from tasks.outside.disk.store import Store
+from tasks.outside.modelscope.hubfile import Piece, receive
+from tasks.weights.manifest import RECORD_NAME, FileEntry, Manifest, build
 from tests.unit.hubs import files, same
 
 HEAD = "0123456789" * 4

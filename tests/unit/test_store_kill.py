@@ -9,8 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tasks.store import Store
-from tasks.storefs import Journal
+from tasks.outside.disk.files import Journal
+from tasks.outside.disk.store import Store
 from tests.unit.hubs import files, same
 from tests.unit.test_store import HEAD, Copy, manifest_of
 

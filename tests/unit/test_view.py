@@ -12,9 +12,9 @@ from rich.console import Console
 
 from flows.cli import log_to_terminal, print_end
 from flows.view import showing
-from tasks import clock
-from tasks.clock import FakeClock
-from tasks.progress import Progress, emit
+from tasks.base import clock
+from tasks.base.clock import FakeClock
+from tasks.base.progress import Progress, emit
 
 
 @pytest.fixture(autouse=True)

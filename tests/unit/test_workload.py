@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.spec_measure import Lengths, Workload
-from tasks.workload import (
+from tasks.measure.workload import (
     FIELD_REPORT,
     NONCE_CHARS,
     PROFILES,
@@ -21,6 +20,7 @@ from tasks.workload import (
     draw_length,
     make_prompts,
 )
+from tasks.spec.measure import Lengths, Workload
 
 CUSTOM = Workload(
     profile="custom",

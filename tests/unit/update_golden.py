@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from tasks.accelerators import profile
-from tasks.accelerators_pod import pod_needs, probe_mounts
-from tasks.node_reasons import CODES
-from tasks.render import deployment, release_of
-from tasks.render_jobs import fetch_job, probe_job
-from tasks.render_service import service
-from tasks.spec import Rollout
-from tasks.specfile import read_spec
+from tasks.accelerators.profiles import profile
+from tasks.nodes.reasons import CODES
+from tasks.render.devices import pod_needs, probe_mounts
+from tasks.render.jobs import fetch_job, probe_job
+from tasks.render.release import deployment, release_of
+from tasks.render.services import service
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
 
 MODELS = Path(__file__).parents[2] / "deployments" / "models"
 GOLDEN = Path(__file__).parent / "golden"

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks import clock
-from tasks.manifest import safe_model
+from tasks.base import clock
+from tasks.weights.manifest import safe_model
 
 # Above this a file is stored the way the hub stores large ones, and linked instead of copied.
 LFS_BYTES = 1 << 20

@@ -21,7 +21,7 @@ from deployments.local.kube.settings import Image
 from deployments.local.kube.store import now
 from deployments.local.kube.translate import Translator, any_address, expand
 from deployments.local.kube.volumes import BadConfig, mounts_of
-from tasks.node_api import quantity
+from tasks.nodes.facts import quantity
 
 if TYPE_CHECKING:
     from deployments.local.kube.podrun import PodRunner

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from deployments.local.kube.selectors import expression
-from tasks.node_api import pod_requests, quantities
+from tasks.nodes.facts import pod_requests, quantities
 
 Obj = Mapping[str, Any]
 Amounts = Mapping[str, Decimal]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.podmerge import MERGE_KEYS
+from tasks.objects.merge import MERGE_KEYS
 
 _MORE_KEYS = {
     "conditions": "type",

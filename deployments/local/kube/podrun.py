@@ -21,7 +21,7 @@ from deployments.local.kube.record import Recorder
 from deployments.local.kube.settings import Image, Settings
 from deployments.local.kube.store import Object, Store, now
 from deployments.local.kube.volumes import NotMounted, set_up
-from tasks.node_api import quantity
+from tasks.nodes.facts import quantity
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from deployments.local.kube.index import Index
 from deployments.local.kube.record import Recorder
 from deployments.local.kube.store import Event, Object, Store
 from deployments.local.kube.work import Work
-from tasks.node_api import add
+from tasks.nodes.facts import add
 
 PAUSE_S = 0.02  # lets a burst of writes settle into one round
 

@@ -1,0 +1,238 @@
+"""Which driver carries which cards and which toolkit. PURE; each row names its source.
+
+NVIDIA, AMD and Ascend name the least driver of a toolkit release; `MINIMUMS` holds it. Hygon
+publishes driver tiers (driver, hardware, DTK) and, in the vendor's container tooling, a finer
+list of the driver each DTK release needs. They are not the same: where they disagree the finding
+is a warning that names both. The vendor's own code lets the highest tier at or below the driver
+decide, warns on a toolkit mismatch and refuses an unknown card.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tasks.nodes.reasons import Reason, error, warning
+
+Version = tuple[int, ...]
+
+FIELD_TABLE = "the vendor's driver table (driver, hardware, recommended DTK)"
+VENDOR_TIERS = "the vendor's driver tiers (newer than its table)"
+VENDOR_MINIMUM = "the vendor's per-release DTK minimum"
+
+
+@dataclass(frozen=True)
+class Tier:
+    """From this driver on: these cards, these toolkit releases (major.minor)."""
+
+    driver: Version
+    cards: frozenset[str]
+    toolkits: frozenset[str]
+    source: str
+
+
+@dataclass(frozen=True)
+class ToolkitRange:
+    """Drivers one toolkit release needs: from `least`, or up to a whole driver line."""
+
+    toolkit: str
+    least: Version | None
+    last_line: Version | None
+    source: str
+
+
+_Z = frozenset({"Z100", "Z100L"})
+_K = _Z | {"K100"}
+_KAI = _K | {"K100_AI"}
+_BW = _KAI | {"BW1000"}
+
+
+def _tier(driver: str, cards: frozenset[str], toolkits: str, source: str) -> Tier:
+    return Tier(driver_version(driver), cards, frozenset(toolkits.split()), source)
+
+
+def driver_version(text: str) -> Version:
+    """Comparable parts of a driver version, () when there is none.
+
+    '6.3.27-V1.2.5' -> (6, 3, 27, 1, 2, 5); 'rock-5.7.1-6.2.26' -> (6, 2, 26): an installer's
+    name may put the ROCm base before the driver. A letter counts: V1.5.0a -> (..., 1, 5, 0, 1).
+    """
+    driver, _, package = text.strip().partition("-V")
+    numbers = re.findall(r"\d+(?:\.\d+)+", driver)[-1:] + re.findall(r"^[\d.]+[a-z]?", package)
+    out: list[int] = []
+    for part in numbers:
+        out += [int(n) for n in re.findall(r"\d+", part)]
+        if part[-1].isalpha():
+            out.append(ord(part[-1]) - ord("a") + 1)
+    return tuple(out)
+
+
+TIERS: tuple[Tier, ...] = (
+    _tier("rock-4.0-23-5.6.25", _Z, "21.04 21.10 22.04", FIELD_TABLE),
+    _tier("rock-4.5.2-5.11.40", _Z, "22.04 22.10 23.04", FIELD_TABLE),
+    _tier("rock-5.2.0-5.16.18", _Z, "22.10 23.04", FIELD_TABLE),
+    _tier("rock-5.2.0-5.16.29", _K, "23.04 23.10", FIELD_TABLE),
+    _tier("rock-5.7.1-6.2.26", _KAI, "24.04 25.04", FIELD_TABLE),
+    _tier("6.3.8", _BW, "25.04", FIELD_TABLE),
+    _tier("6.3.30", _BW | {"BW10", "BW100", "BW150", "BW1100"}, "26.04", VENDOR_TIERS),
+)
+RANGES: tuple[ToolkitRange, ...] = (
+    # the source says 5.7.1-V1.6.3: the ROCm base, whose drivers are the 6.2 line
+    ToolkitRange("24.04", None, (6, 2), VENDOR_MINIMUM),
+    ToolkitRange("25.04.1", driver_version("6.3.6-V1.9.0c"), None, VENDOR_MINIMUM),
+    ToolkitRange("25.04.2", driver_version("6.3.16-V1.1.0a"), None, VENDOR_MINIMUM),
+    ToolkitRange("26.04", driver_version("6.3.30-V1.4.1a"), None, VENDOR_MINIMUM),
+)
+KNOWN_CARDS = frozenset().union(*(tier.cards for tier in TIERS))
+# lspci and smi spellings of the same card
+ALIASES = {"K100-AI": "K100_AI", "K100AI": "K100_AI", "BW": "BW1000"}
+
+
+def dotted(version: Version) -> str:
+    """For a person: (6, 3, 27, 1, 2, 5) -> '6.3.27-V1.2.5'."""
+    head = ".".join(map(str, version[:3]))
+    letter = "".join(chr(ord("a") + n - 1) for n in version[6:7])
+    return f"{head}-V{'.'.join(map(str, version[3:6]))}{letter}" if len(version) > 3 else head
+
+
+def tier_of(version: Version) -> Tier | None:
+    """The highest tier at or below a driver."""
+    return next((tier for tier in reversed(TIERS) if version >= tier.driver), None)
+
+
+def check(driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
+    """Hygon: match driver, card models and toolkit. driver or toolkit '' are not judged here."""
+    version = driver_version(driver)
+    out: list[Reason] = []
+    models = sorted({ALIASES.get(card, card) for card in cards if card})
+    for model in models:
+        if model not in KNOWN_CARDS:
+            out.append(
+                error(
+                    "CARD_UNKNOWN",
+                    f"card '{model}'",
+                    f"one of {', '.join(sorted(KNOWN_CARDS))} ({FIELD_TABLE}, {VENDOR_TIERS})",
+                    "check hy-smi -a on the node; a new card needs a newer model-rollout",
+                )
+            )
+    if not version:
+        return out
+    tier = tier_of(version)
+    for model in [m for m in models if m in KNOWN_CARDS]:
+        if tier is None or model not in tier.cards:
+            first = next(t for t in TIERS if model in t.cards)
+            out.append(
+                error(
+                    "DRIVER_TOO_OLD",
+                    f"driver {driver} with {model}",
+                    f"driver {dotted(first.driver)} or newer ({first.source})",
+                    "install a newer driver (rock-*.run), then restart hymgr",
+                )
+            )
+    if toolkit and tier is not None:
+        out += _check_toolkit(driver, version, tier, toolkit)
+    return out
+
+
+def _check_toolkit(driver: str, version: Version, tier: Tier, toolkit: str) -> list[Reason]:
+    family = ".".join(toolkit.split(".")[:2])
+    by_tier = family in tier.toolkits
+    row = _range_of(toolkit, family)
+    by_range = None
+    if row is not None:
+        line = row.last_line
+        above = row.least is None or version >= row.least
+        by_range = above and (line is None or version[: len(line)] <= line)
+    tier_says = (
+        f"{tier.source} gives DTK {', '.join(sorted(tier.toolkits))} for drivers from "
+        f"{dotted(tier.driver)}"
+    )
+    range_says = "" if row is None else f"{row.source} gives DTK {row.toolkit} {_words(row)}"
+    found = f"driver {driver} with DTK {toolkit}"
+    if by_range is None or by_range == by_tier:
+        if by_tier:
+            return []
+        return [
+            warning(
+                "DRIVER_TOOLKIT_MISMATCH",
+                found,
+                "; ".join(filter(None, [tier_says, range_says])),
+                f"install a driver for DTK {toolkit}, or use an image with a DTK of the driver's "
+                "tier",
+            )
+        ]
+    good, bad = (tier_says, range_says) if by_tier else (range_says, tier_says)
+    return [
+        warning(
+            "COMPATIBILITY_DISPUTED",
+            found,
+            f"the sources disagree: {good}, which fits; {bad}, which does not",
+            "the smoke test and the benchmark decide; where they fail, change driver or image",
+        )
+    ]
+
+
+def _range_of(toolkit: str, family: str) -> ToolkitRange | None:
+    exact = next((row for row in RANGES if row.toolkit == toolkit), None)
+    return exact or next((row for row in RANGES if row.toolkit == family), None)
+
+
+def _words(row: ToolkitRange) -> str:
+    least = f"drivers from {dotted(row.least)}" if row.least else ""
+    most = f"drivers up to the {dotted(row.last_line)} line" if row.last_line else ""
+    return least or most
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs."""
+
+    toolkit: Version
+    driver: str
+    refuse: bool
+    source: str
+
+
+_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table"
+_ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
+_CANN = "vllm-ascend 0.13 installation page"
+MINIMUMS: dict[str, tuple[Minimum, ...]] = {
+    "cuda": (
+        Minimum((13,), "580", True, _CUDA),
+        Minimum((12,), "525", True, _CUDA),
+        Minimum((11,), "450", True, _CUDA),
+    ),
+    "rocm": (Minimum((6,), "6.2.4", False, _ROCM),),
+    "cann": (Minimum((8, 5), "25.5", False, _CANN),),
+}
+
+
+def check_minimum(family: str, driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
+    """Match a driver with the least one its toolkit names. Cards are not judged."""
+    have = tuple(int(n) for n in re.findall(r"\d+", driver.split("-")[0]))
+    want = tuple(int(n) for n in re.findall(r"\d+", toolkit))
+    row = next((m for m in MINIMUMS[family] if want and want >= m.toolkit), None)
+    if not have or row is None or have >= tuple(int(n) for n in row.driver.split(".")):
+        return []
+    make = (
+        partial(error, "DRIVER_TOO_OLD")
+        if row.refuse
+        else partial(warning, "DRIVER_TOOLKIT_MISMATCH")
+    )
+    return [
+        make(
+            f"driver {driver} with {family.upper()} {toolkit}",
+            f"driver {row.driver} or newer ({row.source})",
+            "install a newer driver, use an older image, or state serving.toolkit where the tag "
+            "misleads",
+        )
+    ]
+
+
+Check = Callable[[str, Sequence[str], str], list[Reason]]
+CHECKS: dict[str, Check] = {
+    "hygon": check,
+    **{family: partial(check_minimum, family) for family in MINIMUMS},
+}

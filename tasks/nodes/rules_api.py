@@ -1,0 +1,355 @@
+"""Judge what the API says of a node. PURE; every rule returns all its reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from tasks.accelerators.types import Profile
+from tasks.nodes.facts import Amounts, ApiFacts, add, fits, quantity
+from tasks.nodes.reasons import Reason, error, warning
+from tasks.spec.rollout import Rollout
+
+# the node's own conditions put these taints on it; the conditions are reported instead
+CONDITION_TAINTS = (
+    "node.kubernetes.io/unschedulable",
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/network-unavailable",
+)
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Kubernetes' rule for one toleration and one taint."""
+    effect = toleration.get("effect")
+    if effect and effect != taint.get("effect"):
+        return False
+    key = toleration.get("key")
+    exists: bool = toleration.get("operator", "Equal") == "Exists"
+    if not key:
+        return exists
+    if key != taint.get("key"):
+        return False
+    return exists or bool((toleration.get("value") or "") == (taint.get("value") or ""))
+
+
+def state_reasons(spec: Rollout, api: ApiFacts) -> list[Reason]:
+    """Conditions, cordon, taints, selector and names."""
+    out: list[Reason] = []
+    ready = api.conditions.get("Ready", "Unknown")
+    if ready != "True":
+        out.append(
+            error(
+                "NODE_NOT_READY",
+                f"condition Ready is {ready}",
+                "True",
+                f"kubectl describe node {api.name}; look at the kubelet there",
+            )
+        )
+    pressed = [name for name in PRESSURES if api.conditions.get(name) == "True"]
+    if pressed:
+        out.append(
+            error(
+                "NODE_PRESSURE",
+                ", ".join(pressed),
+                "no pressure",
+                "free the resource named, or choose another node",
+            )
+        )
+    if api.cordoned:
+        out.append(
+            error(
+                "NODE_CORDONED",
+                "unschedulable",
+                "schedulable",
+                f"kubectl uncordon {api.name} when its maintenance is over",
+            )
+        )
+    tolerations = [t.model_dump(exclude_none=True) for t in spec.nodes.tolerations]
+    tolerations += spec.serving.pod.get("tolerations") or []
+    for taint in api.taints:
+        key, effect = taint.get("key", ""), taint.get("effect", "")
+        if key in CONDITION_TAINTS or effect not in ("NoSchedule", "NoExecute"):
+            continue
+        if not any(tolerates(t, taint) for t in tolerations):
+            value = f"={taint['value']}" if taint.get("value") else ""
+            out.append(
+                error(
+                    "TAINT_NOT_TOLERATED",
+                    f"taint {key}{value}:{effect}",
+                    "a toleration in the spec, or no taint",
+                    "add it to nodes.tolerations, or choose another node",
+                )
+            )
+    out += [
+        error(
+            "SELECTOR_MISMATCH",
+            f"label {key}={api.labels.get(key, '(absent)')}",
+            f"{key}={value}",
+            "label the node, or change nodes.selector",
+        )
+        for key, value in spec.nodes.selector.items()
+        if api.labels.get(key) != value
+    ]
+    if spec.nodes.names and api.name not in spec.nodes.names:
+        out.append(
+            error(
+                "SELECTOR_MISMATCH",
+                f"node {api.name}",
+                f"one of {', '.join(spec.nodes.names)}",
+                "add it to nodes.names",
+            )
+        )
+    return out
+
+
+def offered(profile: Profile, api: ApiFacts) -> dict[str, tuple[str, str]]:
+    """Resources of this profile the node knows: name -> (kind, generation)."""
+    out: dict[str, tuple[str, str]] = {}
+    for name in api.capacity:
+        row = profile.resource_kind(name)
+        if row is not None:
+            out[name] = (row.kind, row.generation)
+    return out
+
+
+def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str, list[Reason]]:
+    """The extended resource to ask for on this node, '' for none, with what is wrong about it.
+
+    The name is what the node offers, since the vendor renamed it between plugin generations.
+    A spec may name another (a split or dynamic one, too); asking for a generation the node does
+    not offer is refused with the one it offers.
+    """
+    if not profile.has_devices:
+        return "", []
+    # a removed plugin leaves its name behind: allocatable 0 at first, capacity 0 in the end
+    known = {n: row for n, row in offered(profile, api).items() if api.capacity[n] > 0}
+    counted = [n for n, (kind, _) in known.items() if kind in ("whole", "named")]
+    living = [n for n in counted if api.allocatable.get(n, Decimal(0)) > 0]
+    wanted = spec.nodes.resource
+    names = ", ".join(f"{n}: {api.allocatable.get(n, 0)}" for n in sorted(known)) or "none"
+    if wanted:
+        if api.capacity.get(wanted, Decimal(0)) > 0:
+            return wanted, []
+        if living:
+            other = sorted(living)[0]
+            return wanted, [
+                error(
+                    "RESOURCE_RENAMED",
+                    f"the node offers {other}",
+                    f"{wanted}, as nodes.resource asks",
+                    f"set nodes.resource to {other}, or leave it out to take what nodes offer",
+                )
+            ]
+        return wanted, [
+            error(
+                "RESOURCE_ABSENT",
+                f"resources offered: {names}",
+                f"{wanted}, as nodes.resource asks",
+                "check the device plugin on the node, or change nodes.resource",
+            )
+        ]
+    if len(living) > 1:
+        return sorted(living)[0], [
+            error(
+                "PLUGINS_CONFLICT",
+                f"{' and '.join(sorted(living))} are allocatable at once",
+                "one whole-card resource on a node",
+                "remove one of the device plugins: both would hand out the same cards",
+            )
+        ]
+    if living or counted:
+        return sorted(living or counted)[0], []
+    action = "deploy the vendor's device plugin on the node"
+    if known:
+        action = f"only parts of cards are offered: set nodes.resource to one of {names}"
+    return "", [error("RESOURCE_ABSENT", f"resources offered: {names}", "whole cards", action)]
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many replicas fit now, and with this rollout's own release scaled down; lacks: what
+    keeps one more from fitting, with what a replica asks and what is free, one sentence each."""
+
+    seats: int
+    seats_without_stable: int
+    held_by_stable: Decimal
+    lacks: tuple[str, ...] = ()
+    lacks_without_stable: tuple[str, ...] = ()
+
+
+def replica_needs(spec: Rollout, resource: str) -> Amounts:
+    """What one replica requests."""
+    need: Amounts = {"pods": Decimal(1)}
+    if resource and spec.devices:
+        need[resource] = Decimal(spec.devices)
+    asked = spec.serving.resources
+    for name, value in (("cpu", asked.cpu), ("memory", asked.memory)):
+        if value:
+            need[name] = quantity(value)
+    return need
+
+
+def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Room:
+    """Count seats. stable: release id whose pods may go; None: every release of this rollout."""
+    if spec.devices and not resource:
+        return Room(0, 0, Decimal(0))
+    need = replica_needs(spec, resource)
+    used: Amounts = {**api.held, "pods": Decimal(api.pods)}
+    free = {n: api.allocatable.get(n, Decimal(0)) - used.get(n, Decimal(0)) for n in need}
+    # a node that states no pod limit has none
+    if "pods" not in api.allocatable:
+        free["pods"] = Decimal(1 << 20)
+    mine = api.held_here(spec.namespace, spec.name, stable)
+    pods = Decimal(api.pods_here(spec.namespace, spec.name, stable))
+    freed = add(free, {n: v for n, v in {**mine, "pods": pods}.items() if n in need})
+    return Room(
+        seats=fits(free, need) or 0,
+        seats_without_stable=fits(freed, need) or 0,
+        held_by_stable=mine.get(resource, Decimal(0)) if resource else Decimal(0),
+        lacks=_lacks(need, free, api),
+        lacks_without_stable=_lacks(need, freed, api),
+    )
+
+
+def _lacks(need: Amounts, free: Amounts, api: ApiFacts) -> tuple[str, ...]:
+    """What runs out first: the resources that bound the number of replicas."""
+    seats = fits(free, need)
+    return tuple(
+        f"{_amount(name, amount)} a replica, {_number(name, free[name])} free of "
+        f"{_number(name, api.allocatable.get(name, Decimal(0)))}"
+        for name, amount in need.items()
+        if amount > 0 and fits({name: free[name]}, {name: amount}) == seats
+    )
+
+
+_UNITS = {
+    "cpu": ("cores", 1),
+    "memory": ("GiB of memory", 2**30),
+    "ephemeral-storage": ("GiB of disk", 2**30),
+    "pods": ("pod slots", 1),
+}
+
+
+def _number(name: str, value: Decimal) -> str:
+    _, factor = _UNITS.get(name, (name, 1))
+    return f"{float(value) / factor:.4g}"
+
+
+def _amount(name: str, value: Decimal) -> str:
+    return f"{_number(name, value)} {_UNITS.get(name, (name, 1))[0]}"
+
+
+def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Room) -> list[Reason]:
+    """Too small for one replica, or only busy."""
+    out: list[Reason] = []
+    need = replica_needs(spec, resource)
+    codes = {
+        resource: "RESOURCE_INSUFFICIENT",
+        "cpu": "CPU_TOO_SMALL",
+        "memory": "MEMORY_TOO_SMALL",
+    }
+    for name, amount in need.items():
+        total = api.allocatable.get(name, Decimal(0))
+        if name == "pods" or (total == 0 and name == resource):
+            continue  # no allocatable device at all is the plugin's reason
+        free = api.free(name)
+        if total < amount:
+            out.append(
+                error(
+                    codes[name],
+                    f"{_amount(name, total)} allocatable",
+                    f"{_amount(name, amount)} a replica",
+                    "use a larger node, or ask for less in serving",
+                )
+            )
+        elif free < amount:
+            mine = api.held_here(spec.namespace, spec.name).get(name, Decimal(0))
+            make = warning if room.seats_without_stable else error
+            out.append(
+                make(
+                    "RESOURCE_BUSY" if name == resource else "HOST_BUSY",
+                    f"{_amount(name, free)} free of {_number(name, total)}; this rollout's own "
+                    f"release holds {_number(name, mine)}",
+                    f"{_amount(name, amount)} free",
+                    "free them, or set promotion.allow_interruption to test in place of the "
+                    "serving release",
+                )
+            )
+    if "pods" in api.allocatable and api.allocatable["pods"] <= api.pods:
+        make = warning if room.seats_without_stable else error
+        out.append(
+            make("HOST_BUSY", f"{api.pods} pods run", "a free pod slot", "move pods elsewhere")
+        )
+    return out
+
+
+def component_reasons(profile: Profile, api: ApiFacts, resource: str) -> list[Reason]:
+    """The vendor's DaemonSets on this node."""
+    out: list[Reason] = []
+    roles: dict[str, list[Any]] = {}
+    for pod in api.daemons:
+        role = profile.component_role(pod.daemonset, pod.images)
+        if role:
+            roles.setdefault(role, []).append(pod)
+    plugins = [*roles.get("device-plugin", []), *roles.get("virtual-plugin", [])]
+    if roles.get("device-plugin") and roles.get("virtual-plugin"):
+        out.append(
+            error(
+                "PLUGINS_CONFLICT",
+                f"DaemonSets {' and '.join(sorted(p.daemonset for p in plugins))} both run here",
+                "the whole-card plugin or the virtual one",
+                "remove one: they register the same cards twice and capacity swings",
+            )
+        )
+    capacity = api.capacity.get(resource, Decimal(0))
+    if resource and capacity > 0 and api.allocatable.get(resource, Decimal(0)) == 0:
+        out.append(
+            error(
+                "PLUGIN_UNHEALTHY",
+                f"{resource}: 0 allocatable of {capacity}",
+                "allocatable devices",
+                "the device plugin is gone or sees no healthy card: look at its pod's log",
+            )
+        )
+    for pod in plugins:
+        if not pod.ready:
+            out.append(
+                error(
+                    "PLUGIN_UNHEALTHY",
+                    f"pod of DaemonSet {pod.namespace}/{pod.daemonset}: {pod.note}",
+                    "Ready",
+                    "look at its log: it cannot hand out cards",
+                )
+            )
+    running = {p.daemonset for p in api.daemons}
+    for name, (namespace, images) in api.expected_daemons.items():
+        if profile.component_role(name, images) == "device-plugin" and name not in running:
+            if plugins:
+                continue
+            out.append(
+                error(
+                    "PLUGIN_UNHEALTHY",
+                    f"DaemonSet {namespace}/{name} has no pod here",
+                    "a Ready pod",
+                    "look at the DaemonSet's events (taints, quota, node selector)",
+                )
+            )
+    for role in ("label-node", "exporter"):
+        out += [
+            warning(
+                "COMPONENT_UNHEALTHY",
+                f"pod of DaemonSet {pod.namespace}/{pod.daemonset} ({role}): {pod.note}",
+                "Ready",
+                "labels or metrics of this node may be stale",
+            )
+            for pod in roles.get(role, [])
+            if not pod.ready
+        ]
+    return out

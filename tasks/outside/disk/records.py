@@ -1,0 +1,89 @@
+"""The record of a rollout on this machine's disk. THIN."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tasks.base.errors import OutsideError, SpecError
+from tasks.base.scrub import scrub, scrub_text
+
+__all__ = ["folder", "home", "keep_log", "latest", "read", "scrub", "write"]
+
+ENV = "MODEL_ROLLOUT_HOME"
+FILE = "record.json"
+LOGS = "logs"
+
+
+def home() -> Path:
+    """Where records go: MODEL_ROLLOUT_HOME, else ~/.model-rollout."""
+    return Path(os.environ.get(ENV) or Path.home() / ".model-rollout")
+
+
+def folder(name: str, rollout: str) -> Path:
+    """The folder of one rollout's record and reports; created."""
+    path = home() / "rollouts" / name / rollout
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutsideError(
+            f"the record's folder {path} cannot be made ({error.strerror}); set {ENV} to a "
+            "folder that can be written"
+        ) from error
+    return path
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types for what the statistics leave behind."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) else str(value)
+
+
+def _put(path: Path, text: str) -> Path:
+    """Write a file in one step: a reader sees the old one or the new one, whole."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise OutsideError(
+            f"{path} cannot be written ({error.strerror}); free space or set {ENV}"
+        ) from error
+    return path
+
+
+def write(path: Path, data: dict[str, Any]) -> Path:
+    """Write a JSON document in one step, without credentials."""
+    return _put(path, json.dumps(scrub(data), indent=1, ensure_ascii=False, default=_plain))
+
+
+def keep_log(folder: Path, name: str, text: str) -> Path:
+    """Keep a container's log beside the record, without credentials; gives its file.
+
+    name: of the file, as Evidence names it. Raises OutsideError when it can't be written.
+    """
+    return _put(folder / LOGS / Path(name).name, scrub_text(text))
+
+
+def latest(name: str) -> Path:
+    """The newest record file of a rollout name; SpecError when there is none."""
+    base = home() / "rollouts" / name
+    found = sorted(base.glob(f"*/{FILE}"))
+    if not found:
+        raise SpecError([f"{base} holds no record; run `rollout run` or set {ENV}"])
+    return found[-1]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a record; SpecError when it can't be read."""
+    try:
+        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return data
+    except (OSError, ValueError) as error:
+        raise SpecError([f"{path} is not a readable record ({error})"]) from error

@@ -1,0 +1,239 @@
+"""The process that runs evalscope perf, driven by bench. THIN.
+
+evalscope seeds, logs and handles signals globally and takes about 6 s to import, so it lives in a
+process of its own that stays for many rounds. Commands come as JSON lines on stdin, each the path
+of a config; events go as JSON lines to what was stdout at the start. End of stdin ends the
+process, so that it never outlives its parent.
+
+Corrections to evalscope 1.14.1, each for a reason found in its sources:
+- its aiohttp session has trust_env=True, so aiohttp looks proxies up in a worker thread for every
+  request after the start time was taken (perf/core/http_client.py; aiohttp/client.py); that hop
+  and its queue would count as TTFT, so it is switched off;
+- a stream without usage makes it raise and lose the run (perf/plugin/api/openai_api.py); here the
+  token counts become 0;
+- a stream without any token counts as a success with TTFT 0 (perf/plugin/api/default_api.py), and
+  so does one that ends half-way; here both fail;
+- it pickles every response chunk into the database on the event loop that takes the times
+  (perf/utils/db_util.py); here the chunks are dropped once they were read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import queue
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+SAMPLE_S = 0.01
+PROGRESS_S = 0.5
+REQUEST_ID = "X-Request-Id"
+# Placeholder in a prompt line; evalscope keeps it in the database's request_id column.
+REQUEST_ID_KEY = "__evalscope_request_id"
+MEASURED = "m"
+
+
+class Monitor:
+    """What one run of evalscope can't say itself: errors, client lag and CPU, progress."""
+
+    def __init__(self, events: TextIO, config: dict[str, Any]) -> None:
+        self.events = events
+        self.notes: list[dict[str, Any]] = []
+        self.lags: list[tuple[float, float]] = []
+        self.cpu: list[tuple[float, float]] = []
+        self.sent = 0
+        self._failures = self._timeouts = 0
+        self._break_after = int(config["break_after"])
+        self._break_after_timeouts = int(config["break_after_timeouts"])
+        self._ttfts = self._first = self._tokens = 0.0
+        self._done = self._answered = 0
+        self._told = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to sample the running event loop; once per run."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._sample())
+
+    async def _sample(self) -> None:
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(SAMPLE_S)
+            now = time.perf_counter()
+            self.lags.append((now, now - before - SAMPLE_S))
+            if len(self.lags) % 10 == 0:
+                self.cpu.append((now, time.process_time()))
+
+    @property
+    def broken(self) -> bool:
+        """Whether the engine failed so often in a row that no more is sent."""
+        return self._failures >= self._break_after or self._timeouts >= self._break_after_timeouts
+
+    def settled(self, request_id: str, output: Any) -> None:
+        """Take note of one finished request (evalscope's BenchmarkData)."""
+        if not output.success:
+            lines = (output.error or "").strip().splitlines() or ["failed without a reason"]
+            self.notes.append({"id": request_id, "error": lines[-1][:300]})
+            self._failures += 1
+            self._timeouts = self._timeouts + 1 if "TimeoutError" in lines[-1] else 0
+        else:
+            self._failures = self._timeouts = 0
+        if not request_id.startswith(MEASURED):
+            return
+        now = time.perf_counter()
+        self._first = self._first or output.start_time
+        self._done += 1
+        if output.success:
+            self._answered += 1
+            self._ttfts += output.first_chunk_latency
+            self._tokens += output.completion_tokens or 0
+        if now - self._told >= PROGRESS_S:
+            self._told = now
+            figures = {"output_throughput_tok_s": self._tokens / max(1e-9, now - self._first)}
+            if self._answered:
+                figures["ttft_mean_ms"] = 1000 * self._ttfts / self._answered
+            tell(self.events, {"event": "progress", "done": self._done, "figures": figures})
+
+    def write(self, folder: Path) -> None:
+        """Leave notes and samples beside evalscope's own files."""
+        found = {"notes": self.notes, "sent": self.sent, "lags": self.lags, "cpu": self.cpu}
+        (folder / "client.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def tell(events: TextIO, event: dict[str, Any]) -> None:
+    """One event to the parent."""
+    events.write(json.dumps(event) + "\n")
+    events.flush()
+
+
+def install(current: list[Monitor]) -> None:
+    """Put our reading of an answer into evalscope's registry, over its own `openai` plugin."""
+    from evalscope.perf.plugin import ApiRegistry
+    from evalscope.perf.plugin.api.openai_api import OpenaiPlugin
+    from evalscope.perf.utils.benchmark_util import BenchmarkData
+
+    class Plugin(OpenaiPlugin):  # type: ignore[misc]
+        """evalscope's OpenAI client, stricter about what counts as an answer."""
+
+        def extract_body_meta(
+            self, body: dict[str, Any], headers: dict[str, str]
+        ) -> tuple[dict[str, str], str | None]:
+            headers, request_id = OpenaiPlugin.extract_body_meta(body, headers)
+            return {**headers, REQUEST_ID: request_id or ""}, request_id
+
+        async def process_request(
+            self, client_session: Any, url: str, headers: dict[str, str], body: dict[str, Any]
+        ) -> Any:
+            monitor = current[0]
+            monitor.start()
+            client_session._trust_env = False
+            request_id = headers[REQUEST_ID]
+            if monitor.broken:
+                monitor.notes.append({"id": request_id, "unsent": True})
+                now = time.perf_counter()
+                return BenchmarkData(start_time=now, completed_time=now, error="not sent")
+            monitor.sent += request_id.startswith(MEASURED)
+            output = await super().process_request(client_session, url, headers, body)
+            judge(output)
+            output.response_messages = []
+            monitor.settled(request_id, output)
+            return output
+
+    ApiRegistry.register("openai", Plugin)
+
+
+def judge(output: Any) -> None:
+    """Turn a success of evalscope into a failure where no whole answer came (BenchmarkData)."""
+    if not output.success:
+        return
+    finished = any(
+        choice.get("finish_reason")
+        for message in output.response_messages
+        if isinstance(message, dict)
+        for choice in message.get("choices") or []
+    )
+    reason = ""
+    if not output.is_stream:
+        reason = "answered without streaming, so that TTFT is unknown"
+    elif not output.n_decode_chunks:
+        reason = "the stream ended without a token"
+    elif not finished:
+        reason = "the stream ended without a finish reason, half-way"
+    if reason:
+        output.success, output.error = False, reason
+    output.prompt_tokens = output.prompt_tokens or 0
+    output.completion_tokens = output.completion_tokens or 0
+
+
+def run(config: dict[str, Any]) -> None:
+    """One run of evalscope; its files and ours land in config['out_dir']."""
+    import numpy as np
+    from evalscope.perf.arguments import Arguments
+    from evalscope.perf.main import run_one_benchmark
+
+    random.seed(config["seed"])
+    np.random.seed(config["seed"] % 2**32)
+    rate = config.get("rate")
+    load = {"open_loop": True, "rate": rate} if rate else {"parallel": config["concurrency"]}
+    key = os.environ.get(config["api_key_env"]) if config.get("api_key_env") else None
+    args = Arguments(
+        model=config["model"],
+        url=config["url"],
+        api="openai",
+        api_key=key,
+        dataset="line_by_line",
+        dataset_path=config["prompts"],
+        number=config["number"],
+        warmup_num=config["warmup"],
+        no_test_connection=True,
+        no_timestamp=True,
+        outputs_dir=config["out_dir"],
+        total_timeout=config["request_timeout_s"],
+        duration=config["duration_s"],
+        temperature=config["temperature"],
+        log_every_n_query=1 << 30,
+        db_commit_interval=32,
+        num_workers=1,
+        **load,
+    )
+    run_one_benchmark(args, output_path=config["out_dir"])
+
+
+def main() -> int:
+    """Serve commands until stdin ends."""
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # evalscope prints; only events may reach the parent's pipe
+    commands: queue.Queue[str] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            commands.put(line.strip())
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    current: list[Monitor] = []
+    install(current)
+    gc.collect()
+    gc.freeze()  # else every full collection walks all that evalscope imported, ~0.1 s a time
+    tell(events, {"event": "ready"})
+    while True:
+        config = json.loads(Path(commands.get()).read_text(encoding="utf-8"))
+        current[:] = [Monitor(events, config)]
+        done: dict[str, Any] = {"event": "done", "error": None}
+        try:
+            run(config)
+        except Exception as error:
+            done["error"] = f"{type(error).__name__}: {error}"[:300]
+        finally:
+            current[0].write(Path(config["out_dir"]))
+        tell(events, done)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

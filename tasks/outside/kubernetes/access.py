@@ -1,0 +1,113 @@
+"""By which address the flow reaches a release. THIN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from tasks.base.errors import Refused, StepFailed
+from tasks.objects.endpoints import leads_astray, ready
+from tasks.outside.kubernetes.client import Cluster, Object
+from tasks.render.release import selector
+from tasks.render.services import PORT, our_port
+from tasks.spec.rollout import Rollout
+
+__all__ = ["Endpoint", "astray", "node_address", "reach", "ready", "release_pods"]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """url: http address without /v1. how: the means, for the record."""
+
+    url: str
+    how: str
+
+
+def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
+    """All pods of one release."""
+    chosen = ",".join(f"{key}={value}" for key, value in selector(name, release).items())
+    return cluster.list("Pod", namespace, label_selector=chosen)
+
+
+def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:
+    """Why a Service does not lead to exactly the ready ones of these pods; '' when it does."""
+    slices = cluster.list(
+        "EndpointSlice", namespace, label_selector=f"kubernetes.io/service-name={service}"
+    )
+    return leads_astray(slices, pods)
+
+
+def _host(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+@contextmanager
+def reach(cluster: Cluster, spec: Rollout, service: str, release: str) -> Iterator[Endpoint]:
+    """An address of `service`, or of one ready pod of `release`, by the spec's means.
+
+    Raises StepFailed when that means does not lead there.
+    """
+    mode, ns = spec.access.mode, spec.namespace
+    if mode in ("cluster", "node-port"):
+        found = cluster.get("Service", service, ns)
+        if found is None:
+            raise StepFailed(f"Service {ns}/{service} is gone; somebody deleted it, run again")
+        # its own number: clients know it, and it outlives a release that listens elsewhere
+        try:
+            entry = our_port(found["spec"].get("ports") or [], f"Service {ns}/{service}")
+        except Refused as error:
+            raise StepFailed(str(error)) from error
+        if mode == "cluster":
+            address = found["spec"].get("clusterIP", "")
+            if address in ("", "None"):
+                raise StepFailed(
+                    f"Service {ns}/{service} has no cluster address; set access.mode to pod-ip"
+                )
+            yield Endpoint(f"http://{_host(address)}:{entry['port']}", "cluster address")
+            return
+        node_port = entry.get("nodePort")
+        if not node_port:
+            raise StepFailed(
+                f"Service {ns}/{service} has no node port; its type is "
+                f"{found['spec'].get('type')}, access.mode node-port needs NodePort"
+            )
+        pods = release_pods(cluster, ns, spec.name, release)
+        address = node_address(cluster.list("Node"), pods)
+        yield Endpoint(f"http://{_host(address)}:{node_port}", "node port")
+        return
+    pods = release_pods(cluster, ns, spec.name, release)
+    pod = next((p for p in pods if ready(p)), None)
+    if pod is None:
+        raise StepFailed(f"no pod of release {release} is ready; look at its events")
+    port = _engine_port(pod, spec.serving.port)
+    if mode == "pod-ip":
+        yield Endpoint(f"http://{_host(pod['status']['podIP'])}:{port}", "pod address")
+        return
+    with cluster.port_forward(pod["metadata"]["name"], ns, port) as local:
+        yield Endpoint(f"http://127.0.0.1:{local}", "port-forward")
+
+
+def _engine_port(pod: Object, default: int) -> int:
+    """Where this pod's engine listens: another release's may listen elsewhere than the spec's."""
+    ports = [port for item in pod["spec"]["containers"] for port in item.get("ports") or []]
+    return next((int(p["containerPort"]) for p in ports if p.get("name") == PORT), default)
+
+
+def node_address(nodes: Sequence[Object], pods: Sequence[Object]) -> str:
+    """The address of the node to ask for a node port.
+
+    One that runs a ready pod of the release, which answers whatever the Service's traffic policy,
+    before one that is Ready, before any. Raises StepFailed when no node shows an address.
+    """
+    here = {pod["spec"].get("nodeName") for pod in pods if ready(pod)}
+
+    def rank(node: Object) -> tuple[bool, bool, str]:
+        return (not ready(node), node["metadata"]["name"] not in here, node["metadata"]["name"])
+
+    for kind in ("InternalIP", "ExternalIP"):
+        for node in sorted(nodes, key=rank):
+            for address in (node.get("status") or {}).get("addresses") or []:
+                if address["type"] == kind:
+                    return str(address["address"])
+    raise StepFailed("no node shows an address; set access.mode to cluster or pod-ip")

@@ -1,0 +1,253 @@
+"""One rollout at a time: the Lease `rollout-<name>`, and the check before each write. THIN.
+
+The rules are those of client-go's leader election: a holder is dead when its lease has not changed
+for the lease's duration by our own clock (clocks of two machines are never compared), and every
+write names the version it was read at, so that of two takers one loses.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from tasks.base import clock
+from tasks.base.errors import LockLost, OutsideError, Refused
+from tasks.base.progress import Progress, emit
+from tasks.outside.kubernetes.objects import Objects
+from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound
+
+_log = logging.getLogger(__name__)
+_STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+Object = dict[str, Any]
+
+
+class LeaseLock:
+    """Holds Lease `rollout-<name>` while a `with` block runs.
+
+    identity: of this run, in words a person can follow ('alice@host flow-run 7f3c'). duration_s:
+    how long a holder that stopped renewing keeps it; renewed three times in that span.
+    wait_s: how long to wait for another holder; None waits until it proves alive (then Refused) or
+    dead (then it is taken over). step: whose Progress tells about the waiting.
+    """
+
+    def __init__(
+        self,
+        cluster: Objects,
+        ns: str,
+        name: str,
+        identity: str,
+        duration_s: int = 60,
+        *,
+        wait_s: float | None = None,
+        step: str = "plan",
+    ) -> None:
+        if not identity:
+            raise ValueError("a lease needs an identity: an empty holder means nobody holds it")
+        # A renewal that waits out a long trouble comes too late; better the next one tries anew.
+        self._cluster = cluster.limited(max(1.0, duration_s / 6), duration_s / 6)
+        self._ns, self.lease_name = ns, f"rollout-{name}"
+        self.identity, self.duration_s = identity, duration_s
+        self._wait_s, self._step = wait_s, step
+        self._epoch: int | None = None
+        self._renewed = self._renewed_wall = 0.0
+        self._lost = ""
+        self._lease: Object = {}
+        # Guards the lease document and its version between the renewing thread and check().
+        self._mutex = threading.RLock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def epoch(self) -> int:
+        """How often the lease changed hands, this hold included; grows with every acquire."""
+        if self._epoch is None:
+            raise RuntimeError("the lease was never acquired")
+        return self._epoch
+
+    def __enter__(self) -> LeaseLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    # -- getting it
+
+    def acquire(self) -> None:
+        """Take the lease and start to renew it.
+
+        Raises Refused naming the holder, or OutsideError when the cluster does not answer.
+        """
+        began = seen_at = clock.monotonic()
+        seen: tuple[Any, ...] | None = None
+        told = moved = False
+        while True:
+            lease = self._cluster.get("Lease", self.lease_name, self._ns)
+            spec = (lease or {}).get("spec") or {}
+            holder = spec.get("holderIdentity") or ""
+            now = clock.monotonic()
+            mark = (holder, spec.get("renewTime"), spec.get("leaseTransitions"))
+            if mark != seen:
+                moved = seen is not None
+                seen, seen_at = mark, now
+            span = float(spec.get("leaseDurationSeconds") or self.duration_s)
+            # Our own name in it is a former life of this run: the epoch fences that one off.
+            free = holder in ("", self.identity) or now - seen_at >= span
+            if free:
+                if self._take(lease):
+                    break
+                clock.sleep(clock.rng().uniform(0, span / 50))
+                continue
+            who = f"{self.lease_name} in {self._ns} is held by '{holder}' since " + str(
+                spec.get("acquireTime", "an unknown time")
+            )
+            alive = self._wait_s is None and moved
+            if alive or (self._wait_s is not None and now - began >= self._wait_s):
+                raise Refused(
+                    f"{who} (last renewed {spec.get('renewTime')}); one rollout of a name runs at "
+                    "a time: wait for it to end, or cancel it"
+                )
+            if not told:
+                emit(Progress(self._step, "running", self.lease_name, f"waiting: {who}"))
+                told = True
+            clock.sleep(min(2.0, span / 10))
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._keep, daemon=True, name=self.lease_name)
+        self._thread.start()
+
+    def _take(self, lease: Object | None) -> bool:
+        """Write ourselves in; False when another was quicker."""
+        asked, asked_wall = clock.monotonic(), clock.now()
+        stamp = asked_wall.strftime(_STAMP)
+        old = (lease or {}).get("spec") or {}
+        epoch = int(old.get("leaseTransitions") or 0) + 1
+        spec = {
+            "holderIdentity": self.identity,
+            "leaseDurationSeconds": self.duration_s,
+            "acquireTime": stamp,
+            "renewTime": stamp,
+            "leaseTransitions": epoch,
+        }
+        try:
+            if lease is None:
+                written = self._cluster.create(
+                    {
+                        "apiVersion": "coordination.k8s.io/v1",
+                        "kind": "Lease",
+                        "metadata": {"name": self.lease_name, "namespace": self._ns},
+                        "spec": spec,
+                    }
+                )
+            else:
+                written = self._cluster.replace({**lease, "spec": spec})
+        except (AlreadyExists, Conflict):
+            return False
+        with self._mutex:
+            self._lease, self._epoch, self._lost = written, epoch, ""
+            self._confirmed(asked, asked_wall)
+        return True
+
+    # -- keeping it
+
+    def check(self) -> None:
+        """The fence: raises LockLost unless this process surely holds the lease.
+
+        Costs nothing when the lease was renewed lately. Else it is renewed on the spot: a renewal
+        that names the version read last can only succeed when nobody took the lease in between.
+        Without an answer the lease is ours until two thirds of its duration have passed.
+        """
+        half = self.duration_s / 2
+        # The monotonic clock stands still while a machine sleeps, the wall clock does not.
+        wall_age = clock.now().timestamp() - self._renewed_wall
+        if self._lost or self._epoch is None:
+            raise LockLost(f"{self.lease_name}: {self._lost or 'it was never acquired'}")
+        if self._age() < half and wall_age < half:
+            return
+        try:
+            self.renew()
+        except OutsideError as error:
+            if self._age() >= self.duration_s * 2 / 3:
+                raise LockLost(
+                    f"{self.lease_name} could not be renewed for {self._age():.0f} s of its "
+                    f"{self.duration_s} s; another run may hold it now"
+                ) from error
+
+    def renew(self) -> None:
+        """Renew once. Raises LockLost when it is another's, OutsideError without an answer."""
+        with self._mutex:
+            if self._lost:
+                raise LockLost(f"{self.lease_name}: {self._lost}")
+            asked, wall = clock.monotonic(), clock.now()
+            self._write({"renewTime": wall.strftime(_STAMP)})
+            self._confirmed(asked, wall)
+
+    def _age(self) -> float:
+        return clock.monotonic() - self._renewed
+
+    def _confirmed(self, at: float, wall: datetime) -> None:
+        # Counted from before the request: the others count from when they saw it, which is later.
+        self._renewed, self._renewed_wall = at, wall.timestamp()
+
+    def _write(self, changes: Object) -> None:
+        """Change the lease over the version we know. Raises LockLost when it is another's."""
+        why = "it changes faster than it can be renewed"
+        for _ in range(3):
+            try:
+                spec = {**self._lease["spec"], **changes}
+                self._lease = self._cluster.replace({**self._lease, "spec": spec})
+                return
+            except NotFound:
+                why = "the Lease was deleted"
+                break
+            except Conflict:
+                # Another holder, a hand that touched it, or a lost answer of ours: look.
+                lease = self._cluster.get("Lease", self.lease_name, self._ns)
+                found = (lease or {}).get("spec") or {}
+                mine = (self.identity, self._epoch)
+                if lease is None:
+                    why = "the Lease was deleted"
+                    break
+                if (found.get("holderIdentity"), found.get("leaseTransitions")) != mine:
+                    why = (
+                        f"held by '{found.get('holderIdentity')}' since "
+                        f"{found.get('acquireTime')} (epoch {found.get('leaseTransitions')}, "
+                        f"ours was {self._epoch})"
+                    )
+                    break
+                self._lease = lease
+        self._lost = f"{why}; this run must not write any more"
+        self._stop.set()
+        raise LockLost(f"{self.lease_name}: {self._lost}")
+
+    def _keep(self) -> None:
+        while not self._stop.wait(self.duration_s / 3):
+            try:
+                self.renew()
+            except LockLost as error:
+                _log.error("%s", error)
+                return
+            except OutsideError as error:
+                _log.warning("could not renew %s: %s", self.lease_name, error)
+
+    def release(self) -> None:
+        """Stop renewing and let the next one in at once. Never raises."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=self.duration_s)
+        with self._mutex:
+            if self._epoch is None or self._lost:
+                return
+            try:
+                self._write({"holderIdentity": "", "renewTime": clock.now().strftime(_STAMP)})
+                self._lost = "it was released"
+            except (OutsideError, LockLost) as error:
+                _log.warning("could not release %s: %s", self.lease_name, error)
+                self._lost = self._lost or "it was released"

@@ -1,0 +1,150 @@
+"""What a course of moves waits for: pods that end, a Service that leads where it should, a soak.
+THIN. Every wait is bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from tasks.base import clock
+from tasks.base.errors import StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.outside.kubernetes.access import astray, release_pods
+from tasks.outside.kubernetes.client import Cluster, Object
+from tasks.outside.kubernetes.ready import is_ready, wait_ready
+from tasks.release.soaking import EVERY_S, Look, Watched
+from tasks.release.state import INSTANCE_LABEL, Release
+
+# Beyond the time a pod may take to end by its own word.
+GONE_S = 120.0
+# From a switch to EndpointSlices that follow it: seconds on a healthy cluster.
+LEAD_S = 120.0
+_TICK_S = 0.5
+
+
+class SoakFailed(StepFailed):
+    """The promoted release showed trouble in its first minutes."""
+
+
+class NotProven(StepFailed):
+    """Nobody could look at the promoted release; nothing speaks against it."""
+
+
+def until_gone(cluster: Cluster, namespace: str, name: str, release: str) -> list[str]:
+    """Wait for a release's pods to end; gives the names of those that did not in their time.
+
+    A pod may take what its own deletionTimestamp says, and GONE_S more.
+    """
+    return _until_none(cluster, lambda: release_pods(cluster, namespace, name, release))
+
+
+def until_ready(
+    cluster: Cluster, namespace: str, name: str, deployment: str, *, timeout_s: float
+) -> None:
+    """Wait until every replica of a Deployment is available.
+
+    Pods of the rollout that were asked to end may hold the devices these wait for, whoever asked
+    them: until they are gone, or past their time, nothing that is Pending is given up. Raises
+    NotReady, as `wait_ready` does.
+    """
+    found = cluster.get("Deployment", deployment, namespace)
+    if found is None or not is_ready(found):
+        ours = f"{INSTANCE_LABEL}={name}"
+
+        def ending() -> list[Object]:
+            pods = cluster.list("Pod", namespace, label_selector=ours)
+            return [pod for pod in pods if pod["metadata"].get("deletionTimestamp")]
+
+        _until_none(cluster, ending)
+    wait_ready(cluster, namespace, deployment, timeout_s=timeout_s)
+
+
+def _until_none(cluster: Cluster, look: Callable[[], list[Object]]) -> list[str]:
+    deadline = clock.monotonic() + GONE_S
+    while pods := look():
+        left = max((_ends_in(pod, cluster.now()) for pod in pods), default=0.0)
+        deadline = max(deadline, clock.monotonic() + left + GONE_S) if left > 0 else deadline
+        if clock.monotonic() > deadline:
+            break
+        clock.sleep(_TICK_S)
+    return [pod["metadata"]["name"] for pod in pods]
+
+
+def _ends_in(pod: Object, now: datetime) -> float:
+    """Seconds until a pod that was asked to end is killed; 0 where it was not asked, or is due."""
+    stamp = pod["metadata"].get("deletionTimestamp")
+    if not stamp:
+        return 0.0
+    return (datetime.fromisoformat(stamp.replace("Z", "+00:00")) - now).total_seconds()
+
+
+def until_led(cluster: Cluster, namespace: str, name: str, release: str) -> None:
+    """Wait until Service `name` leads to exactly the ready pods of a release.
+
+    Raises StepFailed after LEAD_S, with what it leads to.
+    """
+    deadline = clock.monotonic() + LEAD_S
+    while why := astray(cluster, namespace, name, release_pods(cluster, namespace, name, release)):
+        if clock.monotonic() > deadline:
+            raise StepFailed(
+                f"Service {namespace}/{name} was moved to release {release} {LEAD_S:.0f} s ago and "
+                f"does not lead to exactly its ready pods: {why}; nothing that served before was "
+                "stopped. Look at the Service's EndpointSlices, then run again"
+            )
+        clock.sleep(_TICK_S)
+
+
+def pause(seconds: float, done: float, name: str) -> None:
+    """Let what served before end what it has begun: `done` of `seconds` are over."""
+    end = clock.monotonic() + seconds - done
+    while (left := end - clock.monotonic()) > 0:
+        emit(
+            Progress(
+                "promote",
+                "running",
+                name,
+                f"what served before ends its requests, {left:.0f} s left",
+                done=seconds - left,
+                total=seconds,
+                unit="s",
+            )
+        )
+        clock.sleep(min(2.0, left))
+
+
+def soak(release: Release, soak_s: float, look: Callable[[Release], Look]) -> float:
+    """Watch a promoted release; gives when it answered first, by the monotonic clock.
+
+    Raises SoakFailed, or NotProven when nobody could look.
+    """
+    seen = Watched(clock.monotonic())
+    while True:
+        found = look(release)
+        now = clock.monotonic()
+        seen = seen.saw(now, found)
+        end, why = seen.end(now, soak_s)
+        if end == "passed":
+            assert seen.answered is not None
+            return seen.answered
+        if end == "failed":
+            raise SoakFailed(f"{release.deployment} failed while soaking: {why}")
+        if end == "unproven":
+            raise NotProven(f"{release.deployment} could not be watched: {why}")
+        left = soak_s - (now - seen.answered) if seen.answered is not None else soak_s
+        # before that an address may just not be known everywhere yet
+        first = "waiting for its first answer at the Service"
+        said = f"soaking, {max(left, 0.0):.0f} s left" if seen.answered is not None else first
+        emit(
+            Progress(
+                "promote",
+                "running",
+                release.deployment,
+                f"{said}; {'; '.join(seen.against) or found.why}"
+                if seen.failing or found.why
+                else said,
+                done=min(soak_s, soak_s - left),
+                total=soak_s,
+                unit="s",
+            )
+        )
+        clock.sleep(min(EVERY_S, left) if left > 0 and not seen.failing else EVERY_S)

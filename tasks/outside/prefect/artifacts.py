@@ -1,0 +1,81 @@
+"""What a person reads in the Prefect UI. Outside a Prefect run, and when its API fails, silent:
+an artifact that could not be written must not stop a rollout.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.context import FlowRunContext, TaskRunContext
+
+from tasks.base import clock
+from tasks.base.progress import Progress, emit
+
+_log = logging.getLogger(__name__)
+PROGRESS_EVERY_S = 3.0
+
+
+def _quietly(act: Callable[[], Any]) -> Any:
+    if FlowRunContext.get() is None and TaskRunContext.get() is None:
+        return None
+    try:
+        return act()
+    except Exception:
+        _log.warning("a Prefect artifact could not be written", exc_info=True)
+        return None
+
+
+def markdown(key: str, text: str, description: str = "") -> None:
+    """A text."""
+    _quietly(lambda: create_markdown_artifact(text, key=key, description=description))
+
+
+def table(key: str, rows: Sequence[Mapping[str, Any]], description: str = "") -> None:
+    """A table; rows share their keys."""
+    plain = [dict(row) for row in rows]
+    _quietly(lambda: create_table_artifact(plain, key=key, description=description))
+
+
+def link(key: str, address: str, text: str) -> None:
+    """A link to a report."""
+    _quietly(lambda: create_link_artifact(address, link_text=text, key=key))
+
+
+class ProgressArtifact:
+    """A bar in the UI, written at most every few seconds."""
+
+    def __init__(self, key: str, description: str) -> None:
+        self.key, self.description = key, description
+        self._id: UUID | None = None
+        self._last = -1e9
+
+    def tell(self, event: Progress) -> None:
+        """Pass a step's progress on to who listens, and set the bar by it."""
+        emit(event)
+        self.update(event.done or 0, event.total or 0, event.message)
+
+    def update(self, done: float, total: float, note: str = "", *, final: bool = False) -> None:
+        """Set the bar to done/total."""
+        now = clock.monotonic()
+        if total <= 0 or (now - self._last < PROGRESS_EVERY_S and not final):
+            return
+        self._last = now
+        percent = round(min(100.0, 100.0 * done / total), 1)
+        text = f"{self.description}: {note}" if note else self.description
+        if self._id is None:
+            self._id = _quietly(
+                lambda: create_progress_artifact(percent, key=self.key, description=text)
+            )
+        else:
+            known = self._id
+            _quietly(lambda: update_progress_artifact(known, progress=percent, description=text))

@@ -1,0 +1,156 @@
+"""The OpenAI endpoint of a release: is it the model asked for, does it really answer. THIN."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from tasks.base import clock
+from tasks.base.errors import OutsideError
+from tasks.spec.rollout import SmokePrompt
+
+CONNECT_S = 10.0
+
+
+class Answered(OutsideError):
+    """Something at the address answered, with an error: it was reached, and is not well."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One streamed chat answer. Times in seconds; chunks counts events that carried text."""
+
+    text: str
+    chunks: int
+    ttft_s: float
+    seconds: float
+    completion_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """One smoke check and what came of it."""
+
+    name: str
+    ok: bool
+    found: str
+    expected: str
+
+
+class Engine:
+    """A client for one OpenAI-compatible endpoint, `url` without /v1."""
+
+    def __init__(self, url: str, *, api_key: str | None = None, timeout_s: float = 120) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self.url = url.rstrip("/")
+        # trust_env=False: a site's proxy must not stand between us and a pod
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_S),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def _failed(self, what: str, began: float, error: Exception) -> OutsideError:
+        after = clock.monotonic() - began
+        kind = Answered if isinstance(error, httpx.HTTPStatusError) else OutsideError
+        return kind(
+            f"the engine at {self.url} did not answer {what} after {after:.1f} s "
+            f"({type(error).__name__}: {error}); look at the candidate pod's log"
+        )
+
+    def models(self) -> list[str]:
+        """Names the endpoint serves. Raises OutsideError."""
+        began = clock.monotonic()
+        try:
+            answer = self._http.get("/v1/models")
+            answer.raise_for_status()
+            return [str(item["id"]) for item in answer.json()["data"]]
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            raise self._failed("/v1/models", began, error) from error
+
+    def chat(self, model: str, prompt: str, max_tokens: int) -> Answer:
+        """Stream one chat answer at temperature 0. Raises OutsideError."""
+        body = {
+            "model": model,
+            "messages": [{"role": "user", "content": prompt}],
+            "max_tokens": max_tokens,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        began = clock.monotonic()
+        try:
+            with self._http.stream("POST", "/v1/chat/completions", json=body) as answer:
+                if answer.status_code != 200:
+                    detail = answer.read()[:300].decode(errors="replace")
+                    raise OutsideError(
+                        f"the engine at {self.url} refused a chat request with HTTP "
+                        f"{answer.status_code}: {detail}"
+                    )
+                return _read_stream(answer, began)
+        except (httpx.HTTPError, ValueError) as error:
+            raise self._failed("a chat request", began, error) from error
+
+
+def _read_stream(answer: httpx.Response, began: float) -> Answer:
+    parts: list[str] = []
+    first: float | None = None
+    tokens: int | None = None
+    for line in answer.iter_lines():
+        if not line.startswith("data:"):
+            continue
+        payload = line[5:].strip()
+        if payload == "[DONE]":
+            break
+        event: dict[str, Any] = json.loads(payload)
+        if "error" in event:
+            raise ValueError(f"the stream carried an error: {str(event['error'])[:300]}")
+        tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+        for choice in event.get("choices", []):
+            delta = choice.get("delta", {})
+            text = (delta.get("reasoning_content") or "") + (delta.get("content") or "")
+            if text:
+                first = first if first is not None else clock.monotonic()
+                parts.append(text)
+    end = clock.monotonic()
+    return Answer("".join(parts), len(parts), (first or end) - began, end - began, tokens)
+
+
+def smoke(engine: Engine, served_name: str, prompts: Sequence[SmokePrompt]) -> list[Check]:
+    """Ask the candidate; an empty list of prompts still asks one, since silence is no answer.
+
+    Raises OutsideError where the engine does not answer at all.
+    """
+    names = engine.models()
+    checks = [Check("model", served_name in names, ", ".join(names) or "none", served_name)]
+    if not checks[0].ok:
+        return checks
+    for item in prompts or [SmokePrompt(prompt="Say hello.", max_tokens=16)]:
+        answer = engine.chat(served_name, item.prompt, item.max_tokens)
+        shown = " ".join(answer.text.split())[:120]
+        checks.append(
+            Check(
+                "tokens",
+                answer.chunks > 0 and answer.text.strip() != "",
+                f"{answer.completion_tokens or answer.chunks} tokens, TTFT "
+                f"{answer.ttft_s * 1000:.0f} ms: {shown!r}",
+                "a streamed answer with text",
+            )
+        )
+        lowered = answer.text.lower()
+        checks += [
+            Check("answer", text.lower() in lowered, repr(shown), f"contains {text!r}")
+            for text in item.contains
+        ]
+    return checks

@@ -1,0 +1,176 @@
+"""The fetch Job on a node: `python -m tasks.programs.fetch`. THIN.
+
+Resolves the revision again, refuses when it is no longer what the rollout planned, then fetches,
+verifies and publishes. Speaks JSON lines on stdout, which the flow reads from the pod's log:
+progress, message, verified, inspect, done, error. Exit 0, or 1 after an error line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tasks.base import clock
+from tasks.base.errors import OutsideError, Refused, RolloutError
+from tasks.outside.disk.downloads import Update
+from tasks.outside.disk.store import Fetched, Store
+from tasks.outside.modelscope.hub import Hub, Limits
+from tasks.weights.manifest import Manifest, safe_commit, safe_model
+
+GIB = 1 << 30
+_say_lock = threading.Lock()
+
+
+def say(event: str, **fields: Any) -> None:
+    """Print one JSON line and flush it."""
+    line = json.dumps({"event": event, **fields}, ensure_ascii=False)
+    with _say_lock:
+        print(line, flush=True)
+
+
+class Rate:
+    """Bytes per second over the last seconds."""
+
+    def __init__(self, window: int = 5) -> None:
+        self._seen: deque[tuple[float, int]] = deque(maxlen=window + 1)
+
+    def __call__(self, fetched: int) -> float:
+        """Note that `fetched` bytes have come so far; returns the current rate."""
+        self._seen.append((clock.monotonic(), fetched))
+        (then, before), (now, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (now - then) if now > then else 0.0
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exits 2 with a usage message when it is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.programs.fetch", description=__doc__)
+    parser.add_argument("--model", required=True, help="owner/name")
+    parser.add_argument("--revision", required=True, help="branch, tag or commit")
+    parser.add_argument("--commit", required=True, help="what the rollout resolved it to")
+    parser.add_argument("--digest", required=True, help="the manifest's digest, sha256:...")
+    parser.add_argument("--store", required=True, type=Path, help="root of the store")
+    parser.add_argument("--endpoint", help="hub address; default MODELSCOPE_ENDPOINT")
+    parser.add_argument("--exclude", nargs="*", action="extend", default=[], metavar="GLOB")
+    parser.add_argument("--keep-free-gib", type=float, default=5.0)
+    parser.add_argument("--parallel", type=int, default=4, help="files at once")
+    parser.add_argument("--idle-timeout-s", type=float, default=Limits.idle_s)
+    parser.add_argument("--inspect", action="store_true", help="look only, change nothing")
+    parser.add_argument(
+        "--verify", action="store_true", help="hash a published folder again in any case"
+    )
+    args = parser.parse_args(argv)
+    try:
+        safe_model(args.model)
+        safe_commit(args.commit)
+    except ValueError as error:
+        parser.error(str(error))
+    return args
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the arguments ask; raises RolloutError, with `kind` for the error line."""
+    hub = Hub.from_env(args.endpoint, Limits(idle_s=args.idle_timeout_s))
+    store = Store(args.store)
+    manifest = _planned(hub, args)
+    if args.inspect:
+        say(
+            "inspect",
+            commit=manifest.commit,
+            digest=manifest.digest,
+            **asdict(store.inspect(manifest)),
+        )
+        return
+    try:
+        done = _fetch(store, hub, manifest, args)
+    except OutsideError:
+        _planned(hub, args)  # wrong bytes because the branch moved? then say that
+        raise
+    say(
+        "done",
+        path=str(done.path),
+        commit=done.commit,
+        digest=done.digest,
+        bytes_fetched=done.bytes_fetched,
+        seconds=round(done.seconds, 3),
+        unhashed=list(done.unhashed),
+        bytes_rehashed=done.bytes_rehashed,
+    )
+
+
+def _planned(hub: Hub, args: argparse.Namespace) -> Manifest:
+    """The manifest as it is now; Refused when it is not the planned one."""
+    manifest = hub.resolve(args.model, args.revision, args.exclude)
+    if manifest.digest != args.digest:
+        raise _Moved(
+            f"{args.model} at {args.revision!r} has moved: the rollout planned commit "
+            f"{args.commit} ({args.digest[:19]}), the hub now gives {manifest.commit} "
+            f"({manifest.short_digest}); start the rollout again, or name a tag or commit"
+        )
+    return replace(manifest, commit=args.commit)
+
+
+class _Moved(Refused):
+    """The branch moved between plan and fetch."""
+
+
+def _fetch(store: Store, hub: Hub, manifest: Manifest, args: argparse.Namespace) -> Fetched:
+    rate = Rate()
+
+    def update(now: Update) -> None:
+        say(
+            "progress",
+            done=now.present,
+            total=now.total,
+            rate=round(rate(now.fetched)),
+            file=now.path,
+        )
+
+    return store.fetch(
+        manifest,
+        hub,
+        keep_free=int(args.keep_free_gib * GIB),
+        parallel=args.parallel,
+        on_update=update,
+        on_verified=lambda path: say("verified", path=path),
+        on_wait=lambda text: say("message", message=text),
+        rehash=args.verify,
+    )
+
+
+def kind_of(error: RolloutError) -> str:
+    """moved, disk (too small), outside (hub or disk failed) or damaged (what is published)."""
+    if isinstance(error, _Moved):
+        return "moved"
+    if isinstance(error, Refused):
+        return "disk"
+    return "outside" if isinstance(error, OutsideError) else "damaged"
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    """End at once. As process 1 of a container nothing would end us by default, and the staging
+    folder can be gone on with from any state."""
+    os._exit(128 + number)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of the Job; returns the exit status."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        run(parse(argv))
+    except RolloutError as error:
+        say("error", kind=kind_of(error), message=str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

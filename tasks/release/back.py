@@ -1,0 +1,210 @@
+"""The way back: from the release that serves to the one before it, and home again if that fails.
+PURE.
+
+Every course can be cut anywhere and decided anew from what is observed (tests/unit/test_moves.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.base.errors import Refused, StepFailed
+from tasks.release.course import (
+    AwaitFreed,
+    AwaitReady,
+    Course,
+    DeploymentView,
+    Drain,
+    Move,
+    Observed,
+    PointService,
+    Remove,
+    RemoveCandidateService,
+    Room,
+    Save,
+    Scale,
+)
+from tasks.release.state import Phase, State, promoted
+
+
+def decide_revert(
+    seen: Observed,
+    *,
+    allow_interruption: bool = False,
+    room: Room | None = None,
+    failed: bool = False,
+) -> Course:
+    """Go back from the serving release to the one before it.
+
+    room: for the release gone back to; None where nobody could look, then it is tried. failed: the
+    serving release failed its soak, which stays on record whatever happens. What serves is scaled
+    down first only when the other finds no room beside it, and then only when it does not answer
+    anyway or an interruption is allowed. Raises Refused, before anything changes, when there is
+    no way.
+    """
+    state, begun = seen.state, seen.state.phase == "reverting"
+    if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
+        state = promoted(state)
+    target = state.previous
+    back = seen.view(target.id) if target else None
+    if target is None or back is None or state.stable is None:
+        raise Refused(
+            f"rollout {state.name} has no previous release to go back to; "
+            "roll a known good revision out with `rollout run`"
+        )
+    switched = seen.serving == target.id
+    serving = None if switched else seen.view(seen.serving)
+    interrupt = not switched and _interrupts(
+        state, serving, back, allow=allow_interruption, room=None if begun else room
+    )
+    # on record first: whoever comes after a crash goes on, and interrupts only what may be
+    news = state.verdict if begun else "fail" if failed else ""
+    strategy = "replace" if interrupt else "parallel"
+    moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
+    stopped: set[str] = set()
+    if not switched and not back.whole:
+        stopping = seen.others(target.id, seen.serving)
+        moves += drained(seen, stopping)
+        if interrupt and serving:
+            stopping.append(serving)
+        moves += [Scale(view.name, 0) for view in stopping if view.replicas]
+        if back.replicas < back.serves_with:
+            moves.append(Scale(back.name, back.serves_with))
+        # also of those at zero already: their pods may be ending still
+        moves += [AwaitFreed(view.name) for view in stopping]
+        stopped = {view.name for view in stopping}
+    moves += [AwaitReady(back.name), PointService(target), RemoveCandidateService()]
+    rest = seen.others(target.id)
+    if any(view.runs for view in rest if view.name not in stopped):
+        moves.append(Drain(target.id, state.drain_s))
+    moves += [Remove(view.name) for view in rest]
+    moves.append(
+        Save(
+            replace(
+                state,
+                phase="idle",
+                stable=target,
+                previous=None,
+                candidate=None,
+                strategy="",
+                approval="",
+                verdict="",
+            )
+        )
+    )
+    return Course(tuple(moves), f"went back to {target.deployment}")
+
+
+def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
+    """A pause before these stop, where one of them may have served until a moment ago.
+
+    A candidate never did. Where what serves does not answer, nothing is gained by waiting.
+    """
+    candidate = seen.state.candidate.id if seen.state.candidate else None
+    served = any(view.runs for view in stopping if view.release != candidate)
+    if served and seen.serving and seen.alive(seen.serving):
+        return [Drain(seen.serving, seen.state.drain_s)]
+    return []
+
+
+def _interrupts(
+    state: State,
+    serving: DeploymentView | None,
+    back: DeploymentView,
+    *,
+    allow: bool,
+    room: Room | None,
+) -> bool:
+    """Whether what serves is scaled down first. Raises Refused when there is no room either way."""
+    if back.whole:
+        return False
+    alive = serving is not None and serving.available > 0
+    if room is None:
+        begun = state.phase == "reverting" and state.strategy == "replace"
+        return serving is not None and (begun or allow or not alive)
+    if room.beside >= back.serves_with:
+        return False
+    need = f"{back.name} needs room for {back.serves_with} replica(s) of {room.replica}"
+    if room.instead < back.serves_with:
+        raise Refused(
+            f"{need}, its nodes have room for {room.instead} even with what serves scaled down; "
+            "free what others hold there, or roll a known good revision out with `rollout run`"
+        )
+    if alive and not allow:
+        raise Refused(
+            f"{need}, its nodes have room for {room.beside} while what serves runs; free what "
+            "others hold there, or pass --allow-interruption: the serving release is scaled down "
+            "first, and comes back if this one does not get ready"
+        )
+    return serving is not None
+
+
+def decide_restore(seen: Observed) -> Course:
+    """Give a way back up: the release that served before it serves on, or again.
+
+    Raises StepFailed when that release's Deployment is gone.
+    """
+    state = replace(seen.state, phase="restoring")
+    home = seen.view(state.stable.id) if state.stable else None
+    if home is None or state.stable is None:
+        raise StepFailed(
+            f"nothing is left of the release that served {state.name}; "
+            "roll a known good revision out with `rollout run`"
+        )
+    moves: list[Move] = [Save(state)]
+    away, alive = seen.serving != home.release, seen.alive(home.release)
+    others = seen.others(home.release)
+    if away and alive:
+        moves.append(PointService(state.stable))
+        moves += [Drain(home.release, state.drain_s)] if any(v.runs for v in others) else []
+    moves += [Scale(view.name, 0) for view in others if view.replicas]
+    down = home.replicas < home.serves_with
+    if down:
+        moves.append(Scale(home.name, home.serves_with))
+    if down or not alive:
+        moves += [AwaitFreed(view.name) for view in others]
+        moves.append(AwaitReady(home.name))
+    if away and not alive:
+        moves.append(PointService(state.stable))
+    # a release that failed its soak is no better because the one before it did not come back
+    phase: Phase = "unproven" if state.verdict == "fail" else "idle"
+    moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))
+    return Course(tuple(moves), f"{home.name} serves on")
+
+
+def decide_after_failure(seen: Observed) -> Course | None:
+    """What follows when the moves of a course failed: home again from a way back that led nowhere.
+
+    None: nothing but what a recovery does anyway. Once the release gone back to serves, the way
+    on is forward.
+    """
+    state = seen.state
+    home, target = state.stable, state.previous
+    if state.phase != "reverting" or home is None or home.id not in seen.deployments:
+        return None
+    arrived = target is not None and seen.serving == target.id and seen.alive(target.id)
+    return None if arrived else decide_restore(seen)
+
+
+def decide_unproven(seen: Observed, verdict: str) -> Course:
+    """The Service leads to a release whose soak was not passed; nothing is stopped or moved.
+
+    verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look.
+    """
+    state = replace(seen.state, phase="unproven", verdict=verdict)
+    name = state.stable.deployment if state.stable else state.name
+    return Course((Save(state),), f"{name} serves, and is not proven")
+
+
+def decide_soak_failed(seen: Observed, room: Room | None = None) -> Course:
+    """The promoted release failed its soak: the one before it serves again, where there is a way.
+
+    A rollout that was allowed to interrupt on its way there may do so on its way back.
+    """
+    try:
+        return decide_revert(
+            seen, allow_interruption=seen.state.strategy == "replace", room=room, failed=True
+        )
+    except Refused as error:
+        course = decide_unproven(seen, "fail")
+        return replace(course, sentence=f"{course.sentence}: {error}")

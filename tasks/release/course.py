@@ -1,0 +1,150 @@
+"""What a course of moves is made of: what was observed, and the moves themselves. PURE."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tasks.release.state import Release, State
+
+
+@dataclass(frozen=True)
+class DeploymentView:
+    """One of our Deployments: replicas asked now, replicas it serves with, replicas available."""
+
+    name: str
+    release: str
+    replicas: int
+    serves_with: int
+    available: int
+
+    @property
+    def runs(self) -> bool:
+        """It has pods, or is about to."""
+        return self.replicas > 0 or self.available > 0
+
+    @property
+    def whole(self) -> bool:
+        """Every replica it serves with is asked for and available."""
+        return min(self.replicas, self.available) >= self.serves_with
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What the cluster holds for one rollout. `serving` is the release in the Service's selector,
+    None where there is no Service."""
+
+    state: State
+    serving: str | None
+    deployments: dict[str, DeploymentView] = field(default_factory=dict)  # release id -> view
+
+    def view(self, release: str | None) -> DeploymentView | None:
+        """The Deployment of a release, None where there is none."""
+        return self.deployments.get(release or "")
+
+    def alive(self, release: str | None) -> bool:
+        """At least one replica of the release is available."""
+        view = self.view(release)
+        return view is not None and view.available > 0
+
+    def others(self, *releases: str | None) -> list[DeploymentView]:
+        """The Deployments of all other releases, by release."""
+        return [v for release, v in sorted(self.deployments.items()) if release not in releases]
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many replicas of a release its nodes could take.
+
+    beside: as things are. instead: with the serving release scaled down. replica: what one asks
+    for, in words.
+    """
+
+    beside: int
+    instead: int
+    replica: str
+
+
+@dataclass(frozen=True)
+class Save:
+    """Write the state."""
+
+    state: State
+
+
+@dataclass(frozen=True)
+class PointService:
+    """Send the Service's traffic to a release: the one write of a promotion."""
+
+    release: Release
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Set a Deployment's replicas, remembering on it what it serves with."""
+
+    deployment: str
+    replicas: int
+
+
+@dataclass(frozen=True)
+class AwaitReady:
+    """Wait until a Deployment is ready."""
+
+    deployment: str
+
+
+@dataclass(frozen=True)
+class AwaitFreed:
+    """Wait until the pods of a Deployment that was scaled down are gone, as long as they may take
+    to end: what they held is free then. Whoever needs it judges what is not gone in time."""
+
+    deployment: str
+
+
+@dataclass(frozen=True)
+class Soak:
+    """Watch the promoted release for a while; fails when it does, or when nobody could look."""
+
+    release: Release
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Wait until the Service leads to exactly the ready pods of a release, and on until that is
+    `seconds` ago. What served before runs on meanwhile, and ends what it has begun."""
+
+    release: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Delete a Deployment and wait until its pods are gone."""
+
+    deployment: str
+
+
+@dataclass(frozen=True)
+class RemoveCandidateService:
+    """Delete the Service through which the candidate was reached."""
+
+
+Move = (
+    Save
+    | PointService
+    | Scale
+    | AwaitReady
+    | AwaitFreed
+    | Soak
+    | Drain
+    | Remove
+    | RemoveCandidateService
+)
+
+
+@dataclass(frozen=True)
+class Course:
+    """Moves in order, and one sentence for a person."""
+
+    moves: tuple[Move, ...]
+    sentence: str

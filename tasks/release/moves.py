@@ -1,0 +1,247 @@
+"""Which moves lead from what the cluster holds to a settled state. PURE.
+
+Promotion, roll-back, recovery after a crash and the operator's revert are all lists of the same
+few moves, decided from an `Observed` cluster and never from a process's memory. Any prefix of a
+list may have been executed when the process died: deciding anew from what is observed then leads
+to a settled state, and no prefix leaves the Service without the release that served (proved by
+tests/unit/test_moves.py, which cuts every list at every point). Nothing that served is stopped
+after its switch without a `Drain` (proved there, too).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.base.errors import Refused
+from tasks.release.back import (
+    decide_after_failure,
+    decide_restore,
+    decide_revert,
+    decide_soak_failed,
+    decide_unproven,
+    drained,
+)
+from tasks.release.course import (
+    AwaitFreed,
+    AwaitReady,
+    Course,
+    DeploymentView,
+    Drain,
+    Move,
+    Observed,
+    PointService,
+    Remove,
+    RemoveCandidateService,
+    Room,
+    Save,
+    Scale,
+    Soak,
+)
+from tasks.release.state import DRAIN_S, Release, State, promoted
+
+__all__ = [
+    "AwaitFreed",
+    "AwaitReady",
+    "Course",
+    "DeploymentView",
+    "Drain",
+    "Move",
+    "Observed",
+    "PointService",
+    "Remove",
+    "RemoveCandidateService",
+    "Room",
+    "Save",
+    "Scale",
+    "Soak",
+    "decide_after_failure",
+    "decide_promotion",
+    "decide_recovery",
+    "decide_restore",
+    "decide_resume",
+    "decide_revert",
+    "decide_soak_failed",
+    "decide_start",
+    "decide_unproven",
+    "unproven_text",
+]
+
+
+def decide_start(
+    seen: Observed,
+    candidate: Release,
+    rollout: str,
+    strategy: str,
+    drain_s: float = DRAIN_S,
+) -> Course:
+    """Announce the candidate; with `replace`, free the accelerators of stable first."""
+    state = replace(
+        seen.state,
+        phase="testing",
+        candidate=candidate,
+        rollout=rollout,
+        strategy=strategy,
+        verdict="",
+        approval="",
+        drain_s=drain_s,
+    )
+    moves: list[Move] = [Save(state)]
+    serving = seen.view(seen.serving)
+    if strategy == "replace" and serving:
+        # a candidate made now would be Pending for as long as these pods may take to end
+        moves += [Scale(serving.name, 0), AwaitFreed(serving.name)]
+    return Course(tuple(moves), f"testing candidate {candidate.deployment}")
+
+
+def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
+    """The candidate passed: move the Service, soak, retire the old.
+
+    Also finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
+    there is nothing to promote.
+    """
+    state = seen.state
+    moves: list[Move] = []
+    if _switched(seen):
+        after = replace(state, phase="soaking")
+        moves = [Save(after)] if state.phase == "unproven" else []
+    else:
+        if state.candidate is None:
+            raise Refused(
+                f"rollout {state.name} has no candidate to promote; start one with `rollout run`"
+            )
+        after = replace(promoted(state), phase="soaking", verdict="pass")
+        moves = [
+            Save(replace(state, phase="promoting", verdict="pass")),
+            PointService(state.candidate),
+            Save(after),
+        ]
+    assert after.stable is not None
+    now_serving = replace(seen, serving=after.stable.id)
+    moves += [Soak(after.stable), *_finish(now_serving, after, keep_previous=keep_previous)]
+    return Course(tuple(moves), f"promoting {after.stable.deployment}")
+
+
+def _switched(seen: Observed) -> bool:
+    """The Service leads to a promoted release that is not settled yet."""
+    state = seen.state
+    waits = state.phase in ("soaking", "unproven")
+    return waits and state.stable is not None and seen.serving == state.stable.id
+
+
+def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
+    """The promoted release stays: everything stops that is neither it nor kept as previous."""
+    assert state.stable is not None
+    others = seen.others(state.stable.id)
+    kept = state.previous.id if state.previous and keep_previous else None
+    moves: list[Move] = [RemoveCandidateService()]
+    if any(view.runs for view in others):
+        moves.append(Drain(state.stable.id, state.drain_s))
+    for view in others:
+        if view.release != kept:
+            moves.append(Remove(view.name))
+        elif view.replicas:
+            moves.append(Scale(view.name, 0))
+    previous = state.previous if keep_previous else None
+    moves.append(Save(replace(state, phase="idle", previous=previous, strategy="")))
+    return moves
+
+
+def decide_recovery(
+    seen: Observed,
+    *,
+    keep_previous: bool = True,
+    soak_failed: bool = False,
+    superseded: bool = False,
+) -> Course:
+    """Settle what a failed, cancelled or dead rollout left behind. Idempotent.
+
+    The release the Service points at stays. A promotion whose write has happened is finished when
+    the new release is alive, taken back when only the old one is. Everything else: the candidate
+    goes, and a stable release that was scaled down comes back.
+
+    soak_failed: the caller saw the promoted release fail. superseded: another release is wanted, so
+    an unproven one no longer waits for a person.
+    """
+    state = seen.state
+    known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
+    if state.phase == "restoring" and state.stable and state.stable.id in known:
+        return decide_restore(seen)
+    if state.phase in ("reverting", "restoring") and state.previous:
+        if state.previous.id in known:
+            return decide_revert(seen)
+        if known:
+            return decide_restore(seen)
+    if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
+        state = replace(promoted(state), phase="soaking")
+        seen = replace(seen, state=state)
+    if _switched(seen):
+        assert state.stable is not None
+        if soak_failed:
+            return decide_soak_failed(seen)
+        if state.phase == "unproven" and not superseded:
+            return Course((), unproven_text(state))
+        can_go_back = state.previous is not None and state.previous.id in seen.deployments
+        if not seen.alive(state.stable.id) and can_go_back:
+            return decide_revert(seen)
+        return Course(
+            tuple(_finish(seen, state, keep_previous=keep_previous)),
+            f"finished the promotion of {state.stable.deployment}",
+        )
+    return _keep_serving(seen, keep_previous=keep_previous)
+
+
+def unproven_text(state: State) -> str:
+    """What a person may do with a release that serves unproven."""
+    name = state.stable.deployment if state.stable else "a release"
+    text = f"{name} serves and is not proven: `rollout promote {state.name}` keeps it"
+    if state.previous:
+        text += (
+            f", `rollout rollback {state.name}` goes back to {state.previous.deployment}, "
+            "which was left as it was"
+        )
+    return text
+
+
+def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
+    """What the Service leads to serves on, or again; the candidate and strangers go."""
+    state, serving = seen.state, seen.view(seen.serving)
+    keep = {state.stable.id if state.stable else None}
+    if keep_previous and state.previous:
+        keep.add(state.previous.id)
+    others = seen.others(seen.serving)
+    down = serving is not None and serving.replicas < serving.serves_with
+    moves: list[Move] = [RemoveCandidateService(), *drained(seen, others)]
+    # what holds its devices stops and what served comes back, both without waiting for the other
+    moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
+    if serving and down:
+        moves.append(Scale(serving.name, serving.serves_with))
+        moves += [AwaitFreed(view.name) for view in others]
+        moves.append(AwaitReady(serving.name))
+    moves += [Remove(view.name) for view in others if view.release not in keep]
+    moves.append(Save(replace(state, phase="idle", candidate=None, strategy="", approval="")))
+    gone = state.candidate
+    return Course(
+        tuple(moves),
+        f"removed candidate {gone.deployment}" if gone else "nothing was under way",
+    )
+
+
+def decide_resume(seen: Observed, wanted: Release) -> str:
+    """What a new run finds: 'fresh', 'done', 'promote', 'retest' or 'clear'.
+
+    done: the wanted release serves already. promote: it passed and its promotion is unfinished.
+    retest: it is the candidate under test. clear: another rollout's leftovers go first.
+    """
+    state = seen.state
+    switched = state.phase in ("soaking", "unproven")
+    if switched and state.stable and state.stable.id == wanted.id:
+        return "promote"
+    if state.phase == "promoting" and state.candidate and state.candidate.id == wanted.id:
+        return "promote" if seen.alive(wanted.id) else "retest"
+    if state.phase == "idle":
+        if seen.serving == wanted.id and seen.alive(wanted.id):
+            return "done"
+        return "fresh"
+    if state.candidate and state.candidate.id == wanted.id:
+        return "retest"
+    return "clear"

@@ -1,0 +1,250 @@
+"""What a rollout would do, decided before anything changes. PURE."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from tasks.release.moves import Observed
+from tasks.release.state import Release
+from tasks.spec.rollout import Rollout
+
+Strategy = Literal["parallel", "replace", "refused", "unchanged"]
+
+
+@dataclass(frozen=True)
+class NodeSeat:
+    """What one usable node offers this rollout.
+
+    hostname: its kubernetes.io/hostname label. seats: replicas that fit now. seats_without_stable:
+    replicas that would fit with this rollout's stable release scaled down. bytes_missing: weights
+    to fetch there; None where unknown (not probed). disk_free: bytes, or None. lacks,
+    lacks_without_stable: what keeps one more replica from fitting, one sentence a resource.
+    """
+
+    name: str
+    hostname: str
+    seats: int
+    seats_without_stable: int
+    bytes_present: int = 0
+    bytes_missing: int | None = None
+    disk_free: int | None = None
+    devices_free: int | None = None
+    lacks: tuple[str, ...] = ()
+    lacks_without_stable: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The decision, its reasons and its costs. digest names the whole of it."""
+
+    strategy: Strategy
+    sentence: str
+    release: Release
+    serving: str | None
+    nodes: tuple[NodeSeat, ...]
+    devices_needed: int
+    devices_free: int
+    bytes_to_fetch: int
+    interruption: str
+    approval: str
+    differences: tuple[str, ...]
+    resource: str
+    targets: tuple[str, ...]
+    digest: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def _choose(
+    seats: Sequence[NodeSeat], replicas: int, minimum: int, *, alone: bool
+) -> list[NodeSeat]:
+    """Nodes for all replicas: those that hold the weights first, then the roomiest."""
+
+    def room(seat: NodeSeat) -> int:
+        return seat.seats_without_stable if alone else seat.seats
+
+    ordered = sorted(seats, key=lambda s: (s.bytes_missing or 0, -room(s), s.name))
+    chosen: list[NodeSeat] = []
+    left = replicas
+    for seat in ordered:
+        if room(seat) <= 0 or (left <= 0 and len(chosen) >= minimum):
+            continue
+        chosen.append(seat)
+        left -= room(seat)
+    return chosen if left <= 0 and len(chosen) >= minimum else []
+
+
+# More nodes than this are counted, not listed.
+_NODES_NAMED = 4
+
+
+def _shortage(seats: Sequence[NodeSeat], *, alone: bool) -> str:
+    """': node-a: 20 GiB of memory a replica, 12 free of 24' for each node; '' where unknown."""
+    said = []
+    for seat in seats[:_NODES_NAMED]:
+        lacks = seat.lacks_without_stable if alone else seat.lacks
+        if lacks:
+            said.append(f"{seat.name}: {' and '.join(lacks)}")
+    if said and len(seats) > _NODES_NAMED:
+        said.append(f"and {len(seats) - _NODES_NAMED} more node(s)")
+    return f": {'; '.join(said)}" if said else ""
+
+
+def describe_changes(seen: Observed, release: Release, objects: Mapping[str, Any]) -> list[str]:
+    """How the candidate differs from what serves, one line a difference.
+
+    `objects`: {'before': container of the serving Deployment or None, 'after': of the candidate}.
+    """
+    stable = seen.state.stable
+    if stable is None or seen.serving is None:
+        return ["nothing serves yet: this is the first release"]
+    out = []
+    for label, old, new in (
+        ("model", stable.model, release.model),
+        ("commit", stable.commit, release.commit),
+        ("files", stable.digest, release.digest),
+        ("image", stable.image, release.image),
+        ("replicas", stable.replicas, release.replicas),
+    ):
+        if old != new:
+            out.append(f"{label}: {old} -> {new}")
+    before, after = objects.get("before") or {}, objects.get("after") or {}
+    for key in ("command", "args"):
+        old_items, new_items = before.get(key) or [], after.get(key) or []
+        out += [f"{key}: - {item}" for item in old_items if item not in new_items]
+        out += [f"{key}: + {item}" for item in new_items if item not in old_items]
+    old_env = {e["name"]: e.get("value", "(from elsewhere)") for e in before.get("env") or []}
+    new_env = {e["name"]: e.get("value", "(from elsewhere)") for e in after.get("env") or []}
+    for name in sorted(old_env.keys() | new_env.keys()):
+        if old_env.get(name) != new_env.get(name):
+            # values may be credentials: name the variable only
+            out.append(f"env: {name} changes")
+    if before and before.get("resources") != after.get("resources"):
+        out.append(f"resources: {before.get('resources')} -> {after.get('resources')}")
+    return out
+
+
+def target_lines(spec: Rollout) -> tuple[str, ...]:
+    """The targets as a person reads them."""
+    lines = []
+    for target in spec.targets:
+        metric = target.parsed
+        sign = "at most" if metric.direction == "at_most" else "at least"
+        value = (
+            f"{target.limit:g} {metric.unit}"
+            if target.limit is not None
+            else f"{target.versus_stable_percent:g} % worse than stable"
+        )
+        where = f" at load {target.load}" if target.load else ""
+        advisory = " (advisory)" if target.advisory else ""
+        lines.append(f"{target.metric}: {sign} {value}{where}{advisory}")
+    return tuple(lines)
+
+
+def decide_plan(
+    spec: Rollout,
+    release: Release,
+    seen: Observed,
+    seats: Sequence[NodeSeat],
+    *,
+    resource: str,
+    refused: Sequence[str] = (),
+    differences: Sequence[str] = (),
+) -> Plan:
+    """Choose strategy and nodes.
+
+    seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
+    (memory, shape, too few nodes).
+    """
+    want = spec.promotion
+    need = spec.devices * spec.serving.replicas
+    free = sum(seat.devices_free or 0 for seat in seats)
+    approval = "a person approves before promotion" if want.approval != "none" else "none"
+
+    def make(
+        strategy: Strategy,
+        sentence: str,
+        nodes: Sequence[NodeSeat] = (),
+        interruption: str = "none",
+    ) -> Plan:
+        plan = Plan(
+            strategy=strategy,
+            sentence=sentence,
+            release=release,
+            serving=seen.serving,
+            nodes=tuple(nodes),
+            devices_needed=need,
+            devices_free=free,
+            bytes_to_fetch=sum(seat.bytes_missing or 0 for seat in nodes),
+            interruption=interruption,
+            approval=approval,
+            differences=tuple(differences),
+            resource=resource,
+            targets=target_lines(spec),
+        )
+        return replace(plan, digest=plan_digest(plan))
+
+    if refused:
+        return make("refused", "; ".join(refused))
+    if seen.state.phase == "idle" and seen.serving == release.id and seen.alive(release.id):
+        return make("unchanged", f"{release.deployment} serves already; nothing to do")
+    replicas, minimum = spec.serving.replicas, spec.nodes.minimum
+    beside = _choose(seats, replicas, minimum, alone=False)
+    if want.strategy in ("auto", "parallel") and beside:
+        return make(
+            "parallel",
+            f"test {release.deployment}{' beside what serves' if seen.serving else ''}, "
+            "then point the Service to it",
+            beside,
+        )
+    instead = _choose(seats, replicas, minimum, alone=True)
+    room = f"{need} {resource}" if need else f"room for {replicas} replica(s)"
+    if want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption):
+        if instead:
+            minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
+            return make(
+                "replace",
+                f"scale what serves down, test {release.deployment} on its accelerators",
+                instead,
+                f"from the candidate's start to its verdict, up to {minutes:.0f} min; "
+                "on failure until the old release is ready again",
+            )
+        return make(
+            "refused",
+            f"{room} needed on {minimum} node(s), not there even with the serving release down"
+            f"{_shortage(seats, alone=True)}; free what is short, lower serving.replicas or what a "
+            "replica asks for, or add nodes",
+        )
+    there = f"{free} free" if need else f"room for {sum(seat.seats for seat in seats)}"
+    held = " (it would fit with the serving release scaled down: set promotion.allow_interruption)"
+    return make(
+        "refused",
+        f"{room} needed beside what serves on at least {minimum} node(s), {there} on "
+        f"{len(seats)} usable node(s){held if instead and seen.serving else ''}"
+        f"{_shortage(seats, alone=False)}",
+    )
+
+
+def plan_digest(plan: Plan) -> str:
+    """A short name for what a plan promises: what is released, instead of what, where and how.
+
+    Which nodes of several equal ones are used, free disk and weights already there may change
+    without the promise changing, and are left out.
+    """
+    body = [
+        plan.release.id,
+        plan.serving,
+        plan.strategy,
+        plan.resource,
+        plan.devices_needed,
+        plan.approval,
+        plan.differences,
+        plan.targets,
+    ]
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

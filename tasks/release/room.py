@@ -1,0 +1,126 @@
+"""Whether a release that stands at zero would find a place, by what the API shows. PURE.
+
+The counterpart of plan.py for a release whose spec nobody has at hand: the Deployment's own pod
+template says what it needs and which nodes it may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
+from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
+from tasks.release.course import Room
+from tasks.release.state import INSTANCE_LABEL, RELEASE_LABEL
+
+Object = Mapping[str, Any]
+_GIB = Decimal(2**30)
+
+
+def room_for(
+    deploy: Object, nodes: Iterable[Object], pods: Iterable[Object], serving: str | None
+) -> Room:
+    """The room for replicas of a Deployment.
+
+    nodes, pods: of the whole cluster. serving: release id whose pods stay, or are counted as gone
+    for `instead`. Pods of this rollout's other releases are on their way out, or the Deployment's
+    own: their seats are free.
+    """
+    meta, template = deploy["metadata"], deploy["spec"]["template"]["spec"]
+    namespace, instance = meta["namespace"], meta["labels"][INSTANCE_LABEL]
+
+    def passing(pod: Object) -> bool:
+        labels = pod["metadata"].get("labels") or {}
+        ours = pod["metadata"].get("namespace") == namespace
+        ours = ours and labels.get(INSTANCE_LABEL) == instance
+        return ours and labels.get(RELEASE_LABEL) not in (None, serving)
+
+    need = {**pod_requests(template), "pods": Decimal(1)}
+    by_node = group_pods(pod for pod in pods if not passing(pod))
+    beside = instead = 0
+    for node in nodes:
+        facts = api_facts(node, by_node.get(node["metadata"]["name"], ()))
+        if not takes(template, facts):
+            continue
+        free = _free(facts, need)
+        gone = {
+            **facts.held_here(namespace, instance, serving),
+            "pods": Decimal(facts.pods_here(namespace, instance, serving)),
+        }
+        beside += fits(free, need) or 0
+        if serving is not None:
+            free = add(free, {name: value for name, value in gone.items() if name in need})
+        instead += fits(free, need) or 0
+    return Room(beside, instead, _words(need))
+
+
+def _free(facts: ApiFacts, need: Amounts) -> Amounts:
+    held: Amounts = {**facts.held, "pods": Decimal(facts.pods)}
+    free = {n: facts.allocatable.get(n, Decimal(0)) - held.get(n, Decimal(0)) for n in need}
+    if "pods" not in facts.allocatable:
+        free["pods"] = Decimal(1 << 20)  # a node that states no pod limit has none
+    return free
+
+
+def _words(need: Amounts) -> str:
+    parts = []
+    for name, amount in sorted(need.items()):
+        if name == "memory":
+            parts.append(f"{float(amount / _GIB):.4g} GiB memory")
+        elif name != "pods" and amount:
+            parts.append(f"{amount.normalize():f} {name}")
+    return ", ".join(parts) or "one pod"
+
+
+def takes(template: Object, node: ApiFacts) -> bool:
+    """Whether a node takes such pods at all: its state, its taints, the template's node rules."""
+    if node.cordoned or node.conditions.get("Ready") != "True":
+        return False
+    tolerations = template.get("tolerations") or []
+    for taint in node.taints:
+        # the node's conditions, judged above, put these on it
+        if taint.get("key") in CONDITION_TAINTS:
+            continue
+        if taint.get("effect") in ("NoSchedule", "NoExecute") and not any(
+            tolerates(item, taint) for item in tolerations
+        ):
+            return False
+    wanted = template.get("nodeSelector") or {}
+    if any(node.labels.get(key) != value for key, value in wanted.items()):
+        return False
+    affinity = (template.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    terms = (required or {}).get("nodeSelectorTerms") or []
+    return required is None or any(_matches(term, node) for term in terms)
+
+
+def _matches(term: Object, node: ApiFacts) -> bool:
+    labels: Sequence[Object] = term.get("matchExpressions") or []
+    fields: Sequence[Object] = term.get("matchFields") or []
+    if not labels and not fields:
+        return False  # Kubernetes: an empty term matches nothing
+    return all(_holds(rule, node.labels) for rule in labels) and all(
+        _holds(rule, {"metadata.name": node.name}) for rule in fields
+    )
+
+
+def _holds(rule: Object, labels: Mapping[str, str]) -> bool:
+    found, values = labels.get(rule["key"]), rule.get("values") or []
+    match rule["operator"]:
+        case "In":
+            return found in values
+        case "NotIn":
+            return found not in values
+        case "Exists":
+            return found is not None
+        case "DoesNotExist":
+            return found is None
+        case "Gt" | "Lt" as sign:
+            try:
+                have, limit = int(found or ""), int(values[0])
+            except (ValueError, IndexError):
+                return False
+            return have > limit if sign == "Gt" else have < limit
+    return False

@@ -1,0 +1,169 @@
+"""What ConfigMap `rollout-<name>` says: who serves, who is tested, who served before. PURE.
+
+The state is written before each act it announces, so that whoever comes after a crash knows what
+may have happened. The Service's own selector stays the last word on who serves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from tasks.base.errors import StepFailed
+
+SCHEMA = 1
+MANAGER = "model-rollout"
+RELEASE_LABEL = "model-rollout/release"
+KIND_LABEL = "model-rollout/kind"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+REPLICAS_ANNOTATION = "model-rollout/replicas"
+EPOCH_ANNOTATION = "model-rollout/epoch"
+# on a Deployment: the type that the Service in front of it must have at least
+SERVICE_ANNOTATION = "model-rollout/service-type"
+# A ConfigMap holds 1 MiB; leave room for managed fields and neighbours.
+HISTORY_BYTES = 300_000
+
+# How long what served goes on after the Service was moved away from it, where no rollout said.
+DRAIN_S = 30.0
+
+Phase = Literal[
+    "idle", "testing", "promoting", "soaking", "unproven", "reverting", "restoring", "held"
+]
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release: what serves, and where it came from.
+
+    id: short hash; deployment: its Deployment's name; commit and manifest digest of the weights;
+    replicas it runs with when it serves.
+    """
+
+    id: str
+    deployment: str
+    model: str
+    revision: str
+    commit: str
+    digest: str
+    image: str
+    served_name: str
+    replicas: int = 1
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class State:
+    """The rollout's memory in the cluster.
+
+    phase: idle (nothing under way); testing (candidate may exist, stable serves); promoting (the
+    verdict was pass, the Service's move may have happened); soaking (it has happened, the old
+    release still runs); unproven (it has happened, the soak was not passed and nothing could be
+    gone back to, or nobody could look: a person decides); reverting (going back to previous);
+    restoring (that failed, what served comes back); held (the candidate waits for a person).
+    epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
+    approval: the rollout id a person has approved, or ''.
+    drain_s: seconds that what served goes on after the Service was moved away from it.
+    """
+
+    name: str
+    phase: Phase = "idle"
+    stable: Release | None = None
+    candidate: Release | None = None
+    previous: Release | None = None
+    epoch: int = 0
+    rollout: str = ""
+    strategy: str = ""
+    verdict: str = ""
+    approval: str = ""
+    drain_s: float = DRAIN_S
+    history: tuple[dict[str, Any], ...] = field(default=())
+
+
+def configmap_name(name: str) -> str:
+    """Name of the ConfigMap, and of the Lease, of a rollout."""
+    return f"rollout-{name}"
+
+
+def _release(data: dict[str, Any] | None) -> Release | None:
+    if data is None:
+        return None
+    known = {f.name for f in dataclasses.fields(Release)}
+    return Release(**{k: v for k, v in data.items() if k in known})
+
+
+def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
+    """Read the state; an absent ConfigMap is a rollout that never ran.
+
+    Raises StepFailed on a state this version cannot read: guessing could stop what serves.
+    """
+    if configmap is None:
+        return State(name)
+    where = f"ConfigMap {configmap['metadata'].get('namespace', '')}/{configmap_name(name)}"
+    data = configmap.get("data") or {}
+    try:
+        raw = json.loads(data["state"])
+        if raw["schema"] != SCHEMA:
+            raise StepFailed(
+                f"{where} has schema {raw['schema']}, this version reads {SCHEMA}; "
+                "use the model-rollout version that wrote it"
+            )
+        return State(
+            name=name,
+            phase=raw["phase"],
+            stable=_release(raw["stable"]),
+            candidate=_release(raw["candidate"]),
+            previous=_release(raw["previous"]),
+            epoch=int(raw["epoch"]),
+            rollout=raw["rollout"],
+            strategy=raw["strategy"],
+            verdict=raw["verdict"],
+            approval=raw.get("approval", ""),
+            drain_s=float(raw.get("drain_s", DRAIN_S)),
+            history=tuple(json.loads(data.get("history", "[]"))),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise StepFailed(
+            f"{where} does not hold a readable rollout state ({error!r}); "
+            "restore it from a backup, or delete it to start without history"
+        ) from error
+
+
+def to_configmap(state: State, namespace: str) -> dict[str, Any]:
+    """The whole ConfigMap for a state, history bounded by bytes (oldest go first)."""
+    body = dataclasses.asdict(state)
+    history = list(body.pop("history"))
+    while len(json.dumps(history)) > HISTORY_BYTES and history:
+        history.pop()
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": configmap_name(state.name),
+            "namespace": namespace,
+            "labels": {
+                MANAGED_LABEL: MANAGER,
+                INSTANCE_LABEL: state.name,
+                KIND_LABEL: "state",
+            },
+        },
+        "data": {
+            "state": json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True),
+            "history": json.dumps(history, sort_keys=True),
+        },
+    }
+
+
+def with_history(state: State, entry: dict[str, Any], keep: int) -> State:
+    """Put a record in front, replacing an entry of the same rollout, keeping the newest `keep`."""
+    others = [e for e in state.history if e.get("rollout") != entry.get("rollout")]
+    return replace(state, history=tuple([entry, *others][:keep]))
+
+
+def promoted(state: State) -> State:
+    """The candidate became stable; the old stable becomes previous. Idempotent."""
+    if state.candidate is None or state.candidate == state.stable:
+        return replace(state, candidate=None)
+    return replace(state, stable=state.candidate, previous=state.stable, candidate=None)

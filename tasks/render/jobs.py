@@ -1,0 +1,142 @@
+"""The Jobs that run our own code on nodes: the probe and the fetch. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from tasks.render.release import labels, merge_site, short_hash, tolerations
+from tasks.spec.rollout import Rollout
+
+STORE_MOUNT = "/store"
+
+
+def _job(
+    spec: Rollout, name: str, kind: str, node: str, pod: dict[str, Any], deadline_s: float
+) -> dict[str, Any]:
+    """A Job pinned to one node by name, which labels cannot forge."""
+    field_match = {"key": "metadata.name", "operator": "In", "values": [node]}
+    affinity = {
+        "nodeAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": {
+                "nodeSelectorTerms": [{"matchFields": [field_match]}]
+            }
+        }
+    }
+    base = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "affinity": affinity,
+        "tolerations": tolerations(spec.nodes.tolerations),
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+    }
+    whole = merge_site({**base, **pod}, spec.runner.pod, "runner.pod")
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name,
+            "namespace": spec.namespace,
+            "labels": labels(spec, kind),
+            "annotations": {"model-rollout/node": node},
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": int(deadline_s),
+            "ttlSecondsAfterFinished": 3600,
+            "template": {"metadata": {"labels": labels(spec, kind)}, "spec": whole},
+        },
+    }
+
+
+def _runner_container(
+    spec: Rollout, command: list[str], mounts: list[dict[str, Any]], env: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "name": "runner",
+        "image": spec.runner.image,
+        "command": command,
+        "env": [{"name": "HOME", "value": "/scratch"}, *env],
+        "volumeMounts": [*mounts, {"name": "scratch", "mountPath": "/scratch"}],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+SCRATCH: dict[str, Any] = {"name": "scratch", "emptyDir": {}}
+
+
+def fetch_job(
+    spec: Rollout,
+    node: str,
+    commit: str,
+    digest: str,
+    endpoint: str | None = None,
+    fetch_ref: str = "",
+) -> dict[str, Any]:
+    """The Job that brings one commit's weights to one node, from `endpoint` or the spec's hub.
+
+    fetch_ref: what that hub is asked for (of the manifest), so that a branch may move meanwhile;
+    default: the spec's revision.
+    """
+    model = spec.model
+    command = [
+        "python",
+        "-m",
+        "tasks.programs.fetch",
+        f"--model={model.id}",
+        f"--revision={fetch_ref or model.revision}",
+        f"--commit={commit}",
+        f"--digest={digest}",
+        f"--store={STORE_MOUNT}",
+        f"--keep-free-gib={spec.store.keep_free_gib:g}",
+        *(f"--exclude={pattern}" for pattern in model.exclude),
+    ]
+    env: list[dict[str, Any]] = []
+    if hub := model.endpoint or endpoint:
+        command.append(f"--endpoint={hub}")
+    if model.token_secret:
+        ref = {"name": model.token_secret.name, "key": model.token_secret.key}
+        env.append({"name": "MODELSCOPE_API_TOKEN", "valueFrom": {"secretKeyRef": ref}})
+    mounts = [{"name": "store", "mountPath": STORE_MOUNT}]
+    host = {"path": spec.store.path, "type": "DirectoryOrCreate"}
+    pod = {
+        "containers": [_runner_container(spec, command, mounts, env)],
+        "volumes": [{"name": "store", "hostPath": host}, SCRATCH],
+    }
+    name = f"{spec.name}-fetch-{short_hash(node, commit, digest)}"
+    return _job(spec, name, "fetch", node, pod, deadline_s=24 * 3600)
+
+
+def probe_job(
+    spec: Rollout,
+    node: str,
+    run: str,
+    volumes: Sequence[dict[str, Any]],
+    mounts: Sequence[dict[str, Any]],
+    extra_args: Sequence[str] = (),
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """The Job that looks at one node's hardware; `volumes` and `mounts` show it the host."""
+    command = [
+        "python",
+        "-m",
+        "tasks.programs.probe",
+        f"--profile={spec.nodes.accelerator}",
+        "--root=/host",
+        f"--store={spec.store.path}",
+        *(["--write-rate"] if spec.nodes.measure_disk else []),
+        *extra_args,
+    ]
+    named = [{"name": key, "value": value} for key, value in env.items()]
+    pod = {
+        "containers": [_runner_container(spec, command, list(mounts), named)],
+        "volumes": [*volumes, SCRATCH],
+    }
+    name = f"{spec.name}-probe-{short_hash(node, run)}"
+    return _job(spec, name, "probe", node, pod, deadline_s=spec.nodes.probe_timeout_s)

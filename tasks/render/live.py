@@ -1,0 +1,72 @@
+"""Does the pod that runs equal the plan? PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tasks.objects.endpoints import ready
+from tasks.render.release import ENGINE_CONTAINER
+
+
+def _engine(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    containers = pod_spec.get("containers") or [{}]
+    found: Mapping[str, Any] = next(
+        (c for c in containers if c.get("name") == ENGINE_CONTAINER), containers[0]
+    )
+    return found
+
+
+def differences(
+    planned: Mapping[str, Any], pod: Mapping[str, Any], nodes: Iterable[str]
+) -> list[str]:
+    """How a live pod differs from the Deployment we rendered; an admission webhook or a hand may
+    have changed it. Additions (injected volumes, defaults) are allowed, changes are not.
+    """
+    wanted = _engine(planned["spec"]["template"]["spec"])
+    found = _engine(pod["spec"])
+    out = []
+    for key in ("image", "command", "args"):
+        if wanted.get(key) != found.get(key):
+            out.append(f"{key}: planned {wanted.get(key)!r}, runs {found.get(key)!r}")
+    have = {item["name"]: item for item in found.get("env") or []}
+    for item in wanted.get("env") or []:
+        if have.get(item["name"]) != item:
+            out.append(f"env {item['name']}: not as planned")
+    for part in ("limits", "requests"):
+        live = (found.get("resources") or {}).get(part) or {}
+        for name, amount in ((wanted.get("resources") or {}).get(part) or {}).items():
+            if str(live.get(name)) != str(amount):
+                out.append(f"{part} {name}: planned {amount}, runs with {live.get(name)}")
+    node = pod["spec"].get("nodeName")
+    chosen = list(nodes)
+    if node not in chosen:
+        out.append(f"node: planned one of {', '.join(chosen)}, runs on {node}")
+    return out
+
+
+def restarts(pods: Sequence[Mapping[str, Any]]) -> int:
+    """Container restarts over all pods."""
+    return sum(
+        int(status.get("restartCount", 0))
+        for pod in pods
+        for status in (pod.get("status") or {}).get("containerStatuses") or []
+    )
+
+
+def trouble(pods: Sequence[Mapping[str, Any]], replicas: int, before: int) -> tuple[str, ...]:
+    """What the cluster says against a release's pods: too few ready, or restarts since `before`."""
+    up, again = sum(ready(pod) for pod in pods), restarts(pods) - before
+    out = [f"{up} of {replicas} replicas ready"] if up < replicas else []
+    return (*out, *([f"{again} container restart(s)"] if again > 0 else []))
+
+
+def image_digests(pods: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the nodes really run: imageID of the engine's container."""
+    found = {
+        str(status.get("imageID", ""))
+        for pod in pods
+        for status in (pod.get("status") or {}).get("containerStatuses") or []
+        if status.get("name") == ENGINE_CONTAINER
+    }
+    return sorted(found - {""})

@@ -1,0 +1,275 @@
+"""From a spec to Kubernetes objects. PURE: plain dicts in, plain dicts out.
+
+A release's id is the hash of what it serves (commit, manifest digest, image, pod template less
+the nodes it may run on), so the same inputs always name the same Deployment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tasks.base.errors import SpecError
+from tasks.objects.merge import merge_pod
+from tasks.release.state import (
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+    RELEASE_LABEL,
+    REPLICAS_ANNOTATION,
+    SERVICE_ANNOTATION,
+    Release,
+)
+from tasks.spec.rollout import Rollout, Toleration
+
+WEIGHTS_MOUNT = "/mnt/models"
+ENGINE_CONTAINER = "engine"
+HOSTNAME_LABEL = "kubernetes.io/hostname"
+PROBE_EVERY_S = 10
+ServiceType = Literal["ClusterIP", "NodePort"]
+
+
+@dataclass(frozen=True)
+class PodNeeds:
+    """What an accelerator profile adds to a pod: Kubernetes objects, and the resource to ask for.
+
+    resource: extended resource name, '' for none. volumes, mounts, env: added to the pod and its
+    first container. pod_security, container_security: merged over our restrictive defaults;
+    `reasons` says why each exception is needed and becomes an annotation.
+    """
+
+    resource: str = ""
+    volumes: tuple[dict[str, Any], ...] = ()
+    mounts: tuple[dict[str, Any], ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    pod_security: dict[str, Any] = field(default_factory=dict)
+    container_security: dict[str, Any] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+
+
+def short_hash(*parts: str, length: int = 8) -> str:
+    """A short stable hash for names."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:length]
+
+
+def labels(spec: Rollout, kind: str, release: str = "") -> dict[str, str]:
+    """Labels on everything we create; `kind` says what it is for."""
+    out = {INSTANCE_LABEL: spec.name, MANAGED_LABEL: MANAGER, KIND_LABEL: kind}
+    return {**out, RELEASE_LABEL: release} if release else out
+
+
+def selector(name: str, release: str) -> dict[str, str]:
+    """Pods of one release of one rollout."""
+    return {INSTANCE_LABEL: name, RELEASE_LABEL: release}
+
+
+def service_type(spec: Rollout) -> ServiceType:
+    """The type a Service must have, at least, for the spec's way of reaching a release."""
+    return "NodePort" if spec.access.mode == "node-port" else "ClusterIP"
+
+
+def engine_args(spec: Rollout) -> list[str]:
+    """vLLM's arguments, one `--flag=value` each."""
+    serving = spec.serving
+    args = [
+        f"--model={WEIGHTS_MOUNT}",
+        f"--served-model-name={spec.served_name}",
+        "--host=0.0.0.0",
+        f"--port={serving.port}",
+        f"--dtype={serving.dtype}",
+        f"--tensor-parallel-size={serving.tensor_parallel_size}",
+    ]
+    optional = {
+        "--max-model-len": serving.max_model_len,
+        "--max-num-seqs": serving.max_num_seqs,
+        "--gpu-memory-utilization": serving.gpu_memory_utilization,
+    }
+    args += [f"{flag}={value}" for flag, value in optional.items() if value is not None]
+    if serving.enforce_eager:
+        args.append("--enforce-eager")
+    if spec.model.trust_remote_code:
+        args.append("--trust-remote-code")
+    return [*args, *serving.extra_args]
+
+
+def tolerations(items: Sequence[Toleration]) -> list[dict[str, Any]]:
+    return [item.model_dump(exclude_none=True) for item in items]
+
+
+def merge_site(base: dict[str, Any], patch: dict[str, Any], place: str) -> dict[str, Any]:
+    try:
+        return merge_pod(base, patch)
+    except ValueError as error:
+        raise SpecError([f"{place}: {error}"]) from error
+
+
+def _probe(port: int, every: int, failures: int, timeout: int) -> dict[str, Any]:
+    return {
+        "httpGet": {"path": "/health", "port": port},
+        "periodSeconds": every,
+        "failureThreshold": failures,
+        "timeoutSeconds": timeout,
+    }
+
+
+def _resources(spec: Rollout, needs: PodNeeds) -> dict[str, Any]:
+    asked = spec.serving.resources
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    if asked.cpu:
+        requests["cpu"] = asked.cpu
+    if asked.memory:
+        requests["memory"] = limits["memory"] = asked.memory
+    if needs.resource and spec.devices:
+        requests[needs.resource] = limits[needs.resource] = str(spec.devices)
+    out: dict[str, Any] = {}
+    if requests:
+        out["requests"] = requests
+    if limits:
+        out["limits"] = limits
+    return out
+
+
+def _engine_env(spec: Rollout, needs: PodNeeds) -> list[dict[str, str]]:
+    env = {
+        # weights are on the host: nothing may be looked up or reported elsewhere
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        **needs.env,
+        **spec.serving.env,
+    }
+    return [{"name": key, "value": value} for key, value in env.items()]
+
+
+def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
+    """The engine's PodSpec before a site's own fields and the choice of nodes."""
+    serving = spec.serving
+    volumes: list[dict[str, Any]] = [
+        {"name": "weights", "hostPath": {"path": weights, "type": "Directory"}}
+    ]
+    mounts: list[dict[str, Any]] = [
+        {"name": "weights", "mountPath": WEIGHTS_MOUNT, "readOnly": True}
+    ]
+    if serving.resources.shm_gib:
+        size = f"{serving.resources.shm_gib:g}Gi"
+        volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}})
+        mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - the pod's own
+    # a load may take the whole start-up time: liveness must not count before it is over
+    start_failures = max(1, round(serving.startup_timeout_s / PROBE_EVERY_S))
+    container = {
+        "name": ENGINE_CONTAINER,
+        "image": serving.image,
+        "command": list(serving.command),
+        "args": engine_args(spec),
+        "env": _engine_env(spec, needs),
+        "ports": [{"name": "http", "containerPort": serving.port}],
+        "resources": _resources(spec, needs),
+        "volumeMounts": [*mounts, *needs.mounts],
+        "startupProbe": _probe(serving.port, PROBE_EVERY_S, start_failures, 5),
+        # a saturated server answers /health late: patient time-outs, or it drops out of service
+        "readinessProbe": _probe(serving.port, 5, 6, 15),
+        "livenessProbe": _probe(serving.port, 30, 10, 30),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            **needs.container_security,
+        },
+    }
+    pod: dict[str, Any] = {
+        "containers": [container],
+        "volumes": [*volumes, *needs.volumes],
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **needs.pod_security},
+        "automountServiceAccountToken": False,
+        # a Service called vllm would inject VLLM_PORT, which vLLM reads as its own setting
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 60,
+        "tolerations": tolerations(spec.nodes.tolerations),
+    }
+    if serving.host_network:
+        pod["hostNetwork"] = True
+    return merge_site(pod, serving.pod, "serving.pod")
+
+
+def weights_path(spec: Rollout, commit: str) -> str:
+    """Host folder of one commit."""
+    return f"{spec.store.path}/{spec.model.id}/{commit}"
+
+
+def release_of(spec: Rollout, commit: str, digest: str, needs: PodNeeds) -> Release:
+    """Name the release that a spec and a manifest make."""
+    pod = _pod(spec, weights_path(spec, commit), needs)
+    body = json.dumps([commit, digest, pod, needs.reasons], sort_keys=True)
+    ident = short_hash(body, length=10)
+    return Release(
+        id=ident,
+        deployment=f"{spec.name}-{ident}",
+        model=spec.model.id,
+        revision=spec.model.revision,
+        commit=commit,
+        digest=digest,
+        image=spec.serving.image,
+        served_name=spec.served_name,
+        replicas=spec.serving.replicas,
+    )
+
+
+def node_affinity(hostnames: Sequence[str]) -> dict[str, Any]:
+    """Only nodes that hold the verified weights."""
+    term = {
+        "matchExpressions": [{"key": HOSTNAME_LABEL, "operator": "In", "values": sorted(hostnames)}]
+    }
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"nodeAffinity": required}
+
+
+def deployment(
+    spec: Rollout, release: Release, needs: PodNeeds, hostnames: Sequence[str]
+) -> dict[str, Any]:
+    """The candidate's Deployment. `hostnames`: kubernetes.io/hostname of the chosen nodes."""
+    pod = _pod(spec, weights_path(spec, release.commit), needs)
+    pod = merge_pod({"affinity": node_affinity(hostnames)}, pod)
+    annotations = {
+        "model-rollout/model": release.model,
+        "model-rollout/commit": release.commit,
+        "model-rollout/manifest": release.digest,
+    }
+    if needs.reasons:
+        annotations["model-rollout/exceptions"] = "; ".join(needs.reasons)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": release.deployment,
+            "namespace": spec.namespace,
+            "labels": labels(spec, "engine", release.id),
+            "annotations": {
+                **annotations,
+                REPLICAS_ANNOTATION: str(release.replicas),
+                SERVICE_ANNOTATION: service_type(spec),
+            },
+        },
+        "spec": {
+            "replicas": release.replicas,
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": int(spec.serving.startup_timeout_s) + 60,
+            "selector": {"matchLabels": selector(spec.name, release.id)},
+            # a surge pod would wait for ever for accelerators that its elder holds
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+            },
+            "template": {
+                "metadata": {
+                    "labels": labels(spec, "engine", release.id),
+                    "annotations": annotations,
+                },
+                "spec": pod,
+            },
+        },
+    }

@@ -1,0 +1,209 @@
+"""The report of one rollout: one page that needs no network, no script and no other file. PURE.
+
+What is on it comes from the record and the rounds alone, and is escaped: a model's answer may
+hold anything. A policy in the page forbids scripts and requests besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from textwrap import dedent
+from typing import Any
+
+from tasks.measure.round import Round
+from tasks.report import compared, measured
+from tasks.report import facts as told
+from tasks.report import points as data
+from tasks.report.html import (
+    dicts,
+    esc,
+    is_number,
+    limit_text,
+    mapping,
+    number,
+    quantity,
+    seconds,
+    target_name,
+)
+from tasks.report.style import CSS
+
+FILE = "report.html"
+LONG = 240
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+# outcome -> (heading, look, sign)
+_OUTCOMES = {
+    "promoted": ("Promoted", "good", "✓"),
+    "unchanged": ("Unchanged", "good", "✓"),
+    "failed": ("Rolled back", "bad", "✕"),
+    "inconclusive": ("Inconclusive", "open", "?"),
+    "held": ("Held for a person", "open", "?"),
+    "refused": ("Refused", "bad", "✕"),
+    "error": ("Error", "bad", "✕"),
+}
+
+
+def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+    """The whole page as HTML text (UTF-8, below 1 MB for 20,000 requests).
+
+    record: as `Session.record` or `record.json`, from a rollout that ended in any way; missing
+    parts leave out their section. rounds: what was measured, empty where nothing was.
+    """
+    bench = mapping(mapping(record.get("spec")).get("benchmark"))
+    loads = data.loads(rounds, dicts(bench.get("loads")))
+    title = f"{_outcome(record)[0]}: {record.get('name', '?')} {record.get('rollout', '')}".strip()
+    body = "".join(
+        [
+            measured.targets(record),
+            measured.ttft(record, loads),
+            compared.against_load(loads),
+            measured.throughput(record, loads),
+            compared.rounds(record, loads),
+            compared.failures(loads),
+            told.problems(record, rounds),
+            told.quality(record),
+            told.smoke(record),
+            told.steps(record),
+            told.what(record),
+            told.nodes(record),
+            told.plan(record),
+            told.gate(record),
+            told.origins(record),
+        ]
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{esc(title)}</title>'
+        f"<style>{CSS}</style></head><body>{_head(record, rounds)}<main>{body}</main>"
+        f"{_foot(record)}</body></html>\n"
+    )
+
+
+def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
+    kind = str(record.get("outcome", "under way"))
+    return _OUTCOMES.get(kind, (kind, "open", "?"))
+
+
+def headline(record: Mapping[str, Any]) -> str:
+    """The verdict in one sentence for a person, from the targets where they decided it."""
+    outcome, first = str(record.get("outcome", "")), _first_line(record)
+    binding = [item for item in dicts(record.get("targets")) if not item.get("advisory")]
+    missed = [item for item in binding if item.get("verdict") == "fail"]
+    undecided = [item for item in binding if item.get("verdict") not in ("pass", "fail")]
+    release = str(mapping(record.get("release")).get("deployment") or "the candidate")
+    if outcome == "promoted" and binding and len(missed) + len(undecided) == 0:
+        every = "the one target" if len(binding) == 1 else f"all {len(binding)} targets"
+        return f"{release} met {every} and was promoted."
+    if outcome == "failed" and missed:
+        return f"{release} was not promoted: {_some(missed, 'misses')}."
+    if outcome in ("inconclusive", "held") and undecided and not missed:
+        waits = " and waits for a person" if outcome == "held" else ""
+        said = _some(undecided, "may or may not meet")
+        return f"{release} was not promoted{waits}: {said}."
+    return first if len(first) <= LONG else f"{first[:LONG].rstrip()}…"
+
+
+def _some(targets: Sequence[Mapping[str, Any]], verb: str) -> str:
+    item, more = targets[0], len(targets) - 1
+    unit = str(item.get("unit", ""))
+    measured = (
+        quantity(item.get("measured"), unit) if is_number(item.get("measured")) else "no data"
+    )
+    others = f", and {more} other target{'s' if more > 1 else ''} likewise" if more else ""
+    return f"{target_name(item)}, {measured}, {verb} its limit of {limit_text(item)}{others}"
+
+
+def _first_line(record: Mapping[str, Any]) -> str:
+    sentence = str(record.get("sentence") or "This rollout has no outcome yet.")
+    return sentence.partition("\n")[0].strip()
+
+
+def _details(record: Mapping[str, Any], shown: str) -> str:
+    """What the record's own sentence says beyond the headline: text, then log lines."""
+    first = _first_line(record)
+    rest = dedent(str(record.get("sentence") or "").partition("\n")[2]).rstrip()
+    new = first != shown and record.get("outcome") != "promoted"
+    said = f'<p class="soft">{esc(first)}</p>' if new else ""
+    return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "")
+
+
+def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+    word, look, sign = _outcome(record)
+    shown = headline(record)
+    long = ' class="long"' if len(shown) > LONG / 2 else ""
+    model, release = mapping(record.get("model")), mapping(record.get("release"))
+    commit = str(model.get("commit") or "")[:12]
+    parts = [
+        str(model.get("id") or ""),
+        f"commit {commit}" if commit else "",
+        str(release.get("deployment") or ""),
+        f"in namespace {record['namespace']}" if record.get("namespace") else "",
+        _when(record.get("started")),
+    ]
+    line = " · ".join(esc(part) for part in parts if part)
+    warnings = "".join(
+        f'<p class="warn">{esc(record[key])}</p>'
+        for key in ("leftover", "mirror_error", "note")
+        if record.get(key)
+    )
+    return (
+        f'<header><p class="verdict {look}"><span aria-hidden="true">{sign}</span> {esc(word)}</p>'
+        f'<h1{long}>{esc(shown)}</h1><p class="soft">{line}</p>{warnings}'
+        f"{_details(record, shown)}"
+        f"{told.tiles(_tiles(record, rounds))}</header>"
+    )
+
+
+def _tiles(record: Mapping[str, Any], rounds: Sequence[Round]) -> list[tuple[str, str]]:
+    found = dicts(record.get("targets"))
+    binding = [item for item in found if not item.get("advisory")]
+    out = []
+    if binding:
+        met = sum(item.get("verdict") == "pass" for item in binding)
+        out.append(("targets met", f"{met} of {len(binding)}"))
+    worst = _headline(binding)
+    if worst is not None:
+        unit = str(worst.get("unit", ""))
+        out.append((target_name(worst), quantity(worst.get("measured"), unit)))
+    mine = [item for item in rounds if item.release == "candidate"]
+    requests = sum(len(item.rows) for item in mine)
+    if requests:
+        count = len({item.index for item in mine})
+        plural = "s" if count != 1 else ""
+        out.append((f"requests in {count} round{plural}", f"{requests:,}"))
+    nodes = dicts(record.get("nodes"))
+    if nodes:
+        usable = sum(bool(item.get("usable")) for item in nodes)
+        out.append(("nodes usable", f"{usable} of {len(nodes)}"))
+    spans = [s["seconds"] for s in dicts(record.get("steps")) if is_number(s.get("seconds"))]
+    if spans:
+        out.append(("in all", seconds(sum(spans))))
+    return out
+
+
+def _headline(targets: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The target to show first: one that failed, then one that is open, then TTFT."""
+    known = [item for item in targets if is_number(item.get("measured"))]
+    order = {"fail": 0, "inconclusive": 1}
+    known.sort(
+        key=lambda item: (
+            order.get(str(item.get("verdict")), 2),
+            not str(item.get("metric", "")).startswith("ttft"),
+        )
+    )
+    return known[0] if known else None
+
+
+def _when(value: object) -> str:
+    try:
+        return f"{datetime.fromisoformat(str(value)):%d %B %Y, %H:%M %Z}".strip()
+    except ValueError:
+        return ""
+
+
+def _foot(record: Mapping[str, Any]) -> str:
+    code = record.get("exit_code")
+    said = f", exit status {number(code)}" if is_number(code) else ""
+    return f"<footer><p>model-rollout, rollout {esc(record.get('rollout', '?'))}{said}</p></footer>"

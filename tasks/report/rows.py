@@ -1,0 +1,99 @@
+"""Rounds as bytes and back, so that a report can be drawn again from its folder. PURE.
+
+One gzip-compressed JSON document: `{"schema": 1, "rounds": [{..., "rows": [[start, end, ttft, itl,
+prompt_tokens, completion_tokens, ok, error], ...]}, ...]}`. Times are kept to the last bit: a
+verdict computed again must be the same verdict.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tasks.base.errors import SpecError
+from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+
+FILE = "rounds.json.gz"
+SCHEMA = 1
+
+
+def dump(rounds: Sequence[Round]) -> bytes:
+    """The rounds as bytes; the same rounds give the same bytes."""
+    body = {"schema": SCHEMA, "rounds": [_round(item) for item in rounds]}
+    text = json.dumps(body, ensure_ascii=True, separators=(",", ":"))
+    return gzip.compress(text.encode("ascii"), compresslevel=6, mtime=0)
+
+
+def load(data: bytes) -> tuple[Round, ...]:
+    """The rounds of `dump`. Raises SpecError when the bytes are something else."""
+    try:
+        body = json.loads(gzip.decompress(data))
+        if body["schema"] != SCHEMA:
+            raise SpecError(
+                [f"rounds: schema {body['schema']} found, {SCHEMA} expected; use the same release"]
+            )
+        return tuple(_as_round(item) for item in body["rounds"])
+    except SpecError:
+        raise
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SpecError(
+            [f"rounds: not the measured rows of a rollout ({type(error).__name__}: {error})"]
+        ) from error
+
+
+def _round(item: Round) -> dict[str, Any]:
+    return {
+        "index": item.index,
+        "load": item.load,
+        "release": item.release,
+        "seed": item.seed,
+        "window": item.window,
+        "client": asdict(item.client),
+        "server": asdict(item.server),
+        "problems": item.problems,
+        "rows": [
+            (
+                row.start,
+                row.end,
+                row.ttft,
+                row.itl,
+                row.prompt_tokens,
+                row.completion_tokens,
+                row.ok,
+                row.error,
+            )
+            for row in item.rows
+        ],
+    }
+
+
+def _as_round(data: dict[str, Any]) -> Round:
+    client = {**data["client"], "reasons": tuple(data["client"]["reasons"])}
+    start, end = data["window"]
+    return Round(
+        index=data["index"],
+        load=data["load"],
+        release=data["release"],
+        seed=data["seed"],
+        rows=tuple(_as_row(*row) for row in data["rows"]),
+        window=(start, end),
+        client=ClientHealth(**client),
+        server=ServerView(**data["server"]),
+        problems=tuple(data["problems"]),
+    )
+
+
+def _as_row(
+    start: float,
+    end: float,
+    ttft: float | None,
+    itl: Sequence[float],
+    prompt_tokens: int,
+    completion_tokens: int,
+    ok: bool,
+    error: str,
+) -> RequestRow:
+    return RequestRow(start, end, ttft, tuple(itl), prompt_tokens, completion_tokens, ok, error)

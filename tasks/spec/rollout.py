@@ -1,0 +1,318 @@
+"""The rollout spec: one model on one cluster. PURE.
+
+A pydantic model, so that the same definition checks the YAML file, is the flow's parameter and
+draws the form in the Prefect UI. `specfile.py` reads files and turns errors into lines.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from tasks.spec.base import DNS_LABEL, Strict
+from tasks.spec.measure import (
+    Benchmark,
+    Budget,
+    Lengths,
+    LoadPoint,
+    Quality,
+    SmokePrompt,
+    Target,
+    Workload,
+)
+
+__all__ = [
+    "Benchmark",
+    "Budget",
+    "Lengths",
+    "LoadPoint",
+    "ModelRef",
+    "Nodes",
+    "Promotion",
+    "Quality",
+    "Rollout",
+    "Serving",
+    "SmokePrompt",
+    "Store",
+    "Target",
+    "Toleration",
+    "Workload",
+]
+
+# Names grow by -candidate or -<release id>, and a Service name ends at 63 characters.
+MAX_NAME = 45
+PodFields = Annotated[
+    dict[str, Any],
+    Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
+]
+
+
+class SecretRef(Strict):
+    """A key of a Secret in the rollout's namespace; its value never enters the spec."""
+
+    name: str = Field(pattern=DNS_LABEL)
+    key: str = "token"
+
+
+class ModelRef(Strict):
+    """Which weights."""
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][\w.\-]*/[\w.\-]+$", description="ModelScope id, owner/name"
+    )
+    revision: str = Field("master", min_length=1, description="Branch, tag or commit")
+    endpoint: str | None = Field(
+        None,
+        pattern=r"^https?://",
+        description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub",
+    )
+    token_secret: SecretRef | None = Field(None, description="For private models")
+    trust_remote_code: bool = Field(False, description="Run Python code from the model repository")
+    exclude: list[str] = Field(
+        default_factory=list, description="Glob patterns of repository files not to fetch"
+    )
+
+
+class Store(Strict):
+    """Where weights lie on each node."""
+
+    path: str = Field("/var/lib/model-rollout/models", description="Host path")
+    keep_free_gib: float = Field(5.0, ge=0, description="Disk to leave free after the fetch (GiB)")
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if not path.is_absolute() or ".." in path.parts or str(path) == "/":
+            raise ValueError(f"'{value}' is not an absolute path below the root without '..'")
+        return str(path)
+
+
+class Toleration(Strict):
+    """A Kubernetes toleration."""
+
+    key: str | None = None
+    operator: Literal["Exists", "Equal"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class Nodes(Strict):
+    """Which nodes may serve."""
+
+    accelerator: Literal["hygon-dcu", "nvidia-gpu", "amd-gpu", "ascend-npu", "cpu"] = Field(
+        description="Accelerator profile"
+    )
+    selector: dict[str, str] = Field(default_factory=dict, description="Labels a node must carry")
+    names: list[str] = Field(default_factory=list, description="Only these nodes; empty: any")
+    tolerations: list[Toleration] = Field(default_factory=list)
+    minimum: int = Field(1, ge=1, description="Usable nodes the rollout needs at least")
+    model: str | None = Field(None, description="Card model demanded, such as K100_AI")
+    resource: str | None = Field(
+        None, description="Extended resource to ask for; default: discovered from the nodes"
+    )
+    probe_timeout_s: float = Field(180, gt=0)
+    probe_parallelism: int = Field(16, ge=1)
+    measure_disk: bool = Field(False, description="Also measure the store's write rate")
+
+
+class Resources(Strict):
+    """Requests of the serving container; limits equal them for accelerators and memory."""
+
+    cpu: str | None = Field(None, pattern=r"^\d+(\.\d+)?m?$")
+    memory: str | None = Field(None, pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
+    shm_gib: float = Field(16, ge=0, description="Shared memory for the workers (GiB); 0: none")
+
+
+class Serving(Strict):
+    """How vLLM serves the model."""
+
+    image: str = Field(min_length=1)
+    served_model_name: str | None = Field(None, description="Default: the model's name")
+    replicas: int = Field(1, ge=1)
+    tensor_parallel_size: int = Field(1, ge=1)
+    accelerators: int | None = Field(
+        None, ge=0, description="Devices a replica; default: the tensor parallel size (cpu: none)"
+    )
+    max_model_len: int | None = Field(None, ge=1, description="Tokens")
+    max_num_seqs: int | None = Field(None, ge=1)
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = "auto"
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    enforce_eager: bool = False
+    port: int = Field(8000, ge=1024, le=65535)
+    command: list[str] = Field(
+        default_factory=lambda: ["python3", "-m", "vllm.entrypoints.openai.api_server"],
+        min_length=1,
+    )
+    extra_args: list[str] = Field(
+        default_factory=list, description="More vLLM flags, as --flag=value"
+    )
+    env: dict[str, str] = Field(default_factory=dict)
+    resources: Resources = Resources()
+    toolkit: str | None = Field(
+        None, description="Toolkit in the image (DTK, CUDA, ROCm, CANN); default: read from its tag"
+    )
+    startup_timeout_s: float = Field(1800, gt=0, description="From apply to ready")
+    host_network: bool = False
+    pod: PodFields = Field(default_factory=dict)
+
+    @field_validator("extra_args")
+    @classmethod
+    def _no_second_voice(cls, value: list[str]) -> list[str]:
+        owned = {
+            "--model": "model.id",
+            "--served-model-name": "serving.served_model_name",
+            "--port": "serving.port",
+            "--host": "nothing: the pod listens on its own address",
+            "--tensor-parallel-size": "serving.tensor_parallel_size",
+            "-tp": "serving.tensor_parallel_size",
+            "--max-model-len": "serving.max_model_len",
+            "--max-num-seqs": "serving.max_num_seqs",
+            "--dtype": "serving.dtype",
+            "--gpu-memory-utilization": "serving.gpu_memory_utilization",
+            "--enforce-eager": "serving.enforce_eager",
+            "--trust-remote-code": "model.trust_remote_code",
+            "--api-key": "a Secret through serving.pod env (an argument is visible to everyone)",
+        }
+        for arg in value:
+            flag = arg.split("=", 1)[0]
+            if flag in owned:
+                raise ValueError(f"'{flag}' is set by its own field; use {owned[flag]}")
+        return value
+
+
+class Runner(Strict):
+    """The Jobs we run on nodes (probe, fetch)."""
+
+    image: str = Field("model-rollout:0.1.0", description="An image with this project installed")
+    pod: PodFields = Field(default_factory=dict)
+
+
+class Access(Strict):
+    """How the flow reaches the candidate."""
+
+    mode: Literal["cluster", "pod-ip", "node-port", "port-forward"] = "cluster"
+    benchmark_through_port_forward: bool = Field(
+        False, description="Allow it although a port-forward bends TTFT"
+    )
+
+
+class Promotion(Strict):
+    """What happens with the verdict."""
+
+    strategy: Literal["auto", "parallel", "replace"] = Field(
+        "auto", description="auto: parallel where accelerators suffice, else refuse"
+    )
+    allow_interruption: bool = Field(
+        False, description="auto may choose replace: stable is scaled down during the test"
+    )
+    approval: Literal["none", "before-promote"] = "none"
+    on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
+    soak_s: float = Field(
+        60, ge=0, description="Watch the promoted release before the old one stops"
+    )
+    drain_s: float = Field(
+        30,
+        ge=1,
+        description="What served before runs on at least so long after the Service has moved (s)",
+    )
+    keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
+    history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")
+
+
+class Mirror(Strict):
+    """An S3 bucket for records; credentials come from the environment."""
+
+    bucket: str = Field(min_length=3, max_length=63)
+    prefix: str = "model-rollout"
+    endpoint: str | None = Field(None, pattern=r"^https?://")
+    region: str | None = None
+
+
+class Rollout(Strict):
+    """One rollout spec."""
+
+    name: str = Field(
+        pattern=DNS_LABEL,
+        max_length=MAX_NAME,
+        json_schema_extra={"position": 0},
+        description="Names the Service, and prefixes everything the rollout creates",
+    )
+    namespace: str = Field(
+        "default", pattern=DNS_LABEL, max_length=63, json_schema_extra={"position": 1}
+    )
+    model: ModelRef = Field(json_schema_extra={"position": 2})
+    nodes: Nodes = Field(json_schema_extra={"position": 3})
+    store: Store = Field(default_factory=Store, json_schema_extra={"position": 4})
+    serving: Serving = Field(json_schema_extra={"position": 5})
+    runner: Runner = Field(default_factory=Runner, json_schema_extra={"position": 6})
+    access: Access = Field(default_factory=Access, json_schema_extra={"position": 7})
+    smoke: list[SmokePrompt] = Field(default_factory=list, json_schema_extra={"position": 8})
+    benchmark: Benchmark = Field(default_factory=Benchmark, json_schema_extra={"position": 9})
+    targets: list[Target] = Field(
+        min_length=1,
+        json_schema_extra={"position": 10},
+        description="A list, or in a file the short form {metric: limit}",
+    )
+    quality: Quality | None = Field(
+        None,
+        json_schema_extra={"position": 11},
+        description="A small exam on the answers themselves; default: none",
+    )
+    promotion: Promotion = Field(default_factory=Promotion, json_schema_extra={"position": 12})
+    records: Mirror | None = Field(None, json_schema_extra={"position": 13})
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            return [
+                {"metric": name, **limit}
+                if isinstance(limit, dict)
+                else {"metric": name, "limit": limit}
+                for name, limit in value.items()
+            ]
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        serving, problems = self.serving, []
+        devices, tp = serving.accelerators, serving.tensor_parallel_size
+        if self.nodes.accelerator == "cpu":
+            if devices:
+                problems.append(
+                    f"serving.accelerators: {devices} asked, the cpu profile has none; leave it out"
+                )
+        elif devices is not None and devices != tp:
+            problems.append(
+                f"serving.tensor_parallel_size: {tp} does not match the {devices} accelerators "
+                "asked; vLLM uses one device a rank, so make them equal"
+            )
+        loads = {load.name for load in self.benchmark.loads}
+        for index, target in enumerate(self.targets):
+            if target.load is not None and target.load not in loads:
+                known = ", ".join(sorted(loads))
+                problems.append(
+                    f"targets.{index}.load: '{target.load}' is no load point; known are {known}"
+                )
+        if all(target.advisory for target in self.targets):
+            problems.append(
+                "targets: every target is advisory, so nothing decides; make one binding"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def served_name(self) -> str:
+        """The name clients put in `model`."""
+        return self.serving.served_model_name or self.model.id.split("/", 1)[1]
+
+    @property
+    def devices(self) -> int:
+        """Accelerators one replica asks for (0 for the cpu profile)."""
+        if self.nodes.accelerator == "cpu":
+            return 0
+        return self.serving.accelerators or self.serving.tensor_parallel_size
