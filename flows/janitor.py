@@ -14,8 +14,9 @@ from prefect import flow
 
 from flows.rollback import settle
 from tasks.base.errors import Refused, RolloutError
+from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.kubernetes.client import Cluster
-from tasks.release.state import KIND_LABEL, MANAGED_LABEL, MANAGER, from_configmap
+from tasks.release.state import from_configmap
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 

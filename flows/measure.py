@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasks.outside.great_expectations import gate
 from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.kubernetes.client import Object
 from tasks.outside.prefect import artifacts
+from tasks.outside.vllm import metrics
 from tasks.record.outcome import target_rows
 from tasks.release.moves import Observed
 from tasks.release.plan import Plan
@@ -149,8 +151,9 @@ def benchmark(session: Session, release: Release, seen: Observed, plan: Plan) ->
     with ExitStack() as stack:
         here = stack.enter_context(reach(cluster, spec, f"{spec.name}-candidate", release.id))
         # one /metrics answers for all of it only when one process serves
-        metrics = f"{here.url}/metrics" if release.replicas == 1 else None
-        candidate = bench.EngineTarget(here.url, release.served_name, metrics_url=metrics)
+        one = release.replicas == 1
+        own = partial(metrics.watch, f"{here.url}/metrics") if one else None
+        candidate = bench.EngineTarget(here.url, release.served_name, watch=own)
         other = None
         if relative and stable and plan.strategy == "parallel" and seen.alive(stable.id):
             there = stack.enter_context(reach(cluster, spec, spec.name, stable.id))

@@ -15,9 +15,10 @@ from tasks.nodes.facts import ApiFacts
 from tasks.nodes.memory import MEMORY_CODES
 from tasks.nodes.metrics import exporter_url
 from tasks.nodes.reasons import errors
+from tasks.objects.labels import ENGINE_CONTAINER
 from tasks.outside.prefect import artifacts
 from tasks.release.plan import Plan, decide_plan, describe_changes
-from tasks.render.release import ENGINE_CONTAINER, deployment
+from tasks.render.release import deployment
 from tasks.steps.survey import (
     Looked,
     Survey,

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tasks.measure.round import RequestRow, Round
 from tasks.spec.metrics import Metric
-from tasks.verdict.bounds import rank
 
 Values = NDArray[np.float64]
 SHARES = ("success_rate", "goodput")
@@ -29,6 +28,14 @@ SLACK = 1.05
 # Two requests of a closed loop follow each other within a latency; ten of them and this many
 # seconds are no pause of the engine but a clock that jumped.
 JUMP_S = 5.0
+
+
+def rank(q: float, n: int) -> int:
+    """Where the empirical quantile lies among n sorted values: at least a share q is at or below.
+
+    0.07 * 100 is a little more than 7 in floating point, which must not move it on.
+    """
+    return max(0, math.ceil(q * n - 1e-9) - 1)
 
 
 def sound(row: RequestRow) -> bool:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Protocol
 
-from tasks.measure.figures import tpot
+from tasks.measure.figures import rank, tpot
 from tasks.measure.round import ClientHealth, RequestRow, Round
 from tasks.measure.workload import Prompt
 from tasks.spec.measure import Budget, LoadPoint
-from tasks.verdict.bounds import rank
 
 # A round has at least so many times the concurrency in requests, so that a steady part is left
 # when the first and the last of each slot are cut off.

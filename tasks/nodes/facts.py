@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from tasks.release.state import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 
 Amounts = dict[str, Decimal]
 _SUFFIX = {

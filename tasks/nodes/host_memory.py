@@ -33,7 +33,7 @@ from typing import Any
 
 from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.render.release import ENGINE_CONTAINER
+from tasks.objects.labels import ENGINE_CONTAINER
 from tasks.spec.rollout import Rollout
 
 GIB, MIB = 2**30, 2**20

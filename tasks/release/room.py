@@ -12,8 +12,8 @@ from typing import Any
 
 from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
 from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.course import Room
-from tasks.release.state import INSTANCE_LABEL, RELEASE_LABEL
 
 Object = Mapping[str, Any]
 _GIB = Decimal(2**30)

@@ -12,17 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tasks.base.errors import StepFailed
+from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 
 SCHEMA = 1
-MANAGER = "model-rollout"
-RELEASE_LABEL = "model-rollout/release"
-KIND_LABEL = "model-rollout/kind"
-INSTANCE_LABEL = "app.kubernetes.io/instance"
-MANAGED_LABEL = "app.kubernetes.io/managed-by"
-REPLICAS_ANNOTATION = "model-rollout/replicas"
-EPOCH_ANNOTATION = "model-rollout/epoch"
-# on a Deployment: the type that the Service in front of it must have at least
-SERVICE_ANNOTATION = "model-rollout/service-type"
 # A ConfigMap holds 1 MiB; leave room for managed fields and neighbours.
 HISTORY_BYTES = 300_000
 

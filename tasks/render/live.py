@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.objects.endpoints import ready
-from tasks.render.release import ENGINE_CONTAINER
+from tasks.objects.labels import ENGINE_CONTAINER
 
 
 def _engine(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:

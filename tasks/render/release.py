@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.base.errors import SpecError
-from tasks.objects.merge import merge_pod
-from tasks.release.state import (
+from tasks.objects.labels import (
+    ENGINE_CONTAINER,
     INSTANCE_LABEL,
     KIND_LABEL,
     MANAGED_LABEL,
@@ -22,12 +22,12 @@ from tasks.release.state import (
     RELEASE_LABEL,
     REPLICAS_ANNOTATION,
     SERVICE_ANNOTATION,
-    Release,
 )
+from tasks.objects.merge import merge_pod
+from tasks.release.state import Release
 from tasks.spec.rollout import Rollout, Toleration
 
 WEIGHTS_MOUNT = "/mnt/models"
-ENGINE_CONTAINER = "engine"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
 PROBE_EVERY_S = 10
 ServiceType = Literal["ClusterIP", "NodePort"]

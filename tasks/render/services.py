@@ -11,15 +11,15 @@ import copy
 from typing import Any
 
 from tasks.base.errors import Refused
-from tasks.release.state import (
+from tasks.objects.labels import (
     INSTANCE_LABEL,
     KIND_LABEL,
     MANAGED_LABEL,
     MANAGER,
     RELEASE_LABEL,
     SERVICE_ANNOTATION,
-    Release,
 )
+from tasks.release.state import Release
 from tasks.render.release import ServiceType, selector, service_type
 from tasks.spec.rollout import Rollout
 

@@ -28,13 +28,14 @@ from tasks.nodes.facts import quantity
 from tasks.nodes.host_memory import shm_reasons
 from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate
 from tasks.nodes.reasons import Reason
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.jobs import run_job
 from tasks.outside.modelscope.hub import Hub
 from tasks.release.moves import Observed
 from tasks.release.plan import NodeSeat
-from tasks.release.state import INSTANCE_LABEL, RELEASE_LABEL, Release
+from tasks.release.state import Release
 from tasks.render.devices import pod_needs, probe_mounts
 from tasks.render.jobs import probe_job
 from tasks.render.release import PodNeeds, deployment, release_of

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from tasks.measure.figures import rank
+
 Values = NDArray[np.float64]
 Bounds = tuple[float, float]
 UNKNOWN: Bounds = (-math.inf, math.inf)
@@ -94,14 +96,6 @@ def _design_effects(hits: Values, sizes: NDArray[np.int_]) -> Values:
         chi2 = ((count[:, inside] - n * mean) ** 2 / (n * mean * (1 - mean))).sum(axis=0)
         out[inside] = np.maximum(1.0, chi2 / (len(n) - 1))
     return out
-
-
-def rank(q: float, n: int) -> int:
-    """Where the empirical quantile lies among n sorted values: at least a share q is at or below.
-
-    0.07 * 100 is a little more than 7 in floating point, which must not move it on.
-    """
-    return max(0, math.ceil(q * n - 1e-9) - 1)
 
 
 def round_margin(rounds: Sequence[Values], q: float, alpha: float) -> float:

@@ -12,13 +12,15 @@ import argparse
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 
+from tasks.measure.engine_view import token_times
 from tasks.measure.figures import tpot
 from tasks.measure.round import RequestRow, Round
 from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, run_round
-from tasks.outside.vllm.metrics import token_times
+from tasks.outside.vllm.metrics import watch
 from tasks.spec.measure import Lengths, LoadPoint, Workload
 from tests.exact_engine import Behaviour, Law, Truth, spawn
 
@@ -103,7 +105,9 @@ def lines(
     with LoadGenerator(folder / "evalscope.log") as child:
         for number, (name, concurrency, law) in enumerate(cases):
             with spawn(Behaviour(ttft=law, itl=Law("constant", 0.02), seed=number)) as engine:
-                target = EngineTarget(engine.url, "exact", metrics_url=f"{engine.url}/metrics")
+                target = EngineTarget(
+                    engine.url, "exact", watch=partial(watch, f"{engine.url}/metrics")
+                )
                 found = run_round(
                     target,
                     LoadPoint(name=f"c{concurrency}", concurrency=concurrency),

@@ -19,12 +19,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from deployments.local.model import ensure_model
 from deployments.local.stack import ROOT, engine_python, free_port
 from tasks.measure.round import Round
 from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, measure
+from tasks.outside.vllm.metrics import watch
 from tasks.render.release import engine_args
 from tasks.report import rows as report_rows
 from tasks.spec.file import read_spec
@@ -91,7 +93,7 @@ def collect(spec: Rollout, bench: Benchmark, repeats: int, folder: Path) -> list
         return [report_rows.load(file.read_bytes()) for file in files]
     with served(spec, folder / "vllm.log") as url, LoadGenerator(folder / "evalscope.log") as child:
         name = spec.serving.served_model_name or ""
-        target = EngineTarget(url, name, metrics_url=f"{url}/metrics")
+        target = EngineTarget(url, name, watch=partial(watch, f"{url}/metrics"))
         for number, file in enumerate(files):
             if not file.exists():
                 rounds = measure(

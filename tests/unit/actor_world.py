@@ -12,19 +12,11 @@ from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import StepFailed
+from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.release.soaking import Look
-from tasks.release.state import (
-    INSTANCE_LABEL,
-    KIND_LABEL,
-    MANAGED_LABEL,
-    MANAGER,
-    RELEASE_LABEL,
-    Release,
-    State,
-    to_configmap,
-)
+from tasks.release.state import Release, State, to_configmap
 from tasks.render.release import selector
 
 Object = dict[str, Any]

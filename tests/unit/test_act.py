@@ -10,10 +10,10 @@ import pytest
 
 from tasks.base import clock
 from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
 from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, PointService, Remove, Save, Scale
-from tasks.release.state import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
 from tests.unit.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
 
 SERVICE = ("Service", NAME)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -25,6 +26,7 @@ from tasks.measure.workload import TokenRates
 from tasks.outside.evalscope import process as bench_process
 from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, measure, run_round
 from tasks.outside.evalscope.rates import measure_rates
+from tasks.outside.vllm.metrics import watch
 from tasks.spec.measure import Benchmark, Budget, Lengths, LoadPoint, Target, Workload
 from tasks.verdict.targets import decide
 from tests.exact_engine import Behaviour, Law, in_thread
@@ -59,7 +61,7 @@ def _round(
 ) -> Round:
     with in_thread(behaviour) as (_, url):
         return run_round(
-            EngineTarget(url, "exact", key_env, f"{url}/metrics"),
+            EngineTarget(url, "exact", key_env, partial(watch, f"{url}/metrics")),
             load,
             workload,
             index=0,

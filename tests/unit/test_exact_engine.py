@@ -13,8 +13,8 @@ from statistics import correlation, fmean, stdev
 import httpx
 import pytest
 
+from tasks.measure.engine_view import TOKENS, TTFT_COUNT, TTFT_SUM, parse_metrics
 from tasks.outside.vllm.engine import Engine, smoke
-from tasks.outside.vllm.metrics import TOKENS, TTFT_COUNT, TTFT_SUM, parse_metrics
 from tasks.spec.measure import SmokePrompt
 from tests.exact_engine import Behaviour, Law, Source, in_thread, loads, spawn
 from tests.exact_engine.__main__ import behaviour_of

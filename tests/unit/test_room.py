@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.room import room_for
-from tasks.release.state import INSTANCE_LABEL, RELEASE_LABEL
 
 DCU = "hygon.com/dcu"
 

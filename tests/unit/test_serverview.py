@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.measure.round import RequestRow, ServerView
-from tasks.outside.vllm.metrics import (
+from tasks.measure.engine_view import (
     HITS,
     QUERIES,
     TOKENS,
@@ -20,6 +19,7 @@ from tasks.outside.vllm.metrics import (
     token_times,
     view,
 )
+from tasks.measure.round import RequestRow, ServerView
 
 # Two engine processes' series, as vLLM 0.1x writes them.
 TEXT = """\

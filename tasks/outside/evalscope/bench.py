@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tasks.base import clock, progress
 from tasks.base.progress import Progress
+from tasks.measure.engine_view import cross_check, view
 from tasks.measure.protocol import (
     WARMUP_BATCH,
     WARMUP_BATCHES,
@@ -34,7 +35,6 @@ from tasks.outside.evalscope.bench_child import MEASURED, REQUEST_ID_KEY
 from tasks.outside.evalscope.process import EngineTarget, LoadGenerator, RunFiles
 from tasks.outside.evalscope.rates import measure_rates
 from tasks.outside.evalscope.rows import RowsRead, peak_in_flight, read_rows, steady_window
-from tasks.outside.vllm.metrics import Watch, cross_check, view
 from tasks.spec.measure import Benchmark, LoadPoint, Workload
 
 __all__ = ["EngineTarget", "LoadGenerator", "measure", "run_round"]
@@ -134,10 +134,10 @@ def _warm_up(child: LoadGenerator, ask: Ask, asked: int | None) -> list[str]:
 def _measured(child: LoadGenerator, ask: Ask, requests: int, problems: list[str]) -> Round:
     ramping = stagger(ask.prompts("ramp", ramp(ask.load)))
     prompts = ask.prompts("measured", requests)
-    with Watch(ask.target.metrics_url) as watch:
+    with ask.target.watch() if ask.target.watch else nullcontext([]) as samples:
         read, files, lengths = _run(child, ask, "measured", ramping, prompts)
     window = steady_window(read.rows, ask.load.concurrency)
-    seen, span = view(watch.samples, window)
+    seen, span = view(samples, window)
     health = client_health(read.rows, window, files.lags, files.cpu, ask.load.rate)
     found = [*problems, *read.problems, *row_problems(read.rows)]
     if files.error:

@@ -17,6 +17,7 @@ from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
+from tasks.measure.engine_view import Watch
 
 START_S = 120.0
 # Shares of a run's limit, so that evalscope ends by itself with all rows written, even against a
@@ -46,14 +47,14 @@ class EngineTarget:
     """Where an OpenAI-compatible engine answers.
 
     url: without /v1. model: the served name. api_key_env: the environment variable that holds the
-    key; the key itself is never passed on. metrics_url: the engine's /metrics, where one process
-    answers for all of it; None: unknown.
+    key; the key itself is never passed on. watch: samples the engine's own figures, where
+    one process answers for all of it; None: unknown.
     """
 
     url: str
     model: str
     api_key_env: str | None = None
-    metrics_url: str | None = None
+    watch: Watch | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,15 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import Refused, StepFailed
 from tasks.base.progress import Progress, emit
+from tasks.objects.labels import (
+    EPOCH_ANNOTATION,
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+    RELEASE_LABEL,
+    REPLICAS_ANNOTATION,
+)
 from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
@@ -31,20 +40,7 @@ from tasks.release.moves import (
 )
 from tasks.release.room import room_for
 from tasks.release.soaking import Look
-from tasks.release.state import (
-    EPOCH_ANNOTATION,
-    INSTANCE_LABEL,
-    KIND_LABEL,
-    MANAGED_LABEL,
-    MANAGER,
-    RELEASE_LABEL,
-    REPLICAS_ANNOTATION,
-    Release,
-    State,
-    configmap_name,
-    from_configmap,
-    to_configmap,
-)
+from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
 from tasks.render.services import stable_service, switch
 
 __all__ = ["Actor", "NotProven", "SoakFailed"]

@@ -9,11 +9,12 @@ from datetime import datetime
 from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
+from tasks.objects.labels import INSTANCE_LABEL
 from tasks.outside.kubernetes.access import astray, release_pods
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
 from tasks.release.soaking import EVERY_S, Look, Watched
-from tasks.release.state import INSTANCE_LABEL, Release
+from tasks.release.state import Release
 
 # Beyond the time a pod may take to end by its own word.
 GONE_S = 120.0

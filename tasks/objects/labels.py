@@ -1,0 +1,14 @@
+"""What our Kubernetes objects are marked with, and how their parts are called."""
+
+from __future__ import annotations
+
+MANAGER = "model-rollout"
+RELEASE_LABEL = "model-rollout/release"
+KIND_LABEL = "model-rollout/kind"
+INSTANCE_LABEL = "app.kubernetes.io/instance"
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+REPLICAS_ANNOTATION = "model-rollout/replicas"
+EPOCH_ANNOTATION = "model-rollout/epoch"
+# on a Deployment: the type that the Service in front of it must have at least
+SERVICE_ANNOTATION = "model-rollout/service-type"
+ENGINE_CONTAINER = "engine"
