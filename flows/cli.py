@@ -148,7 +148,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the `rollout` command."""
-    args = build_parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["job"]:
+        return job(given[1:])
+    args = build_parser().parse_args(given)
     log_to_terminal(verbose=args.verbose)
     prefect_settings()
     try:
@@ -164,6 +167,23 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+
+
+def job(argv: Sequence[str]) -> int:
+    """`rollout job PROGRAM ...`: what the Jobs of a rollout run in a container on a node.
+
+    Command line and output are read by flows of other versions, too: they change compatibly.
+    """
+    parser = argparse.ArgumentParser(prog="rollout job", description="what runs on a node")
+    parser.add_argument("program", choices=["fetch", "probe"])
+    program = parser.parse_args(argv[:1]).program
+    if program == "fetch":
+        from tasks.programs import fetch
+
+        return fetch.main(list(argv[1:]))
+    from tasks.programs import probe
+
+    return probe.main(argv[1:])
 
 
 # -- commands ---------------------------------------------------------------------------------

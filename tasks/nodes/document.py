@@ -141,7 +141,7 @@ class ProbeDoc:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise OutsideError(
                 f"the probe's document cannot be read ({error!r}); expected schema {SCHEMA} as "
-                "tasks.programs.probe prints it; use a runner image of the same version as the flow"
+                "`rollout job probe` prints it; use a runner image of the same version as the flow"
             ) from error
 
 
@@ -153,7 +153,7 @@ def last_document(log: str) -> str:
     tail = log.strip().splitlines()[-1:] or ["an empty log"]
     raise OutsideError(
         f"the probe printed no document; its log ends with: {tail[0][:300]}; "
-        "look at the Job's pod, or run python -m tasks.programs.probe on the node"
+        "look at the Job's pod, or run `rollout job probe` on the node"
     )
 
 

@@ -142,7 +142,7 @@ def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[
 
 def unknown(what: str, why: str) -> Reason:
     return warning(
-        "FACT_UNKNOWN", f"{what}: {why}", "a readable fact", "run tasks.programs.probe on the node"
+        "FACT_UNKNOWN", f"{what}: {why}", "a readable fact", "run `rollout job probe` on the node"
     )
 
 

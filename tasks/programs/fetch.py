@@ -1,4 +1,4 @@
-"""The fetch Job on a node: `python -m tasks.programs.fetch`. THIN.
+"""The fetch Job on a node: `rollout job fetch`. THIN.
 
 Resolves the revision again, refuses when it is no longer what the rollout planned, then fetches,
 verifies and publishes. Speaks JSON lines on stdout, which the flow reads from the pod's log:
@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from dataclasses import asdict, replace
@@ -52,7 +51,7 @@ class Rate:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits 2 with a usage message when it is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.programs.fetch", description=__doc__)
+    parser = argparse.ArgumentParser(prog="rollout job fetch", description=__doc__)
     parser.add_argument("--model", required=True, help="owner/name")
     parser.add_argument("--revision", required=True, help="branch, tag or commit")
     parser.add_argument("--commit", required=True, help="what the rollout resolved it to")
@@ -170,7 +169,3 @@ def main(argv: list[str] | None = None) -> int:
         say("error", kind=kind_of(error), message=str(error))
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

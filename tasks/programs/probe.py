@@ -1,7 +1,6 @@
 """Look at the host of one node and print what is there. THIN; the entry of the probe Job.
 
-    python -m tasks.programs.probe --profile NAME --root /host --store PATH
-                          [--write-rate] [--metrics URL]
+    rollout job probe --profile NAME --root /host --store PATH [--write-rate] [--metrics URL]
 
 Reads only below --root, where the Job mounts parts of the host, and the exporter at --metrics;
 writes nothing, except that --write-rate writes and removes one file in the store. A file or
@@ -362,7 +361,9 @@ def look(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the document; the exit status is 0 unless the arguments are wrong."""
-    parser = argparse.ArgumentParser(description="look at one node's host")
+    parser = argparse.ArgumentParser(
+        prog="rollout job probe", description="look at one node's host"
+    )
     parser.add_argument("--profile", required=True, choices=sorted(PROFILES))
     parser.add_argument(
         "--root", type=Path, default=Path("/host"), help="where the host is mounted"
@@ -387,7 +388,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     print(json.dumps(document, separators=(",", ":")), flush=True)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

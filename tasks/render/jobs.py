@@ -86,9 +86,7 @@ def fetch_job(
     """
     model = spec.model
     command = [
-        "python",
-        "-m",
-        "tasks.programs.fetch",
+        *("rollout", "job", "fetch"),
         f"--model={model.id}",
         f"--revision={fetch_ref or model.revision}",
         f"--commit={commit}",
@@ -124,9 +122,7 @@ def probe_job(
 ) -> dict[str, Any]:
     """The Job that looks at one node's hardware; `volumes` and `mounts` show it the host."""
     command = [
-        "python",
-        "-m",
-        "tasks.programs.probe",
+        *("rollout", "job", "probe"),
         f"--profile={spec.nodes.accelerator}",
         "--root=/host",
         f"--store={spec.store.path}",

@@ -54,7 +54,7 @@ def client(hub: LocalHub, limits: Limits = QUICK, token: str | None = None) -> H
 def job(hub: LocalHub, store: Path, manifest: Manifest, *more: str) -> list[str]:
     """The command line of the fetch Job."""
     return [
-        *(sys.executable, "-m", "tasks.programs.fetch", "--model", manifest.model),
+        *(sys.executable, "-m", "flows.cli", "job", "fetch", "--model", manifest.model),
         *("--revision", manifest.revision, "--commit", manifest.commit),
         *("--digest", manifest.digest, "--store", str(store), "--endpoint", hub.url),
         *("--keep-free-gib", "0", *more),

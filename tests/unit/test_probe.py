@@ -195,14 +195,14 @@ def test_versions_of_the_nvidia_driver(tmp_path: Path) -> None:
 
 def test_command_prints_one_document_last(tmp_path: Path) -> None:
     root = hostroot.build(tmp_path)
-    command = [sys.executable, "-m", "tasks.programs.probe", "--profile=hygon-dcu"]
+    command = [sys.executable, "-m", "flows.cli", "job", "probe", "--profile=hygon-dcu"]
     run = subprocess.run(
         [*command, f"--root={root}", f"--store={STORE}"],
         capture_output=True,
         text=True,
         check=True,
         env={"MODEL_ROLLOUT_PLAIN_DEVICES": "1", "PATH": "/usr/bin:/bin"},
-        cwd=Path(probe.__file__).parents[1],
+        cwd=Path(probe.__file__).parents[2],
     )
     doc = ProbeDoc.from_json(json.loads(last_document("some warning\n" + run.stdout)))
     assert doc.allow_plain_devices
@@ -219,7 +219,7 @@ def test_probe_needs_only_the_standard_library() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(probe.__file__).parents[1],
+        cwd=Path(probe.__file__).parents[2],
     )
     assert run.stdout.strip() == "[]"
 
