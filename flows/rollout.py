@@ -155,17 +155,21 @@ def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
     """Run the steps; every ending goes on record. Cancellation passes through after cleaning up."""
     try:
         outcome = _steps(session, plan_digest)
-    except Refused as error:
-        outcome = Outcome("refused", str(error))
-    except RolloutError as error:
-        _log.debug("the rollout ended in an error", exc_info=True)
-        outcome = Outcome("error", str(error))
     except BaseException as error:
-        session.finish(Outcome("error", f"interrupted: {type(error).__name__}"))
-        raise
+        outcome = _ended_by(error)
+        session.finish(outcome)
+        if not isinstance(error, RolloutError):
+            raise
+        _log.debug("the rollout ended in an error", exc_info=True)
     session.finish(outcome)
     _tell(session, outcome)
     return outcome
+
+
+def _ended_by(error: BaseException) -> Outcome:
+    if isinstance(error, RolloutError):
+        return Outcome("refused" if isinstance(error, Refused) else "error", str(error))
+    return Outcome("error", f"interrupted: {type(error).__name__}")
 
 
 def _steps(session: Session, plan_digest: str | None) -> Outcome:
@@ -204,8 +208,11 @@ def _steps(session: Session, plan_digest: str | None) -> Outcome:
         try:
             outcome = _locked(session, survey, plan)
         except BaseException as error:
-            _settle(session, error)
-            raise
+            ended = _settle(session, error)
+            session.finish(_ended_by(ended))
+            if ended is error:
+                raise
+            raise ended from error
         session.finish(outcome)
         return outcome
 
@@ -328,10 +335,13 @@ def _roll_back(session: Session, kind: Any, reason: str) -> Outcome:
     return Outcome(kind, f"{reason}; {course.sentence}")
 
 
-def _settle(session: Session, error: BaseException) -> None:
-    """Clean up after a failure or a cancellation; the cluster alone says what is left."""
+def _settle(session: Session, error: BaseException) -> BaseException:
+    """Clean up after a failure or a cancellation; the cluster alone says what is left.
+
+    Gives what the rollout ends with: the error, and what cleaning up left, if it did.
+    """
     if isinstance(error, LockLost):
-        return  # another run owns the cluster now, and cleans up
+        return error  # another run owns the cluster now, and cleans up
     try:
         actor = session.must_act()
         with session.step("roll_back") as say:
@@ -344,8 +354,9 @@ def _settle(session: Session, error: BaseException) -> None:
     except BaseException as again:
         session.record["leftover"] = session.named_leftover(again)
         if isinstance(error, RolloutError):
-            raise StepFailed(f"{error}; {session.record['leftover']}") from error
+            return StepFailed(f"{error}; {session.record['leftover']}")
         _log.error("%s", session.record["leftover"])
+    return error
 
 
 def _tell(session: Session, outcome: Outcome) -> None:

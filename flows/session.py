@@ -14,7 +14,7 @@ from typing import Any
 
 from flows import report, told
 from tasks.base import clock
-from tasks.base.errors import OutsideError, RolloutError, StepFailed
+from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
@@ -88,6 +88,7 @@ class Session:
     record: dict[str, Any] = field(default_factory=dict)
     lock: LeaseLock | None = None
     actor: Actor | None = None
+    finished: bool = False
     # address of the vendor's exporter by node, where there is one
     exporters: dict[str, str] = field(default_factory=dict)
 
@@ -147,9 +148,10 @@ class Session:
                 known.append(path)
 
     def fence(self) -> None:
-        """Raises LockLost unless this run holds the lease (where it holds one at all)."""
-        if self.lock is not None:
-            self.lock.check()
+        """Before every write: raises LockLost unless this run holds the lease."""
+        if self.lock is None:
+            raise LockLost("this run does not hold the lease: it writes inside locked() only")
+        self.lock.check()
 
     def must_act(self) -> Actor:
         """The actor of a locked session."""
@@ -186,10 +188,13 @@ class Session:
                 self.actor.take_over()
                 yield self.actor
             finally:
-                self.lock = None
+                self.lock = self.actor = None
 
     def finish(self, outcome: Outcome) -> None:
-        """Put the outcome on record: on disk always; in the cluster while the lock is held."""
+        """Put the outcome on record, once: on disk, and in the cluster while the lock is held."""
+        if self.finished:
+            return
+        self.finished = True
         path = self.folder / records.FILE
         self.record.update(
             outcome=outcome.kind,
@@ -203,10 +208,19 @@ class Session:
         records.write(path, self.record)
         report.try_write(path)
         self._mirror(path)
-        if self.lock is not None and self.actor is not None:
-            state, _ = self.actor.read_state()
+        if self.actor is not None:
+            self._tell_cluster(self.actor)
+
+    def _tell_cluster(self, actor: Actor) -> None:
+        """The history in the cluster; the outcome stands even when that fails."""
+        try:
+            state, _ = actor.read_state()
             keep = self.spec.promotion.history
-            self.actor.save(with_history(state, compact(records.scrub(self.record)), keep))
+            actor.save(with_history(state, compact(records.scrub(self.record)), keep))
+        except RolloutError as error:
+            self.record["history_error"] = str(error)
+            _log.error("the history in the cluster lacks this rollout: %s", error)
+            records.write(self.folder / records.FILE, self.record)
 
     def check_bucket(self) -> None:
         """A bucket that does not answer is an error now, not after an hour of measuring."""

@@ -85,7 +85,8 @@ def test_an_engine_that_cannot_start_is_an_error_with_its_reason(home: House) ->
     said = home.rollout("run", str(spec), expect=1)
     assert "nowhere/engine:9" in said
     assert home.objects("Deployment") == [] and home.objects("Service") == []
-    assert home.state().phase == "idle"
+    state = home.state()
+    assert state.phase == "idle" and state.history[0]["outcome"] == "error"
 
 
 def test_a_wrong_answer_fails_before_anything_is_measured(home: House) -> None:
