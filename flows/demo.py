@@ -19,8 +19,10 @@ import httpx
 from rich.console import Console
 
 from deployments.local import stack
+from deployments.local.errors import StandInError
 from deployments.local.model import ensure_model
 from flows import cli
+from tasks.base.errors import OutsideError
 from tasks.outside.kubernetes.client import Cluster
 from tasks.release.state import State, configmap_name, from_configmap
 from tasks.spec.rollout import Rollout
@@ -146,7 +148,17 @@ def _addresses(console: Console, spec: Rollout, up: stack.Stack, *, kept: bool) 
 
 
 def demo(args: argparse.Namespace, console: Console) -> int:
-    """Start the embedded parts, roll the example out, show where everything is."""
+    """Start the embedded parts, roll the example out, show where everything is.
+
+    Raises OutsideError when one of the parts cannot be started.
+    """
+    try:
+        return _demo(args, console)
+    except StandInError as error:
+        raise OutsideError(str(error)) from error
+
+
+def _demo(args: argparse.Namespace, console: Console) -> int:
     spec: Rollout = cli.read(args, SPEC)
     plain: Rollout = cli.read(argparse.Namespace(set=args.set, target=[]), SPEC)
     console.print(

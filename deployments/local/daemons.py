@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tasks.base.errors import OutsideError
+from deployments.local.errors import StandInError
 
 START_TIMEOUT_S = 240.0
 STOP_TIMEOUT_S = 60.0
@@ -55,7 +55,7 @@ def launch(
 ) -> Daemon:
     """Start a process in its own session and wait until `ready`.
 
-    Raises OutsideError with the end of its log when it dies or never becomes ready.
+    Raises StandInError with the end of its log when it dies or never becomes ready.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
@@ -74,7 +74,7 @@ def launch(
             tail = log.read_text(errors="replace")[-1500:]
             what = "ended" if child.poll() is not None else f"not ready after {START_TIMEOUT_S:g} s"
             stop(daemon)
-            raise OutsideError(f"the embedded {name} {what}; the end of {log}:\n{tail}")
+            raise StandInError(f"the embedded {name} {what}; the end of {log}:\n{tail}")
         time.sleep(0.1)
     return daemon
 

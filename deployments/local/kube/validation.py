@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from deployments.local.kube import refusals, selectors
-from tasks.nodes.facts import quantity
+from deployments.local.kube.amounts import quantity
 
 Object = Mapping[str, Any]
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
