@@ -10,8 +10,8 @@ from typing import Any
 
 import urllib3
 
-from deployments.local.kube.apiserver import ApiServer, write_kubeconfig
-from deployments.local.kube.store import Store
+from deployments.local.kube.api.server import ApiServer, write_kubeconfig
+from deployments.local.kube.objects.store import Store
 from tasks.outside.kubernetes.client import Cluster
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deployments.local.kube.apply import apply, decode, encode, owned
-from deployments.local.kube.status import StatusError
+from deployments.local.kube.api.apply import apply, decode, encode, owned
+from deployments.local.kube.objects.status import StatusError
 from tests.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, serving
 
 APPLY = "application/apply-patch+yaml"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deployments.local.kube.tables import table
+from deployments.local.kube.api.tables import table
 from tests.cluster.api_fixture import CONFIGS, PODS, Api, config, deployment, pod, serving
 
 Kubectl = Callable[..., str]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from deployments.local.kube.patches import json_patch, merge_patch, strategic_patch
-from deployments.local.kube.status import StatusError
+from deployments.local.kube.api.patches import json_patch, merge_patch, strategic_patch
+from deployments.local.kube.objects.status import StatusError
 from tasks.outside.kubernetes.client import ApiError, Conflict
 from tests.cluster.api_fixture import CONFIGS, Api, config, deployment, serving
 

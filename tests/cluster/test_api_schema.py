@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from kubernetes.client import models
 
-from deployments.local.kube.kinds import KINDS
-from deployments.local.kube.schema import fields
+from deployments.local.kube.admit.schema import fields
+from deployments.local.kube.objects.kinds import KINDS
 from tests.cluster.api_fixture import (
     CONFIGS,
     DEPLOYMENTS,

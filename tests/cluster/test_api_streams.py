@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deployments.local.kube.store import Store
+from deployments.local.kube.objects.store import Store
 from tasks.base.errors import OutsideError
 from tests.cluster.api_fixture import PODS, Api, pod, serving
 

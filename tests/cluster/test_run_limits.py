@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 
-from deployments.local.kube import limits, rooms
 from deployments.local.kube.cluster import LocalCluster
+from deployments.local.kube.node import limits, rooms
 from deployments.local.kube.settings import Image, NodeDef, Settings
 from tests.cluster.conftest import LOCAL_IMAGE, Kube
 from tests.cluster.test_run_containers import first

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from deployments.local.kube import fit
 from deployments.local.kube.cluster import node_object
-from deployments.local.kube.deployments import bounds
+from deployments.local.kube.control import fit
+from deployments.local.kube.control.deployments import bounds
+from deployments.local.kube.node.translate import Translator, any_address, expand
 from deployments.local.kube.settings import NodeDef
-from deployments.local.kube.translate import Translator, any_address, expand
 
 MOUNTS = {
     "/host/proc": "/r/proc",

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from kubernetes import client as official
 
-from deployments.local.kube.endpoints import SERVICE_LABEL
-from deployments.local.kube.proxy import Proxy, rules
-from deployments.local.kube.store import Object, Store
+from deployments.local.kube.control.endpoints import SERVICE_LABEL
+from deployments.local.kube.network.proxy import Proxy, rules
+from deployments.local.kube.objects.store import Object, Store
 from tests.cluster.conftest import Kube
 from tests.cluster.test_run_deployments import server
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from deployments.local.kube.addresses import NODES, PODS, SERVICES, Addresses
-from deployments.local.kube.admission import Admission
-from deployments.local.kube.apiserver import ApiServer, write_kubeconfig
-from deployments.local.kube.controllers import Controllers
-from deployments.local.kube.index import Index
-from deployments.local.kube.kubelet import Home, Kubelets
-from deployments.local.kube.proxy import Proxy
-from deployments.local.kube.record import Recorder
-from deployments.local.kube.scheduler import Scheduler
+from deployments.local.kube.admit.admission import Admission
+from deployments.local.kube.api.server import ApiServer, write_kubeconfig
+from deployments.local.kube.api.tls import make_certificate
+from deployments.local.kube.control.controllers import Controllers
+from deployments.local.kube.control.scheduler import Scheduler
+from deployments.local.kube.network.addresses import NODES, PODS, SERVICES, Addresses
+from deployments.local.kube.network.proxy import Proxy
+from deployments.local.kube.node.kubelet import Home, Kubelets
+from deployments.local.kube.objects.index import Index
+from deployments.local.kube.objects.record import Recorder
+from deployments.local.kube.objects.store import Object, Store, now
 from deployments.local.kube.settings import Image, NodeDef, Settings
-from deployments.local.kube.store import Object, Store, now
-from deployments.local.kube.tls import make_certificate
 
 VERSION = "v1.34.0"
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
