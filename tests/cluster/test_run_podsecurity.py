@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from deployments.local.kube.admit import podsecurity
+from deployments.local.kube.objects import podsecurity
 from tests.cluster.conftest import Kube
 
 HOST = [{"name": "weights", "hostPath": {"path": "/tmp"}}]

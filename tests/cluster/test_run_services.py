@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from kubernetes import client as official
 
-from deployments.local.kube.control.endpoints import SERVICE_LABEL
+from deployments.local.kube.network.endpoints import SERVICE_LABEL
 from deployments.local.kube.network.proxy import Proxy, rules
 from deployments.local.kube.objects.store import Object, Store
 from tests.cluster.conftest import Kube

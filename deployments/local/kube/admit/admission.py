@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from deployments.local.kube.control.controllers import NAMESPACE
 from deployments.local.kube.network.addresses import NODE_PORTS, Addresses, free_node_port
 from deployments.local.kube.objects import pods
-from deployments.local.kube.objects.kinds import BY_PLURAL
+from deployments.local.kube.objects.kinds import BY_PLURAL, NAMESPACE
 from deployments.local.kube.objects.status import invalid
 from deployments.local.kube.objects.store import Event, Object, Store
 

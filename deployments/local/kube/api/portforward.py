@@ -12,7 +12,7 @@ from collections.abc import Callable
 from aiohttp import WSMsgType, web
 
 from deployments.local.kube.api.target import Target
-from deployments.local.kube.control.endpoints import Target as Place
+from deployments.local.kube.network.endpoints import Target as Place
 from deployments.local.kube.objects.status import StatusError
 from deployments.local.kube.objects.store import Store
 

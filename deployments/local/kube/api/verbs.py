@@ -6,12 +6,12 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deployments.local.kube.admit import podsecurity, schema, validation
+from deployments.local.kube.admit import schema, validation
 from deployments.local.kube.admit.defaults import defaulted
 from deployments.local.kube.api import apply as server_side
 from deployments.local.kube.api.patches import json_patch, merge_patch, strategic_patch
 from deployments.local.kube.api.target import Options, Target
-from deployments.local.kube.objects import pods
+from deployments.local.kube.objects import pods, podsecurity
 from deployments.local.kube.objects.kinds import BY_PLURAL, Kind
 from deployments.local.kube.objects.status import StatusError, conflict, invalid, not_found
 from deployments.local.kube.objects.store import Object, Store

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Hashable
 
 from deployments.local.kube.control.deployments import Roll
-from deployments.local.kube.control.endpoints import endpoints
 from deployments.local.kube.control.jobs import Counted, job
 from deployments.local.kube.control.replicas import daemonset, replicaset
+from deployments.local.kube.network.endpoints import endpoints
 from deployments.local.kube.objects import pods
 from deployments.local.kube.objects.index import Index, Place, controller, place
-from deployments.local.kube.objects.kinds import BY_KIND, KINDS
+from deployments.local.kube.objects.kinds import BY_KIND, KINDS, NAMESPACE
 from deployments.local.kube.objects.record import Recorder
 from deployments.local.kube.objects.status import StatusError
 from deployments.local.kube.objects.store import Event, Object, Store
@@ -19,7 +19,7 @@ from deployments.local.kube.objects.work import Work
 from deployments.local.kube.settings import Settings
 
 WORKLOADS = ("deployments", "replicasets", "daemonsets", "jobs", "services")
-FOREGROUND, ORPHAN, NAMESPACE = "foregroundDeletion", "orphan", "kubernetes"
+FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 Task = tuple[str, str, str, str]  # what to do, plural, namespace, name (or uid)
 
 

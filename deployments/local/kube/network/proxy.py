@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from deployments.local.kube.control.endpoints import SERVICE_LABEL, Target, targets
+from deployments.local.kube.network.endpoints import SERVICE_LABEL, Target, targets
 from deployments.local.kube.objects.store import Event, Object, Store
 
 LOG = logging.getLogger(__name__)

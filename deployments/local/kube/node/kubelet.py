@@ -10,8 +10,8 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deployments.local.kube.control.endpoints import Target
 from deployments.local.kube.network.addresses import Addresses
+from deployments.local.kube.network.endpoints import Target
 from deployments.local.kube.node import procs, rooms
 from deployments.local.kube.node.cell import Cell
 from deployments.local.kube.node.containers import PidFile

@@ -53,3 +53,4 @@ KINDS: tuple[Kind, ...] = (
 )
 BY_PLURAL = {kind.plural: kind for kind in KINDS}
 BY_KIND = {kind.kind: kind for kind in KINDS}
+NAMESPACE = "kubernetes"  # the finalizer that keeps a namespace until it is empty

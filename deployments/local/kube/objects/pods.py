@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from deployments.local.kube.admit import podsecurity
+from deployments.local.kube.objects import podsecurity
 from deployments.local.kube.objects.status import StatusError
 from deployments.local.kube.objects.store import Object, Store, now
 
