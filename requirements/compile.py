@@ -82,7 +82,7 @@ def serves() -> bool:
     if found:
         print(
             "nothing was replaced: bound what changed in pyproject.toml, with the reason beside it "
-            "and a test of that name (tests/unit/test_pins.py), then run make lock again",
+            "and a test of that name (tests/unit/project/test_pins.py), then run make lock again",
             file=sys.stderr,
         )
     return not found

@@ -1,7 +1,8 @@
 """The way back: from the release that serves to the one before it, and home again if that fails.
 PURE.
 
-Every course can be cut anywhere and decided anew from what is observed (tests/unit/test_moves.py).
+Every course can be cut anywhere and decided anew from what is observed
+(tests/unit/release/test_moves.py).
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 from tasks.steps.survey import look_around
 from tests.cluster.deepseek import SPEC, publish
-from tests.unit import hostroot
+from tests.support import hostroot
 
 DCU = "hygon.com/dcu"
 RUNNER = "model-rollout:0.1.0"

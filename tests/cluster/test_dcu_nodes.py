@@ -24,7 +24,7 @@ from deployments.local.kube.settings import Image, NodeDef
 from flows.cli import main
 from tasks.outside.kubernetes.client import Cluster
 from tests.cluster.deepseek import MODEL, SPEC, publish
-from tests.unit import hostroot
+from tests.support import hostroot
 
 RUNNER = "model-rollout:0.1.0"
 DCU, HCU = "hygon.com/dcu", "hygon.com/hcu"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.flows.house import House
+from tests.support.places import DATA
 
-RECORDED = Path(__file__).parents[1] / "unit" / "data" / "logs" / "vllm-0.32-shm-64MiB.log"
+RECORDED = DATA / "logs" / "vllm-0.32-shm-64MiB.log"
 CAUSE = "the engine needs 160 MiB of shared memory (/dev/shm), 64 MiB are free"
 
 

@@ -1,0 +1,195 @@
+"""Words, doubles and contradictions that a real API server refuses, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.api_fixture import CONFIGS, DEPLOYMENTS, PODS, Api, config, deployment, serving
+
+Object = dict[str, Any]
+SERVICES = "/api/v1/namespaces/default/services"
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with serving(tmp_path_factory.mktemp("api")) as served:
+        yield served
+
+
+def _pod(**spec: Any) -> Object:
+    inner = {"containers": [{"name": "m", "image": "i"}], **spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": inner}
+
+
+def _container(**fields: Any) -> Object:
+    return _pod(containers=[{"name": "m", "image": "i", **fields}])
+
+
+def _node_rule(**rule: Any) -> Object:
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "k", **rule}]}]}
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    return _pod(affinity={"nodeAffinity": {required: terms}})
+
+
+def _rolling(**rolling: Any) -> Object:
+    return deployment(strategy={"type": "RollingUpdate", "rollingUpdate": rolling})
+
+
+def _job(**spec: Any) -> Object:
+    inner = {"restartPolicy": "Never", "containers": [{"name": "m", "image": "i"}]}
+    return {"metadata": {"name": "j"}, "spec": {"template": {"spec": inner}, **spec}}
+
+
+def _service(*ports: Object, **spec: Any) -> Object:
+    return {"metadata": {"name": "s"}, "spec": {"ports": list(ports), **spec}}
+
+
+EMPTY: Object = {"emptyDir": {}}
+VOLUMES = [{"name": "v", **EMPTY}]
+CASES: list[tuple[str, Object, str]] = [
+    (PODS, _pod(restartPolicy="Sometimes"), 'spec.restartPolicy: Unsupported value: "Sometimes"'),
+    (PODS, _pod(volumes=[*VOLUMES, *VOLUMES]), 'spec.volumes[1].name: Duplicate value: "v"'),
+    (
+        PODS,
+        _pod(volumes=[{"name": "v", **EMPTY, "hostPath": {"path": "/x"}}]),
+        "more than 1 volume",
+    ),
+    (PODS, _pod(tolerations=[{"operator": "Exist"}]), "spec.tolerations[0].operator: Unsupported"),
+    (
+        PODS,
+        _pod(tolerations=[{"key": "a", "operator": "Exists", "value": "b"}]),
+        "spec.tolerations[0].operator: Invalid value",
+    ),
+    (PODS, _pod(tolerations=[{"operator": "Equal"}]), "operator must be Exists"),
+    (PODS, _pod(tolerations=[{"key": "a", "effect": "NoRun"}]), "tolerations[0].effect"),
+    (
+        PODS,
+        _pod(tolerations=[{"key": "a", "effect": "NoSchedule", "tolerationSeconds": 3}]),
+        "effect must be 'NoExecute'",
+    ),
+    (PODS, _node_rule(operator="Has"), "matchExpressions[0].operator: Unsupported value"),
+    (PODS, _node_rule(operator="In", values=[]), "matchExpressions[0].values: Required value"),
+    (PODS, _node_rule(operator="Exists", values=["a"]), "matchExpressions[0].values: Forbidden"),
+    (PODS, _node_rule(operator="Gt", values=["1", "2"]), "must be one value"),
+    (PODS, _container(imagePullPolicy="Maybe"), "imagePullPolicy: Unsupported value"),
+    (
+        PODS,
+        _container(ports=[{"containerPort": 1, "name": "a"}, {"containerPort": 2, "name": "a"}]),
+        'ports[1].name: Duplicate value: "a"',
+    ),
+    (
+        PODS,
+        {
+            **_pod(
+                volumes=VOLUMES,
+                containers=[
+                    {
+                        "name": "m",
+                        "image": "i",
+                        "volumeMounts": [{"name": "v", "mountPath": "/m"}] * 2,
+                    }
+                ],
+            )
+        },
+        'volumeMounts[1].mountPath: Duplicate value: "/m"',
+    ),
+    (
+        PODS,
+        _container(
+            env=[
+                {
+                    "name": "A",
+                    "value": "1",
+                    "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}},
+                }
+            ]
+        ),
+        "env[0].valueFrom: Invalid value",
+    ),
+    (PODS, _container(env=[{"name": "", "value": "1"}]), "env[0].name: Required value"),
+    (
+        PODS,
+        _container(livenessProbe={"exec": {"command": ["a"]}, "tcpSocket": {"port": 1}}),
+        "livenessProbe: Forbidden: may not specify more than 1 handler",
+    ),
+    (DEPLOYMENTS, deployment(strategy={"type": "Fast"}), "spec.strategy.type: Unsupported value"),
+    (DEPLOYMENTS, _rolling(maxSurge=0, maxUnavailable=0), "may not be 0 when `maxSurge` is 0"),
+    (DEPLOYMENTS, _rolling(maxSurge="0%", maxUnavailable=0), "may not be 0 when `maxSurge` is 0"),
+    (DEPLOYMENTS, _rolling(maxSurge="half"), "rollingUpdate.maxSurge: Invalid value"),
+    (DEPLOYMENTS, _rolling(maxUnavailable=-1), "rollingUpdate.maxUnavailable: Invalid value"),
+    (JOBS, _job(backoffLimit=-1), "spec.backoffLimit: Invalid value"),
+    (JOBS, _job(parallelism=-1), "spec.parallelism: Invalid value"),
+    (JOBS, _job(activeDeadlineSeconds=-5), "spec.activeDeadlineSeconds: Invalid value"),
+    (SERVICES, _service({"port": 1}, type="Public"), "spec.type: Unsupported value"),
+    (
+        SERVICES,
+        _service({"port": 1, "name": "a"}, {"port": 2, "name": "a"}),
+        'spec.ports[1].name: Duplicate value: "a"',
+    ),
+    (
+        SERVICES,
+        _service({"port": 1, "name": "a"}, {"port": 1, "name": "b"}),
+        "spec.ports[1]: Duplicate value",
+    ),
+    (SERVICES, _service({"port": 1, "nodePort": 30001}), "ports[0].nodePort: Forbidden"),
+    (CONFIGS, {**config(), "data": {"a/b": "c"}}, "data[a/b]: Invalid value"),
+    (CONFIGS, {**config(), "data": {"a": "x" * (1 << 20), "b": "y"}}, "may not be more than"),
+]
+
+
+@pytest.mark.parametrize(("path", "obj", "said"), CASES, ids=[case[2] for case in CASES])
+def test_what_contradicts_itself_is_refused(api: Api, path: str, obj: Object, said: str) -> None:
+    before = api.store.version
+    code, answer = api.send("POST", path, obj)
+    assert (code, answer["reason"]) == (422, "Invalid")
+    assert said in answer["message"]
+    assert answer["details"]["causes"][0]["field"] in answer["message"]
+    assert api.store.version == before
+
+
+def test_what_only_looks_odd_is_taken(api: Api) -> None:
+    odd = _pod(
+        volumes=VOLUMES,
+        tolerations=[{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoExecute"}],
+        terminationGracePeriodSeconds=0,
+    )
+    mounts = [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}]
+    odd["spec"]["containers"][0]["volumeMounts"] = mounts
+    for path, obj in (
+        (PODS, odd),
+        (DEPLOYMENTS, _rolling(maxSurge="25%", maxUnavailable=0)),
+        (JOBS, _job(backoffLimit=0)),
+        (
+            SERVICES,
+            _service({"port": 53, "name": "a"}, {"port": 53, "name": "b", "protocol": "UDP"}),
+        ),
+        (CONFIGS, {**config("full"), "data": {"a": "x" * (1 << 20)}}),
+    ):
+        code, answer = api.send("POST", f"{path}?dryRun=All", obj)
+        assert code == 201, answer
+
+
+def test_what_is_immutable_stays(api: Api) -> None:
+    made = {**config("fixed"), "data": {"a": "1"}, "immutable": True}
+    assert api.send("POST", CONFIGS, made)[0] == 201
+    for change in ({"data": {"a": "2"}}, {"immutable": False}):
+        code, answer = api.send("PUT", f"{CONFIGS}/fixed", {**made, **change})
+        assert code == 422 and "immutable" in answer["message"]
+    labelled = {**made, "metadata": {"name": "fixed", "labels": {"a": "b"}}}
+    assert api.send("PUT", f"{CONFIGS}/fixed", labelled)[0] == 200
+
+
+def test_nothing_is_made_in_a_namespace_that_goes(api: Api) -> None:
+    spaces = "/api/v1/namespaces"
+    held = {"metadata": {"name": "going", "finalizers": ["example.com/wait"]}}
+    assert api.send("POST", spaces, held)[0] == 201
+    inside = f"{spaces}/going/configmaps"
+    assert api.send("POST", inside, config("before", namespace="going"))[0] == 201
+    assert api.send("DELETE", f"{spaces}/going")[0] == 200
+    code, answer = api.send("POST", inside, config("after", namespace="going"))
+    assert (code, answer["reason"]) == (403, "Forbidden")
+    assert answer["details"]["causes"][0]["reason"] == "NamespaceTerminating"

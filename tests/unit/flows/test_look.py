@@ -1,0 +1,146 @@
+"""`plan --manifests`: what a rollout would write, and nothing where it writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from flows.look import Manifests, manifests, manifests_text
+from flows.nodes import judged
+from tasks.accelerators.profiles import profile
+from tasks.nodes.assess import NodeVerdict
+from tasks.nodes.reasons import error, warning
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.jobs import WORK_ANNOTATION, work_of
+from tasks.release.moves import DeploymentView, Observed
+from tasks.release.plan import NodeSeat, Plan, Strategy, decide_plan
+from tasks.release.state import State
+from tasks.render.devices import pod_needs
+from tasks.render.release import release_of
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
+from tasks.steps.survey import Survey
+from tasks.weights.manifest import FileEntry, build
+from tests.support.places import ROOT
+from tests.unit.render.test_manifests import VERSIONS
+
+SPECS = ROOT / "deployments" / "models"
+SPEC = read_spec(SPECS / "smollm2-135m-cpu.yaml")
+FILES = [FileEntry("config.json", 2, "0" * 64)]
+
+
+class Services:
+    """A cluster in which the stable Service is there, as somebody keeps it, or not."""
+
+    def __init__(self, there: bool) -> None:
+        self.there = there
+
+    def get(self, kind: str, name: str, ns: str) -> dict[str, Any] | None:
+        spec = {
+            "type": "ClusterIP",
+            "selector": {"app.kubernetes.io/instance": name, "model-rollout/release": "old"},
+            "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
+        }
+        meta = {"name": name, "namespace": ns}
+        return {"metadata": meta, "spec": spec} if self.there else None
+
+
+def survey(spec: Rollout) -> Survey:
+    row = profile(spec.nodes.accelerator)
+    needs, manifest = pod_needs(row, ""), build(spec.model.id, "master", "c" * 40, FILES)
+    release = release_of(spec, manifest.commit, manifest.digest, needs)
+    seen = Observed(State(spec.name), None)
+    return Survey(spec, row, manifest, None, seen, (), "", needs, release, None)
+
+
+def planned(strategy: Strategy) -> tuple[Survey, Plan]:
+    """A plan of each strategy, decided as always."""
+    found, spec = survey(SPEC), SPEC
+    old = replace(found.release, id="old", deployment="smollm2-old")
+    seats = [NodeSeat("node-a", "host-a", 1, 1)]
+    if strategy == "unchanged":
+        old = found.release
+    if strategy == "replace":
+        spec = SPEC.model_copy(
+            update={"promotion": SPEC.promotion.model_copy(update={"strategy": "replace"})}
+        )
+    if strategy == "refused":
+        seats = []
+    view = DeploymentView(old.deployment, old.id, 1, 1, 1)
+    found = replace(found, seen=Observed(State(SPEC.name, stable=old), old.id, {old.id: view}))
+    plan = decide_plan(spec, found.release, found.seen, seats, resource="")
+    assert plan.strategy == strategy
+    return found, plan
+
+
+def written(strategy: Strategy, *, there: bool = True) -> tuple[Manifests, str]:
+    found, plan = planned(strategy)
+    objects = manifests(cast(Cluster, Services(there)), found, plan)
+    return objects, manifests_text(plan, objects, "models/smollm2")
+
+
+@pytest.mark.parametrize("strategy", ["parallel", "replace"])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_is_printed_is_what_the_api_takes(strategy: Strategy, there: bool) -> None:
+    objects, text = written(strategy, there=there)
+    bodies = list(yaml.safe_load_all(text))
+    assert bodies == list(objects.before)
+    assert [body["kind"] for body in bodies] == ["Job", "Service", "Deployment"]
+    for body in bodies:
+        for version in VERSIONS:
+            kubernetes_validate.validate(body, version, strict=True)
+    # a Deployment without a node to run on would be refused
+    terms = yaml.safe_dump(bodies[2]["spec"]["template"]["spec"]["affinity"])
+    assert "host-a" in terms and "values: []" not in terms
+
+
+@pytest.mark.parametrize("strategy", ["unchanged", "refused"])
+def test_where_nothing_is_written_nothing_is_printed(strategy: Strategy) -> None:
+    objects, text = written(strategy)
+    assert objects == Manifests() and [b for b in yaml.safe_load_all(text) if b] == []
+    assert text.startswith(f"# {strategy}: ") and text.endswith("# nothing to apply\n")
+
+
+def test_the_job_is_the_one_a_rollout_would_know_again() -> None:
+    job = written("parallel")[0].before[0]
+    assert job["metadata"]["annotations"][WORK_ANNOTATION] == work_of(job)
+
+
+def test_what_promotes_is_told_and_not_there_to_be_applied() -> None:
+    """The stable Service moves after the verdict; piped into kubectl, nothing may move it."""
+    release = survey(SPEC).release.id
+    for there, verb in ((True, "patch"), (False, "create")):
+        objects, text = written("parallel", there=there)
+        names = [body["metadata"]["name"] for body in objects.before]
+        assert "smollm2" not in names and "smollm2-candidate" in names
+        assert objects.promotion is not None and objects.promotion[0] == verb
+        assert objects.promotion[1]["spec"]["selector"]["model-rollout/release"] == release
+        comments = [line for line in text.splitlines() if line.startswith("#")]
+        assert f"# and only if it is promoted, {verb} of Service models/smollm2:" in comments
+
+
+def test_the_patch_is_the_one_that_promotes() -> None:
+    """A Service found without a node port is widened where the spec asks through one."""
+    found, plan = planned("parallel")
+    access = SPEC.access.model_copy(update={"mode": "node-port"})
+    found = replace(found, spec=SPEC.model_copy(update={"access": access}))
+    objects = manifests(cast(Cluster, Services(True)), found, plan)
+    assert objects.promotion is not None
+    verb, body = objects.promotion
+    assert (verb, body["spec"]["type"]) == ("patch", "NodePort")
+
+
+def test_the_log_of_a_node_says_why_it_is_not_used() -> None:
+    why = error("DRIVER_TOO_OLD", "driver 5.11", "6.3 or newer for K100_AI", "update it")
+    worth_knowing = warning("KERNEL_DEVEL_MISSING", "none", "one", "install it")
+    bad = NodeVerdict("node-a", "host-a", usable=False, reasons=(why, worth_knowing))
+    assert judged("node-a", bad, "DRIVER_TOO_OLD") == (
+        "node-a is not usable: DRIVER_TOO_OLD: driver 5.11; expected 6.3 or newer for K100_AI; "
+        "update it"
+    )
+    good = NodeVerdict("node-a", "host-a", usable=True, reasons=(worth_knowing,))
+    assert judged("node-a", good, "8 x K100_AI") == "node-a: 8 x K100_AI"

@@ -1,0 +1,85 @@
+"""Logs that an error carries are kept beside the record, which names them."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows import steps
+from flows.session import Session, logs_kept
+from tasks.base.errors import StepFailed
+from tasks.weights.manifest import FileEntry, build
+from tests.support.cluster_fake import FakeObjects
+from tests.support.nodedata import make_spec
+from tests.unit.outside.kubernetes.test_jobs import Controller
+
+FETCHED = build("o/n", "master", "c" * 40, [FileEntry("config.json", 2, "0" * 64)])
+LOGS = {"m-engine.log": "api_key=sesame\nlast words\n", "m-engine-1.log": "again\n"}
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MODEL_ROLLOUT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def session() -> Session:
+    cluster: Any = SimpleNamespace(address="https://api:6443")
+    return Session(make_spec(), cluster, rollout="run-1")
+
+
+def test_a_failed_step_leaves_its_logs_beside_the_record(home: Path) -> None:
+    here = session()
+    with pytest.raises(StepFailed, match=r"^no$"), here.step("deploy"):
+        raise StepFailed("no", LOGS)
+    folder = home / "rollouts" / "r1" / "run-1" / "logs"
+    assert here.record["logs"] == [str(folder / name) for name in sorted(LOGS)]
+    assert (folder / "m-engine.log").read_text() == "api_key=***\nlast words\n"
+    here.keep_logs(LOGS)  # the same again is the same file
+    assert len(here.record["logs"]) == 2
+
+
+def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
+    api = FakeObjects()
+    Controller(api, 7)
+    api.said["fetch-w1-abcde"] = ["Traceback (most recent call last):", "OSError: odd"]
+    here = Session(make_spec(), api, rollout="run-1")  # type: ignore[arg-type]
+    with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):
+        steps.fetch_weights.fn(here, "w1", FETCHED, None)
+    (kept,) = here.record["logs"]
+    assert Path(kept).read_text().endswith("OSError: odd\n")
+
+
+def test_without_logs_nothing_is_written(home: Path) -> None:
+    here = session()
+    with pytest.raises(ValueError, match="odd"), here.step("deploy"):
+        raise ValueError("odd")
+    assert "logs" not in here.record and not home.exists()
+
+
+def test_a_command_without_a_record_names_them_in_its_error(home: Path) -> None:
+    with pytest.raises(StepFailed) as caught, logs_kept("r1", "run-2"):
+        raise StepFailed("no", LOGS)
+    first, *rest = str(caught.value).splitlines()
+    folder = home / "rollouts" / "r1" / "run-2" / "logs"
+    assert first == "no"
+    assert rest == [f"  log: {folder / name}" for name in sorted(LOGS)]
+    with pytest.raises(StepFailed, match=r"^no$"), logs_kept("r1", "run-2"):
+        raise StepFailed("no")
+
+
+def test_a_disk_that_takes_nothing_hides_no_trouble(home: Path) -> None:
+    home.write_text("a file where a folder should be")
+    here = session()
+    with pytest.raises(StepFailed, match=r"^no$"), here.step("deploy"):
+        raise StepFailed("no", LOGS)
+    assert "logs" not in here.record
+
+
+def test_an_error_keeps_its_logs_between_processes() -> None:
+    again = pickle.loads(pickle.dumps(StepFailed("no", LOGS)))
+    assert (str(again), again.logs) == ("no", LOGS)

@@ -1,0 +1,250 @@
+"""The Actor's writes: versions, epochs, what belongs to others, what serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.base import clock
+from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
+from tasks.outside.kubernetes import waits as act_wait
+from tasks.outside.kubernetes.client import Conflict
+from tasks.release.course import AwaitFreed, Drain, PointService, Remove, Save, Scale
+from tests.support.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
+
+SERVICE = ("Service", NAME)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
+    with clock.use(clock.FakeClock()):
+        yield
+
+
+def in_test() -> World:
+    """`old` serves, `new` is the candidate, and is up."""
+    return world(phase="testing", candidate=True)
+
+
+def meddling(at: World, kind: str, change: dict[str, Any], times: int = 1) -> None:
+    """Somebody changes an object of a kind between our look and our write."""
+    left = [times]
+
+    def meddle(verb: str, written: str) -> None:
+        if written == kind and left[0]:
+            left[0] -= 1
+            key = next(k for k in at.objects if k[0] == kind and k[1] in (NAME, "m-old"))
+            at.put({**at.objects[key], **change})
+
+    at.meddle = meddle
+
+
+def test_no_write_without_the_lease() -> None:
+    at = in_test()
+    state = at.actor().observe().state
+
+    def lost() -> None:
+        raise LockLost("the lease is another's")
+
+    for move in (
+        Save(state),
+        PointService(NEW),
+        Scale("m-old", 0),
+        Remove("m-new"),
+    ):
+        actor = at.actor()
+        actor.fence = lost
+        with pytest.raises(LockLost):
+            actor.move(move)
+    assert at.writes == [] and at.leads_to() == "old"
+
+
+def test_a_write_names_the_version_it_read() -> None:
+    """A concurrent change is looked at anew, and survives."""
+    at = in_test()
+    service = at.objects[SERVICE]
+    meddling(at, "Service", {"spec": {**service["spec"], "sessionAffinity": "ClientIP"}})
+    at.actor().move(PointService(NEW))
+    after = at.objects[SERVICE]["spec"]
+    assert after["sessionAffinity"] == "ClientIP" and at.leads_to() == "new"
+    # the first one was refused: it named the version before
+    assert [verb for verb, kind, _ in at.writes if kind == "Service"] == ["patch", "patch"]
+
+
+def test_a_service_that_never_rests_is_a_conflict_and_not_overwritten() -> None:
+    at = in_test()
+    meddling(at, "Service", {}, times=99)
+    with pytest.raises(Conflict):
+        at.actor().move(PointService(NEW))
+    assert at.leads_to() == "old"
+
+
+def test_a_service_handed_to_others_between_look_and_write_is_theirs() -> None:
+    at = in_test()
+    meta = at.objects[SERVICE]["metadata"]
+    theirs = {**meta, "labels": {**meta["labels"], MANAGED_LABEL: "helm"}}
+    meddling(at, "Service", {"metadata": theirs})
+    with pytest.raises(Refused, match="was not made by model-rollout"):
+        at.actor().move(PointService(NEW))
+    assert at.leads_to() == "old"
+
+
+def test_a_state_written_between_look_and_write_is_not_overwritten() -> None:
+    at = in_test()
+    actor = at.actor()
+    actor.take_over()
+    state = replace(actor.observe().state, phase="held")
+    at.meddle = lambda verb, kind: at.put(at.objects["ConfigMap", "rollout-m"])
+    with pytest.raises(Conflict):
+        actor.move(Save(state))
+    at.meddle = lambda verb, kind: None
+    assert actor.observe().state.phase == "testing"
+
+
+@pytest.mark.parametrize("move", [PointService(NEW), Save(in_test().actor().observe().state)])
+def test_a_predecessor_that_wakes_up_stops(move: Any) -> None:
+    at = in_test()
+    before = at.actor()
+    before.take_over()
+    after = at.actor()
+    after.take_over()
+    with pytest.raises(StepFailed, match="newer run"):
+        before.move(move)
+    assert at.leads_to() == "old"
+    stamped = at.objects[SERVICE]["metadata"]["annotations"][EPOCH_ANNOTATION]
+    assert stamped == str(after.epoch)
+
+
+def test_a_lease_made_anew_does_not_go_below_the_state() -> None:
+    at = in_test()
+    for _ in range(3):
+        at.actor().take_over()
+    at.epoch = 0
+    with pytest.raises(StepFailed, match="leaseTransitions"):
+        at.actor().take_over()
+
+
+def test_what_serves_is_never_removed() -> None:
+    at = in_test()
+    with pytest.raises(StepFailed, match="is not removed"):
+        at.actor().move(Remove("m-old"))
+    assert ("Deployment", "m-old") in at.objects
+
+
+def test_the_first_service_is_made_by_somebody_else_at_the_same_time() -> None:
+    at = in_test()
+    found = at.objects.pop(SERVICE)
+
+    def meddle(verb: str, kind: str) -> None:
+        if (verb, kind) == ("create", "Service"):
+            at.put(found)
+
+    at.meddle = meddle
+    at.actor().move(PointService(NEW))
+    assert at.leads_to() == "new"
+
+
+def test_a_switch_keeps_what_the_service_has() -> None:
+    at = in_test()
+    service = at.objects[SERVICE]
+    service["spec"]["ports"] = [{"name": "web", "port": 80, "targetPort": 8000, "nodePort": 31000}]
+    service["spec"]["selector"]["tier"] = "blue"
+    service["metadata"]["annotations"] = {"owner": "team"}
+    at.actor().move(PointService(NEW))
+    after = at.objects[SERVICE]
+    port = {"name": "web", "port": 80, "targetPort": "http", "nodePort": 31000}
+    assert after["spec"]["ports"] == [port] and "tier" not in after["spec"]["selector"]
+    assert after["metadata"]["annotations"]["owner"] == "team"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "then"),
+    [
+        ("ClusterIP", "ClusterIP", "ClusterIP"),
+        ("NodePort", "ClusterIP", "NodePort"),
+        # a type is only ever widened
+        ("ClusterIP", "NodePort", "NodePort"),
+        ("ClusterIP", "LoadBalancer", "LoadBalancer"),
+    ],
+)
+def test_a_switch_widens_the_type_at_most(asked: str, found: str, then: str) -> None:
+    at = in_test()
+    at.objects["Deployment", "m-new"]["metadata"]["annotations"][SERVICE_ANNOTATION] = asked
+    at.objects[SERVICE]["spec"]["type"] = found
+    at.actor().move(PointService(NEW))
+    assert at.objects[SERVICE]["spec"]["type"] == then
+
+
+def test_try_switch_changes_nothing() -> None:
+    at = in_test()
+    before = {key: item["metadata"]["resourceVersion"] for key, item in at.objects.items()}
+    at.actor().try_switch(at.objects["Deployment", "m-new"])
+    assert at.writes == [] and at.leads_to() == "old"
+    assert before == {k: o["metadata"]["resourceVersion"] for k, o in at.objects.items()}
+
+
+def test_a_scale_remembers_what_a_release_serves_with() -> None:
+    at, actor = in_test(), in_test().actor()
+    actor = at.actor()
+    for _ in range(2):
+        actor.move(Scale("m-old", 0))
+    at.may_interrupt = True
+    view = actor.observe().view("old")
+    assert view is not None and (view.replicas, view.serves_with) == (0, 2)
+
+
+def test_scaling_what_is_gone() -> None:
+    at = in_test()
+    at.actor().move(Scale("m-gone", 0))
+    assert at.writes == []
+    with pytest.raises(StepFailed, match="roll a known good revision out"):
+        at.actor().move(Scale("m-gone", 2))
+
+
+def test_a_drain_waits_from_the_moment_the_service_led_there() -> None:
+    at = in_test()
+    actor = at.actor()
+    actor.move(PointService(NEW))
+    began = clock.monotonic()
+    actor.move(Drain("new", DRAIN))
+    assert clock.monotonic() - began == pytest.approx(DRAIN)
+    actor.move(Drain("new", DRAIN))  # it led there all the while
+    assert clock.monotonic() - began == pytest.approx(DRAIN)
+    actor.move(PointService(OLD))
+    again = clock.monotonic()
+    actor.move(Drain("old", DRAIN))
+    assert clock.monotonic() - again == pytest.approx(DRAIN)
+    # what it was led to before does not count
+    actor.move(PointService(NEW))
+    third = clock.monotonic()
+    actor.move(Drain("new", DRAIN))
+    assert clock.monotonic() - third == pytest.approx(DRAIN)
+
+
+def test_a_service_that_leads_elsewhere_stops_nothing() -> None:
+    at = in_test()
+    with pytest.raises(StepFailed, match="nothing that served before was stopped"):
+        at.actor().move(Drain("new", DRAIN))
+
+
+def test_pods_that_do_not_end_in_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = in_test()
+    left = at._pods()
+    monkeypatch.setattr(at, "_pods", lambda: left)
+    with pytest.raises(StepFailed, match="m-new-0"):
+        at.actor().move(Remove("m-new"))
+    # whoever needs the seats judges by itself
+    at.actor().move(AwaitFreed("m-old"))
+
+
+def test_another_mans_service_is_refused() -> None:
+    at = in_test()
+    at.objects[SERVICE]["metadata"]["labels"].pop(MANAGED_LABEL)
+    with pytest.raises(Refused, match="hand it over by the label"):
+        at.actor().observe()
+    assert at.actor().cluster.get("Service", NAME, NS) is not None

@@ -1,0 +1,140 @@
+"""What each method asks of the API, and how it reads the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.objects.kinds import KINDS
+from tasks.outside.kubernetes.rest import Conflict, NotFound
+from tests.support.cluster_script import Script, answer, status
+
+LEASE = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"name": "rollout-m", "namespace": "llm"},
+}
+
+
+def test_absence_is_an_answer_to_get_and_delete() -> None:
+    script = Script([status(404, "NotFound")], forever=True)
+    assert script.api().get("Lease", "rollout-m", "llm") is None
+    assert script.api().delete("Lease", "rollout-m", "llm") is False
+    path = "/apis/coordination.k8s.io/v1/namespaces/llm/leases/rollout-m"
+    assert [(r.method, r.path) for r in script.asked] == [("GET", path), ("DELETE", path)]
+
+
+def test_a_list_is_read_page_by_page_and_its_items_are_whole() -> None:
+    def page(names: list[str], more: str = "") -> Any:
+        items = [{"metadata": {"name": n}} for n in names]
+        return answer({"metadata": {"resourceVersion": "70", "continue": more}, "items": items})
+
+    script = Script([page(["a", "b"], "next"), page(["c"])])
+    items, version = script.api().snapshot("Deployment", "n", "app=x", "metadata.name=c")
+    assert [i["metadata"]["name"] for i in items] == ["a", "b", "c"] and version == "70"
+    assert {(i["apiVersion"], i["kind"]) for i in items} == {("apps/v1", "Deployment")}
+    first, second = script.asked
+    assert first.path == "/apis/apps/v1/namespaces/n/deployments"
+    assert first.query["labelSelector"] == "app=x" and int(first.query["limit"]) >= 500
+    assert first.query["fieldSelector"] == "metadata.name=c"
+    assert second.query == {**first.query, "continue": "next"}
+
+
+def test_a_list_whose_pages_expire_is_read_in_one_piece() -> None:
+    script = Script(
+        [
+            answer({"metadata": {"continue": "next"}, "items": [{"metadata": {"name": "old"}}]}),
+            status(410, "Expired", "The provided continue parameter is too old"),
+            answer({"metadata": {"resourceVersion": "9"}, "items": [{"metadata": {"name": "a"}}]}),
+        ]
+    )
+    items = script.api().list("Pod")
+    assert [i["metadata"]["name"] for i in items] == ["a"]
+    assert "limit" not in script.asked[-1].query and script.asked[-1].path == "/api/v1/pods"
+
+
+def test_apply_is_server_side_and_ours() -> None:
+    script = Script([answer(LEASE)])
+    script.api().apply(LEASE, force=False)
+    asked = script.asked[0]
+    assert asked.method == "PATCH" and asked.body == LEASE
+    assert asked.headers["Content-Type"] == "application/apply-patch+yaml"
+    assert asked.query == {"fieldManager": "model-rollout", "force": "false"}
+
+
+def test_replace_never_overwrites_blindly() -> None:
+    with pytest.raises(ValueError, match="resourceVersion"):
+        Script([]).api().replace(LEASE)
+
+
+def test_patches_carry_their_type_and_subresource() -> None:
+    script = Script([answer({})], forever=True)
+    script.api().patch("Deployment", "d", "n", {"spec": {"replicas": 0}}, sub="scale")
+    script.api().patch("Node", "w1", None, [{"op": "remove", "path": "/x"}], "json")
+    merge, json = script.asked
+    assert merge.headers["Content-Type"] == "application/merge-patch+json"
+    assert merge.path.endswith("/deployments/d/scale")
+    assert json.headers["Content-Type"] == "application/json-patch+json"
+    assert json.path == "/api/v1/nodes/w1"
+
+
+def test_delete_names_the_very_object() -> None:
+    script = Script([status(409, "Conflict", "Precondition failed: UID in precondition")])
+    with pytest.raises(Conflict):
+        script.api().delete("Pod", "p", "n", uid="u1", propagation="Foreground")
+    body = script.asked[0].body
+    assert body["preconditions"] == {"uid": "u1"} and body["propagationPolicy"] == "Foreground"
+
+
+def test_logs_of_what_has_not_started_are_empty() -> None:
+    words = 'container "vllm" in pod "p" is waiting to start: ContainerCreating'
+    script = Script([status(400, "BadRequest", words), status(404), answer("wörter\n".encode())])
+    api = script.api()
+    assert api.logs("p", "n") == "" and api.logs("p", "n", previous=True) == ""
+    assert api.logs("p", "n", "vllm", tail_lines=5) == "wörter\n"
+    assert script.asked[-1].query == {"container": "vllm", "tailLines": "5"}
+
+
+def test_a_kind_outside_the_table_is_asked_of_the_cluster_once() -> None:
+    resources = {
+        "resources": [
+            {"name": "widgets/status", "kind": "Widget", "namespaced": True},
+            {"name": "widgets", "kind": "Widget", "namespaced": True},
+        ]
+    }
+    script = Script([answer(resources), answer({}), answer({})])
+    api = script.api()
+    widget = {
+        "apiVersion": "example.com/v1beta1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "namespace": "n"},
+    }
+    api.apply(widget)
+    api.get("example.com/v1beta1/Widget", "w", "n")
+    assert [r.path for r in script.asked] == [
+        "/apis/example.com/v1beta1",
+        "/apis/example.com/v1beta1/namespaces/n/widgets/w",
+        "/apis/example.com/v1beta1/namespaces/n/widgets/w",
+    ]
+    with pytest.raises(NotFound, match=r"serves no kind Gadget in example.com/v1"):
+        Script([answer({"resources": []})]).api().resource("example.com/v1/Gadget")
+    with pytest.raises(ValueError, match="group/version/Kind"):
+        api.resource("Gadget")
+
+
+def test_what_the_api_would_refuse() -> None:
+    allowed = answer({"status": {"allowed": True}})
+    denied = answer({"status": {"allowed": False}})
+    script = Script([allowed, denied])
+    checks = [("list", "Pod", "n"), ("get", "Pod/log", "n")]
+    assert script.api().can_i(checks) == [("get", "Pod/log", "n")]  # type: ignore[arg-type]
+    attributes = script.asked[1].body["spec"]["resourceAttributes"]
+    assert attributes["resource"] == "pods" and attributes["subresource"] == "log"
+
+
+def test_names_are_quoted_into_the_path_and_scopes_are_kept() -> None:
+    assert KINDS["Pod"].path("n", "a/../b") == "/api/v1/namespaces/n/pods/a%2F..%2Fb"
+    assert KINDS["Node"].path("ignored", "w1") == "/api/v1/nodes/w1"
+    with pytest.raises(ValueError, match="namespace"):
+        KINDS["Pod"].path(None, "p")

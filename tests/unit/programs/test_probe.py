@@ -1,0 +1,277 @@
+"""The probe against folders that look like hosts, and its verdict: the fake K100_AI host passes,
+each of its faults is refused with its own code."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tasks.accelerators.profiles import PROFILES, profile
+from tasks.base.errors import OutsideError
+from tasks.nodes.assess import api_facts, judge_node
+from tasks.nodes.document import ProbeDoc, last_document
+from tasks.programs import probe
+from tasks.render.devices import probe_mounts
+from tests.support import hostroot
+from tests.support.nodedata import load, make_spec
+
+STORE = "/var/lib/model-rollout/models"
+HYGON = profile("hygon-dcu")
+
+
+def look(root: Path, name: str = "hygon-dcu", timeout_s: float = 20) -> ProbeDoc:
+    raw = probe.look(
+        profile(name), probe.Host(root), STORE, plain_devices=True, smi_timeout_s=timeout_s
+    )
+    return ProbeDoc.from_json(json.loads(json.dumps(raw)))
+
+
+def judged(doc: ProbeDoc) -> tuple[set[str], set[str]]:
+    data = load("hygon-dcu")
+    api = api_facts(data["base"]["node"], data["base"]["pods"])
+    verdict = judge_node(make_spec(data["spec"]), HYGON, api, doc, 0)
+    return (
+        {r.code for r in verdict.reasons if r.severity == "error"},
+        {r.code for r in verdict.reasons if r.severity == "warning"},
+    )
+
+
+EXPECTED: dict[str, tuple[set[str], set[str]]] = {
+    "driver missing": (
+        {"DRIVER_MISSING", "DEVICE_FILE_MISSING", "HOST_PATH_MISSING"},
+        {"SMI_FAILED"},
+    ),
+    "old driver": ({"DRIVER_TOO_OLD"}, {"DRIVER_TOOLKIT_MISMATCH"}),
+    "old driver line": (set(), {"COMPATIBILITY_DISPUTED"}),
+    "version file absent": (set(), {"DRIVER_VERSION_UNKNOWN"}),
+    "card lost": ({"CARD_LOST"}, set()),
+    "card hot": ({"CARD_UNHEALTHY"}, set()),
+    "mkfd absent": ({"DEVICE_FILE_MISSING"}, set()),
+    "kfd class absent": ({"HOST_PATH_MISSING"}, set()),
+    "hyhal absent": ({"HOST_PATH_MISSING"}, {"SMI_FAILED"}),
+    "smi absent": (set(), {"SMI_FAILED"}),
+    "smi fails": (set(), {"SMI_FAILED"}),
+    "smi hangs": (set(), {"SMI_FAILED"}),
+    "old table": (set(), set()),
+    "kernel-devel absent": (set(), {"KERNEL_DEVEL_MISSING"}),
+}
+
+
+def test_healthy_host_passes(tmp_path: Path) -> None:
+    doc = look(hostroot.build(tmp_path))
+    assert judged(doc) == (set(), set())
+    assert doc.kernel.release == hostroot.KERNEL
+    assert doc.kernel.devel is not None  # its link starts at the host's root, not at ours
+    assert doc.modules == {"hycu": "6.3.8-V1.9.2"}
+    assert len(doc.pci) == 8, "the CPU's function of the same vendor is no card"
+    assert doc.smi.path == str(tmp_path / "usr/local/hyhal/bin/hy-smi")
+
+
+@pytest.mark.parametrize("fault", hostroot.FAULTS)
+def test_each_fault_of_a_host_has_its_code(tmp_path: Path, fault: str) -> None:
+    timeout = 0.2 if fault == "smi hangs" else 20
+    assert judged(look(hostroot.build(tmp_path, [fault]), timeout_s=timeout)) == EXPECTED[fault]
+
+
+def test_plain_files_are_no_devices_unless_allowed(tmp_path: Path) -> None:
+    raw = probe.look(HYGON, probe.Host(hostroot.build(tmp_path)), STORE)
+    assert raw["devices"]["/dev/kfd"] == {"kind": "file"}
+    errors, _ = judged(ProbeDoc.from_json(raw))
+    assert errors == {"DEVICE_FILE_MISSING"}
+
+
+def test_a_plain_file_never_stands_for_a_folder_of_devices(tmp_path: Path) -> None:
+    root = hostroot.build(tmp_path)
+    shutil.rmtree(root / "dev/dri")
+    (root / "dev/dri").touch()
+    errors, _ = judged(look(root))
+    assert errors == {"DEVICE_FILE_MISSING"}
+
+
+def test_real_character_device_is_told_from_a_file() -> None:
+    found = probe.device(probe.Host(Path("/")), "/dev/null", "")
+    assert found == {"kind": "char"}
+
+
+def test_an_empty_root_is_facts_not_a_crash(tmp_path: Path) -> None:
+    for name in PROFILES:
+        raw = probe.look(profile(name), probe.Host(tmp_path), STORE)
+        doc = ProbeDoc.from_json(raw)
+        assert doc.profile == name
+        if doc.profile != "cpu":
+            assert not doc.smi.runs or name == "nvidia-gpu"
+    assert "pci" in look(tmp_path).errors
+
+
+def test_links_are_followed_inside_the_root(tmp_path: Path) -> None:
+    host = probe.Host(tmp_path)
+    (tmp_path / "usr/real").mkdir(parents=True)
+    (tmp_path / "usr/real/file").write_text("in")
+    (tmp_path / "abs").symlink_to("/usr/real")
+    (tmp_path / "rel").symlink_to("usr/../usr/real")
+    (tmp_path / "loop").symlink_to("/loop")
+    assert host.text("/abs/file") == host.text("/rel/file") == "in"
+    assert host.path("/../../abs/file") == tmp_path / "usr/real/file"
+    with pytest.raises(OSError):
+        host.text("/loop")
+
+
+def test_a_host_mounted_piece_by_piece_reads_the_same(tmp_path: Path) -> None:
+    """A mount may be a link to where the folder really is, as in the embedded cluster."""
+    real, seen = hostroot.build(tmp_path / "real"), tmp_path / "host"
+    volumes, _ = probe_mounts(HYGON, STORE)
+    for volume in volumes:
+        path = volume["hostPath"]["path"].lstrip("/")
+        (seen / path).parent.mkdir(parents=True, exist_ok=True)
+        (real / path).mkdir(parents=True, exist_ok=True)
+        (seen / path).symlink_to(real / path)
+    whole, pieces = look(real), look(seen)
+    assert judged(pieces) == (set(), set())
+    assert replace(pieces, smi=whole.smi, store=whole.store) == whole
+    assert [r.stdout for r in pieces.smi.runs] == [r.stdout for r in whole.smi.runs]
+
+
+def test_store_lists_commits_and_staged_bytes(tmp_path: Path) -> None:
+    store = tmp_path / STORE.lstrip("/")
+    (store / "owner/name/abc123").mkdir(parents=True)
+    (store / "owner/empty").mkdir()
+    (store / ".trash/x").mkdir(parents=True)
+    staged = store / ".staging/owner--name--def456/files"
+    staged.mkdir(parents=True)
+    (staged / "a.safetensors").write_bytes(b"x" * 10_000)
+    with (staged / "b.incomplete").open("wb") as sparse:
+        sparse.truncate(50_000_000)  # preallocated, nothing fetched yet
+    facts = probe.store(probe.Host(tmp_path), STORE, measure=False)
+    assert facts["published"] == {"owner/name": ["abc123"]}
+    assert list(facts["staged"]) == ["owner--name--def456"]
+    assert 10_000 <= facts["staged"]["owner--name--def456"] < 20_000
+    assert facts["exists"] and facts["free_bytes"] > 0
+
+
+def test_store_that_does_not_exist_has_its_parents_space(tmp_path: Path) -> None:
+    (tmp_path / "var/lib").mkdir(parents=True)
+    facts = probe.store(probe.Host(tmp_path), STORE, measure=True)
+    assert not facts["exists"] and facts["total_bytes"] > 0 and facts["write_bytes_per_s"] is None
+    assert not (tmp_path / STORE.lstrip("/")).exists(), "a probe creates nothing"
+
+
+def test_write_rate_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "WRITE_BYTES", 2 * probe.BLOCK)
+    assert probe.write_rate(tmp_path) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hanging_tool_and_its_children_end(tmp_path: Path) -> None:
+    script = tmp_path / "tool"
+    script.write_text("#!/bin/sh\necho started\nsleep 600 &\nwait\n")
+    script.chmod(0o755)
+    ran = probe.run_tool([str(script)], {"PATH": "/usr/bin:/bin"}, 0.3)
+    assert ran["error"] == "no end after 0.3 s" and ran["stdout"] == "started\n"
+
+
+def test_versions_of_the_nvidia_driver(tmp_path: Path) -> None:
+    place = tmp_path / "proc/driver/nvidia/version"
+    place.parent.mkdir(parents=True)
+    nvidia = profile("nvidia-gpu")
+    for text, version in (
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5\n", "550.54.15"),
+        (
+            "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release\n",
+            "570.86.15",
+        ),
+    ):
+        place.write_text(text)
+        found = probe.versions(probe.Host(tmp_path), nvidia)
+        assert found == {"/proc/driver/nvidia/version": version}
+
+
+def test_command_prints_one_document_last(tmp_path: Path) -> None:
+    root = hostroot.build(tmp_path)
+    command = [sys.executable, "-m", "flows.cli", "job", "probe", "--profile=hygon-dcu"]
+    run = subprocess.run(
+        [*command, f"--root={root}", f"--store={STORE}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"MODEL_ROLLOUT_PLAIN_DEVICES": "1", "PATH": "/usr/bin:/bin"},
+        cwd=Path(probe.__file__).parents[2],
+    )
+    doc = ProbeDoc.from_json(json.loads(last_document("some warning\n" + run.stdout)))
+    assert doc.allow_plain_devices
+    assert judged(doc) == (set(), set())
+
+
+def test_probe_needs_only_the_standard_library() -> None:
+    code = (
+        "import sys, tasks.programs.probe; "
+        "print([m for m in ('pydantic', 'yaml') if m in sys.modules])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(probe.__file__).parents[2],
+    )
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "an empty log"),
+        ("Traceback\nModuleNotFoundError: no tasks\n", "ModuleNotFoundError"),
+    ],
+)
+def test_log_without_a_document(text: str, words: str) -> None:
+    with pytest.raises(OutsideError, match=words):
+        last_document(text)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"schema": 2}, {"schema": 1}, {"schema": 1, "profile": "x", "pci": [{}]}]
+)
+def test_unreadable_documents_say_so(data: dict[str, object]) -> None:
+    with pytest.raises(OutsideError, match="schema"):
+        ProbeDoc.from_json(data)
+
+
+def test_exporter_is_read_where_the_probe_runs(tmp_path: Path) -> None:
+    lines = 'dcu_temp{minor_number="0"} 46\ndcu_temp{minor_number="1"} 104\n'
+    answer = f"# HELP dcu_temp x\n{lines}dcu_power_usage 9\ndcu_temperature_of_case 99\n".encode()
+
+    class Exporter(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Exporter) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/metrics"
+        raw = probe.look(
+            HYGON,
+            probe.Host(hostroot.build(tmp_path)),
+            STORE,
+            metrics_url=url,
+            plain_devices=True,
+        )
+    assert raw["metrics"] == lines.strip()
+    assert judged(ProbeDoc.from_json(raw)) == ({"CARD_UNHEALTHY"}, set())
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/metrics", "file:///etc/passwd"])
+def test_an_exporter_that_does_not_answer_is_a_warning(tmp_path: Path, url: str) -> None:
+    host = probe.Host(hostroot.build(tmp_path))
+    raw = probe.look(HYGON, host, STORE, metrics_url=url, plain_devices=True)
+    assert judged(ProbeDoc.from_json(raw)) == (set(), {"FACT_UNKNOWN"})

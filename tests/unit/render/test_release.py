@@ -1,0 +1,157 @@
+"""What is rendered from a spec, and how a release is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.base.errors import SpecError
+from tasks.render import live
+from tasks.render.jobs import fetch_job, probe_job
+from tasks.render.release import PodNeeds, deployment, release_of, selector
+from tasks.render.services import service
+from tasks.spec.file import build_spec, read_spec
+from tasks.spec.rollout import Rollout
+from tests.support.places import ROOT
+
+SPEC = read_spec(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
+COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64
+
+
+def changed(**parts: Any) -> Rollout:
+    data = SPEC.model_dump(mode="json", exclude_unset=True)
+    for path, value in parts.items():
+        node = data
+        *heads, last = path.split("__")
+        for head in heads:
+            node = node.setdefault(head, {})
+        node[last] = value
+    return build_spec(data, "changed")
+
+
+def test_the_same_inputs_name_the_same_release_and_others_do_not() -> None:
+    base = release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    assert base == release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    assert base.deployment == f"smollm2-{base.id}"
+    others = [
+        release_of(SPEC, "e" * 40, DIGEST, PodNeeds()),
+        release_of(SPEC, COMMIT, "sha256:0", PodNeeds()),
+        release_of(SPEC, COMMIT, DIGEST, PodNeeds(env={"A": "1"})),
+        release_of(changed(serving__image="vllm-cpu:0.33.0"), COMMIT, DIGEST, PodNeeds()),
+        release_of(changed(serving__max_num_seqs=8), COMMIT, DIGEST, PodNeeds()),
+        release_of(changed(serving__pod={"priorityClassName": "p"}), COMMIT, DIGEST, PodNeeds()),
+    ]
+    assert len({base.id, *(other.id for other in others)}) == 7
+    # how it is judged and where it may run say nothing about what is served
+    same = changed(targets={"ttft_p95_ms": 1}, nodes__minimum=2, serving__replicas=3)
+    assert release_of(same, COMMIT, DIGEST, PodNeeds()).id == base.id
+
+
+def test_the_engine_container() -> None:
+    release = release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    body = deployment(SPEC, release, PodNeeds(), ["node-b", "node-a"])
+    pod = body["spec"]["template"]["spec"]
+    engine = pod["containers"][0]
+    assert "--max-model-len=1024" in engine["args"] and "--enforce-eager" in engine["args"]
+    assert not any("trust-remote-code" in arg for arg in engine["args"])
+    weights = next(v for v in pod["volumes"] if v["name"] == "weights")
+    assert weights["hostPath"] == {
+        "path": f"/var/lib/model-rollout/models/{SPEC.model.id}/{COMMIT}",
+        "type": "Directory",
+    }
+    assert next(m for m in engine["volumeMounts"] if m["name"] == "weights")["readOnly"] is True
+    assert engine["securityContext"]["allowPrivilegeEscalation"] is False
+    assert "hostNetwork" not in pod and pod["enableServiceLinks"] is False
+    terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert terms["nodeSelectorTerms"][0]["matchExpressions"][0]["values"] == ["node-a", "node-b"]
+    rolling = body["spec"]["strategy"]["rollingUpdate"]
+    assert rolling == {"maxSurge": 0, "maxUnavailable": 1}
+    assert body["spec"]["selector"]["matchLabels"] == selector("smollm2", release.id)
+
+
+def test_probes_survive_a_load_as_long_as_the_time_out() -> None:
+    spec = changed(serving__startup_timeout_s=1800)
+    release = release_of(spec, COMMIT, DIGEST, PodNeeds())
+    pod = deployment(spec, release, PodNeeds(), ["n"])["spec"]["template"]["spec"]
+    startup = pod["containers"][0]["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 1800
+    liveness = pod["containers"][0]["livenessProbe"]
+    assert liveness["timeoutSeconds"] >= 30 and liveness["failureThreshold"] >= 5
+
+
+def test_large_numbers_keep_all_their_digits() -> None:
+    spec = changed(serving__max_model_len=1_048_576)
+    release = release_of(spec, COMMIT, DIGEST, PodNeeds())
+    pod = deployment(spec, release, PodNeeds(), ["n"])["spec"]["template"]["spec"]
+    assert "--max-model-len=1048576" in pod["containers"][0]["args"]
+
+
+def test_a_sites_own_pod_fields_win() -> None:
+    spec = changed(
+        serving__pod={
+            "imagePullSecrets": [{"name": "registry"}],
+            "containers": [{"name": "engine", "env": [{"name": "X", "value": "1"}]}],
+        },
+        runner__pod={"tolerations": [{"operator": "Exists"}]},
+    )
+    release = release_of(spec, COMMIT, DIGEST, PodNeeds())
+    pod = deployment(spec, release, PodNeeds(), ["n"])["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert {"name": "X", "value": "1"} in pod["containers"][0]["env"]
+    job = fetch_job(spec, "n", COMMIT, DIGEST)
+    assert job["spec"]["template"]["spec"]["tolerations"] == [{"operator": "Exists"}]
+    with pytest.raises(SpecError, match=r"serving.pod: pod.containers"):
+        release_of(changed(serving__pod={"containers": {"a": 1}}), COMMIT, DIGEST, PodNeeds())
+
+
+def test_devices_are_asked_for_by_the_discovered_name() -> None:
+    spec = changed(nodes__accelerator="hygon-dcu", serving__tensor_parallel_size=8)
+    needs = PodNeeds(resource="hygon.com/hcu", container_security={"capabilities": {"add": ["X"]}})
+    release = release_of(spec, COMMIT, DIGEST, needs)
+    engine = deployment(spec, release, needs, ["n"])["spec"]["template"]["spec"]["containers"][0]
+    assert engine["resources"]["requests"]["hygon.com/hcu"] == "8"
+    assert engine["resources"]["limits"]["hygon.com/hcu"] == "8"
+    assert engine["securityContext"]["capabilities"] == {"add": ["X"]}
+
+
+def test_jobs_are_pinned_and_carry_no_credential() -> None:
+    spec = changed(model__token_secret={"name": "hub", "key": "t"})
+    job = fetch_job(spec, "node-1", COMMIT, DIGEST, "http://127.0.0.1:1")
+    pod = job["spec"]["template"]["spec"]
+    term = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert term["nodeSelectorTerms"][0]["matchFields"][0]["values"] == ["node-1"]
+    env = {e["name"]: e for e in pod["containers"][0]["env"]}
+    secret = env["MODELSCOPE_API_TOKEN"]["valueFrom"]["secretKeyRef"]
+    assert secret == {"name": "hub", "key": "t"}
+    assert "--endpoint=http://127.0.0.1:1" in pod["containers"][0]["command"]
+    assert job["metadata"]["name"] != fetch_job(spec, "node-2", COMMIT, DIGEST)["metadata"]["name"]
+    probe = probe_job(spec, "node-1", "run", [], [])
+    assert probe["spec"]["backoffLimit"] == 0 and len(probe["metadata"]["name"]) <= 63
+
+
+def test_names_fit_when_the_rollouts_name_is_as_long_as_allowed() -> None:
+    spec = changed(name="a" * 45)
+    release = release_of(spec, COMMIT, DIGEST, PodNeeds())
+    names = [
+        release.deployment,
+        service(spec, release, candidate=True)["metadata"]["name"],
+        fetch_job(spec, "n", COMMIT, DIGEST)["metadata"]["name"],
+    ]
+    assert all(len(name) <= 63 for name in names)
+
+
+def test_a_pod_that_was_changed_on_its_way_is_noticed() -> None:
+    release = release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    planned = deployment(SPEC, release, PodNeeds(), ["n"])
+    pod = {"spec": {**planned["spec"]["template"]["spec"], "nodeName": "n"}}
+    assert live.differences(planned, pod, ["n"]) == []
+    engine = pod["spec"]["containers"][0]
+    bent = {**engine, "image": "other", "args": [*engine["args"], "--x"], "env": []}
+    found = live.differences(planned, {"spec": {"containers": [bent], "nodeName": "m"}}, ["n"])
+    assert [line.split(":")[0] for line in found if not line.startswith("env")] == [
+        "image",
+        "args",
+        "node",
+    ]
+    assert any(line.startswith("env HF_HUB_OFFLINE") for line in found)

@@ -1,0 +1,132 @@
+"""The report on disk: drawn from what lies there, and never in the way of an outcome."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from flows import report
+from tasks.base.errors import OutsideError, SpecError
+from tasks.outside.disk import records
+from tasks.report.page import render as draw
+from tests.support import reportdata
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture
+def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with two rollouts of 'qwen'; the newer one's record."""
+    monkeypatch.setenv(records.ENV, str(tmp_path))
+    measured = reportdata.rounds(3, 16)
+    for rollout in ("20261122T101500-000000", "20261123T101500-29e2b0"):
+        folder = records.folder("qwen", rollout)
+        record = reportdata.record(measured, rollout=rollout)
+        records.write(folder / records.FILE, record)
+    report.keep_rows(folder, measured)
+    return folder / records.FILE
+
+
+def test_the_page_is_drawn_again_from_the_files(
+    record_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.show_report("qwen", False, None, False) == 0
+    page = Path(capsys.readouterr().out.strip())
+    assert page == record_file.with_name("report.html")
+    text = page.read_text(encoding="utf-8")
+    assert "Time to first token" in text
+    page.unlink()
+    assert report.write(record_file).read_text(encoding="utf-8") == text
+
+
+def test_an_older_rollout_is_named_by_its_id(
+    record_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report.show_report("qwen/20261122T101500-000000", False, None, False) == 0
+    text = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
+    # its rows were not kept: the page still stands, without distributions
+    assert "Time to first token" not in text
+    assert "20261122T101500-000000" in text
+
+
+@pytest.mark.parametrize("name", ["", "qwen/", "qwen/none", "../x", "qwen/../..", "a/b/c", "none"])
+def test_a_name_without_a_record_is_refused(record_file: Path, name: str) -> None:
+    with pytest.raises(SpecError):
+        report.show_report(name, False, None, False)
+
+
+def test_json_and_junit(record_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    junit = record_file.with_name("junit.xml")
+    assert report.show_report("qwen", True, junit, False) == 0
+    assert json.loads(capsys.readouterr().out)["rollout"] == "20261123T101500-29e2b0"
+    assert ElementTree.parse(junit).getroot().tag == "testsuites"
+    with pytest.raises(OutsideError, match="cannot be written"):
+        report.show_report("qwen", True, record_file.parent / "none" / "junit.xml", False)
+
+
+def test_a_page_that_cannot_be_drawn_changes_nothing(record_file: Path) -> None:
+    record_file.with_name("rounds.json.gz").write_bytes(b"broken")
+    assert report.try_write(record_file) is None
+    assert not record_file.with_name("report.html").exists()
+    with pytest.raises(SpecError, match="rounds"):
+        report.write(record_file)
+
+
+def test_no_credential_reaches_the_page(record_file: Path) -> None:
+    record = records.read(record_file)
+    record["spec"]["serving"] = {"env": {"HUB_API_KEY": "hunter2"}}
+    record_file.write_text(json.dumps(record), encoding="utf-8")
+    text = report.write(record_file).read_text(encoding="utf-8")
+    assert "HUB_API_KEY" in text
+    assert "hunter2" not in text
+
+
+def test_the_versions_are_those_installed() -> None:
+    from importlib.metadata import version
+
+    found = report.versions()
+    assert found["evalscope"] == version("evalscope")
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [360, 1280])
+def test_in_a_browser_nothing_sticks_out(tmp_path: Path, width: int) -> None:
+    """The page is measured inside a frame of that width; nothing may need sideways scrolling."""
+    measured = reportdata.rounds(4, 32, ab=True)
+    page = draw(reportdata.record(measured, leftover="x" * 400), measured)
+    assert "script" not in page.split("</style>")[0]
+    # the page's own policy forbids scripts, so that the measuring one needs it gone
+    bare = page.replace('http-equiv="Content-Security-Policy"', 'name="none"')
+    bare = bare.replace("<details>", "<details open>")
+    script = """<script>addEventListener('load',()=>{const w=document.documentElement.clientWidth;
+    const out=[...document.querySelectorAll('body *')].filter(e=>e.getClientRects().length&&
+    !e.closest('thead,caption')&&e.getBoundingClientRect().right>w+1)
+    .map(e=>e.tagName+'.'+(e.getAttribute('class')||'')+':'+e.textContent.slice(0,30));
+    parent.postMessage([w,document.documentElement.scrollWidth,out],'*')})</script>"""
+    (tmp_path / "page.html").write_text(bare.replace("</body>", f"{script}</body>"), "utf-8")
+    (tmp_path / "frame.html").write_text(
+        f"<body><iframe src=page.html style='width:{width}px;height:800px;border:0'></iframe>"
+        "<pre id=said></pre><script>addEventListener('message',e=>{"
+        "document.getElementById('said').textContent=JSON.stringify(e.data)})</script>",
+        "utf-8",
+    )
+    flags = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --dump-dom "
+        "--disable-background-networking --disable-component-update --disable-sync "
+        "--virtual-time-budget=4000"
+    )
+    done = subprocess.run(
+        [str(BROWSER), *flags.split(), f"--user-data-dir={tmp_path / 'profile'}",
+         (tmp_path / "frame.html").as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    said = done.stdout.split('<pre id="said">')[1].split("</pre>")[0]
+    inner, needed, outside = json.loads(said)
+    assert inner in (width, width - 15)  # a scroll bar takes 15
+    assert needed <= inner, outside
+    assert outside == []

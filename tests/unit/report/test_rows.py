@@ -1,0 +1,87 @@
+"""Rows kept beside a record come back as they were."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.base.errors import SpecError
+from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+from tasks.report.rows import dump, load
+from tests.support import reportdata
+
+numbers = st.floats(allow_nan=False)
+maybe = st.none() | numbers
+texts = st.text(max_size=8)
+rows = st.builds(
+    RequestRow,
+    start=numbers,
+    end=numbers,
+    ttft=maybe,
+    itl=st.lists(numbers, max_size=3).map(tuple),
+    prompt_tokens=st.integers(0, 9),
+    completion_tokens=st.integers(0, 9),
+    ok=st.booleans(),
+    error=texts,
+)
+client = st.builds(ClientHealth, lag_p99_s=maybe, reasons=st.lists(texts, max_size=2).map(tuple))
+server = st.builds(ServerView, available=st.booleans(), ttft_mean_s=maybe, waiting_max=maybe)
+rounds = st.builds(
+    Round,
+    index=st.integers(0, 99),
+    load=texts,
+    release=st.sampled_from(["candidate", "stable"]),
+    seed=st.integers(0, 2**63),
+    rows=st.lists(rows, max_size=3).map(tuple),
+    window=st.tuples(numbers, numbers),
+    client=client,
+    server=server,
+    problems=st.lists(texts, max_size=2).map(tuple),
+)
+
+
+@given(st.lists(rounds, max_size=3).map(tuple))
+def test_every_round_comes_back_to_the_last_bit(measured: tuple[Round, ...]) -> None:
+    assert load(dump(measured)) == measured
+
+
+def test_a_window_that_is_no_number_survives() -> None:
+    item = Round(0, "c1", "candidate", 1, (), (math.nan, math.inf))
+    start, end = load(dump([item]))[0].window
+    assert math.isnan(start)
+    assert end == math.inf
+
+
+def test_the_same_rounds_are_the_same_bytes() -> None:
+    measured = reportdata.rounds(2, 8)
+    assert dump(measured) == dump(list(measured))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not gzip",
+        gzip.compress(b"{"),
+        gzip.compress(b"[]"),
+        gzip.compress(b'{"schema": 2, "rounds": []}'),
+        gzip.compress(b'{"schema": 1, "rounds": [{"index": 0}]}'),
+        dump(reportdata.rounds(1, 4))[:-9],
+        gzip.compress(b"\xff\xfe"),
+    ],
+)
+def test_anything_else_is_said_to_be_so(data: bytes) -> None:
+    with pytest.raises(SpecError, match="rounds"):
+        load(data)
+
+
+def test_a_bad_row_is_said_to_be_so() -> None:
+    body = json.loads(gzip.decompress(dump(reportdata.rounds(1, 4))))
+    body["rounds"][0]["rows"][0].pop()
+    with pytest.raises(SpecError, match="TypeError"):
+        load(gzip.compress(json.dumps(body).encode()))
