@@ -13,7 +13,7 @@ from tasks.node_api import ApiFacts
 from tasks.node_metrics import exporter_url
 from tasks.node_reasons import errors
 from tasks.nodes import NodeVerdict, as_rows
-from tasks.plan import Plan, decide_plan, describe_changes
+from tasks.plan import Plan, bends_figures, decide_plan, describe_changes
 from tasks.progress import Progress, emit
 from tasks.render import ENGINE_CONTAINER, deployment
 from tasks.shape import MEMORY_CODES
@@ -115,7 +115,8 @@ def validate(session: Session, found: Survey) -> tuple[Survey, list[Looked]]:
 
 def refusals(found: Survey, looked: list[Looked]) -> list[str]:
     """Why the rollout can't go on, whatever room there is."""
-    spec, out = found.spec, []
+    spec = found.spec
+    out = [reason] if (reason := bends_figures(spec)) else []
     usable = [item for item in looked if item.verdict.usable]
     if len(usable) < spec.nodes.minimum:
         out.append(
@@ -129,7 +130,7 @@ def refusals(found: Survey, looked: list[Looked]) -> list[str]:
         return out
     least = smallest(looked)
     where = f" (on {least.node})" if least else ""
-    return [
+    return out + [
         f"{reason}{where if reason.code in MEMORY_CODES else ''}"
         for reason in errors(fit_reasons(found, looked))
     ]

@@ -33,7 +33,7 @@ from tasks.moves import (
     unproven_text,
 )
 from tasks.outcome import Outcome, target_rows
-from tasks.plan import Plan
+from tasks.plan import Plan, bends_figures
 from tasks.render import deployment
 from tasks.render_service import service
 from tasks.spec import Rollout
@@ -168,12 +168,8 @@ def conduct(session: Session, plan_digest: str | None = None) -> Outcome:
 
 
 def _steps(session: Session, plan_digest: str | None) -> Outcome:
-    access = session.spec.access
-    if access.mode == "port-forward" and not access.benchmark_through_port_forward:
-        raise Refused(
-            "access.mode is port-forward, which bends TTFT; choose another, or set "
-            "access.benchmark_through_port_forward to measure through it all the same"
-        )
+    if reason := bends_figures(session.spec):
+        raise Refused(reason)  # before anything is looked at, let alone probed
     session.check_bucket()
     measure.questions_of(session.spec)  # a wrong file is an error now, not after the weights
     survey = nodes.survey(session)

@@ -181,9 +181,10 @@ def row_problems(rows: Sequence[RequestRow]) -> list[str]:
         problems.append(
             f"{blind} of {len(answered)} answers came without usage, so their tokens are unknown"
         )
-    if rows and not answered:
+    lost = [row.error for row in rows if _UNREACHED.search(row.error)]
+    if rows and not answered and len(lost) < len(rows):
         problems.append(f"none of {len(rows)} requests succeeded; the first: {rows[0].error}")
-    if lost := [row.error for row in rows if _UNREACHED.search(row.error)]:
+    if lost:
         problems.append(
             f"{len(lost)} of {len(rows)} requests did not reach the engine, which says nothing of "
             f"it; the first: {lost[0]}; look at the way there (access.mode) and at the pod"

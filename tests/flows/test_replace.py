@@ -54,7 +54,17 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     assert "--allow-interruption" in said and not seen.failed
     assert home.state().phase == "idle" and serves(home) == second
 
-    home.rollout("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption", expect=0)
+    # killed when nothing serves any more: whoever comes next brings something back
+    stable = home.state().stable
+    assert stable is not None
+    process = home.start("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption")
+    try:
+        until(lambda: replicas(home, stable.deployment) == 0)
+    finally:
+        process.kill()
+        process.communicate()
+    # the operator's wish is finished
+    home.rollout("recover", "tiny", "-n", NAMESPACE, expect=0)
     assert home.state().phase == "idle" and serves(home) == first
 
     allowed = home.spec(serving__resources=WIDE, promotion__allow_interruption=True)
@@ -72,6 +82,14 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     said = home.rollout("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption", expect=1)
     assert "nowhere/engine:9" in said and "serves on" in said
     assert home.state().phase == "idle" and serves(home) == second
+
+
+def replicas(home: House, deployment: str) -> int:
+    """How many pods a Deployment is to have."""
+    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+        found = api.get("Deployment", deployment, NAMESPACE)
+    assert found is not None
+    return int(found["spec"]["replicas"])
 
 
 def serves(home: House) -> str:
