@@ -17,7 +17,7 @@ from tasks.nodes.metrics import exporter_url
 from tasks.nodes.reasons import errors
 from tasks.objects.labels import ENGINE_CONTAINER
 from tasks.outside.prefect import artifacts
-from tasks.release.plan import Plan, decide_plan, describe_changes
+from tasks.release.plan import Plan, bends_figures, decide_plan, describe_changes
 from tasks.render.release import deployment
 from tasks.steps.survey import (
     Looked,
@@ -117,7 +117,8 @@ def validate(session: Session, found: Survey) -> tuple[Survey, list[Looked]]:
 
 def refusals(found: Survey, looked: list[Looked]) -> list[str]:
     """Why the rollout can't go on, whatever room there is."""
-    spec, out = found.spec, []
+    spec = found.spec
+    out = [reason] if (reason := bends_figures(spec)) else []
     usable = [item for item in looked if item.verdict.usable]
     if len(usable) < spec.nodes.minimum:
         out.append(
@@ -131,7 +132,7 @@ def refusals(found: Survey, looked: list[Looked]) -> list[str]:
         return out
     least = smallest(looked)
     where = f" (on {least.node})" if least else ""
-    return [
+    return out + [
         f"{reason}{where if reason.code in MEMORY_CODES else ''}"
         for reason in errors(fit_reasons(found, looked))
     ]

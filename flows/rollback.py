@@ -46,14 +46,16 @@ def decide(
                 f"rollout {state.name} is {state.phase}, only a held candidate can be promoted by "
                 "hand; run `rollout run` to test one"
             )
-        waits = {"held": state.candidate, "unproven": state.stable}.get(state.phase)
-        if state.phase in ("held", "unproven") and not seen.alive(waits.id if waits else None):
+        served = state.stable if state.phase == "unproven" else None
+        if served and not seen.alive(served.id):
             raise Refused(
-                f"{waits.deployment if waits else state.name} is not ready and is not promoted; "
-                f"settle it with `rollout {'recover' if state.phase == 'held' else 'rollback'}`, "
-                "or run again"
+                f"{served.deployment} is not ready and is not promoted; settle it with "
+                "`rollout rollback`, or run again"
             )
-        return decide_promotion(seen, keep_previous=True)
+        try:
+            return decide_promotion(seen, keep_previous=True)
+        except StepFailed as error:
+            raise Refused(str(error)) from error
     return decide_recovery(seen)
 
 

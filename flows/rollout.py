@@ -33,7 +33,7 @@ from tasks.release.moves import (
     decide_unproven,
     unproven_text,
 )
-from tasks.release.plan import Plan
+from tasks.release.plan import Plan, bends_figures
 from tasks.release.state import Release
 from tasks.render.release import deployment
 from tasks.render.services import service
@@ -173,12 +173,8 @@ def _ended_by(error: BaseException) -> Outcome:
 
 
 def _steps(session: Session, plan_digest: str | None) -> Outcome:
-    access = session.spec.access
-    if access.mode == "port-forward" and not access.benchmark_through_port_forward:
-        raise Refused(
-            "access.mode is port-forward, which bends TTFT; choose another, or set "
-            "access.benchmark_through_port_forward to measure through it all the same"
-        )
+    if reason := bends_figures(session.spec):
+        raise Refused(reason)  # before anything is looked at, let alone probed
     session.check_bucket()
     measure.questions_of(session.spec)  # a wrong file is an error now, not after the weights
     survey = nodes.survey(session)

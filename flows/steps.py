@@ -150,12 +150,20 @@ def smoke_test(session: Session, release: Release, planned: Object, plan: Plan) 
 
 def _await_address(session: Session, release: Release) -> None:
     """Ask the candidate's address until something answers, for as long as a node may take to
-    learn of a new one; who asks next tells what is wrong with one that never does."""
+    learn of a new one. Raises StepFailed for one that never does: its pods are ready, so this says
+    nothing of the release."""
     spec, end = session.spec, clock.monotonic() + PATIENCE_S
     while True:
         found, _ = _ask(session, f"{spec.name}-candidate", release)
-        if found.answer != "none" or clock.monotonic() > end:
+        if found.answer != "none":
             return
+        if clock.monotonic() > end:
+            raise StepFailed(
+                f"{release.deployment} is ready by its node's probes, and its Service "
+                f"{spec.namespace}/{spec.name}-candidate did not answer for {PATIENCE_S:.0f} s: "
+                f"{found.why}. The way there is to be mended (kube-proxy, network policies, this "
+                f"machine's routes), or another one chosen: access.mode is {spec.access.mode}"
+            )
         emit(Progress("smoke", "running", release.deployment, f"no answer yet: {found.why}"))
         clock.sleep(EVERY_S)
 

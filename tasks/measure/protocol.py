@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, median
@@ -166,6 +167,10 @@ def early_ends(rows: Sequence[RequestRow], asked: Sequence[int]) -> list[str]:
     ]
 
 
+# aiohttp's words for a request that found nobody: no route, refused, no such name, no answer to it
+_UNREACHED = re.compile(r"ClientConnector\w*Error|ConnectionTimeoutError|Cannot connect to host")
+
+
 def row_problems(rows: Sequence[RequestRow]) -> list[str]:
     """What makes a set of rows useless for some figures."""
     answered = [row for row in rows if row.ok]
@@ -175,8 +180,14 @@ def row_problems(rows: Sequence[RequestRow]) -> list[str]:
         problems.append(
             f"{blind} of {len(answered)} answers came without usage, so their tokens are unknown"
         )
-    if rows and not answered:
+    lost = [row.error for row in rows if _UNREACHED.search(row.error)]
+    if rows and not answered and len(lost) < len(rows):
         problems.append(f"none of {len(rows)} requests succeeded; the first: {rows[0].error}")
+    if lost:
+        problems.append(
+            f"{len(lost)} of {len(rows)} requests did not reach the engine, which says nothing of "
+            f"it; the first: {lost[0]}; look at the way there (access.mode) and at the pod"
+        )
     if not rows:
         problems.append("no request was measured")
     return problems

@@ -153,20 +153,21 @@ def decide_restore(seen: Observed) -> Course:
             "roll a known good revision out with `rollout run`"
         )
     moves: list[Move] = [Save(state)]
-    away, alive = seen.serving != home.release, seen.alive(home.release)
-    others = seen.others(home.release)
-    if away and alive:
-        moves.append(PointService(state.stable))
-        moves += [Drain(home.release, state.drain_s)] if any(v.runs for v in others) else []
+    away = seen.serving != home.release
+    # what answers at the Service goes on until home does
+    serving = seen.view(seen.serving) if away and seen.alive(seen.serving) else None
+    others = seen.others(home.release, serving.release if serving else None)
+    moves += drained(seen, others)
     moves += [Scale(view.name, 0) for view in others if view.replicas]
-    down = home.replicas < home.serves_with
-    if down:
+    if home.replicas < home.serves_with:
         moves.append(Scale(home.name, home.serves_with))
-    if down or not alive:
+    if not home.whole:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
-    if away and not alive:
+    if away:
         moves.append(PointService(state.stable))
+    if serving:
+        moves += [Drain(home.release, state.drain_s), Scale(serving.name, 0)]
     # a release that failed its soak is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict == "fail" else "idle"
     moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tasks.base.errors import Refused
+from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import (
     decide_after_failure,
     decide_restore,
@@ -97,7 +97,7 @@ def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
     """The candidate passed: move the Service, soak, retire the old.
 
     Also finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
-    there is nothing to promote.
+    there is nothing to promote, StepFailed when a replica of it is not ready.
     """
     state = seen.state
     moves: list[Move] = []
@@ -108,6 +108,13 @@ def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
         if state.candidate is None:
             raise Refused(
                 f"rollout {state.name} has no candidate to promote; start one with `rollout run`"
+            )
+        view = seen.view(state.candidate.id)
+        if view is None or not view.whole:
+            ready = f"{view.available} of {view.serves_with}" if view else "none"
+            raise StepFailed(
+                f"{state.candidate.deployment} is not promoted: {ready} of its replicas ready; "
+                f"look at its pods, or settle it with `rollout recover {state.name}`"
             )
         after = replace(promoted(state), phase="soaking", verdict="pass")
         moves = [

@@ -147,6 +147,17 @@ def target_lines(spec: Rollout) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def bends_figures(spec: Rollout) -> str:
+    """Why nothing measured over this way of asking would hold; '' where it would."""
+    access = spec.access
+    if access.mode != "port-forward" or access.benchmark_through_port_forward:
+        return ""
+    return (
+        "access.mode is port-forward, which bends TTFT; choose another, or set "
+        "access.benchmark_through_port_forward to measure through it all the same"
+    )
+
+
 def decide_plan(
     spec: Rollout,
     release: Release,

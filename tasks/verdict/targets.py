@@ -96,7 +96,9 @@ def decide(
     verdicts = []
     for target, load in expanded:
         here = [item for item in seen if item.item.load == load]
-        verdict = _open(target, load, here, "not enough rounds yet")
+        doubted = any(item.why_not for item in _candidates(here))
+        early = _too_few(here, bench) if doubted else "not enough rounds yet"
+        verdict = _open(target, load, here, early)
         for count in looks:
             upto = [item for item in here if item.item.index <= indices[count - 1]]
             found = _look(target, load, upto, count, binding, bench)
@@ -361,17 +363,24 @@ def _conclude(verdicts: Sequence[TargetVerdict], targets: Sequence[Target]) -> D
     failed = [item for item in binding if item.verdict == "fail"]
     undecided = [item for item in binding if item.verdict == "inconclusive"]
     if failed:
-        text = "; ".join(f"{_name(item)}: {item.reason}, {_measured(item)}" for item in failed)
-        return Decision("fail", True, text, tuple(verdicts))
+        return Decision("fail", True, _why(failed), tuple(verdicts))
     if not undecided:
         sign = f"all {len(binding)} targets are met"
         return Decision("pass", True, sign, tuple(verdicts))
     more = [item.requests_more for item in undecided if item.requests_more is not None]
-    text = "; ".join(f"{_name(item)}: {item.reason}, {_measured(item)}" for item in undecided)
+    text = _why(undecided)
     wanted = max(more, default=None)
     if wanted is not None:
         text += f"; about {wanted} requests more would decide"
     return Decision("inconclusive", False, text or "no data", tuple(verdicts), wanted)
+
+
+def _why(verdicts: Sequence[TargetVerdict]) -> str:
+    """Targets and reasons; a reason that several share, once."""
+    shared: dict[str, list[str]] = {}
+    for item in verdicts:
+        shared.setdefault(f"{item.reason}, {_measured(item)}", []).append(_name(item))
+    return "; ".join(f"{', '.join(names)}: {reason}" for reason, names in shared.items())
 
 
 def _name(item: TargetVerdict) -> str:

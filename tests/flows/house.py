@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,8 @@ def spec_data(**changes: Any) -> dict[str, Any]:
             "max_rounds": 6,
         },
         "targets": {"ttft_mean_ms": 2000, "output_throughput_tok_s": 1, "success_rate_percent": 90},
-        "promotion": {"soak_s": 1, "drain_s": 1},
+        # the drain outlasts a stream, also on a busy machine
+        "promotion": {"soak_s": 1, "drain_s": 3},
     }
     for path, value in changes.items():
         node = data
@@ -152,27 +153,51 @@ class House:
 
     @contextmanager
     def asking(self) -> Iterator[Asked]:
-        """Ask the stable Service all the while; every refused request is noted."""
+        """Three clients ask the stable Service all the while, and note what failed: one connects
+        anew each time, one keeps its connection, one streams."""
         seen, stop, address = Asked(), threading.Event(), self.address()
 
-        def ask() -> None:
+        def one() -> None:
+            httpx.get(f"{address}/v1/models", timeout=30, trust_env=False).raise_for_status()
+
+        kept = httpx.Client(timeout=30, trust_env=False)
+
+        def again() -> None:
+            kept.get(f"{address}/v1/models").raise_for_status()
+
+        def streamed() -> None:
+            body = {
+                "model": "tiny",
+                "messages": [{"role": "user", "content": "Say something."}],
+                "max_tokens": 8,
+                "stream": True,
+            }
+            url = f"{address}/v1/chat/completions"
+            with httpx.stream("POST", url, json=body, timeout=30, trust_env=False) as answer:
+                answer.raise_for_status()
+                if "data: [DONE]" not in list(answer.iter_lines()):
+                    raise httpx.ReadError("the stream ended before its end")
+
+        def ask(client: Callable[[], None]) -> None:
             while not stop.is_set():
                 try:
-                    httpx.get(
-                        f"{address}/v1/models", timeout=30, trust_env=False
-                    ).raise_for_status()
+                    client()
                     seen.answered += 1
                 except httpx.HTTPError as error:
-                    seen.failed.append(repr(error))
+                    seen.failed.append(f"{client.__name__}: {error!r}")
                 stop.wait(0.1)
 
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
+        clients = (one, again, streamed)
+        threads = [threading.Thread(target=ask, args=(c,), daemon=True) for c in clients]
+        for thread in threads:
+            thread.start()
         try:
             yield seen
         finally:
             stop.set()
-            thread.join(35)
+            for thread in threads:
+                thread.join(35)
+            kept.close()
 
 
 @contextmanager

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House
+from tests.flows.served import until
 
 pytestmark = pytest.mark.timeout(900)
 WIDE = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
@@ -42,8 +44,7 @@ def test_replace_promotes_a_good_version_and_brings_the_old_one_back_from_a_bad_
     home.rollout("run", allowed, "--target", "ttft_mean_ms=800", expect=3)
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
-    answer = httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False)
-    assert answer.status_code == 200
+    assert serves(home) == second
 
 
 def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
@@ -53,7 +54,17 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     assert "--allow-interruption" in said and not seen.failed
     assert home.state().phase == "idle" and serves(home) == second
 
-    home.rollout("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption", expect=0)
+    # killed when nothing serves any more: whoever comes next brings something back
+    stable = home.state().stable
+    assert stable is not None
+    process = home.start("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption")
+    try:
+        until(lambda: replicas(home, stable.deployment) == 0)
+    finally:
+        process.kill()
+        process.communicate()
+    # the operator's wish is finished
+    home.rollout("recover", "tiny", "-n", NAMESPACE, expect=0)
     assert home.state().phase == "idle" and serves(home) == first
 
     allowed = home.spec(serving__resources=WIDE, promotion__allow_interruption=True)
@@ -73,12 +84,27 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     assert home.state().phase == "idle" and serves(home) == second
 
 
+def replicas(home: House, deployment: str) -> int:
+    """How many pods a Deployment is to have."""
+    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+        found = api.get("Deployment", deployment, NAMESPACE)
+    assert found is not None
+    return int(found["spec"]["replicas"])
+
+
 def serves(home: House) -> str:
     """The commit whose release answers at the stable Service."""
     state = home.state()
     assert state.stable is not None
-    answer = httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False)
-    assert answer.status_code == 200
+
+    def asked() -> httpx.Response | None:
+        # pods that came back are programmed into the proxy a moment later
+        with suppress(httpx.ConnectError):
+            return httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False)
+        return None
+
+    answer = until(asked)
+    assert answer is not None and answer.status_code == 200
     with Cluster.connect(str(home.cluster.kubeconfig)) as api:
         service = api.get("Service", "tiny", NAMESPACE)
         assert service is not None

@@ -112,8 +112,9 @@ def test_no_node_is_refused_before_anything_is_changed(home: House) -> None:
     too_big = home.spec(serving__resources={"cpu": "64", "memory": "4Gi", "shm_gib": 0})
     said = home.rollout("run", str(too_big), expect=5)
     assert "node-a" in said
-    said = home.rollout("run", str(home.spec()), "--access", "port-forward", expect=5)
-    assert "bends TTFT" in said
+    bent = str(home.spec(access={"mode": "port-forward"}))
+    for command in ("run", "plan"):
+        assert "bends TTFT" in home.rollout(command, bent, expect=5)
     assert home.objects("ConfigMap") == [] and home.objects("Job") == []
 
 

@@ -61,6 +61,21 @@ def deployment(item: Release, replicas: int) -> Object:
     }
 
 
+def stable_service(item: Release) -> Object:
+    """The Service that leads to a release."""
+    ours = {MANAGED_LABEL: MANAGER, INSTANCE_LABEL: NAME, RELEASE_LABEL: item.id}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": NAME, "namespace": NS, "labels": ours},
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector(NAME, item.id),
+            "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
+        },
+    }
+
+
 def merged(old: Any, patch: Any) -> Any:
     """RFC 7396."""
     if not isinstance(patch, dict):
@@ -339,17 +354,5 @@ def world(*, seats: int = 99, phase: str = "idle", candidate: bool = False) -> W
     out.put(deployment(OLDER, 0))
     if candidate:
         out.put(deployment(NEW, 2))
-    ours = {MANAGED_LABEL: MANAGER, INSTANCE_LABEL: NAME, RELEASE_LABEL: "old"}
-    out.put(
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": NAME, "namespace": NS, "labels": ours},
-            "spec": {
-                "type": "ClusterIP",
-                "selector": selector(NAME, "old"),
-                "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
-            },
-        }
-    )
+    out.put(stable_service(OLD))
     return out

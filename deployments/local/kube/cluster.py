@@ -138,7 +138,7 @@ class LocalCluster:
         )
         self._controllers = Controllers(self.store, self._index, self._record, self.settings)
         self._scheduler = Scheduler(self.store, self._index, self._record, self.settings.resync_s)
-        self._proxy = Proxy(self.store, node_ports, self.settings.proxy_sync_s)
+        self.proxy = Proxy(self.store, node_ports, self.settings.proxy_sync_s)
         data_dir.mkdir(parents=True, exist_ok=True)
         self._certificate = make_certificate(data_dir)
         self._api = ApiServer(
@@ -188,7 +188,7 @@ class LocalCluster:
         self._kubelets.start()
         self._controllers.start()
         self._scheduler.start()
-        self._proxy.start()
+        self.proxy.start()
         self._api.start()
         write_kubeconfig(self.kubeconfig, self.url, self.token, self._certificate.pem)
         return self
@@ -199,7 +199,7 @@ class LocalCluster:
         self._controllers.stop()
         self._api.stop()
         self._kubelets.stop()
-        self._proxy.stop()
+        self.proxy.stop()
 
     def __enter__(self) -> LocalCluster:
         return self.start()

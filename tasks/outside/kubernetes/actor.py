@@ -243,6 +243,7 @@ class Actor:
             )
         wanted = stable_service(deploy)
         self._led.clear()
+        self._keeps_answering(release, deploy)
         if self.cluster.get("Service", self.name, self.namespace) is None:
             try:
                 self.cluster.create(self._stamp(wanted), fence=self.fence)
@@ -251,6 +252,18 @@ class Actor:
         else:
             self._switch(wanted)
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
+
+    def _keeps_answering(self, release: Release, deploy: Body) -> None:
+        """Last line of defence: whatever was decided, what answers makes way only for what can."""
+        service = self.cluster.get("Service", self.name, self.namespace)
+        before = self._deployments().get(self._serving(service) or "")
+        if before is None or before.release == release.id or not before.available:
+            return
+        if not (deploy.get("status") or {}).get("availableReplicas"):
+            raise StepFailed(
+                f"Service {self.namespace}/{self.name} stays with {before.name}, which answers: "
+                f"{release.deployment} has no ready replica"
+            )
 
     def _switch(self, wanted: Body) -> None:
         def change(found: Body) -> Body:

@@ -146,6 +146,26 @@ def test_useless_rows_are_named() -> None:
     assert row_problems(_batch(0.1)) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "says_nothing"),
+    [
+        ("ClientConnectorError: Cannot connect to host 10.0.0.1:8000 ssl:default", True),
+        ("ClientConnectorDNSError: Cannot connect to host m.models:8000", True),
+        ("ConnectionTimeoutError: Connection timeout to host http://10.0.0.1:8000", True),
+        # it was reached, and did this
+        ("ServerDisconnectedError: Server disconnected", False),
+        ("ClientPayloadError: Response payload is not completed", False),
+        ("500 Internal Server Error", False),
+    ],
+)
+def test_a_way_of_asking_that_fails_is_no_failure_of_the_engine(
+    error: str, says_nothing: bool
+) -> None:
+    good = _batch(0.1)
+    found = row_problems([*good, replace(good[0], ok=False, error=error)])
+    assert any("did not reach the engine" in text for text in found) is says_nothing
+
+
 def test_the_budget_says_which_part_is_spent() -> None:
     budget = Budget(seconds=60, requests=100, tokens=1000)
     assert Spent(59, 99, 999).over(budget) == ""

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from flows.rollback import decide
 from tasks.base import clock
 from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
 from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.client import Conflict
-from tasks.release.course import AwaitFreed, Drain, PointService, Remove, Save, Scale
+from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
 from tests.support.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
 
 SERVICE = ("Service", NAME)
@@ -178,6 +179,23 @@ def test_a_switch_widens_the_type_at_most(asked: str, found: str, then: str) -> 
     at.objects[SERVICE]["spec"]["type"] = found
     at.actor().move(PointService(NEW))
     assert at.objects[SERVICE]["spec"]["type"] == then
+
+
+def test_what_answers_makes_way_only_for_what_can() -> None:
+    at = in_test()
+    at.broken.add("new")
+    at.put(at.objects[SERVICE])
+    with pytest.raises(StepFailed, match="stays with m-old, which answers"):
+        at.actor().move(PointService(NEW))
+    assert at.leads_to() == "old"
+    with pytest.raises(Refused, match="0 of 2 of its replicas ready"):
+        decide("promote", replace_phase(at, "promoting"))
+
+
+def replace_phase(at: World, phase: Any) -> Observed:
+    """What is observed, in another phase."""
+    seen = at.actor().observe()
+    return replace(seen, state=replace(seen.state, phase=phase))
 
 
 def test_try_switch_changes_nothing() -> None:
