@@ -12,15 +12,15 @@ from pathlib import Path
 from prefect import flow, task, unmapped
 from prefect.events import emit_event
 
-from flows import told
-from flows.steps import QUIET
 from tasks.base.errors import RolloutError, SpecError, StepFailed
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.modelscope.hub import Hub
+from tasks.outside.prefect import told
+from tasks.outside.prefect.road import QUIET
 from tasks.release.state import configmap_name, from_configmap
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
-from tasks.steps.survey import hub_endpoint, resolve
+from tasks.steps.resolve_model import hub_endpoint, resolve
 from tasks.weights.manifest import Manifest
 
 EVENT = "model-rollout.new-version"

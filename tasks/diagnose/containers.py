@@ -9,6 +9,7 @@ from typing import Any
 
 from tasks.base.scrub import scrub_text
 from tasks.diagnose.logs import exceptions, find
+from tasks.objects.pods import ContainerStatus, conditions, ending, ready, state, statuses
 
 Object = dict[str, Any]
 
@@ -89,11 +90,11 @@ def containers(
 ) -> Diagnosis | None:
     """The most telling trouble of a pod's containers; logs: of the one that fails."""
     found: list[Diagnosis] = []
-    init = status.get("initContainerStatuses") or []
-    main = status.get("containerStatuses") or []
+    main = statuses(pod)
     restarting = pod["spec"].get("restartPolicy", "Always") == "Always"
-    for container, serves in [*((c, False) for c in init), *((c, restarting) for c in main)]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
+    for container in statuses(pod, init=True):
+        serves = restarting and container in main
+        waiting = state(container).get("waiting") or {}
         reason = waiting.get("reason", "")
         if reason in IMAGE_REASONS:
             found.append(_image(name, container, reason, waiting.get("message", ""), events))
@@ -109,44 +110,34 @@ def failing_container(pod: Object) -> tuple[str, bool] | None:
 
     A container that ended before and runs again tells in its previous life why it ended.
     """
-    status = pod.get("status") or {}
-    entries = [
-        *(status.get("initContainerStatuses") or []),
-        *(status.get("containerStatuses") or []),
-    ]
-    ran = [e for e in entries if set(e.get("state") or {}) & {"running", "terminated"}]
+    entries = statuses(pod, init=True)
+    ran = [e for e in entries if set(state(e)) & {"running", "terminated"}]
     ran += [e for e in entries if e.get("restartCount") and e not in ran]
     for entry in ran:
-        state = entry.get("state") or {}
-        done = state.get("terminated") or {}
+        done = state(entry).get("terminated") or {}
         if not entry.get("ready") and not (done and not done.get("exitCode")):
-            return entry["name"], bool(entry.get("restartCount")) and "running" in state
+            return entry["name"], bool(entry.get("restartCount")) and "running" in state(entry)
     return (ran[-1]["name"], False) if ran else None
 
 
 def phase_text(pod: Object) -> str:
     """What the pod is doing, in the words of `kubectl get pods`: 'ContainerCreating'."""
     status = pod.get("status") or {}
-    conditions = {c["type"]: c for c in status.get("conditions") or []}
-    if "deletionTimestamp" in pod["metadata"]:
+    if ending(pod):
         return "Terminating"
-    if (conditions.get("Ready") or {}).get("status") == "True":
+    if ready(pod):
         return "Ready"
-    scheduled = conditions.get("PodScheduled") or {}
+    scheduled = conditions(pod).get("PodScheduled") or {}
     if scheduled.get("status") == "False":
         return f"Pending: {scheduled.get('reason', 'not scheduled')}"
     text = str(status.get("reason") or status.get("phase") or "Pending")
-    for entry in [
-        *(status.get("initContainerStatuses") or []),
-        *(status.get("containerStatuses") or []),
-    ]:
-        state = entry.get("state") or {}
-        waiting, ended = state.get("waiting"), state.get("terminated")
+    for entry in statuses(pod, init=True):
+        waiting, ended = state(entry).get("waiting"), state(entry).get("terminated")
         if waiting:
             text = waiting.get("reason") or text
         elif ended and ended.get("exitCode"):
             text = ended.get("reason") or exit_text(ended["exitCode"])
-        elif "running" in state and not entry.get("ready"):
+        elif "running" in state(entry) and not entry.get("ready"):
             text = "Running, not ready yet"
         if entry.get("restartCount"):
             text += f" ({entry['restartCount']} restarts)"
@@ -204,7 +195,7 @@ _TRANSIENT = re.compile(
 
 
 def _image(
-    name: str, container: Object, reason: str, message: str, events: list[Object]
+    name: str, container: ContainerStatus, reason: str, message: str, events: list[Object]
 ) -> Diagnosis:
     image = container.get("image", "?")
     pulls = [e for e in events if e.get("reason") == "Failed" and "pull" in e.get("message", "")]
@@ -244,7 +235,7 @@ def _both(message: str, event: str) -> str:
 
 
 def _not_started(
-    name: str, container: Object, reason: str, message: str, events: list[Object]
+    name: str, container: ContainerStatus, reason: str, message: str, events: list[Object]
 ) -> Diagnosis:
     missing = re.search(r"(secret|configmap) \"([^\"]+)\" not found", message, re.IGNORECASE)
     key = re.search(r"couldn't find key (\S+) in (Secret|ConfigMap) (\S+)", message)
@@ -272,7 +263,12 @@ def _not_started(
 
 
 def _crash(
-    name: str, pod: Object, container: Object, serves: bool, events: list[Object], logs: str
+    name: str,
+    pod: Object,
+    container: ContainerStatus,
+    serves: bool,
+    events: list[Object],
+    logs: str,
 ) -> Diagnosis | None:
     ended = (container.get("state") or {}).get("terminated")
     ended = ended or (container.get("lastState") or {}).get("terminated")

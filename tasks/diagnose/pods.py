@@ -17,6 +17,7 @@ from tasks.diagnose.containers import PULLS, Diagnosis, containers, event_count
 from tasks.diagnose.created import job_not_created, not_created
 from tasks.diagnose.logs import excerpt
 from tasks.diagnose.schedule import Shortage, shortage
+from tasks.objects.pods import conditions, ending, is_true
 
 Object = dict[str, Any]
 
@@ -43,14 +44,13 @@ def diagnose_pod(
     unschedulable pod older than `grace_s` seconds is fatal; without it only the impossible is.
     """
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
-    conditions = {c["type"]: c for c in status.get("conditions") or []}
-    if (conditions.get("Ready") or {}).get("status") == "True":
+    if is_true(pod, "Ready"):
         return None
     own = list(_events_of(pod, events))
     found = (
         _refused(name, status)
-        or _unschedulable(pod, conditions, nodes, now, grace_s)
-        or _node_lost(name, pod, status, conditions, nodes)
+        or _unschedulable(pod, nodes, now, grace_s)
+        or _node_lost(name, pod, status, nodes)
         or containers(name, pod, status, own, logs)
         or _volumes(name, own, now, grace_s)
         or _probes(name, own)
@@ -75,7 +75,7 @@ def diagnose_deployment(
     pods: of its current ReplicaSet; logs: by pod name. Parameters else as in diagnose_pod.
     """
     logs = logs or {}
-    alive = [p for p in pods if "deletionTimestamp" not in p["metadata"]]
+    alive = [p for p in pods if not ending(p)]
     found = [
         diagnosis
         for pod in alive
@@ -156,13 +156,9 @@ def _refused(name: str, status: Object) -> Diagnosis | None:
 
 
 def _unschedulable(
-    pod: Object,
-    conditions: dict[str, Object],
-    nodes: Sequence[Object],
-    now: datetime | None,
-    grace_s: float,
+    pod: Object, nodes: Sequence[Object], now: datetime | None, grace_s: float
 ) -> Diagnosis | None:
-    condition = conditions.get("PodScheduled") or {}
+    condition = conditions(pod).get("PodScheduled") or {}
     if condition.get("status") != "False":
         return None
     name, message = pod["metadata"]["name"], condition.get("message", "")
@@ -183,18 +179,14 @@ def _unschedulable(
     )
 
 
-def _node_lost(
-    name: str, pod: Object, status: Object, conditions: dict[str, Object], nodes: Sequence[Object]
-) -> Diagnosis | None:
+def _node_lost(name: str, pod: Object, status: Object, nodes: Sequence[Object]) -> Diagnosis | None:
     node = pod.get("spec", {}).get("nodeName")
-    silent = False
-    for candidate in nodes:
-        if candidate["metadata"]["name"] == node:
-            for condition in (candidate.get("status") or {}).get("conditions") or []:
-                silent = silent or (
-                    condition["type"] == "Ready" and condition["status"] == "Unknown"
-                )
-    taint = (conditions.get("DisruptionTarget") or {}).get("reason") == "DeletionByTaintManager"
+    silent = any(
+        conditions(candidate).get("Ready", {}).get("status") == "Unknown"
+        for candidate in nodes
+        if candidate["metadata"]["name"] == node
+    )
+    taint = conditions(pod).get("DisruptionTarget", {}).get("reason") == "DeletionByTaintManager"
     if silent or taint or status.get("reason") == "NodeLost":
         return Diagnosis(
             "node-lost",
@@ -255,27 +247,25 @@ def _probes(name: str, events: list[Object]) -> Diagnosis | None:
 
 
 def _not_created(deploy: Object, now: datetime | None, grace_s: float) -> Diagnosis | None:
-    for condition in (deploy.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return not_created(
-                deploy["metadata"]["name"],
-                condition.get("message", ""),
-                waited_s=_age(condition.get("lastTransitionTime"), now),
-                grace_s=grace_s,
-            )
-    return None
+    if not is_true(deploy, "ReplicaFailure"):
+        return None
+    condition = conditions(deploy)["ReplicaFailure"]
+    return not_created(
+        deploy["metadata"]["name"],
+        condition.get("message", ""),
+        waited_s=_age(condition.get("lastTransitionTime"), now),
+        grace_s=grace_s,
+    )
 
 
 def _progress_deadline(deploy: Object) -> Diagnosis | None:
-    for condition in (deploy.get("status") or {}).get("conditions") or []:
-        if condition["type"] == "Progressing" and condition.get("reason") == (
-            "ProgressDeadlineExceeded"
-        ):
-            # Kubernetes goes on trying after it, and the rollout has its own time limit.
-            return Diagnosis(
-                "progress-deadline",
-                f"{deploy['metadata']['name']} made no progress within its deadline",
-                condition.get("message", ""),
-                "raise serving.startup_timeout_s",
-            )
+    condition = conditions(deploy).get("Progressing", {})
+    if condition.get("reason") == "ProgressDeadlineExceeded":
+        # Kubernetes goes on trying after it, and the rollout has its own time limit.
+        return Diagnosis(
+            "progress-deadline",
+            f"{deploy['metadata']['name']} made no progress within its deadline",
+            condition.get("message", ""),
+            "raise serving.startup_timeout_s",
+        )
     return None

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.objects.pods import conditions, ready, state, statuses
 
 Amounts = dict[str, Decimal]
 _SUFFIX = {
@@ -159,16 +160,14 @@ def _daemon_pod(pod: Mapping[str, Any]) -> DaemonPod | None:
     )
     if owner is None:
         return None
-    conditions = {c["type"]: c["status"] for c in status.get("conditions") or []}
-    ready = conditions.get("Ready") == "True" and not meta.get("deletionTimestamp")
-    states = [c.get("state", {}) for c in status.get("containerStatuses") or []]
-    waiting = [s["waiting"].get("reason", "") for s in states if s.get("waiting")]
-    note = "" if ready else (waiting or [status.get("phase") or "no status"])[0]
+    waiting = [s["waiting"].get("reason", "") for s in map(state, statuses(pod)) if "waiting" in s]
+    well = ready(pod)
+    note = "" if well else (waiting or [status.get("phase") or "no status"])[0]
     return DaemonPod(
         daemonset=owner["name"],
         namespace=meta.get("namespace", ""),
         images=_images(pod.get("spec") or {}),
-        ready=ready,
+        ready=well,
         note=note,
         ip=status.get("podIP") or "",
     )
@@ -215,7 +214,7 @@ def api_facts(
         labels=dict(labels),
         taints=tuple(spec.get("taints") or ()),
         cordoned=bool(spec.get("unschedulable")),
-        conditions={c["type"]: c["status"] for c in status.get("conditions") or []},
+        conditions={kind: found["status"] for kind, found in conditions(node).items()},
         capacity=quantities(status.get("capacity")),
         allocatable=quantities(status.get("allocatable")),
         held=held,

@@ -33,7 +33,7 @@ from typing import Any
 
 from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.objects.labels import ENGINE_CONTAINER
+from tasks.objects.pods import engine_container
 from tasks.spec.rollout import Rollout
 
 GIB, MIB = 2**30, 2**20
@@ -90,8 +90,7 @@ def shm_of(pod: Mapping[str, Any]) -> tuple[int | None, str]:
     """Bytes of the engine's /dev/shm and what gives them; None where the pod does not tell."""
     if pod.get("hostIPC"):
         return None, "the host's"
-    containers = pod["containers"]
-    engine = next((c for c in containers if c["name"] == ENGINE_CONTAINER), containers[0])
+    engine = engine_container(pod)
     mounts = engine.get("volumeMounts") or []
     name = next((m["name"] for m in mounts if m["mountPath"].rstrip("/") == SHM), None)
     if name is None:

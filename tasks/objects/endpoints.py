@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.objects.pods import ready
+
 Object = Mapping[str, Any]
-
-
-def ready(item: Object) -> bool:
-    """A pod (or node) that is Ready and not on its way out."""
-    conditions = (item.get("status") or {}).get("conditions") or []
-    is_ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return is_ready and not item["metadata"].get("deletionTimestamp")
 
 
 def leads_astray(slices: Sequence[Object], pods: Sequence[Object]) -> str:

@@ -52,6 +52,11 @@ class Outcome:
         return EXIT_CODES[self.kind]
 
 
+def unchanged(deployment: str) -> Outcome:
+    """What is wanted serves."""
+    return Outcome("unchanged", f"{deployment} serves already; nothing was changed")
+
+
 def compact(record: dict[str, Any]) -> dict[str, Any]:
     """The part of a record that the cluster's history keeps."""
     out = {key: record[key] for key in _COMPACT if key in record}

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tasks.objects.endpoints import ready
-from tasks.objects.labels import ENGINE_CONTAINER
-
-
-def _engine(pod_spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    containers = pod_spec.get("containers") or [{}]
-    found: Mapping[str, Any] = next(
-        (c for c in containers if c.get("name") == ENGINE_CONTAINER), containers[0]
-    )
-    return found
+from tasks.objects.pods import engine_container, ready, restarts
 
 
 def differences(
@@ -23,8 +14,8 @@ def differences(
     """How a live pod differs from the Deployment we rendered; an admission webhook or a hand may
     have changed it. Additions (injected volumes, defaults) are allowed, changes are not.
     """
-    wanted = _engine(planned["spec"]["template"]["spec"])
-    found = _engine(pod["spec"])
+    wanted = engine_container(planned["spec"]["template"]["spec"])
+    found = engine_container(pod["spec"])
     out = []
     for key in ("image", "command", "args"):
         if wanted.get(key) != found.get(key):
@@ -45,28 +36,8 @@ def differences(
     return out
 
 
-def restarts(pods: Sequence[Mapping[str, Any]]) -> int:
-    """Container restarts over all pods."""
-    return sum(
-        int(status.get("restartCount", 0))
-        for pod in pods
-        for status in (pod.get("status") or {}).get("containerStatuses") or []
-    )
-
-
 def trouble(pods: Sequence[Mapping[str, Any]], replicas: int, before: int) -> tuple[str, ...]:
     """What the cluster says against a release's pods: too few ready, or restarts since `before`."""
     up, again = sum(ready(pod) for pod in pods), restarts(pods) - before
     out = [f"{up} of {replicas} replicas ready"] if up < replicas else []
     return (*out, *([f"{again} container restart(s)"] if again > 0 else []))
-
-
-def image_digests(pods: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What the nodes really run: imageID of the engine's container."""
-    found = {
-        str(status.get("imageID", ""))
-        for pod in pods
-        for status in (pod.get("status") or {}).get("containerStatuses") or []
-        if status.get("name") == ENGINE_CONTAINER
-    }
-    return sorted(found - {""})

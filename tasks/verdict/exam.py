@@ -35,12 +35,12 @@ def check_reachable(quality: Quality, questions: int, confidence: float) -> None
 
 
 def judge_exam(
-    rows: Sequence[ExamRow], quality: Quality, confidence: float, others: int = 0
+    rows: Sequence[ExamRow], quality: Quality, confidence: float, binding: int = 1
 ) -> TargetVerdict:
     """The exam as one more target: pass, fail or inconclusive.
 
-    It passes at `confidence`. `others`: how many binding demands there are beside it, with which
-    failing shares 1 - confidence, since one false failure is enough to refuse a good model.
+    It passes at `confidence`. binding: how many binding demands share what failing may err by,
+    since one false failure is enough to refuse a good model; an advisory exam refuses nothing.
 
     measured: right answers in percent of the questions that were answered. low, high: one-sided
     bounds of the share in percent of all, with unanswered questions against it and for it.
@@ -72,7 +72,7 @@ def judge_exam(
         return replace(found, reason=few)
     alpha, limit = 1 - confidence, quality.minimum_percent
     low = 100 * bounds.share([right], [asked], alpha)[0]
-    shared = 1 if quality.advisory else 1 + others
+    shared = 1 if quality.advisory else binding
     high = 100 * bounds.share([right + failed], [asked], alpha / shared)[1]
     found = replace(found, low=low, high=high)
     said = f"{right} of {asked} answers are right"

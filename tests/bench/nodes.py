@@ -25,12 +25,12 @@ from typing import Any
 from deployments.local import hub
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
-from flows.look import probe_all
+from flows.cli.look import probe_all
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.objects import PAGE
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
-from tasks.steps.survey import look_around
+from tasks.steps.resolve_model import look_around
 from tests.cluster.deepseek import SPEC, publish
 from tests.support import hostroot
 
@@ -44,9 +44,9 @@ SMI_CALL_S = 0.5
 # The client, in a process of its own: imports are not measured.
 CLIENT = """
 import json, os, pathlib, resource, sys, time
-from flows.look import _look
-from flows.nodes import make_plan
-from flows.session import Session
+from flows.cli.look import _look
+from tasks.steps.plan import make_plan
+from tasks.steps.run import Run
 from tasks.outside.kubernetes.client import Cluster
 from tasks.spec.file import read_spec
 spec = read_spec(sys.argv[2])
@@ -55,10 +55,10 @@ pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
 before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 with Cluster.connect(sys.argv[1]) as cluster:
     wall, cpu = time.monotonic(), time.process_time()
-    session = Session(spec, cluster)
-    found, looked = _look(cluster, spec, session, probe=False)
+    found = _look(cluster, spec, Run(spec, cluster), probe=False)
+    looked = found.looked
     verdict_wall, verdict_cpu = time.monotonic() - wall, time.process_time() - cpu
-    plan = make_plan(session, found, looked)
+    plan = make_plan(cluster, found).plan
     wall, cpu = time.monotonic() - wall, time.process_time() - cpu
 print(json.dumps({
     "verdict_s": verdict_wall, "wall_s": wall, "verdict_cpu_s": verdict_cpu, "cpu_s": cpu,

@@ -21,7 +21,7 @@ import yaml
 from deployments.local import hub
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
-from flows.cli import main
+from flows.cli.main import main
 from tasks.outside.kubernetes.client import Cluster
 from tests.cluster.deepseek import MODEL, SPEC, publish
 from tests.support import hostroot

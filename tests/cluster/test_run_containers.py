@@ -10,14 +10,9 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from tests.cluster.conftest import Kube
+from tests.support.servers import first
 
 SLEEP = "import time; time.sleep(300)"
-
-
-def first(kube: Kube, name: str) -> Any:
-    """The first container's status; None before there is one."""
-    statuses = kube.core.read_namespaced_pod(name, kube.ns).status.container_statuses
-    return statuses[0] if statuses else None
 
 
 def waits(kube: Kube, name: str, reason: str) -> Any:

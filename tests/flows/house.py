@@ -216,3 +216,20 @@ def house(folder: Path, prefect_api: str) -> Iterator[House]:
         with Cluster.connect(str(cluster.kubeconfig)) as api:
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         yield House(folder, cluster, server, hub_folder, prefect_api)
+
+
+def until(process: subprocess.Popen[str], words: str) -> str:
+    """Read its output up to a line that has these words."""
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if words in line:
+            return "".join(said)
+    raise AssertionError(f"'{words}' never came:\n{''.join(said)}")
+
+
+def record_of(home: House, name: str = "tiny") -> dict[str, object]:
+    found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
+    data: dict[str, object] = json.loads(found[-1].read_text())
+    return data

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.house import House
-from tests.flows.test_kill import until
+from tests.flows.house import House, until
 
 pytestmark = pytest.mark.timeout(900)
 SHORT: dict[str, Any] = {"benchmark__requests_per_round": 16, "benchmark__min_rounds": 2}

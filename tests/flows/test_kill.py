@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 
 import pytest
 
 from deployments.local.hub import Fault
-from tests.flows.house import House
+from tests.flows.house import House, until
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def until(process: subprocess.Popen[str], words: str) -> str:
-    """Read its output up to a line that has these words."""
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if words in line:
-            return "".join(said)
-    raise AssertionError(f"'{words}' never came:\n{''.join(said)}")
 
 
 # The hub serves slowly in the first case, so that the kill falls into the transfer.

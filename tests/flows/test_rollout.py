@@ -10,15 +10,9 @@ import pytest
 import yaml
 
 from tasks.outside.kubernetes.client import Cluster
-from tests.flows.house import House
+from tests.flows.house import House, record_of
 
 pytestmark = pytest.mark.timeout(900)
-
-
-def record_of(home: House, name: str = "tiny") -> dict[str, object]:
-    found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
-    data: dict[str, object] = json.loads(found[-1].read_text())
-    return data
 
 
 def manifests(home: House, spec: str) -> list[dict[str, Any]]:

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.outside.disk.files import delete_tree
-from tests.flows.house import MODEL, House
-from tests.flows.test_rollout import record_of
+from tests.flows.house import MODEL, House, record_of
 
 pytestmark = pytest.mark.timeout(900)
 

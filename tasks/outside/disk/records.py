@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.base.errors import OutsideError, SpecError
+from tasks.base.errors import OutsideError, SpecError, StepFailed
 from tasks.base.scrub import scrub, scrub_text
 
-__all__ = ["folder", "home", "keep_log", "latest", "read", "scrub", "write"]
+__all__ = [
+    "folder",
+    "home",
+    "keep_log",
+    "keep_logs",
+    "latest",
+    "logs_kept",
+    "read",
+    "scrub",
+    "write",
+]
 
+_log = logging.getLogger(__name__)
 ENV = "MODEL_ROLLOUT_HOME"
 FILE = "record.json"
 LOGS = "logs"
@@ -69,6 +83,32 @@ def keep_log(folder: Path, name: str, text: str) -> Path:
     name: of the file, as Evidence names it. Raises OutsideError when it can't be written.
     """
     return _put(folder / LOGS / Path(name).name, scrub_text(text))
+
+
+def keep_logs(name: str, rollout: str, logs: Mapping[str, str]) -> list[str]:
+    """Write containers' logs (text by file name) into a rollout's folder; gives their paths.
+
+    A disk that takes none must not hide the trouble that they tell of: it is only logged.
+    """
+    kept = []
+    for file, text in sorted(logs.items()):
+        try:
+            kept.append(str(keep_log(folder(name, rollout), file, text)))
+        except OutsideError as error:
+            _log.error("the log %s is not kept: %s", file, error)
+    return kept
+
+
+@contextmanager
+def logs_kept(name: str, rollout: str) -> Iterator[None]:
+    """Keep the logs that an error carries, and let it name them, where there is no record."""
+    try:
+        yield
+    except StepFailed as error:
+        paths = keep_logs(name, rollout, error.logs)
+        if not paths:
+            raise
+        raise StepFailed("\n".join([str(error), *(f"  log: {path}" for path in paths)])) from error
 
 
 def latest(name: str) -> Path:

@@ -21,6 +21,8 @@ from tasks.measure.questions import ExamRow, Question, parse_questions
 from tasks.outside.evalscope.exam_child import ERRORS, NAME
 from tasks.outside.evalscope.process import EngineTarget, end, environment, request_timeout
 from tasks.spec.measure import Quality
+from tasks.spec.rollout import Rollout
+from tasks.verdict.exam import check_reachable
 
 TIMEOUT_S = 3600.0
 LOG = "exam.log"
@@ -45,6 +47,18 @@ def load_questions(quality: Quality) -> tuple[Question, ...]:
             ]
         ) from error
     return parse_questions(text, name)
+
+
+def questions_of(spec: Rollout) -> tuple[Question, ...]:
+    """The questions of the spec's exam; none where it has none.
+
+    Raises SpecError for a wrong file, and for a minimum that no exam of its length could show.
+    """
+    if spec.quality is None:
+        return ()
+    questions = load_questions(spec.quality)
+    check_reachable(spec.quality, len(questions), spec.benchmark.confidence)
+    return questions
 
 
 def take(

@@ -1,8 +1,8 @@
 """The check as a Great Expectations suite, with Data Docs a person can open. THIN.
 
 The judge computes the bounds; the suite, generated from the targets, states once more and in the
-open what they must satisfy, and what the measured rows must look like to be data at all. Verdict
-and suite must agree, or nothing is promoted.
+open what they must satisfy, and what the measured rows must look like to be data at all. It is a
+second witness: tasks.verdict.decide has both agree, or nothing is promoted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tasks.measure.round import Round
 from tasks.spec.measure import Target
 from tasks.verdict.rounds import believable
 from tasks.verdict.targets import Decision, TargetVerdict
+from tasks.verdict.witness import Witness
 
 SUITES = ("targets", "requests", "rounds")
 _ONE_AT_A_TIME = threading.Lock()
@@ -104,22 +105,15 @@ def _run(
     return GateResult(success, suites, results, pages[0] if pages else out_dir)
 
 
-def combine(decision: Decision, gate: GateResult) -> Decision:
-    """The final verdict: judge and suite agree, or it is inconclusive."""
-    if gate.success == (decision.verdict == "pass") or decision.verdict == "inconclusive":
-        return decision
-    failed = [
+def witness(gate: GateResult) -> Witness:
+    """What the suites say, for the verdict."""
+    failed = tuple(
         _expectation(item)
         for result in gate.result.values()
         for item in result.get("results", [])
         if not item.get("success")
-    ]
-    said = f"does not hold: {'; '.join(failed)}" if failed else "holds"
-    reason = (
-        f"the judge says {decision.verdict} ({decision.reason}), but the Great Expectations "
-        f"suite {said}; they must agree"
     )
-    return replace(decision, verdict="inconclusive", reason=reason)
+    return Witness(gate.success, failed)
 
 
 def _expectation(item: dict[str, Any]) -> str:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, StepFailed
-from tasks.objects.endpoints import leads_astray, ready
+from tasks.objects.endpoints import leads_astray
+from tasks.objects.pods import ready
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port
 from tasks.spec.rollout import Rollout
 
-__all__ = ["Endpoint", "astray", "node_address", "reach", "ready", "release_pods"]
+__all__ = ["Endpoint", "astray", "node_address", "reach", "release_pods"]
 
 
 @dataclass(frozen=True)

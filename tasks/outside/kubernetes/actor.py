@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import Refused, StepFailed
+from tasks.base.errors import LockLost, Refused, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import (
     EPOCH_ANNOTATION,
@@ -18,6 +19,7 @@ from tasks.objects.labels import (
     RELEASE_LABEL,
     REPLICAS_ANNOTATION,
 )
+from tasks.objects.pods import ending
 from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
@@ -37,13 +39,16 @@ from tasks.release.moves import (
     Save,
     Scale,
     Soak,
+    decide_after_failure,
 )
 from tasks.release.room import room_for
 from tasks.release.soaking import Look
 from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
 from tasks.render.services import stable_service, switch
 
-__all__ = ["Actor", "NotProven", "SoakFailed"]
+__all__ = ["Actor", "NotProven", "SoakFailed", "carry_out"]
+
+_log = logging.getLogger(__name__)
 
 Body = dict[str, Any]
 
@@ -112,7 +117,7 @@ class Actor:
         out = {}
         for item in found:
             meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
-            if meta.get("deletionTimestamp"):
+            if ending(item):
                 continue
             release = meta["labels"].get(RELEASE_LABEL, "")
             replicas = int(spec.get("replicas", 1))
@@ -335,3 +340,25 @@ class Actor:
         act_wait.until_led(self.cluster, self.namespace, self.name, release)
         since = self._led.setdefault(release, clock.monotonic())
         act_wait.pause(seconds, clock.monotonic() - since, self.name)
+
+
+def carry_out(actor: Actor, course: Course) -> str:
+    """Execute a course; gives its sentence.
+
+    Where a way back fails, by an error or by its operator's Ctrl-C, what served before it serves
+    again first. The error is raised all the same, and says what serves now.
+    """
+    try:
+        actor.run(course)
+    except LockLost:
+        raise  # another run owns the cluster now, and cleans up
+    except BaseException as error:
+        home = decide_after_failure(actor.observe())
+        if home is None:
+            raise
+        actor.run(home)
+        _log.warning("%s", home.sentence)
+        if isinstance(error, RolloutError):
+            raise StepFailed(f"{error}; {home.sentence}") from error
+        raise
+    return course.sentence

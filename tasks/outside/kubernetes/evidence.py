@@ -7,6 +7,7 @@ from typing import Any
 
 from tasks.base.scrub import scrub_text
 from tasks.diagnose.containers import failing_container
+from tasks.objects.pods import conditions, state, statuses
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import ApiError
 
@@ -47,12 +48,9 @@ class Evidence:
         if found is None:
             return ""
         name, previous = found
-        entries = (pod["status"].get("containerStatuses") or []) + (
-            pod["status"].get("initContainerStatuses") or []
-        )
-        entry = next(e for e in entries if e["name"] == name)
-        state, restarts = entry.get("state") or {}, int(entry.get("restartCount") or 0)
-        if crashed_only and not restarts and "terminated" not in state:
+        entry = next(e for e in statuses(pod, init=True) if e["name"] == name)
+        now, restarts = state(entry), int(entry.get("restartCount") or 0)
+        if crashed_only and not restarts and "terminated" not in now:
             return ""
         life = restarts - previous
         file = f"{pod['metadata']['name']}-{name}{f'-{life}' if life else ''}.log"
@@ -64,7 +62,7 @@ class Evidence:
             text = self._read(pod, name, True)
         if text:
             self.kept[file] = text
-            if previous or "running" not in state:
+            if previous or "running" not in now:
                 self._ended.add(file)
         return text
 
@@ -85,9 +83,7 @@ class Evidence:
     def nodes(self, pods: list[Object]) -> list[Object]:
         """All nodes, read once, and only when a pod finds none."""
         waiting = any(
-            condition["type"] == "PodScheduled" and condition["status"] == "False"
-            for pod in pods
-            for condition in (pod.get("status") or {}).get("conditions") or []
+            conditions(pod).get("PodScheduled", {}).get("status") == "False" for pod in pods
         )
         if waiting and self._nodes is None:
             try:

@@ -19,6 +19,7 @@ from tasks.base.scrub import scrub_text
 from tasks.diagnose.containers import of_runner
 from tasks.diagnose.logs import TAIL_LINES, tail
 from tasks.diagnose.pods import Diagnosis, diagnose_pod, job_not_created
+from tasks.objects.pods import conditions, is_true, state, statuses
 from tasks.outside.kubernetes.evidence import LOG_BYTES, Evidence
 from tasks.outside.kubernetes.logs import End
 from tasks.outside.kubernetes.objects import Objects
@@ -69,10 +70,11 @@ def work_of(job: Object) -> str:
 
 def outcome(job: Object) -> tuple[str, str] | None:
     """('Complete' | 'Failed', message) of a finished Job, None while it runs."""
-    for condition in (job.get("status") or {}).get("conditions") or []:
-        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+    for kind in ("Complete", "Failed"):
+        if is_true(job, kind):
+            condition = conditions(job)[kind]
             said = f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
-            return condition["type"], said
+            return kind, said
     return None
 
 
@@ -278,8 +280,8 @@ class _Running:
         )
         code, why = None, None
         for pod in pods:
-            for entry in (pod.get("status") or {}).get("containerStatuses") or []:
-                ended = (entry.get("state") or {}).get("terminated")
+            for entry in statuses(pod):
+                ended = state(entry).get("terminated")
                 if ended:
                     code = ended.get("exitCode")
         if kind == "Complete":

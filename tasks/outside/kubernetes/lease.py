@@ -7,7 +7,10 @@ write names the version it was read at, so that of two takers one loses.
 
 from __future__ import annotations
 
+import getpass
 import logging
+import os
+import socket
 import threading
 from datetime import datetime
 from types import TracebackType
@@ -20,6 +23,28 @@ from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound
 
 _log = logging.getLogger(__name__)
+LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
+
+
+def lease_seconds() -> int:
+    """How long a dead holder blocks the next rollout: MODEL_ROLLOUT_LEASE_SECONDS, else 60."""
+    return int(os.environ.get(LEASE_ENV, "60"))
+
+
+def who() -> str:
+    """user@host of this process."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique."""
+    return f"{clock.now():%Y%m%dT%H%M%S}-{clock.rng().getrandbits(24):06x}"
+
+
 _STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 Object = dict[str, Any]
 

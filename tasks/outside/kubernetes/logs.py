@@ -12,6 +12,7 @@ from typing import Any
 
 from tasks.base import clock
 from tasks.objects.kinds import KINDS
+from tasks.objects.pods import state, statuses
 from tasks.outside.kubernetes.rest import ApiError, Ask, NotFound, Rest
 from tasks.outside.kubernetes.watch import Stopper, lines
 
@@ -160,17 +161,17 @@ def _state(pod: dict[str, Any] | None, container: str) -> str:
     """waiting (will run, or run again), running, or over (will not write any more)."""
     if pod is None:
         return "over"
-    status = pod.get("status") or {}
-    for entry in status.get("containerStatuses") or []:
+    for entry in statuses(pod):
         if entry.get("name") == container:
-            state = entry.get("state") or {}
-            if "running" in state:
+            now = state(entry)
+            if "running" in now:
                 return "running"
             again = pod["spec"].get("restartPolicy", "Always")
-            ended = state.get("terminated")
+            ended = now.get("terminated")
             if ended and (again == "Never" or (again == "OnFailure" and not ended["exitCode"])):
                 return "over"
-    return "over" if status.get("phase") in ("Succeeded", "Failed") else "waiting"
+    phase = (pod.get("status") or {}).get("phase")
+    return "over" if phase in ("Succeeded", "Failed") else "waiting"
 
 
 def _read(

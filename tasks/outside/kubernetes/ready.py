@@ -11,6 +11,7 @@ from tasks.base.progress import Progress, emit
 from tasks.diagnose.containers import phase_text
 from tasks.diagnose.logs import tail
 from tasks.diagnose.pods import Diagnosis, diagnose_deployment
+from tasks.objects.pods import ending
 from tasks.outside.kubernetes.evidence import Evidence
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.watch import Together, keep
@@ -156,7 +157,7 @@ class _Waiting:
         return [
             pod
             for pod in self.pods.values()
-            if "deletionTimestamp" not in pod["metadata"]
+            if not ending(pod)
             and any(
                 owner.get("uid") == newest_set
                 for owner in pod["metadata"].get("ownerReferences") or []

@@ -10,6 +10,7 @@ from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import INSTANCE_LABEL
+from tasks.objects.pods import ending
 from tasks.outside.kubernetes.access import astray, release_pods
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
@@ -52,11 +53,10 @@ def until_ready(
     if found is None or not is_ready(found):
         ours = f"{INSTANCE_LABEL}={name}"
 
-        def ending() -> list[Object]:
-            pods = cluster.list("Pod", namespace, label_selector=ours)
-            return [pod for pod in pods if pod["metadata"].get("deletionTimestamp")]
+        def leaving() -> list[Object]:
+            return list(filter(ending, cluster.list("Pod", namespace, label_selector=ours)))
 
-        _until_none(cluster, ending)
+        _until_none(cluster, leaving)
     wait_ready(cluster, namespace, deployment, timeout_s=timeout_s)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.diagnose.pods import diagnose_deployment
-from tests.unit.diagnose.test_pods import load
+from tests.support.pod_cases import load
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import copy
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
-import yaml
 
 from tasks.diagnose.containers import failing_container, phase_text
 from tasks.diagnose.pods import diagnose_pod
-from tests.support.places import DATA
-
-DATA = DATA / "pods"
-CASES = {path.stem: path for path in sorted(DATA.glob("*.yaml"))}
-
-
-def load(name: str) -> dict[str, Any]:
-    case = yaml.safe_load(CASES[name].read_text())
-    return {"events": [], "nodes": [], "logs": "", **case}
+from tests.support.pod_cases import CASES, load
 
 
 @pytest.mark.parametrize("name", CASES)

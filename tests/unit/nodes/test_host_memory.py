@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from flows.nodes import refusals, warnings
 from tasks.accelerators.profiles import profile
 from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.host_memory import shm_of, shm_reasons
@@ -17,11 +16,12 @@ from tasks.nodes.reasons import Reason
 from tasks.render.devices import pod_needs
 from tasks.render.release import deployment, release_of
 from tasks.spec.rollout import Rollout
-from tasks.steps.survey import Looked
+from tasks.steps.findings import Looked
+from tasks.steps.plan import refusals, warnings
 from tests.support.nodedata import make_spec
+from tests.support.shapes import SMOLLM2, codes, shape
+from tests.support.surveys import survey
 from tests.support.update_golden import specs
-from tests.unit.flows.test_look import survey
-from tests.unit.nodes.test_memory import SMOLLM2, codes, shape
 
 SMOLLM2_BYTES = 269_060_552
 MIB = 2**20
@@ -221,9 +221,9 @@ def test_a_volume_in_memory_is_never_larger_than_the_limit() -> None:
 # -- where it is said
 
 
-def looked(memory: int | None) -> list[Looked]:
+def looked(memory: int | None) -> tuple[Looked, ...]:
     verdict = NodeVerdict("node-a", "node-a", True, (), engine_memory_bytes=memory)
-    return [Looked(verdict)]
+    return (Looked(verdict),)
 
 
 @pytest.mark.parametrize("memory", [None, 20 * GIB])
@@ -231,7 +231,7 @@ def test_the_plan_refuses_what_cannot_start_also_without_a_probe(memory: int | N
     """The example as it was: 64 MiB of /dev/shm, 0.2 of 6 GiB."""
     starved = on_cpu(gpu_memory_utilization=0.2, resources={"memory": "6Gi", "shm_gib": 0})
     found = replace(survey(starved), shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152))
-    said = refusals(found, looked(memory))
+    said = refusals(replace(found, looked=looked(memory)))
     assert [line.split(":")[0] for line in said] == ["SHM_TOO_SMALL", "WEIGHTS_TOO_LARGE"]
     assert "shm_gib to 0.25" in said[0] and "between 0.25 and 0.7" in said[1]
 
@@ -240,9 +240,10 @@ def test_what_is_tight_is_said_and_refuses_nothing() -> None:
     tight = replace(
         survey(on_cpu(gpu_memory_utilization=0.24)),
         shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152),
+        looked=looked(None),
     )
-    assert refusals(tight, looked(None)) == []
-    assert [line.split(":")[0] for line in warnings(tight, looked(None))] == ["KV_CACHE_TIGHT"]
+    assert refusals(tight) == []
+    assert [line.split(":")[0] for line in warnings(tight)] == ["KV_CACHE_TIGHT"]
 
 
 @pytest.mark.parametrize("name", specs())

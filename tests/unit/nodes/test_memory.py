@@ -8,20 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.nodes.memory import GIB, ModelShape, estimate, parallel_reasons
+from tasks.nodes.memory import GIB, estimate, parallel_reasons
 from tests.support.nodedata import make_spec
+from tests.support.shapes import SMOLLM2, codes, shape
 
-SMOLLM2: dict[str, Any] = {
-    "dtype": "bfloat16",
-    "head_dim": 64,
-    "hidden_size": 576,
-    "intermediate_size": 1536,
-    "max_position_embeddings": 8192,
-    "num_attention_heads": 9,
-    "num_hidden_layers": 30,
-    "num_key_value_heads": 3,
-    "rope_parameters": {"rope_theta": 100000.0, "rope_type": "default"},
-}
 QWEN_32B: dict[str, Any] = {
     "torch_dtype": "bfloat16",
     "hidden_size": 5120,
@@ -51,10 +41,6 @@ DEEPSEEK_V3: dict[str, Any] = {
 }
 
 
-def shape(config: dict[str, Any], weights: int = 1, **changes: Any) -> ModelShape:
-    return ModelShape.from_config({**config, **changes}, weights)
-
-
 def field_report(**serving: Any) -> Any:
     """The field report's serving settings."""
     settings = {
@@ -65,10 +51,6 @@ def field_report(**serving: Any) -> Any:
         **serving,
     }
     return make_spec({"nodes": {"accelerator": "hygon-dcu"}, "serving": settings})
-
-
-def codes(verdict: Any) -> list[str]:
-    return [r.code for r in verdict.reasons]
 
 
 def test_smollm2_against_vllms_log() -> None:

@@ -30,7 +30,7 @@ BREACHES = {
         "deployments/local/kube/objects/breach.py",
         "import deployments.local.kube.api.server",
     ),
-    "only the demo knows the embedded default": ("flows/session.py", "import deployments.local"),
+    "only the demo knows the embedded default": ("tasks/steps/run.py", "import deployments.local"),
 }
 
 

@@ -21,7 +21,7 @@ from tasks.nodes.assess import api_facts, judge_node
 from tasks.nodes.document import ProbeDoc
 from tasks.spec.file import build_spec
 from tests.support.nodedata import load
-from tests.support.places import ROOT
+from tests.support.places import ROOT, VERSIONS
 from tests.support.update_golden import (
     BEGIN,
     DEEPSEEK,
@@ -36,8 +36,6 @@ from tests.support.update_golden import (
 
 SPECS = specs()
 CLUSTER = ROOT / "deployments" / "cluster"
-# the oldest release still patched, and the newest whose schemas are on this machine
-VERSIONS = ("1.33", kubernetes_validate.latest_version().rpartition(".")[0])
 
 
 def check(body: dict[str, Any]) -> None:

@@ -261,7 +261,7 @@ def test_a_false_failure_is_shared_with_the_targets() -> None:
     # 60 questions, minimum 70 %: 35 right are surely too few alone, not as one demand of eight
     found, quality = rows(35, 25), Quality(minimum_percent=70)
     assert judge_exam(found, quality, 0.95).verdict == "fail"
-    shared = judge_exam(found, quality, 0.95, others=7)
+    shared = judge_exam(found, quality, 0.95, binding=8)
     assert shared.verdict == "inconclusive"
     advisory = quality.model_copy(update={"advisory": True})
-    assert judge_exam(found, advisory, 0.95, others=7).verdict == "fail"
+    assert judge_exam(found, advisory, 0.95, binding=8).verdict == "fail"

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from flows import steps
-from flows.session import Session, logs_kept
 from tasks.base.errors import StepFailed
+from tasks.outside.disk.records import logs_kept
+from tasks.steps.fetch_weights import fetch
+from tasks.steps.run import Locked, Run
 from tasks.weights.manifest import FileEntry, build
 from tests.support.cluster_fake import FakeObjects
+from tests.support.jobs_fake import Controller
 from tests.support.nodedata import make_spec
-from tests.unit.outside.kubernetes.test_jobs import Controller
 
 FETCHED = build("o/n", "master", "c" * 40, [FileEntry("config.json", 2, "0" * 64)])
 LOGS = {"m-engine.log": "api_key=sesame\nlast words\n", "m-engine-1.log": "again\n"}
@@ -27,13 +28,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def session() -> Session:
+def started() -> Run:
     cluster: Any = SimpleNamespace(address="https://api:6443")
-    return Session(make_spec(), cluster, rollout="run-1")
+    return Run(make_spec(), cluster, rollout="run-1")
 
 
 def test_a_failed_step_leaves_its_logs_beside_the_record(home: Path) -> None:
-    here = session()
+    here = started()
     with pytest.raises(StepFailed, match=r"^no$"), here.step("deploy"):
         raise StepFailed("no", LOGS)
     folder = home / "rollouts" / "r1" / "run-1" / "logs"
@@ -47,15 +48,18 @@ def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
     api = FakeObjects()
     Controller(api, 7)
     api.said["fetch-w1-abcde"] = ["Traceback (most recent call last):", "OSError: odd"]
-    here = Session(make_spec(), api, rollout="run-1")  # type: ignore[arg-type]
+    here = Run(make_spec(), api, rollout="run-1")  # type: ignore[arg-type]
+    lock: Any = SimpleNamespace(epoch=1, check=lambda: None)
+    survey: Any = SimpleNamespace(manifest=FETCHED, endpoint=None)
+    planned: Any = SimpleNamespace(survey=survey)
     with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):
-        steps.fetch_weights.fn(here, "w1", FETCHED, None)
+        fetch(here, Locked(here, lock), planned, "w1")
     (kept,) = here.record["logs"]
     assert Path(kept).read_text().endswith("OSError: odd\n")
 
 
 def test_without_logs_nothing_is_written(home: Path) -> None:
-    here = session()
+    here = started()
     with pytest.raises(ValueError, match="odd"), here.step("deploy"):
         raise ValueError("odd")
     assert "logs" not in here.record and not home.exists()
@@ -74,7 +78,7 @@ def test_a_command_without_a_record_names_them_in_its_error(home: Path) -> None:
 
 def test_a_disk_that_takes_nothing_hides_no_trouble(home: Path) -> None:
     home.write_text("a file where a folder should be")
-    here = session()
+    here = started()
     with pytest.raises(StepFailed, match=r"^no$"), here.step("deploy"):
         raise StepFailed("no", LOGS)
     assert "logs" not in here.record

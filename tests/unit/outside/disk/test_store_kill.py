@@ -13,7 +13,7 @@ from tasks.outside.disk.files import Journal
 from tasks.outside.disk.store import Store
 from tests.support.hubs import files, same
 from tests.support.places import ROOT
-from tests.unit.outside.disk.test_store import HEAD, Copy, manifest_of
+from tests.support.stores import HEAD, Copy, manifest_of
 
 DATA = files(9_000)
 _TOUCH = {"open", "os.rename", "os.chmod", "os.mkdir", "os.truncate", "os.remove", "os.rmdir"}

@@ -19,6 +19,7 @@ from tasks.outside.evalscope import exam
 from tasks.outside.evalscope.process import EngineTarget
 from tasks.outside.great_expectations import gate
 from tasks.spec.measure import Quality
+from tasks.verdict.decide import agreed
 from tasks.verdict.exam import judge_exam, merge
 from tasks.verdict.targets import decide
 from tests.exact_engine import Behaviour, Law, in_thread
@@ -149,5 +150,5 @@ def test_the_suite_says_what_the_exam_says(tmp_path: Path) -> None:
         decision = merge(decide(rounds, targets, BENCH), judge_exam(rows, BASIC, 0.95))
         checked = gate.validate(decision, rounds, targets, tmp_path / word)
         assert checked.success is (word == "pass")
-        assert gate.combine(decision, checked).verdict == decision.verdict == word
+        assert agreed(decision, gate.witness(checked)).verdict == decision.verdict == word
         assert "exam_correct_percent at exam" in json.dumps(checked.suite)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tasks.measure.round import Round
-from tasks.outside.great_expectations.gate import GateResult, combine, validate
+from tasks.outside.great_expectations.gate import GateResult, validate, witness
+from tasks.verdict.decide import agreed
 from tasks.verdict.targets import decide
 from tests.support.rounds import BENCH, failed, some, target
 
@@ -23,7 +24,7 @@ def test_a_pass_is_stated_as_a_suite_with_data_docs(tmp_path: Path) -> None:
     decision = decide(rounds, TARGETS, BENCH)
     elsewhere = set(Path.cwd().iterdir())
     result = validate(decision, rounds, TARGETS, tmp_path)
-    assert result.success and combine(decision, result) == decision
+    assert result.success and agreed(decision, witness(result)) == decision
     assert result.data_docs.name == "index.html" and result.data_docs.is_relative_to(tmp_path)
     pages = "".join(p.read_text() for p in tmp_path.rglob("data_docs/**/*.html"))
     page = html.unescape(pages)
@@ -43,7 +44,7 @@ def test_a_pass_is_stated_as_a_suite_with_data_docs(tmp_path: Path) -> None:
     )
     thread.start()
     thread.join()
-    assert not found[0].success and combine(missed, found[0]).verdict == "fail"
+    assert not found[0].success and agreed(missed, witness(found[0])).verdict == "fail"
 
 
 @pytest.mark.parametrize(
@@ -61,14 +62,14 @@ def test_a_pass_is_stated_as_a_suite_with_data_docs(tmp_path: Path) -> None:
 def test_the_suite_never_holds_on_nothing(rounds: list[Round], tmp_path: Path) -> None:
     decision = decide(rounds, TARGETS, BENCH)
     result = validate(decision, rounds, TARGETS, tmp_path)
-    assert not result.success and combine(decision, result).verdict != "pass"
+    assert not result.success and agreed(decision, witness(result)).verdict != "pass"
     # even if the judge were wrong
     wrong = replace(decide(some(3), TARGETS, BENCH), verdict="pass")
-    said = combine(wrong, result)
+    said = agreed(wrong, witness(result))
     assert said.verdict == "inconclusive" and "must agree" in said.reason
 
 
 def test_a_fail_that_the_suite_does_not_see_is_inconclusive() -> None:
     decision = replace(decide(some(3), TARGETS, BENCH), verdict="fail")
     holds = GateResult(True, {}, {}, Path("index.html"))
-    assert combine(decision, holds).verdict == "inconclusive"
+    assert agreed(decision, witness(holds)).verdict == "inconclusive"

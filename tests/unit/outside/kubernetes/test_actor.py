@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from flows.rollback import decide
 from tasks.base import clock
 from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
 from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
+from tasks.release.wish import decide_wish
 from tests.support.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
 
 SERVICE = ("Service", NAME)
@@ -189,7 +189,7 @@ def test_what_answers_makes_way_only_for_what_can() -> None:
         at.actor().move(PointService(NEW))
     assert at.leads_to() == "old"
     with pytest.raises(Refused, match="0 of 2 of its replicas ready"):
-        decide("promote", replace_phase(at, "promoting"))
+        decide_wish("promote", replace_phase(at, "promoting"))
 
 
 def replace_phase(at: World, phase: Any) -> Observed:

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from flows.rollback import carry_out, decide
 from tasks.base import clock
 from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes import waits as act_wait
-from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.state import Release, State, to_configmap
+from tasks.release.wish import decide_wish
 from tests.support.actor_world import (
     DRAIN,
     NAME,
@@ -28,7 +28,7 @@ from tests.support.actor_world import (
     stable_service,
     wait_ready,
 )
-from tests.unit.outside.kubernetes.test_cuts import once, settle
+from tests.support.courses import once, settle
 
 RELEASES = (OLD, NEW, OLDER)
 PHASES = ["idle", "testing", "promoting", "soaking", "unproven", "reverting", "restoring", "held"]
@@ -99,7 +99,7 @@ def test_who_answers_answers_on(
             carry_out(actor, moves.decide_recovery(seen, superseded=True))
             return
         room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
-        carry_out(actor, decide(what, seen, room=room))
+        carry_out(actor, decide_wish(what, seen, room=room))
 
     once(at, go, cut)
     for _ in range(2):

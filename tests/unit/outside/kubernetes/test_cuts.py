@@ -11,17 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.rollback import carry_out, decide
 from tasks.base import clock
-from tasks.base.errors import Refused, RolloutError, StepFailed
+from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes import actor as act
 from tasks.outside.kubernetes import waits as act_wait
-from tasks.outside.kubernetes.actor import Actor, SoakFailed
+from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
 from tasks.release import moves
 from tasks.release.course import Course
-from tasks.release.soaking import Look
 from tasks.release.state import promoted, to_configmap
+from tasks.release.wish import decide_wish
 from tests.support.actor_world import NEW, OLDER, Killed, World, deployment, wait_ready, world
+from tests.support.courses import LOOKS, once, settle
 
 CUTS = st.none() | st.integers(0, 16)
 EASY = settings(
@@ -37,43 +37,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def bad(_: object) -> Look:
-    return Look(trouble=("m-new-0 restarted 3 times",))
-
-
-def unseen(_: object) -> Look:
-    return Look(answer="none", why="no route")
-
-
-LOOKS: dict[str, Callable[[Any], Look]] = {
-    "good": lambda _: Look(),
-    "bad": bad,
-    "unseen": unseen,
-}
-
-
-def once(at: World, what: Callable[[Actor], object], cut: int | None, look: str = "good") -> None:
-    """One process: takes over, does something, may be killed before one of its writes."""
-    actor = at.actor(LOOKS[look])
-    at.left = None if cut is None else cut
-    try:
-        actor.take_over()
-        what(actor)
-    except (Killed, RolloutError):
-        pass
-    finally:
-        at.left = None
-
-
-def settle(at: World, *, keep: bool = True) -> None:
-    """What the janitor, or the next run, does."""
-    actor = at.actor()
-    actor.take_over()
-    carry_out(actor, moves.decide_recovery(actor.observe(), keep_previous=keep))
-
-
 def promotes(keep: bool) -> Callable[[Actor], object]:
-    """As flows.rollout does it, with what follows a failed soak."""
+    """As flows/rollout.py does it, with what follows a failed soak."""
 
     def go(actor: Actor) -> None:
         try:
@@ -92,7 +57,7 @@ def rolls_back(allow: bool) -> Callable[[Actor], object]:
     def go(actor: Actor) -> None:
         seen = actor.observe()
         room = actor.room(seen.state.previous, seen.serving)
-        carry_out(actor, decide("rollback", seen, allow_interruption=allow, room=room))
+        carry_out(actor, decide_wish("rollback", seen, allow_interruption=allow, room=room))
 
     return go
 
@@ -210,7 +175,7 @@ def test_an_unproven_release(cut: int | None, again: int | None, then: str) -> N
         if then == "run":
             carry_out(actor, moves.decide_recovery(seen, superseded=True))
         else:
-            carry_out(actor, decide(then, seen))
+            carry_out(actor, decide_wish(then, seen))
 
     once(at, go, cut)
     once(at, go, again)

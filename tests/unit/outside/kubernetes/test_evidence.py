@@ -11,7 +11,7 @@ from tasks.outside.kubernetes.logs import End
 from tasks.outside.kubernetes.rest import Forbidden
 from tests.support.cluster_fake import FakeObjects
 from tests.support.cluster_script import Script, answer, status, stream
-from tests.unit.diagnose.test_pods import load
+from tests.support.pod_cases import load
 
 POD = "deepseek-32b-4f9c1e-6c7d9f6b5d-x2x7q"
 

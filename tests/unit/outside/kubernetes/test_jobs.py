@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
@@ -12,53 +11,10 @@ from tasks.base.progress import Progress
 from tasks.outside.kubernetes.jobs import JobResult, marked, run_job
 from tasks.outside.kubernetes.ready import NotReady, wait_ready
 from tests.support.cluster_fake import FakeObjects
-from tests.unit.diagnose.test_pods import load
+from tests.support.jobs_fake import Controller, ended, job, pod
+from tests.support.pod_cases import load
 
 Object = dict[str, Any]
-
-
-def job(work: str = "fetch") -> Object:
-    return {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "metadata": {"name": "fetch-w1", "namespace": "llm"},
-        "spec": {"template": {"spec": {"containers": [{"name": "c", "args": [work]}]}}},
-    }
-
-
-def pod(code: int | None, name: str = "fetch-w1-abcde") -> Object:
-    state: Object = {"running": {}} if code is None else {"terminated": {"exitCode": code}}
-    phase = {None: "Running", 0: "Succeeded"}.get(code, "Failed")
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "namespace": "llm"},
-        "spec": {"restartPolicy": "Never", "containers": [{"name": "c"}]},
-        "status": {
-            "phase": phase,
-            "containerStatuses": [{"name": "c", "state": state, "restartCount": 0}],
-        },
-    }
-
-
-def ended(made: Object, kind: str) -> Object:
-    made = copy.deepcopy(made)
-    condition = {"type": kind, "status": "True", "reason": "BackoffLimitExceeded"}
-    made["status"] = {"conditions": [condition]}
-    return made
-
-
-class Controller:
-    """Ends every Job that is created, as its pod did."""
-
-    def __init__(self, api: FakeObjects, code: int) -> None:
-        self.api, self.code = api, code
-        api.on_create = self.run
-        api.said["fetch-w1-abcde"] = ["first", f"ended with {code}"]
-
-    def run(self, made: Object) -> None:
-        self.api.set(pod(self.code))
-        self.api.set(ended(made, "Failed" if self.code else "Complete"))
 
 
 def run(api: FakeObjects, work: str = "fetch", **kwargs: Any) -> tuple[JobResult, list[str]]:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows.cli import log_to_terminal, print_end
-from flows.view import showing
+from flows.cli.main import log_to_terminal
+from flows.cli.run import print_end
+from flows.cli.view import showing
 from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.progress import Progress, emit
@@ -154,8 +155,8 @@ def test_prefects_own_log_is_not_for_the_terminal(
     monkeypatch.setattr(root, "handlers", [])
     log_to_terminal()
     logging.getLogger("prefect.some_part").error("with a traceback")
-    logging.getLogger("flows.session").error("of ours")
-    assert capsys.readouterr().err == "ERROR:flows.session:of ours\n"
+    logging.getLogger("tasks.steps.run").error("of ours")
+    assert capsys.readouterr().err == "ERROR:tasks.steps.run:of ours\n"
     monkeypatch.setattr(root, "handlers", [])
     log_to_terminal(verbose=True)
     logging.getLogger("prefect.some_part").error("with a traceback")

@@ -24,20 +24,8 @@ from rich.tree import Tree
 
 from tasks.base import clock
 from tasks.base.progress import Progress, listening
+from tasks.steps import STEPS
 
-STEPS = (
-    "validate_nodes",
-    "plan",
-    "fetch_weights",
-    "deploy",
-    "smoke",
-    "exam",
-    "benchmark",
-    "judge",
-    "promote",
-)
-# Steps that not every rollout has: shown once they begin.
-_OPTIONAL = ("exam",)
 _ENDS = ("done", "failed")
 _MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
 # Of what only counts on.
@@ -88,7 +76,7 @@ class View:
 
     def __init__(self, console: Console, title: str) -> None:
         self.console, self.title = console, title
-        self.lines: dict[str, _Line] = {name: _Line() for name in STEPS}
+        self.lines: dict[str, _Line] = {name: _Line() for name in (step.name for step in STEPS)}
         self._lock = threading.Lock()
         self._printed: dict[tuple[str, str], tuple[float, str]] = {}
         self._pending: dict[tuple[str, str], Progress] = {}
@@ -164,9 +152,10 @@ class View:
 
     def __rich__(self) -> RenderableType:
         with self._lock:
+            optional = {step.name for step in STEPS if step.optional}  # shown once they begin
             tree = Tree(Text(self.title, style="bold"), guide_style="dim")
             for name, line in self.lines.items():
-                if name in _OPTIONAL and line.state == "waiting":
+                if name in optional and line.state == "waiting":
                     continue
                 branch = tree.add(self._head(name, line))
                 if line.state in ("running", "started", "failed"):

@@ -14,30 +14,29 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from flows.nodes import make_plan, refusals, warnings
-from flows.session import Session
 from tasks.nodes.assess import as_rows, judge_node
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import marked
 from tasks.release.plan import Plan
 from tasks.render.jobs import fetch_job
-from tasks.render.release import deployment
 from tasks.render.services import service, stable_service, switch
 from tasks.spec.rollout import Rollout
-from tasks.steps.survey import Looked, Survey, fit, look_around, probe_node, settle_resource
+from tasks.steps.findings import Looked, Planned, Survey, fit, settle_resource
+from tasks.steps.plan import make_plan, refusals, warnings
+from tasks.steps.resolve_model import look_around
+from tasks.steps.run import Run
+from tasks.steps.validate_nodes import probe_node
 
 REFUSED = 5
 
 
-def _look(
-    cluster: Cluster, spec: Rollout, session: Session, *, probe: bool
-) -> tuple[Survey, list[Looked]]:
+def _look(cluster: Cluster, spec: Rollout, run: Run, *, probe: bool) -> Survey:
     found = look_around(cluster, spec)
     if probe:
-        looked = probe_all(cluster, found, session.rollout)
+        looked = probe_all(cluster, found, run.rollout)
         for item in looked:
-            session.keep_logs(item.logs)
+            run.keep_logs(item.logs)
     else:
         serving = found.seen.serving
         looked = [
@@ -68,19 +67,18 @@ class Manifests:
     promotion: tuple[str, dict[str, Any]] | None = None
 
 
-def manifests(cluster: Cluster, found: Survey, plan: Plan) -> Manifests:
+def manifests(cluster: Cluster, planned: Planned) -> Manifests:
     """The exact objects of a rollout of this plan; none where it changes nothing."""
+    found, plan, body = planned.survey, planned.plan, planned.body
     spec, release, manifest = found.spec, found.release, found.manifest
     if plan.strategy in ("unchanged", "refused"):
         return Manifests()
-    hostnames = [seat.hostname for seat in plan.nodes]
     jobs = [
         fetch_job(
             spec, seat.name, manifest.commit, manifest.digest, found.endpoint, manifest.fetch_ref
         )
         for seat in plan.nodes
     ]
-    body = deployment(spec, release, found.needs, hostnames)
     stable = stable_service(body)
     there = cluster.get("Service", spec.name, spec.namespace)
     return Manifests(
@@ -123,16 +121,16 @@ def show_plan(
 ) -> int:
     """Print the plan; 5 when it is refused."""
     with Cluster.connect(kubeconfig, context) as cluster:
-        session = Session(spec, cluster)
-        found, looked = _look(cluster, spec, session, probe=probe)
-        plan = make_plan(session, found, looked)
-        shape = fit(found, looked)
-        objects = manifests(cluster, found, plan) if with_manifests else Manifests()
-        warned = warnings(found, looked)
+        run = Run(spec, cluster)
+        found = _look(cluster, spec, run, probe=probe)
+        planned = make_plan(cluster, found)
+        plan, shape = planned.plan, fit(found)
+        objects = manifests(cluster, planned) if with_manifests else Manifests()
+        warned = warnings(found)
     arithmetic = list(shape.lines) if shape else []
     if as_json:
         body = {**plan.as_dict(), "memory": arithmetic, "warnings": warned}
-        body["node_verdicts"] = [item.verdict.as_dict() for item in looked]
+        body["node_verdicts"] = [item.verdict.as_dict() for item in found.looked]
         if with_manifests:
             body["manifests"] = list(objects.before)
             verb, change = objects.promotion or (None, None)
@@ -141,7 +139,7 @@ def show_plan(
     elif with_manifests:
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
-        logs = session.record.get("logs", [])
+        logs = run.record.get("logs", [])
         _print_plan(Console(), spec, found, plan, arithmetic, warned, logs, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
@@ -200,9 +198,10 @@ def _print_plan(
 def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as_json: bool) -> int:
     """Probe and judge every candidate node; 5 when too few are usable."""
     with Cluster.connect(kubeconfig, context) as cluster:
-        session = Session(spec, cluster)
-        found, looked = _look(cluster, spec, session, probe=True)
-    refused, warned = refusals(found, looked), warnings(found, looked)
+        run = Run(spec, cluster)
+        found = _look(cluster, spec, run, probe=True)
+    looked = found.looked
+    refused, warned = refusals(found), warnings(found)
     if as_json:
         body = {
             "usable": not refused,
@@ -227,7 +226,7 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             console.print(
                 f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
             )
-    for path in session.record.get("logs", []):
+    for path in run.record.get("logs", []):
         console.print(f"log: {path}", highlight=False, soft_wrap=True)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)

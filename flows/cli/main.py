@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from flows.cli.run import read, run_spec
 from tasks.base.errors import RolloutError, SpecError
-from tasks.record.outcome import target_rows
 
 INTERRUPTED = 1
-_VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
 def prefect_settings() -> None:
@@ -189,71 +186,6 @@ def job(argv: Sequence[str]) -> int:
 # -- commands ---------------------------------------------------------------------------------
 
 
-def read(args: argparse.Namespace, path: str | Path) -> Any:
-    """The spec file with the command line's changes."""
-    from tasks.spec.file import read_spec
-
-    overrides = list(args.set)
-    if getattr(args, "access", None):
-        overrides.append(f"access.mode={args.access}")
-    return read_spec(path, overrides=overrides, targets=args.target)
-
-
-def run_spec(
-    spec: Any,
-    console: Console,
-    *,
-    kubeconfig: str | None,
-    context: str | None,
-    why: str,
-    plan: str | None = None,
-) -> tuple[int, dict[str, Any]]:
-    """Run the flow under the live view and print its end; (exit status, record)."""
-    from flows.rollout import NotPromoted, rollout
-    from flows.view import showing
-
-    title = f"rollout {spec.name}: {spec.model.id} @ {spec.model.revision}"
-    with showing(console, title):
-        state = rollout(
-            spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
-        )
-        found: Any = state.result(raise_on_failure=False)
-    if isinstance(found, NotPromoted):
-        found = found.record
-    if isinstance(found, BaseException):
-        raise found
-    record: dict[str, Any] = found
-    print_end(console, record)
-    return int(record["exit_code"]), record
-
-
-def print_end(console: Console, record: dict[str, Any]) -> None:
-    """The table of target, measured and verdict, the outcome, where logs and record lie."""
-    rows = target_rows(record)
-    if rows:
-        table = Table(title="targets")
-        for heading in ("target", "limit", "measured", "95 % bounds", "verdict"):
-            table.add_column(heading)
-        for row in rows:
-            style = _VERDICT_STYLE.get(row[-1], "")
-            table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]" if style else row[-1])
-        console.print(table)
-    style = "green" if record["exit_code"] == 0 else "red"
-    console.print(
-        f"[bold {style}]{record['outcome']}[/]: {escape(record['sentence'])}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for label, path in (
-        *(("log", path) for path in record.get("logs", ())),
-        ("record", record.get("record")),
-        ("report", record.get("report")),
-        ("data docs", record.get("data_docs")),
-    ):
-        if path:
-            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
-
-
 def _run(args: argparse.Namespace) -> int:
     spec = read(args, args.spec)
     code, _ = run_spec(
@@ -268,7 +200,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from flows.look import show_plan
+    from flows.cli.look import show_plan
 
     return show_plan(
         read(args, args.spec),
@@ -281,13 +213,13 @@ def _plan(args: argparse.Namespace) -> int:
 
 
 def _check_nodes(args: argparse.Namespace) -> int:
-    from flows.look import show_nodes
+    from flows.cli.look import show_nodes
 
     return show_nodes(read(args, args.spec), args.kubeconfig, args.context, as_json=args.json)
 
 
 def _status(args: argparse.Namespace) -> int:
-    from flows.look import show_status
+    from flows.cli.look import show_status
 
     return show_status(args.name, args.namespace, args.kubeconfig, args.context)
 
@@ -311,20 +243,16 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _report(args: argparse.Namespace) -> int:
-    from flows.report import show_report
+    from flows.cli.report import show_report
 
     return show_report(args.name, args.json, args.junit, not args.no_open)
 
 
 def _demo(args: argparse.Namespace) -> int:
     try:
-        from flows.demo import demo, down
+        from flows.cli.demo import demo, down
     except ImportError as error:
         raise SpecError([f"demo: needs the project's own folder ({error})"]) from error
     if args.down:
         return down(Console())
     return demo(args, Console())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

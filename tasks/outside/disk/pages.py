@@ -1,20 +1,16 @@
-"""The report of a rollout on disk: written when it ends, drawn again by `rollout report NAME`."""
+"""The report of a rollout beside its record: written when it ends, drawn again on demand. THIN."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import webbrowser
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from tasks.base.errors import OutsideError, SpecError
 from tasks.measure.round import Round
 from tasks.outside.disk import records
-from tasks.report import junit as junit_xml
 from tasks.report import page as report
 from tasks.report import rows as report_rows
 
@@ -44,7 +40,7 @@ def versions() -> dict[str, str]:
 
 def keep_rows(folder: Path, rounds: Sequence[Round]) -> Path:
     """Store the measured rows beside the record. Raises OutsideError when that is impossible."""
-    return _put(folder / report_rows.FILE, report_rows.dump(rounds))
+    return put(folder / report_rows.FILE, report_rows.dump(rounds))
 
 
 def rows_of(folder: Path) -> tuple[Round, ...]:
@@ -66,7 +62,7 @@ def write(record_file: Path) -> Path:
     """
     record = records.scrub(records.read(record_file))
     page = report.render(record, rows_of(record_file.parent))
-    return _put(record_file.with_name(report.FILE), page.encode("utf-8"))
+    return put(record_file.with_name(report.FILE), page.encode("utf-8"))
 
 
 def try_write(record_file: Path) -> Path | None:
@@ -98,27 +94,7 @@ def find(name: str) -> Path:
     return path
 
 
-def show_report(name: str, as_json: bool, junit: Path | None, open_browser: bool) -> int:
-    """Draw the page again and say where it is; gives the exit status.
-
-    as_json: print the record instead. junit: also write JUnit XML there. Raises SpecError when
-    there is no such record, OutsideError when a file cannot be written.
-    """
-    path = find(name)
-    record: dict[str, Any] = records.scrub(records.read(path))
-    if junit is not None:
-        _put(junit, junit_xml.render(record).encode("utf-8"))
-    if as_json:
-        print(json.dumps(record, indent=1, ensure_ascii=False))
-        return 0
-    page = write(path)
-    print(page)
-    if open_browser and not webbrowser.open(page.resolve().as_uri()):
-        print(f"no browser could be started; open {page} yourself")
-    return 0
-
-
-def _put(path: Path, data: bytes) -> Path:
+def put(path: Path, data: bytes) -> Path:
     """Write in one step: a reader sees the old file or the new one, whole."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.metrics import device_problems
-from tasks.outside.exporter import metrics as devices
-from tasks.outside.kubernetes.access import ready
-from tasks.outside.kubernetes.client import Object
-from tasks.render import live
+from tasks.objects.pods import Object, ready, restarts
 
 
 class Watch:
@@ -17,6 +14,7 @@ class Watch:
 
     pods: the candidate's pods as they are. exporters: the address of the vendor's exporter by node;
     where none answers, cards are not watched (`watched` says on how many nodes they are).
+    read: an exporter's page by its address, None where it does not answer.
     """
 
     def __init__(
@@ -25,7 +23,7 @@ class Watch:
         replicas: int,
         profile: Profile,
         exporters: Mapping[str, str],
-        read: Callable[[str], str | None] = devices.read,
+        read: Callable[[str], str | None],
     ) -> None:
         self._pods, self._replicas, self._profile = pods, replicas, profile
         self._exporters, self._read = exporters, read
@@ -40,7 +38,7 @@ class Watch:
         return [*self._of_pods(pods), *self._of_cards(pods)]
 
     def _of_pods(self, pods: Sequence[Object]) -> list[str]:
-        before, self._restarts = self._restarts, live.restarts(pods)
+        before, self._restarts = self._restarts, restarts(pods)
         out = []
         if self._restarts > before:
             more = self._restarts - before

@@ -21,7 +21,7 @@ from rich.console import Console
 from deployments.local import stack
 from deployments.local.errors import StandInError
 from deployments.local.model import ensure_model
-from flows import cli
+from flows.cli.run import read, run_spec
 from tasks.base.errors import OutsideError
 from tasks.outside.kubernetes.client import Cluster
 from tasks.release.state import State, configmap_name, from_configmap
@@ -103,7 +103,7 @@ def _roll(console: Console, spec: Rollout, up: stack.Stack) -> int:
     """One rollout under watch; the exit status."""
     _, address = _state(up.kubeconfig, spec)
     with asking(address) as seen:
-        code, _ = cli.run_spec(
+        code, _ = run_spec(
             spec, console, kubeconfig=up.kubeconfig, context=None, why="rollout demo"
         )
     if address is not None:
@@ -159,8 +159,8 @@ def demo(args: argparse.Namespace, console: Console) -> int:
 
 
 def _demo(args: argparse.Namespace, console: Console) -> int:
-    spec: Rollout = cli.read(args, SPEC)
-    plain: Rollout = cli.read(argparse.Namespace(set=args.set, target=[]), SPEC)
+    spec: Rollout = read(args, SPEC)
+    plain: Rollout = read(argparse.Namespace(set=args.set, target=[]), SPEC)
     console.print(
         "The cluster and the hub of this demo are small stand-ins on this machine; vLLM, the "
         "model, evalscope, Great Expectations and Prefect are real."

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.health import Watch
 from tasks.accelerators.profiles import profile
+from tasks.nodes.health import Watch
 from tasks.nodes.metrics import device_problems
 from tasks.outside.exporter import metrics as devices
 
@@ -31,7 +31,7 @@ def pod(name: str = "ours", *, restarts: int = 0, up: bool = True, node: str = "
 
 def test_restarts_and_lost_replicas_are_told_once_each_round() -> None:
     pods = [pod(restarts=3)]
-    watch = Watch(lambda: pods, 1, HYGON, {})
+    watch = Watch(lambda: pods, 1, HYGON, {}, lambda _: None)
     assert watch() == []
     pods[:] = [pod(restarts=4, up=False)]
     assert watch() == [

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flows import report
+from flows.cli import report
 from tasks.base.errors import OutsideError, SpecError
-from tasks.outside.disk import records
+from tasks.outside.disk import pages, records
 from tasks.report.page import render as draw
 from tests.support import reportdata
 
@@ -28,7 +28,7 @@ def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = records.folder("qwen", rollout)
         record = reportdata.record(measured, rollout=rollout)
         records.write(folder / records.FILE, record)
-    report.keep_rows(folder, measured)
+    pages.keep_rows(folder, measured)
     return folder / records.FILE
 
 
@@ -41,7 +41,7 @@ def test_the_page_is_drawn_again_from_the_files(
     text = page.read_text(encoding="utf-8")
     assert "Time to first token" in text
     page.unlink()
-    assert report.write(record_file).read_text(encoding="utf-8") == text
+    assert pages.write(record_file).read_text(encoding="utf-8") == text
 
 
 def test_an_older_rollout_is_named_by_its_id(
@@ -71,17 +71,17 @@ def test_json_and_junit(record_file: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_page_that_cannot_be_drawn_changes_nothing(record_file: Path) -> None:
     record_file.with_name("rounds.json.gz").write_bytes(b"broken")
-    assert report.try_write(record_file) is None
+    assert pages.try_write(record_file) is None
     assert not record_file.with_name("report.html").exists()
     with pytest.raises(SpecError, match="rounds"):
-        report.write(record_file)
+        pages.write(record_file)
 
 
 def test_no_credential_reaches_the_page(record_file: Path) -> None:
     record = records.read(record_file)
     record["spec"]["serving"] = {"env": {"HUB_API_KEY": "hunter2"}}
     record_file.write_text(json.dumps(record), encoding="utf-8")
-    text = report.write(record_file).read_text(encoding="utf-8")
+    text = pages.write(record_file).read_text(encoding="utf-8")
     assert "HUB_API_KEY" in text
     assert "hunter2" not in text
 
@@ -89,7 +89,7 @@ def test_no_credential_reaches_the_page(record_file: Path) -> None:
 def test_the_versions_are_those_installed() -> None:
     from importlib.metadata import version
 
-    found = report.versions()
+    found = pages.versions()
     assert found["evalscope"] == version("evalscope")
 
 

@@ -9,28 +9,23 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from flows.look import Manifests, manifests, manifests_text
-from flows.nodes import judged
-from tasks.accelerators.profiles import profile
+from flows.cli.look import Manifests, manifests, manifests_text
 from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.reasons import error, warning
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import WORK_ANNOTATION, work_of
 from tasks.release.moves import DeploymentView, Observed
-from tasks.release.plan import NodeSeat, Plan, Strategy, decide_plan
+from tasks.release.plan import NodeSeat, Strategy, decide_plan
 from tasks.release.state import State
-from tasks.render.devices import pod_needs
-from tasks.render.release import release_of
+from tasks.render.release import deployment
 from tasks.spec.file import read_spec
-from tasks.spec.rollout import Rollout
-from tasks.steps.survey import Survey
-from tasks.weights.manifest import FileEntry, build
-from tests.support.places import ROOT
-from tests.unit.render.test_manifests import VERSIONS
+from tasks.steps.findings import Planned
+from tasks.steps.validate_nodes import judged
+from tests.support.places import ROOT, VERSIONS
+from tests.support.surveys import survey
 
 SPECS = ROOT / "deployments" / "models"
 SPEC = read_spec(SPECS / "smollm2-135m-cpu.yaml")
-FILES = [FileEntry("config.json", 2, "0" * 64)]
 
 
 class Services:
@@ -49,15 +44,7 @@ class Services:
         return {"metadata": meta, "spec": spec} if self.there else None
 
 
-def survey(spec: Rollout) -> Survey:
-    row = profile(spec.nodes.accelerator)
-    needs, manifest = pod_needs(row, ""), build(spec.model.id, "master", "c" * 40, FILES)
-    release = release_of(spec, manifest.commit, manifest.digest, needs)
-    seen = Observed(State(spec.name), None)
-    return Survey(spec, row, manifest, None, seen, (), "", needs, release, None)
-
-
-def planned(strategy: Strategy) -> tuple[Survey, Plan]:
+def planned(strategy: Strategy) -> Planned:
     """A plan of each strategy, decided as always."""
     found, spec = survey(SPEC), SPEC
     old = replace(found.release, id="old", deployment="smollm2-old")
@@ -74,13 +61,14 @@ def planned(strategy: Strategy) -> tuple[Survey, Plan]:
     found = replace(found, seen=Observed(State(SPEC.name, stable=old), old.id, {old.id: view}))
     plan = decide_plan(spec, found.release, found.seen, seats, resource="")
     assert plan.strategy == strategy
-    return found, plan
+    hostnames = [seat.hostname for seat in plan.nodes]
+    return Planned(plan, found, deployment(found.spec, found.release, found.needs, hostnames))
 
 
 def written(strategy: Strategy, *, there: bool = True) -> tuple[Manifests, str]:
-    found, plan = planned(strategy)
-    objects = manifests(cast(Cluster, Services(there)), found, plan)
-    return objects, manifests_text(plan, objects, "models/smollm2")
+    plan = planned(strategy)
+    objects = manifests(cast(Cluster, Services(there)), plan)
+    return objects, manifests_text(plan.plan, objects, "models/smollm2")
 
 
 @pytest.mark.parametrize("strategy", ["parallel", "replace"])
@@ -125,10 +113,13 @@ def test_what_promotes_is_told_and_not_there_to_be_applied() -> None:
 
 def test_the_patch_is_the_one_that_promotes() -> None:
     """A Service found without a node port is widened where the spec asks through one."""
-    found, plan = planned("parallel")
+    plan = planned("parallel")
     access = SPEC.access.model_copy(update={"mode": "node-port"})
-    found = replace(found, spec=SPEC.model_copy(update={"access": access}))
-    objects = manifests(cast(Cluster, Services(True)), found, plan)
+    spec = SPEC.model_copy(update={"access": access})
+    found = plan.survey
+    body = deployment(spec, found.release, found.needs, ["host-a"])
+    plan = replace(plan, survey=replace(found, spec=spec), body=body)
+    objects = manifests(cast(Cluster, Services(True)), plan)
     assert objects.promotion is not None
     verb, body = objects.promotion
     assert (verb, body["spec"]["type"]) == ("patch", "NodePort")

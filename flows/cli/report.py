@@ -1,0 +1,31 @@
+"""`rollout report`: the page of a rollout, its record, or JUnit XML."""
+
+from __future__ import annotations
+
+import json
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+from tasks.outside.disk import pages, records
+from tasks.report import junit as junit_xml
+
+
+def show_report(name: str, as_json: bool, junit: Path | None, open_browser: bool) -> int:
+    """Draw the page again and say where it is; gives the exit status.
+
+    as_json: print the record instead. junit: also write JUnit XML there. Raises SpecError when
+    there is no such record, OutsideError when a file cannot be written.
+    """
+    path = pages.find(name)
+    record: dict[str, Any] = records.scrub(records.read(path))
+    if junit is not None:
+        pages.put(junit, junit_xml.render(record).encode("utf-8"))
+    if as_json:
+        print(json.dumps(record, indent=1, ensure_ascii=False))
+        return 0
+    page = pages.write(path)
+    print(page)
+    if open_browser and not webbrowser.open(page.resolve().as_uri()):
+        print(f"no browser could be started; open {page} yourself")
+    return 0

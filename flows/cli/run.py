@@ -1,0 +1,81 @@
+"""Run the flow under the live view, and print its end."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tasks.record.outcome import target_rows
+
+_VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
+
+
+def read(args: argparse.Namespace, path: str | Path) -> Any:
+    """The spec file with the command line's changes."""
+    from tasks.spec.file import read_spec
+
+    overrides = list(args.set)
+    if getattr(args, "access", None):
+        overrides.append(f"access.mode={args.access}")
+    return read_spec(path, overrides=overrides, targets=args.target)
+
+
+def run_spec(
+    spec: Any,
+    console: Console,
+    *,
+    kubeconfig: str | None,
+    context: str | None,
+    why: str,
+    plan: str | None = None,
+) -> tuple[int, dict[str, Any]]:
+    """Run the flow under the live view and print its end; (exit status, record)."""
+    from flows.cli.view import showing
+    from flows.rollout import rollout
+    from tasks.outside.prefect.ending import NotPromoted
+
+    title = f"rollout {spec.name}: {spec.model.id} @ {spec.model.revision}"
+    with showing(console, title):
+        state = rollout(
+            spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
+        )
+        found: Any = state.result(raise_on_failure=False)
+    if isinstance(found, NotPromoted):
+        found = found.record
+    if isinstance(found, BaseException):
+        raise found
+    record: dict[str, Any] = found
+    print_end(console, record)
+    return int(record["exit_code"]), record
+
+
+def print_end(console: Console, record: dict[str, Any]) -> None:
+    """The table of target, measured and verdict, the outcome, where logs and record lie."""
+    rows = target_rows(record)
+    if rows:
+        table = Table(title="targets")
+        for heading in ("target", "limit", "measured", "95 % bounds", "verdict"):
+            table.add_column(heading)
+        for row in rows:
+            style = _VERDICT_STYLE.get(row[-1], "")
+            table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]" if style else row[-1])
+        console.print(table)
+    style = "green" if record["exit_code"] == 0 else "red"
+    console.print(
+        f"[bold {style}]{record['outcome']}[/]: {escape(record['sentence'])}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for label, path in (
+        *(("log", path) for path in record.get("logs", ())),
+        ("record", record.get("record")),
+        ("report", record.get("report")),
+        ("data docs", record.get("data_docs")),
+    ):
+        if path:
+            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)

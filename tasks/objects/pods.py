@@ -1,0 +1,116 @@
+"""What we read of Pods, and of the conditions any object has. PURE.
+
+Objects stay plain dicts (lists of 20,000 are read); the TypedDicts name the fields we read, as the
+API spells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+from tasks.objects.labels import ENGINE_CONTAINER
+
+Object = Mapping[str, Any]
+
+
+class Condition(TypedDict, total=False):
+    """One of an object's status.conditions. status: True, False or Unknown, as text."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    lastTransitionTime: str
+
+
+class Waiting(TypedDict, total=False):
+    """A container that does not run yet, or not again."""
+
+    reason: str
+    message: str
+
+
+class Ended(TypedDict, total=False):
+    """A container's life that is over."""
+
+    exitCode: int
+    signal: int
+    reason: str
+    message: str
+    finishedAt: str
+
+
+class ContainerState(TypedDict, total=False):
+    """One of the three is set."""
+
+    waiting: Waiting
+    running: dict[str, str]
+    terminated: Ended
+
+
+class ContainerStatus(TypedDict, total=False):
+    """What a kubelet says of one container. restartCount: lives before this one."""
+
+    name: str
+    image: str
+    imageID: str
+    ready: bool
+    restartCount: int
+    state: ContainerState
+    lastState: ContainerState
+
+
+def conditions(item: Object) -> dict[str, Condition]:
+    """An object's conditions by type."""
+    found: Sequence[Condition] = (item.get("status") or {}).get("conditions") or ()
+    return {condition["type"]: condition for condition in found}
+
+
+def is_true(item: Object, kind: str) -> bool:
+    """Whether the condition of that type holds."""
+    return conditions(item).get(kind, {}).get("status") == "True"
+
+
+def ending(item: Object) -> bool:
+    """Whether it is on its way out."""
+    return bool(item["metadata"].get("deletionTimestamp"))
+
+
+def ready(item: Object) -> bool:
+    """A pod (or node) that is Ready and not on its way out."""
+    return is_true(item, "Ready") and not ending(item)
+
+
+def statuses(pod: Object, *, init: bool = False) -> list[ContainerStatus]:
+    """Its containers as the kubelet tells them; with `init` those that run first, first."""
+    status = pod.get("status") or {}
+    first: list[ContainerStatus] = status.get("initContainerStatuses") or []
+    return [*(first if init else ()), *(status.get("containerStatuses") or ())]
+
+
+def state(entry: ContainerStatus) -> ContainerState:
+    """How a container is; empty where nothing is known yet."""
+    return entry.get("state") or {}
+
+
+def restarts(pods: Sequence[Object]) -> int:
+    """Container restarts over all pods."""
+    return sum(int(entry.get("restartCount") or 0) for pod in pods for entry in statuses(pod))
+
+
+def engine_container(pod_spec: Object) -> Mapping[str, Any]:
+    """The container that serves; a pod that names none has its first one do it."""
+    containers: Sequence[Mapping[str, Any]] = pod_spec.get("containers") or [{}]
+    return next((c for c in containers if c.get("name") == ENGINE_CONTAINER), containers[0])
+
+
+def image_digests(pods: Sequence[Object]) -> list[str]:
+    """What the nodes really run: imageID of the engine's container."""
+    found = {
+        str(entry.get("imageID", ""))
+        for pod in pods
+        for entry in statuses(pod)
+        if entry.get("name") == ENGINE_CONTAINER
+    }
+    return sorted(found - {""})

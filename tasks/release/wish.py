@@ -1,0 +1,43 @@
+"""What an operator may ask of a rollout by name: the moves, or why not now. PURE."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tasks.base.errors import Refused, StepFailed
+from tasks.release.moves import (
+    Course,
+    Observed,
+    Room,
+    decide_promotion,
+    decide_recovery,
+    decide_revert,
+)
+
+What = Literal["rollback", "promote", "recover"]
+
+
+def decide_wish(
+    what: str, seen: Observed, *, allow_interruption: bool = False, room: Room | None = None
+) -> Course:
+    """The moves of an operator's wish. Raises Refused when it makes no sense now."""
+    state = seen.state
+    if what == "rollback":
+        return decide_revert(seen, allow_interruption=allow_interruption, room=room)
+    if what == "promote":
+        if state.phase not in ("held", "promoting", "soaking", "unproven"):
+            raise Refused(
+                f"rollout {state.name} is {state.phase}, only a held candidate can be promoted by "
+                "hand; run `rollout run` to test one"
+            )
+        served = state.stable if state.phase == "unproven" else None
+        if served and not seen.alive(served.id):
+            raise Refused(
+                f"{served.deployment} is not ready and is not promoted; settle it with "
+                "`rollout rollback`, or run again"
+            )
+        try:
+            return decide_promotion(seen, keep_previous=True)
+        except StepFailed as error:
+            raise Refused(str(error)) from error
+    return decide_recovery(seen)

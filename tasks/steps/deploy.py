@@ -1,0 +1,41 @@
+"""Start the candidate, and wait until it is ready or its pods say why it will not be."""
+
+from __future__ import annotations
+
+from tasks.objects.pods import image_digests, ready
+from tasks.outside.kubernetes.access import release_pods
+from tasks.outside.kubernetes.waits import until_ready
+from tasks.release.moves import decide_start
+from tasks.render.services import service
+from tasks.steps.findings import Candidate, Planned
+from tasks.steps.run import Locked, Run
+from tasks.steps.step import step
+
+
+@step
+def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
+    """Announce the candidate, make room for it where the plan says so, apply it and wait."""
+    spec, release = run.spec, planned.release
+    seen = cluster.actor.observe()
+    strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
+    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s))
+    cluster.apply(service(spec, release, candidate=True))
+    cluster.apply(planned.body)
+    until_ready(
+        run.cluster,
+        spec.namespace,
+        spec.name,
+        release.deployment,
+        timeout_s=spec.serving.startup_timeout_s,
+    )
+    found = release_pods(run.cluster, spec.namespace, spec.name, release.id)
+    pods = [pod for pod in found if ready(pod)]
+    run.record["image"]["digests"] = image_digests(pods)
+    run.record["pods"] = [
+        {"name": pod["metadata"]["name"], "node": pod["spec"].get("nodeName")} for pod in pods
+    ]
+    where = ", ".join(f"{pod['name']} on {pod['node']}" for pod in run.record["pods"])
+    run.say(f"{release.deployment} is ready", log=f"{release.deployment} is ready: {where}")
+    stable = seen.state.stable
+    beside = strategy == "parallel" and stable is not None and seen.alive(stable.id)
+    return Candidate(planned, stable if beside else None)

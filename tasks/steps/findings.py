@@ -1,0 +1,161 @@
+"""What steps hand on: small, frozen, and only what the next ones need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tasks.accelerators.profiles import Profile
+from tasks.nodes.assess import ApiFacts, NodeVerdict, agree_on_resource, exporter_url
+from tasks.nodes.facts import quantity
+from tasks.nodes.host_memory import shm_reasons
+from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate
+from tasks.nodes.reasons import Reason
+from tasks.release.moves import Observed, decide_resume
+from tasks.release.plan import NodeSeat, Plan
+from tasks.release.state import Release
+from tasks.render.devices import pod_needs
+from tasks.render.release import PodNeeds, deployment, release_of
+from tasks.spec.rollout import Rollout
+from tasks.weights.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One node's verdict, the weights the probe saw there, and the logs of a probe that failed
+    (text by file name)."""
+
+    verdict: NodeVerdict
+    bytes_present: int = 0
+    bytes_missing: int | None = None
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+    def seat(self) -> NodeSeat:
+        """The node as the plan sees it."""
+        item = self.verdict
+        return NodeSeat(
+            name=item.node,
+            hostname=item.hostname,
+            seats=item.seats,
+            seats_without_stable=item.seats_without_stable,
+            bytes_present=self.bytes_present,
+            bytes_missing=self.bytes_missing,
+            disk_free=item.disk_free,
+            devices_free=item.free,
+            lacks=item.lacks,
+            lacks_without_stable=item.lacks_without_stable,
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Facts without a probe. endpoint: hub address from outside the spec, or None.
+
+    resource, needs, release: by what most nodes offer; a probe may still say otherwise. looked:
+    what was found of each node, in the order of facts; empty before that.
+    """
+
+    spec: Rollout
+    profile: Profile
+    manifest: Manifest
+    endpoint: str | None
+    seen: Observed
+    facts: tuple[ApiFacts, ...]
+    resource: str
+    needs: PodNeeds
+    release: Release
+    shape: ModelShape | None
+    looked: tuple[Looked, ...] = ()
+
+    @property
+    def serves_already(self) -> bool:
+        """Whether what is wanted is what serves."""
+        return decide_resume(self.seen, self.release) == "done"
+
+    @property
+    def exporters(self) -> dict[str, str]:
+        """Address of the vendor's exporter by node, where there is one."""
+        found = {fact.name: exporter_url(self.profile, fact) for fact in self.facts}
+        return {name: url for name, url in found.items() if url}
+
+
+def with_resource(survey: Survey, resource: str) -> Survey:
+    """The survey once the probes have settled which resource is asked for."""
+    if resource == survey.resource:
+        return survey
+    needs = pod_needs(survey.profile, resource)
+    release = release_of(survey.spec, survey.manifest.commit, survey.manifest.digest, needs)
+    return replace(survey, resource=resource, needs=needs, release=release)
+
+
+def settle_resource(survey: Survey, looked: Sequence[Looked]) -> Survey:
+    """The survey with what was found of its nodes, and one resource for all of them; usable nodes
+    that offer another are refused."""
+    resource, verdicts = agree_on_resource([item.verdict for item in looked])
+    out = tuple(replace(item, verdict=v) for v, item in zip(verdicts, looked, strict=True))
+    usable = any(verdict.usable for verdict in verdicts)
+    return replace(with_resource(survey, resource) if usable else survey, looked=out)
+
+
+def smallest(looked: Sequence[Looked]) -> NodeVerdict | None:
+    """The usable node with the least memory for the engine, which decides; None where unknown."""
+    known = [v for item in looked if (v := item.verdict).usable and v.engine_memory_bytes]
+    return min(known, key=lambda v: v.engine_memory_bytes or 0, default=None)
+
+
+def fit(survey: Survey) -> ShapeVerdict | None:
+    """Whether the model fits the smallest usable node; None where its shape is unknown.
+
+    Without a probe only what the spec itself limits is known: on CPUs the pod's memory.
+    """
+    if survey.shape is None:
+        return None
+    least = smallest(survey.looked)
+    sizes = [least.engine_memory_bytes] if least and least.engine_memory_bytes else []
+    limit = survey.spec.serving.resources.memory
+    if limit and not survey.profile.has_devices:
+        sizes.append(int(quantity(limit)))
+    return estimate(survey.spec, survey.shape, min(sizes, default=None))
+
+
+def fit_reasons(survey: Survey) -> list[Reason]:
+    """What is wrong, or worth knowing, of model and pod whatever the node."""
+    rendered = deployment(survey.spec, survey.release, survey.needs, [])
+    shape = fit(survey)
+    return [
+        *shm_reasons(survey.spec, rendered["spec"]["template"]["spec"]),
+        *(shape.reasons if shape else ()),
+    ]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The plan, what it is made of, and the Deployment it would apply."""
+
+    plan: Plan
+    survey: Survey
+    body: dict[str, Any]
+
+    @property
+    def release(self) -> Release:
+        """What is to be rolled out."""
+        return self.survey.release
+
+    @property
+    def nodes(self) -> list[str]:
+        """The nodes it goes to."""
+        return [seat.name for seat in self.plan.nodes]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The release under test, ready. stable: what serves beside it, alive; None where nothing."""
+
+    planned: Planned
+    stable: Release | None
+
+    @property
+    def release(self) -> Release:
+        """What is under test."""
+        return self.planned.release

@@ -1,0 +1,35 @@
+"""Nothing more is done by itself: a person decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.outside.kubernetes.actor import NotProven
+from tasks.record.outcome import Outcome
+from tasks.release.moves import decide_unproven, unproven_text
+from tasks.steps.run import Locked, Run
+from tasks.steps.step import optional_step
+from tasks.verdict.targets import Decision
+
+
+@optional_step
+def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
+    """why: the verdict that a candidate waits with; or that one was promoted and nobody could watch
+    it, which then serves on, unproven."""
+    actor, name, ns = cluster.actor, run.spec.name, run.spec.namespace
+    if isinstance(why, NotProven):
+        actor.run(decide_unproven(actor.observe(), "inconclusive"))
+        state, _ = actor.read_state()
+        run.say(str(why))
+        return Outcome("held", f"{why}; {unproven_text(state)}")
+    state, _ = actor.read_state()
+    actor.save(replace(state, phase="held", verdict=why.verdict))
+    said = f"inconclusive: {why.reason}"
+    if why.verdict == "pass":
+        said = "the verdict is pass; a person approves with `rollout promote`"
+    run.say(said)
+    return Outcome(
+        "held",
+        f"{said}; the candidate waits: `rollout promote {name} -n {ns}` or "
+        f"`rollout recover {name} -n {ns}`",
+    )

@@ -1,0 +1,38 @@
+"""The verdict, with Great Expectations as second witness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from tasks.measure.round import Round
+from tasks.outside.great_expectations import gate
+from tasks.outside.prefect import artifacts
+from tasks.record.outcome import target_rows
+from tasks.steps.run import Run
+from tasks.steps.step import step
+from tasks.verdict import decide
+from tasks.verdict.targets import Decision, TargetVerdict
+
+
+@step
+def judge(run: Run, rounds: Sequence[Round], exam: TargetVerdict | None) -> Decision:
+    """Bounds for every target, the exam's with them, and a suite that must agree."""
+    spec = run.spec
+    alone = decide.verdict(rounds, exam, spec)
+    checked = gate.validate(alone, rounds, spec.targets, run.folder / "data-docs")
+    found = decide.agreed(alone, gate.witness(checked))
+    record = run.record
+    record["verdict"] = found.verdict
+    record["targets"] = [asdict(item) for item in found.targets]
+    record["gate"] = {
+        "success": checked.success,
+        "suite": checked.suite,
+        "result": checked.result,
+    }
+    record["data_docs"] = str(checked.data_docs)
+    columns = ("target", "limit", "measured", "bounds", "verdict")
+    rows = [dict(zip(columns, row, strict=True)) for row in target_rows(record)]
+    artifacts.table("verdict", rows, f"{found.verdict}: {found.reason}")
+    run.say(f"{found.verdict}: {found.reason}")
+    return found

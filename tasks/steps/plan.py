@@ -1,0 +1,122 @@
+"""The plan: strategy, nodes, bytes, interruption. Nothing has changed when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tasks.base.errors import OutsideError, Refused
+from tasks.base.progress import Progress, emit
+from tasks.nodes.memory import MEMORY_CODES
+from tasks.nodes.reasons import errors
+from tasks.objects.pods import engine_container
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.prefect import artifacts
+from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
+from tasks.render.release import deployment
+from tasks.render.services import service
+from tasks.steps.findings import Planned, Survey, fit_reasons, smallest
+from tasks.steps.run import Run
+from tasks.steps.step import step
+
+
+@step
+def plan(run: Run, found: Survey) -> Planned:
+    """Decide how; the plan is on record and an artifact."""
+    planned = make_plan(run.cluster, found)
+    what = planned.plan
+    run.record["plan"] = what.as_dict()
+    artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
+    for line in warnings(found):
+        emit(Progress("plan", "running", run.spec.name, f"warning: {line}"))
+    # the reason of a refusal is told once, as the outcome
+    run.say(what.strategy + (f": {what.sentence}" if what.strategy != "refused" else ""))
+    return planned
+
+
+def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
+    """Raises Refused unless the plan can be carried out, is the one asked for, and the API server
+    would take what it writes. Changes nothing."""
+    found = planned.plan
+    if found.strategy == "refused":
+        raise Refused(found.sentence)
+    if digest is not None and found.digest != digest:
+        raise Refused(
+            f"the plan is now {found.digest}, not {digest}: the world has changed since; "
+            "look at `rollout plan` again"
+        )
+    try:
+        run.cluster.apply(planned.body, dry_run=True)
+        run.cluster.apply(service(run.spec, planned.release, candidate=True), dry_run=True)
+        run.observer().try_switch(planned.body)
+    except OutsideError as error:
+        if getattr(error, "status", 0) in (400, 403, 422):
+            raise Refused(f"the cluster would not take it: {error}") from error
+        raise
+
+
+def make_plan(cluster: Cluster, found: Survey) -> Planned:
+    """Decide strategy and nodes."""
+    seats = [item.seat() for item in found.looked if item.verdict.usable]
+    serving = found.seen.deployments.get(found.seen.serving or "")
+    there = cluster.get("Deployment", serving.name, found.spec.namespace) if serving else None
+    body = deployment(found.spec, found.release, found.needs, [seat.hostname for seat in seats])
+    decided = decide_plan(
+        found.spec,
+        found.release,
+        found.seen,
+        seats,
+        resource=found.resource,
+        refused=refusals(found),
+        differences=describe_changes(
+            found.seen, found.release, {"before": _engine(there), "after": _engine(body)}
+        ),
+    )
+    hostnames = [seat.hostname for seat in decided.nodes]
+    return Planned(decided, found, deployment(found.spec, found.release, found.needs, hostnames))
+
+
+def _engine(body: dict[str, Any] | None) -> Mapping[str, Any] | None:
+    return engine_container(body["spec"]["template"]["spec"]) if body else None
+
+
+def refusals(found: Survey) -> list[str]:
+    """Why the rollout can't go on, whatever room there is."""
+    spec, looked = found.spec, found.looked
+    out = [reason] if (reason := bends_figures(spec)) else []
+    usable = [item for item in looked if item.verdict.usable]
+    if len(usable) < spec.nodes.minimum:
+        out.append(
+            f"{len(usable)} of {len(looked)} node(s) usable, at least {spec.nodes.minimum} needed"
+        )
+        out += [
+            f"{item.verdict.node}: {reason}" for item in looked for reason in item.verdict.errors
+        ]
+        if not looked:
+            out.append("no node matches nodes.names and nodes.selector; correct them")
+        return out
+    least = smallest(looked)
+    where = f" (on {least.node})" if least else ""
+    return out + [
+        f"{reason}{where if reason.code in MEMORY_CODES else ''}"
+        for reason in errors(fit_reasons(found))
+    ]
+
+
+def warnings(found: Survey) -> list[str]:
+    """What is worth knowing of model and pod, and refuses nothing."""
+    return [str(reason) for reason in fit_reasons(found) if reason.severity == "warning"]
+
+
+def plan_rows(seats: Sequence[NodeSeat]) -> list[Mapping[str, Any]]:
+    """The plan's nodes for a table."""
+    return [
+        {
+            "node": seat.name,
+            "replicas that fit": seat.seats,
+            "bytes to fetch": seat.bytes_missing,
+            "bytes present": seat.bytes_present,
+            "disk free": seat.disk_free,
+        }
+        for seat in seats
+    ]

@@ -1,0 +1,153 @@
+"""Resolve the revision to a commit with the digest of every file, and see the nodes by the API."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any
+
+from tasks.accelerators.profiles import profile
+from tasks.base.errors import Refused, StepFailed
+from tasks.nodes.assess import (
+    agree_on_resource,
+    api_facts,
+    group_pods,
+    is_candidate,
+    judge_node,
+    unknown_nodes,
+)
+from tasks.nodes.memory import ModelShape
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster, Object
+from tasks.outside.modelscope.hub import Hub
+from tasks.render.devices import pod_needs
+from tasks.render.release import release_of
+from tasks.spec.rollout import Rollout
+from tasks.steps.findings import Survey
+from tasks.steps.run import Run
+from tasks.steps.step import step
+from tasks.weights.manifest import HUB_COMMIT, Manifest
+
+CONFIG_BYTES = 16 << 20
+
+
+@step
+def resolve_model(run: Run) -> Survey:
+    """What is rolled out, and where it may run: facts without a probe."""
+    found = look_around(run.cluster, run.spec, run.commit)
+    manifest = found.manifest
+    run.record["weights"] = {"files": len(manifest.files), "bytes": manifest.total_bytes}
+    run.note_release(found.release)
+    run.say(
+        f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
+        f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "
+        f"{len(found.facts)} candidate node(s)"
+    )
+    return found
+
+
+def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> Survey:
+    """Resolve the model and read the API's view of the nodes.
+
+    commit: roll exactly this one out (see `resolve`). Raises OutsideError, StepFailed, Refused.
+    """
+    endpoint = hub_endpoint()
+    hub = Hub.from_env(spec.model.endpoint or endpoint)
+    manifest = resolve(hub, spec, commit)
+    seen = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0).observe()
+    row = profile(spec.nodes.accelerator)
+    nodes = cluster.list("Node")
+    unknown = unknown_nodes(spec, [node["metadata"]["name"] for node in nodes])
+    if unknown:
+        raise StepFailed("; ".join(str(reason) for reason in unknown))
+    pods = group_pods(pod for pod in cluster.list("Pod") if not _passing(pod, spec, seen.serving))
+    daemonsets = cluster.list("DaemonSet")
+    facts = tuple(
+        api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
+        for node in nodes
+        if is_candidate(spec, node)
+    )
+    quick = [judge_node(spec, row, fact, None, stable_release=seen.serving) for fact in facts]
+    resource, _ = agree_on_resource(quick)
+    needs = pod_needs(row, resource)
+    return Survey(
+        spec=spec,
+        profile=row,
+        manifest=manifest,
+        endpoint=endpoint,
+        seen=seen,
+        facts=facts,
+        resource=resource,
+        needs=needs,
+        release=release_of(spec, manifest.commit, manifest.digest, needs),
+        shape=_shape(hub, spec, manifest),
+    )
+
+
+def resolve(hub: Hub, spec: Rollout, commit: str | None = None) -> Manifest:
+    """What is rolled out: what the spec's revision is now, or exactly `commit`.
+
+    commit: as an event names it (see manifest.build), or the hub's own id of it. The manifest's
+    revision stays the spec's. Raises OutsideError, and Refused when the commit cannot be had.
+    """
+    model = spec.model
+    manifest = hub.resolve(model.id, model.revision, model.exclude)
+    if commit is None or _same(manifest.commit, commit):
+        return manifest
+    now, hub_commit = manifest.commit, commit.split("-", 1)[0]
+    if HUB_COMMIT.match(hub_commit):
+        manifest = hub.resolve(model.id, hub_commit, model.exclude)
+        if _same(manifest.commit, commit):
+            return replace(manifest, revision=model.revision)
+    raise Refused(
+        f"{model.id} at commit {commit} was asked for; {model.revision} is {now} by now, and hub "
+        f"{hub.endpoint} and model.exclude of the spec no longer make the former; the next event "
+        "names the newest"
+    )
+
+
+def _same(found: str, asked: str) -> bool:
+    """Whether a manifest's commit is the one that was asked for."""
+    return found == asked or (bool(HUB_COMMIT.match(asked)) and found.split("-", 1)[0] == asked)
+
+
+def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
+    """The model's shape from its config.json; None for a repository without one."""
+    if manifest.entry("config.json") is None:
+        return None
+    data = hub.read_small(spec.model.id, manifest, "config.json", CONFIG_BYTES)
+    try:
+        config: dict[str, Any] = json.loads(data)
+    except ValueError as error:
+        raise StepFailed(
+            f"config.json of {spec.model.id} at {manifest.commit} is not JSON ({error}); "
+            "choose another revision"
+        ) from error
+    sizes = {
+        kind: sum(entry.size for entry in manifest.files if entry.path.endswith(kind))
+        for kind in (".safetensors", ".bin")
+    }
+    # a repository with both holds the same weights twice
+    weights = sizes[".safetensors"] or sizes[".bin"]
+    try:
+        return ModelShape.from_config(config, weights)
+    except ValueError:
+        return None  # no language model's config: what it needs is for the engine to say
+
+
+def _passing(pod: Object, spec: Rollout, serving: str | None) -> bool:
+    """A pod of this rollout that will be gone or used again: its seat is ours."""
+    labels = pod["metadata"].get("labels") or {}
+    ours = (
+        pod["metadata"].get("namespace") == spec.namespace
+        and labels.get(INSTANCE_LABEL) == spec.name
+        and RELEASE_LABEL in labels
+    )
+    return ours and labels[RELEASE_LABEL] != serving
+
+
+def hub_endpoint() -> str | None:
+    """The hub this process is pointed at by its environment."""
+    return os.environ.get("MODELSCOPE_ENDPOINT") or None

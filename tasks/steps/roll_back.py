@@ -1,0 +1,78 @@
+"""Go back: what served before serves, the candidate is gone. Only the cluster says what is left."""
+
+from __future__ import annotations
+
+import logging
+
+from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
+from tasks.outside.kubernetes.actor import SoakFailed, carry_out
+from tasks.record.outcome import Kind, Outcome
+from tasks.release.moves import decide_recovery, decide_soak_failed
+from tasks.steps.run import Locked, Run
+from tasks.steps.step import optional_step
+
+_log = logging.getLogger(__name__)
+
+
+@optional_step
+def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> Outcome:
+    """kind: how the rollout ends for it. why: of a candidate that is not promoted; or that a
+    promoted one failed in its soak, and the release before it serves again."""
+    actor = cluster.actor
+    if isinstance(why, SoakFailed):
+        said = _after_soak(cluster, why)
+    else:
+        keep = run.spec.promotion.keep_previous
+        said = carry_out(actor, decide_recovery(actor.observe(), keep_previous=keep))
+    run.say(said)
+    return Outcome(kind, f"{why}; {said}")
+
+
+def _after_soak(cluster: Locked, why: SoakFailed) -> str:
+    actor = cluster.actor
+    try:
+        seen = actor.observe()
+        room = actor.room(seen.state.previous, seen.serving)
+        return carry_out(actor, decide_soak_failed(seen, room))
+    except OutsideError as error:
+        # the bad news stays what it is: whoever settles this must not take it for a success
+        raise SoakFailed(f"{why}; going back failed: {error}") from error
+    except StepFailed as error:
+        raise StepFailed(f"{why}; going back failed: {error}") from error
+
+
+def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
+    """After a failure or a cancellation; gives what the rollout ends with: the error, and what
+    cleaning up left behind, if it did."""
+    if isinstance(error, LockLost):
+        return error  # another run owns the cluster now, and cleans up
+    try:
+        with run.step(roll_back.name):
+            run.say(_after_error(run, cluster, error))
+    except BaseException as again:
+        left = _named(run, again)
+        run.record["leftover"] = left
+        if isinstance(error, RolloutError):
+            return StepFailed(f"{error}; {left}")
+        _log.error("%s", left)
+    return error
+
+
+def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
+    actor = cluster.actor
+    course = decide_recovery(
+        actor.observe(),
+        keep_previous=run.spec.promotion.keep_previous,
+        soak_failed=isinstance(error, SoakFailed),
+    )
+    return carry_out(actor, course)
+
+
+def _named(run: Run, error: BaseException) -> str:
+    """A sentence for when even cleaning up failed."""
+    release = run.record.get("release", {}).get("deployment", "the candidate")
+    text = str(error) if isinstance(error, RolloutError) else repr(error)
+    return (
+        f"{release} may still exist in {run.spec.namespace} ({text}); "
+        f"`rollout recover {run.spec.name} -n {run.spec.namespace}` settles it"
+    )

@@ -1,0 +1,327 @@
+"""One rollout under way: what it was asked, what goes on record, and the lock to write under."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.base import clock
+from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.outside.disk import pages, records
+from tasks.outside.evalscope.exam import questions_of
+from tasks.outside.kubernetes.access import reach
+from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.client import Cluster, Object
+from tasks.outside.kubernetes.jobs import JobResult, run_job
+from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds, new_run_id, who
+from tasks.outside.prefect import told
+from tasks.outside.prefect.road import Road
+from tasks.outside.s3.mirror import Mirror
+from tasks.outside.vllm.engine import Answered, Engine
+from tasks.record.outcome import RECORD_SCHEMA, Outcome, compact
+from tasks.release.moves import decide_recovery, decide_resume
+from tasks.release.plan import bends_figures
+from tasks.release.soaking import Look
+from tasks.release.state import Release, with_history
+from tasks.report.page import FILE as PAGE
+from tasks.spec.rollout import Rollout
+
+_log = logging.getLogger(__name__)
+# A look is one small request; what takes longer is looked at again.
+ASK_S = 10.0
+
+
+class Run:
+    """What the steps of one rollout share. It may read the cluster; `locked()` gives what writes.
+
+    commit: roll exactly this one out; None: what the revision is now. outcome: how it ended, None
+    while it runs. subject: what the steps are about, for the names of their task runs.
+    """
+
+    def __init__(
+        self,
+        spec: Rollout,
+        cluster: Cluster,
+        *,
+        rollout: str | None = None,
+        why: str = "started by hand",
+        commit: str | None = None,
+    ) -> None:
+        self.spec, self.cluster, self.commit = spec, cluster, commit
+        self.rollout = rollout or new_run_id()
+        self.outcome: Outcome | None = None
+        self.subject = spec.name
+        self.road = Road()
+        self._said, self._well = "", True
+        self._held: Locked | None = None
+        self.record: dict[str, Any] = {
+            "schema": RECORD_SCHEMA,
+            "rollout": self.rollout,
+            "name": spec.name,
+            "namespace": spec.namespace,
+            "who": who(),
+            "why": why,
+            "started": clock.now().isoformat(timespec="seconds"),
+            "cluster": cluster.address,
+            "spec": spec.model_dump(mode="json", exclude_defaults=True),
+            "trust_remote_code": spec.model.trust_remote_code,
+            "steps": [],
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Where this rollout's record and reports go."""
+        return records.folder(self.spec.name, self.rollout)
+
+    def check(self) -> None:
+        """Find out now, not after an hour, what could not end well. Raises RolloutError."""
+        if reason := bends_figures(self.spec):
+            raise Refused(reason)
+        if (bucket := self._bucket()) is not None:
+            bucket.check()
+        questions_of(self.spec)
+
+    # -- steps --------------------------------------------------------------------------------
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a step, tell its state, and put both on record with what it said last."""
+        self._said, self._well, state, began = "", True, "failed", clock.monotonic()
+        emit(Progress(name, "started"))
+        try:
+            yield
+            state = "done" if self._well else "failed"
+        except BaseException as error:
+            self._said = str(error).split("\n", 1)[0] or type(error).__name__
+            self.keep_logs(getattr(error, "logs", {}))
+            raise
+        finally:
+            seconds, said = round(clock.monotonic() - began, 3), self._said
+            self.record["steps"].append(
+                {"step": name, "state": state, "seconds": seconds, "sentence": said}
+            )
+            emit(Progress(name, state, message=said))
+            told.say(f"{name} {state} after {seconds:.1f} s: {said}".removesuffix(": "))
+
+    def say(self, sentence: str, *, log: str | None = None, well: bool = True) -> None:
+        """What the step that runs comes to. log: other words for the log of its task run. well: it
+        went its course and found something wrong, where not."""
+        self._said, self._well = sentence, well
+        told.say(sentence if log is None else log)
+
+    def note_release(self, release: Release) -> None:
+        """Put what is rolled out on record."""
+        self.subject = release.deployment
+        self.record["release"] = {"id": release.id, "deployment": release.deployment}
+        self.record["model"] = {
+            "id": release.model,
+            "revision": release.revision,
+            "commit": release.commit,
+            "manifest": release.digest,
+        }
+        self.record["image"] = {"name": release.image}
+
+    def keep_logs(self, logs: Mapping[str, str]) -> None:
+        """Keep what was read of containers' logs (text by file name) beside the record, which
+        names the files."""
+        for path in records.keep_logs(self.spec.name, self.rollout, logs):
+            known: list[str] = self.record.setdefault("logs", [])
+            if path not in known:
+                known.append(path)
+
+    def ask(self, service: str, release: Release) -> tuple[Look, list[str]]:
+        """Ask a Service, by the spec's means, for the models it serves."""
+        try:
+            with (
+                reach(self.cluster, self.spec, service, release.id) as endpoint,
+                Engine(endpoint.url, timeout_s=ASK_S) as engine,
+            ):
+                return Look(), engine.models()
+        except Answered as error:
+            return Look(answer="bad", why=str(error)), []
+        except (OutsideError, StepFailed) as error:
+            return Look(answer="none", why=str(error)), []
+
+    # -- the lock -----------------------------------------------------------------------------
+
+    def observer(self) -> Actor:
+        """An actor that may look; every write of it raises LockLost."""
+        return self._actor(_unlocked, 0)
+
+    def _actor(self, fence: Callable[[], None], epoch: int) -> Actor:
+        return Actor(
+            self.cluster,
+            self.spec.namespace,
+            self.spec.name,
+            fence=fence,
+            epoch=epoch,
+            ready_timeout_s=self.spec.serving.startup_timeout_s,
+            soak_s=self.spec.promotion.soak_s,
+        )
+
+    @contextmanager
+    def locked(
+        self, clean_up: Callable[[Run, Locked, BaseException], BaseException]
+    ) -> Iterator[Locked]:
+        """Hold the lease, and give the only object that can write; afterwards it cannot.
+
+        clean_up: called with what ends the block by force, still under the lock; gives the error to
+        go on with, whose outcome is put on record here. Raises Refused, LockLost.
+        """
+        lock = LeaseLock(
+            self.cluster,
+            self.spec.namespace,
+            self.spec.name,
+            f"{who()}/{self.rollout}",
+            duration_s=lease_seconds(),
+        )
+        with lock:
+            held = self._held = Locked(self, lock)
+            try:
+                held.actor.take_over()
+                yield held
+            except BaseException as error:
+                ended = error if self.outcome else clean_up(self, held, error)
+                if self.outcome is None:
+                    self.finish(ended_by(ended))
+                if ended is error:
+                    raise
+                raise ended from error
+            finally:
+                self._held = None
+                held.close()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def conduct(self, pipeline: Callable[[], Outcome]) -> Outcome:
+        """Run it; every ending goes on record. Cancellation passes through after cleaning up."""
+        try:
+            return pipeline()
+        except BaseException as error:
+            ended = self.outcome or self.finish(ended_by(error))
+            if not isinstance(error, RolloutError):
+                raise
+            _log.debug("the rollout ended in an error", exc_info=True)
+            return ended
+
+    def finish(self, outcome: Outcome) -> Outcome:
+        """Put the outcome on record, once: on disk, and in the cluster while the lock is held."""
+        if self.outcome is not None:
+            raise RuntimeError(f"this run has ended already: {self.outcome.sentence}")
+        self.outcome = outcome
+        path = self.folder / records.FILE
+        self.record.update(
+            outcome=outcome.kind,
+            sentence=outcome.sentence,
+            exit_code=outcome.exit_code,
+            finished=clock.now().isoformat(timespec="seconds"),
+            record=str(path),
+            report=str(path.with_name(PAGE)),
+            versions=pages.versions(),
+        )
+        records.write(path, self.record)
+        pages.try_write(path)
+        self._mirror(path)
+        if self._held is not None:
+            self._tell_cluster(self._held.actor)
+        return outcome
+
+    def _tell_cluster(self, actor: Actor) -> None:
+        """The history in the cluster; the outcome stands even when that fails."""
+        try:
+            state, _ = actor.read_state()
+            keep = self.spec.promotion.history
+            actor.save(with_history(state, compact(records.scrub(self.record)), keep))
+        except RolloutError as error:
+            self.record["history_error"] = str(error)
+            _log.error("the history in the cluster lacks this rollout: %s", error)
+            records.write(self.folder / records.FILE, self.record)
+
+    def _bucket(self) -> Mirror | None:
+        where = self.spec.records
+        if where is None:
+            return None
+        return Mirror(where.bucket, where.prefix, where.endpoint, where.region)
+
+    def _mirror(self, path: Path) -> None:
+        """Copy the record to the bucket; the outcome stands even when that fails."""
+        bucket = self._bucket()
+        if bucket is None:
+            return
+        key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}"
+        page = path.with_name(PAGE)
+        try:
+            self.record["mirror"] = bucket.put_json(f"{key}/{path.name}", records.read(path))
+            if page.is_file():
+                bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
+            for log in map(Path, self.record.get("logs", [])):
+                bucket.put_file(
+                    f"{key}/{records.LOGS}/{log.name}", log, "text/plain; charset=utf-8"
+                )
+        except RolloutError as error:
+            self.record["mirror_error"] = str(error)
+            _log.error("the record stays at %s: %s", path, error)
+        records.write(path, self.record)
+
+
+class Locked:
+    """What may write while the lease is held. After the lock every use raises LockLost."""
+
+    def __init__(self, run: Run, lock: LeaseLock) -> None:
+        self._run, self._lock = run, lock
+        self._open = True
+        self._actor = run._actor(self.fence, lock.epoch)
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._open = False
+
+    def fence(self) -> None:
+        """Before every write: raises LockLost unless this run holds the lease."""
+        if not self._open:
+            _unlocked()
+        self._lock.check()
+
+    @property
+    def actor(self) -> Actor:
+        """Observes and moves this rollout's objects."""
+        if not self._open:
+            _unlocked()
+        return self._actor
+
+    def apply(self, body: Object) -> None:
+        """Server-side apply of one object of ours."""
+        self._run.cluster.apply(body, fence=self.fence)
+
+    def run_job(
+        self, job: Object, *, timeout_s: float, on_line: Callable[[str], None]
+    ) -> JobResult:
+        """Run a Job to its end, and hear its lines."""
+        return run_job(
+            self._run.cluster, job, timeout_s=timeout_s, on_line=on_line, fence=self.fence
+        )
+
+    def begin(self, release: Release) -> str:
+        """What there is to do: 'fresh', 'done', 'promote' or 'retest' (see decide_resume); what
+        another rollout left behind is settled first."""
+        actor, keep = self.actor, self._run.spec.promotion.keep_previous
+        seen = actor.observe()
+        if decide_resume(seen, release) == "clear":
+            carry_out(actor, decide_recovery(seen, keep_previous=keep, superseded=True))
+            seen = actor.observe()
+        return decide_resume(seen, release)
+
+
+def _unlocked() -> None:
+    raise LockLost("this run does not hold the lease: it writes inside locked() only")
+
+
+def ended_by(error: BaseException) -> Outcome:
+    """The outcome of a run that an error ends."""
+    if isinstance(error, RolloutError):
+        return Outcome("refused" if isinstance(error, Refused) else "error", str(error))
+    return Outcome("error", f"interrupted: {type(error).__name__}")

@@ -1,0 +1,82 @@
+"""The right model answers, with real tokens, what it should, and runs as planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from tasks.base import clock
+from tasks.base.errors import StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.objects.pods import ready
+from tasks.outside.kubernetes.access import reach, release_pods
+from tasks.outside.prefect import artifacts
+from tasks.outside.vllm.engine import Check, Engine
+from tasks.outside.vllm.engine import smoke as ask_it
+from tasks.release.soaking import EVERY_S, PATIENCE_S
+from tasks.release.state import Release
+from tasks.render import live
+from tasks.steps.findings import Candidate
+from tasks.steps.run import Run
+from tasks.steps.step import step
+
+
+@step
+def smoke(run: Run, candidate: Candidate) -> list[Check]:
+    """Ask the candidate, and compare its pods with the plan."""
+    spec, release = run.spec, candidate.release
+    _await_address(run, release)
+    with reach(run.cluster, spec, f"{spec.name}-candidate", release.id) as endpoint:
+        run.record["access"] = {"how": endpoint.how, "url": endpoint.url}
+        with Engine(endpoint.url) as engine:
+            checks = ask_it(engine, release.served_name, spec.smoke)
+    for pod in release_pods(run.cluster, spec.namespace, spec.name, release.id):
+        if ready(pod):
+            found = live.differences(candidate.planned.body, pod, candidate.planned.nodes)
+            name = pod["metadata"]["name"]
+            checks.append(
+                Check(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
+            )
+    rows = [asdict(check) for check in checks]
+    run.record["smoke"] = rows
+    artifacts.table("smoke", rows, "What the candidate answered")
+    said = answered(checks)
+    right = sum(check.ok for check in checks)
+    run.say(
+        said, well=right == len(checks), log=f"{len(checks)} checks, {right} of them right; {said}"
+    )
+    return checks
+
+
+def wrong(checks: Sequence[Check]) -> str:
+    """What was wrong, in words; '' where nothing was."""
+    bad = [check for check in checks if not check.ok]
+    return answered(bad) if bad else ""
+
+
+def answered(checks: Sequence[Check]) -> str:
+    """What was wrong; where nothing was, what the candidate answered."""
+    wrong = [check for check in checks if not check.ok]
+    return "; ".join(
+        f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
+    )
+
+
+def _await_address(run: Run, release: Release) -> None:
+    """Ask the candidate's address until something answers, for as long as a node may take to
+    learn of a new one. Raises StepFailed for one that never does: its pods are ready, so this says
+    nothing of the release."""
+    spec, end = run.spec, clock.monotonic() + PATIENCE_S
+    while True:
+        found, _ = run.ask(f"{spec.name}-candidate", release)
+        if found.answer != "none":
+            return
+        if clock.monotonic() > end:
+            raise StepFailed(
+                f"{release.deployment} is ready by its node's probes, and its Service "
+                f"{spec.namespace}/{spec.name}-candidate did not answer for {PATIENCE_S:.0f} s: "
+                f"{found.why}. The way there is to be mended (kube-proxy, network policies, this "
+                f"machine's routes), or another one chosen: access.mode is {spec.access.mode}"
+            )
+        emit(Progress("smoke", "running", release.deployment, f"no answer yet: {found.why}"))
+        clock.sleep(EVERY_S)

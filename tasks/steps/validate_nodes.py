@@ -1,0 +1,130 @@
+"""Which nodes can serve: a probe Job on each, judged with what the API says of it."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+from tasks.base.errors import RolloutError, StepFailed
+from tasks.base.progress import Progress, emit
+from tasks.nodes.assess import (
+    ApiFacts,
+    NodeVerdict,
+    as_rows,
+    exporter_url,
+    judge_node,
+    preselect,
+    weights_on,
+)
+from tasks.nodes.document import ProbeDoc, last_document
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.jobs import run_job
+from tasks.outside.prefect import artifacts, told
+from tasks.render.devices import probe_mounts
+from tasks.render.jobs import probe_job
+from tasks.steps.findings import Looked, Survey, settle_resource
+from tasks.steps.run import Run
+from tasks.steps.step import step_of_nodes
+
+
+@step_of_nodes
+def validate_nodes(run: Run, found: Survey) -> Survey:
+    """Probe and judge every candidate node; the survey comes back with what was found of them."""
+    looked = run.road.fan_out(
+        "validate_nodes",
+        [
+            (f"validate_nodes {fact.name}", partial(_validate, run, found, fact))
+            for fact in found.facts
+        ],
+        width=run.spec.nodes.probe_parallelism,
+    )
+    found = settle_resource(found, looked)
+    run.note_release(found.release)
+    verdicts = [item.verdict for item in found.looked]
+    run.record["nodes"] = [
+        {
+            "name": v.node,
+            "usable": v.usable,
+            "driver": v.driver,
+            "cards": v.cards,
+            "cpu": v.cpu,
+            "resource": v.resource,
+            "reasons": [reason.as_dict() for reason in v.reasons],
+        }
+        for v in verdicts
+    ]
+    artifacts.table("nodes", as_rows(verdicts), "Which nodes can serve")
+    run.say(f"{sum(v.usable for v in verdicts)} of {len(verdicts)} node(s) usable")
+    return found
+
+
+def _validate(run: Run, found: Survey, fact: ApiFacts) -> Looked:
+    """Probe one node and judge it."""
+    emit(Progress("validate_nodes", "running", fact.name, "probing"))
+    looked = probe_node(run.cluster, found, fact, run.rollout)
+    run.keep_logs(looked.logs)
+    verdict = looked.verdict
+    state = "done" if verdict.usable else "failed"
+    said = verdict.cards or verdict.cpu or "usable"
+    if not verdict.usable:
+        # the codes: a tree's line is short, and the refusal says the rest
+        said = ", ".join(dict.fromkeys(reason.code for reason in verdict.errors))
+    emit(Progress("validate_nodes", state, fact.name, said))
+    told.say(judged(fact.name, verdict, said))
+    return looked
+
+
+def judged(node: str, verdict: NodeVerdict, machine: str) -> str:
+    """A node's verdict in a sentence. machine: what a usable one is, in a few words."""
+    if verdict.usable:
+        return f"{node}: {machine}"
+    return f"{node} is not usable: " + "; ".join(str(reason) for reason in verdict.errors)
+
+
+def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Looked:
+    """Run the probe on one node, unless the API's facts make it pointless, and judge the node."""
+    spec, serving = survey.spec, survey.seen.serving
+    if preselect(spec, survey.profile, fact):
+        return Looked(judge_node(spec, survey.profile, fact, None, stable_release=serving))
+    volumes, mounts = probe_mounts(
+        survey.profile, spec.store.path, writable=spec.nodes.measure_disk
+    )
+    url = exporter_url(survey.profile, fact)
+    job = probe_job(
+        spec,
+        fact.name,
+        run,
+        volumes,
+        mounts,
+        [f"--metrics={url}"] if url else [],
+        survey.profile.probe_env,
+    )
+    lines: list[str] = []
+    action = ""
+    try:
+        result = run_job(
+            cluster,
+            job,
+            timeout_s=spec.nodes.probe_timeout_s,
+            on_line=lines.append,
+            delete=True,
+        )
+        if not result.succeeded:
+            action = result.diagnosis.action if result.diagnosis else ""
+            raise StepFailed(f"the probe Job failed: {result.sentence()}", result.logs)
+        doc = ProbeDoc.from_json(json.loads(last_document("\n".join(lines))))
+    except (RolloutError, ValueError) as error:
+        verdict = judge_node(
+            spec,
+            survey.profile,
+            fact,
+            None,
+            probe_error=str(error).split("\n", 1)[0],
+            probe_action=action,
+            stable_release=serving,
+        )
+        return Looked(verdict, logs=getattr(error, "logs", {}))
+    total = survey.manifest.total_bytes
+    present, missing = weights_on(doc, spec.model.id, survey.manifest.commit, total)
+    verdict = judge_node(spec, survey.profile, fact, doc, missing, stable_release=serving)
+    return Looked(verdict, present, missing)

@@ -1,0 +1,89 @@
+"""The front door: from what was measured to the verdict, and from there to what follows. PURE.
+
+    rounds + exam + second witness + spec  ->  verdict  ->  promote, hold or roll back
+
+Bounds and rules are in targets and exam. One rule shares what the whole verdict may err by: passing
+needs every binding demand at 1 - confidence, each on its own (to promote falsely, the one that is
+truly missed has to pass falsely); failing needs one, at (1 - confidence) over the number of binding
+demands, of targets and exam together (`demands`), since one false failure is enough to refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from tasks.measure.questions import ExamRow
+from tasks.measure.round import Round
+from tasks.spec.rollout import Promotion, Rollout
+from tasks.verdict import exam as of_exam
+from tasks.verdict import targets as of_targets
+from tasks.verdict.targets import Decision, TargetVerdict
+from tasks.verdict.witness import Witness
+
+Next = Literal["promote", "hold", "roll_back"]
+__all__ = [
+    "Decision",
+    "Next",
+    "agreed",
+    "demands",
+    "ends_early",
+    "examined",
+    "look",
+    "next_move",
+    "verdict",
+]
+
+
+def demands(spec: Rollout) -> int:
+    """How many demands bind: targets at their load points, the implied ones, and the exam."""
+    exam = spec.quality is not None and not spec.quality.advisory
+    return max(1, of_targets.binding_count(spec.targets, spec.benchmark) + exam)
+
+
+def look(rounds: Sequence[Round], spec: Rollout) -> Decision:
+    """What the rounds so far come to; its `stop` says whether more could change it."""
+    return of_targets.decide(rounds, spec.targets, spec.benchmark, demands(spec))
+
+
+def examined(rows: Sequence[ExamRow], spec: Rollout) -> TargetVerdict:
+    """What the exam comes to. Only for a spec that has one."""
+    assert spec.quality is not None
+    return of_exam.judge_exam(rows, spec.quality, spec.benchmark.confidence, demands(spec))
+
+
+def ends_early(exam: TargetVerdict | None) -> bool:
+    """Whether the exam alone decides: what fails it is not worth an hour of load."""
+    return of_exam.ends_early(exam)
+
+
+def verdict(rounds: Sequence[Round], exam: TargetVerdict | None, spec: Rollout) -> Decision:
+    """The verdict over targets and exam, before the second witness is heard."""
+    return of_exam.merge(look(rounds, spec), exam)
+
+
+def agreed(found: Decision, witness: Witness) -> Decision:
+    """Judge and second witness agree, or it is inconclusive."""
+    if witness.success == (found.verdict == "pass") or found.verdict == "inconclusive":
+        return found
+    said = f"does not hold: {'; '.join(witness.failed)}" if witness.failed else "holds"
+    reason = (
+        f"the judge says {found.verdict} ({found.reason}), but the Great Expectations suite "
+        f"{said}; they must agree"
+    )
+    return replace(found, verdict="inconclusive", reason=reason)
+
+
+def next_move(found: Decision, promotion: Promotion) -> Next:
+    """What follows from a verdict."""
+    if found.verdict == "pass":
+        return "hold" if promotion.approval == "before-promote" else "promote"
+    if found.verdict == "inconclusive" and promotion.on_inconclusive == "hold":
+        return "hold"
+    return "roll_back"
+
+
+def ended_with(found: Decision) -> Literal["failed", "inconclusive"]:
+    """How a rollout ends that goes back for this verdict."""
+    return "failed" if found.verdict == "fail" else "inconclusive"
