@@ -16,11 +16,11 @@ from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import ending, parameters
 from tasks.record.outcome import Outcome, unchanged
+from tasks.run.findings import Planned
+from tasks.run.run import Locked, Run
 from tasks.spec.rollout import Rollout
-from tasks.steps.findings import Planned
 from tasks.steps.plan import must_hold
 from tasks.steps.roll_back import clean_up
-from tasks.steps.run import Locked, Run
 from tasks.steps.smoke import wrong
 from tasks.verdict.decide import ended_with, ends_early, next_move
 

@@ -9,5 +9,8 @@ RUN pip install --no-cache-dir --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE prefect.yaml ./
 COPY flows flows
 COPY tasks tasks
-COPY deployments deployments
+# all but the stand-in, which is for tests and the demo
+COPY deployments/__init__.py deployments/__init__.py
+COPY deployments/models deployments/models
+COPY deployments/cluster deployments/cluster
 RUN pip install --no-cache-dir --no-deps .

@@ -21,11 +21,11 @@ from tasks.outside.kubernetes.jobs import marked
 from tasks.release.plan import Plan
 from tasks.render.jobs import fetch_job
 from tasks.render.services import service, stable_service, switch
+from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
+from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
-from tasks.steps.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.steps.plan import make_plan, refusals, warnings
 from tasks.steps.resolve_model import look_around
-from tasks.steps.run import Run
 from tasks.steps.validate_nodes import probe_node
 
 REFUSED = 5

@@ -18,12 +18,16 @@ from tasks.accelerators.types import (
     Profile,
     ResourcePattern,
     Smi,
+    ToolkitMinimum,
 )
 
 _PTRACE = "SYS_PTRACE: the collective library maps memory between the worker processes"
 _UNCONFINED = "seccomp Unconfined: the compute driver uses calls the default profile refuses"
 _VIDEO = "group 44 (video): owns the device files"
 _HAMI = r"hami-.*device-plugin"
+_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table"
+_ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
+_CANN = "vllm-ascend 0.13 installation page"
 _DROP_BUT_PTRACE = {"drop": ["ALL"], "add": ["SYS_PTRACE"]}
 
 HYGON = Profile(
@@ -98,8 +102,11 @@ HYGON = Profile(
         temperature=r"(dcu|hcu)_temp",
         uncorrectable=r"(dcu|hcu)_ue_count",
         health=r"hcu_health_status",
+        pod_labels=("dcu_pod_name", "hcu_pod_name", "exported_pod", "pod"),
+        index_labels=("minor_number", "device_id", "gpu", "id"),
     ),
     toolkit_name="DTK",
+    toolkit_example="DTK 25.04.1",
     compatibility="hygon",
     builds_driver=True,
     toolkit=r"dtk-?(\d{2}\.\d{2}(?:\.\d+)?|\d{4,5})",
@@ -162,7 +169,12 @@ NVIDIA = Profile(
         index_labels=("gpu", "UUID"),
     ),
     toolkit_name="CUDA",
-    compatibility="cuda",
+    toolkit_example="CUDA 12.8",
+    minimums=(
+        ToolkitMinimum((13,), "580", True, _CUDA),
+        ToolkitMinimum((12,), "525", True, _CUDA),
+        ToolkitMinimum((11,), "450", True, _CUDA),
+    ),
     toolkit=r"cu(?:da)?-?(\d+\.\d+(?:\.\d+)?)",
     temperature_limit_c=92.0,
     probe_paths=("/usr/bin",),
@@ -238,7 +250,8 @@ AMD = Profile(
         index_labels=("gpu_id",),
     ),
     toolkit_name="ROCm",
-    compatibility="rocm",
+    toolkit_example="ROCm 6.4.1",
+    minimums=(ToolkitMinimum((6,), "6.2.4", False, _ROCM),),
     toolkit=r"rocm-?(\d+\.\d+(?:\.\d+)?)",
     temperature_limit_c=100.0,
     probe_paths=("/opt",),
@@ -299,7 +312,8 @@ ASCEND = Profile(
         index_labels=("id",),
     ),
     toolkit_name="CANN",
-    compatibility="cann",
+    toolkit_example="CANN 8.5.0",
+    minimums=(ToolkitMinimum((8, 5), "25.5", False, _CANN),),
     toolkit=r"cann-?(\d+\.\d+(?:\.(?:rc)?\d+)*)",
     probe_paths=("/usr/local",),
 )

@@ -89,6 +89,7 @@ class Exporter:
     throttled: counters that grow while a card runs below its clock because of heat or power.
     reasons: a gauge whose bits say why it does so right now; those in reasons_bits are meant.
     pod_labels: where a sample names the pod that holds the card.
+    index_labels: where it names the card.
     """
 
     port: int
@@ -100,8 +101,8 @@ class Exporter:
     throttled: str = ""
     reasons: str = ""
     reasons_bits: int = 0
-    pod_labels: tuple[str, ...] = ("dcu_pod_name", "hcu_pod_name", "exported_pod", "pod")
-    index_labels: tuple[str, ...] = ("minor_number", "device_id", "gpu", "id")
+    pod_labels: tuple[str, ...] = ("exported_pod", "pod")
+    index_labels: tuple[str, ...] = ("id",)
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,16 @@ class CpuFlags:
 
 
 @dataclass(frozen=True)
+class ToolkitMinimum:
+    """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs."""
+
+    toolkit: tuple[int, ...]
+    driver: str
+    refuse: bool
+    source: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """One accelerator.
 
@@ -121,8 +132,10 @@ class Profile:
     0x; pci_classes: prefixes of the PCI class. sys_paths: paths that exist when the driver works.
     models: PCI device id -> card model. temperature_limit_c: above it a card is unhealthy.
     smi: inventory tools, the preferred first. toolkit: regex with one group over an image tag.
-    compatibility: a name in tasks.nodes.compatibility.CHECKS. builds_driver: the driver is
-    compiled on the node, so kernel-devel matters.
+    toolkit_example: how serving.toolkit may read. minimums: the least driver of toolkit releases,
+    the newest first; where that is not all, compatibility is a name in
+    tasks.nodes.compatibility.CHECKS. builds_driver: the driver is compiled on the node, so
+    kernel-devel matters.
     pod_security, container_security: Kubernetes objects merged over our restrictive defaults,
     with `security_reasons` beside.
     probe_paths: host paths the probe needs besides the common ones; each exists on every Linux
@@ -148,6 +161,8 @@ class Profile:
     components: tuple[Component, ...] = ()
     exporter: Exporter | None = None
     toolkit_name: str = ""
+    toolkit_example: str = ""
+    minimums: tuple[ToolkitMinimum, ...] = ()
     compatibility: str = ""
     toolkit: str = ""
     builds_driver: bool = False

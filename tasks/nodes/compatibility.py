@@ -1,6 +1,6 @@
 """Which driver carries which cards and which toolkit. PURE; each row names its source.
 
-NVIDIA, AMD and Ascend name the least driver of a toolkit release; `MINIMUMS` holds it. Hygon
+Most vendors name the least driver of a toolkit release; their rows hold it (`minimums`). Hygon
 publishes driver tiers (driver, hardware, DTK) and, in the vendor's container tooling, a finer
 list of the driver each DTK release needs. They are not the same: where they disagree the finding
 is a warning that names both. The vendor's own code lets the highest tier at or below the driver
@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from tasks.accelerators.types import Profile
 from tasks.nodes.reasons import Reason, error, warning
 
 Version = tuple[int, ...]
@@ -185,35 +186,11 @@ def _words(row: ToolkitRange) -> str:
     return least or most
 
 
-@dataclass(frozen=True)
-class Minimum:
-    """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs."""
-
-    toolkit: Version
-    driver: str
-    refuse: bool
-    source: str
-
-
-_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table"
-_ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
-_CANN = "vllm-ascend 0.13 installation page"
-MINIMUMS: dict[str, tuple[Minimum, ...]] = {
-    "cuda": (
-        Minimum((13,), "580", True, _CUDA),
-        Minimum((12,), "525", True, _CUDA),
-        Minimum((11,), "450", True, _CUDA),
-    ),
-    "rocm": (Minimum((6,), "6.2.4", False, _ROCM),),
-    "cann": (Minimum((8, 5), "25.5", False, _CANN),),
-}
-
-
-def check_minimum(family: str, driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
+def check_minimum(profile: Profile, driver: str, toolkit: str) -> list[Reason]:
     """Match a driver with the least one its toolkit names. Cards are not judged."""
     have = tuple(int(n) for n in re.findall(r"\d+", driver.split("-")[0]))
     want = tuple(int(n) for n in re.findall(r"\d+", toolkit))
-    row = next((m for m in MINIMUMS[family] if want and want >= m.toolkit), None)
+    row = next((m for m in profile.minimums if want and want >= m.toolkit), None)
     if not have or row is None or have >= tuple(int(n) for n in row.driver.split(".")):
         return []
     make = (
@@ -223,7 +200,7 @@ def check_minimum(family: str, driver: str, cards: Sequence[str], toolkit: str) 
     )
     return [
         make(
-            f"driver {driver} with {family.upper()} {toolkit}",
+            f"driver {driver} with {profile.toolkit_name} {toolkit}",
             f"driver {row.driver} or newer ({row.source})",
             "install a newer driver, use an older image, or state serving.toolkit where the tag "
             "misleads",
@@ -232,7 +209,12 @@ def check_minimum(family: str, driver: str, cards: Sequence[str], toolkit: str) 
 
 
 Check = Callable[[str, Sequence[str], str], list[Reason]]
-CHECKS: dict[str, Check] = {
-    "hygon": check,
-    **{family: partial(check_minimum, family) for family in MINIMUMS},
-}
+# what a table of least drivers cannot say
+CHECKS: dict[str, Check] = {"hygon": check}
+
+
+def compatible(profile: Profile, driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
+    """What is said against this driver with these cards and this toolkit."""
+    found = check_minimum(profile, driver, toolkit)
+    own = CHECKS.get(profile.compatibility)
+    return found + own(driver, cards, toolkit) if own else found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tasks.accelerators.types import Labels, Profile
-from tasks.nodes.compatibility import CHECKS, KNOWN_CARDS, driver_version
+from tasks.nodes.compatibility import KNOWN_CARDS, compatible, driver_version
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.inventory import Inventory, read_inventory
@@ -314,12 +314,9 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
                 "TOOLKIT_UNKNOWN",
                 f"image {spec.serving.image}",
                 f"a tag that names its {profile.toolkit_name}, or serving.toolkit",
-                f"state serving.toolkit, such as '{profile.toolkit_name} 25.04.1'"
-                if profile.toolkit_name == "DTK"
-                else "state serving.toolkit",
+                f"state serving.toolkit, such as '{profile.toolkit_example}'",
             )
         )
-    check = CHECKS.get(profile.compatibility)
-    if check and hardware.loaded:
-        out += check(hardware.driver, hardware.models, toolkit)
+    if hardware.loaded:
+        out += compatible(profile, hardware.driver, hardware.models, toolkit)
     return out

@@ -1,7 +1,7 @@
 """The rollout spec: one model on one cluster. PURE.
 
 A pydantic model, so that the same definition checks the YAML file, is the flow's parameter and
-draws the form in the Prefect UI. `specfile.py` reads files and turns errors into lines.
+draws the form in the Prefect UI. `file` reads files and turns errors into lines.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, Strict
 from tasks.spec.measure import (
     Benchmark,
@@ -99,12 +100,23 @@ class Toleration(Strict):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
 
+def _known(name: str) -> str:
+    profile(name)  # raises ValueError, which names the rows there are
+    return name
+
+
+Accelerator = Annotated[
+    str,
+    AfterValidator(_known),
+    # the form of Prefect's UI offers the rows of the table
+    Field(description="Accelerator profile", json_schema_extra={"enum": list(PROFILES)}),
+]
+
+
 class Nodes(Strict):
     """Which nodes may serve."""
 
-    accelerator: Literal["hygon-dcu", "nvidia-gpu", "amd-gpu", "ascend-npu", "cpu"] = Field(
-        description="Accelerator profile"
-    )
+    accelerator: Accelerator
     selector: dict[str, str] = Field(default_factory=dict, description="Labels a node must carry")
     names: list[str] = Field(default_factory=list, description="Only these nodes; empty: any")
     tolerations: list[Toleration] = Field(default_factory=list)
@@ -280,10 +292,11 @@ class Rollout(Strict):
     def _whole(self) -> Self:
         serving, problems = self.serving, []
         devices, tp = serving.accelerators, serving.tensor_parallel_size
-        if self.nodes.accelerator == "cpu":
+        if not profile(self.nodes.accelerator).has_devices:
             if devices:
                 problems.append(
-                    f"serving.accelerators: {devices} asked, the cpu profile has none; leave it out"
+                    f"serving.accelerators: {devices} asked, the {self.nodes.accelerator} profile "
+                    "has none; leave it out"
                 )
         elif devices is not None and devices != tp:
             problems.append(
@@ -313,6 +326,6 @@ class Rollout(Strict):
     @property
     def devices(self) -> int:
         """Accelerators one replica asks for (0 for the cpu profile)."""
-        if self.nodes.accelerator == "cpu":
+        if not profile(self.nodes.accelerator).has_devices:
             return 0
         return self.serving.accelerators or self.serving.tensor_parallel_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tasks.run.step import Step
 from tasks.steps.benchmark import benchmark
 from tasks.steps.deploy import deploy
 from tasks.steps.exam import exam
@@ -15,7 +16,6 @@ from tasks.steps.promote import promote
 from tasks.steps.resolve_model import resolve_model
 from tasks.steps.roll_back import roll_back
 from tasks.steps.smoke import smoke
-from tasks.steps.step import Step
 from tasks.steps.validate_nodes import validate_nodes
 
 # In the order of the drawing in the README; flows/rollout.py takes them.

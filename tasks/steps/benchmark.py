@@ -20,10 +20,10 @@ from tasks.outside.exporter import metrics as exporters
 from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.prefect import artifacts
 from tasks.outside.vllm import metrics
+from tasks.run.findings import Candidate
+from tasks.run.run import Run
+from tasks.run.step import step
 from tasks.spec.rollout import Rollout
-from tasks.steps.findings import Candidate
-from tasks.steps.run import Run
-from tasks.steps.step import step
 from tasks.verdict import decide
 
 

@@ -7,9 +7,9 @@ from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.waits import until_ready
 from tasks.release.moves import decide_start
 from tasks.render.services import service
-from tasks.steps.findings import Candidate, Planned
-from tasks.steps.run import Locked, Run
-from tasks.steps.step import step
+from tasks.run.findings import Candidate, Planned
+from tasks.run.run import Locked, Run
+from tasks.run.step import step
 
 
 @step

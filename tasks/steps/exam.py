@@ -9,9 +9,9 @@ from tasks.outside.evalscope import bench
 from tasks.outside.evalscope import exam as evaluation
 from tasks.outside.kubernetes.access import reach
 from tasks.outside.prefect import artifacts
-from tasks.steps.findings import Candidate
-from tasks.steps.run import Run
-from tasks.steps.step import optional_step
+from tasks.run.findings import Candidate
+from tasks.run.run import Run
+from tasks.run.step import optional_step
 from tasks.verdict import decide
 from tasks.verdict.targets import TargetVerdict
 

@@ -10,9 +10,9 @@ from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.prefect import artifacts, told
 from tasks.render.jobs import fetch_job
-from tasks.steps.findings import Planned
-from tasks.steps.run import Locked, Run
-from tasks.steps.step import step_of_nodes
+from tasks.run.findings import Planned
+from tasks.run.run import Locked, Run
+from tasks.run.step import step_of_nodes
 
 MOST_S = 24 * 3600
 

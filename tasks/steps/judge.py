@@ -9,8 +9,8 @@ from tasks.measure.round import Round
 from tasks.outside.great_expectations import gate
 from tasks.outside.prefect import artifacts
 from tasks.record.outcome import target_rows
-from tasks.steps.run import Run
-from tasks.steps.step import step
+from tasks.run.run import Run
+from tasks.run.step import step
 from tasks.verdict import decide
 from tasks.verdict.targets import Decision, TargetVerdict
 

@@ -15,9 +15,9 @@ from tasks.outside.prefect import artifacts
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
 from tasks.render.release import deployment
 from tasks.render.services import service
-from tasks.steps.findings import Planned, Survey, fit_reasons, smallest
-from tasks.steps.run import Run
-from tasks.steps.step import step
+from tasks.run.findings import Planned, Survey, fit_reasons, smallest
+from tasks.run.run import Run
+from tasks.run.step import step
 
 
 @step

@@ -12,8 +12,8 @@ from tasks.release.moves import decide_promotion
 from tasks.release.soaking import Look
 from tasks.release.state import Release
 from tasks.render import live
-from tasks.steps.run import Locked, Run
-from tasks.steps.step import step
+from tasks.run.run import Locked, Run
+from tasks.run.step import step
 
 
 @step

@@ -24,10 +24,10 @@ from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
+from tasks.run.findings import Survey
+from tasks.run.run import Run
+from tasks.run.step import step
 from tasks.spec.rollout import Rollout
-from tasks.steps.findings import Survey
-from tasks.steps.run import Run
-from tasks.steps.step import step
 from tasks.weights.manifest import HUB_COMMIT, Manifest
 
 CONFIG_BYTES = 16 << 20

@@ -16,9 +16,9 @@ from tasks.outside.vllm.engine import smoke as ask_it
 from tasks.release.soaking import EVERY_S, PATIENCE_S
 from tasks.release.state import Release
 from tasks.render import live
-from tasks.steps.findings import Candidate
-from tasks.steps.run import Run
-from tasks.steps.step import step
+from tasks.run.findings import Candidate
+from tasks.run.run import Run
+from tasks.run.step import step
 
 
 @step

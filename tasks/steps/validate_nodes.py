@@ -22,9 +22,9 @@ from tasks.outside.kubernetes.jobs import run_job
 from tasks.outside.prefect import artifacts, told
 from tasks.render.devices import probe_mounts
 from tasks.render.jobs import probe_job
-from tasks.steps.findings import Looked, Survey, settle_resource
-from tasks.steps.run import Run
-from tasks.steps.step import step_of_nodes
+from tasks.run.findings import Looked, Survey, settle_resource
+from tasks.run.run import Run
+from tasks.run.step import step_of_nodes
 
 
 @step_of_nodes

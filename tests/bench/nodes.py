@@ -46,7 +46,7 @@ CLIENT = """
 import json, os, pathlib, resource, sys, time
 from flows.cli.look import _look
 from tasks.steps.plan import make_plan
-from tasks.steps.run import Run
+from tasks.run.run import Run
 from tasks.outside.kubernetes.client import Cluster
 from tasks.spec.file import read_spec
 spec = read_spec(sys.argv[2])

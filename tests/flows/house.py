@@ -89,6 +89,7 @@ class House:
     hub: hub.LocalHub
     hub_folder: Path
     prefect_api: str
+    code: Path | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -101,6 +102,7 @@ class House:
             "PREFECT_HOME": str(self.folder / "prefect"),
             "MODEL_ROLLOUT_HOME": str(self.folder / "home"),
             "MODEL_ROLLOUT_LEASE_SECONDS": "6",
+            **({"PYTHONPATH": str(self.code)} if self.code else {}),
         }
 
     def publish(self, seed: int, laws: dict[str, Any] | None = None) -> str:
@@ -201,12 +203,21 @@ class House:
 
 
 @contextmanager
-def house(folder: Path, prefect_api: str) -> Iterator[House]:
-    """Start cluster and hub below `folder`."""
-    here = {"path_prepend": Path(sys.executable).parent}
-    images = {IMAGE: Image(**here), RUNNER: Image(**here)}
-    root = stack.make_host_root(folder / "node")
-    node = NodeDef("node-a", capacity={"cpu": "4", "memory": "64Gi"}, host_root=root)
+def house(
+    folder: Path, prefect_api: str, *, node: NodeDef | None = None, code: Path | None = None
+) -> Iterator[House]:
+    """Start cluster and hub below `folder`.
+
+    node: another one than a plain CPU node. code: a copy of the product to be run in its place.
+    """
+    here = str(Path(sys.executable).parent)
+    images = {
+        IMAGE: Image(here),
+        RUNNER: Image(here, {"PYTHONPATH": str(code)} if code else {}),
+    }
+    if node is None:
+        root = stack.make_host_root(folder / "node")
+        node = NodeDef("node-a", capacity={"cpu": "4", "memory": "64Gi"}, host_root=root)
     hub_folder = folder / "hub"
     hub_folder.mkdir()
     with (
@@ -215,7 +226,7 @@ def house(folder: Path, prefect_api: str) -> Iterator[House]:
     ):
         with Cluster.connect(str(cluster.kubeconfig)) as api:
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        yield House(folder, cluster, server, hub_folder, prefect_api)
+        yield House(folder, cluster, server, hub_folder, prefect_api, code)
 
 
 def until(process: subprocess.Popen[str], words: str) -> str:

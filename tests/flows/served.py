@@ -116,6 +116,24 @@ class Served:
         started = self.call("POST", f"/deployments/{found}/create_flow_run", body)
         return self.ended(started["id"])
 
+    def road(self, run: dict[str, Any]) -> list[str]:
+        """The names of a run's task runs, each led to by nothing but the one before it; that is
+        the graph on the run's page."""
+        wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+        found = {item["id"]: item for item in self.call("POST", "/task_runs/filter", wanted)}
+        after = {}
+        for ident, item in found.items():
+            inputs = [source for sources in item["task_inputs"].values() for source in sources]
+            before = [item["id"] for item in inputs if item["input_type"] == "task_run"]
+            after[before[0] if before else ""] = ident
+            assert len(before) <= 1, item
+        road, at = [], ""
+        while at in after:
+            at = after[at]
+            road.append(found[at]["name"])
+        assert len(road) == len(found), (road, found)
+        return road
+
     def tasks(self, run: dict[str, Any]) -> dict[str, str]:
         """Task runs of a flow run: name by id."""
         body = {"flow_runs": {"id": {"any_": [run["id"]]}}}

@@ -82,9 +82,14 @@ def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Serve
     assert (record["model"]["revision"], record["model"]["commit"]) == ("master", first)
 
     every_task_says_what_it_found(served, run)
-    steps = {name.split(" ")[0].rsplit("-", 1)[0] for name in served.tasks(run).values()}
-    wanted = {"resolve_model", "validate_nodes", "fetch_weights", "deploy", "smoke", "benchmark"}
-    assert wanted | {"judge", "promote"} <= steps
+    deployed = stable.deployment
+    assert served.road(run) == [
+        "resolve_model smollm2",
+        "validate_nodes node-a",
+        f"plan {deployed}",
+        "fetch_weights on node-a",
+        *(f"{step} {deployed}" for step in ("deploy", "smoke", "benchmark", "judge", "promote")),
+    ]
     artifacts = served.call("POST", "/artifacts/filter", {"limit": 100})
     assert {"nodes", "plan", "smoke", "verdict", "rollout"} <= {a["key"] for a in artifacts}
 
@@ -94,12 +99,13 @@ def every_task_says_what_it_found(served: Served, run: dict[str, Any]) -> None:
     said: dict[str, list[str]] = {}
     for task, message in plain(served, run):
         if not message.startswith(("Finished in state", "Beginning")):
-            said.setdefault(task.split(" ")[0].rsplit("-", 1)[0], []).append(message)
+            said.setdefault(task.split(" ")[0], []).append(message)
     of_flow = said.pop("")
     assert of_flow[-1].startswith("promoted: smollm2-")
     words = {
         "resolve_model": "test/tiny @ master is ",
         "validate_nodes": "node-a: ",
+        "plan": "parallel: test smollm2-",
         "fetch_weights": "verified there",
         "deploy": " is ready: ",
         "smoke": "checks, ",

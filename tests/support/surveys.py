@@ -7,8 +7,8 @@ from tasks.release.moves import Observed
 from tasks.release.state import State
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
+from tasks.run.findings import Survey
 from tasks.spec.rollout import Rollout
-from tasks.steps.findings import Survey
 from tasks.weights.manifest import FileEntry, build
 
 FILES = [FileEntry("config.json", 2, "0" * 64)]

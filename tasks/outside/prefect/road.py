@@ -77,6 +77,8 @@ class Road:
 
     def _arrive(self, idents: Sequence[UUID | None]) -> None:
         states: list[State[Any]] = [
-            Completed(state_details=StateDetails(task_run_id=ident)) for ident in idents if ident
+            Completed(data=True, state_details=StateDetails(task_run_id=ident))
+            for ident in idents
+            if ident
         ]
         self._last = states or self._last

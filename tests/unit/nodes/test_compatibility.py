@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.nodes.compatibility import CHECKS, TIERS, check, dotted, driver_version, tier_of
+from tasks.accelerators.profiles import PROFILES, profile
+from tasks.nodes.compatibility import TIERS, check, compatible, dotted, driver_version, tier_of
 
 
 @pytest.mark.parametrize(
@@ -77,20 +78,21 @@ def test_a_dispute_names_both_sources() -> None:
 @pytest.mark.parametrize(
     ("family", "driver", "toolkit", "codes"),
     [
-        ("cuda", "525.60.13", "12.8", []),
-        ("cuda", "470.82.01", "12.8", ["DRIVER_TOO_OLD"]),
-        ("cuda", "550.54.15", "13.0", ["DRIVER_TOO_OLD"]),
-        ("cuda", "470.82.01", "11.8", []),
-        ("cuda", "470.82.01", "", []),
-        ("rocm", "5.18.13", "6.4.1", ["DRIVER_TOOLKIT_MISMATCH"]),
-        ("rocm", "6.12.12", "6.4.1", []),
-        ("cann", "24.1.rc1", "8.5.0", ["DRIVER_TOOLKIT_MISMATCH"]),
-        ("cann", "25.5.2", "8.5.0", []),
-        ("cann", "24.1.rc1", "8.3.rc2", []),
+        ("nvidia-gpu", "525.60.13", "12.8", []),
+        ("nvidia-gpu", "470.82.01", "12.8", ["DRIVER_TOO_OLD"]),
+        ("nvidia-gpu", "550.54.15", "13.0", ["DRIVER_TOO_OLD"]),
+        ("nvidia-gpu", "470.82.01", "11.8", []),
+        ("nvidia-gpu", "470.82.01", "", []),
+        ("amd-gpu", "5.18.13", "6.4.1", ["DRIVER_TOOLKIT_MISMATCH"]),
+        ("amd-gpu", "6.12.12", "6.4.1", []),
+        ("ascend-npu", "24.1.rc1", "8.5.0", ["DRIVER_TOOLKIT_MISMATCH"]),
+        ("ascend-npu", "25.5.2", "8.5.0", []),
+        ("ascend-npu", "24.1.rc1", "8.3.rc2", []),
     ],
 )
 def test_least_drivers(family: str, driver: str, toolkit: str, codes: list[str]) -> None:
-    assert [r.code for r in CHECKS[family](driver, ["any"], toolkit)] == codes
+    found = compatible(profile(family), driver, ["any"], toolkit)
+    assert [r.code for r in found] == codes
 
 
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=6).map(tuple))
@@ -103,5 +105,5 @@ def test_the_highest_tier_at_or_below_a_driver_decides(version: tuple[int, ...])
 @given(st.text(max_size=30))
 def test_no_version_text_crashes(text: str) -> None:
     assert all(isinstance(n, int) for n in driver_version(text))
-    for judge in CHECKS.values():
-        judge(text, [text], text)
+    for row in PROFILES.values():
+        compatible(row, text, [text], text)

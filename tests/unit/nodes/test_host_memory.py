@@ -15,8 +15,8 @@ from tasks.nodes.memory import GIB, ShapeVerdict, estimate
 from tasks.nodes.reasons import Reason
 from tasks.render.devices import pod_needs
 from tasks.render.release import deployment, release_of
+from tasks.run.findings import Looked
 from tasks.spec.rollout import Rollout
-from tasks.steps.findings import Looked
 from tasks.steps.plan import refusals, warnings
 from tests.support.nodedata import make_spec
 from tests.support.shapes import SMOLLM2, codes, shape

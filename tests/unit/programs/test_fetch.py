@@ -43,7 +43,7 @@ def run(
     """Run the Job in this process; its exit status and its lines."""
     before = signal.getsignal(signal.SIGTERM)
     try:
-        status = fetch.main(job(hub, store, manifest, "--idle-timeout-s", "0.4", *more)[3:])
+        status = fetch.main(job(hub, store, manifest, "--idle-timeout-s", "0.4", *more)[5:])
     finally:
         signal.signal(signal.SIGTERM, before)
     return status, events(capsys.readouterr().out)

@@ -30,7 +30,8 @@ BREACHES = {
         "deployments/local/kube/objects/breach.py",
         "import deployments.local.kube.api.server",
     ),
-    "only the demo knows the embedded default": ("tasks/steps/run.py", "import deployments.local"),
+    "no step knows another": ("tasks/steps/judge.py", "import tasks.steps.plan"),
+    "only the demo knows the embedded default": ("tasks/run/run.py", "import deployments.local"),
 }
 
 

@@ -18,8 +18,8 @@ from tasks.release.moves import DeploymentView, Observed
 from tasks.release.plan import NodeSeat, Strategy, decide_plan
 from tasks.release.state import State
 from tasks.render.release import deployment
+from tasks.run.findings import Planned
 from tasks.spec.file import read_spec
-from tasks.steps.findings import Planned
 from tasks.steps.validate_nodes import judged
 from tests.support.places import ROOT, VERSIONS
 from tests.support.surveys import survey

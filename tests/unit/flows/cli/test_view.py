@@ -155,8 +155,8 @@ def test_prefects_own_log_is_not_for_the_terminal(
     monkeypatch.setattr(root, "handlers", [])
     log_to_terminal()
     logging.getLogger("prefect.some_part").error("with a traceback")
-    logging.getLogger("tasks.steps.run").error("of ours")
-    assert capsys.readouterr().err == "ERROR:tasks.steps.run:of ours\n"
+    logging.getLogger("tasks.run.run").error("of ours")
+    assert capsys.readouterr().err == "ERROR:tasks.run.run:of ours\n"
     monkeypatch.setattr(root, "handlers", [])
     log_to_terminal(verbose=True)
     logging.getLogger("prefect.some_part").error("with a traceback")

@@ -11,8 +11,8 @@ import pytest
 
 from tasks.base.errors import StepFailed
 from tasks.outside.disk.records import logs_kept
+from tasks.run.run import Locked, Run
 from tasks.steps.fetch_weights import fetch
-from tasks.steps.run import Locked, Run
 from tasks.weights.manifest import FileEntry, build
 from tests.support.cluster_fake import FakeObjects
 from tests.support.jobs_fake import Controller

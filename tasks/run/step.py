@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from tasks.steps.run import Run
+from tasks.run.run import Run
 
 P = ParamSpec("P")
 R = TypeVar("R")

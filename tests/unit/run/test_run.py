@@ -1,0 +1,190 @@
+"""What a run may write, and when; and that every ending goes on record, once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import pytest
+
+from tasks.base import clock
+from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.outside.disk import records
+from tasks.outside.kubernetes.actor import Actor
+from tasks.record.outcome import Outcome
+from tasks.run import run as module
+from tasks.run.run import Locked, Run
+from tests.support.actor_world import NAME, NS, World, world
+from tests.support.nodedata import make_spec
+
+FAILED = Outcome("failed", "ttft_mean_ms: its bound shows it is not at most 5 ms")
+
+
+class Lease:
+    """A lease that is had at once."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.epoch, self.lost = 99, False
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.lost = True
+
+    def check(self) -> None:
+        if self.lost:
+            raise LockLost("the lease is another's")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv(records.ENV, str(tmp_path))
+    monkeypatch.setattr(module, "LeaseLock", Lease)
+    with clock.use(clock.FakeClock()):
+        yield tmp_path
+
+
+def apply(body: Any, *, fence: Any) -> None:
+    fence()
+
+
+def run_of(at: World) -> Run:
+    vars(at).update(address="https://api:6443", apply=apply)
+    spec = make_spec({"name": NAME, "namespace": NS})
+    return Run(spec, at, rollout="run-1")  # type: ignore[arg-type]
+
+
+def kept(run: Run, cluster: Locked, error: BaseException) -> BaseException:
+    """Cleans nothing up."""
+    return error
+
+
+def history(at: World) -> list[str]:
+    found = at.get("ConfigMap", f"rollout-{NAME}")
+    assert found is not None
+    return [entry["outcome"] for entry in json.loads(found["data"]["history"])]
+
+
+def on_disk(run: Run) -> dict[str, Any]:
+    return records.read(run.folder / records.FILE)
+
+
+def test_after_the_lock_nothing_can_be_written() -> None:
+    at = world()
+    run = run_of(at)
+    with run.locked(kept) as cluster:
+        actor = cluster.actor
+        actor.save(actor.read_state()[0])
+    before = list(at.writes)
+    body = {"kind": "Service", "metadata": {"name": "x"}}
+    for write in (
+        lambda: cluster.actor,
+        cluster.fence,
+        lambda: cluster.apply(body),
+        lambda: actor.save(actor.read_state()[0]),
+        run.observer().fence,
+    ):
+        with pytest.raises(LockLost, match="writes inside locked"):
+            write()
+    assert at.writes == before
+
+
+def test_an_ending_is_put_on_record_once_and_in_the_cluster_under_the_lock() -> None:
+    at = world()
+    run = run_of(at)
+    with run.locked(kept):
+        assert run.finish(FAILED) is FAILED
+        with pytest.raises(RuntimeError, match="has ended already"):
+            run.finish(FAILED)
+    assert history(at) == ["failed"] and on_disk(run)["outcome"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StepFailed("the disk is full"), "the disk is full"),
+        (KeyboardInterrupt(), "interrupted: KeyboardInterrupt"),
+    ],
+)
+def test_what_ends_by_force_is_cleaned_up_and_stands_in_the_history(
+    error: BaseException, said: str
+) -> None:
+    at = world()
+    run, cleaned = run_of(at), []
+
+    def clean_up(mine: Run, cluster: Locked, why: BaseException) -> BaseException:
+        assert isinstance(cluster.actor, Actor)  # still under the lock
+        cleaned.append(why)
+        return why
+
+    def pipeline() -> Outcome:
+        with run.locked(clean_up):
+            raise error
+
+    if isinstance(error, StepFailed):
+        assert run.conduct(pipeline) == Outcome("error", said)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            run.conduct(pipeline)
+    assert cleaned == [error] and history(at) == ["error"]
+    assert on_disk(run)["sentence"] == said
+
+
+def test_what_cleaning_up_leaves_behind_is_the_error() -> None:
+    at = world()
+    run = run_of(at)
+    left = StepFailed("the disk is full; m-new may still exist")
+
+    def pipeline() -> Outcome:
+        with run.locked(lambda *_: left):
+            raise StepFailed("the disk is full")
+
+    assert run.conduct(pipeline).sentence == str(left)
+    assert history(at) == ["error"]
+
+
+def test_a_refusal_before_the_lock_touches_nothing() -> None:
+    at = world()
+    run, before = run_of(at), list(at.writes)
+
+    def pipeline() -> Outcome:
+        raise Refused("no node is usable")
+
+    assert run.conduct(pipeline) == Outcome("refused", "no node is usable")
+    assert at.writes == before and on_disk(run)["exit_code"] == 5
+
+
+def test_an_error_in_telling_the_cluster_changes_no_outcome(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = world()
+    run = run_of(at)
+
+    def refuse(*_: object) -> None:
+        raise StepFailed("a newer run drives it")
+
+    with run.locked(kept):
+        monkeypatch.setattr(Actor, "save", refuse)
+        run.finish(FAILED)
+    assert on_disk(run)["outcome"] == "failed"
+    assert on_disk(run)["history_error"] == "a newer run drives it"
+
+
+def test_a_step_that_goes_its_course_and_finds_something_wrong_has_failed() -> None:
+    run = run_of(world())
+    with run.step("smoke"):
+        run.say("found Atlantis", well=False)
+    with run.step("judge"):
+        run.say("fail")
+    with pytest.raises(ValueError, match="odd"), run.step("benchmark"):
+        raise ValueError("odd\nand more")
+    steps = [(s["step"], s["state"], s["sentence"]) for s in run.record["steps"]]
+    assert steps == [
+        ("smoke", "failed", "found Atlantis"),
+        ("judge", "done", "fail"),
+        ("benchmark", "failed", "odd"),
+    ]
