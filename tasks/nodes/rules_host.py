@@ -32,7 +32,9 @@ class Hardware:
 
 def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
     """Put the probe's facts together; the module's own version goes before the tool's."""
-    inventory = read_inventory(doc.smi) if doc.smi.name else Inventory()
+    # the row says how its tool is read; tools of several vendors may print alike
+    parser = next((tool.parser for tool in profile.smi if tool.name == doc.smi.name), None)
+    inventory = read_inventory(doc.smi, parser) if doc.smi.name else Inventory()
     version = next((v for v in doc.modules.values() if v), "")
     version = version or next(iter(doc.versions.values()), "") or inventory.driver
     models = tuple(card.model for card in inventory.cards if card.model)

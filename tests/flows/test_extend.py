@@ -120,7 +120,7 @@ def test_a_row_is_a_vendor_and_a_file_a_row_and_a_line_are_a_step(extended: Hous
     extended.publish(1)
     spec = str(extended.spec(nodes={"accelerator": "acme-npu"}, serving__toolkit="ACE 2.1"))
     said = extended.rollout("check-nodes", spec, expect=0)
-    assert "Acme One" in said
+    assert "acme.com/npu" in said
     said = extended.rollout("run", spec, expect=0)
     assert "[greet] started" in said and "[greet] done: hello, tiny" in said
     record = json.loads(Path(said.split("record: ")[1].split("\n")[0]).read_text())
