@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """--kubeconfig and --python-image: run tests/cluster/test_run_* on a real cluster."""
+    """--kubeconfig and --python-image: run tests/cluster/run on a real cluster."""
     group = parser.getgroup("model-rollout")
     group.addoption(
         "--kubeconfig",

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.record.outcome import target_rows
+from tasks.record.outcome import confidence_percent, target_rows
 
 _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
@@ -59,7 +59,8 @@ def print_end(console: Console, record: dict[str, Any]) -> None:
     rows = target_rows(record)
     if rows:
         table = Table(title="targets")
-        for heading in ("target", "limit", "measured", "95 % bounds", "verdict"):
+        bounds = f"{confidence_percent(record):g} % bounds"
+        for heading in ("target", "limit", "measured", bounds, "verdict"):
             table.add_column(heading)
         for row in rows:
             style = _VERDICT_STYLE.get(row[-1], "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.spec.measure import CONFIDENCE
+
 Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
 
 # 0 promoted, 1 error, 2 usage, 3 judged and failed, 4 inconclusive, 5 refused before any change
@@ -72,6 +74,13 @@ def compact(record: dict[str, Any]) -> dict[str, Any]:
         for target in record.get("targets", [])
     ]
     return out
+
+
+def confidence_percent(record: dict[str, Any]) -> float:
+    """At which confidence the bounds of a record's targets hold."""
+    # a record's spec leaves defaults out
+    asked = (record.get("spec") or {}).get("benchmark") or {}
+    return round(100 * float(asked.get("confidence") or CONFIDENCE), 3)
 
 
 def target_rows(record: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:

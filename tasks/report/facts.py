@@ -220,16 +220,29 @@ def _devices(found: Mapping[str, Any]) -> str:
     return f"{found['devices_needed']} {resource} needed, {found.get('devices_free')} free"
 
 
-def quality(record: Mapping[str, Any]) -> str:
-    """The exam, where one was asked for."""
-    found = mapping(record.get("quality"))
+def exam(record: Mapping[str, Any]) -> str:
+    """The exam, where one was taken: its verdict, and what was not right."""
+    found = mapping(record.get("exam"))
     pairs = [
-        (str(key).replace("_", " ").capitalize(), esc(_flat(value)))
-        for key, value in found.items()
-        if not isinstance(value, list | tuple) and key != "verdict"
+        ("Questions", esc(found.get("questions") or "")),
+        ("Right", esc(f"{number(found.get('right'))} of {number(found.get('asked'))}")),
+        ("Without an answer", esc(number(found.get("errors")) if found.get("errors") else "")),
     ]
+    rows = [
+        [
+            esc(item.get("question")),
+            esc(item.get("expected")),
+            f'<span class="said">{esc(item.get("answer") or item.get("error"))}</span>',
+        ]
+        for item in dicts(found.get("rows"))
+        if not item.get("right")
+    ]
+    if not found:
+        return ""
+    heads = ("Question", "Expected", "Answer")
     word = f"<p>{mark(found['verdict'])}</p>" if found.get("verdict") else ""
-    return section("quality", "Exam", "", word + facts(pairs) if found else "")
+    body = word + facts(pairs) + (table("What was not right", heads, rows) if rows else "")
+    return section("exam", "Exam", esc(found.get("reason") or ""), body)
 
 
 def gate(record: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from tasks.report.html import (
 )
 from tasks.report.plots import Curve, Mark, Plot, Scale, axis, draw, interval
 from tasks.report.points import Load
+from tasks.spec.measure import CONFIDENCE
 from tasks.spec.metrics import Metric, parse_metric
 from tasks.verdict.targets import IMPLIED
 
@@ -118,7 +119,7 @@ def _reason(target: Mapping[str, Any]) -> str:
 
 def _confidence(record: Mapping[str, Any]) -> float:
     bench = mapping(mapping(record.get("spec")).get("benchmark"))
-    return round(100 * (_float(bench.get("confidence")) or 0.95), 3)
+    return round(100 * (_float(bench.get("confidence")) or CONFIDENCE), 3)
 
 
 def marks_of(

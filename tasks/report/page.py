@@ -61,7 +61,7 @@ def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
             compared.rounds(record, loads),
             compared.failures(loads),
             told.problems(record, rounds),
-            told.quality(record),
+            told.exam(record),
             told.smoke(record),
             told.steps(record),
             told.what(record),

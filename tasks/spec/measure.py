@@ -11,6 +11,7 @@ from tasks.spec.metrics import Metric, parse_metric
 
 # What the exam's result is called among the targets; no target can ask for it by name.
 EXAM_METRIC = "exam_correct_percent"
+CONFIDENCE = 0.95
 
 
 class SmokePrompt(Strict):
@@ -89,7 +90,9 @@ class Benchmark(Strict):
     max_rounds: int = Field(30, ge=1)
     warmup_requests: int | None = Field(None, ge=0, description="Default: detected")
     budget: Budget = Budget()
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="For the rollout, over all targets")
+    confidence: float = Field(
+        CONFIDENCE, gt=0.5, lt=1, description="For the rollout, over all targets"
+    )
     seed: int | None = Field(None, ge=0, description="Default: fresh, and recorded")
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from deployments.local.kube.api.apply import apply, decode, encode, owned
 from deployments.local.kube.objects.status import StatusError
-from tests.support.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, serving
+from tests.support.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, serving
 
 APPLY = "application/apply-patch+yaml"
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deployments.local.kube.api.tables import table
-from tests.support.api_fixture import CONFIGS, PODS, Api, config, deployment, pod, serving
+from tests.support.cluster.api_fixture import CONFIGS, PODS, Api, config, deployment, pod, serving
 
 Kubectl = Callable[..., str]
 

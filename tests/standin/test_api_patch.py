@@ -11,7 +11,7 @@ import pytest
 from deployments.local.kube.api.patches import json_patch, merge_patch, strategic_patch
 from deployments.local.kube.objects.status import StatusError
 from tasks.outside.kubernetes.client import ApiError, Conflict
-from tests.support.api_fixture import CONFIGS, Api, config, deployment, serving
+from tests.support.cluster.api_fixture import CONFIGS, Api, config, deployment, serving
 
 
 @pytest.fixture

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.api_fixture import CONFIGS, DEPLOYMENTS, PODS, Api, config, deployment, serving
+from tests.support.cluster.api_fixture import (
+    CONFIGS,
+    DEPLOYMENTS,
+    PODS,
+    Api,
+    config,
+    deployment,
+    serving,
+)
 
 Object = dict[str, Any]
 SERVICES = "/api/v1/namespaces/default/services"

@@ -11,7 +11,7 @@ from kubernetes.client import models
 
 from deployments.local.kube.admit.schema import fields
 from deployments.local.kube.objects.kinds import KINDS
-from tests.support.api_fixture import (
+from tests.support.cluster.api_fixture import (
     CONFIGS,
     DEPLOYMENTS,
     PODS,

@@ -14,7 +14,7 @@ import pytest
 
 from deployments.local.kube.objects.store import Store
 from tasks.base.errors import OutsideError
-from tests.support.api_fixture import PODS, Api, pod, serving
+from tests.support.cluster.api_fixture import PODS, Api, pod, serving
 
 LINES = [
     "2026-01-01T10:00:00.100000000Z one",

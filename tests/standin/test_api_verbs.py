@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from tasks.outside.kubernetes.client import AlreadyExists, Conflict
-from tests.support.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, pod, serving
+from tests.support.cluster.api_fixture import (
+    CONFIGS,
+    DEPLOYMENTS,
+    Api,
+    config,
+    deployment,
+    pod,
+    serving,
+)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.api_fixture import CONFIGS, PODS, Api, config, pod, serving
+from tests.support.cluster.api_fixture import CONFIGS, PODS, Api, config, pod, serving
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.diagnose.pods import diagnose_deployment
-from tests.support.pod_cases import load
+from tests.support.cluster.pod_cases import load
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

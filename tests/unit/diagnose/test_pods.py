@@ -9,7 +9,7 @@ import pytest
 
 from tasks.diagnose.containers import failing_container, phase_text
 from tasks.diagnose.pods import diagnose_pod
-from tests.support.pod_cases import CASES, load
+from tests.support.cluster.pod_cases import CASES, load
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -148,7 +148,8 @@ def test_nothing_from_a_record_becomes_html(measured: tuple[Any, ...]) -> None:
     record["leftover"] = record["mirror_error"] = EVIL
     bad = evil(record)
     # keys too: versions and the spec are shown with theirs
-    bad["versions"] = bad["quality"] = {EVIL: EVIL}
+    bad["versions"] = {EVIL: EVIL}
+    bad["exam"] = {"questions": EVIL, "reason": EVIL, "verdict": EVIL, "rows": [{"question": EVIL}]}
     page = Page(report.render(bad, measured[:3]))
     assert page.all("script") == page.all("img") == []
     assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
@@ -319,3 +320,18 @@ def test_text_has_contrast_in_light_and_dark() -> None:
             one, other = luminance(colours[text]), luminance(colours[ground])
             ratio = (max(one, other) + 0.05) / (min(one, other) + 0.05)
             assert ratio >= 4.5, (text, ground, ratio)
+
+
+def test_the_exam_and_what_was_not_right_are_on_the_page(measured: tuple[Any, ...]) -> None:
+    rows = [
+        {"question": "2 + 2?", "expected": "4", "answer": "4", "right": True, "error": ""},
+        {"question": "3 + 3?", "expected": "6", "answer": "seven", "right": False, "error": ""},
+    ]
+    exam = {
+        "questions": "basic", "asked": 2, "right": 1, "errors": 0, "verdict": "fail",
+        "reason": "its bound shows it is not at least 70 percent", "rows": rows,
+    }  # fmt: skip
+    page = report.render(reportdata.record(measured, exam=exam), measured)
+    assert "1 of 2" in page and "3 + 3?" in page and "seven" in page and "2 + 2?" not in page
+    assert 'id="exam"' in page and exam["reason"] in page
+    assert 'id="exam"' not in report.render(reportdata.record(measured), measured)

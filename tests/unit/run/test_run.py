@@ -17,7 +17,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
 from tasks.run import run as module
 from tasks.run.run import Locked, Run
-from tests.support.actor_world import NAME, NS, World, world
+from tests.support.cluster.actor_world import NAME, NS, World, world
 from tests.support.nodedata import make_spec
 
 FAILED = Outcome("failed", "ttft_mean_ms: its bound shows it is not at most 5 ms")

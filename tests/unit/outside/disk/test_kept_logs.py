@@ -14,8 +14,8 @@ from tasks.outside.disk.records import logs_kept
 from tasks.run.run import Locked, Run
 from tasks.steps.fetch_weights import fetch
 from tasks.weights.manifest import FileEntry, build
-from tests.support.cluster_fake import FakeObjects
-from tests.support.jobs_fake import Controller
+from tests.support.cluster.cluster_fake import FakeObjects
+from tests.support.cluster.jobs_fake import Controller
 from tests.support.nodedata import make_spec
 
 FETCHED = build("o/n", "master", "c" * 40, [FileEntry("config.json", 2, "0" * 64)])

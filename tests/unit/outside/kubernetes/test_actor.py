@@ -15,7 +15,7 @@ from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
 from tasks.release.wish import decide_wish
-from tests.support.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
+from tests.support.cluster.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
 
 SERVICE = ("Service", NAME)
 

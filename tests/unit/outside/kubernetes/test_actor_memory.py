@@ -16,7 +16,7 @@ from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.state import Release, State, to_configmap
 from tasks.release.wish import decide_wish
-from tests.support.actor_world import (
+from tests.support.cluster.actor_world import (
     DRAIN,
     NAME,
     NEW,
@@ -28,7 +28,7 @@ from tests.support.actor_world import (
     stable_service,
     wait_ready,
 )
-from tests.support.courses import once, settle
+from tests.support.cluster.courses import once, settle
 
 RELEASES = (OLD, NEW, OLDER)
 PHASES = ["idle", "testing", "promoting", "soaking", "unproven", "reverting", "restoring", "held"]

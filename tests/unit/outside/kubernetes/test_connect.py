@@ -11,7 +11,7 @@ import yaml
 from tasks.base.errors import OutsideError, SpecError
 from tasks.outside.kubernetes import client as module
 from tasks.outside.kubernetes.client import Cluster
-from tests.support.cluster_script import answer
+from tests.support.cluster.cluster_script import answer
 
 
 @pytest.fixture

@@ -20,8 +20,16 @@ from tasks.release import moves
 from tasks.release.course import Course
 from tasks.release.state import promoted, to_configmap
 from tasks.release.wish import decide_wish
-from tests.support.actor_world import NEW, OLDER, Killed, World, deployment, wait_ready, world
-from tests.support.courses import LOOKS, once, settle
+from tests.support.cluster.actor_world import (
+    NEW,
+    OLDER,
+    Killed,
+    World,
+    deployment,
+    wait_ready,
+    world,
+)
+from tests.support.cluster.courses import LOOKS, once, settle
 
 CUTS = st.none() | st.integers(0, 16)
 EASY = settings(

@@ -9,9 +9,9 @@ import pytest
 from tasks.outside.kubernetes.evidence import LOG_BYTES, Evidence
 from tasks.outside.kubernetes.logs import End
 from tasks.outside.kubernetes.rest import Forbidden
-from tests.support.cluster_fake import FakeObjects
-from tests.support.cluster_script import Script, answer, status, stream
-from tests.support.pod_cases import load
+from tests.support.cluster.cluster_fake import FakeObjects
+from tests.support.cluster.cluster_script import Script, answer, status, stream
+from tests.support.cluster.pod_cases import load
 
 POD = "deepseek-32b-4f9c1e-6c7d9f6b5d-x2x7q"
 

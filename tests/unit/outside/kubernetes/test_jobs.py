@@ -10,9 +10,9 @@ from tasks.base.errors import LockLost, StepFailed
 from tasks.base.progress import Progress
 from tasks.outside.kubernetes.jobs import JobResult, marked, run_job
 from tasks.outside.kubernetes.ready import NotReady, wait_ready
-from tests.support.cluster_fake import FakeObjects
-from tests.support.jobs_fake import Controller, ended, job, pod
-from tests.support.pod_cases import load
+from tests.support.cluster.cluster_fake import FakeObjects
+from tests.support.cluster.jobs_fake import Controller, ended, job, pod
+from tests.support.cluster.pod_cases import load
 
 Object = dict[str, Any]
 

@@ -13,7 +13,7 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.outside.kubernetes.logs import Seen, split_stamp
 from tasks.outside.kubernetes.rest import Forbidden
-from tests.support.cluster_script import Request, Script, answer, status, stream
+from tests.support.cluster.cluster_script import Request, Script, answer, status, stream
 
 CUT = ProtocolError("Connection broken", ConnectionResetError(104, "reset"))
 

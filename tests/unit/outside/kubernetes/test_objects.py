@@ -8,7 +8,7 @@ import pytest
 
 from tasks.objects.kinds import KINDS
 from tasks.outside.kubernetes.rest import Conflict, NotFound
-from tests.support.cluster_script import Script, answer, status
+from tests.support.cluster.cluster_script import Script, answer, status
 
 LEASE = {
     "apiVersion": "coordination.k8s.io/v1",

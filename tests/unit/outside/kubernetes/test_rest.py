@@ -18,7 +18,7 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, OutsideError
 from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
-from tests.support.cluster_script import Script, answer, status
+from tests.support.cluster.cluster_script import Script, answer, status
 
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}}
 REFUSED = NewConnectionError(HTTPConnection("api"), "Connection refused")

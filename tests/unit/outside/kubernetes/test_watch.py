@@ -16,7 +16,7 @@ from tasks.base.clock import FakeClock
 from tasks.base.errors import StepFailed
 from tasks.outside.kubernetes.rest import Forbidden
 from tasks.outside.kubernetes.watch import Together, differences, keep
-from tests.support.cluster_script import Answer, Script, answer, status, stream
+from tests.support.cluster.cluster_script import Answer, Script, answer, status, stream
 
 CUT = ProtocolError("Connection broken", ConnectionResetError(104, "reset"))
 SILENT = ReadTimeoutError(None, "/", "Read timed out.")  # type: ignore[arg-type]

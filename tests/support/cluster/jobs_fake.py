@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from tests.support.cluster_fake import FakeObjects
+from tests.support.cluster.cluster_fake import FakeObjects
 
 Object = dict[str, Any]
 

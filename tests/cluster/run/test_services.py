@@ -16,7 +16,7 @@ from deployments.local.kube.network.endpoints import SERVICE_LABEL
 from deployments.local.kube.network.proxy import Proxy, rules
 from deployments.local.kube.objects.store import Object, Store
 from tests.cluster.conftest import Kube
-from tests.support.servers import server
+from tests.support.cluster.servers import server
 
 LOOK = """
 import sys, time, urllib.request

@@ -9,7 +9,7 @@ import pytest
 
 from deployments.local.daemons import start_time
 from tests.cluster.conftest import Kube
-from tests.support.servers import SERVER, server
+from tests.support.cluster.servers import SERVER, server
 
 
 def test_ready_only_behind_its_probe_then_scaled(kube: Kube) -> None:

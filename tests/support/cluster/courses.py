@@ -9,7 +9,7 @@ from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.soaking import Look
-from tests.support.actor_world import Killed, World
+from tests.support.cluster.actor_world import Killed, World
 
 
 def bad(_: object) -> Look:

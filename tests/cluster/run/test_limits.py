@@ -20,7 +20,7 @@ from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.node import limits, rooms
 from deployments.local.kube.settings import Image, NodeDef, Settings
 from tests.cluster.conftest import LOCAL_IMAGE, Kube
-from tests.support.servers import first
+from tests.support.cluster.servers import first
 
 MIB = 1 << 20
 # what an engine looks at: /dev/shm's size and the limit of its cgroup, version 2 or 1

@@ -10,7 +10,7 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from tests.cluster.conftest import Kube
-from tests.support.servers import first
+from tests.support.cluster.servers import first
 
 SLEEP = "import time; time.sleep(300)"
 
