@@ -139,7 +139,7 @@ def show_plan(
     elif with_manifests:
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
-        logs = run.record.get("logs", [])
+        logs = run.record.logs
         _print_plan(Console(), spec, found, plan, arithmetic, warned, logs, probed=probe)
     return REFUSED if plan.strategy == "refused" else 0
 
@@ -226,7 +226,7 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             console.print(
                 f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
             )
-    for path in run.record.get("logs", []):
+    for path in run.record.logs:
         console.print(f"log: {path}", highlight=False, soft_wrap=True)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)

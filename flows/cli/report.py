@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.outside.disk import pages, records
+from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
 
 
@@ -20,7 +21,7 @@ def show_report(name: str, as_json: bool, junit: Path | None, open_browser: bool
     path = pages.find(name)
     record: dict[str, Any] = records.scrub(records.read(path))
     if junit is not None:
-        pages.put(junit, junit_xml.render(record).encode("utf-8"))
+        pages.put(junit, junit_xml.render(read_record(record)).encode("utf-8"))
     if as_json:
         print(json.dumps(record, indent=1, ensure_ascii=False))
         return 0

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from tasks.record.outcome import confidence_percent, target_rows
+from tasks.record.record import Record
 
 _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
@@ -33,7 +34,7 @@ def run_spec(
     context: str | None,
     why: str,
     plan: str | None = None,
-) -> tuple[int, dict[str, Any]]:
+) -> tuple[int, Record]:
     """Run the flow under the live view and print its end; (exit status, record)."""
     from flows.cli.view import showing
     from flows.rollout import rollout
@@ -49,12 +50,12 @@ def run_spec(
         found = found.record
     if isinstance(found, BaseException):
         raise found
-    record: dict[str, Any] = found
+    record: Record = found
     print_end(console, record)
-    return int(record["exit_code"]), record
+    return int(record.exit_code or 0), record
 
 
-def print_end(console: Console, record: dict[str, Any]) -> None:
+def print_end(console: Console, record: Record) -> None:
     """The table of target, measured and verdict, the outcome, where logs and record lie."""
     rows = target_rows(record)
     if rows:
@@ -66,17 +67,17 @@ def print_end(console: Console, record: dict[str, Any]) -> None:
             style = _VERDICT_STYLE.get(row[-1], "")
             table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]" if style else row[-1])
         console.print(table)
-    style = "green" if record["exit_code"] == 0 else "red"
+    style = "green" if record.exit_code == 0 else "red"
     console.print(
-        f"[bold {style}]{record['outcome']}[/]: {escape(record['sentence'])}",
+        f"[bold {style}]{record.outcome}[/]: {escape(record.sentence)}",
         highlight=False,
         soft_wrap=True,
     )
     for label, path in (
-        *(("log", path) for path in record.get("logs", ())),
-        ("record", record.get("record")),
-        ("report", record.get("report")),
-        ("data docs", record.get("data_docs")),
+        *(("log", path) for path in record.logs),
+        ("record", record.record),
+        ("report", record.report),
+        ("data docs", record.judge.data_docs if record.judge else ""),
     ):
         if path:
             console.print(f"{label}: {path}", highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.record.record import Record
 from tasks.spec.measure import CONFIDENCE
 
 Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
@@ -19,26 +20,6 @@ EXIT_CODES: dict[Kind, int] = {
     "refused": 5,
     "error": 1,
 }
-RECORD_SCHEMA = 1
-# What the history in the cluster keeps of a record; the rest is on disk and in the bucket.
-_COMPACT = (
-    "schema",
-    "rollout",
-    "outcome",
-    "sentence",
-    "started",
-    "finished",
-    "who",
-    "why",
-    "verdict",
-    "model",
-    "release",
-    "image",
-    "nodes",
-    "targets",
-    "steps",
-    "record",
-)
 
 
 @dataclass(frozen=True)
@@ -59,47 +40,67 @@ def unchanged(deployment: str) -> Outcome:
     return Outcome("unchanged", f"{deployment} serves already; nothing was changed")
 
 
-def compact(record: dict[str, Any]) -> dict[str, Any]:
-    """The part of a record that the cluster's history keeps."""
-    out = {key: record[key] for key in _COMPACT if key in record}
-    out["nodes"] = [
-        {key: node.get(key) for key in ("name", "driver", "cards") if node.get(key) is not None}
-        for node in record.get("nodes", [])
-    ]
-    out["targets"] = [
-        {
-            key: target.get(key)
-            for key in ("metric", "load", "limit", "measured", "low", "high", "verdict")
+def compact(record: Record) -> dict[str, Any]:
+    """The part of a record that the cluster's history keeps; the rest is on disk and in the
+    bucket."""
+    out: dict[str, Any] = {
+        "schema": record.schema_,
+        "rollout": record.rollout,
+        "outcome": record.outcome,
+        "sentence": record.sentence,
+        "started": record.started,
+        "finished": record.finished,
+        "who": record.who,
+        "why": record.why,
+        "record": record.record,
+        "steps": [step.model_dump() for step in record.steps],
+    }
+    if what := record.resolve_model:
+        out["model"] = {
+            "id": what.model,
+            "revision": what.revision,
+            "commit": what.commit,
+            "manifest": what.manifest,
         }
-        for target in record.get("targets", [])
-    ]
+        out["release"] = {"id": what.release, "deployment": what.deployment}
+        digests = record.deploy.image_digests if record.deploy else []
+        out["image"] = {"name": what.image, "digests": digests}
+    if record.validate_nodes:
+        out["nodes"] = [
+            node.model_dump(include={"name", "driver", "cards"}, exclude_none=True)
+            for node in record.validate_nodes.nodes
+        ]
+    if record.judge:
+        kept = {"metric", "load", "limit", "measured", "low", "high", "verdict"}
+        out["verdict"] = record.judge.verdict
+        out["targets"] = [target.model_dump(include=kept) for target in record.targets]
     return out
 
 
-def confidence_percent(record: dict[str, Any]) -> float:
+def confidence_percent(record: Record) -> float:
     """At which confidence the bounds of a record's targets hold."""
     # a record's spec leaves defaults out
-    asked = (record.get("spec") or {}).get("benchmark") or {}
-    return round(100 * float(asked.get("confidence") or CONFIDENCE), 3)
+    asked = record.spec.get("benchmark")
+    found = asked.get("confidence") if isinstance(asked, dict) else None
+    return round(100 * (found if isinstance(found, float) else CONFIDENCE), 3)
 
 
-def target_rows(record: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     """(target, limit, measured, bounds, verdict) of each target, as text for a table."""
     rows = []
-    for target in record.get("targets", []):
-        sign = "≤" if target.get("direction") == "at_most" else "≥"
-        limit, measured = target.get("limit"), target.get("measured")
-        low, high = target.get("low"), target.get("high")
-        name = target["metric"] + (f" @ {target['load']}" if target.get("load") else "")
-        if target.get("advisory"):
+    for target in record.targets:
+        sign = "≤" if target.direction == "at_most" else "≥"
+        name = target.metric + (f" @ {target.load}" if target.load else "")
+        if target.advisory:
             name += " (advisory)"
+        bounds = " … ".join("-" if b is None else f"{b:,.4g}" for b in (target.low, target.high))
         rows.append(
             (
                 name,
-                f"{sign} {limit:,.6g}" if limit is not None else "-",
-                f"{measured:,.4g}" if measured is not None else "no data",
-                " … ".join("-" if b is None else f"{b:,.4g}" for b in (low, high)),
-                str(target.get("verdict", "inconclusive")),
+                f"{sign} {target.limit:,.6g}" if target.limit is not None else "-",
+                f"{target.measured:,.4g}" if target.measured is not None else "no data",
+                bounds,
+                target.verdict,
             )
         )
     return rows

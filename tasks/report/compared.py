@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from tasks.measure.round import Round
+from tasks.record.record import Record
 from tasks.report import points as data
 from tasks.report.html import bullets, esc, folded, number, section, table
 from tasks.report.measured import MS, grid, load_name, marks_of
@@ -110,7 +110,7 @@ def _rates(loads: Sequence[Load]) -> str:
     )
 
 
-def rounds(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
+def rounds(record: Record, loads: Sequence[Load]) -> str:
     """The figures of every round, and how far rounds differ."""
     first = [draw(p) for load in loads if (p := _round_plot(record, load, "ttft")) is not None]
     second = [draw(p) for load in loads if (p := _round_plot(record, load, "rate")) is not None]
@@ -144,7 +144,7 @@ def failures(loads: Sequence[Load]) -> str:
     return section("failures", "Failed requests", lead, bullets(lines))
 
 
-def _round_plot(record: Mapping[str, Any], load: Load, what: str) -> Plot | None:
+def _round_plot(record: Record, load: Load, what: str) -> Plot | None:
     bars: list[Bar] = []
     for item in load.candidate:
         f = load.figures(item)

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.measure.round import Round
+from tasks.record.parts import Deploy, PlanMade, ResolveModel, RoundMeasured, Smoke
+from tasks.record.record import Record
 from tasks.report.html import (
     MARKS,
     NOTHING,
@@ -28,24 +30,19 @@ from tasks.report.html import (
 from tasks.report.plots import strip
 from tasks.verdict.rounds import why_not
 
-_STEPS = {"fetch_weights": "Fetch weights", "roll_back": "Roll back"}
-
 
 def _code(value: object) -> str:
     return f"<code>{esc(value)}</code>" if value not in (None, "") else ""
 
 
-def problems(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+def problems(record: Record, rounds: Sequence[Round]) -> str:
     """What went wrong while measuring; a sentence when nothing did.
 
     rounds: the measured rows; without them what the record says of each round has to do.
     """
-    measured: list[tuple[object, object, object, list[str]]] = [
-        (item.index, item.load, item.release, why_not(item)) for item in rounds
-    ]
-    found = measured or [
-        (item.get("index"), item.get("load"), item.get("release"), _noted(item))
-        for item in dicts(mapping(record.get("benchmark")).get("rounds"))
+    noted = record.benchmark.rounds if record.benchmark else []
+    found = [(item.index, item.load, item.release, why_not(item)) for item in rounds] or [
+        (item.index, item.load, item.release, _noted(item)) for item in noted
     ]
     if not found:
         return ""
@@ -62,27 +59,27 @@ def problems(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     return section("problems", "Problems of the measurement", lead if lines else "", body)
 
 
-def _noted(item: Mapping[str, Any]) -> list[str]:
+def _noted(item: RoundMeasured) -> list[str]:
     """The problems of a round as the record has them."""
-    client = mapping(item.get("client"))
+    client = item.client
     reasons = _words(client.get("reasons")) or ["the load generator was saturated"]
-    return [*_words(item.get("problems")), *(reasons if client.get("saturated") else [])]
+    return [*item.problems, *(reasons if client.get("saturated") else [])]
 
 
 def _words(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list | tuple) else []
 
 
-def smoke(record: Mapping[str, Any]) -> str:
+def smoke(record: Record) -> str:
     """What the candidate answered before it was measured."""
     rows = [
         [
-            esc(item.get("name")),
-            mark_ok(item.get("ok")),
-            f'<span class="said">{esc(item.get("found"))}</span>',
-            esc(item.get("expected")),
+            esc(item.name),
+            mark_ok(item.ok),
+            f'<span class="said">{esc(item.found)}</span>',
+            esc(item.expected),
         ]
-        for item in dicts(record.get("smoke"))
+        for item in (record.smoke.checks if record.smoke else [])
     ]
     heads = ("Check", "Result", "Found", "Expected")
     return section("smoke", "Smoke answers", "", table("Smoke checks", heads, rows))
@@ -94,18 +91,17 @@ def mark_ok(value: object, good: str = "ok", bad: str = "wrong") -> str:
     return f'<span class="mark {kind}"><b aria-hidden="true">{MARKS[kind]}</b> {esc(word)}</span>'
 
 
-def steps(record: Mapping[str, Any]) -> str:
+def steps(record: Record) -> str:
     """The steps one after the other, as long as they took."""
-    found = dicts(record.get("steps"))
-    spans = [float(s["seconds"]) if is_number(s.get("seconds")) else 0.0 for s in found]
+    found = record.steps
+    spans = [s.seconds if s.seconds is not None and is_number(s.seconds) else 0.0 for s in found]
     whole, at, rows = sum(spans), 0.0, []
     for item, span in zip(found, spans, strict=True):
-        state = str(item.get("state", ""))
+        state = item.state
         css = "done" if state == "done" else "failed"
-        name = str(item.get("step", "?"))
-        name = _STEPS.get(name, name.replace("_", " ").capitalize())
+        name = item.step.replace("_", " ").capitalize()
         title = f"{name}: {seconds(span)} from {seconds(at)} on, {state}"
-        sentence = str(item.get("sentence") or "")
+        sentence = item.sentence
         told = sentence if len(sentence) <= 240 else sentence[:240] + "…"
         failed = "" if css == "done" else f"{mark_ok(False, bad=state)} "
         rows.append(
@@ -123,50 +119,47 @@ def steps(record: Mapping[str, Any]) -> str:
     return section("steps", "Steps", lead, body)
 
 
-def what(record: Mapping[str, Any]) -> str:
+def what(record: Record) -> str:
     """Model, commit, image, digest, release; who started it."""
-    model, image = mapping(record.get("model")), mapping(record.get("image"))
-    release, weights = mapping(record.get("release")), mapping(record.get("weights"))
-    access = mapping(record.get("access"))
-    pods = [f"{p.get('name')} on {p.get('node')}" for p in dicts(record.get("pods"))]
-    amount = (
-        f"{number(weights.get('files'))} files, {size(weights.get('bytes'))}" if weights else ""
-    )
+    found = record.resolve_model or ResolveModel()
+    ran = record.deploy or Deploy()
+    asked = record.smoke or Smoke()
+    pods = [f"{pod.name} on {pod.node}" for pod in ran.pods]
+    amount = f"{number(found.files)} files, {size(found.bytes)}" if found.files else ""
     pairs = [
-        ("Model", esc(model.get("id") or "")),
-        ("Revision", _code(model.get("revision"))),
-        ("Commit", _code(model.get("commit"))),
-        ("Manifest", _code(model.get("manifest"))),
+        ("Model", esc(found.model)),
+        ("Revision", _code(found.revision)),
+        ("Commit", _code(found.commit)),
+        ("Manifest", _code(found.manifest)),
         ("Weights", esc(amount)),
-        ("Image", _code(image.get("name"))),
-        ("Image digest", "<br>".join(_code(d) for d in _words(image.get("digests")))),
-        ("Release", _code(release.get("deployment") or release.get("id"))),
+        ("Image", _code(found.image)),
+        ("Image digest", "<br>".join(_code(d) for d in ran.image_digests)),
+        ("Release", _code(found.deployment or found.release)),
         ("Pods", esc(", ".join(pods))),
-        ("Reached by", esc(" ".join(str(access[k]) for k in ("how", "url") if access.get(k)))),
-        ("Remote code", "trusted" if record.get("trust_remote_code") else ""),
-        ("Cluster", _code(record.get("cluster"))),
-        ("Namespace", _code(record.get("namespace"))),
-        ("Started by", esc(record.get("who") or "")),
-        ("Because", esc(record.get("why") or "")),
-        ("Rollout", _code(record.get("rollout"))),
-        ("Record", _code(record.get("record"))),
-        ("Mirrored to", _code(record.get("mirror"))),
+        ("Reached by", esc(" ".join(part for part in (asked.how, asked.url) if part))),
+        ("Remote code", "trusted" if found.trust_remote_code else ""),
+        ("Cluster", _code(record.cluster)),
+        ("Namespace", _code(record.namespace)),
+        ("Started by", esc(record.who)),
+        ("Because", esc(record.why)),
+        ("Rollout", _code(record.rollout)),
+        ("Record", _code(record.record)),
+        ("Mirrored to", _code(record.mirror)),
     ]
     return section("what", "What was rolled out", "", facts(pairs))
 
 
-def nodes(record: Mapping[str, Any]) -> str:
+def nodes(record: Record) -> str:
     """The nodes with their drivers and cards, and what was found wrong with them."""
     rows = []
-    for item in dicts(record.get("nodes")):
-        reasons = item.get("reasons")
-        found = "; ".join(_reason(r) for r in reasons) if isinstance(reasons, list | tuple) else ""
+    for item in record.validate_nodes.nodes if record.validate_nodes else []:
+        found = "; ".join(_reason(reason) for reason in item.reasons)
         rows.append(
             [
-                esc(item.get("name") or "?"),
-                mark_ok(item.get("usable"), "usable", "not usable"),
-                *(esc(_flat(item.get(key)) or NOTHING) for key in ("driver", "cards", "cpu")),
-                esc(item.get("resource") or NOTHING),
+                esc(item.name),
+                mark_ok(item.usable, "usable", "not usable"),
+                *(esc(text or NOTHING) for text in (item.driver, item.cards, item.cpu)),
+                esc(item.resource or NOTHING),
                 esc(found or NOTHING),
             ]
         )
@@ -174,10 +167,7 @@ def nodes(record: Mapping[str, Any]) -> str:
     return section("nodes", "Nodes", "", table("Nodes and what they hold", heads, rows))
 
 
-def _reason(value: object) -> str:
-    found = mapping(value)
-    if not found:
-        return str(value)
+def _reason(found: Mapping[str, Any]) -> str:
     parts = [str(found[k]) for k in ("code", "message", "found") if found.get(k)]
     expected = f"expected {found['expected']}" if found.get("expected") else ""
     return ": ".join(parts) + (f" ({expected})" if expected else "")
@@ -191,73 +181,73 @@ def _flat(value: object) -> str:
     return "" if value is None else str(value)
 
 
-def plan(record: Mapping[str, Any]) -> str:
+def plan(record: Record) -> str:
     """The plan, and what differed from the release that serves."""
-    found = mapping(record.get("plan"))
-    if not found:
+    found = record.plan
+    if found is None:
         return ""
-    serving = found.get("serving")
+    serving = found.serving
     pairs = [
-        ("Strategy", esc(found.get("strategy") or "")),
+        ("Strategy", esc(found.strategy)),
         ("Served before", _code(serving) if serving else "nothing"),
-        ("Interruption", esc(found.get("interruption") or "")),
-        ("Approval", esc(found.get("approval") or "")),
-        ("To fetch", esc(size(found.get("bytes_to_fetch")))),
+        ("Interruption", esc(found.interruption)),
+        ("Approval", esc(found.approval)),
+        ("To fetch", esc(size(found.bytes_to_fetch))),
         ("Accelerators", esc(_devices(found))),
-        ("Digest", _code(found.get("digest"))),
+        ("Digest", _code(found.digest)),
     ]
-    differences = _words(found.get("differences"))
+    differences = found.differences
     body = facts(pairs)
     if differences:
         body += "<h3>Different from what serves</h3>" + bullets(differences)
-    return section("plan", "Plan", esc(found.get("sentence") or ""), body)
+    return section("plan", "Plan", esc(found.sentence), body)
 
 
-def _devices(found: Mapping[str, Any]) -> str:
-    if not found.get("devices_needed"):
+def _devices(found: PlanMade) -> str:
+    if not found.devices_needed:
         return ""
-    resource = found.get("resource") or "accelerators"
-    return f"{found['devices_needed']} {resource} needed, {found.get('devices_free')} free"
+    resource = found.resource or "accelerators"
+    return f"{found.devices_needed} {resource} needed, {found.devices_free} free"
 
 
-def exam(record: Mapping[str, Any]) -> str:
+def exam(record: Record) -> str:
     """The exam, where one was taken: its verdict, and what was not right."""
-    found = mapping(record.get("exam"))
+    found = record.exam
+    if found is None:
+        return ""
     pairs = [
-        ("Questions", esc(found.get("questions") or "")),
-        ("Right", esc(f"{number(found.get('right'))} of {number(found.get('asked'))}")),
-        ("Without an answer", esc(number(found.get("errors")) if found.get("errors") else "")),
+        ("Questions", esc(found.questions)),
+        ("Right", esc(f"{number(found.right)} of {number(found.asked)}")),
+        ("Without an answer", esc(number(found.errors) if found.errors else "")),
     ]
     rows = [
         [
-            esc(item.get("question")),
-            esc(item.get("expected")),
-            f'<span class="said">{esc(item.get("answer") or item.get("error"))}</span>',
+            esc(item.question),
+            esc(item.expected),
+            f'<span class="said">{esc(item.answer or item.error)}</span>',
         ]
-        for item in dicts(found.get("rows"))
-        if not item.get("right")
+        for item in found.rows
+        if not item.right
     ]
-    if not found:
-        return ""
     heads = ("Question", "Expected", "Answer")
-    word = f"<p>{mark(found['verdict'])}</p>" if found.get("verdict") else ""
+    word = f"<p>{mark(found.verdict)}</p>" if found.verdict else ""
     body = word + facts(pairs) + (table("What was not right", heads, rows) if rows else "")
-    return section("exam", "Exam", esc(found.get("reason") or ""), body)
+    return section("exam", "Exam", esc(found.reason), body)
 
 
-def gate(record: Mapping[str, Any]) -> str:
+def gate(record: Record) -> str:
     """What the second check, a Great Expectations suite, said."""
-    found = mapping(record.get("gate"))
-    if not found:
+    found = record.judge.gate if record.judge else None
+    if found is None:
         return ""
     rows, failed = [], []
-    for name, result in mapping(found.get("result")).items():
+    for name, result in found.result.items():
         items = dicts(mapping(result).get("results"))
         held = sum(bool(item.get("success")) for item in items)
         ok = mark_ok(bool(mapping(result).get("success")))
         rows.append([esc(name), f"{held} of {len(items)}", ok])
         failed += [f"{name}: {_expectation(item)}" for item in items if not item.get("success")]
-    said = "every expectation held" if found.get("success") else "not every expectation held"
+    said = "every expectation held" if found.success else "not every expectation held"
     heads = ("Table", "Expectations held", "Result")
     body = table("The suite by table", heads, rows, right=(1,)) + bullets(failed)
     where = data_docs(record)
@@ -274,10 +264,10 @@ def _expectation(item: Mapping[str, Any]) -> str:
     return f"{config.get('type')} {_flat(shown)}"
 
 
-def data_docs(record: Mapping[str, Any]) -> str:
+def data_docs(record: Record) -> str:
     """The Data Docs relative to the record's folder; '' where they lie elsewhere."""
-    page, base = record.get("data_docs"), record.get("record")
-    if not (isinstance(page, str) and isinstance(base, str) and page.endswith(".html")):
+    page, base = record.judge.data_docs if record.judge else "", record.record
+    if not (page.endswith(".html") and base):
         return ""
     folder = posixpath.dirname(posixpath.normpath(base))
     found = posixpath.normpath(page)
@@ -287,11 +277,11 @@ def data_docs(record: Mapping[str, Any]) -> str:
     return "./" + found[len(folder) + 1 :]
 
 
-def origins(record: Mapping[str, Any]) -> str:
+def origins(record: Record) -> str:
     """Versions and the spec, so that it can be done again."""
-    versions = mapping(record.get("versions"))
+    versions = record.versions
     body = facts([(str(name), _code(version)) for name, version in versions.items()])
-    spec = record.get("spec")
+    spec = record.spec
     if spec:
         text = json.dumps(spec, indent=2, ensure_ascii=False, default=str)
         body += folded("The spec as it was run", f"<pre>{esc(text)}</pre>")

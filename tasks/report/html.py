@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tasks.record.parts import TargetJudged
 from tasks.spec.measure import EXAM_METRIC
 from tasks.spec.metrics import parse_metric
 
@@ -109,17 +110,16 @@ def metric_name(name: str) -> str:
     return f"{_NAMES[metric.kind]} {metric.statistic}".strip()
 
 
-def target_name(target: Mapping[str, Any]) -> str:
+def target_name(target: TargetJudged) -> str:
     """A target with its load point, as text."""
-    load = target.get("load")
-    return metric_name(str(target.get("metric", "?"))) + (f" at {load}" if load else "")
+    return metric_name(target.metric) + (f" at {target.load}" if target.load else "")
 
 
-def limit_text(target: Mapping[str, Any]) -> str:
+def limit_text(target: TargetJudged) -> str:
     """`≤ 800 ms`; a relative target says against what."""
-    sign = "≤" if target.get("direction") == "at_most" else "≥"
-    text = f"{sign} {quantity(target.get('limit'), str(target.get('unit', '')))}"
-    return f"{text} against stable" if target.get("versus_stable_percent") is not None else text
+    sign = "≤" if target.direction == "at_most" else "≥"
+    text = f"{sign} {quantity(target.limit, target.unit)}"
+    return f"{text} against stable" if target.versus_stable_percent is not None else text
 
 
 def mark(word: object) -> str:

@@ -10,32 +10,33 @@ error, skipped).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from tasks.report.html import dicts, is_number, limit_text, number, plain, quantity
+from tasks.record.parts import CheckMade, StepTaken, TargetJudged
+from tasks.record.record import Record
+from tasks.report.html import is_number, limit_text, number, plain, quantity
 
 GOOD = ("promoted", "unchanged")
 
 
-def render(record: Mapping[str, Any]) -> str:
+def render(record: Record) -> str:
     """The XML document as text (UTF-8); works for every ending of a rollout."""
-    name = plain(record.get("name") or "rollout")
+    name = plain(record.name or "rollout")
+    checks = record.smoke.checks if record.smoke else []
     root = Element("testsuites", name=f"model-rollout {name}")
     suites = (
         ("outcome", _outcome(record, name)),
-        ("steps", [_step(item, name) for item in dicts(record.get("steps"))]),
-        ("smoke", [_smoke(item, name) for item in dicts(record.get("smoke"))]),
-        ("targets", [_target(item, name) for item in dicts(record.get("targets"))]),
+        ("steps", [_step(item, name) for item in record.steps]),
+        ("smoke", [_smoke(item, name) for item in checks]),
+        ("targets", [_target(item, name) for item in record.targets]),
     )
     for kind, cases in suites:
         if not cases:
             continue
         suite = SubElement(root, "testsuite", name=f"{name}.{kind}")
-        if kind == "outcome" and record.get("started"):
+        if kind == "outcome" and record.started:
             # JUnit's timestamp has no zone
-            suite.set("timestamp", plain(record["started"])[:19])
+            suite.set("timestamp", plain(record.started)[:19])
         suite.extend(cases)
         _count(suite, cases)
     _count(root, list(root.iter("testcase")))
@@ -63,43 +64,42 @@ def _add(case: Element, tag: str, message: str, text: str = "") -> Element:
     return case
 
 
-def _outcome(record: Mapping[str, Any], name: str) -> list[Element]:
-    kind, sentence = str(record.get("outcome") or "unknown"), str(record.get("sentence") or "")
-    case = _case(f"{name}.outcome", str(record.get("rollout") or "rollout"))
+def _outcome(record: Record, name: str) -> list[Element]:
+    kind, sentence = record.outcome or "unknown", record.sentence
+    case = _case(f"{name}.outcome", record.rollout or "rollout")
     if kind not in GOOD:
         tag = "failure" if kind == "failed" else "error"
         _add(case, tag, f"{kind}: {sentence.partition(chr(10))[0]}", sentence)
     return [case]
 
 
-def _step(item: Mapping[str, Any], name: str) -> Element:
-    case = _case(f"{name}.steps", str(item.get("step") or "?"), item.get("seconds"))
-    if item.get("state") != "done":
-        _add(case, "error", str(item.get("sentence") or item.get("state")))
+def _step(item: StepTaken, name: str) -> Element:
+    case = _case(f"{name}.steps", item.step, item.seconds)
+    if item.state != "done":
+        _add(case, "error", item.sentence or item.state)
     return case
 
 
-def _smoke(item: Mapping[str, Any], name: str) -> Element:
-    case = _case(f"{name}.smoke", str(item.get("name") or "?"))
-    if not item.get("ok"):
-        said = f"found {item.get('found')}, expected {item.get('expected')}"
+def _smoke(item: CheckMade, name: str) -> Element:
+    case = _case(f"{name}.smoke", item.name)
+    if not item.ok:
+        said = f"found {item.found}, expected {item.expected}"
         _add(case, "failure", said)
     return case
 
 
-def _target(item: Mapping[str, Any], name: str) -> Element:
-    metric, load = str(item.get("metric") or "?"), item.get("load")
+def _target(item: TargetJudged, name: str) -> Element:
+    metric, load = item.metric, item.load
     case = _case(f"{name}.targets", f"{metric} at {load}" if load else metric)
-    word = str(item.get("verdict") or "inconclusive")
-    unit = str(item.get("unit") or "")
+    word, unit = item.verdict, item.unit
     said = (
-        f"{word}: measured {quantity(item.get('measured'), unit)}, limit {limit_text(item)}, "
-        f"bounds {number(item.get('low'))} to {number(item.get('high'))}"
+        f"{word}: measured {quantity(item.measured, unit)}, limit {limit_text(item)}, "
+        f"bounds {number(item.low)} to {number(item.high)}"
     )
-    reason = str(item.get("reason") or "")
+    reason = item.reason
     if word == "pass":
         SubElement(case, "system-out").text = plain(said)
-    elif item.get("advisory"):
+    elif item.advisory:
         _add(case, "skipped", f"advisory, {said}; {reason}")
     else:
         _add(case, "failure" if word == "fail" else "error", said, reason)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from tasks.record.parts import TargetJudged
+from tasks.record.record import Record
 from tasks.report import points as data
 from tasks.report.html import (
     UNITS,
@@ -35,45 +36,44 @@ def _float(value: object) -> float | None:
     return float(value) if is_number(value) else None  # type: ignore[arg-type]
 
 
-def _parsed(target: Mapping[str, Any]) -> Metric | None:
+def _parsed(target: TargetJudged) -> Metric | None:
     try:
-        return parse_metric(str(target.get("metric")))
+        return parse_metric(target.metric)
     except ValueError:
         return None
 
 
-def targets(record: Mapping[str, Any]) -> str:
+def targets(record: Record) -> str:
     """Every target with its limit, what was measured, the bounds and the verdict."""
     # what needs attention first; else the judge's order
-    found = sorted(dicts(record.get("targets")), key=_urgency)
+    found = sorted(record.targets, key=_urgency)
     rows = []
     for item in found:
-        limit, unit = _float(item.get("limit")), str(item.get("unit", ""))
-        bounds = " … ".join(number(item.get(k)) for k in ("low", "high"))
-        word = str(item.get("verdict", "inconclusive"))
-        measured = number(item.get("measured")) if is_number(item.get("measured")) else "no data"
+        limit, unit = _float(item.limit), item.unit
+        bounds = f"{number(item.low)} … {number(item.high)}"
+        word = item.verdict
+        measured = number(item.measured) if is_number(item.measured) else "no data"
         drawn = ""
         if limit is not None:
             alt = (
                 f"{target_name(item)}: limit {limit_text(item)}, measured {measured}, "
                 f"bounds {bounds}, {word}"
             )
-            point = Mark(
-                "", limit, word, *(_float(item.get(k)) for k in ("low", "high", "measured"))
-            )
-            absolute = item.get("versus_stable_percent") is None
+            figures = map(_float, (item.low, item.high, item.measured))
+            point = Mark("", limit, word, *figures)
+            absolute = item.versus_stable_percent is None
             most = {"percent": 100.0, "ratio": 1.0}.get(unit, math.inf) if absolute else math.inf
-            drawn = interval(point, at_most=item.get("direction") == "at_most", alt=alt, most=most)
-        note = "<small>advisory: never blocks</small>" if item.get("advisory") else ""
+            drawn = interval(point, at_most=item.direction == "at_most", alt=alt, most=most)
+        note = "<small>advisory: never blocks</small>" if item.advisory else ""
         told = f"{bounds} {UNITS.get(unit, unit)}"
         if _implied(item, record):
             # judged by the requests themselves: none may fail, whatever the interval says
             drawn, told = "", "no target allows a request to fail"
-        name = f"{esc(metric_name(str(item.get('metric', '?'))))} {note}"
+        name = f"{esc(metric_name(item.metric))} {note}"
         rows.append(
             [
                 name,
-                esc(item.get("load") or "–"),
+                esc(item.load or "–"),
                 esc(limit_text(item)),
                 f"<b>{esc(measured)}</b>",
                 f'<div class="bar">{drawn}<small>{esc(told)}</small></div>',
@@ -82,7 +82,7 @@ def targets(record: Mapping[str, Any]) -> str:
         )
     if not rows:
         return ""
-    reasons = [_reason(item) for item in found if item.get("verdict") != "pass"]
+    reasons = [_reason(item) for item in found if item.verdict != "pass"]
     heads = ("Target", "Load", "Limit", "Measured", "Bounds against the limit", "Verdict")
     lead = (
         "A target is met when its whole interval lies on the green side of the limit, and missed "
@@ -93,63 +93,59 @@ def targets(record: Mapping[str, Any]) -> str:
     return section("targets", "Targets", lead, body + bullets(reasons))
 
 
-def _urgency(target: Mapping[str, Any]) -> int:
+def _urgency(target: TargetJudged) -> int:
     """0: missed, 1: open, 2: met, 3: advisory."""
-    if target.get("advisory"):
+    if target.advisory:
         return 3
-    return {"fail": 0, "pass": 2}.get(str(target.get("verdict")), 1)
+    return {"fail": 0, "pass": 2}.get(target.verdict, 1)
 
 
-def _implied(target: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
+def _implied(target: TargetJudged, record: Record) -> bool:
     """Whether the judge added this target: without one on the success rate no request may fail."""
-    named = dicts(mapping(record.get("spec")).get("targets"))
+    named = dicts(record.spec.get("targets"))
     return (
-        target.get("metric") == IMPLIED
-        and target.get("limit") == 100
+        target.metric == IMPLIED
+        and target.limit == 100
         and not any(item.get("metric") == IMPLIED for item in named)
     )
 
 
-def _reason(target: Mapping[str, Any]) -> str:
-    text = str(target.get("reason") or "no reason given").replace("tok_s", UNITS["tok_s"])
-    more = target.get("requests_more")
+def _reason(target: TargetJudged) -> str:
+    text = (target.reason or "no reason given").replace("tok_s", UNITS["tok_s"])
+    more = target.requests_more
     ask = f"; about {number(more)} requests more would decide" if is_number(more) else ""
     return f"{target_name(target)}: {text}{ask}"
 
 
-def _confidence(record: Mapping[str, Any]) -> float:
-    bench = mapping(mapping(record.get("spec")).get("benchmark"))
+def _confidence(record: Record) -> float:
+    bench = mapping(record.spec.get("benchmark"))
     return round(100 * (_float(bench.get("confidence")) or CONFIDENCE), 3)
 
 
-def marks_of(
-    record: Mapping[str, Any], kind: str, load: str, factor: float
-) -> list[tuple[Mark, Metric]]:
+def marks_of(record: Record, kind: str, load: str, factor: float) -> list[tuple[Mark, Metric]]:
     """Absolute targets of a metric at a load point; figures scaled to `factor` per base unit."""
     out = []
-    for item in dicts(record.get("targets")):
-        metric, limit = _parsed(item), _float(item.get("limit"))
-        if metric is None or limit is None or metric.kind != kind or item.get("load") != load:
+    for item in record.targets:
+        metric, limit = _parsed(item), _float(item.limit)
+        if metric is None or limit is None or metric.kind != kind or item.load != load:
             continue
-        if item.get("versus_stable_percent") is not None:
+        if item.versus_stable_percent is not None:
             continue
 
-        def to(
-            key: str, source: Mapping[str, Any] = item, by: float = metric.factor
-        ) -> float | None:
-            value = _float(source.get(key))
+        def to(value: float | None, by: float = metric.factor) -> float | None:
+            value = _float(value)
             return value * factor / by if value is not None else None
 
         stat = f"p{metric.quantile * 100:g}" if metric.quantile else metric.statistic
         label = f"{stat} {limit_text(item)}".strip()
-        word = str(item.get("verdict", "inconclusive"))
+        word = item.verdict
         word = word if word in ("pass", "fail") else "inconclusive"
-        point = Mark(label, to("limit") or 0.0, word, to("low"), to("high"), to("measured"))
+        point = Mark(label, to(limit) or 0.0, word, to(item.low), to(item.high), to(item.measured))
         out.append((point, metric))
     return out
 
 
-def ttft(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
+def ttft(record: Record, loads: Sequence[Load]) -> str:
     """The distribution of TTFT at each load point."""
     plots = [draw(p) for load in loads if (p := _ttft_plot(record, load)) is not None]
     other = any(load.stable for load in loads)
@@ -179,7 +175,7 @@ def grid(plots: Sequence[str]) -> str:
     return f'<div class="grid{alone}">{"".join(plots)}</div>'
 
 
-def _ttft_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
+def _ttft_plot(record: Record, load: Load) -> Plot | None:
     mine = load.trusted or load.candidate
     values = data.pooled("ttft", mine)
     points = data.ecdf(values, MS)
@@ -233,7 +229,7 @@ def load_name(load: Load) -> str:
     return f"{load.name}: {load.words}" if load.words else load.name
 
 
-def throughput(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
+def throughput(record: Record, loads: Sequence[Load]) -> str:
     """Tokens a second over the time of a round, with its steady window."""
     plots = [draw(p) for load in loads if (p := _flow_plot(record, load)) is not None]
     lead = (
@@ -244,7 +240,7 @@ def throughput(record: Mapping[str, Any], loads: Sequence[Load]) -> str:
     return section("throughput", "Throughput over time", lead, grid(plots))
 
 
-def _flow_plot(record: Mapping[str, Any], load: Load) -> Plot | None:
+def _flow_plot(record: Record, load: Load) -> Plot | None:
     mine = load.trusted or load.candidate
     width = data.bin_width(mine)
     flows = [(r, f) for r in mine if (f := data.flow(r, width)) is not None]

@@ -6,12 +6,13 @@ hold anything. A policy in the page forbids scripts and requests besides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from textwrap import dedent
-from typing import Any
 
 from tasks.measure.round import Round
+from tasks.record.parts import ResolveModel, TargetJudged
+from tasks.record.record import Record
 from tasks.report import compared, measured
 from tasks.report import facts as told
 from tasks.report import points as data
@@ -43,15 +44,15 @@ _OUTCOMES = {
 }
 
 
-def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+def render(record: Record, rounds: Sequence[Round]) -> str:
     """The whole page as HTML text (UTF-8, below 1 MB for 20,000 requests).
 
-    record: as `Session.record` or `record.json`, from a rollout that ended in any way; missing
+    record: of a rollout that ended in any way; missing
     parts leave out their section. rounds: what was measured, empty where nothing was.
     """
-    bench = mapping(mapping(record.get("spec")).get("benchmark"))
+    bench = mapping(record.spec.get("benchmark"))
     loads = data.loads(rounds, dicts(bench.get("loads")))
-    title = f"{_outcome(record)[0]}: {record.get('name', '?')} {record.get('rollout', '')}".strip()
+    title = f"{_outcome(record)[0]}: {record.name or '?'} {record.rollout}".strip()
     body = "".join(
         [
             measured.targets(record),
@@ -81,18 +82,18 @@ def render(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     )
 
 
-def _outcome(record: Mapping[str, Any]) -> tuple[str, str, str]:
-    kind = str(record.get("outcome", "under way"))
+def _outcome(record: Record) -> tuple[str, str, str]:
+    kind = record.outcome or "under way"
     return _OUTCOMES.get(kind, (kind, "open", "?"))
 
 
-def headline(record: Mapping[str, Any]) -> str:
+def headline(record: Record) -> str:
     """The verdict in one sentence for a person, from the targets where they decided it."""
-    outcome, first = str(record.get("outcome", "")), _first_line(record)
-    binding = [item for item in dicts(record.get("targets")) if not item.get("advisory")]
-    missed = [item for item in binding if item.get("verdict") == "fail"]
-    undecided = [item for item in binding if item.get("verdict") not in ("pass", "fail")]
-    release = str(mapping(record.get("release")).get("deployment") or "the candidate")
+    outcome, first = record.outcome, _first_line(record)
+    binding = [item for item in record.targets if not item.advisory]
+    missed = [item for item in binding if item.verdict == "fail"]
+    undecided = [item for item in binding if item.verdict not in ("pass", "fail")]
+    release = record.deployment or "the candidate"
     if outcome == "promoted" and binding and len(missed) + len(undecided) == 0:
         every = "the one target" if len(binding) == 1 else f"all {len(binding)} targets"
         return f"{release} met {every} and was promoted."
@@ -105,48 +106,46 @@ def headline(record: Mapping[str, Any]) -> str:
     return first if len(first) <= LONG else f"{first[:LONG].rstrip()}…"
 
 
-def _some(targets: Sequence[Mapping[str, Any]], verb: str) -> str:
+def _some(targets: Sequence[TargetJudged], verb: str) -> str:
     item, more = targets[0], len(targets) - 1
-    unit = str(item.get("unit", ""))
-    measured = (
-        quantity(item.get("measured"), unit) if is_number(item.get("measured")) else "no data"
-    )
+    measured = quantity(item.measured, item.unit) if is_number(item.measured) else "no data"
     others = f", and {more} other target{'s' if more > 1 else ''} likewise" if more else ""
     return f"{target_name(item)}, {measured}, {verb} its limit of {limit_text(item)}{others}"
 
 
-def _first_line(record: Mapping[str, Any]) -> str:
-    sentence = str(record.get("sentence") or "This rollout has no outcome yet.")
+def _first_line(record: Record) -> str:
+    sentence = record.sentence or "This rollout has no outcome yet."
     return sentence.partition("\n")[0].strip()
 
 
-def _details(record: Mapping[str, Any], shown: str) -> str:
+def _details(record: Record, shown: str) -> str:
     """What the record's own sentence says beyond the headline: text, then log lines."""
     first = _first_line(record)
-    rest = dedent(str(record.get("sentence") or "").partition("\n")[2]).rstrip()
-    new = first != shown and record.get("outcome") != "promoted"
+    rest = dedent(record.sentence.partition("\n")[2]).rstrip()
+    new = first != shown and record.outcome != "promoted"
     said = f'<p class="soft">{esc(first)}</p>' if new else ""
     return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "")
 
 
-def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
+def _head(record: Record, rounds: Sequence[Round]) -> str:
     word, look, sign = _outcome(record)
     shown = headline(record)
     long = ' class="long"' if len(shown) > LONG / 2 else ""
-    model, release = mapping(record.get("model")), mapping(record.get("release"))
-    commit = str(model.get("commit") or "")[:12]
+    what = record.resolve_model or ResolveModel()
+    commit = what.commit[:12]
     parts = [
-        str(model.get("id") or ""),
+        what.model,
         f"commit {commit}" if commit else "",
-        str(release.get("deployment") or ""),
-        f"in namespace {record['namespace']}" if record.get("namespace") else "",
-        _when(record.get("started")),
+        what.deployment,
+        f"in namespace {record.namespace}" if record.namespace else "",
+        _when(record.started),
     ]
     line = " · ".join(esc(part) for part in parts if part)
+    note = record.benchmark.note if record.benchmark else ""
     warnings = "".join(
-        f'<p class="warn">{esc(record[key])}</p>'
-        for key in ("leftover", "mirror_error", "note")
-        if record.get(key)
+        f'<p class="warn">{esc(text)}</p>'
+        for text in (record.leftover, record.mirror_error, note, *_unread(record))
+        if text
     )
     return (
         f'<header><p class="verdict {look}"><span aria-hidden="true">{sign}</span> {esc(word)}</p>'
@@ -156,41 +155,43 @@ def _head(record: Mapping[str, Any], rounds: Sequence[Round]) -> str:
     )
 
 
-def _tiles(record: Mapping[str, Any], rounds: Sequence[Round]) -> list[tuple[str, str]]:
-    found = dicts(record.get("targets"))
-    binding = [item for item in found if not item.get("advisory")]
+def _unread(record: Record) -> list[str]:
+    return [f"the record's part '{name}' could not be read" for name in record.unreadable]
+
+
+def _tiles(record: Record, rounds: Sequence[Round]) -> list[tuple[str, str]]:
+    binding = [item for item in record.targets if not item.advisory]
     out = []
     if binding:
-        met = sum(item.get("verdict") == "pass" for item in binding)
+        met = sum(item.verdict == "pass" for item in binding)
         out.append(("targets met", f"{met} of {len(binding)}"))
     worst = _headline(binding)
     if worst is not None:
-        unit = str(worst.get("unit", ""))
-        out.append((target_name(worst), quantity(worst.get("measured"), unit)))
+        out.append((target_name(worst), quantity(worst.measured, worst.unit)))
     mine = [item for item in rounds if item.release == "candidate"]
     requests = sum(len(item.rows) for item in mine)
     if requests:
         count = len({item.index for item in mine})
         plural = "s" if count != 1 else ""
         out.append((f"requests in {count} round{plural}", f"{requests:,}"))
-    nodes = dicts(record.get("nodes"))
+    nodes = record.validate_nodes.nodes if record.validate_nodes else []
     if nodes:
-        usable = sum(bool(item.get("usable")) for item in nodes)
+        usable = sum(item.usable for item in nodes)
         out.append(("nodes usable", f"{usable} of {len(nodes)}"))
-    spans = [s["seconds"] for s in dicts(record.get("steps")) if is_number(s.get("seconds"))]
+    spans = [s.seconds for s in record.steps if s.seconds is not None and is_number(s.seconds)]
     if spans:
         out.append(("in all", seconds(sum(spans))))
     return out
 
 
-def _headline(targets: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _headline(targets: Sequence[TargetJudged]) -> TargetJudged | None:
     """The target to show first: one that failed, then one that is open, then TTFT."""
-    known = [item for item in targets if is_number(item.get("measured"))]
+    known = [item for item in targets if is_number(item.measured)]
     order = {"fail": 0, "inconclusive": 1}
     known.sort(
         key=lambda item: (
-            order.get(str(item.get("verdict")), 2),
-            not str(item.get("metric", "")).startswith("ttft"),
+            order.get(item.verdict, 2),
+            not item.metric.startswith("ttft"),
         )
     )
     return known[0] if known else None
@@ -203,7 +204,7 @@ def _when(value: object) -> str:
         return ""
 
 
-def _foot(record: Mapping[str, Any]) -> str:
-    code = record.get("exit_code")
+def _foot(record: Record) -> str:
+    code = record.exit_code
     said = f", exit status {number(code)}" if is_number(code) else ""
-    return f"<footer><p>model-rollout, rollout {esc(record.get('rollout', '?'))}{said}</p></footer>"
+    return f"<footer><p>model-rollout, rollout {esc(record.rollout or '?')}{said}</p></footer>"

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, StepFailed
@@ -22,13 +21,16 @@ from tasks.outside.prefect import told
 from tasks.outside.prefect.road import Road
 from tasks.outside.s3.mirror import Mirror
 from tasks.outside.vllm.engine import Answered, Engine
-from tasks.record.outcome import RECORD_SCHEMA, Outcome, compact
+from tasks.record.outcome import Outcome, compact
+from tasks.record.parts import ResolveModel, StepTaken
+from tasks.record.record import Record
 from tasks.release.moves import decide_recovery, decide_resume
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Release, with_history
 from tasks.report.page import FILE as PAGE
 from tasks.spec.rollout import Rollout
+from tasks.weights.manifest import Manifest
 
 _log = logging.getLogger(__name__)
 # A look is one small request; what takes longer is looked at again.
@@ -58,19 +60,16 @@ class Run:
         self.road = Road()
         self._said, self._well = "", True
         self._held: Locked | None = None
-        self.record: dict[str, Any] = {
-            "schema": RECORD_SCHEMA,
-            "rollout": self.rollout,
-            "name": spec.name,
-            "namespace": spec.namespace,
-            "who": who(),
-            "why": why,
-            "started": clock.now().isoformat(timespec="seconds"),
-            "cluster": cluster.address,
-            "spec": spec.model_dump(mode="json", exclude_defaults=True),
-            "trust_remote_code": spec.model.trust_remote_code,
-            "steps": [],
-        }
+        self.record = Record(
+            rollout=self.rollout,
+            name=spec.name,
+            namespace=spec.namespace,
+            who=who(),
+            why=why,
+            started=clock.now().isoformat(timespec="seconds"),
+            cluster=cluster.address,
+            spec=spec.model_dump(mode="json", exclude_defaults=True),
+        )
 
     @property
     def folder(self) -> Path:
@@ -101,8 +100,8 @@ class Run:
             raise
         finally:
             seconds, said = round(clock.monotonic() - began, 3), self._said
-            self.record["steps"].append(
-                {"step": name, "state": state, "seconds": seconds, "sentence": said}
+            self.record.steps.append(
+                StepTaken(step=name, state=state, seconds=seconds, sentence=said)
             )
             emit(Progress(name, state, message=said))
             told.say(f"{name} {state} after {seconds:.1f} s: {said}".removesuffix(": "))
@@ -113,25 +112,28 @@ class Run:
         self._said, self._well = sentence, well
         told.say(sentence if log is None else log)
 
-    def note_release(self, release: Release) -> None:
+    def note_release(self, release: Release, manifest: Manifest) -> None:
         """Put what is rolled out on record."""
         self.subject = release.deployment
-        self.record["release"] = {"id": release.id, "deployment": release.deployment}
-        self.record["model"] = {
-            "id": release.model,
-            "revision": release.revision,
-            "commit": release.commit,
-            "manifest": release.digest,
-        }
-        self.record["image"] = {"name": release.image}
+        self.record.resolve_model = ResolveModel(
+            model=release.model,
+            revision=release.revision,
+            commit=release.commit,
+            manifest=release.digest,
+            files=len(manifest.files),
+            bytes=manifest.total_bytes,
+            release=release.id,
+            deployment=release.deployment,
+            image=release.image,
+            trust_remote_code=self.spec.model.trust_remote_code,
+        )
 
     def keep_logs(self, logs: Mapping[str, str]) -> None:
         """Keep what was read of containers' logs (text by file name) beside the record, which
         names the files."""
         for path in records.keep_logs(self.spec.name, self.rollout, logs):
-            known: list[str] = self.record.setdefault("logs", [])
-            if path not in known:
-                known.append(path)
+            if path not in self.record.logs:
+                self.record.logs.append(path)
 
     def ask(self, service: str, release: Release) -> tuple[Look, list[str]]:
         """Ask a Service, by the spec's means, for the models it serves."""
@@ -214,16 +216,13 @@ class Run:
             raise RuntimeError(f"this run has ended already: {self.outcome.sentence}")
         self.outcome = outcome
         path = self.folder / records.FILE
-        self.record.update(
-            outcome=outcome.kind,
-            sentence=outcome.sentence,
-            exit_code=outcome.exit_code,
-            finished=clock.now().isoformat(timespec="seconds"),
-            record=str(path),
-            report=str(path.with_name(PAGE)),
-            versions=pages.versions(),
-        )
-        records.write(path, self.record)
+        record = self.record
+        record.outcome, record.sentence = outcome.kind, outcome.sentence
+        record.exit_code = outcome.exit_code
+        record.finished = clock.now().isoformat(timespec="seconds")
+        record.record, record.report = str(path), str(path.with_name(PAGE))
+        record.versions = pages.versions()
+        records.write(path, record.as_dict())
         pages.try_write(path)
         self._mirror(path)
         if self._held is not None:
@@ -235,11 +234,11 @@ class Run:
         try:
             state, _ = actor.read_state()
             keep = self.spec.promotion.history
-            actor.save(with_history(state, compact(records.scrub(self.record)), keep))
+            actor.save(with_history(state, records.scrub(compact(self.record)), keep))
         except RolloutError as error:
-            self.record["history_error"] = str(error)
+            self.record.history_error = str(error)
             _log.error("the history in the cluster lacks this rollout: %s", error)
-            records.write(self.folder / records.FILE, self.record)
+            records.write(self.folder / records.FILE, self.record.as_dict())
 
     def _bucket(self) -> Mirror | None:
         where = self.spec.records
@@ -255,17 +254,18 @@ class Run:
         key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}"
         page = path.with_name(PAGE)
         try:
-            self.record["mirror"] = bucket.put_json(f"{key}/{path.name}", records.read(path))
+            written = records.scrub(self.record.as_dict())
+            self.record.mirror = bucket.put_json(f"{key}/{path.name}", written)
             if page.is_file():
                 bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
-            for log in map(Path, self.record.get("logs", [])):
+            for log in map(Path, self.record.logs):
                 bucket.put_file(
                     f"{key}/{records.LOGS}/{log.name}", log, "text/plain; charset=utf-8"
                 )
         except RolloutError as error:
-            self.record["mirror_error"] = str(error)
+            self.record.mirror_error = str(error)
             _log.error("the record stays at %s: %s", path, error)
-        records.write(path, self.record)
+        records.write(path, self.record.as_dict())
 
 
 class Locked:

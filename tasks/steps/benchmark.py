@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tasks.base.errors import SpecError
 from tasks.measure.protocol import cache_note
@@ -20,6 +19,7 @@ from tasks.outside.exporter import metrics as exporters
 from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.prefect import artifacts
 from tasks.outside.vllm import metrics
+from tasks.record.parts import Benchmark, RoundMeasured
 from tasks.run.findings import Candidate
 from tasks.run.run import Run
 from tasks.run.step import step
@@ -55,14 +55,13 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
             lines=_lines(spec),
         )
     pages.keep_rows(run.folder, rounds)
-    run.record["benchmark"] = {
-        "rounds": [_brief(item) for item in rounds],
-        "requests": sum(len(item.rows) for item in rounds),
-        "nodes_with_watched_cards": watch.watched,
-        "files": str(run.folder / "evalscope"),
-    }
-    if note := cache_note(rounds, cache_flattered(spec.benchmark.workload)):
-        run.record["note"] = note
+    run.record.benchmark = Benchmark(
+        rounds=[_brief(item) for item in rounds],
+        requests=sum(len(item.rows) for item in rounds),
+        nodes_with_watched_cards=watch.watched,
+        files=str(run.folder / "evalscope"),
+        note=cache_note(rounds, cache_flattered(spec.benchmark.workload)) or "",
+    )
     run.say(measured(spec, rounds))
     return rounds
 
@@ -100,17 +99,17 @@ def measured(spec: Rollout, rounds: Sequence[Round]) -> str:
     return f"{said}; {note}" if note else said
 
 
-def _brief(item: Round) -> dict[str, Any]:
+def _brief(item: Round) -> RoundMeasured:
     """A round for the record; its rows stay in evalscope's database beside the record."""
-    return {
-        "index": item.index,
-        "load": item.load,
-        "release": item.release,
-        "seed": item.seed,
-        "requests": len(item.rows),
-        "succeeded": sum(row.ok for row in item.rows),
-        "window": item.window,
-        "client": asdict(item.client),
-        "server": asdict(item.server),
-        "problems": item.problems,
-    }
+    return RoundMeasured(
+        index=item.index,
+        load=item.load,
+        release=item.release,
+        seed=item.seed,
+        requests=len(item.rows),
+        succeeded=sum(row.ok for row in item.rows),
+        window=item.window,
+        client=asdict(item.client),
+        server=asdict(item.server),
+        problems=list(item.problems),
+    )

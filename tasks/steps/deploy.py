@@ -5,6 +5,7 @@ from __future__ import annotations
 from tasks.objects.pods import image_digests, ready
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.waits import until_ready
+from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
 from tasks.render.services import service
 from tasks.run.findings import Candidate, Planned
@@ -30,11 +31,11 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     )
     found = release_pods(run.cluster, spec.namespace, spec.name, release.id)
     pods = [pod for pod in found if ready(pod)]
-    run.record["image"]["digests"] = image_digests(pods)
-    run.record["pods"] = [
-        {"name": pod["metadata"]["name"], "node": pod["spec"].get("nodeName")} for pod in pods
+    places = [
+        PodPlace(name=pod["metadata"]["name"], node=pod["spec"].get("nodeName")) for pod in pods
     ]
-    where = ", ".join(f"{pod['name']} on {pod['node']}" for pod in run.record["pods"])
+    run.record.deploy = Deploy(pods=places, image_digests=image_digests(pods))
+    where = ", ".join(f"{pod.name} on {pod.node}" for pod in places)
     run.say(f"{release.deployment} is ready", log=f"{release.deployment} is ready: {where}")
     stable = seen.state.stable
     beside = strategy == "parallel" and stable is not None and seen.alive(stable.id)

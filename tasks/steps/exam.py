@@ -9,6 +9,7 @@ from tasks.outside.evalscope import bench
 from tasks.outside.evalscope import exam as evaluation
 from tasks.outside.kubernetes.access import reach
 from tasks.outside.prefect import artifacts
+from tasks.record.parts import Exam, ExamAnswer
 from tasks.run.findings import Candidate
 from tasks.run.run import Run
 from tasks.run.step import optional_step
@@ -35,16 +36,16 @@ def exam(run: Run, candidate: Candidate) -> TargetVerdict:
             on_progress=artifacts.ProgressArtifact("exam", "exam").tell,
         )
     found = decide.examined(rows, spec)
-    run.record["exam"] = {
-        "questions": spec.quality.questions,
-        "asked": len(rows),
-        "right": sum(row.right for row in rows),
-        "errors": sum(bool(row.error) for row in rows),
-        "verdict": found.verdict,
-        "reason": found.reason,
-        "rows": [_answered(row) for row in rows[:_KEPT_ROWS]],
-        "files": str(folder),
-    }
+    run.record.exam = Exam(
+        questions=str(spec.quality.questions),
+        asked=len(rows),
+        right=sum(row.right for row in rows),
+        errors=sum(bool(row.error) for row in rows),
+        verdict=found.verdict,
+        reason=found.reason,
+        rows=[ExamAnswer(**_answered(row)) for row in rows[:_KEPT_ROWS]],
+        files=str(folder),
+    )
     wrong = [_answered(row) for row in rows if not row.right][:_KEPT_ROWS]
     artifacts.table("exam", wrong, f"{found.verdict}: {found.reason}; what was not right")
     run.say(f"{found.verdict}: {found.reason}")

@@ -9,6 +9,7 @@ from typing import Any
 from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.prefect import artifacts, told
+from tasks.record.parts import FetchedNode, FetchWeights
 from tasks.render.jobs import fetch_job
 from tasks.run.findings import Planned
 from tasks.run.run import Locked, Run
@@ -27,8 +28,9 @@ def fetch_weights(run: Run, cluster: Locked, planned: Planned) -> None:
             for node in planned.nodes
         ],
     )
-    run.record["fetched"] = fetched
-    total = sum(int(item.get("bytes_fetched", 0)) for item in fetched)
+    done = FetchWeights(nodes=[FetchedNode(**item) for item in fetched])
+    run.record.fetch_weights = done
+    total = sum(item.bytes_fetched for item in done.nodes)
     run.say(f"{total:,} bytes fetched to {len(fetched)} node(s), all verified")
 
 

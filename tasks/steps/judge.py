@@ -9,6 +9,7 @@ from tasks.measure.round import Round
 from tasks.outside.great_expectations import gate
 from tasks.outside.prefect import artifacts
 from tasks.record.outcome import target_rows
+from tasks.record.parts import Gate, Judge, TargetJudged
 from tasks.run.run import Run
 from tasks.run.step import step
 from tasks.verdict import decide
@@ -22,17 +23,14 @@ def judge(run: Run, rounds: Sequence[Round], exam: TargetVerdict | None) -> Deci
     alone = decide.verdict(rounds, exam, spec)
     checked = gate.validate(alone, rounds, spec.targets, run.folder / "data-docs")
     found = decide.agreed(alone, gate.witness(checked))
-    record = run.record
-    record["verdict"] = found.verdict
-    record["targets"] = [asdict(item) for item in found.targets]
-    record["gate"] = {
-        "success": checked.success,
-        "suite": checked.suite,
-        "result": checked.result,
-    }
-    record["data_docs"] = str(checked.data_docs)
+    run.record.judge = Judge(
+        verdict=found.verdict,
+        targets=[TargetJudged(**asdict(item)) for item in found.targets],
+        gate=Gate(success=checked.success, suite=checked.suite, result=checked.result),
+        data_docs=str(checked.data_docs),
+    )
     columns = ("target", "limit", "measured", "bounds", "verdict")
-    rows = [dict(zip(columns, row, strict=True)) for row in target_rows(record)]
+    rows = [dict(zip(columns, row, strict=True)) for row in target_rows(run.record)]
     artifacts.table("verdict", rows, f"{found.verdict}: {found.reason}")
     run.say(f"{found.verdict}: {found.reason}")
     return found

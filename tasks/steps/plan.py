@@ -12,6 +12,7 @@ from tasks.nodes.reasons import errors
 from tasks.objects.pods import engine_container
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
+from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
 from tasks.render.release import deployment
 from tasks.render.services import service
@@ -25,7 +26,7 @@ def plan(run: Run, found: Survey) -> Planned:
     """Decide how; the plan is on record and an artifact."""
     planned = make_plan(run.cluster, found)
     what = planned.plan
-    run.record["plan"] = what.as_dict()
+    run.record.plan = PlanMade(**what.as_dict())
     artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
     for line in warnings(found):
         emit(Progress("plan", "running", run.spec.name, f"warning: {line}"))

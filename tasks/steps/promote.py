@@ -8,6 +8,7 @@ from tasks.base.errors import OutsideError
 from tasks.objects.pods import ending, restarts
 from tasks.outside.kubernetes.access import astray, release_pods
 from tasks.record.outcome import Outcome
+from tasks.record.parts import Promote
 from tasks.release.moves import decide_promotion
 from tasks.release.soaking import Look
 from tasks.release.state import Release
@@ -39,8 +40,8 @@ def look(run: Run, release: Release) -> Look:
     except OutsideError as error:
         return Look(trouble=None, answer="none", why=str(error))
     staying = [pod for pod in pods if not ending(pod)]
-    base = run.record.setdefault("restarts_at_promotion", restarts(staying))
-    trouble = live.trouble(staying, release.replicas, base)
+    first = run.record.promote = run.record.promote or Promote(restarts_before=restarts(staying))
+    trouble = live.trouble(staying, release.replicas, first.restarts_before)
     where = f"Service {spec.namespace}/{spec.name}"
     if why:
         return Look(trouble, "none", f"{where}: {why}")

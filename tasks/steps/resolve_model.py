@@ -38,8 +38,7 @@ def resolve_model(run: Run) -> Survey:
     """What is rolled out, and where it may run: facts without a probe."""
     found = look_around(run.cluster, run.spec, run.commit)
     manifest = found.manifest
-    run.record["weights"] = {"files": len(manifest.files), "bytes": manifest.total_bytes}
-    run.note_release(found.release)
+    run.note_release(found.release, manifest)
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
         f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "

@@ -51,7 +51,7 @@ def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
             run.say(_after_error(run, cluster, error))
     except BaseException as again:
         left = _named(run, again)
-        run.record["leftover"] = left
+        run.record.leftover = left
         if isinstance(error, RolloutError):
             return StepFailed(f"{error}; {left}")
         _log.error("%s", left)
@@ -70,7 +70,7 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
 
 def _named(run: Run, error: BaseException) -> str:
     """A sentence for when even cleaning up failed."""
-    release = run.record.get("release", {}).get("deployment", "the candidate")
+    release = run.record.deployment or "the candidate"
     text = str(error) if isinstance(error, RolloutError) else repr(error)
     return (
         f"{release} may still exist in {run.spec.namespace} ({text}); "

@@ -13,6 +13,7 @@ from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.prefect import artifacts
 from tasks.outside.vllm.engine import Check, Engine
 from tasks.outside.vllm.engine import smoke as ask_it
+from tasks.record.parts import CheckMade, Smoke
 from tasks.release.soaking import EVERY_S, PATIENCE_S
 from tasks.release.state import Release
 from tasks.render import live
@@ -27,7 +28,7 @@ def smoke(run: Run, candidate: Candidate) -> list[Check]:
     spec, release = run.spec, candidate.release
     _await_address(run, release)
     with reach(run.cluster, spec, f"{spec.name}-candidate", release.id) as endpoint:
-        run.record["access"] = {"how": endpoint.how, "url": endpoint.url}
+        kept = run.record.smoke = Smoke(how=endpoint.how, url=endpoint.url, checks=[])
         with Engine(endpoint.url) as engine:
             checks = ask_it(engine, release.served_name, spec.smoke)
     for pod in release_pods(run.cluster, spec.namespace, spec.name, release.id):
@@ -38,7 +39,7 @@ def smoke(run: Run, candidate: Candidate) -> list[Check]:
                 Check(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
             )
     rows = [asdict(check) for check in checks]
-    run.record["smoke"] = rows
+    kept.checks = [CheckMade(**row) for row in rows]
     artifacts.table("smoke", rows, "What the candidate answered")
     said = answered(checks)
     right = sum(check.ok for check in checks)

@@ -20,6 +20,7 @@ from tasks.nodes.document import ProbeDoc, last_document
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import run_job
 from tasks.outside.prefect import artifacts, told
+from tasks.record.parts import NodeFound, ValidateNodes
 from tasks.render.devices import probe_mounts
 from tasks.render.jobs import probe_job
 from tasks.run.findings import Looked, Survey, settle_resource
@@ -39,20 +40,22 @@ def validate_nodes(run: Run, found: Survey) -> Survey:
         width=run.spec.nodes.probe_parallelism,
     )
     found = settle_resource(found, looked)
-    run.note_release(found.release)
+    run.note_release(found.release, found.manifest)
     verdicts = [item.verdict for item in found.looked]
-    run.record["nodes"] = [
-        {
-            "name": v.node,
-            "usable": v.usable,
-            "driver": v.driver,
-            "cards": v.cards,
-            "cpu": v.cpu,
-            "resource": v.resource,
-            "reasons": [reason.as_dict() for reason in v.reasons],
-        }
-        for v in verdicts
-    ]
+    run.record.validate_nodes = ValidateNodes(
+        nodes=[
+            NodeFound(
+                name=v.node,
+                usable=v.usable,
+                driver=v.driver,
+                cards=v.cards,
+                cpu=v.cpu,
+                resource=v.resource,
+                reasons=[reason.as_dict() for reason in v.reasons],
+            )
+            for v in verdicts
+        ]
+    )
     artifacts.table("nodes", as_rows(verdicts), "Which nodes can serve")
     run.say(f"{sum(v.usable for v in verdicts)} of {len(verdicts)} node(s) usable")
     return found

@@ -45,8 +45,11 @@ def test_the_demo_promotes_serves_and_fails_honestly(tmp_path: Path) -> None:
         up = stack.running(local)
         assert up is not None
         record = json.loads(sorted(local.glob("rollouts/smollm2/*/record.json"))[-1].read_text())
-        assert record["verdict"] == "pass" and record["release"]["deployment"] in first.stdout
-        assert all(target["measured"] > 0 for target in record["targets"])
+        assert (
+            record["judge"]["verdict"] == "pass"
+            and record["resolve_model"]["deployment"] in first.stdout
+        )
+        assert all(target["measured"] > 0 for target in record["judge"]["targets"])
         address = next(
             line.split(" at ")[1].strip()
             for line in first.stdout.splitlines()

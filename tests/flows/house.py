@@ -240,7 +240,7 @@ def until(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"'{words}' never came:\n{''.join(said)}")
 
 
-def record_of(home: House, name: str = "tiny") -> dict[str, object]:
+def record_of(home: House, name: str = "tiny") -> dict[str, Any]:
     found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
     data: dict[str, object] = json.loads(found[-1].read_text())
     return data

@@ -36,7 +36,7 @@ def test_a_model_that_answers_well_is_promoted_and_fast_nonsense_is_not(home: Ho
     assert [step["step"] for step in record["steps"]].index("exam") == len(
         ["resolve_model", "validate_nodes", "plan", "fetch_weights", "deploy", "smoke"]
     )
-    verdicts = {item["metric"]: item["verdict"] for item in record["targets"]}
+    verdicts = {item["metric"]: item["verdict"] for item in record["judge"]["targets"]}
     assert verdicts["exam_correct_percent"] == "pass" and len(verdicts) == 4
     assert record["exam"]["right"] == len(record["exam"]["rows"]) == 60
 
@@ -46,10 +46,10 @@ def test_a_model_that_answers_well_is_promoted_and_fast_nonsense_is_not(home: Ho
         said = home.rollout("run", spec, expect=3)
     assert not seen.failed and "1 of 60 answers are right" in said and "removed candidate" in said
     record = record_of(home)
-    assert record["verdict"] == "fail" and "benchmark" not in record
+    assert record["judge"]["verdict"] == "fail" and "benchmark" not in record
     steps = [step["step"] for step in record["steps"]]
     assert steps[-3:] == ["exam", "judge", "roll_back"]
-    assert Path(record["data_docs"]).is_file()
+    assert Path(record["judge"]["data_docs"]).is_file()
     assert "exam_correct_percent" in Path(record["report"]).read_text()
     state = home.state()
     assert state.stable == before.stable and state.stable is not None

@@ -126,7 +126,7 @@ def test_a_row_is_a_vendor_and_a_file_a_row_and_a_line_are_a_step(extended: Hous
     record = json.loads(Path(said.split("record: ")[1].split("\n")[0]).read_text())
     taken = [item["step"] for item in record["steps"]]
     assert taken[taken.index("deploy") : taken.index("smoke")] == ["deploy", "greet"]
-    assert record["nodes"][0]["resource"] == "acme.com/npu"
+    assert record["validate_nodes"]["nodes"][0]["resource"] == "acme.com/npu"
     assert "hello, tiny" in Path(record["report"]).read_text()
     with Cluster.connect(str(extended.cluster.kubeconfig)) as api:
         (engine,) = api.list("Deployment", NAMESPACE)

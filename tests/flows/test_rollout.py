@@ -39,10 +39,10 @@ def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House)
     assert state.phase == "idle" and state.stable is not None and state.candidate is None
     assert state.stable.commit == first
     record = record_of(home)
-    measured = {t["metric"]: t["measured"] for t in record["targets"]}  # type: ignore[attr-defined]
+    measured = {t["metric"]: t["measured"] for t in record["judge"]["targets"]}
     # the engine's truth: 250 ms to the first token
     assert 245 < measured["ttft_mean_ms"] < 500
-    assert Path(str(record["data_docs"])).exists()
+    assert Path(record["judge"]["data_docs"]).exists()
 
     before = home.objects("Job"), home.objects("Deployment")
     assert "nothing was changed" in home.rollout("run", spec, expect=0)

@@ -79,7 +79,10 @@ def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Serve
     assert stable is not None and stable.commit == first != second
     record = record_of(home, "smollm2")
     assert record["why"] == "event: new version"
-    assert (record["model"]["revision"], record["model"]["commit"]) == ("master", first)
+    assert (record["resolve_model"]["revision"], record["resolve_model"]["commit"]) == (
+        "master",
+        first,
+    )
 
     every_task_says_what_it_found(served, run)
     deployed = stable.deployment

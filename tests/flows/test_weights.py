@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(900)
 def fetched(home: House) -> tuple[int, int]:
     """(bytes of the model, bytes fetched) in the last rollout."""
     record: dict[str, Any] = record_of(home)
-    return record["weights"]["bytes"], record["fetched"][0]["bytes_fetched"]
+    return record["resolve_model"]["bytes"], record["fetch_weights"]["nodes"][0]["bytes_fetched"]
 
 
 def test_a_finished_fetch_is_no_proof(home: House) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+from tasks.record.record import read
+from tasks.report.page import render
 from tasks.spec.rollout import Benchmark, LoadPoint, Target
 from tasks.verdict.targets import decide
 
@@ -113,7 +115,7 @@ def record(measured: tuple[Round, ...] = (), **changes: Any) -> dict[str, Any]:
         "expected": "at least 21 GiB", "action": "free the disk",
     }  # fmt: skip
     out: dict[str, Any] = {
-        "schema": 1,
+        "schema": 2,
         "rollout": "20261123T101500-29e2b0",
         "name": "qwen",
         "namespace": "models",
@@ -131,20 +133,24 @@ def record(measured: tuple[Round, ...] = (), **changes: Any) -> dict[str, Any]:
             {"step": step, "state": "done", "seconds": s, "sentence": f"{step} went well"}
             for step, s in seconds.items()
         ],
-        "model": {
-            "id": "Qwen/Qwen2.5-7B-Instruct",
+        "resolve_model": {
+            "model": "Qwen/Qwen2.5-7B-Instruct",
             "revision": "master",
             "commit": "2fe026c38ddb4fd9bdaedb86d9db3740fb27ffef",
             "manifest": "sha256:" + "9b710a66" * 8,
+            "files": 14,
+            "bytes": 15_242_695_000,
+            "release": "7cf96bea02",
+            "deployment": "qwen-7cf96bea02",
+            "image": "vllm-dcu:0.9.2",
         },
-        "weights": {"files": 14, "bytes": 15_242_695_000},
-        "release": {"id": "7cf96bea02", "deployment": "qwen-7cf96bea02"},
-        "image": {"name": "vllm-dcu:0.9.2", "digests": ["registry/vllm-dcu@sha256:" + "ab" * 32]},
-        "nodes": [
-            {"name": "dcu-1", **node},
-            {"name": "dcu-2", **node},
-            {"name": "dcu-3", **node, "usable": False, "reasons": [low]},
-        ],
+        "validate_nodes": {
+            "nodes": [
+                {"name": "dcu-1", **node},
+                {"name": "dcu-2", **node},
+                {"name": "dcu-3", **node, "usable": False, "reasons": [low]},
+            ]
+        },
         "plan": {
             "strategy": "parallel",
             "sentence": "test qwen-7cf96bea02 beside what serves, then move the Service to it",
@@ -158,25 +164,33 @@ def record(measured: tuple[Round, ...] = (), **changes: Any) -> dict[str, Any]:
             "differences": ["image: vllm-dcu:0.8.5 → vllm-dcu:0.9.2", "commit: 11aa22b → 2fe026c"],
             "digest": "677269b5e246c55c",
         },
-        "pods": [{"name": "qwen-7cf96bea02-876127c573-989fe", "node": "dcu-1"}],
-        "access": {"how": "cluster address", "url": "http://10.96.4.7:8000"},
-        "smoke": [
-            {"name": "model", "ok": True, "found": "Qwen2.5-7B", "expected": "Qwen2.5-7B"},
-            {"name": "answer", "ok": True, "found": "'The capital of France is Paris.'",
-             "expected": "contains 'Paris'"},
-        ],
+        "deploy": {
+            "pods": [{"name": "qwen-7cf96bea02-876127c573-989fe", "node": "dcu-1"}],
+            "image_digests": ["registry/vllm-dcu@sha256:" + "ab" * 32],
+        },
+        "smoke": {
+            "how": "cluster address",
+            "url": "http://10.96.4.7:8000",
+            "checks": [
+                {"name": "model", "ok": True, "found": "Qwen2.5-7B", "expected": "Qwen2.5-7B"},
+                {"name": "answer", "ok": True, "found": "'The capital of France is Paris.'",
+                 "expected": "contains 'Paris'"},
+            ],
+        },
         "benchmark": {"rounds": [brief(item) for item in measured]},
-        "verdict": decision.verdict,
-        "targets": [asdict(item) for item in decision.targets],
-        "gate": {"success": False, "result": {
-            "targets": {"success": False, "results": [
-                {"success": False, "expectation_config": {
-                    "type": "expect_column_values_to_be_between",
-                    "kwargs": {"column": "ttft_p95_ms at c32: high", "max_value": 800.0}}},
-                {"success": True, "expectation_config": {"type": "x", "kwargs": {}}}]},
-            "requests": {"success": True, "results": [{"success": True}]}}},
+        "judge": {
+            "verdict": decision.verdict,
+            "targets": [asdict(item) for item in decision.targets],
+            "gate": {"success": False, "result": {
+                "targets": {"success": False, "results": [
+                    {"success": False, "expectation_config": {
+                        "type": "expect_column_values_to_be_between",
+                        "kwargs": {"column": "ttft_p95_ms at c32: high", "max_value": 800.0}}},
+                    {"success": True, "expectation_config": {"type": "x", "kwargs": {}}}]},
+                "requests": {"success": True, "results": [{"success": True}]}}},
+            "data_docs": "/records/qwen/1/data-docs/index.html",
+        },
         "versions": {"model-rollout": "0.1.0", "evalscope": "1.14.1", "prefect": "3.8.8"},
-        "data_docs": "/records/qwen/1/data-docs/index.html",
         "record": "/records/qwen/1/record.json",
         "outcome": "failed" if decision.verdict == "fail" else "inconclusive",
         "sentence": said,
@@ -184,3 +198,8 @@ def record(measured: tuple[Round, ...] = (), **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
     out.update(changes)
     return out
+
+
+def page(data: dict[str, Any], measured: tuple[Round, ...]) -> str:
+    """The report of a record as it would be read from disk."""
+    return render(read(data), measured)

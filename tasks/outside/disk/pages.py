@@ -11,6 +11,7 @@ from pathlib import Path
 from tasks.base.errors import OutsideError, SpecError
 from tasks.measure.round import Round
 from tasks.outside.disk import records
+from tasks.record.record import read as read_record
 from tasks.report import page as report
 from tasks.report import rows as report_rows
 
@@ -60,7 +61,7 @@ def write(record_file: Path) -> Path:
 
     Raises SpecError for a record or rows that cannot be read, OutsideError for a full disk.
     """
-    record = records.scrub(records.read(record_file))
+    record = read_record(records.scrub(records.read(record_file)))
     page = report.render(record, rows_of(record_file.parent))
     return put(record_file.with_name(report.FILE), page.encode("utf-8"))
 

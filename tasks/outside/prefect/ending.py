@@ -11,6 +11,7 @@ from prefect.states import Completed, Failed
 from tasks.base.errors import RolloutError
 from tasks.outside.prefect import artifacts, told
 from tasks.record.outcome import Outcome, target_rows
+from tasks.record.record import Record
 
 _STATE_NAMES = {
     "promoted": "Promoted",
@@ -29,15 +30,15 @@ class NotPromoted(RolloutError):
     outcome: how it ended. record: its record, as for one that promoted.
     """
 
-    def __init__(self, outcome: Outcome, record: dict[str, Any]) -> None:
+    def __init__(self, outcome: Outcome, record: Record) -> None:
         super().__init__(outcome.sentence)
         self.outcome, self.record, self.exit_code = outcome, record, outcome.exit_code
 
-    def __reduce__(self) -> tuple[type[NotPromoted], tuple[Outcome, dict[str, Any]]]:
+    def __reduce__(self) -> tuple[type[NotPromoted], tuple[Outcome, Record]]:
         return (type(self), (self.outcome, self.record))
 
 
-def as_state(outcome: Outcome, record: dict[str, Any]) -> State[Any]:
+def as_state(outcome: Outcome, record: Record) -> State[Any]:
     """The Prefect state that tells how it ended.
 
     Its data is the record, or the NotPromoted that carries it: Prefect takes whatever else a
@@ -56,7 +57,7 @@ def no_record(error: RolloutError) -> State[Any]:
     return Failed(name=_STATE_NAMES["error"], message=str(error), data=error)
 
 
-def tell(outcome: Outcome, record: dict[str, Any]) -> None:
+def tell(outcome: Outcome, record: Record) -> None:
     """The outcome in the log and as an artifact."""
     told.say(f"{outcome.kind}: {outcome.sentence}")
     rows = target_rows(record)
@@ -65,9 +66,6 @@ def tell(outcome: Outcome, record: dict[str, Any]) -> None:
         lines += ["| target | limit | measured | bounds | verdict |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(row)} |" for row in rows]
     lines += ["", "| step | state | seconds | |", "|---|---|---|---|"]
-    lines += [
-        f"| {s['step']} | {s['state']} | {s['seconds']} | {s['sentence']} |"
-        for s in record["steps"]
-    ]
+    lines += [f"| {s.step} | {s.state} | {s.seconds} | {s.sentence} |" for s in record.steps]
     artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
-    artifacts.link("report", Path(record["report"]).resolve().as_uri(), "the report")
+    artifacts.link("report", Path(record.report).resolve().as_uri(), "the report")

@@ -8,9 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 
+from tasks.record.record import read
 from tasks.report import junit
 from tests.support import reportdata
 from tests.support.reportdata import EVIL
+
+
+def drawn(data: dict[str, Any]) -> str:
+    return junit.render(read(data))
 
 
 def case(document: ElementTree.Element, group: str, name: str) -> ElementTree.Element:
@@ -24,8 +29,8 @@ def case(document: ElementTree.Element, group: str, name: str) -> ElementTree.El
 def test_targets_are_cases_with_their_verdicts() -> None:
     measured = reportdata.rounds(6, 64)
     record = reportdata.record(measured)
-    record["targets"][0] |= {"verdict": "inconclusive", "measured": None, "low": math.inf}
-    found = ElementTree.fromstring(junit.render(record))
+    record["judge"]["targets"][0] |= {"verdict": "inconclusive", "measured": None, "low": math.inf}
+    found = ElementTree.fromstring(drawn(record))
     missed = case(found, "targets", "ttft_p95_ms at c32").find("failure")
     assert missed is not None
     assert "limit ≤ 600 ms" in str(missed.get("message"))
@@ -52,7 +57,7 @@ def test_targets_are_cases_with_their_verdicts() -> None:
 )
 def test_only_a_promotion_is_green(outcome: str | None, tag: str | None) -> None:
     record = {"name": "q", "rollout": "1", "outcome": outcome, "sentence": "first\nsecond"}
-    found = ElementTree.fromstring(junit.render(record))
+    found = ElementTree.fromstring(drawn(record))
     only = case(found, "outcome", "1")
     assert [child.tag for child in only] == ([tag] if tag else [])
     assert int(str(found.get("failures"))) + int(str(found.get("errors"))) == (1 if tag else 0)
@@ -61,8 +66,8 @@ def test_only_a_promotion_is_green(outcome: str | None, tag: str | None) -> None
 def test_the_counts_are_those_of_the_cases() -> None:
     record = reportdata.record(reportdata.rounds(6, 64))
     record["steps"][4] |= {"state": "failed", "sentence": "StepFailed", "seconds": math.nan}
-    record["smoke"][1]["ok"] = False
-    found = ElementTree.fromstring(junit.render(record))
+    record["smoke"]["checks"][1]["ok"] = False
+    found = ElementTree.fromstring(drawn(record))
     for level in (found, *found.iter("testsuite")):
         cases = list(level.iter("testcase"))
         assert level.get("tests") == str(len(cases))
@@ -80,7 +85,7 @@ def test_anything_in_a_record_is_valid_xml() -> None:
             return [spoil(item) for item in value]
         return EVIL if isinstance(value, str) else value
 
-    text = junit.render(spoil(reportdata.record(reportdata.rounds(2, 8))))
+    text = drawn(spoil(reportdata.record(reportdata.rounds(2, 8))))
     found = ElementTree.fromstring(text.encode("utf-8"))
     assert not list(found.iter("script"))
-    ElementTree.fromstring(junit.render({}))
+    ElementTree.fromstring(drawn({}))

@@ -182,7 +182,7 @@ def test_a_step_that_goes_its_course_and_finds_something_wrong_has_failed() -> N
         run.say("fail")
     with pytest.raises(ValueError, match="odd"), run.step("benchmark"):
         raise ValueError("odd\nand more")
-    steps = [(s["step"], s["state"], s["sentence"]) for s in run.record["steps"]]
+    steps = [(s.step, s.state, s.sentence) for s in run.record.steps]
     assert steps == [
         ("smoke", "failed", "found Atlantis"),
         ("judge", "done", "fail"),

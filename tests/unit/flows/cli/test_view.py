@@ -16,6 +16,7 @@ from flows.cli.view import showing
 from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.progress import Progress, emit
+from tasks.record.record import read
 
 
 @pytest.fixture(autouse=True)
@@ -136,7 +137,7 @@ def test_a_failed_step_is_one_message(out: io.StringIO, terminal: bool) -> None:
     with showing(here, "rollout"):
         emit(Progress("deploy", "started"))
         emit(Progress("deploy", "failed", message="m will not become ready: no image"))
-    print_end(here, RECORD)
+    print_end(here, read(RECORD))
     said = out.getvalue().replace("\x1b[?25h", "")  # the cursor comes back
     assert said.count("no image") == 1
     assert said.splitlines()[-5:] == [

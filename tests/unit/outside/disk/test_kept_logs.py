@@ -38,10 +38,10 @@ def test_a_failed_step_leaves_its_logs_beside_the_record(home: Path) -> None:
     with pytest.raises(StepFailed, match=r"^no$"), here.step("deploy"):
         raise StepFailed("no", LOGS)
     folder = home / "rollouts" / "r1" / "run-1" / "logs"
-    assert here.record["logs"] == [str(folder / name) for name in sorted(LOGS)]
+    assert here.record.logs == [str(folder / name) for name in sorted(LOGS)]
     assert (folder / "m-engine.log").read_text() == "api_key=***\nlast words\n"
     here.keep_logs(LOGS)  # the same again is the same file
-    assert len(here.record["logs"]) == 2
+    assert len(here.record.logs) == 2
 
 
 def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
     planned: Any = SimpleNamespace(survey=survey)
     with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):
         fetch(here, Locked(here, lock), planned, "w1")
-    (kept,) = here.record["logs"]
+    (kept,) = here.record.logs
     assert Path(kept).read_text().endswith("OSError: odd\n")
 
 
@@ -62,7 +62,7 @@ def test_without_logs_nothing_is_written(home: Path) -> None:
     here = started()
     with pytest.raises(ValueError, match="odd"), here.step("deploy"):
         raise ValueError("odd")
-    assert "logs" not in here.record and not home.exists()
+    assert not here.record.logs and not home.exists()
 
 
 def test_a_command_without_a_record_names_them_in_its_error(home: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_disk_that_takes_nothing_hides_no_trouble(home: Path) -> None:
     here = started()
     with pytest.raises(StepFailed, match=r"^no$"), here.step("deploy"):
         raise StepFailed("no", LOGS)
-    assert "logs" not in here.record
+    assert not here.record.logs
 
 
 def test_an_error_keeps_its_logs_between_processes() -> None:

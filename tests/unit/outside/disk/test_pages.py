@@ -13,8 +13,10 @@ import pytest
 from flows.cli import report
 from tasks.base.errors import OutsideError, SpecError
 from tasks.outside.disk import pages, records
-from tasks.report.page import render as draw
+from tasks.record.parts import TargetJudged
+from tasks.report.html import esc, limit_text
 from tests.support import reportdata
+from tests.support.places import DATA
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -98,7 +100,7 @@ def test_the_versions_are_those_installed() -> None:
 def test_in_a_browser_nothing_sticks_out(tmp_path: Path, width: int) -> None:
     """The page is measured inside a frame of that width; nothing may need sideways scrolling."""
     measured = reportdata.rounds(4, 32, ab=True)
-    page = draw(reportdata.record(measured, leftover="x" * 400), measured)
+    page = reportdata.page(reportdata.record(measured, leftover="x" * 400), measured)
     assert "script" not in page.split("</style>")[0]
     # the page's own policy forbids scripts, so that the measuring one needs it gone
     bare = page.replace('http-equiv="Content-Security-Policy"', 'name="none"')
@@ -130,3 +132,34 @@ def test_in_a_browser_nothing_sticks_out(tmp_path: Path, width: int) -> None:
     assert inner in (width, width - 15)  # a scroll bar takes 15
     assert needed <= inner, outside
     assert outside == []
+
+
+@pytest.mark.parametrize("ending", ["promoted", "failed", "error"])
+def test_records_of_the_first_schema_still_open(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ending: str,
+) -> None:
+    """Three of a real cluster, from before a record had a part a step."""
+    monkeypatch.setenv(records.ENV, str(tmp_path))
+    data = (DATA / "records" / f"{ending}.json").read_text(encoding="utf-8")
+    folder = records.folder("old", "20261125T095516-09ee49")
+    (folder / records.FILE).write_text(data, encoding="utf-8")
+    junit = folder / "junit.xml"
+    assert report.show_report("old", False, junit, False) == 0
+    page = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
+    old = json.loads(data)
+    assert old["schema"] == 1 and old["outcome"] == ending
+    assert "could not be read" not in page
+    said = [old["model"]["commit"], old["release"]["deployment"], old["nodes"][0]["name"]]
+    said += [item["found"] for item in old.get("smoke", [])[:1]]
+    said += [step["sentence"][:40] for step in old["steps"] if step["state"] == "done"]
+    for text in said:
+        assert esc(text) in page, text
+    for target in old.get("targets", []):
+        assert esc(limit_text(TargetJudged(**target))) in page
+    found = ElementTree.parse(junit).getroot()
+    assert len(list(found.iter("testcase"))) == 1 + len(old["steps"]) + len(
+        old.get("smoke", [])
+    ) + len(old.get("targets", []))

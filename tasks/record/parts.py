@@ -1,0 +1,208 @@
+"""What each step puts on record, one model a step. PURE.
+
+Reading is lenient (an older version, or a hand, wrote it): a field that is missing has its default,
+one that nobody knows is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Part(BaseModel):
+    """A piece of a record."""
+
+    model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+
+class StepTaken(Part):
+    """One step: how it went, how long it took (s), what it said."""
+
+    step: str = "?"
+    state: str = ""
+    seconds: float | None = None
+    sentence: str = ""
+
+
+class ResolveModel(Part):
+    """What is rolled out. bytes, files: of the weights. manifest: digest of the list of files."""
+
+    model: str = ""
+    revision: str = ""
+    commit: str = ""
+    manifest: str = ""
+    files: int | None = None
+    bytes: int | None = None
+    release: str = ""
+    deployment: str = ""
+    image: str = ""
+    trust_remote_code: bool = False
+
+
+class NodeFound(Part):
+    """One node's verdict. reasons: as tasks.nodes.reasons.Reason has them."""
+
+    name: str = "?"
+    usable: bool = False
+    driver: str | None = None
+    cards: str | None = None
+    cpu: str | None = None
+    resource: str | None = None
+    reasons: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class ValidateNodes(Part):
+    """Every candidate node."""
+
+    nodes: list[NodeFound] = Field(default_factory=list)
+
+
+class PlanMade(Part):
+    """The plan, as tasks.release.plan.Plan has it; what the report reads is named."""
+
+    strategy: str = ""
+    sentence: str = ""
+    serving: str | None = None
+    interruption: str = ""
+    approval: str = ""
+    bytes_to_fetch: int | None = None
+    devices_needed: int | None = None
+    devices_free: int | None = None
+    resource: str = ""
+    differences: list[str] = Field(default_factory=list)
+    digest: str = ""
+
+
+class FetchedNode(Part):
+    """What a fetch Job said when it was done."""
+
+    bytes_fetched: int = 0
+
+
+class FetchWeights(Part):
+    """Every node that got the weights."""
+
+    nodes: list[FetchedNode] = Field(default_factory=list)
+
+
+class PodPlace(Part):
+    """A pod and its node."""
+
+    name: str = ""
+    node: str | None = None
+
+
+class Deploy(Part):
+    """The candidate's pods, and what they run: imageID as the nodes tell it."""
+
+    pods: list[PodPlace] = Field(default_factory=list)
+    image_digests: list[str] = Field(default_factory=list)
+
+
+class CheckMade(Part):
+    """One smoke check."""
+
+    name: str = "?"
+    ok: bool = False
+    found: str = ""
+    expected: str = ""
+
+
+class Smoke(Part):
+    """By which means the candidate was reached, and what it answered."""
+
+    how: str = ""
+    url: str = ""
+    checks: list[CheckMade] = Field(default_factory=list)
+
+
+class ExamAnswer(Part):
+    """One question of the exam."""
+
+    question: str = ""
+    expected: str = ""
+    answer: str = ""
+    right: bool = False
+    error: str = ""
+
+
+class Exam(Part):
+    """questions: the set's name or file. errors: without an answer. files: evalscope's."""
+
+    questions: str = ""
+    asked: int = 0
+    right: int = 0
+    errors: int = 0
+    verdict: str = ""
+    reason: str = ""
+    rows: list[ExamAnswer] = Field(default_factory=list)
+    files: str = ""
+
+
+class RoundMeasured(Part):
+    """One round; its rows lie beside the record. window: of the rows that count (s, their clock).
+    client, server: as tasks.measure.round has them."""
+
+    index: int = 0
+    load: str = ""
+    release: str = ""
+    seed: int | None = None
+    window: tuple[float, float] | None = None
+    requests: int = 0
+    succeeded: int = 0
+    client: dict[str, Any] = Field(default_factory=dict)
+    server: dict[str, Any] = Field(default_factory=dict)
+    problems: list[str] = Field(default_factory=list)
+
+
+class Benchmark(Part):
+    """note: what the figures do not show. files: evalscope's."""
+
+    rounds: list[RoundMeasured] = Field(default_factory=list)
+    requests: int = 0
+    nodes_with_watched_cards: int = 0
+    files: str = ""
+    note: str = ""
+
+
+class TargetJudged(Part):
+    """One target at one load point, as tasks.verdict.targets.TargetVerdict has it."""
+
+    metric: str = "?"
+    load: str = ""
+    limit: float | None = None
+    unit: str = ""
+    direction: str = "at_least"
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+    verdict: str = "inconclusive"
+    reason: str = ""
+    advisory: bool = False
+    requests_more: int | None = None
+    versus_stable_percent: float | None = None
+
+
+class Gate(Part):
+    """What the second witness said. suite, result: Great Expectations' own, by table."""
+
+    success: bool = False
+    suite: dict[str, Any] = Field(default_factory=dict)
+    result: dict[str, Any] = Field(default_factory=dict)
+
+
+class Judge(Part):
+    """The verdict. data_docs: a page."""
+
+    verdict: str = ""
+    targets: list[TargetJudged] = Field(default_factory=list)
+    gate: Gate | None = None
+    data_docs: str = ""
+
+
+class Promote(Part):
+    """restarts_before: the pods' restarts when the Service was moved to them."""
+
+    restarts_before: int = 0

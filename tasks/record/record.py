@@ -1,0 +1,150 @@
+"""The record of a rollout: what is kept of it, on disk, in the bucket and, short, in the cluster.
+PURE. Schema 2 has a part a step; records of schema 1 are read as if they had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from tasks.record import parts
+from tasks.record.parts import Part, StepTaken
+
+SCHEMA = 2
+
+
+class Record(Part):
+    """One rollout. A step that was not taken has no part. spec: without its defaults.
+
+    who, why: who started it, and what for. started, finished: ISO 8601. record, report: files.
+    leftover: what cleaning up left behind. mirror_error, history_error: why the bucket, or the
+    history in the cluster, lacks it. unreadable: parts that did not fit when it was read.
+    """
+
+    schema_: int = Field(SCHEMA, alias="schema")
+    rollout: str = ""
+    name: str = ""
+    namespace: str = ""
+    who: str = ""
+    why: str = ""
+    cluster: str = ""
+    started: str = ""
+    finished: str = ""
+    outcome: str = ""
+    sentence: str = ""
+    exit_code: int | None = None
+    steps: list[StepTaken] = Field(default_factory=list)
+    resolve_model: parts.ResolveModel | None = None
+    validate_nodes: parts.ValidateNodes | None = None
+    plan: parts.PlanMade | None = None
+    fetch_weights: parts.FetchWeights | None = None
+    deploy: parts.Deploy | None = None
+    smoke: parts.Smoke | None = None
+    exam: parts.Exam | None = None
+    benchmark: parts.Benchmark | None = None
+    judge: parts.Judge | None = None
+    promote: parts.Promote | None = None
+    spec: dict[str, Any] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    logs: list[str] = Field(default_factory=list)
+    record: str = ""
+    report: str = ""
+    mirror: str = ""
+    leftover: str = ""
+    mirror_error: str = ""
+    history_error: str = ""
+    unreadable: list[str] = Field(default_factory=list)
+
+    @property
+    def targets(self) -> list[parts.TargetJudged]:
+        """The targets with their verdicts; none where nothing was judged."""
+        return self.judge.targets if self.judge else []
+
+    @property
+    def deployment(self) -> str:
+        """What was rolled out; '' before that is known."""
+        return self.resolve_model.deployment if self.resolve_model else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, without the parts of steps that were not taken."""
+        found = self.model_dump(by_alias=True)
+        return {k: v for k, v in found.items() if k == "steps" or v not in (None, "", [], {})}
+
+
+def read(data: Mapping[str, Any]) -> Record:
+    """The record in a document of any schema.
+
+    What does not fit is left out and named in `unreadable`: a page that lacks a part is worth more
+    than none.
+    """
+    given = of_schema_1(data) if "schema" not in data or data["schema"] == 1 else dict(data)
+    bad: list[str] = []
+    for _ in range(len(given) + 1):
+        try:
+            found = Record.model_validate({**given, "schema": SCHEMA})
+        except ValidationError as error:
+            for name in {str(item["loc"][0]) for item in error.errors()}:
+                given.pop(name, None)
+                bad.append(name)
+            continue
+        if bad:
+            found.unreadable = sorted({*found.unreadable, *bad})
+        return found
+    return Record(unreadable=sorted(bad))
+
+
+# schema 1 had no parts: where its keys went, as key -> (part, field)
+_MOVED = {
+    "nodes": ("validate_nodes", "nodes"),
+    "fetched": ("fetch_weights", "nodes"),
+    "pods": ("deploy", "pods"),
+    "smoke": ("smoke", "checks"),
+    "note": ("benchmark", "note"),
+    "verdict": ("judge", "verdict"),
+    "targets": ("judge", "targets"),
+    "gate": ("judge", "gate"),
+    "data_docs": ("judge", "data_docs"),
+    "restarts_at_promotion": ("promote", "restarts_before"),
+    "trust_remote_code": ("resolve_model", "trust_remote_code"),
+}
+# and those that were mappings of their own: key -> part, its key -> field
+_SPREAD = {
+    "model": (
+        "resolve_model",
+        {"id": "model", "revision": "revision", "commit": "commit", "manifest": "manifest"},
+    ),
+    "weights": ("resolve_model", {"files": "files", "bytes": "bytes"}),
+    "release": ("resolve_model", {"id": "release", "deployment": "deployment"}),
+    "access": ("smoke", {"how": "how", "url": "url"}),
+}
+
+
+def of_schema_1(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A document of schema 1 in the form of schema 2."""
+    out: dict[str, Any] = {}
+    for key, value in data.items():
+        if key in _MOVED:
+            part, field = _MOVED[key]
+            _part(out, part)[field] = value
+        elif key in _SPREAD and isinstance(value, Mapping):
+            part, fields = _SPREAD[key]
+            _part(out, part).update(
+                {new: value[old] for old, new in fields.items() if old in value}
+            )
+        elif key == "image" and isinstance(value, Mapping):
+            _part(out, "resolve_model")["image"] = value.get("name") or ""
+            if value.get("digests"):
+                _part(out, "deploy")["image_digests"] = value["digests"]
+        elif key == "benchmark" and isinstance(value, Mapping):
+            _part(out, "benchmark").update(value)
+        else:
+            out[key] = value
+    return out
+
+
+def _part(out: dict[str, Any], name: str) -> dict[str, Any]:
+    found = out.get(name)
+    if not isinstance(found, dict):
+        found = out[name] = {}
+    return found
