@@ -211,7 +211,7 @@ def test_a_user_without_the_right_to_mount_gets_rooms_by_a_user_namespace() -> N
         set_bounds, may_mount = 24, 21
         ctypes.CDLL(None).prctl(set_bounds, may_mount, 0, 0, 0)
 
-    code = "from deployments.local.kube import rooms; print(rooms.why_not())"
+    code = "from deployments.local.kube.node import rooms; print(rooms.why_not())"
     done = subprocess.run(
         [sys.executable, "-c", code],
         preexec_fn=without_the_right,
