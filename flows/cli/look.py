@@ -14,6 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from tasks.base.errors import Exit
 from tasks.nodes.assess import as_rows, judge_node
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
@@ -27,8 +28,6 @@ from tasks.spec.rollout import Rollout
 from tasks.steps.plan import make_plan, refusals, warnings
 from tasks.steps.resolve_model import look_around
 from tasks.steps.validate_nodes import probe_node
-
-REFUSED = 5
 
 
 def _look(cluster: Cluster, spec: Rollout, run: Run, *, probe: bool) -> Survey:
@@ -141,7 +140,7 @@ def show_plan(
     else:
         logs = run.record.logs
         _print_plan(Console(), spec, found, plan, arithmetic, warned, logs, probed=probe)
-    return REFUSED if plan.strategy == "refused" else 0
+    return Exit.REFUSED if plan.strategy == "refused" else 0
 
 
 def _print_plan(
@@ -210,7 +209,7 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             "nodes": [item.verdict.as_dict() for item in looked],
         }
         print(json.dumps(body, indent=1, default=str))
-        return REFUSED if refused else 0
+        return Exit.REFUSED if refused else 0
     console = Console()
     rows = as_rows([item.verdict for item in looked])
     # reasons are sentences, and a column of sentences is hard to read: they follow the table
@@ -235,7 +234,7 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
             console.print(f"refused: {line}", highlight=False, soft_wrap=True)
     for line in warned:
         console.print(f"warning: {line}", highlight=False, soft_wrap=True)
-    return REFUSED if refused else 0
+    return Exit.REFUSED if refused else 0
 
 
 def show_status(name: str, namespace: str, kubeconfig: str | None, context: str | None) -> int:

@@ -17,9 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from flows.cli.run import read, run_spec
-from tasks.base.errors import RolloutError, SpecError
-
-INTERRUPTED = 1
+from tasks.base.errors import Exit, RolloutError, SpecError
 
 
 def prefect_settings() -> None:
@@ -163,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "removed unless a line above names it",
             file=sys.stderr,
         )
-        return INTERRUPTED
+        return Exit.ERROR
 
 
 def job(argv: Sequence[str]) -> int:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import IntEnum
+
+
+class Exit(IntEnum):
+    """Exit status of the command line, everywhere. DONE: promoted, or nothing to do. REFUSED:
+    before anything was changed."""
+
+    DONE = 0
+    ERROR = 1
+    USAGE = 2
+    FAILED = 3
+    INCONCLUSIVE = 4
+    REFUSED = 5
 
 
 class RolloutError(Exception):
     """Base of all errors a person may see; the message says found, expected, what to do."""
 
-    exit_code = 1
+    exit_code = Exit.ERROR
 
 
 class SpecError(RolloutError):
@@ -17,7 +30,7 @@ class SpecError(RolloutError):
     `problems` holds one line each, every line starting with the place in the file.
     """
 
-    exit_code = 2
+    exit_code = Exit.USAGE
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -53,4 +66,4 @@ class LockLost(RolloutError):
 class Refused(RolloutError):
     """The rollout was refused before anything was changed."""
 
-    exit_code = 5
+    exit_code = Exit.REFUSED

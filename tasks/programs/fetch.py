@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import OutsideError, Refused, RolloutError
+from tasks.base.errors import Exit, OutsideError, Refused, RolloutError
 from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.store import Fetched, Store
 from tasks.outside.modelscope.hub import Hub, Limits
@@ -167,5 +167,5 @@ def main(argv: list[str] | None = None) -> int:
         run(parse(argv))
     except RolloutError as error:
         say("error", kind=kind_of(error), message=str(error))
-        return 1
+        return Exit.ERROR
     return 0

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tasks.base.errors import Exit
 from tasks.record.record import Record
 from tasks.spec.measure import CONFIDENCE
 
 Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
 
-# 0 promoted, 1 error, 2 usage, 3 judged and failed, 4 inconclusive, 5 refused before any change
-EXIT_CODES: dict[Kind, int] = {
-    "promoted": 0,
-    "unchanged": 0,
-    "failed": 3,
-    "inconclusive": 4,
-    "held": 4,
-    "refused": 5,
-    "error": 1,
+EXIT_CODES: dict[Kind, Exit] = {
+    "promoted": Exit.DONE,
+    "unchanged": Exit.DONE,
+    "failed": Exit.FAILED,
+    "inconclusive": Exit.INCONCLUSIVE,
+    "held": Exit.INCONCLUSIVE,
+    "refused": Exit.REFUSED,
+    "error": Exit.ERROR,
 }
 
 
@@ -30,7 +30,7 @@ class Outcome:
     sentence: str
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> Exit:
         """The command line's exit status."""
         return EXIT_CODES[self.kind]
 

@@ -218,7 +218,7 @@ class Run:
         path = self.folder / records.FILE
         record = self.record
         record.outcome, record.sentence = outcome.kind, outcome.sentence
-        record.exit_code = outcome.exit_code
+        record.exit_code = int(outcome.exit_code)
         record.finished = clock.now().isoformat(timespec="seconds")
         record.record, record.report = str(path), str(path.with_name(PAGE))
         record.versions = pages.versions()
