@@ -16,7 +16,6 @@ from collections import deque
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import Exit, OutsideError, Refused, RolloutError
@@ -24,16 +23,24 @@ from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.store import Fetched, Store
 from tasks.outside.modelscope.hub import Hub, Limits
 from tasks.weights.manifest import Manifest, safe_commit, safe_model
+from tasks.weights.messages import (
+    Done,
+    Failed,
+    Message,
+    Said,
+    Transfer,
+    Verified,
+    line_of,
+)
 
 GIB = 1 << 30
 _say_lock = threading.Lock()
 
 
-def say(event: str, **fields: Any) -> None:
-    """Print one JSON line and flush it."""
-    line = json.dumps({"event": event, **fields}, ensure_ascii=False)
+def say(message: Message) -> None:
+    """Print one line and flush it."""
     with _say_lock:
-        print(line, flush=True)
+        print(line_of(message), flush=True)
 
 
 class Rate:
@@ -81,12 +88,8 @@ def run(args: argparse.Namespace) -> None:
     store = Store(args.store)
     manifest = _planned(hub, args)
     if args.inspect:
-        say(
-            "inspect",
-            commit=manifest.commit,
-            digest=manifest.digest,
-            **asdict(store.inspect(manifest)),
-        )
+        found = {"commit": manifest.commit, "digest": manifest.digest}
+        print(json.dumps({"event": "inspect", **found, **asdict(store.inspect(manifest))}))
         return
     try:
         done = _fetch(store, hub, manifest, args)
@@ -94,14 +97,15 @@ def run(args: argparse.Namespace) -> None:
         _planned(hub, args)  # wrong bytes because the branch moved? then say that
         raise
     say(
-        "done",
-        path=str(done.path),
-        commit=done.commit,
-        digest=done.digest,
-        bytes_fetched=done.bytes_fetched,
-        seconds=round(done.seconds, 3),
-        unhashed=list(done.unhashed),
-        bytes_rehashed=done.bytes_rehashed,
+        Done(
+            path=str(done.path),
+            commit=done.commit,
+            digest=done.digest,
+            bytes_fetched=done.bytes_fetched,
+            seconds=round(done.seconds, 3),
+            unhashed=tuple(done.unhashed),
+            bytes_rehashed=done.bytes_rehashed,
+        )
     )
 
 
@@ -125,13 +129,7 @@ def _fetch(store: Store, hub: Hub, manifest: Manifest, args: argparse.Namespace)
     rate = Rate()
 
     def update(now: Update) -> None:
-        say(
-            "progress",
-            done=now.present,
-            total=now.total,
-            rate=round(rate(now.fetched)),
-            file=now.path,
-        )
+        say(Transfer(now.present, now.total, round(rate(now.fetched)), now.path))
 
     return store.fetch(
         manifest,
@@ -139,8 +137,8 @@ def _fetch(store: Store, hub: Hub, manifest: Manifest, args: argparse.Namespace)
         keep_free=int(args.keep_free_gib * GIB),
         parallel=args.parallel,
         on_update=update,
-        on_verified=lambda path: say("verified", path=path),
-        on_wait=lambda text: say("message", message=text),
+        on_verified=lambda path: say(Verified(path)),
+        on_wait=lambda text: say(Said(text)),
         rehash=args.verify,
     )
 
@@ -166,6 +164,6 @@ def main(argv: list[str] | None = None) -> int:
     try:
         run(parse(argv))
     except RolloutError as error:
-        say("error", kind=kind_of(error), message=str(error))
+        say(Failed(kind_of(error), str(error)))
         return Exit.ERROR
     return 0

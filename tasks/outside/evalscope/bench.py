@@ -32,7 +32,14 @@ from tasks.measure.protocol import (
 from tasks.measure.round import RequestRow, Round
 from tasks.measure.workload import Prompt, TokenRates, derive_seed, make_prompts
 from tasks.outside.evalscope.bench_child import MEASURED, REQUEST_ID_KEY
-from tasks.outside.evalscope.process import EngineTarget, LoadGenerator, RunFiles
+from tasks.outside.evalscope.orders import LoadOrder
+from tasks.outside.evalscope.process import (
+    EngineTarget,
+    LoadGenerator,
+    RunFiles,
+    duration,
+    request_timeout,
+)
 from tasks.outside.evalscope.rates import measure_rates
 from tasks.outside.evalscope.rows import RowsRead, peak_in_flight, read_rows, steady_window
 from tasks.spec.measure import Benchmark, LoadPoint, Workload
@@ -176,21 +183,23 @@ def _run(
     bodies = (json.dumps(_body(name, p, ask.workload)) for name, p in named.items())
     file = folder / "prompts.jsonl"
     file.write_text("\n".join(bodies) + "\n", encoding="utf-8")
-    config = {
-        "url": f"{ask.target.url.rstrip('/')}/v1/chat/completions",
-        "model": ask.target.model,
-        "api_key_env": ask.target.api_key_env,
-        "prompts": str(file),
-        "number": len(prompts),
-        "warmup": len(ramping),
-        "concurrency": ask.load.concurrency,
-        "rate": ask.load.rate,
-        "temperature": ask.workload.temperature,
-        "seed": derive_seed(ask.base_seed, ask.index, ask.load.name, f"{purpose} arrivals"),
-        "break_after": max(16, 2 * (ask.load.concurrency or 0)),
-        "break_after_timeouts": max(2, ask.load.concurrency or 8),
-        "out_dir": str(folder),
-    }
+    order = LoadOrder(
+        url=f"{ask.target.url.rstrip('/')}/v1/chat/completions",
+        model=ask.target.model,
+        api_key_env=ask.target.api_key_env,
+        prompts=str(file),
+        number=len(prompts),
+        warmup=len(ramping),
+        concurrency=ask.load.concurrency,
+        rate=ask.load.rate,
+        temperature=ask.workload.temperature,
+        seed=derive_seed(ask.base_seed, ask.index, ask.load.name, f"{purpose} arrivals"),
+        break_after=max(16, 2 * (ask.load.concurrency or 0)),
+        break_after_timeouts=max(2, ask.load.concurrency or 8),
+        out_dir=str(folder),
+        request_timeout_s=request_timeout(ask.timeout_s),
+        duration_s=duration(ask.timeout_s),
+    )
     doing = "measuring" if purpose == "measured" else "warming up"
     told = Progress(
         "benchmark",
@@ -206,7 +215,7 @@ def _run(
     def on_event(event: dict[str, Any]) -> None:
         ask.on_progress(replace(told, done=event["done"], figures=event["figures"]))
 
-    files = child.run(config, timeout_s=ask.timeout_s, on_event=on_event)
+    files = child.run(order, timeout_s=ask.timeout_s, on_event=on_event)
     unsent = frozenset(name for name in files.unsent if name.startswith(MEASURED))
     sent = len(prompts) if files.sent is None else files.sent + len(unsent)
     read = read_rows(files.database, errors=files.errors, unsent=unsent, expected=sent)

@@ -31,6 +31,8 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from tasks.outside.evalscope.orders import LoadOrder
+
 SAMPLE_S = 0.01
 PROGRESS_S = 0.5
 REQUEST_ID = "X-Request-Id"
@@ -42,15 +44,15 @@ MEASURED = "m"
 class Monitor:
     """What one run of evalscope can't say itself: errors, client lag and CPU, progress."""
 
-    def __init__(self, events: TextIO, config: dict[str, Any]) -> None:
+    def __init__(self, events: TextIO, order: LoadOrder) -> None:
         self.events = events
         self.notes: list[dict[str, Any]] = []
         self.lags: list[tuple[float, float]] = []
         self.cpu: list[tuple[float, float]] = []
         self.sent = 0
         self._failures = self._timeouts = 0
-        self._break_after = int(config["break_after"])
-        self._break_after_timeouts = int(config["break_after_timeouts"])
+        self._break_after = order.break_after
+        self._break_after_timeouts = order.break_after_timeouts
         self._ttfts = self._first = self._tokens = 0.0
         self._done = self._answered = 0
         self._told = 0.0
@@ -171,38 +173,37 @@ def judge(output: Any) -> None:
     output.completion_tokens = output.completion_tokens or 0
 
 
-def run(config: dict[str, Any]) -> None:
-    """One run of evalscope; its files and ours land in config['out_dir']."""
+def run(order: LoadOrder) -> None:
+    """One run of evalscope; its files and ours land in the order's out_dir."""
     import numpy as np
     from evalscope.perf.arguments import Arguments
     from evalscope.perf.main import run_one_benchmark
 
-    random.seed(config["seed"])
-    np.random.seed(config["seed"] % 2**32)
-    rate = config.get("rate")
-    load = {"open_loop": True, "rate": rate} if rate else {"parallel": config["concurrency"]}
-    key = os.environ.get(config["api_key_env"]) if config.get("api_key_env") else None
+    random.seed(order.seed)
+    np.random.seed(order.seed % 2**32)
+    rate = order.rate
+    load = {"open_loop": True, "rate": rate} if rate else {"parallel": order.concurrency}
     args = Arguments(
-        model=config["model"],
-        url=config["url"],
+        model=order.model,
+        url=order.url,
         api="openai",
-        api_key=key,
+        api_key=order.api_key,
         dataset="line_by_line",
-        dataset_path=config["prompts"],
-        number=config["number"],
-        warmup_num=config["warmup"],
+        dataset_path=order.prompts,
+        number=order.number,
+        warmup_num=order.warmup,
         no_test_connection=True,
         no_timestamp=True,
-        outputs_dir=config["out_dir"],
-        total_timeout=config["request_timeout_s"],
-        duration=config["duration_s"],
-        temperature=config["temperature"],
+        outputs_dir=order.out_dir,
+        total_timeout=order.request_timeout_s,
+        duration=order.duration_s,
+        temperature=order.temperature,
         log_every_n_query=1 << 30,
         db_commit_interval=32,
         num_workers=1,
         **load,
     )
-    run_one_benchmark(args, output_path=config["out_dir"])
+    run_one_benchmark(args, output_path=order.out_dir)
 
 
 def main() -> int:
@@ -223,15 +224,15 @@ def main() -> int:
     gc.freeze()  # else every full collection walks all that evalscope imported, ~0.1 s a time
     tell(events, {"event": "ready"})
     while True:
-        config = json.loads(Path(commands.get()).read_text(encoding="utf-8"))
-        current[:] = [Monitor(events, config)]
+        order = LoadOrder.read(commands.get())
+        current[:] = [Monitor(events, order)]
         done: dict[str, Any] = {"event": "done", "error": None}
         try:
-            run(config)
+            run(order)
         except Exception as error:
             done["error"] = f"{type(error).__name__}: {error}"[:300]
         finally:
-            current[0].write(Path(config["out_dir"]))
+            current[0].write(Path(order.out_dir))
         tell(events, done)
 
 

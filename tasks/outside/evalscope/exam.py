@@ -19,6 +19,7 @@ from tasks.base.errors import SpecError
 from tasks.base.progress import Progress
 from tasks.measure.questions import ExamRow, Question, parse_questions
 from tasks.outside.evalscope.exam_child import ERRORS, NAME
+from tasks.outside.evalscope.orders import FILE, ExamOrder
 from tasks.outside.evalscope.process import EngineTarget, end, environment, request_timeout
 from tasks.spec.measure import Quality
 from tasks.spec.rollout import Rollout
@@ -82,17 +83,16 @@ def take(
     file = out_dir / "questions.jsonl"
     lines = [{"question": item.text, "answer": list(item.accepted)} for item in questions]
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
-    config = {
-        "url": f"{target.url.rstrip('/')}/v1",
-        "model": target.model,
-        "api_key_env": target.api_key_env,
-        "questions": str(file.resolve()),
-        "max_tokens": quality.max_tokens,
-        "concurrency": quality.concurrency,
-        "request_timeout_s": request_timeout(timeout_s),
-        "out_dir": str(out_dir.resolve()),
-    }
-    (out_dir / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+    ExamOrder(
+        url=f"{target.url.rstrip('/')}/v1",
+        model=target.model,
+        api_key_env=target.api_key_env,
+        questions=str(file.resolve()),
+        max_tokens=quality.max_tokens,
+        concurrency=quality.concurrency,
+        request_timeout_s=request_timeout(timeout_s),
+        out_dir=str(out_dir.resolve()),
+    ).write()
 
     def tell() -> None:
         done = len(_lines(_file(out_dir, "predictions"))) + len(_errors(out_dir))
@@ -107,7 +107,7 @@ def _run(folder: Path, timeout_s: float, tell: Callable[[], None]) -> str:
     """Run evalscope to its end; '' or why it did not end well."""
     with (folder / LOG).open("a", encoding="utf-8") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", _CHILD, str(folder / "config.json")],
+            [sys.executable, "-m", _CHILD, str(folder / FILE)],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 from tasks.measure.questions import is_right, unfinished
+from tasks.outside.evalscope.orders import ExamOrder
 
 NAME = "rollout_exam"
 ERRORS = "errors.jsonl"
 
 
-def install(config: dict[str, Any]) -> None:
-    """Put the exam into evalscope's registry; errors go to config['out_dir']/errors.jsonl."""
+def install(order: ExamOrder) -> None:
+    """Put the exam into evalscope's registry; errors go to its out_dir/errors.jsonl."""
     from evalscope.api.benchmark import BenchmarkMeta, DefaultDataAdapter
     from evalscope.api.dataset import Sample
     from evalscope.api.metric import Score
@@ -38,7 +39,7 @@ def install(config: dict[str, Any]) -> None:
     timeouts = [0]  # in a row
 
     def note(index: int, error: str) -> None:
-        file = Path(config["out_dir"]) / ERRORS
+        file = Path(order.out_dir) / ERRORS
         with lock, file.open("a", encoding="utf-8") as out:
             out.write(json.dumps({"index": index, "error": error}) + "\n")
 
@@ -53,7 +54,7 @@ def install(config: dict[str, Any]) -> None:
 
         def run_inference(self, model: Any, sample: Any, output_dir: str, **more: Any) -> Any:
             try:
-                if timeouts[0] > config["concurrency"]:
+                if timeouts[0] > order.concurrency:
                     raise RuntimeError("not asked: the engine let question after question time out")
                 state = super().run_inference(model, sample, output_dir, **more)
                 whole(state.output)
@@ -84,7 +85,7 @@ def install(config: dict[str, Any]) -> None:
             name=NAME,
             pretty_name="Exam",
             description="Short questions; an answer is right when it names an accepted one.",
-            dataset_id=config["questions"],
+            dataset_id=order.questions,
             metric_list=["acc"],
             eval_split="test",
             prompt_template="{question}",
@@ -102,32 +103,31 @@ def whole(output: Any) -> None:
         raise RuntimeError("the answer ended within its reasoning; raise quality.max_tokens")
 
 
-def run(config: dict[str, Any]) -> None:
-    """One evaluation; evalscope's files land in config['out_dir']."""
+def run(order: ExamOrder) -> None:
+    """One evaluation; evalscope's files land in the order's out_dir."""
     from evalscope import TaskConfig, run_task
 
-    install(config)
-    key = os.environ.get(config["api_key_env"]) if config.get("api_key_env") else None
+    install(order)
     run_task(
         TaskConfig(
-            model=config["model"],
+            model=order.model,
             model_id="candidate",
-            api_url=config["url"],
-            api_key=key or "EMPTY",
+            api_url=order.url,
+            api_key=order.api_key or "EMPTY",
             eval_type="openai_api",
             model_args={"max_retries": 0},
             datasets=[NAME],
-            dataset_args={NAME: {"local_path": config["questions"]}},
+            dataset_args={NAME: {"local_path": order.questions}},
             dataset_hub="local",
             generation_config={
                 "temperature": 0.0,
-                "max_tokens": config["max_tokens"],
-                "timeout": config["request_timeout_s"],
+                "max_tokens": order.max_tokens,
+                "timeout": order.request_timeout_s,
                 "retries": 1,
             },
-            eval_batch_size=config["concurrency"],
+            eval_batch_size=order.concurrency,
             ignore_errors=True,
-            work_dir=config["out_dir"],
+            work_dir=order.out_dir,
             no_timestamp=True,
             collect_perf=False,
         )
@@ -135,14 +135,14 @@ def run(config: dict[str, Any]) -> None:
 
 
 def main() -> int:
-    """Run the exam of the config file that is named; 1 when evalscope failed."""
+    """Run the exam of the order that is named; 1 when evalscope failed."""
 
     def listen() -> None:
         sys.stdin.read()
         os._exit(3)
 
     threading.Thread(target=listen, daemon=True).start()
-    run(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    run(ExamOrder.read(sys.argv[1]))
     return 0
 
 

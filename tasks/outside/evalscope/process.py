@@ -18,6 +18,7 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.measure.engine_view import Watch
+from tasks.outside.evalscope.orders import LoadOrder
 
 START_S = 120.0
 # Shares of a run's limit, so that evalscope ends by itself with all rows written, even against a
@@ -79,6 +80,11 @@ class RunFiles:
         return self.folder / "benchmark_data.db"
 
 
+def duration(timeout_s: float) -> float:
+    """How long evalscope may send (s) in a run that may take `timeout_s`."""
+    return DURATION_SHARE * timeout_s
+
+
 def request_timeout(timeout_s: float) -> int:
     """How long one request may take (s, at least 1) in a run that may take `timeout_s`."""
     return max(1, int(min(REQUEST_TIMEOUT_S, REQUEST_SHARE * timeout_s)))
@@ -117,21 +123,21 @@ class LoadGenerator:
 
     def run(
         self,
-        config: dict[str, Any],
+        order: LoadOrder,
         *,
         timeout_s: float,
         on_event: Callable[[dict[str, Any]], None],
     ) -> RunFiles:
-        """Run one load; config as `bench_child.run` reads it, out_dir is made.
+        """Run one load, for at most timeout_s; the order's out_dir is made.
 
         A child that dies, hangs or reports an error is an outcome (RunFiles.error), not an
         exception. Raises OutsideError only where no child can be started.
         """
-        folder = Path(config["out_dir"])
+        folder = Path(order.out_dir)
         folder.mkdir(parents=True, exist_ok=True)
         try:
             self._ensure()
-            error = self._drive(config, folder, timeout_s, on_event)
+            error = self._drive(order, timeout_s, on_event)
         except BaseException:
             self.kill()
             raise
@@ -141,19 +147,13 @@ class LoadGenerator:
 
     def _drive(
         self,
-        config: dict[str, Any],
-        folder: Path,
+        order: LoadOrder,
         timeout_s: float,
         on_event: Callable[[dict[str, Any]], None],
     ) -> str:
         child = self._child
         assert child is not None and child.stdin is not None
-        file = folder / "config.json"
-        limits = {
-            "request_timeout_s": request_timeout(timeout_s),
-            "duration_s": DURATION_SHARE * timeout_s,
-        }
-        file.write_text(json.dumps({**config, **limits}, indent=1), encoding="utf-8")
+        file = order.write()
         try:
             child.stdin.write(f"{file}\n")
             child.stdin.flush()
