@@ -165,7 +165,12 @@ class House:
         kept = httpx.Client(timeout=30, trust_env=False)
 
         def again() -> None:
-            kept.get(f"{address}/v1/models").raise_for_status()
+            try:
+                found = kept.get(f"{address}/v1/models")
+            except httpx.RemoteProtocolError:
+                # a kept connection that ends before its first byte is had anew, as clients do
+                found = kept.get(f"{address}/v1/models")
+            found.raise_for_status()
 
         def streamed() -> None:
             body = {
