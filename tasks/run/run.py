@@ -182,17 +182,19 @@ class Run:
             duration_s=lease_seconds(),
         )
         with lock:
-            held = self._held = Locked(self, lock)
+            held = Locked(self, lock)
             try:
                 held.actor.take_over()
-                yield held
-            except BaseException as error:
-                ended = error if self.outcome else clean_up(self, held, error)
-                if self.outcome is None:
-                    self.finish(ended_by(ended))
-                if ended is error:
-                    raise
-                raise ended from error
+                self._held = held
+                try:
+                    yield held
+                except BaseException as error:
+                    ended = error if self.outcome else clean_up(self, held, error)
+                    if self.outcome is None:
+                        self.finish(ended_by(ended))
+                    if ended is error:
+                        raise
+                    raise ended from error
             finally:
                 self._held = None
                 held.close()
@@ -204,7 +206,11 @@ class Run:
         try:
             return pipeline()
         except BaseException as error:
-            ended = self.outcome or self.finish(ended_by(error))
+            ended = ended_by(error)
+            if self.outcome is None:
+                self.finish(ended)
+            elif self.outcome != ended:  # the record itself could not be written
+                self._note(ended)
             if not isinstance(error, RolloutError):
                 raise
             _log.debug("the rollout ended in an error", exc_info=True)
@@ -217,8 +223,7 @@ class Run:
         self.outcome = outcome
         path = self.folder / records.FILE
         record = self.record
-        record.outcome, record.sentence = outcome.kind, outcome.sentence
-        record.exit_code = int(outcome.exit_code)
+        self._note(outcome)
         record.finished = clock.now().isoformat(timespec="seconds")
         record.record, record.report = str(path), str(path.with_name(PAGE))
         record.versions = pages.versions()
@@ -228,6 +233,10 @@ class Run:
         if self._held is not None:
             self._tell_cluster(self._held.actor)
         return outcome
+
+    def _note(self, outcome: Outcome) -> None:
+        self.record.outcome, self.record.sentence = outcome.kind, outcome.sentence
+        self.record.exit_code = int(outcome.exit_code)
 
     def _tell_cluster(self, actor: Actor) -> None:
         """The history in the cluster; the outcome stands even when that fails."""

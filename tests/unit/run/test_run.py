@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
@@ -145,6 +145,45 @@ def test_what_cleaning_up_leaves_behind_is_the_error() -> None:
 
     assert run.conduct(pipeline).sentence == str(left)
     assert history(at) == ["error"]
+
+
+def test_a_lock_that_cannot_be_used_is_not_cleaned_up_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing began: there is nothing to settle, and the reason stays the reason."""
+    at = world()
+    run = run_of(at)
+
+    def refuse(_: Actor) -> None:
+        raise StepFailed("the state was written under lease epoch 120, ours is 99")
+
+    def clean_up(*_: object) -> BaseException:
+        raise AssertionError("nothing began")
+
+    def pipeline() -> Outcome:
+        with run.locked(clean_up):
+            raise AssertionError("no lock was had")
+
+    monkeypatch.setattr(Actor, "take_over", refuse)
+    assert run.conduct(pipeline).sentence.startswith("the state was written under lease epoch 120")
+
+
+def test_a_record_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was decided: who reads exit 0 expects a record."""
+    at = world()
+    run = run_of(at)
+
+    def full(*_: object) -> None:
+        raise OutsideError("record.json cannot be written (No space left on device)")
+
+    def pipeline() -> Outcome:
+        with run.locked(kept):
+            return run.finish(Outcome("promoted", "m-new promoted"))
+
+    monkeypatch.setattr(records, "write", full)
+    ended = run.conduct(pipeline)
+    assert ended.kind == "error" and "cannot be written" in ended.sentence
+    assert (run.record.outcome, run.record.exit_code) == ("error", 1)
 
 
 def test_a_refusal_before_the_lock_touches_nothing() -> None:
