@@ -16,6 +16,7 @@ from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import ending, parameters
 from tasks.record.outcome import Outcome, unchanged
+from tasks.release.state import Release
 from tasks.run.findings import Planned
 from tasks.run.run import Locked, Run
 from tasks.spec.rollout import Rollout
@@ -45,28 +46,27 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
         case "done":
             return unchanged(release.deployment)
         case "promote":
-            return promoted(run, cluster, plan, "a promotion that was cut short is finished")
+            return promoted(run, cluster, release, "a promotion that was cut short is finished")
     steps.fetch_weights(run, cluster, plan)
     candidate = steps.deploy(run, cluster, plan)
-    checks = steps.smoke(run, candidate)
-    if wrong(checks):
-        return steps.roll_back(run, cluster, "failed", f"smoke: {wrong(checks)}")
+    if why := wrong(steps.smoke(run, candidate)):
+        return steps.roll_back(run, cluster, "failed", f"smoke: {why}")
     exam = steps.exam(run, candidate) if run.spec.quality else None
     rounds = () if ends_early(exam) else steps.benchmark(run, candidate)
     verdict = steps.judge(run, rounds, exam)
     match next_move(verdict, run.spec.promotion):
         case "promote":
-            return promoted(run, cluster, plan, verdict.reason)
+            return promoted(run, cluster, release, verdict.reason)
         case "hold":
             return steps.hold(run, cluster, verdict)
         case "roll_back":
             return steps.roll_back(run, cluster, ended_with(verdict), verdict.reason)
 
 
-def promoted(run: Run, cluster: Locked, plan: Planned, reason: str) -> Outcome:
+def promoted(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome:
     """The promotion, and what follows where its soak goes wrong."""
     try:
-        return steps.promote(run, cluster, plan.release, reason)
+        return steps.promote(run, cluster, release, reason)
     except SoakFailed as error:  # what served before serves again
         return steps.roll_back(run, cluster, "failed", error)
     except NotProven as error:  # nobody could look at it: it serves on, and a person decides

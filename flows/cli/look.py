@@ -20,7 +20,6 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import marked
 from tasks.release.plan import Plan
-from tasks.render.jobs import fetch_job
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.run import Run
@@ -68,22 +67,15 @@ class Manifests:
 
 def manifests(cluster: Cluster, planned: Planned) -> Manifests:
     """The exact objects of a rollout of this plan; none where it changes nothing."""
-    found, plan, body = planned.survey, planned.plan, planned.body
-    spec, release, manifest = found.spec, found.release, found.manifest
-    if plan.strategy in ("unchanged", "refused"):
+    spec, body = planned.survey.spec, planned.body
+    if planned.plan.strategy in ("unchanged", "refused"):
         return Manifests()
-    jobs = [
-        fetch_job(
-            spec, seat.name, manifest.commit, manifest.digest, found.endpoint, manifest.fetch_ref
-        )
-        for seat in plan.nodes
-    ]
     stable = stable_service(body)
     there = cluster.get("Service", spec.name, spec.namespace)
     return Manifests(
         before=(
-            *(marked(job) for job in jobs),
-            service(spec, release, candidate=True),
+            *(marked(planned.fetch_job(node)) for node in planned.nodes),
+            service(spec, planned.release, candidate=True),
             body,
         ),
         # the makers of the promotion itself

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tasks.record.outcome import confidence_percent, target_rows
+from tasks.record.outcome import target_rows
 from tasks.record.record import Record
 
 _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
@@ -60,7 +60,7 @@ def print_end(console: Console, record: Record) -> None:
     rows = target_rows(record)
     if rows:
         table = Table(title="targets")
-        bounds = f"{confidence_percent(record):g} % bounds"
+        bounds = f"{record.confidence_percent:g} % bounds"
         for heading in ("target", "limit", "measured", bounds, "verdict"):
             table.add_column(heading)
         for row in rows:

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from tasks.base.errors import Exit
 from tasks.record.record import Record
-from tasks.spec.measure import CONFIDENCE
 
 Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
 
@@ -75,14 +74,6 @@ def compact(record: Record) -> dict[str, Any]:
         out["verdict"] = record.judge.verdict
         out["targets"] = [target.model_dump(include=kept) for target in record.targets]
     return out
-
-
-def confidence_percent(record: Record) -> float:
-    """At which confidence the bounds of a record's targets hold."""
-    # a record's spec leaves defaults out
-    asked = record.spec.get("benchmark")
-    found = asked.get("confidence") if isinstance(asked, dict) else None
-    return round(100 * (found if isinstance(found, float) else CONFIDENCE), 3)
 
 
 def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from tasks.record import parts
 from tasks.record.parts import Part, StepTaken
+from tasks.spec.measure import CONFIDENCE
 
 SCHEMA = 2
 
@@ -66,6 +67,15 @@ class Record(Part):
         """What was rolled out; '' before that is known."""
         return self.resolve_model.deployment if self.resolve_model else ""
 
+    @property
+    def confidence_percent(self) -> float:
+        """At which confidence the bounds of the targets hold."""
+        asked = self.spec.get("benchmark")
+        found = asked.get("confidence") if isinstance(asked, dict) else None
+        if not (isinstance(found, float) and 0 < found < 1):
+            found = CONFIDENCE  # the record's spec leaves defaults out
+        return round(100 * found, 3)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON, without the parts of steps that were not taken."""
         found = self.model_dump(by_alias=True)
@@ -79,19 +89,14 @@ def read(data: Mapping[str, Any]) -> Record:
     than none.
     """
     given = of_schema_1(data) if "schema" not in data or data["schema"] == 1 else dict(data)
-    bad: list[str] = []
-    for _ in range(len(given) + 1):
-        try:
-            found = Record.model_validate({**given, "schema": SCHEMA})
-        except ValidationError as error:
-            for name in {str(item["loc"][0]) for item in error.errors()}:
-                given.pop(name, None)
-                bad.append(name)
-            continue
-        if bad:
-            found.unreadable = sorted({*found.unreadable, *bad})
-        return found
-    return Record(unreadable=sorted(bad))
+    given["schema"] = SCHEMA
+    try:
+        return Record.model_validate(given)
+    except ValidationError as error:
+        bad = {str(item["loc"][0]) for item in error.errors()}
+    found = Record.model_validate({key: given[key] for key in given.keys() - bad})
+    found.unreadable = sorted({*found.unreadable, *bad})
+    return found
 
 
 # schema 1 had no parts: where its keys went, as key -> (part, field)

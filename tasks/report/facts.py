@@ -94,7 +94,7 @@ def mark_ok(value: object, good: str = "ok", bad: str = "wrong") -> str:
 def steps(record: Record) -> str:
     """The steps one after the other, as long as they took."""
     found = record.steps
-    spans = [s.seconds if s.seconds is not None and is_number(s.seconds) else 0.0 for s in found]
+    spans = [s.seconds if is_number(s.seconds) else 0.0 for s in found]
     whole, at, rows = sum(spans), 0.0, []
     for item, span in zip(found, spans, strict=True):
         state = item.state

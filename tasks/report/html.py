@@ -6,7 +6,7 @@ import html
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from tasks.record.parts import TargetJudged
 from tasks.spec.measure import EXAM_METRIC
@@ -43,7 +43,7 @@ def esc(value: object) -> str:
     return html.escape(plain(value), quote=True)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """A finite int or float; bool is none."""
     return (
         isinstance(value, int | float)
@@ -56,7 +56,7 @@ def number(value: object) -> str:
     """About three significant digits, thousands apart; a dash for what is no finite number."""
     if not is_number(value):
         return NOTHING
-    amount = float(value)  # type: ignore[arg-type]
+    amount = float(value)
     size = abs(amount)
     if size == 0:
         return "0"
@@ -77,7 +77,7 @@ def seconds(value: object) -> str:
     """A duration, such as `0.4 s`, `12 min 5 s`, `2 h 3 min`."""
     if not is_number(value):
         return NOTHING
-    amount = max(0.0, float(value))  # type: ignore[arg-type]
+    amount = max(0.0, float(value))
     if amount < 60:
         return f"{number(round(amount, 2))} s"
     minutes, rest = divmod(round(amount), 60)
@@ -91,7 +91,7 @@ def size(value: object) -> str:
     """Bytes in binary units."""
     if not is_number(value):
         return NOTHING
-    amount = float(value)  # type: ignore[arg-type]
+    amount = float(value)
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if abs(amount) < 1024:
             return f"{number(amount)} {unit}"

@@ -15,7 +15,6 @@ from tasks.report.html import (
     esc,
     is_number,
     limit_text,
-    mapping,
     mark,
     metric_name,
     number,
@@ -25,7 +24,6 @@ from tasks.report.html import (
 )
 from tasks.report.plots import Curve, Mark, Plot, Scale, axis, draw, interval
 from tasks.report.points import Load
-from tasks.spec.measure import CONFIDENCE
 from tasks.spec.metrics import Metric, parse_metric
 from tasks.verdict.targets import IMPLIED
 
@@ -33,7 +31,7 @@ MS = 1000.0
 
 
 def _float(value: object) -> float | None:
-    return float(value) if is_number(value) else None  # type: ignore[arg-type]
+    return float(value) if is_number(value) else None
 
 
 def _parsed(target: TargetJudged) -> Metric | None:
@@ -87,7 +85,7 @@ def targets(record: Record) -> str:
     lead = (
         "A target is met when its whole interval lies on the green side of the limit, and missed "
         "when all of it lies beyond. The dot is what was measured; the line is where the truth "
-        f"lies, at {_confidence(record):g} % confidence over the whole rollout."
+        f"lies, at {record.confidence_percent:g} % confidence over the whole rollout."
     )
     body = table("Targets, their bounds and verdicts", heads, rows, right=(2, 3))
     return section("targets", "Targets", lead, body + bullets(reasons))
@@ -115,11 +113,6 @@ def _reason(target: TargetJudged) -> str:
     more = target.requests_more
     ask = f"; about {number(more)} requests more would decide" if is_number(more) else ""
     return f"{target_name(target)}: {text}{ask}"
-
-
-def _confidence(record: Record) -> float:
-    bench = mapping(record.spec.get("benchmark"))
-    return round(100 * (_float(bench.get("confidence")) or CONFIDENCE), 3)
 
 
 def marks_of(record: Record, kind: str, load: str, factor: float) -> list[tuple[Mark, Metric]]:

@@ -178,7 +178,7 @@ def _tiles(record: Record, rounds: Sequence[Round]) -> list[tuple[str, str]]:
     if nodes:
         usable = sum(item.usable for item in nodes)
         out.append(("nodes usable", f"{usable} of {len(nodes)}"))
-    spans = [s.seconds for s in record.steps if s.seconds is not None and is_number(s.seconds)]
+    spans = [s.seconds for s in record.steps if is_number(s.seconds)]
     if spans:
         out.append(("in all", seconds(sum(spans))))
     return out

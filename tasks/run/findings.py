@@ -16,6 +16,7 @@ from tasks.release.moves import Observed, decide_resume
 from tasks.release.plan import NodeSeat, Plan
 from tasks.release.state import Release
 from tasks.render.devices import pod_needs
+from tasks.render.jobs import fetch_job
 from tasks.render.release import PodNeeds, deployment, release_of
 from tasks.spec.rollout import Rollout
 from tasks.weights.manifest import Manifest
@@ -67,6 +68,10 @@ class Survey:
     release: Release
     shape: ModelShape | None
     looked: tuple[Looked, ...] = ()
+
+    def deployment(self, hostnames: Sequence[str]) -> dict[str, Any]:
+        """The Deployment of the release, on nodes of these host names."""
+        return deployment(self.spec, self.release, self.needs, hostnames)
 
     @property
     def serves_already(self) -> bool:
@@ -121,7 +126,7 @@ def fit(survey: Survey) -> ShapeVerdict | None:
 
 def fit_reasons(survey: Survey) -> list[Reason]:
     """What is wrong, or worth knowing, of model and pod whatever the node."""
-    rendered = deployment(survey.spec, survey.release, survey.needs, [])
+    rendered = survey.deployment([])
     shape = fit(survey)
     return [
         *shm_reasons(survey.spec, rendered["spec"]["template"]["spec"]),
@@ -146,6 +151,14 @@ class Planned:
     def nodes(self) -> list[str]:
         """The nodes it goes to."""
         return [seat.name for seat in self.plan.nodes]
+
+    def fetch_job(self, node: str) -> dict[str, Any]:
+        """The Job that brings the weights to one of them."""
+        found = self.survey
+        weights = found.manifest
+        return fetch_job(
+            found.spec, node, weights.commit, weights.digest, found.endpoint, weights.fetch_ref
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import FetchedNode, FetchWeights
-from tasks.render.jobs import fetch_job
 from tasks.run.findings import Planned
 from tasks.run.run import Locked, Run
 from tasks.run.step import step_of_nodes
@@ -36,11 +35,7 @@ def fetch_weights(run: Run, cluster: Locked, planned: Planned) -> None:
 
 def fetch(run: Run, cluster: Locked, planned: Planned, node: str) -> Done:
     """Bring the commit to one node's disk; gives what the Job said when done."""
-    found = planned.survey
-    manifest = found.manifest
-    job = fetch_job(
-        run.spec, node, manifest.commit, manifest.digest, found.endpoint, manifest.fetch_ref
-    )
+    job, manifest = planned.fetch_job(node), planned.survey.manifest
     bar = artifacts.ProgressArtifact(f"weights-{node}".lower(), f"weights on {node}")
     last: Done | Failed | None = None
 

@@ -14,7 +14,6 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
-from tasks.render.release import deployment
 from tasks.render.services import service
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
 from tasks.run.run import Run
@@ -61,7 +60,8 @@ def make_plan(cluster: Cluster, found: Survey) -> Planned:
     seats = [item.seat() for item in found.looked if item.verdict.usable]
     serving = found.seen.deployments.get(found.seen.serving or "")
     there = cluster.get("Deployment", serving.name, found.spec.namespace) if serving else None
-    body = deployment(found.spec, found.release, found.needs, [seat.hostname for seat in seats])
+    # of its container alone, which is the same wherever it runs
+    template = found.deployment([])
     decided = decide_plan(
         found.spec,
         found.release,
@@ -70,11 +70,10 @@ def make_plan(cluster: Cluster, found: Survey) -> Planned:
         resource=found.resource,
         refused=refusals(found),
         differences=describe_changes(
-            found.seen, found.release, {"before": _engine(there), "after": _engine(body)}
+            found.seen, found.release, {"before": _engine(there), "after": _engine(template)}
         ),
     )
-    hostnames = [seat.hostname for seat in decided.nodes]
-    return Planned(decided, found, deployment(found.spec, found.release, found.needs, hostnames))
+    return Planned(decided, found, found.deployment([seat.hostname for seat in decided.nodes]))
 
 
 def _engine(body: dict[str, Any] | None) -> Mapping[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from tasks.base import clock
@@ -51,16 +51,16 @@ def smoke(run: Run, candidate: Candidate) -> list[Check]:
 
 def wrong(checks: Sequence[Check]) -> str:
     """What was wrong, in words; '' where nothing was."""
-    bad = [check for check in checks if not check.ok]
-    return answered(bad) if bad else ""
+    return _told(check for check in checks if not check.ok)
 
 
 def answered(checks: Sequence[Check]) -> str:
     """What was wrong; where nothing was, what the candidate answered."""
-    wrong = [check for check in checks if not check.ok]
-    return "; ".join(
-        f"{c.name}: found {c.found}, expected {c.expected}" for c in wrong or checks[1:2]
-    )
+    return wrong(checks) or _told(checks[1:2])
+
+
+def _told(checks: Iterable[Check]) -> str:
+    return "; ".join(f"{c.name}: found {c.found}, expected {c.expected}" for c in checks)
 
 
 def _await_address(run: Run, release: Release) -> None:

@@ -23,17 +23,6 @@ from tasks.verdict.targets import Decision, TargetVerdict
 from tasks.verdict.witness import Witness
 
 Next = Literal["promote", "hold", "roll_back"]
-__all__ = [
-    "Decision",
-    "Next",
-    "agreed",
-    "demands",
-    "ends_early",
-    "examined",
-    "look",
-    "next_move",
-    "verdict",
-]
 
 
 def demands(spec: Rollout) -> int:

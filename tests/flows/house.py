@@ -246,6 +246,14 @@ def until(process: subprocess.Popen[str], words: str) -> str:
 
 
 def record_of(home: House, name: str = "tiny") -> dict[str, Any]:
+    """The newest record of a rollout."""
     found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
-    data: dict[str, object] = json.loads(found[-1].read_text())
+    data: dict[str, Any] = json.loads(found[-1].read_text())
+    return data
+
+
+def record_named(said: str) -> dict[str, Any]:
+    """The record that a run named at its end."""
+    path = next(line for line in said.splitlines() if line.startswith("record: "))
+    data: dict[str, Any] = json.loads(Path(path.removeprefix("record: ")).read_text())
     return data

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -190,10 +189,3 @@ def serve(home: House) -> Served:
     served.call("POST", "/work_pools/", {"name": POOL, "type": "process"})
     served.prefect("deploy", "--all")
     return served
-
-
-def record_of(home: House, name: str) -> dict[str, Any]:
-    """The newest record of a rollout."""
-    found = sorted((home.folder / "home" / "rollouts" / name).glob("*/record.json"))
-    data: dict[str, Any] = json.loads(found[-1].read_text())
-    return data

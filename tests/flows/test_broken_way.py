@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.flows.house import House, until
+from tests.flows.house import House, record_named, until
 
 pytestmark = pytest.mark.timeout(900)
 SHORT: dict[str, Any] = {"benchmark__requests_per_round": 16, "benchmark__min_rounds": 2}
@@ -43,5 +42,5 @@ def test_a_way_that_breaks_says_nothing_of_the_release(
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
     assert len(home.objects("Deployment")) == 1
-    record = json.loads(Path(said.split("record: ")[1].split("\n")[0]).read_text())
+    record = record_named(said)
     assert record["outcome"] == {1: "error", 4: "inconclusive"}[code]

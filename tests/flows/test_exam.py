@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks.outside.evalscope.exam import load_questions
 from tasks.spec.measure import Quality
-from tests.flows.house import House
+from tests.flows.house import House, record_of
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -19,12 +17,6 @@ ANSWERS = {
     question.text: f"I say {question.accepted[0]}."
     for question in load_questions(Quality(minimum_percent=80))
 }
-
-
-def record_of(home: House) -> dict[str, Any]:
-    found = sorted((home.folder / "home" / "rollouts" / "tiny").glob("*/record.json"))
-    data: dict[str, Any] = json.loads(found[-1].read_text())
-    return data
 
 
 def test_a_model_that_answers_well_is_promoted_and_fast_nonsense_is_not(home: House) -> None:

@@ -3,16 +3,17 @@ of the code, which rolls a model out on a node that is dressed as the new vendor
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from deployments.local.kube.settings import NodeDef
 from tasks.outside.kubernetes.client import Cluster
-from tests.flows.house import NAMESPACE, House, house
+from tests.flows.house import NAMESPACE, House, house, record_named
+from tests.support import hostroot
 from tests.support.places import ROOT
 
 ROW = """
@@ -87,12 +88,7 @@ def code(tmp_path: Path) -> Path:
 def dressed(root: Path) -> NodeDef:
     """A node with two cards of the vendor nobody knows yet."""
 
-    def put(path: str, text: str = "", mode: int = 0o644) -> None:
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        target.chmod(mode)
-
+    put = partial(hostroot.write, root)
     put("proc/modules", "acme 4096 0 - Live 0x0000000000000000\n")
     put("proc/cpuinfo", "processor\t: 0\nmodel name\t: some\nflags\t\t: avx2\n")
     put("proc/meminfo", "MemTotal:       67108864 kB\nMemAvailable:   64000000 kB\n")
@@ -123,7 +119,7 @@ def test_a_row_is_a_vendor_and_a_file_a_row_and_a_line_are_a_step(extended: Hous
     assert "acme.com/npu" in said
     said = extended.rollout("run", spec, expect=0)
     assert "[greet] started" in said and "[greet] done: hello, tiny" in said
-    record = json.loads(Path(said.split("record: ")[1].split("\n")[0]).read_text())
+    record = record_named(said)
     taken = [item["step"] for item in record["steps"]]
     assert taken[taken.index("deploy") : taken.index("smoke")] == ["deploy", "greet"]
     assert record["validate_nodes"]["nodes"][0]["resource"] == "acme.com/npu"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
-from tests.flows.house import House
+from tests.flows.house import House, record_named
 from tests.support.places import DATA
 
 RECORDED = DATA / "logs" / "vllm-0.32-shm-64MiB.log"
@@ -20,13 +18,6 @@ def crashing(home: House, logs: str) -> Path:
     return home.spec(serving__command=["python3", str(program)])
 
 
-def record_of(said: str) -> dict[str, Any]:
-    """The record that a run named at its end."""
-    path = next(line for line in said.splitlines() if line.startswith("record: "))
-    record: dict[str, Any] = json.loads(Path(path.removeprefix("record: ")).read_text())
-    return record
-
-
 def test_a_failed_step_is_one_message_and_its_log_is_kept(home: House) -> None:
     home.publish(1)
     logs = RECORDED.read_text() + "VLLM_API_KEY=sesame\n"
@@ -36,7 +27,7 @@ def test_a_failed_step_is_one_message_and_its_log_is_kept(home: House) -> None:
     assert "set serving.resources.shm_gib to 1 or more" in said
     # the steps up to the failing one, what its pod went through, and the message
     assert len(said.splitlines()) < 32
-    record = record_of(said)
+    record = record_named(said)
     assert CAUSE in record["sentence"]
     (kept,) = record["logs"]
     assert f"log: {kept}" in said
@@ -46,7 +37,7 @@ def test_a_failed_step_is_one_message_and_its_log_is_kept(home: House) -> None:
 
     gone = home.rollout("run", str(home.spec(serving__image="nowhere/engine:9")), expect=1)
     assert "Traceback" not in gone and gone.count("the registry does not have it") == 1
-    assert "running: ErrImagePull" in gone and "logs" not in record_of(gone)
+    assert "running: ErrImagePull" in gone and "logs" not in record_named(gone)
 
 
 def test_a_refusal_for_want_of_memory_says_that_it_is_memory(home: House) -> None:

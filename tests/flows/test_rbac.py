@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tasks.outside.kubernetes.objects import FIELD_MANAGER
-from tests.flows.house import NAMESPACE, House
+from tests.flows.house import NAMESPACE, House, until
 
 pytestmark = pytest.mark.timeout(1200)
 MANIFEST = Path(__file__).parents[2] / "deployments" / "cluster" / "rbac.yaml"
@@ -77,16 +77,6 @@ class Watcher:
 
 def writes(rights: set[Right]) -> set[Right]:
     return {right for right in rights if right[1] in WRITES}
-
-
-def until(process: subprocess.Popen[str], words: str) -> None:
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if words in line:
-            return
-    raise AssertionError(f"'{words}' never came:\n{''.join(said)}")
 
 
 def python(home: House, code: str) -> None:

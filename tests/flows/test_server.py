@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from flows.watch_models import EVENT, event_id
-from tests.flows.house import NAMESPACE, house
-from tests.flows.served import Served, record_of, serve, until
+from tests.flows.house import NAMESPACE, house, record_of
+from tests.flows.served import Served, serve, until
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -7,6 +7,7 @@ is a shell script that prints what hy-smi printed in the field report (eight car
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from pathlib import Path
 
 FAULTS = (
@@ -102,18 +103,21 @@ def _script(outputs: dict[str, str], tail: str = "") -> str:
     return f'#!/bin/sh\n{tail}case " $* " in\n{cases}esac\n'
 
 
+def write(root: Path, path: str, text: str = "", mode: int = 0o644) -> None:
+    """A file below the root, with its folders."""
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text)
+    target.chmod(mode)
+
+
 def build(root: Path, faults: Collection[str] = (), *, cards: int = 8) -> Path:
     """Make the host root below `root`; faults: names in FAULTS. Returns the root."""
     unknown = set(faults) - set(FAULTS)
     if unknown:
         raise ValueError(f"no such fault: {sorted(unknown)}")
 
-    def put(path: str, text: str = "", mode: int = 0o644) -> None:
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text)
-        target.chmod(mode)
-
+    put = partial(write, root)
     gone = "driver missing" in faults
     old_line = "old driver" in faults or "old driver line" in faults
     module = "hydcu" if old_line else "hycu"

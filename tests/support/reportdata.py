@@ -7,6 +7,8 @@ import random
 from dataclasses import asdict
 from typing import Any
 
+from hypothesis import strategies as st
+
 from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
 from tasks.record.record import read
 from tasks.report.page import render
@@ -28,6 +30,17 @@ TARGETS = [
     Target(metric="output_throughput_tok_s", limit=450, load="c32"),
     Target(metric="goodput_percent", limit=90, goodput_ttft_ms=500, advisory=True),
 ]
+
+
+# what a document may hold that nobody of ours wrote
+_SCALARS = st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5)
+JUNK = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
 
 
 def make_round(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from tasks.base.errors import OutsideError, SpecError
+from tasks.base.errors import SpecError
 from tasks.measure.round import Round
 from tasks.outside.disk import records
 from tasks.record.record import read as read_record
@@ -96,14 +95,5 @@ def find(name: str) -> Path:
 
 
 def put(path: Path, data: bytes) -> Path:
-    """Write in one step: a reader sees the old file or the new one, whole."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutsideError(
-            f"{path} cannot be written ({error.strerror}); free space, or choose another place"
-        ) from error
-    return path
+    """Write in one step, as records are. Raises OutsideError."""
+    return records.put(path, data, advice="free space, or choose another place")

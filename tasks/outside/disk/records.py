@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "keep_logs",
     "latest",
     "logs_kept",
+    "put",
     "read",
     "scrub",
     "write",
@@ -55,26 +56,33 @@ def _plain(value: Any) -> Any:
     return item() if callable(item) else str(value)
 
 
-def _put(path: Path, text: str) -> Path:
-    """Write a file in one step: a reader sees the old one or the new one, whole."""
+def put(
+    path: Path, data: bytes, *, advice: str = f"free space or set {ENV}", parents: bool = False
+) -> Path:
+    """Write a file in one step: a reader sees the old one or the new one, whole.
+
+    parents: make its folder, too. Raises OutsideError, with the advice, when it can't be written.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        raise OutsideError(
-            f"{path} cannot be written ({error.strerror}); free space or set {ENV}"
-        ) from error
+        with suppress(OSError):
+            part.unlink()
+        raise OutsideError(f"{path} cannot be written ({error.strerror}); {advice}") from error
     return path
 
 
 def write(path: Path, data: dict[str, Any]) -> Path:
     """Write a JSON document in one step, without credentials."""
-    return _put(path, json.dumps(scrub(data), indent=1, ensure_ascii=False, default=_plain))
+    text = json.dumps(scrub(data), indent=1, ensure_ascii=False, default=_plain)
+    return put(path, text.encode("utf-8"), parents=True)
 
 
 def keep_log(folder: Path, name: str, text: str) -> Path:
@@ -82,7 +90,7 @@ def keep_log(folder: Path, name: str, text: str) -> Path:
 
     name: of the file, as Evidence names it. Raises OutsideError when it can't be written.
     """
-    return _put(folder / LOGS / Path(name).name, scrub_text(text))
+    return put(folder / LOGS / Path(name).name, scrub_text(text).encode("utf-8"), parents=True)
 
 
 def keep_logs(name: str, rollout: str, logs: Mapping[str, str]) -> list[str]:

@@ -11,14 +11,14 @@ import pytest
 
 from tasks.base.errors import StepFailed
 from tasks.outside.disk.records import logs_kept
+from tasks.run.findings import Planned
 from tasks.run.run import Locked, Run
 from tasks.steps.fetch_weights import fetch
-from tasks.weights.manifest import FileEntry, build
 from tests.support.cluster.cluster_fake import FakeObjects
 from tests.support.cluster.jobs_fake import Controller
 from tests.support.nodedata import make_spec
+from tests.support.surveys import survey
 
-FETCHED = build("o/n", "master", "c" * 40, [FileEntry("config.json", 2, "0" * 64)])
 LOGS = {"m-engine.log": "api_key=sesame\nlast words\n", "m-engine-1.log": "again\n"}
 
 
@@ -50,8 +50,8 @@ def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
     api.said["fetch-w1-abcde"] = ["Traceback (most recent call last):", "OSError: odd"]
     here = Run(make_spec(), api, rollout="run-1")  # type: ignore[arg-type]
     lock: Any = SimpleNamespace(epoch=1, check=lambda: None)
-    survey: Any = SimpleNamespace(manifest=FETCHED, endpoint=None)
-    planned: Any = SimpleNamespace(survey=survey)
+    plan: Any = None  # the node is named
+    planned = Planned(plan, survey(make_spec()), {})
     with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):
         fetch(here, Locked(here, lock), planned, "w1")
     (kept,) = here.record.logs
