@@ -34,7 +34,7 @@ ASK_EVERY_S = 0.5
 
 
 @dataclass
-class Watched:
+class ClientView:
     """What a client of the stable Service saw while the rollout ran."""
 
     asked: int = 0
@@ -42,9 +42,9 @@ class Watched:
 
 
 @contextmanager
-def asking(address: str | None) -> Iterator[Watched]:
+def asking(address: str | None) -> Iterator[ClientView]:
     """Keep asking the stable Service for its models, as a client would."""
-    seen, stop = Watched(), threading.Event()
+    seen, stop = ClientView(), threading.Event()
 
     def ask() -> None:
         while not stop.is_set():

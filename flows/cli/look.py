@@ -24,7 +24,7 @@ from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
-from tasks.steps.plan import make_plan, refusals, warnings
+from tasks.steps.plan import make_plan, objections
 from tasks.steps.resolve_model import look_around
 from tasks.steps.validate_nodes import probe_node
 
@@ -117,7 +117,7 @@ def show_plan(
         planned = make_plan(cluster, found)
         plan, shape = planned.plan, fit(found)
         objects = manifests(cluster, planned) if with_manifests else Manifests()
-        warned = warnings(found)
+        warned = list(planned.warnings)
     arithmetic = list(shape.lines) if shape else []
     if as_json:
         body = {**plan.as_dict(), "memory": arithmetic, "warnings": warned}
@@ -192,7 +192,8 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
         run = Run(spec, cluster)
         found = _look(cluster, spec, run, probe=True)
     looked = found.looked
-    refused, warned = refusals(found), warnings(found)
+    said = objections(found, found.deployment([]))
+    refused, warned = said.refused, list(said.warnings)
     if as_json:
         body = {
             "usable": not refused,

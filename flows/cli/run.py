@@ -19,11 +19,12 @@ _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 def read(args: argparse.Namespace, path: str | Path) -> Any:
     """The spec file with the command line's changes."""
     from tasks.spec.file import read_spec
+    from tasks.spec.overrides import Override, of_set, of_target
 
-    overrides = list(args.set)
-    if getattr(args, "access", None):
-        overrides.append(f"access.mode={args.access}")
-    return read_spec(path, overrides=overrides, targets=args.target)
+    overrides = [*map(of_set, args.set), *map(of_target, args.target)]
+    if mode := getattr(args, "access", None):
+        overrides.append(Override(("access", "mode"), mode, f"--access {mode}"))
+    return read_spec(path, overrides)
 
 
 def run_spec(

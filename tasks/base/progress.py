@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 _log = logging.getLogger(__name__)
 
+OnBytes = Callable[[int, int], None]  # (bytes of the file there, bytes just received)
+
 
 @dataclass(frozen=True)
 class Progress:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 import signal
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tasks.base.scrub import scrub_text
 from tasks.diagnose.logs import exceptions, find
-from tasks.objects.pods import ContainerStatus, conditions, ending, ready, state, statuses
-
-Object = dict[str, Any]
+from tasks.objects.pods import ContainerStatus, Object, conditions, ending, ready, state, statuses
 
 # Failed pulls until a transient-looking cause is believed to stay.
 PULLS = 3

@@ -9,12 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from tasks.diagnose.containers import Diagnosis
 from tasks.nodes.facts import quantity
-
-Object = dict[str, Any]
+from tasks.objects.pods import Object
 
 # code, pattern, what to do, whether the next attempt must fail as well; the first that fits counts
 _ROWS: tuple[tuple[str, str, str, bool], ...] = (

@@ -11,15 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from tasks.diagnose.containers import PULLS, Diagnosis, containers, event_count
 from tasks.diagnose.created import job_not_created, not_created
 from tasks.diagnose.logs import excerpt
 from tasks.diagnose.schedule import Shortage, shortage
-from tasks.objects.pods import conditions, ending, is_true
-
-Object = dict[str, Any]
+from tasks.objects.pods import Object, conditions, ending, is_true
 
 __all__ = ["Diagnosis", "diagnose_deployment", "diagnose_pod", "job_not_created"]
 

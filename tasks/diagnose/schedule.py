@@ -6,11 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from tasks.nodes.facts import Amounts, pod_requests, quantities
-
-Object = dict[str, Any]
+from tasks.objects.pods import Object
 
 _GIB = Decimal(2**30)
 _NODES_NAMED = 3

@@ -43,7 +43,7 @@ class Sample:
 
 
 # begins to sample an engine; the list grows until the `with` block ends
-Watch = Callable[[], AbstractContextManager[list[Sample]]]
+MetricsWatch = Callable[[], AbstractContextManager[list[Sample]]]
 
 
 def parse_metrics(text: str) -> dict[str, float]:

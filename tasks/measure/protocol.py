@@ -35,7 +35,7 @@ MIN_SAMPLES = 5
 CACHED_SHARE = 0.5
 
 
-class Decision(Protocol):
+class AfterRound(Protocol):
     """What the judge says after a round."""
 
     @property
@@ -47,7 +47,7 @@ class Decision(Protocol):
         """Why, in one sentence."""
 
 
-Decide = Callable[[Sequence[Round]], Decision]
+Decide = Callable[[Sequence[Round]], AfterRound]
 
 
 def requests_of_round(asked: int, load: LoadPoint) -> int:

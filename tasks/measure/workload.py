@@ -52,7 +52,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Profile:
+class WorkloadProfile:
     """A named workload: token lengths, languages, and which part of the word lists it uses."""
 
     input: Lengths
@@ -66,20 +66,22 @@ def _lognormal(mean: int, spread: float, maximum: int) -> Lengths:
     return Lengths(kind="lognormal", mean=mean, spread=spread, maximum=maximum)
 
 
-PROFILES: dict[str, Profile] = {
-    "chat": Profile(_lognormal(200, 0.6, 1024), _lognormal(180, 0.5, 512)),
-    "rag": Profile(Lengths(kind="uniform", mean=2000, spread=0.3), _lognormal(200, 0.5, 512)),
-    "code": Profile(
+PROFILES: dict[str, WorkloadProfile] = {
+    "chat": WorkloadProfile(_lognormal(200, 0.6, 1024), _lognormal(180, 0.5, 512)),
+    "rag": WorkloadProfile(
+        Lengths(kind="uniform", mean=2000, spread=0.3), _lognormal(200, 0.5, 512)
+    ),
+    "code": WorkloadProfile(
         _lognormal(600, 0.5, 2048), _lognormal(300, 0.5, 1024), ("english",), "code", "askcode"
     ),
-    "long-context": Profile(
+    "long-context": WorkloadProfile(
         Lengths(kind="uniform", mean=12000, spread=0.2), _lognormal(256, 0.4, 512)
     ),
-    "field-report": Profile(
+    "field-report": WorkloadProfile(
         Lengths(kind="fixed", mean=13), Lengths(kind="fixed", mean=2048), ("chinese",)
     ),
-    "custom": Profile(Lengths(kind="fixed", mean=1), Lengths(kind="fixed", mean=1)),
-    "file": Profile(Lengths(kind="fixed", mean=1), Lengths(kind="fixed", mean=256)),
+    "custom": WorkloadProfile(Lengths(kind="fixed", mean=1), Lengths(kind="fixed", mean=1)),
+    "file": WorkloadProfile(Lengths(kind="fixed", mean=1), Lengths(kind="fixed", mean=256)),
 }
 
 
@@ -105,10 +107,10 @@ def draw_length(lengths: Lengths, rng: random.Random) -> int:
     return max(1, min(round(value), lengths.maximum or 1 << 30))
 
 
-def profile_of(workload: Workload) -> Profile:
+def profile_of(workload: Workload) -> WorkloadProfile:
     """The profile with the lengths that the spec sets in its place."""
     base = PROFILES[workload.profile]
-    return Profile(
+    return WorkloadProfile(
         workload.input_tokens or base.input,
         workload.output_tokens or base.output,
         base.languages,
@@ -152,7 +154,7 @@ def make_prompts(
 
 def _prompt(
     workload: Workload,
-    profile: Profile,
+    profile: WorkloadProfile,
     seed: int,
     index: int,
     rng: random.Random,
@@ -183,7 +185,7 @@ def _nonce(seed: int, index: int) -> str:
 
 def _text(
     language: Language,
-    profile: Profile,
+    profile: WorkloadProfile,
     nonce: str,
     target: int,
     rng: random.Random,

@@ -208,9 +208,9 @@ def check_minimum(profile: Profile, driver: str, toolkit: str) -> list[Reason]:
     ]
 
 
-Check = Callable[[str, Sequence[str], str], list[Reason]]
+DriverCheck = Callable[[str, Sequence[str], str], list[Reason]]
 # what a table of least drivers cannot say
-CHECKS: dict[str, Check] = {"hygon": check}
+CHECKS: dict[str, DriverCheck] = {"hygon": check}
 
 
 def compatible(profile: Profile, driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:

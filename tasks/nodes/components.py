@@ -10,8 +10,8 @@ import yaml
 from tasks.accelerators.profiles import Profile
 from tasks.base.errors import SpecError
 from tasks.nodes.facts import ApiFacts
+from tasks.objects.pods import Object
 
-Object = dict[str, Any]
 # What must exist before what uses it; the rest follows in the files' order.
 _FIRST = (
     "Namespace",

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.metrics import device_problems
-from tasks.objects.pods import Object, ready, restarts
+from tasks.objects.pods import ReadObject, ready, restarts
 
 
-class Watch:
+class HealthWatch:
     """Called after each round: what went wrong since the last call (or since it was made).
 
     pods: the candidate's pods as they are. exporters: the address of the vendor's exporter by node;
@@ -19,7 +19,7 @@ class Watch:
 
     def __init__(
         self,
-        pods: Callable[[], Sequence[Object]],
+        pods: Callable[[], Sequence[ReadObject]],
         replicas: int,
         profile: Profile,
         exporters: Mapping[str, str],
@@ -37,7 +37,7 @@ class Watch:
         pods = self._pods()
         return [*self._of_pods(pods), *self._of_cards(pods)]
 
-    def _of_pods(self, pods: Sequence[Object]) -> list[str]:
+    def _of_pods(self, pods: Sequence[ReadObject]) -> list[str]:
         before, self._restarts = self._restarts, restarts(pods)
         out = []
         if self._restarts > before:
@@ -48,7 +48,7 @@ class Watch:
             out.append(f"{up} of {self._replicas} candidate replicas ready after the round")
         return out
 
-    def _of_cards(self, pods: Sequence[Object]) -> list[str]:
+    def _of_cards(self, pods: Sequence[ReadObject]) -> list[str]:
         out = []
         for node in sorted({str(pod["spec"].get("nodeName")) for pod in pods}):
             url = self._exporters.get(node)

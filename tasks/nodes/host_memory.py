@@ -141,7 +141,7 @@ def shm_whole(spec: Rollout) -> int:
 
 
 @dataclass(frozen=True)
-class Room:
+class CpuMemory:
     """Memory of a pod on CPUs, bytes. memory: what vLLM's share is taken of, the pod's limit or a
     NUMA node's. need: the least a rank must get to hold one sequence. shm: what of /dev/shm may
     fill. ranks: worker processes."""
@@ -152,7 +152,7 @@ class Room:
     ranks: int
 
     @classmethod
-    def of(cls, spec: Rollout, memory: int, need: float) -> Room:
+    def of(cls, spec: Rollout, memory: int, need: float) -> CpuMemory:
         """The room that a spec's pod has in `memory`."""
         shm = min(int(spec.serving.resources.shm_gib * GIB), shm_whole(spec))
         return cls(memory, need, shm, ranks(spec))

@@ -26,7 +26,7 @@ from typing import Any
 
 from tasks.nodes.host_memory import (
     CPU_UTILIZATION,
-    Room,
+    CpuMemory,
     explicit_cache,
     is_vllm,
     runtime_gib,
@@ -334,7 +334,7 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
         f"runtime = {_gib(left['typical'])} = {tokens:,} tokens = {tokens / length:.1f} full "
         "sequences"
     )
-    room = Room.of(spec, vram_bytes_per_device, weights + typical * GIB + per_token * length)
+    room = CpuMemory.of(spec, vram_bytes_per_device, weights + typical * GIB + per_token * length)
     if cpu and is_vllm(spec):
         more, line = room.beside_reasons(spec, budget * room.ranks)
         reasons += more

@@ -10,7 +10,7 @@ from tasks.accelerators.types import Exporter, Profile
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error
 
-Sample = tuple[str, dict[str, str], float]
+MetricSample = tuple[str, dict[str, str], float]
 
 _SAMPLE = re.compile(
     r"(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>[^\s]+)(?:\s+-?\d+)?"
@@ -30,7 +30,7 @@ def exporter_url(profile: Profile, api: ApiFacts) -> str:
     return ""
 
 
-def samples(text: str) -> list[Sample]:
+def samples(text: str) -> list[MetricSample]:
     """(name, labels, value) of every sample; comments, broken lines and NaN are skipped."""
     out = []
     for line in text.splitlines():
@@ -84,7 +84,7 @@ def _card(labels: Mapping[str, str], exporter: Exporter) -> str:
     return next((labels[key] for key in exporter.index_labels if key in labels), "?")
 
 
-def _unhealthy(found: Iterable[Sample], profile: Profile) -> list[Reason]:
+def _unhealthy(found: Iterable[MetricSample], profile: Profile) -> list[Reason]:
     exporter = profile.exporter
     if exporter is None:
         return []

@@ -173,7 +173,7 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
 
 
 @dataclass(frozen=True)
-class Room:
+class Seats:
     """How many replicas fit now, and with this rollout's own release scaled down; lacks: what
     keeps one more from fitting, with what a replica asks and what is free, one sentence each."""
 
@@ -196,10 +196,10 @@ def replica_needs(spec: Rollout, resource: str) -> Amounts:
     return need
 
 
-def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Room:
+def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Seats:
     """Count seats. stable: release id whose pods may go; None: every release of this rollout."""
     if spec.devices and not resource:
-        return Room(0, 0, Decimal(0))
+        return Seats(0, 0, Decimal(0))
     need = replica_needs(spec, resource)
     used: Amounts = {**api.held, "pods": Decimal(api.pods)}
     free = {n: api.allocatable.get(n, Decimal(0)) - used.get(n, Decimal(0)) for n in need}
@@ -209,7 +209,7 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
     mine = api.held_here(spec.namespace, spec.name, stable)
     pods = Decimal(api.pods_here(spec.namespace, spec.name, stable))
     freed = add(free, {n: v for n, v in {**mine, "pods": pods}.items() if n in need})
-    return Room(
+    return Seats(
         seats=fits(free, need) or 0,
         seats_without_stable=fits(freed, need) or 0,
         held_by_stable=mine.get(resource, Decimal(0)) if resource else Decimal(0),
@@ -246,7 +246,7 @@ def _amount(name: str, value: Decimal) -> str:
     return f"{_number(name, value)} {_UNITS.get(name, (name, 1))[0]}"
 
 
-def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Room) -> list[Reason]:
+def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> list[Reason]:
     """Too small for one replica, or only busy."""
     out: list[Reason] = []
     need = replica_needs(spec, resource)

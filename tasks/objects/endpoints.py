@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from tasks.objects.pods import ready
-
-Object = Mapping[str, Any]
+from tasks.objects.pods import ReadObject, ready
 
 
-def leads_astray(slices: Sequence[Object], pods: Sequence[Object]) -> str:
+def leads_astray(slices: Sequence[ReadObject], pods: Sequence[ReadObject]) -> str:
     """Why a Service does not lead to exactly the ready ones of these pods; '' when it does.
 
     A slice without ports leads nowhere: its pods have no port of the name asked for.

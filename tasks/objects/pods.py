@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 
 from tasks.objects.labels import ENGINE_CONTAINER
 
-Object = Mapping[str, Any]
+Object = dict[str, Any]
+ReadObject = Mapping[str, Any]
 
 
 class Condition(TypedDict, total=False):
@@ -61,28 +62,28 @@ class ContainerStatus(TypedDict, total=False):
     lastState: ContainerState
 
 
-def conditions(item: Object) -> dict[str, Condition]:
+def conditions(item: ReadObject) -> dict[str, Condition]:
     """An object's conditions by type."""
     found: Sequence[Condition] = (item.get("status") or {}).get("conditions") or ()
     return {condition["type"]: condition for condition in found}
 
 
-def is_true(item: Object, kind: str) -> bool:
+def is_true(item: ReadObject, kind: str) -> bool:
     """Whether the condition of that type holds."""
     return conditions(item).get(kind, {}).get("status") == "True"
 
 
-def ending(item: Object) -> bool:
+def ending(item: ReadObject) -> bool:
     """Whether it is on its way out."""
     return bool(item["metadata"].get("deletionTimestamp"))
 
 
-def ready(item: Object) -> bool:
+def ready(item: ReadObject) -> bool:
     """A pod (or node) that is Ready and not on its way out."""
     return is_true(item, "Ready") and not ending(item)
 
 
-def statuses(pod: Object, *, init: bool = False) -> list[ContainerStatus]:
+def statuses(pod: ReadObject, *, init: bool = False) -> list[ContainerStatus]:
     """Its containers as the kubelet tells them; with `init` those that run first, first."""
     status = pod.get("status") or {}
     first: list[ContainerStatus] = status.get("initContainerStatuses") or []
@@ -94,18 +95,18 @@ def state(entry: ContainerStatus) -> ContainerState:
     return entry.get("state") or {}
 
 
-def restarts(pods: Sequence[Object]) -> int:
+def restarts(pods: Sequence[ReadObject]) -> int:
     """Container restarts over all pods."""
     return sum(int(entry.get("restartCount") or 0) for pod in pods for entry in statuses(pod))
 
 
-def engine_container(pod_spec: Object) -> Mapping[str, Any]:
+def engine_container(pod_spec: ReadObject) -> Mapping[str, Any]:
     """The container that serves; a pod that names none has its first one do it."""
     containers: Sequence[Mapping[str, Any]] = pod_spec.get("containers") or [{}]
     return next((c for c in containers if c.get("name") == ENGINE_CONTAINER), containers[0])
 
 
-def image_digests(pods: Sequence[Object]) -> list[str]:
+def image_digests(pods: Sequence[ReadObject]) -> list[str]:
     """What the nodes really run: imageID of the engine's container."""
     found = {
         str(entry.get("imageID", ""))

@@ -20,7 +20,7 @@ from types import FrameType
 from tasks.base import clock
 from tasks.base.errors import Exit, OutsideError, Refused, RolloutError
 from tasks.outside.disk.downloads import Update
-from tasks.outside.disk.store import Fetched, Store
+from tasks.outside.disk.store import Fetched, WeightStore
 from tasks.outside.modelscope.hub import Hub, Limits
 from tasks.weights.manifest import Manifest, safe_commit, safe_model
 from tasks.weights.messages import (
@@ -85,7 +85,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 def run(args: argparse.Namespace) -> None:
     """Do what the arguments ask; raises RolloutError, with `kind` for the error line."""
     hub = Hub.from_env(args.endpoint, Limits(idle_s=args.idle_timeout_s))
-    store = Store(args.store)
+    store = WeightStore(args.store)
     manifest = _planned(hub, args)
     if args.inspect:
         found = {"commit": manifest.commit, "digest": manifest.digest}
@@ -125,7 +125,7 @@ class _Moved(Refused):
     """The branch moved between plan and fetch."""
 
 
-def _fetch(store: Store, hub: Hub, manifest: Manifest, args: argparse.Namespace) -> Fetched:
+def _fetch(store: WeightStore, hub: Hub, manifest: Manifest, args: argparse.Namespace) -> Fetched:
     rate = Rate()
 
     def update(now: Update) -> None:

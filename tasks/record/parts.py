@@ -157,7 +157,7 @@ class RoundMeasured(Part):
     problems: list[str] = Field(default_factory=list)
 
 
-class Benchmark(Part):
+class BenchmarkRun(Part):
     """note: what the figures do not show. files: evalscope's."""
 
     rounds: list[RoundMeasured] = Field(default_factory=list)

@@ -43,7 +43,7 @@ class Record(Part):
     deploy: parts.Deploy | None = None
     smoke: parts.Smoke | None = None
     exam: parts.Exam | None = None
-    benchmark: parts.Benchmark | None = None
+    benchmark: parts.BenchmarkRun | None = None
     judge: parts.Judge | None = None
     promote: parts.Promote | None = None
     spec: dict[str, Any] = Field(default_factory=dict)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
 
 from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
 from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.objects.pods import ReadObject
 from tasks.release.course import Room
 
-Object = Mapping[str, Any]
 _GIB = Decimal(2**30)
 
 
 def room_for(
-    deploy: Object, nodes: Iterable[Object], pods: Iterable[Object], serving: str | None
+    deploy: ReadObject, nodes: Iterable[ReadObject], pods: Iterable[ReadObject], serving: str | None
 ) -> Room:
     """The room for replicas of a Deployment.
 
@@ -31,7 +30,7 @@ def room_for(
     meta, template = deploy["metadata"], deploy["spec"]["template"]["spec"]
     namespace, instance = meta["namespace"], meta["labels"][INSTANCE_LABEL]
 
-    def passing(pod: Object) -> bool:
+    def passing(pod: ReadObject) -> bool:
         labels = pod["metadata"].get("labels") or {}
         ours = pod["metadata"].get("namespace") == namespace
         ours = ours and labels.get(INSTANCE_LABEL) == instance
@@ -74,7 +73,7 @@ def _words(need: Amounts) -> str:
     return ", ".join(parts) or "one pod"
 
 
-def takes(template: Object, node: ApiFacts) -> bool:
+def takes(template: ReadObject, node: ApiFacts) -> bool:
     """Whether a node takes such pods at all: its state, its taints, the template's node rules."""
     if node.cordoned or node.conditions.get("Ready") != "True":
         return False
@@ -96,9 +95,9 @@ def takes(template: Object, node: ApiFacts) -> bool:
     return required is None or any(_matches(term, node) for term in terms)
 
 
-def _matches(term: Object, node: ApiFacts) -> bool:
-    labels: Sequence[Object] = term.get("matchExpressions") or []
-    fields: Sequence[Object] = term.get("matchFields") or []
+def _matches(term: ReadObject, node: ApiFacts) -> bool:
+    labels: Sequence[ReadObject] = term.get("matchExpressions") or []
+    fields: Sequence[ReadObject] = term.get("matchFields") or []
     if not labels and not fields:
         return False  # Kubernetes: an empty term matches nothing
     return all(_holds(rule, node.labels) for rule in labels) and all(
@@ -106,7 +105,7 @@ def _matches(term: Object, node: ApiFacts) -> bool:
     )
 
 
-def _holds(rule: Object, labels: Mapping[str, str]) -> bool:
+def _holds(rule: ReadObject, labels: Mapping[str, str]) -> bool:
     found, values = labels.get(rule["key"]), rule.get("values") or []
     match rule["operator"]:
         case "In":

@@ -15,7 +15,7 @@ PATIENCE_S = 60.0
 LOOKS_TO_FAIL = 2
 EVERY_S = 2.0
 
-End = Literal["", "passed", "failed", "unproven"]
+SoakEnd = Literal["", "passed", "failed", "unproven"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Watched:
             last=look,
         )
 
-    def end(self, at: float, soak_s: float) -> tuple[End, str]:
+    def end(self, at: float, soak_s: float) -> tuple[SoakEnd, str]:
         """How the soak ends at `at`, with its reason; '' while it goes on.
 
         It lasts `soak_s` from the first good answer, and ends well on a good look only.

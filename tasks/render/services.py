@@ -8,7 +8,6 @@ port and node port numbers, policies, a load balancer. A type is only ever widen
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 from tasks.base.errors import Refused
 from tasks.objects.labels import (
@@ -19,11 +18,11 @@ from tasks.objects.labels import (
     RELEASE_LABEL,
     SERVICE_ANNOTATION,
 )
+from tasks.objects.pods import Object
 from tasks.release.state import Release
 from tasks.render.release import ServiceType, selector, service_type
 from tasks.spec.rollout import Rollout
 
-Object = dict[str, Any]
 PORT = "http"  # name of the engine's port, in Services and in pods
 
 

@@ -11,7 +11,7 @@ from tasks.record.record import Record
 from tasks.report import points as data
 from tasks.report.html import bullets, esc, folded, number, section, table
 from tasks.report.measured import MS, grid, load_name, marks_of
-from tasks.report.plots import Bar, Curve, Plot, Scale, axis, draw, nice_ticks
+from tasks.report.plots import Axis, Bar, Curve, Plot, axis, draw, nice_ticks
 from tasks.report.points import Load
 
 MOST_ROWS = 120
@@ -35,9 +35,9 @@ def against_load(loads: Sequence[Load]) -> str:
     return section("load", "Latency against load", lead, grid(plots))
 
 
-def _category(loads: Sequence[Load]) -> tuple[Scale, list[tuple[float, str]]]:
+def _category(loads: Sequence[Load]) -> tuple[Axis, list[tuple[float, str]]]:
     return (
-        Scale(-0.35, len(loads) - 0.65),
+        Axis(-0.35, len(loads) - 0.65),
         [(float(i), load.name) for i, load in enumerate(loads)],
     )
 
@@ -173,7 +173,7 @@ def _round_plot(record: Record, load: Load, what: str) -> Plot | None:
     spread = math.sqrt(sum((v - mean) ** 2 for v in known) / max(1, len(known) - 1))
     share = f"{100 * spread / mean:.1f} %" if mean > 0 and len(known) > 1 else "unknown"
     indexes = [b.x for b in bars]
-    x = Scale(min(indexes) - 0.5, max(indexes) + 0.5)
+    x = Axis(min(indexes) - 0.5, max(indexes) + 0.5)
     whole = [t for t in nice_ticks(min(indexes) - 0.1, max(indexes) + 0.1, 6) if t == round(t)]
     return Plot(
         title=load_name(load),

@@ -22,7 +22,7 @@ from tasks.report.html import (
     table,
     target_name,
 )
-from tasks.report.plots import Curve, Mark, Plot, Scale, axis, draw, interval
+from tasks.report.plots import Axis, Curve, Mark, Plot, axis, draw, interval
 from tasks.report.points import Load
 from tasks.spec.metrics import Metric, parse_metric
 from tasks.verdict.targets import IMPLIED
@@ -199,7 +199,7 @@ def _ttft_plot(record: Record, load: Load) -> Plot | None:
     reach = max(seen)
     # a far limit would press the curve flat: it is then named at the edge
     reach = max([reach, *(m.limit for m in marks if m.limit <= 2.5 * reach)])
-    x = Scale(0.0, reach * 1.05)
+    x = Axis(0.0, reach * 1.05)
     p50, p95 = (data.spot("ttft", q, mine, MS) for q in (0.5, 0.95))
     limits = "; ".join(f"target {m.label}: {m.kind}" for m in marks) or "no target"
     return Plot(
@@ -207,7 +207,7 @@ def _ttft_plot(record: Record, load: Load) -> Plot | None:
         alt=f"TTFT at {load.name}: half within {number(p50)} ms, 95 % within {number(p95)} ms; "
         f"{limits}",
         x=x,
-        y=Scale(0.0, 1.0),
+        y=Axis(0.0, 1.0),
         x_name="ms to the first token",
         y_name="share of requests",
         curves=curves,
@@ -259,7 +259,7 @@ def _flow_plot(record: Record, load: Load) -> Plot | None:
         alt=f"Output throughput at {load.name} over {number(lasts)} s of a round; steady from "
         f"{number(window[0])} s to {number(window[1])} s"
         + "".join(f"; target {m.label}: {m.kind}" for m in marks),
-        x=Scale(0.0, lasts),
+        x=Axis(0.0, lasts),
         y=axis(tops),
         x_name="seconds since the round's first request",
         y_name="tok/s",

@@ -18,7 +18,7 @@ Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Scale:
+class Axis:
     """From data to percent of the plot's width or height."""
 
     low: float
@@ -81,8 +81,8 @@ class Plot:
 
     title: str
     alt: str
-    x: Scale
-    y: Scale
+    x: Axis
+    y: Axis
     x_name: str = ""
     y_name: str = ""
     curves: Sequence[Curve] = ()
@@ -107,24 +107,24 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def axis(values: Sequence[float], *, zero: bool = True, room: float = 0.06) -> Scale:
+def axis(values: Sequence[float], *, zero: bool = True, room: float = 0.06) -> Axis:
     """A scale that holds all finite values; from zero, unless told otherwise."""
     known = [v for v in values if math.isfinite(v)]
     if not known:
-        return Scale(0.0, 1.0)
+        return Axis(0.0, 1.0)
     low, high = min(known), max(known)
     spread = (high - low) or abs(high) or 1.0
     if not zero:
-        return Scale(low - room * spread, high + room * spread)
+        return Axis(low - room * spread, high + room * spread)
     bottom, top = min(0.0, low), max(0.0, high)
-    return Scale(bottom, top + room * ((top - bottom) or 1.0))
+    return Axis(bottom, top + room * ((top - bottom) or 1.0))
 
 
 def _p(percent: float) -> str:
     return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
 
 
-def _path(points: Points, x: Scale, y: Scale) -> str:
+def _path(points: Points, x: Axis, y: Axis) -> str:
     parts = [f"{x.at(a) * 10:.0f} {BOX - y.at(b) * 10:.0f}" for a, b in points]
     # a stretched view needs no finer steps than a thousandth; drop what would not show
     return "M" + "L".join(p for i, p in enumerate(parts) if i == 0 or p != parts[i - 1])
@@ -278,9 +278,9 @@ def interval(item: Mark, *, at_most: bool, alt: str, most: float = math.inf) -> 
     low, high = min(known), max(known)
     if high - low < 0.6 * abs(high) or low < 0:
         room = 0.3 * ((high - low) or abs(high) or 1.0)
-        scale = Scale(low - room, min(high + room, most))
+        scale = Axis(low - room, min(high + room, most))
     else:
-        scale = Scale(0.0, min(high * 1.12, most))
+        scale = Axis(0.0, min(high * 1.12, most))
     limit = scale.at(item.limit)
     left, right = (0.0, limit) if at_most else (limit, 100.0)
     parts = [
@@ -306,7 +306,7 @@ def interval(item: Mark, *, at_most: bool, alt: str, most: float = math.inf) -> 
 
 def strip(start: float, end: float, whole: float, css: str, title: str) -> str:
     """A piece of a timeline: a bar from `start` to `end` of `whole`."""
-    scale = Scale(0.0, whole or 1.0)
+    scale = Axis(0.0, whole or 1.0)
     a, b = scale.at(start), scale.at(end)
     return (
         f'<svg class="strip" role="img" aria-label="{esc(title)}" width="100%" height="14">'

@@ -9,15 +9,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.measure.figures import figure, quantile, samples, sound
+from tasks.measure.figures import Values, figure, quantile, samples, sound
 from tasks.measure.round import RequestRow, Round
 from tasks.report.html import is_number
 from tasks.spec.metrics import parse_metric
 from tasks.verdict.rounds import believable
 
-Values = NDArray[np.float64]
 CURVE_POINTS = 160
 ROUND_POINTS = 50
 BINS = 48

@@ -124,23 +124,26 @@ def fit(survey: Survey) -> ShapeVerdict | None:
     return estimate(survey.spec, survey.shape, min(sizes, default=None))
 
 
-def fit_reasons(survey: Survey) -> list[Reason]:
-    """What is wrong, or worth knowing, of model and pod whatever the node."""
-    rendered = survey.deployment([])
+def fit_reasons(survey: Survey, body: Mapping[str, Any]) -> list[Reason]:
+    """What is wrong, or worth knowing, of model and pod whatever the node. body: the Deployment."""
     shape = fit(survey)
     return [
-        *shm_reasons(survey.spec, rendered["spec"]["template"]["spec"]),
+        *shm_reasons(survey.spec, body["spec"]["template"]["spec"]),
         *(shape.reasons if shape else ()),
     ]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The plan, what it is made of, and the Deployment it would apply."""
+    """The plan, what it is made of, and the Deployment it would apply.
+
+    warnings: what is worth knowing of model and pod, and refuses nothing.
+    """
 
     plan: Plan
     survey: Survey
     body: dict[str, Any]
+    warnings: tuple[str, ...] = ()
 
     @property
     def release(self) -> Release:

@@ -19,7 +19,7 @@ from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds, new_run_id, who
 from tasks.outside.prefect import told
 from tasks.outside.prefect.road import Road
-from tasks.outside.s3.mirror import Mirror
+from tasks.outside.s3.mirror import BucketMirror
 from tasks.outside.vllm.engine import Answered, Engine
 from tasks.record.outcome import Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
@@ -249,11 +249,11 @@ class Run:
             _log.error("the history in the cluster lacks this rollout: %s", error)
             records.write(self.folder / records.FILE, self.record.as_dict())
 
-    def _bucket(self) -> Mirror | None:
+    def _bucket(self) -> BucketMirror | None:
         where = self.spec.records
         if where is None:
             return None
-        return Mirror(where.bucket, where.prefix, where.endpoint, where.region)
+        return BucketMirror(where.bucket, where.prefix, where.endpoint, where.region)
 
     def _mirror(self, path: Path) -> None:
         """Copy the record to the bucket; the outcome stands even when that fails."""

@@ -12,16 +12,16 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.base.errors import SpecError
+from tasks.spec.overrides import Override, Place, override
 from tasks.spec.rollout import Rollout
 
-Place = tuple[str | int, ...]
 # Pydantic names its own machinery in locations; people look for keys of the file.
 _NOISE = ("function-", "union", "lax-or-strict")
 
 
-def _places(node: yaml.Node, here: Place, lines: dict[Place, int], problems: list[str]) -> None:
+def _note(node: yaml.Node, here: Place, given: dict[Place, str], problems: list[str]) -> None:
     """Note the line of every key and item below `node`; report keys given twice."""
-    lines.setdefault(here, node.start_mark.line + 1)
+    given.setdefault(here, f"line {node.start_mark.line + 1}")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -32,18 +32,18 @@ def _places(node: yaml.Node, here: Place, lines: dict[Place, int], problems: lis
                     f"line {key.start_mark.line + 1}: {dotted}: this key is given twice"
                 )
             seen.add(name)
-            lines[(*here, name)] = key.start_mark.line + 1
-            _places(value, (*here, name), lines, problems)
+            given[(*here, name)] = f"line {key.start_mark.line + 1}"
+            _note(value, (*here, name), given, problems)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
-            _places(item, (*here, index), lines, problems)
+            _note(item, (*here, index), given, problems)
 
 
-def _line(place: Place, lines: Mapping[Place, int]) -> str:
-    """'line N: ' of the nearest known place, or ''."""
-    while place and place not in lines:
+def _source(place: Place, given: Mapping[Place, str]) -> str:
+    """'line N: ', or the override, of the nearest known place; '' where none is known."""
+    while place and place not in given:
         place = place[:-1]
-    return f"line {lines[place]}: " if place in lines else ""
+    return f"{given[place]}: " if place in given else ""
 
 
 def _message(error: Mapping[str, Any]) -> str:
@@ -60,7 +60,7 @@ def _message(error: Mapping[str, Any]) -> str:
     return f"{text[0].lower()}{text[1:]}, found {shown if len(shown) < 60 else shown[:57] + '...'}"
 
 
-def _problems(error: ValidationError, name: str, lines: Mapping[Place, int]) -> list[str]:
+def _problems(error: ValidationError, name: str, given: Mapping[Place, str]) -> list[str]:
     out = []
     for item in error.errors(include_url=False):
         place: Place = tuple(
@@ -75,18 +75,21 @@ def _problems(error: ValidationError, name: str, lines: Mapping[Place, int]) -> 
                     where = tuple(int(p) if p.isdigit() else p for p in head.split("."))
                     text = rest
             # the short form of targets is a mapping in the file, a list in the model
-            if where[:1] == ("targets",) and len(where) > 1 and where not in lines:
-                names = [p for p in lines if p[:1] == ("targets",) and len(p) == 2]
+            if where[:1] == ("targets",) and len(where) > 1 and where not in given:
+                names = [p for p in given if p[:1] == ("targets",) and len(p) == 2]
                 index = where[1]
                 if names and isinstance(index, int) and isinstance(names[0][1], str):
                     where = (*names[index][:2], *where[2:])
             dotted = ".".join(map(str, where)) or "the spec"
-            out.append(f"{name}: {_line(where, lines)}{dotted}: {text}")
+            out.append(f"{name}: {_source(where, given)}{dotted}: {text}")
     return out
 
 
-def build_spec(data: Any, name: str, lines: Mapping[Place, int] | None = None) -> Rollout:
-    """Check plain data against the spec; SpecError has one line per problem."""
+def build_spec(data: Any, name: str, given: Mapping[Place, str] | None = None) -> Rollout:
+    """Check plain data against the spec; SpecError has one line per problem.
+
+    given: by place, what gave its value (a line of the file, an override).
+    """
     if not isinstance(data, dict):
         found = type(data).__name__
         raise SpecError(
@@ -95,20 +98,20 @@ def build_spec(data: Any, name: str, lines: Mapping[Place, int] | None = None) -
     try:
         return Rollout.model_validate(data)
     except ValidationError as error:
-        raise SpecError(_problems(error, name, lines or {})) from error
+        raise SpecError(_problems(error, name, given or {})) from error
 
 
-def parse_spec(text: str, name: str = "spec", overrides: Iterable[str] = ()) -> Rollout:
-    """Parse one YAML document, apply `a.b.c=value` overrides, check it.
+def parse_spec(text: str, name: str = "spec", overrides: Iterable[Override] = ()) -> Rollout:
+    """Parse one YAML document, apply overrides, check it.
 
-    Raises SpecError with one line per problem, each with the line of the file.
+    Raises SpecError with one line per problem, each with the line of the file or the override.
     """
     problems: list[str] = []
-    lines: dict[Place, int] = {}
+    given: dict[Place, str] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
-            _places(node, (), lines, problems)
+            _note(node, (), given, problems)
         data = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -117,65 +120,10 @@ def parse_spec(text: str, name: str = "spec", overrides: Iterable[str] = ()) -> 
         raise SpecError([f"{name}: {where}this is not valid YAML: {what}"]) from error
     if problems:
         raise SpecError([f"{name}: {problem}" for problem in problems])
-    if isinstance(data, dict):
-        for override in overrides:
-            _override(data, override)
-    return build_spec(data, name, lines)
+    return _overridden(data, overrides, name, given)
 
 
-def _override(data: dict[str, Any], override: str) -> None:
-    """Set `a.b=value` in plain data; list items by index."""
-    path, found, raw = override.partition("=")
-    if not found or not path:
-        raise SpecError([f"--set {override}: write it as key.subkey=value"])
-    try:
-        value = yaml.safe_load(raw)
-    except yaml.YAMLError as error:
-        raise SpecError([f"--set {override}: the value is not valid YAML"]) from error
-    keys = path.split(".")
-    node: Any = data
-    for key in keys[:-1]:
-        if isinstance(node, list):
-            if not key.isdigit() or int(key) >= len(node):
-                raise SpecError([f"--set {override}: '{key}' is no item of a list of {len(node)}"])
-            node = node[int(key)]
-            continue
-        child = node.get(key)
-        if child is None:
-            child = node[key] = {}
-        if not isinstance(child, dict | list):
-            raise SpecError([f"--set {override}: '{key}' holds a value, not keys"])
-        node = child
-    last = keys[-1]
-    if isinstance(node, list):
-        if not last.isdigit() or int(last) >= len(node):
-            raise SpecError([f"--set {override}: '{last}' is no item of a list of {len(node)}"])
-        node[int(last)] = value
-    else:
-        node[last] = value
-
-
-def with_targets(data: dict[str, Any], targets: Iterable[str]) -> None:
-    """Apply `metric=limit` to the targets of plain spec data, replacing that metric's limit."""
-    for text in targets:
-        metric, found, raw = text.partition("=")
-        try:
-            limit = float(raw)
-        except ValueError:
-            found = ""
-        if not found:
-            raise SpecError([f"--target {text}: write it as metric=limit, such as ttft_p95_ms=800"])
-        existing = data.get("targets")
-        if isinstance(existing, list):
-            kept = [t for t in existing if not (isinstance(t, dict) and t.get("metric") == metric)]
-            data["targets"] = [*kept, {"metric": metric, "limit": limit}]
-        else:
-            data["targets"] = {**(existing or {}), metric: limit}
-
-
-def read_spec(
-    path: str | Path, *, overrides: Iterable[str] = (), targets: Iterable[str] = ()
-) -> Rollout:
+def read_spec(path: str | Path, overrides: Iterable[Override] = ()) -> Rollout:
     """Read a spec file; SpecError when it can't be read or is wrong."""
     file = Path(path)
     try:
@@ -185,10 +133,21 @@ def read_spec(
         raise SpecError(
             [f"{file}: cannot be read ({reason}); give the path of a rollout spec"]
         ) from error
-    spec = parse_spec(text, str(file), overrides)
-    wanted = list(targets)
-    if not wanted:
-        return spec
+    return parse_spec(text, str(file), overrides)
+
+
+def changed(spec: Rollout, overrides: Iterable[Override], name: str) -> Rollout:
+    """A spec with overrides; SpecError, naming `name`, when they make it wrong."""
     data = spec.model_dump(mode="json", exclude_unset=True)
-    with_targets(data, wanted)
-    return build_spec(data, f"{file} with --target")
+    return _overridden(data, overrides, name, {})
+
+
+def _overridden(
+    data: Any, overrides: Iterable[Override], name: str, given: dict[Place, str]
+) -> Rollout:
+    for item in overrides if isinstance(data, dict) else ():
+        place = override(data, item)
+        for known in [known for known in given if known[: len(place)] == place]:
+            given[known] = item.told
+        given[place] = item.told
+    return build_spec(data, name, given)

@@ -12,14 +12,14 @@ from tasks.base.errors import SpecError
 from tasks.measure.protocol import cache_note
 from tasks.measure.round import Round
 from tasks.measure.workload import cache_flattered
-from tasks.nodes.health import Watch
+from tasks.nodes.health import HealthWatch
 from tasks.outside.disk import pages
 from tasks.outside.evalscope import bench
 from tasks.outside.exporter import metrics as exporters
 from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.prefect import artifacts
 from tasks.outside.vllm import metrics
-from tasks.record.parts import Benchmark, RoundMeasured
+from tasks.record.parts import BenchmarkRun, RoundMeasured
 from tasks.run.findings import Candidate
 from tasks.run.run import Run
 from tasks.run.step import step
@@ -55,7 +55,7 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
             lines=_lines(spec),
         )
     pages.keep_rows(run.folder, rounds)
-    run.record.benchmark = Benchmark(
+    run.record.benchmark = BenchmarkRun(
         rounds=[_brief(item) for item in rounds],
         requests=sum(len(item.rows) for item in rounds),
         nodes_with_watched_cards=watch.watched,
@@ -66,9 +66,9 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
     return rounds
 
 
-def _watch(run: Run, candidate: Candidate) -> Watch:
+def _watch(run: Run, candidate: Candidate) -> HealthWatch:
     spec, survey, release = run.spec, candidate.planned.survey, candidate.release
-    return Watch(
+    return HealthWatch(
         lambda: release_pods(run.cluster, spec.namespace, spec.name, release.id),
         release.replicas,
         survey.profile,

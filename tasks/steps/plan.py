@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tasks.base.errors import OutsideError, Refused
 from tasks.base.progress import Progress, emit
 from tasks.nodes.memory import MEMORY_CODES
-from tasks.nodes.reasons import errors
+from tasks.nodes.reasons import Reason, errors
 from tasks.objects.pods import engine_container
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
@@ -27,7 +28,7 @@ def plan(run: Run, found: Survey) -> Planned:
     what = planned.plan
     run.record.plan = PlanMade(**what.as_dict())
     artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
-    for line in warnings(found):
+    for line in planned.warnings:
         emit(Progress("plan", "running", run.spec.name, f"warning: {line}"))
     # the reason of a refusal is told once, as the outcome
     run.say(what.strategy + (f": {what.sentence}" if what.strategy != "refused" else ""))
@@ -62,26 +63,47 @@ def make_plan(cluster: Cluster, found: Survey) -> Planned:
     there = cluster.get("Deployment", serving.name, found.spec.namespace) if serving else None
     # of its container alone, which is the same wherever it runs
     template = found.deployment([])
+    said = objections(found, template)
     decided = decide_plan(
         found.spec,
         found.release,
         found.seen,
         seats,
         resource=found.resource,
-        refused=refusals(found),
+        refused=said.refused,
         differences=describe_changes(
             found.seen, found.release, {"before": _engine(there), "after": _engine(template)}
         ),
     )
-    return Planned(decided, found, found.deployment([seat.hostname for seat in decided.nodes]))
+    return Planned(
+        decided,
+        found,
+        found.deployment([seat.hostname for seat in decided.nodes]),
+        said.warnings,
+    )
 
 
 def _engine(body: dict[str, Any] | None) -> Mapping[str, Any] | None:
     return engine_container(body["spec"]["template"]["spec"]) if body else None
 
 
-def refusals(found: Survey) -> list[str]:
-    """Why the rollout can't go on, whatever room there is."""
+@dataclass(frozen=True)
+class Objections:
+    """refused: why the rollout can't go on, whatever room there is. warnings: what is worth knowing
+    of model and pod, and refuses nothing."""
+
+    refused: list[str]
+    warnings: tuple[str, ...]
+
+
+def objections(found: Survey, body: Mapping[str, Any]) -> Objections:
+    """What speaks against a survey. body: the Deployment, wherever it runs."""
+    reasons = fit_reasons(found, body)
+    warnings = tuple(str(reason) for reason in reasons if reason.severity == "warning")
+    return Objections(_refused(found, errors(reasons)), warnings)
+
+
+def _refused(found: Survey, of_fit: Sequence[Reason]) -> list[str]:
     spec, looked = found.spec, found.looked
     out = [reason] if (reason := bends_figures(spec)) else []
     usable = [item for item in looked if item.verdict.usable]
@@ -97,15 +119,7 @@ def refusals(found: Survey) -> list[str]:
         return out
     least = smallest(looked)
     where = f" (on {least.node})" if least else ""
-    return out + [
-        f"{reason}{where if reason.code in MEMORY_CODES else ''}"
-        for reason in errors(fit_reasons(found))
-    ]
-
-
-def warnings(found: Survey) -> list[str]:
-    """What is worth knowing of model and pod, and refuses nothing."""
-    return [str(reason) for reason in fit_reasons(found) if reason.severity == "warning"]
+    return out + [f"{reason}{where if reason.code in MEMORY_CODES else ''}" for reason in of_fit]
 
 
 def plan_rows(seats: Sequence[NodeSeat]) -> list[Mapping[str, Any]]:

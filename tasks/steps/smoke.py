@@ -11,7 +11,7 @@ from tasks.base.progress import Progress, emit
 from tasks.objects.pods import ready
 from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.prefect import artifacts
-from tasks.outside.vllm.engine import Check, Engine
+from tasks.outside.vllm.engine import Engine, SmokeCheck
 from tasks.outside.vllm.engine import smoke as ask_it
 from tasks.record.parts import CheckMade, Smoke
 from tasks.release.soaking import EVERY_S, PATIENCE_S
@@ -23,7 +23,7 @@ from tasks.run.step import step
 
 
 @step
-def smoke(run: Run, candidate: Candidate) -> list[Check]:
+def smoke(run: Run, candidate: Candidate) -> list[SmokeCheck]:
     """Ask the candidate, and compare its pods with the plan."""
     spec, release = run.spec, candidate.release
     _await_address(run, release)
@@ -36,7 +36,7 @@ def smoke(run: Run, candidate: Candidate) -> list[Check]:
             found = live.differences(candidate.planned.body, pod, candidate.planned.nodes)
             name = pod["metadata"]["name"]
             checks.append(
-                Check(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
+                SmokeCheck(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
             )
     rows = [asdict(check) for check in checks]
     kept.checks = [CheckMade(**row) for row in rows]
@@ -49,17 +49,17 @@ def smoke(run: Run, candidate: Candidate) -> list[Check]:
     return checks
 
 
-def wrong(checks: Sequence[Check]) -> str:
+def wrong(checks: Sequence[SmokeCheck]) -> str:
     """What was wrong, in words; '' where nothing was."""
     return _told(check for check in checks if not check.ok)
 
 
-def answered(checks: Sequence[Check]) -> str:
+def answered(checks: Sequence[SmokeCheck]) -> str:
     """What was wrong; where nothing was, what the candidate answered."""
     return wrong(checks) or _told(checks[1:2])
 
 
-def _told(checks: Iterable[Check]) -> str:
+def _told(checks: Iterable[SmokeCheck]) -> str:
     return "; ".join(f"{c.name}: found {c.found}, expected {c.expected}" for c in checks)
 
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tasks.measure.figures import rank
+from tasks.measure.figures import Values, rank
 
-Values = NDArray[np.float64]
 Bounds = tuple[float, float]
 UNKNOWN: Bounds = (-math.inf, math.inf)
 # Thresholds at which a percentile's share is tested; more data is tested at every so many values.

@@ -6,13 +6,10 @@ import math
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.measure.figures import SHARES, doubts, figure, samples, sound, within
+from tasks.measure.figures import SHARES, Values, doubts, figure, samples, sound, within
 from tasks.measure.round import Round
 from tasks.spec.measure import Target
-
-Values = NDArray[np.float64]
 
 
 def believable(item: Round) -> bool:
@@ -28,7 +25,7 @@ def why_not(item: Round) -> list[str]:
     return [*item.problems, *(saturated if item.client.saturated else []), *doubts(item)]
 
 
-class Seen:
+class SeenRound:
     """One round and what was worked out of it, which every look at it needs again."""
 
     def __init__(self, item: Round) -> None:

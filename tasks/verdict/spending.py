@@ -12,10 +12,10 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
-Values = NDArray[np.float64]
+from tasks.measure.figures import Values
+
 # Steps of the numerical integration, and how far below its mean the path is followed.
 GRID, FAR = 401, 6.0
 # Student's t of few rounds depends less on the looks before than a Brownian motion does, so they

@@ -19,7 +19,7 @@ from tasks.measure.figures import RATES, SHARES, quantile
 from tasks.measure.round import Round
 from tasks.spec.measure import Benchmark, Target
 from tasks.verdict import bounds, spending
-from tasks.verdict.rounds import Seen
+from tasks.verdict.rounds import SeenRound
 
 Word = Literal["pass", "fail", "inconclusive"]
 # Without a success_rate target no request may fail; above this share (its lower bound) failing
@@ -89,7 +89,7 @@ def decide(
     """
     indices = sorted({item.index for item in rounds})[: bench.max_rounds]
     kept = set(indices)
-    seen = [Seen(item) for item in rounds if item.index in kept]
+    seen = [SeenRound(item) for item in rounds if item.index in kept]
     looks = range(bench.min_rounds, len(indices) + 1)
     expanded = _expand(targets, bench)
     shared = max(1, binding_count(targets, bench)) if binding is None else binding
@@ -115,7 +115,7 @@ def decide(
 
 
 def _look(
-    target: Target, load: str, seen: Sequence[Seen], count: int, binding: int, bench: Benchmark
+    target: Target, load: str, seen: Sequence[SeenRound], count: int, binding: int, bench: Benchmark
 ) -> TargetVerdict:
     """One target after `count` rounds."""
     look, plan = count - bench.min_rounds, (bench.min_rounds, bench.max_rounds)
@@ -140,7 +140,7 @@ def _expand(targets: Sequence[Target], bench: Benchmark) -> list[tuple[Target, s
 
 
 def _open(
-    target: Target, load: str, mine: Sequence[Seen], reason: str, *, more: int | None = None
+    target: Target, load: str, mine: Sequence[SeenRound], reason: str, *, more: int | None = None
 ) -> TargetVerdict:
     metric = target.parsed
     candidate = _candidates(mine)
@@ -163,7 +163,7 @@ def _open(
     )
 
 
-def _too_few(seen: Sequence[Seen], bench: Benchmark) -> str:
+def _too_few(seen: Sequence[SeenRound], bench: Benchmark) -> str:
     """Why the sound rounds are too few to conclude from, or ''."""
     asked = _candidates(seen)
     good = [item for item in asked if not item.why_not]
@@ -173,7 +173,7 @@ def _too_few(seen: Sequence[Seen], bench: Benchmark) -> str:
     return f"{len(good)} of {len(asked)} rounds can be believed: {why}"
 
 
-def _candidates(seen: Sequence[Seen]) -> list[Seen]:
+def _candidates(seen: Sequence[SeenRound]) -> list[SeenRound]:
     return [item for item in seen if item.item.release == "candidate"]
 
 
@@ -186,7 +186,7 @@ class Rule:
     least: int
 
 
-def _judge(target: Target, load: str, mine: Sequence[Seen], rule: Rule) -> TargetVerdict:
+def _judge(target: Target, load: str, mine: Sequence[SeenRound], rule: Rule) -> TargetVerdict:
     rounds = _candidates(mine)
     requests = sum(item.requests for item in rounds)
     if not requests:
@@ -222,7 +222,7 @@ def _judge(target: Target, load: str, mine: Sequence[Seen], rule: Rule) -> Targe
     )
 
 
-def _figure(target: Target, rounds: Sequence[Seen]) -> float | None:
+def _figure(target: Target, rounds: Sequence[SeenRound]) -> float | None:
     """The figure over all rounds, in base units."""
     metric = target.parsed
     if metric.kind in SHARES:
@@ -234,7 +234,7 @@ def _figure(target: Target, rounds: Sequence[Seen]) -> float | None:
     return sum(usable) / len(usable) if usable else None
 
 
-def _bounds(target: Target, rounds: Sequence[Seen], alpha: float) -> bounds.Bounds:
+def _bounds(target: Target, rounds: Sequence[SeenRound], alpha: float) -> bounds.Bounds:
     """(low, high) of the figure over all rounds, in base units."""
     metric = target.parsed
     if metric.kind in SHARES:
@@ -266,7 +266,7 @@ def place(
     return "fail" if high_fail < limit else "inconclusive"
 
 
-def _all_succeed(rounds: Sequence[Seen], high_fail: float) -> tuple[Word, str]:
+def _all_succeed(rounds: Sequence[SeenRound], high_fail: float) -> tuple[Word, str]:
     """The implied rule: no request may fail."""
     failed, requests = sum(r.failed for r in rounds), sum(r.requests for r in rounds)
     if not failed:
@@ -275,7 +275,7 @@ def _all_succeed(rounds: Sequence[Seen], high_fail: float) -> tuple[Word, str]:
     return ("fail" if high_fail < 1 - FAILED_SHARE else "inconclusive"), text
 
 
-def _relative(target: Target, load: str, mine: Sequence[Seen], rule: Rule) -> TargetVerdict:
+def _relative(target: Target, load: str, mine: Sequence[SeenRound], rule: Rule) -> TargetVerdict:
     """Candidate against stable, paired by round."""
     metric, allowed = target.parsed, float(target.versus_stable_percent or 0.0)
     stable = {r.item.index: r for r in mine if r.item.release == "stable"}

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tasks.base.progress import OnBytes
 from tasks.outside.disk.files import Journal
 from tasks.weights.manifest import FileEntry, Manifest
-
-OnBytes = Callable[[int, int], None]
 
 
 class Downloader(Protocol):
@@ -41,7 +40,7 @@ class Update:
     path: str
 
 
-class Run:
+class Downloads:
     """The downloads of one fetch."""
 
     def __init__(

@@ -27,7 +27,7 @@ from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError, Refused, StepFailed
-from tasks.outside.disk.downloads import Downloader, Run, Update
+from tasks.outside.disk.downloads import Downloader, Downloads, Update
 from tasks.outside.disk.files import (
     Journal,
     delete_tree,
@@ -42,11 +42,11 @@ from tasks.outside.disk.files import (
 from tasks.outside.disk.seal import differences, marks, sealed, write_seal
 from tasks.weights.manifest import RECORD_NAME, Manifest, safe_commit, safe_model
 
-Check = Callable[[], None]
+StopCheck = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class State:
+class StoreState:
     """What is there of a manifest; bytes. free, total: of the store's file system."""
 
     published: bool
@@ -85,7 +85,7 @@ class Published:
     published_at: str
 
 
-class Store:
+class WeightStore:
     """The store at `root`. space(path) -> (free, total) bytes, replaceable for tests."""
 
     def __init__(self, root: Path, space: Callable[[Path], tuple[int, int]] | None = None) -> None:
@@ -108,14 +108,14 @@ class Store:
             raise StepFailed(f"{path} cannot be read: {error}; remove the folder") from error
         return found if isinstance(found, dict) else None
 
-    def inspect(self, manifest: Manifest) -> State:
+    def inspect(self, manifest: Manifest) -> StoreState:
         """Look only: what is there, what is missing, how much disk is free."""
         free, total = self._space(_nearest(self.root))
         if self.path(manifest.model, manifest.commit).is_dir():
-            return State(True, manifest.total_bytes, 0, free, total)
+            return StoreState(True, manifest.total_bytes, 0, free, total)
         files = self._staging(manifest.model, manifest.commit) / "files"
         here = sum(min(max(present(files / e.path), 0), e.size) for e in manifest.files)
-        return State(False, here, manifest.total_bytes - here, free, total)
+        return StoreState(False, here, manifest.total_bytes - here, free, total)
 
     def check_published(self, manifest: Manifest) -> Path | None:
         """The published folder when it is whole by names and sizes; None when there is none.
@@ -189,7 +189,7 @@ class Store:
         on_update: Callable[[Update], None] | None = None,
         on_verified: Callable[[str], None] | None = None,
         on_wait: Callable[[str], None] | None = None,
-        check: Check | None = None,
+        check: StopCheck | None = None,
         rehash: bool = False,
     ) -> Fetched:
         """Bring the manifest's files here, verify every byte, publish by one rename.
@@ -217,7 +217,7 @@ class Store:
                     return _fetched(manifest, done, 0, started, manifest.total_bytes)
             self._refuse_full_disk(manifest, keep_free)
             staging = self._prepare(manifest)
-            run = Run(manifest, staging, hub, on_verified)
+            run = Downloads(manifest, staging, hub, on_verified)
             run.go(parallel, on_update)
             if check is not None:
                 check()
@@ -226,7 +226,7 @@ class Store:
         return _fetched(manifest, done, run.received, started)
 
     def remove(
-        self, model: str, commit: str, *, dry_run: bool = False, check: Check | None = None
+        self, model: str, commit: str, *, dry_run: bool = False, check: StopCheck | None = None
     ) -> int:
         """Delete a published folder and its staging; returns the bytes (to be) freed.
 

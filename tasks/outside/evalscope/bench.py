@@ -53,7 +53,7 @@ LOG = "evalscope.log"
 
 
 @dataclass(frozen=True)
-class Ask:
+class BenchSettings:
     """Whom to ask what in a run, and where its files go."""
 
     target: EngineTarget
@@ -100,7 +100,7 @@ def run_round(
     Whatever goes wrong with engine or client is in the round's problems; raises OutsideError
     only where no load generator can be started.
     """
-    ask = Ask(
+    settings = BenchSettings(
         target,
         load,
         workload,
@@ -115,21 +115,21 @@ def run_round(
     )
     with ExitStack() as stack:
         child = generator or stack.enter_context(LoadGenerator(out_dir / LOG))
-        problems = _warm_up(child, ask, warmup_requests)
-        return _measured(child, ask, requests_of_round(requests, load), problems)
+        problems = _warm_up(child, settings, warmup_requests)
+        return _measured(child, settings, requests_of_round(requests, load), problems)
 
 
-def _warm_up(child: LoadGenerator, ask: Ask, asked: int | None) -> list[str]:
+def _warm_up(child: LoadGenerator, settings: BenchSettings, asked: int | None) -> list[str]:
     """Send warm-up requests; asked None: until two successive batches agree, bounded."""
     if asked is not None:
         if asked:
-            _run(child, ask, "warm-up", [], ask.prompts("warm-up", asked))
+            _run(child, settings, "warm-up", [], settings.prompts("warm-up", asked))
         return []
-    size = max(WARMUP_BATCH, ask.load.concurrency or 0)
+    size = max(WARMUP_BATCH, settings.load.concurrency or 0)
     before: Sequence[RequestRow] = ()
     for batch in range(WARMUP_BATCHES):
         purpose = f"warm-up-{batch}"
-        read, _, _ = _run(child, ask, purpose, [], ask.prompts(purpose, size))
+        read, _, _ = _run(child, settings, purpose, [], settings.prompts(purpose, size))
         if batch and steady(before, read.rows):
             return []
         if not any(row.ok for row in read.rows):
@@ -138,30 +138,32 @@ def _warm_up(child: LoadGenerator, ask: Ask, asked: int | None) -> list[str]:
     return [f"the engine was not steady after {WARMUP_BATCHES} warm-up batches of {size} requests"]
 
 
-def _measured(child: LoadGenerator, ask: Ask, requests: int, problems: list[str]) -> Round:
-    ramping = stagger(ask.prompts("ramp", ramp(ask.load)))
-    prompts = ask.prompts("measured", requests)
-    with ask.target.watch() if ask.target.watch else nullcontext([]) as samples:
-        read, files, lengths = _run(child, ask, "measured", ramping, prompts)
-    window = steady_window(read.rows, ask.load.concurrency)
+def _measured(
+    child: LoadGenerator, settings: BenchSettings, requests: int, problems: list[str]
+) -> Round:
+    ramping = stagger(settings.prompts("ramp", ramp(settings.load)))
+    prompts = settings.prompts("measured", requests)
+    with settings.target.watch() if settings.target.watch else nullcontext([]) as samples:
+        read, files, lengths = _run(child, settings, "measured", ramping, prompts)
+    window = steady_window(read.rows, settings.load.concurrency)
     seen, span = view(samples, window)
-    health = client_health(read.rows, window, files.lags, files.cpu, ask.load.rate)
+    health = client_health(read.rows, window, files.lags, files.cpu, settings.load.rate)
     found = [*problems, *read.problems, *row_problems(read.rows)]
     if files.error:
         found.append(files.error)
-    if ask.workload.ignore_eos:
+    if settings.workload.ignore_eos:
         found += early_ends(read.rows, lengths)
     found += cross_check(seen, span, read.rows)
-    if ask.load.concurrency and 0 < peak_in_flight(read.rows) < ask.load.concurrency:
+    if settings.load.concurrency and 0 < peak_in_flight(read.rows) < settings.load.concurrency:
         found.append(
-            f"only {peak_in_flight(read.rows)} of {ask.load.concurrency} requests were in flight "
-            "at once, so the load point was not reached"
+            f"only {peak_in_flight(read.rows)} of {settings.load.concurrency} requests were in "
+            "flight at once, so the load point was not reached"
         )
     return Round(
-        index=ask.index,
-        load=ask.load.name,
-        release=ask.release,
-        seed=derive_seed(ask.base_seed, ask.index, ask.load.name, "measured"),
+        index=settings.index,
+        load=settings.load.name,
+        release=settings.release,
+        seed=derive_seed(settings.base_seed, settings.index, settings.load.name, "measured"),
         rows=read.rows,
         window=window,
         client=health,
@@ -171,55 +173,61 @@ def _measured(child: LoadGenerator, ask: Ask, requests: int, problems: list[str]
 
 
 def _run(
-    child: LoadGenerator, ask: Ask, purpose: str, ramping: list[Prompt], prompts: list[Prompt]
+    child: LoadGenerator,
+    settings: BenchSettings,
+    purpose: str,
+    ramping: list[Prompt],
+    prompts: list[Prompt],
 ) -> tuple[RowsRead, RunFiles, list[int]]:
     """One run of evalscope; also the output length asked of each row."""
-    folder = ask.folder / purpose
+    folder = settings.folder / purpose
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "benchmark_data.db").unlink(missing_ok=True)  # evalscope refuses to write over one
-    tail = f"{purpose}-r{ask.index}-{ask.load.name}-{ask.release}"
+    tail = f"{purpose}-r{settings.index}-{settings.load.name}-{settings.release}"
     named = {f"w{i:05d}-{tail}": prompt for i, prompt in enumerate(ramping)}
     named |= {f"{MEASURED}{i:05d}-{tail}": prompt for i, prompt in enumerate(prompts)}
-    bodies = (json.dumps(_body(name, p, ask.workload)) for name, p in named.items())
+    bodies = (json.dumps(_body(name, p, settings.workload)) for name, p in named.items())
     file = folder / "prompts.jsonl"
     file.write_text("\n".join(bodies) + "\n", encoding="utf-8")
     order = LoadOrder(
-        url=f"{ask.target.url.rstrip('/')}/v1/chat/completions",
-        model=ask.target.model,
-        api_key_env=ask.target.api_key_env,
+        url=f"{settings.target.url.rstrip('/')}/v1/chat/completions",
+        model=settings.target.model,
+        api_key_env=settings.target.api_key_env,
         prompts=str(file),
         number=len(prompts),
         warmup=len(ramping),
-        concurrency=ask.load.concurrency,
-        rate=ask.load.rate,
-        temperature=ask.workload.temperature,
-        seed=derive_seed(ask.base_seed, ask.index, ask.load.name, f"{purpose} arrivals"),
-        break_after=max(16, 2 * (ask.load.concurrency or 0)),
-        break_after_timeouts=max(2, ask.load.concurrency or 8),
+        concurrency=settings.load.concurrency,
+        rate=settings.load.rate,
+        temperature=settings.workload.temperature,
+        seed=derive_seed(
+            settings.base_seed, settings.index, settings.load.name, f"{purpose} arrivals"
+        ),
+        break_after=max(16, 2 * (settings.load.concurrency or 0)),
+        break_after_timeouts=max(2, settings.load.concurrency or 8),
         out_dir=str(folder),
-        request_timeout_s=request_timeout(ask.timeout_s),
-        duration_s=duration(ask.timeout_s),
+        request_timeout_s=request_timeout(settings.timeout_s),
+        duration_s=duration(settings.timeout_s),
     )
     doing = "measuring" if purpose == "measured" else "warming up"
     told = Progress(
         "benchmark",
         "running",
-        ask.load.name,
-        f"{doing} {ask.release}, round {ask.index + 1}",
+        settings.load.name,
+        f"{doing} {settings.release}, round {settings.index + 1}",
         0,
         len(prompts),
         "requests",
     )
-    ask.on_progress(told)
+    settings.on_progress(told)
 
     def on_event(event: dict[str, Any]) -> None:
-        ask.on_progress(replace(told, done=event["done"], figures=event["figures"]))
+        settings.on_progress(replace(told, done=event["done"], figures=event["figures"]))
 
-    files = child.run(order, timeout_s=ask.timeout_s, on_event=on_event)
+    files = child.run(order, timeout_s=settings.timeout_s, on_event=on_event)
     unsent = frozenset(name for name in files.unsent if name.startswith(MEASURED))
     sent = len(prompts) if files.sent is None else files.sent + len(unsent)
     read = read_rows(files.database, errors=files.errors, unsent=unsent, expected=sent)
-    ask.on_progress(replace(told, done=len(read.rows)))
+    settings.on_progress(replace(told, done=len(read.rows)))
     lengths = [named[name].output_tokens if name in named else 0 for name in read.ids]
     return read, files, lengths
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
-from tasks.measure.engine_view import Watch
+from tasks.measure.engine_view import MetricsWatch
 from tasks.outside.evalscope.orders import LoadOrder
 
 START_S = 120.0
@@ -55,7 +55,7 @@ class EngineTarget:
     url: str
     model: str
     api_key_env: str | None = None
-    watch: Watch | None = None
+    watch: MetricsWatch | None = None
 
 
 @dataclass(frozen=True)

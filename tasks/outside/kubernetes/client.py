@@ -22,8 +22,9 @@ from kubernetes.stream import ws_client as kube_ws_module
 
 from tasks.base.errors import OutsideError, SpecError
 from tasks.objects.kinds import KINDS
+from tasks.objects.pods import Object
 from tasks.outside.kubernetes.forward import forwarded
-from tasks.outside.kubernetes.objects import Object, Objects
+from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import (
     AlreadyExists,
     ApiError,

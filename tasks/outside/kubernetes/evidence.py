@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from tasks.base.scrub import scrub_text
 from tasks.diagnose.containers import failing_container
-from tasks.objects.pods import conditions, state, statuses
+from tasks.objects.pods import Object, conditions, state, statuses
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import ApiError
 
 _log = logging.getLogger(__name__)
 # A kubelet keeps 10 MiB of a container's log unless told otherwise; the end tells why it ended.
 LOG_BYTES = 4 << 20
-Object = dict[str, Any]
 
 
 class Evidence:

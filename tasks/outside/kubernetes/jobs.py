@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import StepFailed
@@ -19,15 +18,14 @@ from tasks.base.scrub import scrub_text
 from tasks.diagnose.containers import of_runner
 from tasks.diagnose.logs import TAIL_LINES, tail
 from tasks.diagnose.pods import Diagnosis, diagnose_pod, job_not_created
-from tasks.objects.pods import conditions, is_true, state, statuses
+from tasks.objects.pods import Object, conditions, is_true, state, statuses
 from tasks.outside.kubernetes.evidence import LOG_BYTES, Evidence
-from tasks.outside.kubernetes.logs import End
+from tasks.outside.kubernetes.logs import Tail
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.ready import selector_text
 from tasks.outside.kubernetes.rest import AlreadyExists, Fence
 from tasks.outside.kubernetes.watch import Together, keep
 
-Object = dict[str, Any]
 WORK_ANNOTATION = "model-rollout/work"
 _TICK_S = 5.0
 # While it has no pod: its events are asked for, since they tell why.
@@ -163,7 +161,7 @@ class _Running:
         self.followed: set[str] = set()
         self.open_logs = 0
         self.last: deque[str] = deque(maxlen=TAIL_LINES)
-        self.heard: dict[str, End] = {}
+        self.heard: dict[str, Tail] = {}
         self.evidence = Evidence(cluster, ns)
         self.trouble: Diagnosis | None = None
         # the API counts whole seconds
@@ -219,7 +217,7 @@ class _Running:
                 self.open_logs -= 1
             else:
                 self.last.append(obj["line"])
-                self.heard.setdefault(obj["file"], End(LOG_BYTES)).add(f"{obj['line']}\n".encode())
+                self.heard.setdefault(obj["file"], Tail(LOG_BYTES)).add(f"{obj['line']}\n".encode())
                 self.on_line(obj["line"])
 
     def _follow(self, streams: Together) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import LockLost, OutsideError, Refused
 from tasks.base.progress import Progress, emit
+from tasks.objects.pods import Object
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound
 
@@ -46,7 +47,6 @@ def new_run_id() -> str:
 
 
 _STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
-Object = dict[str, Any]
 
 
 class LeaseLock:

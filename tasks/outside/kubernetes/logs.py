@@ -13,7 +13,7 @@ from typing import Any
 from tasks.base import clock
 from tasks.objects.kinds import KINDS
 from tasks.objects.pods import state, statuses
-from tasks.outside.kubernetes.rest import ApiError, Ask, NotFound, Rest
+from tasks.outside.kubernetes.rest import ApiError, ApiRequest, NotFound, Rest
 from tasks.outside.kubernetes.watch import Stopper, lines
 
 _log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def split_stamp(line: str) -> tuple[tuple[int, int] | None, str]:
     return (int(at.timestamp()), int((fraction or "0").ljust(9, "0"))), line[match.end() :]
 
 
-class Seen:
+class SeenLines:
     """Which lines were already given, by time stamp, and how many of the last instant."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class Seen:
         return text
 
 
-class End:
+class Tail:
     """The end of a text that comes in pieces: the last `most` bytes of it."""
 
     def __init__(self, most: int) -> None:
@@ -103,7 +103,7 @@ class End:
 def whole(rest: Rest, pod: str, ns: str, query: dict[str, str], most_bytes: int | None) -> str:
     """See Objects.logs."""
     path = KINDS["Pod"].path(ns, pod, "log")
-    ask = Ask("GET", path, "get", f"pods/log {pod} in {ns}", query, accept="*/*")
+    ask = ApiRequest("GET", path, "get", f"pods/log {pod} in {ns}", query, accept="*/*")
     try:
         if most_bytes is None:
             text = rest.raw(ask).decode("utf-8", "replace")
@@ -117,8 +117,8 @@ def whole(rest: Rest, pod: str, ns: str, query: dict[str, str], most_bytes: int 
     return "" if text.startswith(_NO_FILE) else text
 
 
-def _end(rest: Rest, ask: Ask, most_bytes: int) -> str:
-    end = End(most_bytes)
+def _end(rest: Rest, ask: ApiRequest, most_bytes: int) -> str:
+    end = Tail(most_bytes)
     response = rest.open(ask, _IDLE_S)
     try:
         for line in lines(response):
@@ -139,7 +139,7 @@ def follow(
     stop: threading.Event | None,
 ) -> Iterator[str]:
     """See Objects.follow_logs."""
-    stopper, seen = Stopper(stop), Seen()
+    stopper, seen = Stopper(stop), SeenLines()
     try:
         while not stopper.stopped:
             running = _state(get_pod(), container)
@@ -179,7 +179,7 @@ def _read(
     pod: str,
     ns: str,
     container: str,
-    seen: Seen,
+    seen: SeenLines,
     stopper: Stopper,
     going_on: bool,
 ) -> Generator[str, None, bool]:
@@ -188,7 +188,7 @@ def _read(
     if going_on:
         query["follow"] = "true"
     path = KINDS["Pod"].path(ns, pod, "log")
-    ask = Ask("GET", path, "get", f"pods/log {pod} in {ns}", query, accept="*/*")
+    ask = ApiRequest("GET", path, "get", f"pods/log {pod} in {ns}", query, accept="*/*")
     try:
         response = rest.open(ask, _IDLE_S)
         with stopper.reading(response):

@@ -8,9 +8,10 @@ from threading import Event
 from typing import Any, Literal, TypeVar
 
 from tasks.objects.kinds import KINDS, Resource, from_discovery
+from tasks.objects.pods import Object
 from tasks.outside.kubernetes import watch as cluster_watch
 from tasks.outside.kubernetes.logs import follow, whole
-from tasks.outside.kubernetes.rest import Ask, Expired, Fence, NotFound, Rest
+from tasks.outside.kubernetes.rest import ApiRequest, Expired, Fence, NotFound, Rest
 
 FIELD_MANAGER = "model-rollout"
 PAGE = 1000
@@ -20,10 +21,9 @@ _PATCHES = {
     "json": "application/json-patch+json",
 }
 
-Object = dict[str, Any]
 ObjectList = list[Object]
-Check = tuple[str, str, str | None]
-CheckList = list[Check]
+AccessCheck = tuple[str, str, str | None]
+AccessChecks = list[AccessCheck]
 _T = TypeVar("_T")
 
 
@@ -55,7 +55,7 @@ class Objects:
         """One object, None where there is none."""
         res = self.resource(kind)
         try:
-            return self.rest.json(Ask("GET", res.path(ns, name), "get", res.where(ns, name)))
+            return self.rest.json(ApiRequest("GET", res.path(ns, name), "get", res.where(ns, name)))
         except NotFound:
             return None
 
@@ -82,7 +82,7 @@ class Objects:
         query = {**base, "limit": str(PAGE)}
         items: ObjectList = []
         while True:
-            ask = Ask("GET", res.path(ns), "list", res.where(ns), query)
+            ask = ApiRequest("GET", res.path(ns), "list", res.where(ns), query)
             try:
                 page = self.rest.json(ask)
             except Expired:
@@ -198,10 +198,10 @@ class Objects:
 
     def server_version(self) -> str:
         """The API server's version, e.g. v1.28.8."""
-        answer = self.rest.json(Ask("GET", "/version", "get", "/version"))
+        answer = self.rest.json(ApiRequest("GET", "/version", "get", "/version"))
         return str(answer.get("gitVersion", ""))
 
-    def can_i(self, checks: CheckList) -> CheckList:
+    def can_i(self, checks: AccessChecks) -> AccessChecks:
         """Which of the (verb, kind, namespace) the API would refuse; kind may be 'Pod/log'."""
         denied = []
         for verb, kind, ns in checks:
@@ -266,7 +266,7 @@ class Objects:
         (Conflict when the object has changed). `sub`: a subresource such as 'scale'."""
         res = self.resource(kind)
         return self.rest.json(
-            Ask(
+            ApiRequest(
                 "PATCH",
                 res.path(ns, name, sub),
                 "patch",
@@ -302,7 +302,7 @@ class Objects:
             body["preconditions"] = {"uid": uid}
         if dry_run:
             body["dryRun"] = ["All"]
-        ask = Ask(
+        ask = ApiRequest(
             "DELETE",
             res.path(ns, name),
             "delete",
@@ -331,7 +331,7 @@ class Objects:
         ns, name = obj["metadata"].get("namespace"), obj["metadata"].get("name")
         creating = method == "POST"
         return self.rest.json(
-            Ask(
+            ApiRequest(
                 method,
                 res.path(ns, None if creating else name),
                 verb,
@@ -361,7 +361,7 @@ class Objects:
         key = f"{api_version}/{kind}"
         if key not in self._discovered:
             root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-            answer = self.rest.json(Ask("GET", root, "get", root))
+            answer = self.rest.json(ApiRequest("GET", root, "get", root))
             found = from_discovery(api_version, answer, kind)
             if found is None:
                 raise NotFound(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import StepFailed
@@ -11,12 +10,11 @@ from tasks.base.progress import Progress, emit
 from tasks.diagnose.containers import phase_text
 from tasks.diagnose.logs import tail
 from tasks.diagnose.pods import Diagnosis, diagnose_deployment
-from tasks.objects.pods import ending
+from tasks.objects.pods import Object, ending
 from tasks.outside.kubernetes.evidence import Evidence
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.watch import Together, keep
 
-Object = dict[str, Any]
 _TICK_S = 5.0
 _REVISION = "deployment.kubernetes.io/revision"
 

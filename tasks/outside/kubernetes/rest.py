@@ -76,7 +76,7 @@ class Expired(ApiError):
 
 
 @dataclass(frozen=True)
-class Ask:
+class ApiRequest:
     """One request.
 
     verb, what: as RBAC and a person name it ('list', 'pods in default').
@@ -110,7 +110,7 @@ def message_of(data: bytes) -> tuple[str, str]:
         return "", data.decode("utf-8", "replace").strip()[:500]
 
 
-def failure(address: str, ask: Ask, status: int, data: bytes) -> ApiError:
+def failure(address: str, ask: ApiRequest, status: int, data: bytes) -> ApiError:
     """The error for an answer that is not a success."""
     reason, message = message_of(data)
     start = f"Kubernetes API {address}: {ask.verb} {ask.what}"
@@ -163,7 +163,7 @@ class Rest:
         """The same API with other limits."""
         return Rest(self._send, self.address, timeout_s=timeout_s, patience_s=patience_s)
 
-    def json(self, ask: Ask) -> dict[str, Any]:
+    def json(self, ask: ApiRequest) -> dict[str, Any]:
         """The answer as plain data. Raises ApiError or a subclass."""
         data = self.raw(ask)
         try:
@@ -175,18 +175,18 @@ class Rest:
             ) from error
         return answer
 
-    def raw(self, ask: Ask) -> bytes:
+    def raw(self, ask: ApiRequest) -> bytes:
         """The body of the answer. Raises ApiError or a subclass."""
         return self._persist(ask, lambda: self._whole(ask))
 
-    def open(self, ask: Ask, idle_s: float) -> urllib3.BaseHTTPResponse:
+    def open(self, ask: ApiRequest, idle_s: float) -> urllib3.BaseHTTPResponse:
         """An answer to be read as it comes; reading raises after `idle_s` seconds of silence.
 
         The caller closes it. Raises ApiError or a subclass.
         """
         return self._persist(ask, lambda: self._attempt(ask, idle_s))
 
-    def _whole(self, ask: Ask) -> bytes:
+    def _whole(self, ask: ApiRequest) -> bytes:
         response = self._attempt(ask, self.timeout_s)
         try:
             data = bytes(response.data)
@@ -196,7 +196,7 @@ class Rest:
         response.release_conn()
         return data
 
-    def _attempt(self, ask: Ask, read_s: float) -> urllib3.BaseHTTPResponse:
+    def _attempt(self, ask: ApiRequest, read_s: float) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": ask.accept}
         body = None
         if ask.body is not None:
@@ -221,7 +221,7 @@ class Rest:
             raise _Transient(error, pause)
         raise error
 
-    def _persist(self, ask: Ask, attempt: Callable[[], _T]) -> _T:
+    def _persist(self, ask: ApiRequest, attempt: Callable[[], _T]) -> _T:
         """Try until it works, fails for good, or patience is spent."""
         started, rng, tries = clock.monotonic(), clock.rng(), 0
         while True:
@@ -248,7 +248,7 @@ class Rest:
             _log.debug("%s %s: %s; again in %.1f s", ask.verb, ask.what, error, pause)
             clock.sleep(pause)
 
-    def _unanswered(self, ask: Ask, lost: Exception, spent: float, tries: int) -> ApiError:
+    def _unanswered(self, ask: ApiRequest, lost: Exception, spent: float, tries: int) -> ApiError:
         doubt = "" if ask.again else "; whether it was done is unknown, look before asking again"
         if isinstance(lost, SSLError):
             advice = "its certificate is not trusted: check certificate-authority in the kubeconfig"

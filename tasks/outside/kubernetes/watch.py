@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import urllib3
 from urllib3.exceptions import HTTPError
@@ -18,11 +18,11 @@ from urllib3.exceptions import HTTPError
 from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.objects.kinds import Resource
-from tasks.outside.kubernetes.rest import Ask, Expired, Rest
+from tasks.objects.pods import Object
+from tasks.outside.kubernetes.rest import ApiRequest, Expired, Rest
 
 _log = logging.getLogger(__name__)
 
-Object = dict[str, Any]
 Snapshot = tuple[list[Object], str]
 Change = tuple[str, Object]
 _T = TypeVar("_T")
@@ -133,7 +133,7 @@ def watch(
         version, pause = start[1], 0.0
         while not stopper.stopped and (left := deadline - clock.monotonic()) > 0:
             began, quiet = clock.monotonic(), True
-            ask = Ask(
+            ask = ApiRequest(
                 "GET",
                 res.path(ns),
                 "watch",
@@ -179,7 +179,7 @@ def watch(
         stopper.close()
 
 
-def _events(rest: Rest, ask: Ask, response: urllib3.BaseHTTPResponse) -> Iterator[Change]:
+def _events(rest: Rest, ask: ApiRequest, response: urllib3.BaseHTTPResponse) -> Iterator[Change]:
     """Decode a watch stream. Raises Expired for a 410, ConnectionError to resume."""
     for line in lines(response):
         if not line.strip():

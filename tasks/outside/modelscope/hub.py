@@ -33,12 +33,12 @@ from modelscope_hub.version import __version__ as CLIENT_VERSION
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
+from tasks.base.progress import OnBytes
 from tasks.outside.modelscope.hubfile import Piece, Rejected, open_piece, receive
 from tasks.weights.manifest import HUB_COMMIT, FileEntry, Manifest, build, safe_model
 
 TOKEN_ENV = "MODELSCOPE_API_TOKEN"  # noqa: S105 - a variable's name
 T = TypeVar("T")
-OnBytes = Callable[[int, int], None]
 _FOR_EVER = 30 * 86400.0
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prefect.runtime import flow_run
 
 from tasks.base.errors import SpecError
-from tasks.spec.file import build_spec, read_spec
+from tasks.spec.file import changed, read_spec
+from tasks.spec.overrides import Override
 from tasks.spec.rollout import Rollout
 from tasks.weights.manifest import safe_commit
 
@@ -33,9 +34,8 @@ def of_parameters(
     found = spec if spec is not None else read_spec(str(spec_file))
     if revision is None:
         return found
-    data = found.model_dump(mode="json", exclude_unset=True)
-    data["model"]["revision"] = revision
-    return build_spec(data, f"spec with the revision {revision!r}")
+    told = f"parameters.revision {revision!r}"
+    return changed(found, [Override(("model", "revision"), revision, told)], told)
 
 
 def run_name() -> str:

@@ -20,7 +20,7 @@ from tasks.base.errors import OutsideError
 T = TypeVar("T")
 
 
-class Mirror:
+class BucketMirror:
     """Objects under `prefix` of `bucket`.
 
     endpoint: None for AWS, else the address of an S3-compatible server (path-style addresses).

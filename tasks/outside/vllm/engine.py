@@ -32,7 +32,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Check:
+class SmokeCheck:
     """One smoke check and what came of it."""
 
     name: str
@@ -127,20 +127,20 @@ def _read_stream(answer: httpx.Response, began: float) -> Answer:
     return Answer("".join(parts), len(parts), (first or end) - began, end - began, tokens)
 
 
-def smoke(engine: Engine, served_name: str, prompts: Sequence[SmokePrompt]) -> list[Check]:
+def smoke(engine: Engine, served_name: str, prompts: Sequence[SmokePrompt]) -> list[SmokeCheck]:
     """Ask the candidate; an empty list of prompts still asks one, since silence is no answer.
 
     Raises OutsideError where the engine does not answer at all.
     """
     names = engine.models()
-    checks = [Check("model", served_name in names, ", ".join(names) or "none", served_name)]
+    checks = [SmokeCheck("model", served_name in names, ", ".join(names) or "none", served_name)]
     if not checks[0].ok:
         return checks
     for item in prompts or [SmokePrompt(prompt="Say hello.", max_tokens=16)]:
         answer = engine.chat(served_name, item.prompt, item.max_tokens)
         shown = " ".join(answer.text.split())[:120]
         checks.append(
-            Check(
+            SmokeCheck(
                 "tokens",
                 answer.chunks > 0 and answer.text.strip() != "",
                 f"{answer.completion_tokens or answer.chunks} tokens, TTFT "
@@ -150,7 +150,7 @@ def smoke(engine: Engine, served_name: str, prompts: Sequence[SmokePrompt]) -> l
         )
         lowered = answer.text.lower()
         checks += [
-            Check("answer", text.lower() in lowered, repr(shown), f"contains {text!r}")
+            SmokeCheck("answer", text.lower() in lowered, repr(shown), f"contains {text!r}")
             for text in item.contains
         ]
     return checks

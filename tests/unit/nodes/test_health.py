@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.accelerators.profiles import profile
-from tasks.nodes.health import Watch
+from tasks.nodes.health import HealthWatch
 from tasks.nodes.metrics import device_problems
 from tasks.outside.exporter import metrics as devices
 
@@ -31,7 +31,7 @@ def pod(name: str = "ours", *, restarts: int = 0, up: bool = True, node: str = "
 
 def test_restarts_and_lost_replicas_are_told_once_each_round() -> None:
     pods = [pod(restarts=3)]
-    watch = Watch(lambda: pods, 1, HYGON, {}, lambda _: None)
+    watch = HealthWatch(lambda: pods, 1, HYGON, {}, lambda _: None)
     assert watch() == []
     pods[:] = [pod(restarts=4, up=False)]
     assert watch() == [
@@ -44,7 +44,7 @@ def test_restarts_and_lost_replicas_are_told_once_each_round() -> None:
 
 def test_a_card_that_grows_too_hot_is_a_problem_of_the_round() -> None:
     text = [COOL]
-    watch = Watch(lambda: [pod()], 1, HYGON, {"n1": "http://x"}, lambda _: text[0])
+    watch = HealthWatch(lambda: [pod()], 1, HYGON, {"n1": "http://x"}, lambda _: text[0])
     assert watch.watched == 1 and watch() == []
     text[0] = HOT
     assert watch() == ["n1: card 0: 101 degrees Celsius (exporter)"]
@@ -52,7 +52,7 @@ def test_a_card_that_grows_too_hot_is_a_problem_of_the_round() -> None:
 
 def test_without_an_exporter_nothing_is_said_of_cards() -> None:
     for exporters in ({}, {"n1": "http://x"}, {"other": "http://x"}):
-        watch = Watch(lambda: [pod()], 1, HYGON, exporters, lambda _: None)
+        watch = HealthWatch(lambda: [pod()], 1, HYGON, exporters, lambda _: None)
         assert watch.watched == 0 and watch() == []
 
 

@@ -17,7 +17,7 @@ from tasks.render.devices import pod_needs
 from tasks.render.release import deployment, release_of
 from tasks.run.findings import Looked
 from tasks.spec.rollout import Rollout
-from tasks.steps.plan import refusals, warnings
+from tasks.steps.plan import objections
 from tests.support.nodedata import make_spec
 from tests.support.shapes import SMOLLM2, codes, shape
 from tests.support.surveys import survey
@@ -231,7 +231,8 @@ def test_the_plan_refuses_what_cannot_start_also_without_a_probe(memory: int | N
     """The example as it was: 64 MiB of /dev/shm, 0.2 of 6 GiB."""
     starved = on_cpu(gpu_memory_utilization=0.2, resources={"memory": "6Gi", "shm_gib": 0})
     found = replace(survey(starved), shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152))
-    said = refusals(replace(found, looked=looked(memory)))
+    found = replace(found, looked=looked(memory))
+    said = objections(found, found.deployment([])).refused
     assert [line.split(":")[0] for line in said] == ["SHM_TOO_SMALL", "WEIGHTS_TOO_LARGE"]
     assert "shm_gib to 0.25" in said[0] and "between 0.25 and 0.7" in said[1]
 
@@ -242,8 +243,9 @@ def test_what_is_tight_is_said_and_refuses_nothing() -> None:
         shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152),
         looked=looked(None),
     )
-    assert refusals(tight) == []
-    assert [line.split(":")[0] for line in warnings(tight)] == ["KV_CACHE_TIGHT"]
+    said = objections(tight, tight.deployment([]))
+    assert said.refused == []
+    assert [line.split(":")[0] for line in said.warnings] == ["KV_CACHE_TIGHT"]
 
 
 @pytest.mark.parametrize("name", specs())

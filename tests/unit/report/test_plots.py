@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tasks.measure.figures import quantile, rate, samples
 from tasks.measure.round import RequestRow, Round
 from tasks.report import points as data
-from tasks.report.plots import Curve, Mark, Plot, Scale, axis, draw, interval, nice_ticks
+from tasks.report.plots import Axis, Curve, Mark, Plot, axis, draw, interval, nice_ticks
 from tests.support import reportdata
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
@@ -83,7 +83,7 @@ def test_any_interval_can_be_drawn(
 
 def test_the_steady_window_and_the_targets_are_where_they_should_be() -> None:
     plot = Plot(
-        "t", "alt & <text>", Scale(0, 200), Scale(0, 1),
+        "t", "alt & <text>", Axis(0, 200), Axis(0, 1),
         curves=[Curve([(0, 0), (100, 0.5), (200, 1)], "line data")],
         shade=(50, 150, "steady"),
         upright=[Mark("p95 ≤ 80", 80, "fail", 90, 160, 120, 0.95), Mark("far", 900, "pass")],
@@ -102,7 +102,7 @@ def test_the_steady_window_and_the_targets_are_where_they_should_be() -> None:
 
 def test_labels_at_the_right_end_do_not_overlap() -> None:
     curves = [Curve([(0, 1), (1, y)], "line", label=f"c{y}") for y in (5.0, 5.01, 5.02)]
-    found = parse(draw(Plot("t", "a", Scale(0, 1), Scale(0, 10), curves=curves, height=200)))
+    found = parse(draw(Plot("t", "a", Axis(0, 1), Axis(0, 10), curves=curves, height=200)))
     at = sorted(position(e, "y") for e in found.iter("text") if e.get("class") == "name")
     assert all(b - a >= 6.49 for a, b in pairwise(at))
 

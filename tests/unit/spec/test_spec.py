@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tasks.base.errors import SpecError
 from tasks.spec.file import build_spec, parse_spec, read_spec
 from tasks.spec.metrics import KINDS, parse_metric
+from tasks.spec.overrides import Override, of_set, of_target
 from tasks.spec.rollout import Rollout
 from tests.support.places import ROOT
 
@@ -157,13 +158,38 @@ def test_a_spec_survives_yaml_and_back() -> None:
 def test_targets_and_settings_from_the_command_line(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(yaml.safe_dump(MINIMAL))
-    spec = read_spec(file, overrides=["serving.port=9000"], targets=["ttft_p95_ms=1"])
+    spec = read_spec(file, [of_set("serving.port=9000"), of_target("ttft_p95_ms=1")])
     assert spec.serving.port == 9000 and [t.limit for t in spec.targets] == [1]
     for bad in ("ttft_p95_ms", "ttft_p95_ms=fast", "=1"):
         with pytest.raises(SpecError):
-            read_spec(file, targets=[bad])
+            read_spec(file, [of_target(bad)])
     with pytest.raises(SpecError, match="cannot be read"):
         read_spec(tmp_path / "absent.yaml")
+
+
+LISTED = {**MINIMAL, "targets": [{"metric": "ttft_p95_ms", "limit": 5, "advisory": True}]}
+
+
+@pytest.mark.parametrize("data", [MINIMAL, LISTED])
+@pytest.mark.parametrize(
+    ("item", "place"),
+    [
+        (of_set("serving.port=high"), "serving.port"),
+        (of_set("serving.port=[1, 2]"), "serving.port"),
+        (of_set("serving={image: 'i:1', port: -1}"), "serving.port"),
+        (of_target("ttft_p95_ms=-1"), "targets."),
+        (of_target("speed=1"), "targets."),
+        (Override(("model", "revision"), "", "parameters.revision ''"), "model.revision"),
+    ],
+)
+def test_a_wrong_value_is_laid_to_what_gave_it(
+    data: dict[str, Any], item: Override, place: str
+) -> None:
+    """Not to the line of the file whose value it replaced."""
+    with pytest.raises(SpecError) as caught:
+        parse_spec(yaml.safe_dump(data), "f", [item])
+    (said,) = caught.value.problems
+    assert said.startswith(f"f: {item.told}: {place}")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from tasks.base.errors import OutsideError, Refused, StepFailed
 from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.files import Journal, delete_tree, locked
-from tasks.outside.disk.store import Store
+from tasks.outside.disk.store import WeightStore
 from tasks.weights.manifest import RECORD_NAME, FileEntry, Manifest
 from tests.support.hubs import files, same
 from tests.support.stores import HEAD, Copy, manifest_of
@@ -29,7 +29,7 @@ DATA = files(40_000)
 
 
 def test_fetch_publishes_read_only_and_leaves_nothing_behind(root: Path) -> None:
-    store, manifest, seen = Store(root), manifest_of(DATA), list[Update]()
+    store, manifest, seen = WeightStore(root), manifest_of(DATA), list[Update]()
     verified: list[str] = []
     done = store.fetch(manifest, Copy(DATA), on_update=seen.append, on_verified=verified.append)
     assert done.path == root / "demo" / "tiny" / HEAD and same(done.path, DATA)
@@ -46,7 +46,7 @@ def test_fetch_publishes_read_only_and_leaves_nothing_behind(root: Path) -> None
 
 
 def test_a_published_commit_is_not_fetched_again(root: Path) -> None:
-    store, manifest = Store(root), manifest_of(DATA)
+    store, manifest = WeightStore(root), manifest_of(DATA)
     store.fetch(manifest, Copy(DATA))
     again = Copy(DATA)
     assert store.fetch(manifest, again).bytes_fetched == 0 and again.started == []
@@ -54,7 +54,7 @@ def test_a_published_commit_is_not_fetched_again(root: Path) -> None:
 
 
 def test_a_failed_fetch_publishes_nothing_and_is_gone_on_with(root: Path) -> None:
-    store, manifest = Store(root), manifest_of(DATA)
+    store, manifest = WeightStore(root), manifest_of(DATA)
     with pytest.raises(OutsideError, match=r"no config.json today"):
         store.fetch(manifest, Copy(DATA, fail="config.json"), parallel=1)
     assert not (root / "demo").exists() and store.list() == ()
@@ -66,7 +66,7 @@ def test_a_failed_fetch_publishes_nothing_and_is_gone_on_with(root: Path) -> Non
 
 
 def test_a_staged_file_that_was_touched_is_hashed_again(root: Path) -> None:
-    store, manifest, big = Store(root), manifest_of(DATA), "weights/model.safetensors"
+    store, manifest, big = WeightStore(root), manifest_of(DATA), "weights/model.safetensors"
     with pytest.raises(OutsideError):
         store.fetch(manifest, Copy(DATA, fail="config.json"), parallel=1)
     staged = next(root.glob(f".staging/*/files/{big}"))
@@ -78,7 +78,7 @@ def test_a_staged_file_that_was_touched_is_hashed_again(root: Path) -> None:
 
 
 def test_staging_of_other_files_under_the_same_commit_is_not_mixed_in(root: Path) -> None:
-    store, old = Store(root), files(40_000, seed=1)
+    store, old = WeightStore(root), files(40_000, seed=1)
     with pytest.raises(OutsideError):
         store.fetch(manifest_of(old), Copy(old, fail="config.json"), parallel=1)
     done = store.fetch(manifest_of(DATA), Copy(DATA))
@@ -89,21 +89,21 @@ def test_a_full_disk_is_refused_before_anything_is_written(root: Path) -> None:
     manifest = manifest_of(DATA)
     need = manifest.total_bytes
     with pytest.raises(Refused, match=r"must stay free"):
-        Store(root, lambda _: (need + 99, 10**12)).fetch(manifest, Copy(DATA), keep_free=100)
+        WeightStore(root, lambda _: (need + 99, 10**12)).fetch(manifest, Copy(DATA), keep_free=100)
     assert not [p for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"]
-    Store(root, lambda _: (need + 100, 10**12)).fetch(manifest, Copy(DATA), keep_free=100)
+    WeightStore(root, lambda _: (need + 100, 10**12)).fetch(manifest, Copy(DATA), keep_free=100)
 
 
 def test_only_what_is_missing_counts_against_the_disk(root: Path) -> None:
     manifest = manifest_of(DATA)
     with pytest.raises(OutsideError):
-        Store(root).fetch(manifest, Copy(DATA, fail="config.json"), parallel=1)
+        WeightStore(root).fetch(manifest, Copy(DATA, fail="config.json"), parallel=1)
     small = len(DATA["config.json"])
-    Store(root, lambda _: (small, 10**12)).fetch(manifest, Copy(DATA))
+    WeightStore(root, lambda _: (small, 10**12)).fetch(manifest, Copy(DATA))
 
 
 def test_files_without_a_server_hash_are_recorded_and_said(root: Path) -> None:
-    store, manifest = Store(root), manifest_of(DATA, hashed=False)
+    store, manifest = WeightStore(root), manifest_of(DATA, hashed=False)
     done = store.fetch(manifest, Copy(DATA))
     assert done.unhashed == tuple(sorted(DATA))
     record = store.record("demo/tiny", HEAD)
@@ -118,8 +118,8 @@ def change(path: Path, body: bytes) -> None:
     path.chmod(0o444)
 
 
-def publish(root: Path) -> tuple[Store, Manifest, Path]:
-    store, manifest = Store(root), manifest_of(DATA)
+def publish(root: Path) -> tuple[WeightStore, Manifest, Path]:
+    store, manifest = WeightStore(root), manifest_of(DATA)
     return store, manifest, store.fetch(manifest, Copy(DATA)).path
 
 
@@ -143,7 +143,7 @@ def test_damage_is_found_and_never_repaired_in_place(root: Path) -> None:
 def hashed(root: Path, manifest: Manifest) -> int:
     """What a fetch of something published had to hash again."""
     again = Copy(DATA)
-    done = Store(root).fetch(manifest, again)
+    done = WeightStore(root).fetch(manifest, again)
     assert again.started == [] and done.bytes_fetched == 0
     return done.bytes_rehashed
 
@@ -151,7 +151,7 @@ def hashed(root: Path, manifest: Manifest) -> int:
 def test_what_nobody_touched_is_not_hashed_again(root: Path) -> None:
     _, manifest, _ = publish(root)
     assert hashed(root, manifest) == 0
-    done = Store(root).fetch(manifest, Copy(DATA), rehash=True)
+    done = WeightStore(root).fetch(manifest, Copy(DATA), rehash=True)
     assert done.bytes_rehashed == manifest.total_bytes
 
 
@@ -188,7 +188,7 @@ def test_hashing_again_tells_how_far_it_is(root: Path) -> None:
 
 
 def test_a_file_without_a_server_hash_is_held_against_what_was_fetched(root: Path) -> None:
-    store, manifest = Store(root), manifest_of(DATA, hashed=False)
+    store, manifest = WeightStore(root), manifest_of(DATA, hashed=False)
     path = store.fetch(manifest, Copy(DATA)).path
     change(path / "config.json", b"x" * len(DATA["config.json"]))
     with pytest.raises(StepFailed, match=r"config.json has sha256"):
@@ -204,7 +204,7 @@ def test_a_folder_that_is_gone_is_fetched_again(root: Path) -> None:
 
 
 def test_a_commit_whose_files_changed_is_an_error(root: Path) -> None:
-    store = Store(root)
+    store = WeightStore(root)
     store.fetch(manifest_of(DATA), Copy(DATA))
     other = files(40_000, seed=1)
     with pytest.raises(StepFailed, match="holds other files"):
@@ -212,7 +212,7 @@ def test_a_commit_whose_files_changed_is_an_error(root: Path) -> None:
 
 
 def test_the_fence_is_asked_before_publish_and_remove(root: Path) -> None:
-    store, manifest = Store(root), manifest_of(DATA)
+    store, manifest = WeightStore(root), manifest_of(DATA)
 
     def lost() -> None:
         raise StepFailed("the lease is gone")
@@ -227,7 +227,7 @@ def test_the_fence_is_asked_before_publish_and_remove(root: Path) -> None:
 
 
 def test_remove(root: Path) -> None:
-    store, manifest = Store(root), manifest_of(DATA)
+    store, manifest = WeightStore(root), manifest_of(DATA)
     store.fetch(manifest, Copy(DATA))
     freed = store.remove("demo/tiny", HEAD, dry_run=True)
     assert freed > manifest.total_bytes and store.list()
@@ -249,14 +249,14 @@ def test_symlinks_in_the_store_are_not_followed(root: Path, tmp_path: Path, plac
     (root / place).parent.mkdir(parents=True)
     (root / place).symlink_to(outside)
     with pytest.raises(OutsideError, match="symlink"):
-        Store(root).fetch(manifest_of(DATA), Copy(DATA))
+        WeightStore(root).fetch(manifest_of(DATA), Copy(DATA))
     assert not list(outside.iterdir())
 
 
 def test_a_disk_that_cannot_be_written_is_an_outside_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutsideError, match="cannot write"):
-        Store(tmp_path / "file" / "models").fetch(manifest_of(DATA), Copy(DATA))
+        WeightStore(tmp_path / "file" / "models").fetch(manifest_of(DATA), Copy(DATA))
 
 
 def test_the_lock_waits_and_says_so(tmp_path: Path) -> None:
@@ -294,5 +294,5 @@ def test_a_torn_journal_line_is_skipped(tmp_path: Path) -> None:
 
 
 def test_record_names_do_not_leak_into_the_manifest(root: Path) -> None:
-    done = Store(root).fetch(manifest_of(DATA), Copy(DATA))
+    done = WeightStore(root).fetch(manifest_of(DATA), Copy(DATA))
     assert (done.path / RECORD_NAME).stat().st_mode & 0o777 == 0o444

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from tasks.outside.disk.files import Journal
-from tasks.outside.disk.store import Store
+from tasks.outside.disk.store import WeightStore
 from tests.support.hubs import files, same
 from tests.support.places import ROOT
 from tests.support.stores import HEAD, Copy, manifest_of
@@ -42,7 +42,7 @@ def _drive(top: Path) -> None:
         child = os.fork()
         if child == 0:
             _die_at(str(root), steps)
-            Store(root).fetch(manifest, Copy(DATA), parallel=1)
+            WeightStore(root).fetch(manifest, Copy(DATA), parallel=1)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         final = root / "demo" / "tiny" / HEAD
@@ -53,11 +53,11 @@ def _drive(top: Path) -> None:
             staged, vouched = journal.parent / "files", Journal(journal)
             kept = sum(e.size for e in manifest.files if vouched.verified(staged, e))
         again = Copy(DATA)
-        done = Store(root).fetch(manifest, again)
+        done = WeightStore(root).fetch(manifest, again)
         assert same(final, DATA) and done.path == final
         assert again.received <= manifest.total_bytes - kept, f"fetched twice at step {steps}"
         assert not list((root / ".staging").iterdir()), f"staging left at step {steps}"
-        assert Store(root).prove(manifest) == final
+        assert WeightStore(root).prove(manifest) == final
         resumed += kept > 0
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0

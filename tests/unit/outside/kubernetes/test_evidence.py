@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.outside.kubernetes.evidence import LOG_BYTES, Evidence
-from tasks.outside.kubernetes.logs import End
+from tasks.outside.kubernetes.logs import Tail
 from tasks.outside.kubernetes.rest import Forbidden
 from tests.support.cluster.cluster_fake import FakeObjects
 from tests.support.cluster.cluster_script import Script, answer, status, stream
@@ -121,7 +121,7 @@ def test_what_a_kubelet_says_in_place_of_a_log_is_none(most: int | None) -> None
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_the_end_of_what_comes_in_pieces(size: int) -> None:
     data = bytes(range(48, 100))
-    end = End(20)
+    end = Tail(20)
     for start in range(0, len(data), size):
         end.add(data[start : start + size])
     assert end.text() == f"[the first 32 bytes of this log were not kept]\n{data[-20:].decode()}"

@@ -11,7 +11,7 @@ from urllib3.exceptions import ProtocolError
 
 from tasks.base import clock
 from tasks.base.clock import FakeClock
-from tasks.outside.kubernetes.logs import Seen, split_stamp
+from tasks.outside.kubernetes.logs import SeenLines, split_stamp
 from tasks.outside.kubernetes.rest import Forbidden
 from tests.support.cluster.cluster_script import Request, Script, answer, status, stream
 
@@ -125,4 +125,4 @@ def test_time_stamps_of_any_zone_and_length() -> None:
 
 
 def test_lines_without_a_stamp_are_kept() -> None:
-    assert Seen().new("plain text") == "plain text"
+    assert SeenLines().new("plain text") == "plain text"

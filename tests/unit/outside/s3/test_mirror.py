@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from tasks.base.errors import OutsideError
-from tasks.outside.s3.mirror import Mirror
+from tasks.outside.s3.mirror import BucketMirror
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +23,13 @@ def _credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def mirror() -> Iterator[Mirror]:
+def mirror() -> Iterator[BucketMirror]:
     with mock_aws():
         boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="records")
-        yield Mirror("records", "/rollouts/", region="us-east-1")
+        yield BucketMirror("records", "/rollouts/", region="us-east-1")
 
 
-def test_json_goes_there_and_back_and_can_be_written_again(mirror: Mirror) -> None:
+def test_json_goes_there_and_back_and_can_be_written_again(mirror: BucketMirror) -> None:
     mirror.check()
     assert mirror.put_json("demo/1.json", {"a": 1}) == "s3://records/rollouts/demo/1.json"
     mirror.put_json("demo/1.json", {"a": "中"})
@@ -39,7 +39,7 @@ def test_json_goes_there_and_back_and_can_be_written_again(mirror: Mirror) -> No
     assert [item["Key"] for item in listed["Contents"]] == ["rollouts/demo/1.json"]
 
 
-def test_files_keep_their_type(mirror: Mirror, tmp_path: Path) -> None:
+def test_files_keep_their_type(mirror: BucketMirror, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text("<p>ok</p>")
     mirror.put_file("report.html", page, "text/html")
@@ -49,8 +49,8 @@ def test_files_keep_their_type(mirror: Mirror, tmp_path: Path) -> None:
     assert found["ContentType"] == "text/html" and found["Body"].read() == b"<p>ok</p>"
 
 
-def test_a_missing_bucket_is_named(mirror: Mirror, tmp_path: Path) -> None:
-    other = Mirror("nothing", region="us-east-1")
+def test_a_missing_bucket_is_named(mirror: BucketMirror, tmp_path: Path) -> None:
+    other = BucketMirror("nothing", region="us-east-1")
     for call in (
         other.check,
         lambda: other.put_json("x", {}),
@@ -64,7 +64,7 @@ def test_a_missing_bucket_is_named(mirror: Mirror, tmp_path: Path) -> None:
 
 
 def test_a_dead_endpoint_is_named_without_credentials() -> None:
-    dead = Mirror("records", endpoint="http://127.0.0.1:9")
+    dead = BucketMirror("records", endpoint="http://127.0.0.1:9")
     with pytest.raises(OutsideError, match=r"bucket records at http://127.0.0.1:9") as caught:
         dead.check()
     assert "s3cret-value" not in str(caught.value)
@@ -74,4 +74,4 @@ def test_missing_credentials_say_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(OutsideError, match="set AWS_ACCESS_KEY_ID"):
-        Mirror("records", endpoint="http://127.0.0.1:9").check()
+        BucketMirror("records", endpoint="http://127.0.0.1:9").check()
