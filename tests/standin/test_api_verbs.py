@@ -163,13 +163,6 @@ def test_the_admit_hook_decides_what_is_stored(tmp_path: Path) -> None:
         assert changed["data"] == {"seen": "configmaps True"}
 
 
-def test_deletecollection_takes_only_what_is_selected(api: Api) -> None:
-    for name, side in (("a", "left"), ("b", "right")):
-        api.cluster.create(config(name, labels={"side": side}))
-    assert api.send("DELETE", f"{CONFIGS}?labelSelector=side%3Dleft")[0] == 200
-    assert [obj["metadata"]["name"] for obj in api.cluster.list("ConfigMap", "default")] == ["b"]
-
-
 def test_without_the_token_nothing_is_told(tmp_path: Path) -> None:
     with serving(tmp_path, token="right") as api:
         assert api.cluster.list("ConfigMap", "default") == []
@@ -216,7 +209,7 @@ def test_a_namespace_goes_with_what_is_in_it(api: Api) -> None:
 def test_a_pod_on_a_node_is_marked_with_the_grace_asked_for(api: Api) -> None:
     api.cluster.create({**pod(), "spec": {**pod()["spec"], "nodeName": "n"}})
     path = "/api/v1/namespaces/default/pods/p"
-    code, marked = api.send("DELETE", f"{path}?gracePeriodSeconds=7")
+    code, marked = api.send("DELETE", path, {"gracePeriodSeconds": 7})
     assert (code, marked["kind"], marked["metadata"]["deletionGracePeriodSeconds"]) == (
         200,
         "Pod",

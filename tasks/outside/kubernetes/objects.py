@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import Event
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from tasks.objects.kinds import KINDS, Resource, from_discovery
 from tasks.objects.pods import Object
@@ -15,11 +15,6 @@ from tasks.outside.kubernetes.rest import ApiRequest, Expired, Fence, NotFound, 
 
 FIELD_MANAGER = "model-rollout"
 PAGE = 1000
-_PATCHES = {
-    "merge": "application/merge-patch+json",
-    "strategic": "application/strategic-merge-patch+json",
-    "json": "application/json-patch+json",
-}
 
 ObjectList = list[Object]
 AccessCheck = tuple[str, str, str | None]
@@ -255,14 +250,13 @@ class Objects:
         kind: str,
         name: str,
         ns: str | None,
-        body: Any,
-        type: Literal["merge", "strategic", "json"] = "merge",
+        body: Object,
         *,
         sub: str = "",
         fence: Fence | None = None,
         dry_run: bool = False,
     ) -> Object:
-        """Change some fields. metadata.resourceVersion in a merge body makes it conditional
+        """Change some fields, by a merge patch. metadata.resourceVersion in it makes it conditional
         (Conflict when the object has changed). `sub`: a subresource such as 'scale'."""
         res = self.resource(kind)
         return self.rest.json(
@@ -273,9 +267,7 @@ class Objects:
                 res.where(ns, f"{name}/{sub}" if sub else name),
                 _dry({"fieldManager": FIELD_MANAGER}, dry_run),
                 body,
-                _PATCHES[type],
-                # A json patch may append; repeated it would append twice.
-                again=type != "json",
+                "application/merge-patch+json",
                 fence=fence,
             )
         )

@@ -18,16 +18,17 @@ VERSION = {
     "compiler": "",
     "platform": "linux/amd64",
 }
-_VERBS = [
+VERBS = [
     "create",
     "delete",
-    "deletecollection",
     "get",
     "list",
     "patch",
     "update",
     "watch",
 ]
+# portforward is asked for with GET, which is a create since 1.35
+_SUBRESOURCE_VERBS = {"log": ["get"], "portforward": ["create"]}
 REVIEW = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False
 )
@@ -35,6 +36,11 @@ REVIEW = Kind(
 
 def _served() -> Iterable[Kind]:
     return (*KINDS, REVIEW)
+
+
+def verbs_of(sub: str) -> list[str]:
+    """The verbs of objects ('') or of a subresource."""
+    return _SUBRESOURCE_VERBS.get(sub, ["get", "patch", "update"]) if sub else VERBS
 
 
 def api_versions() -> dict[str, Any]:
@@ -71,7 +77,7 @@ def resources(api_version: str) -> dict[str, Any] | None:
             "singularName": kind.kind.lower(),
             "namespaced": kind.namespaced,
             "kind": kind.kind,
-            "verbs": ["create"] if kind is REVIEW else _VERBS,
+            "verbs": ["create"] if kind is REVIEW else VERBS,
         }
         if kind.short:
             entry["shortNames"] = list(kind.short)
@@ -95,14 +101,12 @@ def _subresource(kind: Kind, sub: str) -> dict[str, Any]:
         "singularName": "",
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": ["get", "patch", "update"],
+        "verbs": verbs_of(sub),
     }
     if sub == "scale":
         entry |= {"kind": "Scale", "group": "autoscaling", "version": "v1"}
-    elif sub == "log":
-        entry["verbs"] = ["get"]
     elif sub == "portforward":
-        entry |= {"kind": "PodPortForwardOptions", "verbs": ["create", "get"]}
+        entry |= {"kind": "PodPortForwardOptions"}
     return entry
 
 

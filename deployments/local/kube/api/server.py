@@ -17,7 +17,7 @@ from aiohttp import web
 
 from deployments.local.kube.api import discovery, portforward, tables
 from deployments.local.kube.api import logs as logs_api
-from deployments.local.kube.api.reading import Reader, number
+from deployments.local.kube.api.reading import Reader
 from deployments.local.kube.api.target import Options, Target, parse_options, parse_path
 from deployments.local.kube.api.tls import Certificate
 from deployments.local.kube.api.verbs import Admit, OnDelete, Verbs, scale_of
@@ -251,14 +251,8 @@ class ApiServer:
                     exists = self.store.get(target.plural, target.ns, target.name)
                     code = 200 if exists else 201
                 found = self._verbs.patch(target, request.content_type, body, options, warnings)
-            elif verb == "deletecollection":
-                found = self._reader.list(target, request.query)
-                for obj in found["items"]:
-                    meta = obj["metadata"]
-                    one = Target(target.kind, meta.get("namespace", ""), meta["name"])
-                    self._verbs.delete(one, _wish(request, body), options)
             else:
-                return _answer(self._deleted(target, _wish(request, body), options))
+                return _answer(self._deleted(target, body or {}, options))
         answer = _answer(tables.shower(accept, target)(found), code)
         for text in warnings:
             answer.headers.add("Warning", f'299 - "{text}"'.replace("\n", " "))
@@ -289,6 +283,9 @@ def _plain_types(request: web.Request) -> list[str]:
     return [part.strip() for part in request.headers.get("Accept", "").split(",")]
 
 
+_METHODS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
 def _verb(request: web.Request, target: Target) -> str:
     method = request.method
     if method == "GET":
@@ -297,15 +294,14 @@ def _verb(request: web.Request, target: Target) -> str:
         if target.sub == "portforward":
             return "create"  # whatever the method, since 1.35
         return "get" if target.name else "list"
-    named = {"PUT": "update", "PATCH": "patch", "DELETE": "delete", "POST": "create"}
-    collection = {"POST": "create", "DELETE": "deletecollection"}
-    verbs = named if target.name else collection
-    allowed = method in verbs and (method != "POST" or not target.name or target.sub)
-    if not allowed or (method == "POST" and target.kind.namespaced and not target.ns):
+    verb = _METHODS.get(method, "")
+    whole = verb == "create" and not target.sub  # goes to the collection, all others to an object
+    scoped = bool(target.ns) or not target.kind.namespaced
+    if verb not in discovery.verbs_of(target.sub) or whole == bool(target.name) or not scoped:
         raise StatusError(
             405, "MethodNotAllowed", "the server does not allow this method on the resource"
         )
-    return verbs[method]
+    return verb
 
 
 async def _body(request: web.Request) -> Any:
@@ -324,16 +320,6 @@ async def _body(request: web.Request) -> Any:
         return yaml.safe_load(data)
     except yaml.YAMLError as error:
         raise StatusError(400, "BadRequest", f"the body is no YAML: {error}") from error
-
-
-def _wish(request: web.Request, body: Any) -> Object:
-    """DeleteOptions, which may be given in the query too."""
-    wish: Object = dict(body) if isinstance(body, dict) else {}
-    if policy := request.query.get("propagationPolicy"):
-        wish.setdefault("propagationPolicy", policy)
-    if (grace := number(request.query, "gracePeriodSeconds")) is not None:
-        wish.setdefault("gracePeriodSeconds", grace)
-    return wish
 
 
 def _answer(body: Any, code: int = 200) -> web.Response:

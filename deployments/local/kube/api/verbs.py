@@ -13,7 +13,7 @@ from deployments.local.kube.api.patches import json_patch, merge_patch, strategi
 from deployments.local.kube.api.target import Options, Target
 from deployments.local.kube.objects import pods, podsecurity
 from deployments.local.kube.objects.kinds import BY_PLURAL, Kind
-from deployments.local.kube.objects.status import StatusError, conflict, invalid, not_found
+from deployments.local.kube.objects.status import StatusError, conflict, invalid
 from deployments.local.kube.objects.store import Object, Store
 
 Admit = Callable[[str, Object, Object | None], Object]
@@ -63,8 +63,9 @@ class Verbs:
     def patch(
         self, target: Target, content_type: str, body: Any, options: Options, warnings: Warnings
     ) -> Object:
-        """PATCH an object or its status or scale; an apply creates what is absent."""
-        if content_type == APPLY_TYPE:
+        """PATCH an object or its status or scale; an apply, of whole objects, creates what is
+        absent."""
+        if content_type == APPLY_TYPE and not target.sub:
             return self._apply(target, body, options, warnings)
         if content_type not in PATCH_TYPES:
             known = ", ".join([*PATCH_TYPES, APPLY_TYPE])
@@ -289,11 +290,6 @@ class Verbs:
         with self.store.lock:
             old = self.store.get(target.plural, target.ns, target.name)
             version = obj["metadata"].get("resourceVersion")
-            if target.sub:
-                if old is None or target.sub != "status":
-                    raise not_found(target.plural, target.name)
-                status = strategic_patch(old.get("status") or {}, obj.get("status") or {})
-                return self._store(target, old, {**old, "status": status}, options)
             if version and (old is None or version != old["metadata"]["resourceVersion"]):
                 raise conflict(target.plural, target.name)
             new = server_side.apply(old, obj, options.manager, force=options.force)

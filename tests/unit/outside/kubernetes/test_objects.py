@@ -68,15 +68,14 @@ def test_replace_never_overwrites_blindly() -> None:
         Script([]).api().replace(LEASE)
 
 
-def test_patches_carry_their_type_and_subresource() -> None:
+def test_a_patch_is_a_merge_patch_and_carries_its_subresource() -> None:
     script = Script([answer({})], forever=True)
     script.api().patch("Deployment", "d", "n", {"spec": {"replicas": 0}}, sub="scale")
-    script.api().patch("Node", "w1", None, [{"op": "remove", "path": "/x"}], "json")
-    merge, json = script.asked
-    assert merge.headers["Content-Type"] == "application/merge-patch+json"
-    assert merge.path.endswith("/deployments/d/scale")
-    assert json.headers["Content-Type"] == "application/json-patch+json"
-    assert json.path == "/api/v1/nodes/w1"
+    script.api().patch("Node", "w1", None, {"metadata": {"labels": {"x": None}}})
+    scale, node = script.asked
+    assert scale.headers["Content-Type"] == "application/merge-patch+json"
+    assert scale.path.endswith("/deployments/d/scale")
+    assert node.path == "/api/v1/nodes/w1"
 
 
 def test_delete_names_the_very_object() -> None:
