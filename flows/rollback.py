@@ -11,11 +11,13 @@ from prefect import flow
 from tasks.base import clock
 from tasks.base.errors import Refused
 from tasks.outside.disk.records import logs_kept
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import carry_out
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds, new_run_id, who
+from tasks.outside.kubernetes.lease import new_run_id, who
+from tasks.record.record import Record
 from tasks.release.state import configmap_name, with_history
 from tasks.release.wish import What, decide_wish
+from tasks.run.locked import locked
 
 
 def settle(
@@ -31,41 +33,23 @@ def settle(
     """Do it under the lease; gives one sentence. Raises Refused, LockLost, OutsideError."""
     with Cluster.connect(kubeconfig, context) as cluster:
         run = new_run_id()
-        lock = LeaseLock(
-            cluster,
-            namespace,
-            name,
-            f"{who()}/{what}-{run}",
-            duration_s=lease_seconds(),
-        )
         if cluster.get("ConfigMap", configmap_name(name), namespace) is None:
             raise Refused(
                 f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
                 "model-rollout/kind=state` lists them"
             )
-        with lock, logs_kept(name, run):
-            actor = Actor(
-                cluster,
-                namespace,
-                name,
-                fence=lock.check,
-                epoch=lock.epoch,
-                ready_timeout_s=ready_timeout_s,
-            )
-            actor.take_over()
+        identity = f"{who()}/{what}-{run}"
+        lock = locked(cluster, namespace, name, identity, ready_timeout_s=ready_timeout_s)
+        with lock as held, logs_kept(name, run):
+            actor = held.actor
             seen = actor.observe()
             room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
             course = decide_wish(what, seen, allow_interruption=allow_interruption, room=room)
             said = carry_out(actor, course)
             state, _ = actor.read_state()
-            entry = {
-                "rollout": run,
-                "outcome": what,
-                "sentence": said,
-                "who": who(),
-                "finished": clock.now().isoformat(timespec="seconds"),
-            }
-            actor.save(with_history(state, entry, 50))
+            finished = clock.now().isoformat(timespec="seconds")
+            entry = Record(rollout=run, outcome=what, sentence=said, who=who(), finished=finished)
+            actor.save(with_history(state, entry.as_dict(), 50))
             return said
 
 

@@ -18,7 +18,8 @@ from tasks.outside.prefect import ending, parameters
 from tasks.record.outcome import Outcome, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
 from tasks.steps.roll_back import clean_up
@@ -42,7 +43,7 @@ def pipeline(run: Run, digest: str | None) -> Outcome:
 def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
     """The steps that change the cluster."""
     release = plan.release
-    match cluster.begin(release):
+    match cluster.begin(release, keep_previous=run.spec.promotion.keep_previous):
         case "done":
             return unchanged(release.deployment)
         case "promote":

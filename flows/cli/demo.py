@@ -24,6 +24,7 @@ from deployments.local.model import ensure_model
 from flows.cli.run import read, run_spec
 from tasks.base.errors import OutsideError
 from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.rest import unfenced
 from tasks.release.state import State, configmap_name, from_configmap
 from tasks.spec.rollout import Rollout
 
@@ -89,7 +90,8 @@ def _state(kubeconfig: str, spec: Rollout) -> tuple[State, str | None]:
 
 def _namespace(kubeconfig: str, name: str) -> None:
     with Cluster.connect(kubeconfig) as cluster:
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        cluster.writer(unfenced).apply(space)
 
 
 def _new_version(console: Console) -> None:

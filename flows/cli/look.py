@@ -19,9 +19,11 @@ from tasks.nodes.assess import as_rows, judge_node
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import marked
+from tasks.record.record import read as read_record
 from tasks.release.plan import Plan
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
+from tasks.run.locked import not_held
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import make_plan, objections
@@ -233,7 +235,7 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
 def show_status(name: str, namespace: str, kubeconfig: str | None, context: str | None) -> int:
     """Print who serves, who is tested, who served before, and the last rollouts."""
     with Cluster.connect(kubeconfig, context) as cluster:
-        seen = Actor(cluster, namespace, name, fence=lambda: None, epoch=0).observe()
+        seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).observe()
     state, console = seen.state, Console()
     serving = seen.deployments.get(seen.serving or "")
     rows = [
@@ -248,7 +250,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
     ]
     for label, text in rows:
         console.print(f"{label + ':':<11}{text}", highlight=False)
-    for entry in state.history[:10]:
-        line = f"{entry.get('finished')}  {entry.get('outcome')}: {entry.get('sentence')}"
+    for entry in map(read_record, state.history[:10]):
+        line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
         console.print(line, highlight=False, soft_wrap=True)
     return 0

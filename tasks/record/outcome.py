@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tasks.base.errors import Exit
+from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
 from tasks.record.record import Record
 
 Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
@@ -39,41 +40,32 @@ def unchanged(deployment: str) -> Outcome:
     return Outcome("unchanged", f"{deployment} serves already; nothing was changed")
 
 
-def compact(record: Record) -> dict[str, Any]:
+def compact(record: Record) -> Record:
     """The part of a record that the cluster's history keeps; the rest is on disk and in the
     bucket."""
-    out: dict[str, Any] = {
-        "schema": record.schema_,
-        "rollout": record.rollout,
-        "outcome": record.outcome,
-        "sentence": record.sentence,
-        "started": record.started,
-        "finished": record.finished,
-        "who": record.who,
-        "why": record.why,
-        "record": record.record,
-        "steps": [step.model_dump() for step in record.steps],
-    }
-    if what := record.resolve_model:
-        out["model"] = {
-            "id": what.model,
-            "revision": what.revision,
-            "commit": what.commit,
-            "manifest": what.manifest,
-        }
-        out["release"] = {"id": what.release, "deployment": what.deployment}
-        digests = record.deploy.image_digests if record.deploy else []
-        out["image"] = {"name": what.image, "digests": digests}
-    if record.validate_nodes:
-        out["nodes"] = [
-            node.model_dump(include={"name", "driver", "cards"}, exclude_none=True)
-            for node in record.validate_nodes.nodes
-        ]
-    if record.judge:
-        kept = {"metric", "load", "limit", "measured", "low", "high", "verdict"}
-        out["verdict"] = record.judge.verdict
-        out["targets"] = [target.model_dump(include=kept) for target in record.targets]
-    return out
+    nodes, judge, deploy = record.validate_nodes, record.judge, record.deploy
+    return Record(
+        rollout=record.rollout,
+        outcome=record.outcome,
+        sentence=record.sentence,
+        exit_code=record.exit_code,
+        started=record.started,
+        finished=record.finished,
+        who=record.who,
+        why=record.why,
+        record=record.record,
+        steps=record.steps,
+        resolve_model=record.resolve_model,
+        validate_nodes=ValidateNodes(nodes=[_named(node) for node in nodes.nodes])
+        if nodes
+        else None,
+        deploy=Deploy(image_digests=deploy.image_digests) if deploy else None,
+        judge=Judge(verdict=judge.verdict, targets=judge.targets) if judge else None,
+    )
+
+
+def _named(node: NodeFound) -> NodeFound:
+    return NodeFound(name=node.name, usable=node.usable, driver=node.driver, cards=node.cards)
 
 
 def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:

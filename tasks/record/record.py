@@ -88,15 +88,19 @@ def read(data: Mapping[str, Any]) -> Record:
     What does not fit is left out and named in `unreadable`: a page that lacks a part is worth more
     than none.
     """
-    given = of_schema_1(data) if "schema" not in data or data["schema"] == 1 else dict(data)
+    schema = data.get("schema", 1)
+    given = of_schema_1(data) if schema == 1 else dict(data)
+    # a newer one is read as far as it is like ours, and said to be newer
+    bad = set() if schema in (1, SCHEMA) else {f"schema {schema}"}
     given["schema"] = SCHEMA
     try:
-        return Record.model_validate(given)
+        record = Record.model_validate(given)
     except ValidationError as error:
-        bad = {str(item["loc"][0]) for item in error.errors()}
-    found = Record.model_validate({key: given[key] for key in given.keys() - bad})
-    found.unreadable = sorted({*found.unreadable, *bad})
-    return found
+        wrong = {str(item["loc"][0]) for item in error.errors()}
+        record = Record.model_validate({key: given[key] for key in given.keys() - wrong})
+        bad |= wrong
+    record.unreadable = sorted({*record.unreadable, *bad})
+    return record
 
 
 # schema 1 had no parts: where its keys went, as key -> (part, field)

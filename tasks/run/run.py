@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.errors import OutsideError, Refused, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.disk import pages, records
 from tasks.outside.evalscope.exam import questions_of
 from tasks.outside.kubernetes.access import reach
-from tasks.outside.kubernetes.actor import Actor, carry_out
-from tasks.outside.kubernetes.client import Cluster, Object
-from tasks.outside.kubernetes.jobs import JobResult, run_job
-from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds, new_run_id, who
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.lease import new_run_id, who
 from tasks.outside.prefect import told
 from tasks.outside.prefect.road import Road
 from tasks.outside.s3.mirror import BucketMirror
@@ -24,11 +23,11 @@ from tasks.outside.vllm.engine import Answered, Engine
 from tasks.record.outcome import Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
-from tasks.release.moves import decide_recovery, decide_resume
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Release, with_history
 from tasks.report.page import FILE as PAGE
+from tasks.run.locked import Locked, locked, not_held
 from tasks.spec.rollout import Rollout
 from tasks.weights.manifest import Manifest
 
@@ -152,18 +151,8 @@ class Run:
 
     def observer(self) -> Actor:
         """An actor that may look; every write of it raises LockLost."""
-        return self._actor(_unlocked, 0)
-
-    def _actor(self, fence: Callable[[], None], epoch: int) -> Actor:
-        return Actor(
-            self.cluster,
-            self.spec.namespace,
-            self.spec.name,
-            fence=fence,
-            epoch=epoch,
-            ready_timeout_s=self.spec.serving.startup_timeout_s,
-            soak_s=self.spec.promotion.soak_s,
-        )
+        spec = self.spec
+        return Actor(self.cluster, spec.namespace, spec.name, fence=not_held, epoch=0)
 
     @contextmanager
     def locked(
@@ -174,30 +163,27 @@ class Run:
         clean_up: called with what ends the block by force, still under the lock; gives the error to
         go on with, whose outcome is put on record here. Raises Refused, LockLost.
         """
-        lock = LeaseLock(
+        spec = self.spec
+        with locked(
             self.cluster,
-            self.spec.namespace,
-            self.spec.name,
+            spec.namespace,
+            spec.name,
             f"{who()}/{self.rollout}",
-            duration_s=lease_seconds(),
-        )
-        with lock:
-            held = Locked(self, lock)
+            ready_timeout_s=spec.serving.startup_timeout_s,
+            soak_s=spec.promotion.soak_s,
+        ) as held:
+            self._held = held
             try:
-                held.actor.take_over()
-                self._held = held
-                try:
-                    yield held
-                except BaseException as error:
-                    ended = error if self.outcome else clean_up(self, held, error)
-                    if self.outcome is None:
-                        self.finish(ended_by(ended))
-                    if ended is error:
-                        raise
-                    raise ended from error
+                yield held
+            except BaseException as error:
+                ended = error if self.outcome else clean_up(self, held, error)
+                if self.outcome is None:
+                    self.finish(ended_by(ended))
+                if ended is error:
+                    raise
+                raise ended from error
             finally:
                 self._held = None
-                held.close()
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -243,7 +229,8 @@ class Run:
         try:
             state, _ = actor.read_state()
             keep = self.spec.promotion.history
-            actor.save(with_history(state, records.scrub(compact(self.record)), keep))
+            entry = records.scrub(compact(self.record).as_dict())
+            actor.save(with_history(state, entry, keep))
         except RolloutError as error:
             self.record.history_error = str(error)
             _log.error("the history in the cluster lacks this rollout: %s", error)
@@ -275,58 +262,6 @@ class Run:
             self.record.mirror_error = str(error)
             _log.error("the record stays at %s: %s", path, error)
         records.write(path, self.record.as_dict())
-
-
-class Locked:
-    """What may write while the lease is held. After the lock every use raises LockLost."""
-
-    def __init__(self, run: Run, lock: LeaseLock) -> None:
-        self._run, self._lock = run, lock
-        self._open = True
-        self._actor = run._actor(self.fence, lock.epoch)
-
-    def close(self) -> None:
-        """Nothing is written any more."""
-        self._open = False
-
-    def fence(self) -> None:
-        """Before every write: raises LockLost unless this run holds the lease."""
-        if not self._open:
-            _unlocked()
-        self._lock.check()
-
-    @property
-    def actor(self) -> Actor:
-        """Observes and moves this rollout's objects."""
-        if not self._open:
-            _unlocked()
-        return self._actor
-
-    def apply(self, body: Object) -> None:
-        """Server-side apply of one object of ours."""
-        self._run.cluster.apply(body, fence=self.fence)
-
-    def run_job(
-        self, job: Object, *, timeout_s: float, on_line: Callable[[str], None]
-    ) -> JobResult:
-        """Run a Job to its end, and hear its lines."""
-        return run_job(
-            self._run.cluster, job, timeout_s=timeout_s, on_line=on_line, fence=self.fence
-        )
-
-    def begin(self, release: Release) -> str:
-        """What there is to do: 'fresh', 'done', 'promote' or 'retest' (see decide_resume); what
-        another rollout left behind is settled first."""
-        actor, keep = self.actor, self._run.spec.promotion.keep_previous
-        seen = actor.observe()
-        if decide_resume(seen, release) == "clear":
-            carry_out(actor, decide_recovery(seen, keep_previous=keep, superseded=True))
-            seen = actor.observe()
-        return decide_resume(seen, release)
-
-
-def _unlocked() -> None:
-    raise LockLost("this run does not hold the lease: it writes inside locked() only")
 
 
 def ended_by(error: BaseException) -> Outcome:

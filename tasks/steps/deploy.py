@@ -9,7 +9,8 @@ from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
 from tasks.render.services import service
 from tasks.run.findings import Candidate, Planned
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.run.step import step
 
 

@@ -10,7 +10,8 @@ from tasks.base.progress import Progress, emit
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import FetchedNode, FetchWeights
 from tasks.run.findings import Planned
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.run.step import step_of_nodes
 from tasks.weights.messages import Done, Failed, Said, Transfer, message_of
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.outcome import Outcome
 from tasks.release.moves import decide_unproven, unproven_text
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.run.step import optional_step
 from tasks.verdict.targets import Decision
 

@@ -47,8 +47,9 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
             "look at `rollout plan` again"
         )
     try:
-        run.cluster.apply(planned.body, dry_run=True)
-        run.cluster.apply(service(run.spec, planned.release, candidate=True), dry_run=True)
+        trial = run.cluster.trial()
+        trial.apply(planned.body)
+        trial.apply(service(run.spec, planned.release, candidate=True))
         run.observer().try_switch(planned.body)
     except OutsideError as error:
         if getattr(error, "status", 0) in (400, 403, 422):

@@ -13,7 +13,8 @@ from tasks.release.moves import decide_promotion
 from tasks.release.soaking import Look
 from tasks.release.state import Release
 from tasks.render import live
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.run.step import step
 
 

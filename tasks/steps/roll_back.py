@@ -8,7 +8,8 @@ from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed, carry_out
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.moves import decide_recovery, decide_soak_failed
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.run.step import optional_step
 
 _log = logging.getLogger(__name__)

@@ -19,6 +19,7 @@ from tasks.nodes.assess import (
 from tasks.nodes.document import ProbeDoc, last_document
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import run_job
+from tasks.outside.kubernetes.rest import unfenced
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import NodeFound, ValidateNodes
 from tasks.render.devices import probe_mounts
@@ -110,6 +111,7 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
             job,
             timeout_s=spec.nodes.probe_timeout_s,
             on_line=lines.append,
+            fence=unfenced,  # a probe is this run's own, and changes nothing
             delete=True,
         )
         if not result.succeeded:

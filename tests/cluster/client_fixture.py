@@ -8,6 +8,7 @@ import pytest
 
 from tasks.outside.kubernetes.client import Cluster
 from tests.cluster.conftest import Kube
+from tests.support.cluster.hand import Hand
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     path = request.config.getoption("--kubeconfig")
     if not path:
         path = str(request.getfixturevalue("cluster").kubeconfig)
-    with Cluster.connect(path, patience_s=20) as connected:
+    with Hand.connect(path, patience_s=20) as connected:
         yield connected
 
 

@@ -25,10 +25,6 @@ def configmap(ns: str, name: str, **data: str) -> dict[str, Any]:
     }
 
 
-def test_it_is_a_kubernetes(client: Cluster) -> None:
-    assert client.server_version().startswith("v1.")
-
-
 def test_create_get_delete(client: Cluster, namespace: str) -> None:
     made = client.create(configmap(namespace, "one", a="1"))
     found = client.get("ConfigMap", "one", namespace)

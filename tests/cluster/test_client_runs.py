@@ -13,6 +13,7 @@ from tasks.base.progress import Progress
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import run_job
 from tasks.outside.kubernetes.ready import NotReady, wait_ready
+from tasks.outside.kubernetes.rest import unfenced
 from tests.cluster.client_fixture import client, namespace
 from tests.cluster.conftest import Kube
 
@@ -46,11 +47,11 @@ def test_a_jobs_lines_come_once_and_in_order(client: Cluster, kube: Kube) -> Non
         "import time\nfor n in range(6):\n    print('line', n, flush=True); time.sleep(.1)",
     )
     lines: list[str] = []
-    result = run_job(client, body, timeout_s=60, on_line=lines.append)
+    result = run_job(client, body, fence=unfenced, timeout_s=60, on_line=lines.append)
     assert result.succeeded and result.exit_code == 0
     assert lines == [f"line {n}" for n in range(6)]
     first = client.get("Job", "work", kube.ns)
-    assert run_job(client, body, timeout_s=60).log_tail == tuple(lines)
+    assert run_job(client, body, fence=unfenced, timeout_s=60).log_tail == tuple(lines)
     again = client.get("Job", "work", kube.ns)
     assert first is not None and again is not None
     # one that has ended says what was true then, and is run anew
@@ -58,11 +59,16 @@ def test_a_jobs_lines_come_once_and_in_order(client: Cluster, kube: Kube) -> Non
 
 
 def test_a_failed_job_tells_why_and_is_run_anew(client: Cluster, kube: Kube) -> None:
-    failed = run_job(client, job(kube, "print('about to fail'); raise SystemExit(3)"), timeout_s=60)
+    failed = run_job(
+        client,
+        job(kube, "print('about to fail'); raise SystemExit(3)"),
+        fence=unfenced,
+        timeout_s=60,
+    )
     assert not failed.succeeded and failed.exit_code == 3
     assert failed.log_tail == ("about to fail",)
     assert failed.diagnosis is not None and failed.diagnosis.code == "crash"
-    better = run_job(client, job(kube, "print('well')"), timeout_s=60, delete=True)
+    better = run_job(client, job(kube, "print('well')"), fence=unfenced, timeout_s=60, delete=True)
     assert better.succeeded and better.log_tail == ("well",)
     assert client.get("Job", "work", kube.ns) is None
 
@@ -70,7 +76,7 @@ def test_a_failed_job_tells_why_and_is_run_anew(client: Cluster, kube: Kube) -> 
 def test_a_job_whose_image_is_wrong_is_not_waited_for(client: Cluster, kube: Kube) -> None:
     body = job(kube, "pass")
     body["spec"]["template"]["spec"]["containers"][0]["image"] = "UPPER/is:no:image"
-    result = run_job(client, body, timeout_s=120, delete=True)
+    result = run_job(client, body, fence=unfenced, timeout_s=120, delete=True)
     assert not result.succeeded and result.diagnosis is not None
     assert result.diagnosis.code.startswith("image-") and result.diagnosis.fatal
 

@@ -22,9 +22,9 @@ from deployments.local import hub
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
 from flows.cli.main import main
-from tasks.outside.kubernetes.client import Cluster
 from tests.cluster.deepseek import MODEL, SPEC, publish
 from tests.support import hostroot
+from tests.support.cluster.hand import Hand
 
 RUNNER = "model-rollout:0.1.0"
 DCU, HCU = "hygon.com/dcu", "hygon.com/hcu"
@@ -106,7 +106,7 @@ def farm(
         LocalCluster(folder / "cluster", nodes, {RUNNER: image}) as cluster,
         hub.LocalHub(folder / "hub") as server,
         pytest.MonkeyPatch.context() as patch,
-        Cluster.connect(str(cluster.kubeconfig)) as api,
+        Hand.connect(str(cluster.kubeconfig)) as api,
     ):
         patch.setenv("MODELSCOPE_ENDPOINT", server.url)
         patch.setenv("MODEL_ROLLOUT_HOME", str(folder / "records"))

@@ -17,6 +17,7 @@ from flows import prepare_cluster as module
 from flows.prepare_cluster import prepare_cluster
 from tasks.base.errors import SpecError, StepFailed
 from tasks.outside.kubernetes.client import Cluster
+from tests.support.cluster.hand import Hand
 
 DCU = "hygon.com/dcu"
 
@@ -83,7 +84,7 @@ def test_it_waits_until_every_expected_node_offers_the_accelerator(
     cluster: LocalCluster, vendor: str
 ) -> None:
     done: list[str] = []
-    with Cluster.connect(str(cluster.kubeconfig)) as api:
+    with Hand.connect(str(cluster.kubeconfig)) as api:
         run = threading.Thread(
             target=lambda: done.extend(prepare(cluster, vendor, ["dcu-1", "dcu-2"], timeout_s=60))
         )
@@ -107,7 +108,7 @@ def test_it_waits_until_every_expected_node_offers_the_accelerator(
 
 
 def test_it_names_the_node_and_what_it_lacks(cluster: LocalCluster, vendor: str) -> None:
-    with Cluster.connect(str(cluster.kubeconfig)) as api:
+    with Hand.connect(str(cluster.kubeconfig)) as api:
         equip(api, "dcu-1", offer=False)
     with pytest.raises(StepFailed) as failed:
         prepare(cluster, vendor, ["dcu-1", "dcu-2", "dcu-3"], timeout_s=0.5)
@@ -124,7 +125,7 @@ def test_a_dry_run_changes_nothing(cluster: LocalCluster, vendor: str) -> None:
     (Path(vendor) / "plugin.yaml").write_text(yaml.safe_dump(MANIFESTS[0]))
     said = prepare(cluster, vendor, ["dcu-1"], dry_run=True)
     assert said == ["DaemonSet dcu-device-plugin"]
-    with Cluster.connect(str(cluster.kubeconfig)) as api:
+    with Hand.connect(str(cluster.kubeconfig)) as api:
         assert api.list("DaemonSet") == []
 
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from deployments.local.kube.cluster import LocalCluster
-from tasks.outside.kubernetes.client import Cluster
+from tests.support.cluster.hand import Hand
 
 README = Path(__file__).parents[2] / "deployments" / "cluster" / "README.md"
 FRONT = """#!/bin/sh
@@ -78,5 +78,5 @@ def test_the_kubeconfig_of_the_account(cluster: LocalCluster, tmp_path: Path, sh
     assert token not in (made / "config").read_text()
     assert config["clusters"][0]["cluster"]["server"] == cluster.url
     assert config["contexts"][0]["context"]["namespace"] == "models"
-    with Cluster.connect(str(made / "config")) as api:
+    with Hand.connect(str(made / "config")) as api:
         assert [node["metadata"]["name"] for node in api.list("Node")] == ["one"]

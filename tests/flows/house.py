@@ -20,8 +20,8 @@ from deployments.local import hub, stack
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
-from tasks.outside.kubernetes.client import Cluster
 from tasks.release.state import State, configmap_name, from_configmap
+from tests.support.cluster.hand import Hand
 
 MODEL = "test/tiny"
 IMAGE = "exact-engine:1"
@@ -138,17 +138,17 @@ class House:
 
     def state(self, name: str = "tiny") -> State:
         """The rollout's state in the cluster."""
-        with Cluster.connect(str(self.cluster.kubeconfig)) as api:
+        with Hand.connect(str(self.cluster.kubeconfig)) as api:
             return from_configmap(name, api.get("ConfigMap", configmap_name(name), NAMESPACE))
 
     def objects(self, kind: str) -> list[str]:
         """Names of all objects of a kind in the namespace."""
-        with Cluster.connect(str(self.cluster.kubeconfig)) as api:
+        with Hand.connect(str(self.cluster.kubeconfig)) as api:
             return [item["metadata"]["name"] for item in api.list(kind, NAMESPACE)]
 
     def address(self, name: str = "tiny") -> str:
         """The stable Service's address."""
-        with Cluster.connect(str(self.cluster.kubeconfig)) as api:
+        with Hand.connect(str(self.cluster.kubeconfig)) as api:
             service = api.get("Service", name, NAMESPACE)
         assert service is not None
         return f"http://{service['spec']['clusterIP']}:{service['spec']['ports'][0]['port']}"
@@ -229,7 +229,7 @@ def house(
         LocalCluster(folder / "cluster", nodes=[node], images=images) as cluster,
         hub.LocalHub(hub_folder) as server,
     ):
-        with Cluster.connect(str(cluster.kubeconfig)) as api:
+        with Hand.connect(str(cluster.kubeconfig)) as api:
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         yield House(folder, cluster, server, hub_folder, prefect_api, code)
 

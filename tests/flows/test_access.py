@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House
+from tests.support.cluster.hand import Hand
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -25,7 +25,7 @@ SHORT = {
 
 
 def service_of(home: House) -> dict[str, Any]:
-    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
         found = api.get("Service", "tiny", NAMESPACE)
     assert found is not None
     return dict(found["spec"])

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from deployments.local.kube.settings import NodeDef
-from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House, house, record_named
 from tests.support import hostroot
+from tests.support.cluster.hand import Hand
 from tests.support.places import ROOT
 
 ROW = """
@@ -124,7 +124,7 @@ def test_a_row_is_a_vendor_and_a_file_a_row_and_a_line_are_a_step(extended: Hous
     assert taken[taken.index("deploy") : taken.index("smoke")] == ["deploy", "greet"]
     assert record["validate_nodes"]["nodes"][0]["resource"] == "acme.com/npu"
     assert "hello, tiny" in Path(record["report"]).read_text()
-    with Cluster.connect(str(extended.cluster.kubeconfig)) as api:
+    with Hand.connect(str(extended.cluster.kubeconfig)) as api:
         (engine,) = api.list("Deployment", NAMESPACE)
     container = engine["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"]["limits"]["acme.com/npu"] == "1"

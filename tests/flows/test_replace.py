@@ -8,9 +8,9 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House
 from tests.flows.served import until
+from tests.support.cluster.hand import Hand
 
 pytestmark = pytest.mark.timeout(900)
 WIDE = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
@@ -73,7 +73,7 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     old = home.state().previous
     assert old is not None and old.commit == first
     engine = {"name": "engine", "image": "nowhere/engine:9"}
-    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
         found = api.get("Deployment", old.deployment, NAMESPACE)
         assert found is not None
         (container,) = found["spec"]["template"]["spec"]["containers"]
@@ -86,7 +86,7 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
 
 def replicas(home: House, deployment: str) -> int:
     """How many pods a Deployment is to have."""
-    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
         found = api.get("Deployment", deployment, NAMESPACE)
     assert found is not None
     return int(found["spec"]["replicas"])
@@ -105,7 +105,7 @@ def serves(home: House) -> str:
 
     answer = until(asked)
     assert answer is not None and answer.status_code == 200
-    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
         service = api.get("Service", "tiny", NAMESPACE)
         assert service is not None
     assert service["spec"]["selector"]["model-rollout/release"] == state.stable.id

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import House, record_of
+from tests.support.cluster.hand import Hand
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -26,7 +26,7 @@ def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House)
     spec = str(home.spec())
     wanted = manifests(home, spec)
     assert [body["kind"] for body in wanted] == ["Job", "Service", "Deployment"]
-    with Cluster.connect(str(home.cluster.kubeconfig)) as api:
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
         for body in wanted:
             api.apply(body, dry_run=True)
     said = home.rollout("run", spec, expect=0)

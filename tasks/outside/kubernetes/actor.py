@@ -75,7 +75,7 @@ class Actor:
         look: Callable[[Release], Look] | None = None,
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
-        self.fence, self.epoch = fence, epoch
+        self.write, self.epoch = cluster.writer(fence), epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
         self.look = look
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
@@ -186,16 +186,14 @@ class Actor:
             case Remove(deployment):
                 self._remove(deployment)
             case RemoveCandidateService():
-                self.cluster.delete(
-                    "Service", f"{self.name}-candidate", self.namespace, fence=self.fence
-                )
+                self.write.delete("Service", f"{self.name}-candidate", self.namespace)
 
     def save(self, state: State) -> None:
         """Write the state with our epoch, on top of exactly the version we read."""
         body = to_configmap(replace(state, epoch=self.epoch), self.namespace)
         found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
         if found is None:
-            self.cluster.create(body, fence=self.fence)
+            self.write.create(body)
             return
         held = from_configmap(self.name, found)
         if held.epoch > self.epoch:
@@ -204,7 +202,7 @@ class Actor:
                 f"{self.epoch}); this one stops"
             )
         body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-        self.cluster.replace(body, fence=self.fence)
+        self.write.replace(body)
 
     def _patch(self, kind: str, name: str, change: Callable[[Body], Body]) -> None:
         """Merge-patch what `change` makes of the version just read; a concurrent change of the
@@ -228,7 +226,7 @@ class Actor:
                 },
             }
             try:
-                self.cluster.patch(kind, name, self.namespace, versioned, fence=self.fence)
+                self.write.patch(kind, name, self.namespace, versioned)
                 return
             except Conflict:
                 if attempt == 4:
@@ -251,7 +249,7 @@ class Actor:
         self._keeps_answering(release, deploy)
         if self.cluster.get("Service", self.name, self.namespace) is None:
             try:
-                self.cluster.create(self._stamp(wanted), fence=self.fence)
+                self.write.create(self._stamp(wanted))
             except AlreadyExists:
                 self._switch(wanted)
         else:
@@ -285,11 +283,11 @@ class Actor:
         wanted = stable_service(deploy)
         found = self.cluster.get("Service", self.name, self.namespace)
         if found is None:
-            self.cluster.create(wanted, dry_run=True)
+            self.cluster.trial().create(wanted)
         else:
             self._serving(found)
             body = switch(found, wanted)
-            self.cluster.patch("Service", self.name, self.namespace, body, dry_run=True)
+            self.cluster.trial().patch("Service", self.name, self.namespace, body)
         astray(self.cluster, self.namespace, self.name, [])
 
     def _scale(self, deployment: str, replicas: int) -> None:
@@ -313,14 +311,16 @@ class Actor:
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
         found = self.cluster.get("Deployment", deployment, self.namespace)
-        release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
+        if found is None:
+            return
+        release = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
         service = self.cluster.get("Service", self.name, self.namespace)
         if release and service and self._serving(service) == release:
             # last line of defence: whatever was decided, what serves is not deleted
             raise StepFailed(
                 f"Deployment {deployment} serves {self.namespace}/{self.name} and is not removed"
             )
-        self.cluster.delete("Deployment", deployment, self.namespace, fence=self.fence)
+        self.write.delete("Deployment", deployment, self.namespace, uid=found["metadata"]["uid"])
         if release is None:
             return
         if left := act_wait.until_gone(self.cluster, self.namespace, self.name, release):

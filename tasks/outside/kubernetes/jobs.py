@@ -25,6 +25,7 @@ from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.ready import selector_text
 from tasks.outside.kubernetes.rest import AlreadyExists, Fence
 from tasks.outside.kubernetes.watch import Together, keep
+from tasks.outside.kubernetes.writes import Writer
 
 WORK_ANNOTATION = "model-rollout/work"
 _TICK_S = 5.0
@@ -82,7 +83,7 @@ def run_job(
     *,
     timeout_s: float,
     on_line: Callable[[str], None] = lambda line: None,
-    fence: Fence | None = None,
+    fence: Fence,
     delete: bool = False,
 ) -> JobResult:
     """Create the Job, or go on with the one that does the same work, and wait for its end.
@@ -97,12 +98,13 @@ def run_job(
     name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
     # One deadline for all of it: a Job that cannot go away must not double the wait.
     deadline = clock.monotonic() + timeout_s
-    live = _settle(cluster, job, fence)
+    write = cluster.writer(fence)
+    live = _settle(cluster, write, job)
     try:
         return _Running(cluster, ns, live, on_line).run(deadline, timeout_s)
     finally:
         if delete:
-            cluster.delete("Job", name, ns, uid=live["metadata"]["uid"], fence=fence)
+            write.delete("Job", name, ns, uid=live["metadata"]["uid"])
 
 
 def marked(job: Object) -> Object:
@@ -112,7 +114,7 @@ def marked(job: Object) -> Object:
     return wanted
 
 
-def _settle(cluster: Objects, job: Object, fence: Fence | None) -> Object:
+def _settle(cluster: Objects, write: Writer, job: Object) -> Object:
     """The live Job for this work: created, or found while it runs."""
     name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
     wanted = marked(job)
@@ -120,7 +122,7 @@ def _settle(cluster: Objects, job: Object, fence: Fence | None) -> Object:
         found = cluster.get("Job", name, ns)
         if found is None:
             try:
-                return cluster.create(wanted, fence=fence)
+                return write.create(wanted)
             except AlreadyExists:
                 continue
         meta = found["metadata"]
@@ -133,7 +135,7 @@ def _settle(cluster: Objects, job: Object, fence: Fence | None) -> Object:
         if work == work_of(job) and not going and outcome(found) is None:
             return found
         if not going:
-            cluster.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"], fence=fence)
+            write.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"])
         cluster.wait_for(
             "Job",
             ns,

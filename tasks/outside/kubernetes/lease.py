@@ -21,7 +21,7 @@ from tasks.base.errors import LockLost, OutsideError, Refused
 from tasks.base.progress import Progress, emit
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.objects import Objects
-from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound
+from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound, unfenced
 
 _log = logging.getLogger(__name__)
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
@@ -73,6 +73,8 @@ class LeaseLock:
             raise ValueError("a lease needs an identity: an empty holder means nobody holds it")
         # A renewal that waits out a long trouble comes too late; better the next one tries anew.
         self._cluster = cluster.limited(max(1.0, duration_s / 6), duration_s / 6)
+        # nothing guards the guard: each write names the version it was read at
+        self._write_to = self._cluster.writer(unfenced)
         self._ns, self.lease_name = ns, f"rollout-{name}"
         self.identity, self.duration_s = identity, duration_s
         self._wait_s, self._step = wait_s, step
@@ -163,7 +165,7 @@ class LeaseLock:
         }
         try:
             if lease is None:
-                written = self._cluster.create(
+                written = self._write_to.create(
                     {
                         "apiVersion": "coordination.k8s.io/v1",
                         "kind": "Lease",
@@ -172,7 +174,7 @@ class LeaseLock:
                     }
                 )
             else:
-                written = self._cluster.replace({**lease, "spec": spec})
+                written = self._write_to.replace({**lease, "spec": spec})
         except (AlreadyExists, Conflict):
             return False
         with self._mutex:
@@ -227,7 +229,7 @@ class LeaseLock:
         for _ in range(3):
             try:
                 spec = {**self._lease["spec"], **changes}
-                self._lease = self._cluster.replace({**self._lease, "spec": spec})
+                self._lease = self._write_to.replace({**self._lease, "spec": spec})
                 return
             except NotFound:
                 why = "the Lease was deleted"

@@ -1,24 +1,22 @@
-"""Objects of a Kubernetes API as plain dicts: read, watch, write. THIN, over cluster_rest."""
+"""Objects of a Kubernetes API as plain dicts: read, watch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import Event
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from tasks.objects.kinds import KINDS, Resource, from_discovery
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes import watch as cluster_watch
 from tasks.outside.kubernetes.logs import follow, whole
-from tasks.outside.kubernetes.rest import ApiRequest, Expired, Fence, NotFound, Rest
+from tasks.outside.kubernetes.rest import ApiRequest, Expired, Fence, NotFound, Rest, unfenced
+from tasks.outside.kubernetes.writes import Writer
 
-FIELD_MANAGER = "model-rollout"
 PAGE = 1000
 
 ObjectList = list[Object]
-AccessCheck = tuple[str, str, str | None]
-AccessChecks = list[AccessCheck]
 _T = TypeVar("_T")
 
 
@@ -26,8 +24,7 @@ class Objects:
     """What can be done with the objects of one Kubernetes API.
 
     Safe for use from several threads. Objects are plain dicts, kinds are names such as 'Pod' (a
-    kind outside the usual ones as 'group/version/Kind'). Every write takes a `fence`, called right
-    before each attempt, and `dry_run` (the server checks and answers, and stores nothing).
+    kind outside the usual ones as 'group/version/Kind'). It reads; `writer` and `trial` write.
     Errors: ApiError and its subclasses Conflict, AlreadyExists, NotFound, Forbidden, all of them
     OutsideError.
     """
@@ -43,6 +40,15 @@ class Objects:
     def now(self) -> datetime:
         """The API server's clock, UTC, as far as its answers have shown it."""
         return self.rest.now()
+
+    def writer(self, fence: Fence) -> Writer:
+        """What writes. fence: called right before each attempt; raises where this process must not
+        write (unfenced where no lock guards what is written)."""
+        return Writer(self.rest, self.resource, fence)
+
+    def trial(self) -> Writer:
+        """What asks the server to check a write and to answer it, and to store nothing."""
+        return Writer(self.rest, self.resource, unfenced, dry_run=True)
 
     # -- reading
 
@@ -167,7 +173,6 @@ class Objects:
         pod: str,
         ns: str,
         container: str | None = None,
-        tail_lines: int | None = None,
         previous: bool = False,
         most_bytes: int | None = None,
     ) -> str:
@@ -176,8 +181,6 @@ class Objects:
         most_bytes: only the end of a longer log is kept, behind a line that says so.
         """
         query = {"container": container} if container else {}
-        if tail_lines is not None:
-            query["tailLines"] = str(tail_lines)
         if previous:
             query["previous"] = "true"
         return whole(self.rest, pod, ns, query, most_bytes)
@@ -190,151 +193,6 @@ class Objects:
         Waits for the container to start; resumes after a cut where it was, by the time stamps.
         """
         return follow(self.rest, lambda: self.get("Pod", pod, ns), pod, ns, container, stop)
-
-    def server_version(self) -> str:
-        """The API server's version, e.g. v1.28.8."""
-        answer = self.rest.json(ApiRequest("GET", "/version", "get", "/version"))
-        return str(answer.get("gitVersion", ""))
-
-    def can_i(self, checks: AccessChecks) -> AccessChecks:
-        """Which of the (verb, kind, namespace) the API would refuse; kind may be 'Pod/log'."""
-        denied = []
-        for verb, kind, ns in checks:
-            name, _, sub = kind.partition("/") if kind.count("/") < 2 else (kind, "", "")
-            res = self.resource(name)
-            attributes = {"verb": verb, "group": res.group, "resource": res.plural}
-            attributes |= {"subresource": sub} if sub else {}
-            attributes |= {"namespace": ns} if ns else {}
-            answer = self.create(
-                {
-                    "apiVersion": "authorization.k8s.io/v1",
-                    "kind": "SelfSubjectAccessReview",
-                    "metadata": {},
-                    "spec": {"resourceAttributes": attributes},
-                }
-            )
-            if not (answer.get("status") or {}).get("allowed"):
-                denied.append((verb, kind, ns))
-        return denied
-
-    # -- writing
-
-    def apply(
-        self, obj: Object, *, force: bool = True, fence: Fence | None = None, dry_run: bool = False
-    ) -> Object:
-        """Server-side apply: create it, or own the fields given here; absent ones are given up."""
-        query = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
-        return self._write(
-            "PATCH", "patch", obj, query, "application/apply-patch+yaml", fence, dry_run
-        )
-
-    def create(self, obj: Object, *, fence: Fence | None = None, dry_run: bool = False) -> Object:
-        """Create it. Raises AlreadyExists. A lost answer is not asked for again."""
-        query = {"fieldManager": FIELD_MANAGER}
-        return self._write("POST", "create", obj, query, "application/json", fence, dry_run)
-
-    def replace(self, obj: Object, *, fence: Fence | None = None, dry_run: bool = False) -> Object:
-        """Write the whole object over the version it was read at.
-
-        Raises Conflict when it has changed since, ValueError without a resourceVersion.
-        """
-        if not obj["metadata"].get("resourceVersion"):
-            raise ValueError(
-                "replace needs metadata.resourceVersion, or it would overwrite blindly"
-            )
-        query = {"fieldManager": FIELD_MANAGER}
-        return self._write("PUT", "update", obj, query, "application/json", fence, dry_run)
-
-    def patch(
-        self,
-        kind: str,
-        name: str,
-        ns: str | None,
-        body: Object,
-        *,
-        sub: str = "",
-        fence: Fence | None = None,
-        dry_run: bool = False,
-    ) -> Object:
-        """Change some fields, by a merge patch. metadata.resourceVersion in it makes it conditional
-        (Conflict when the object has changed). `sub`: a subresource such as 'scale'."""
-        res = self.resource(kind)
-        return self.rest.json(
-            ApiRequest(
-                "PATCH",
-                res.path(ns, name, sub),
-                "patch",
-                res.where(ns, f"{name}/{sub}" if sub else name),
-                _dry({"fieldManager": FIELD_MANAGER}, dry_run),
-                body,
-                "application/merge-patch+json",
-                fence=fence,
-            )
-        )
-
-    def delete(
-        self,
-        kind: str,
-        name: str,
-        ns: str | None = None,
-        *,
-        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
-        uid: str | None = None,
-        fence: Fence | None = None,
-        dry_run: bool = False,
-    ) -> bool:
-        """Delete it; False where there was none. With `uid`, Conflict when it is another object."""
-        res = self.resource(kind)
-        body: Object = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "propagationPolicy": propagation,
-        }
-        if uid:
-            body["preconditions"] = {"uid": uid}
-        if dry_run:
-            body["dryRun"] = ["All"]
-        ask = ApiRequest(
-            "DELETE",
-            res.path(ns, name),
-            "delete",
-            res.where(ns, name),
-            _dry({}, dry_run),
-            body,
-            fence=fence,
-        )
-        try:
-            self.rest.raw(ask)
-        except NotFound:
-            return False
-        return True
-
-    def _write(
-        self,
-        method: str,
-        verb: str,
-        obj: Object,
-        query: dict[str, str],
-        content_type: str,
-        fence: Fence | None,
-        dry_run: bool,
-    ) -> Object:
-        res = self.resource(obj["kind"], obj.get("apiVersion"))
-        ns, name = obj["metadata"].get("namespace"), obj["metadata"].get("name")
-        creating = method == "POST"
-        return self.rest.json(
-            ApiRequest(
-                method,
-                res.path(ns, None if creating else name),
-                verb,
-                res.where(ns, name),
-                _dry(query, dry_run),
-                obj,
-                content_type,
-                again=not creating,
-                fence=fence,
-            )
-        )
 
     # -- below the objects
 
@@ -369,7 +227,3 @@ class Objects:
 def _selectors(label_selector: str | None, field_selector: str | None) -> dict[str, str]:
     query = {"labelSelector": label_selector, "fieldSelector": field_selector}
     return {key: value for key, value in query.items() if value}
-
-
-def _dry(query: dict[str, str], dry_run: bool) -> dict[str, str]:
-    return {**query, "dryRun": "All"} if dry_run else query

@@ -29,6 +29,12 @@ from tasks.base.errors import OutsideError
 _log = logging.getLogger(__name__)
 
 Fence = Callable[[], None]
+
+
+def unfenced() -> None:
+    """In place of a fence, where no lock guards what is written."""
+
+
 # method, path with query, headers, body, read time-out (s) -> response, body not yet read
 Send = Callable[[str, str, dict[str, str], bytes | None, float], urllib3.BaseHTTPResponse]
 

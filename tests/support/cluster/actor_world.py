@@ -18,6 +18,7 @@ from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.release.soaking import Look
 from tasks.release.state import Release, State, to_configmap
 from tasks.render.release import selector
+from tests.support.cluster.hand import FakeWrites
 
 Object = dict[str, Any]
 NS, NAME, DRAIN = "models", "m", 30.0
@@ -89,7 +90,7 @@ def merged(old: Any, patch: Any) -> Any:
     return out
 
 
-class World:
+class World(FakeWrites):
     """`broken` releases never get ready; one node has `seats` cpus; `left` writes until Killed.
     A pod that was asked to end holds its seat for ENDING seconds more; after a scaling it is asked
     LAG seconds later, as a busy controller does.
@@ -116,7 +117,10 @@ class World:
         self.version += 1
         body = copy.deepcopy(body)
         body["metadata"]["resourceVersion"] = str(self.version)
-        self.objects[body["kind"], body["metadata"]["name"]] = body
+        key = body["kind"], body["metadata"]["name"]
+        before = self.objects.get(key, {}).get("metadata", {})
+        body["metadata"]["uid"] = before.get("uid") or f"uid-{self.version}"
+        self.objects[key] = body
         self._control()
 
     def actor(self, look: Callable[[Release], Look] | None = None, soak_s: float = 4) -> Actor:
@@ -194,12 +198,20 @@ class World:
         return dict(new)
 
     def delete(
-        self, kind: str, name: str, ns: str, *, fence: Callable[[], None] | None = None
+        self,
+        kind: str,
+        name: str,
+        ns: str,
+        *,
+        fence: Callable[[], None] | None = None,
+        uid: str | None = None,
     ) -> bool:
         self._write("delete", kind, name, fence)
         old = self.objects.get((kind, name))
         if old is None:
             return False
+        if uid not in (None, old["metadata"]["uid"]):
+            raise Conflict("another object", 409)
         self._watch(kind, old, None)
         self._end(old, int(old.get("placed", 0)), 0)
         del self.objects[kind, name]

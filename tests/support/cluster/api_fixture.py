@@ -12,7 +12,7 @@ import urllib3
 
 from deployments.local.kube.api.server import ApiServer, write_kubeconfig
 from deployments.local.kube.objects.store import Store
-from tasks.outside.kubernetes.client import Cluster
+from tests.support.cluster.hand import Hand
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 CONFIGS = "/api/v1/namespaces/default/configmaps"
@@ -26,7 +26,7 @@ class Api:
         self.server, self.store, self.token = server, server.store, token
         self.kubeconfig = folder / "kubeconfig"
         write_kubeconfig(self.kubeconfig, server.url, token)
-        self.cluster = Cluster.connect(str(self.kubeconfig), timeout_s=10, patience_s=0.5)
+        self.cluster = Hand.connect(str(self.kubeconfig), timeout_s=10, patience_s=0.5)
         self.pool = urllib3.PoolManager()
 
     def send(

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.outside.kubernetes.rest import AlreadyExists
+from tests.support.cluster.hand import FakeWrites
 
 Object = dict[str, Any]
 
 
-class FakeObjects:
+class FakeObjects(FakeWrites):
     """Objects by kind and name. `set` and `remove` are what controllers would do."""
 
     address = "https://api:6443"

@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import urllib3
 
-from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import Rest
+from tests.support.cluster.hand import HandObjects
 
 
 @dataclass
@@ -93,6 +93,6 @@ class Script:
             raise planned
         return planned(request) if callable(planned) else planned
 
-    def api(self, patience_s: float = 60) -> Objects:
+    def api(self, patience_s: float = 60) -> HandObjects:
         """Objects over this script."""
-        return Objects(Rest(self.send, "https://api:6443", patience_s=patience_s))
+        return HandObjects(Rest(self.send, "https://api:6443", patience_s=patience_s))

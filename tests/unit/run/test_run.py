@@ -15,8 +15,10 @@ from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
-from tasks.run import run as module
-from tasks.run.run import Locked, Run
+from tasks.release.moves import RemoveCandidateService
+from tasks.run import locked as module
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tests.support.cluster.actor_world import NAME, NS, World, world
 from tests.support.nodedata import make_spec
 
@@ -86,7 +88,7 @@ def test_after_the_lock_nothing_can_be_written() -> None:
         cluster.fence,
         lambda: cluster.apply(body),
         lambda: actor.save(actor.read_state()[0]),
-        run.observer().fence,
+        lambda: run.observer().move(RemoveCandidateService()),
     ):
         with pytest.raises(LockLost, match="writes inside locked"):
             write()

@@ -59,7 +59,7 @@ def test_no_write_without_the_lease() -> None:
         Remove("m-new"),
     ):
         actor = at.actor()
-        actor.fence = lost
+        actor.write = at.writer(lost)
         with pytest.raises(LockLost):
             actor.move(move)
     assert at.writes == [] and at.leads_to() == "old"

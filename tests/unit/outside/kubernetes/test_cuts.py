@@ -122,7 +122,6 @@ def test_a_replacement(cut: int | None, again: int | None, broken: bool) -> None
         actor.run(moves.decide_start(actor.observe(), NEW, "r", "replace", 30.0))
         if broken:
             at.broken.add("new")
-        actor.fence()
         if at.left is not None and at.left <= 0:
             raise Killed
         at.put(deployment(NEW, 2))

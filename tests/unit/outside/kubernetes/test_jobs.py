@@ -10,6 +10,7 @@ from tasks.base.errors import LockLost, StepFailed
 from tasks.base.progress import Progress
 from tasks.outside.kubernetes.jobs import JobResult, marked, run_job
 from tasks.outside.kubernetes.ready import NotReady, wait_ready
+from tasks.outside.kubernetes.rest import unfenced
 from tests.support.cluster.cluster_fake import FakeObjects
 from tests.support.cluster.jobs_fake import Controller, ended, job, pod
 from tests.support.cluster.pod_cases import load
@@ -19,6 +20,7 @@ Object = dict[str, Any]
 
 def run(api: FakeObjects, work: str = "fetch", **kwargs: Any) -> tuple[JobResult, list[str]]:
     lines: list[str] = []
+    kwargs = {"fence": unfenced, **kwargs}
     result = run_job(api, job(work), timeout_s=20, on_line=lines.append, **kwargs)  # type: ignore[arg-type]
     return result, lines
 
@@ -136,7 +138,7 @@ def test_a_job_that_may_make_no_pod_tells_why_at_once(
     api: FakeObjects, message: str, code: str
 ) -> None:
     api.on_create = lambda made: api.set(event(made, message)) and None
-    result = run_job(api, job(), timeout_s=500, delete=True)  # type: ignore[arg-type]
+    result = run_job(api, job(), fence=unfenced, timeout_s=500, delete=True)  # type: ignore[arg-type]
     assert not result.succeeded and result.diagnosis is not None
     assert result.diagnosis.code == code and message in result.sentence()
     assert api.calls[-1] == ("delete", "Job", "fetch-w1")
@@ -178,14 +180,14 @@ def test_a_time_out_tells_what_its_pod_waited_for(api: FakeObjects, ends: str) -
         api.on_events = gone
 
     api.on_create = stuck
-    result = run_job(api, job(), timeout_s=1)  # type: ignore[arg-type]
+    result = run_job(api, job(), fence=unfenced, timeout_s=1)  # type: ignore[arg-type]
     assert result.diagnosis is not None and result.diagnosis.code == "job-timeout"
     assert "the registry could not be reached" in result.sentence()
     assert "check the registry" in result.diagnosis.action
 
 
 def test_time_out_leaves_the_job(api: FakeObjects) -> None:
-    result = run_job(api, job(), timeout_s=0.2)  # type: ignore[arg-type]
+    result = run_job(api, job(), fence=unfenced, timeout_s=0.2)  # type: ignore[arg-type]
     assert result.diagnosis is not None and result.diagnosis.code == "job-timeout"
     assert api.get("Job", "fetch-w1") is not None
 

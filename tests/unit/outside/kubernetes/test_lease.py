@@ -29,6 +29,9 @@ class Api:
         self.lose_answer = False
         self.on_read: Callable[[], None] = lambda: None
 
+    def writer(self, fence: object) -> Api:
+        return self
+
     def limited(self, timeout_s: float, patience_s: float) -> Api:
         return self
 

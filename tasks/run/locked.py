@@ -1,0 +1,113 @@
+"""The lock of a rollout, and the only object that can write under it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tasks.base.errors import LockLost
+from tasks.objects.pods import Object
+from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.jobs import JobResult, run_job
+from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
+from tasks.release.moves import decide_recovery, decide_resume
+from tasks.release.state import Release
+
+
+class Locked:
+    """What may write while the lease is held. After the lock every use raises LockLost.
+
+    ready_timeout_s: how long a release may take to get ready. soak_s: how long one is watched after
+    it was promoted.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        name: str,
+        lock: LeaseLock,
+        *,
+        ready_timeout_s: float = 1800,
+        soak_s: float = 0,
+    ) -> None:
+        self._cluster, self._lock = cluster, lock
+        self._open = True
+        self._write = cluster.writer(self.fence)
+        self._actor = Actor(
+            cluster,
+            namespace,
+            name,
+            fence=self.fence,
+            epoch=lock.epoch,
+            ready_timeout_s=ready_timeout_s,
+            soak_s=soak_s,
+        )
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self._open = False
+
+    def fence(self) -> None:
+        """Before every write: raises LockLost unless this process holds the lease."""
+        if not self._open:
+            not_held()
+        self._lock.check()
+
+    @property
+    def actor(self) -> Actor:
+        """Observes and moves this rollout's objects."""
+        if not self._open:
+            not_held()
+        return self._actor
+
+    def apply(self, body: Object) -> None:
+        """Server-side apply of one object of ours."""
+        self._write.apply(body)
+
+    def run_job(
+        self, job: Object, *, timeout_s: float, on_line: Callable[[str], None]
+    ) -> JobResult:
+        """Run a Job to its end, and hear its lines."""
+        return run_job(self._cluster, job, timeout_s=timeout_s, on_line=on_line, fence=self.fence)
+
+    def begin(self, release: Release, *, keep_previous: bool) -> str:
+        """What there is to do: 'fresh', 'done', 'promote' or 'retest' (see decide_resume); what
+        another rollout left behind is settled first."""
+        actor = self.actor
+        seen = actor.observe()
+        if decide_resume(seen, release) == "clear":
+            carry_out(actor, decide_recovery(seen, keep_previous=keep_previous, superseded=True))
+            seen = actor.observe()
+        return decide_resume(seen, release)
+
+
+def not_held() -> None:
+    """The fence of who never took the lock. Raises LockLost."""
+    raise LockLost("this run does not hold the lease: it writes inside locked() only")
+
+
+@contextmanager
+def locked(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    identity: str,
+    *,
+    ready_timeout_s: float = 1800,
+    soak_s: float = 0,
+) -> Iterator[Locked]:
+    """Hold the lease of a rollout, and give the only object that can write; afterwards it cannot.
+
+    identity: of who holds it, in words a person can follow. Raises Refused, LockLost.
+    """
+    with LeaseLock(cluster, namespace, name, identity, duration_s=lease_seconds()) as lock:
+        held = Locked(
+            cluster, namespace, name, lock, ready_timeout_s=ready_timeout_s, soak_s=soak_s
+        )
+        try:
+            held.actor.take_over()
+            yield held
+        finally:
+            held.close()
