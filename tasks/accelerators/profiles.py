@@ -1,4 +1,4 @@
-"""Accelerator profiles: one row per vendor, no code per vendor. PURE, standard library only.
+"""Accelerator profiles: one row per vendor, no code per vendor. Standard library only.
 
 A profile says how a vendor's cards show up in Kubernetes (resources, labels, DaemonSets), on the
 host (modules, PCI, device files, smi tool) and what a serving pod needs to use them. The probe

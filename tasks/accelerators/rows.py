@@ -1,4 +1,4 @@
-"""The rows of the accelerator table. PURE data; sources stand beside what they tell.
+"""The rows of the accelerator table. Sources stand beside what they tell.
 
 Hygon: a field report of eight K100_AI cards (driver 6.3, DTK 25.04.1), the vendor's label-node,
 device plugin 2.4 and 3.0, and exporter sources. NVIDIA: gpu-feature-discovery and device plugin

@@ -1,4 +1,4 @@
-"""The columns of the accelerator table. PURE, standard library only."""
+"""The columns of the accelerator table. Standard library only."""
 
 from __future__ import annotations
 

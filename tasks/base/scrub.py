@@ -1,4 +1,4 @@
-"""Take credentials out of what is kept or shown: one rule for records and for logs. PURE."""
+"""Take credentials out of what is kept or shown: one rule for records and for logs."""
 
 from __future__ import annotations
 

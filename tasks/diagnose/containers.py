@@ -1,4 +1,4 @@
-"""Why a container does not start, or ends. PURE."""
+"""Why a container does not start, or ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a controller may not create pods: one rule for Deployments and Jobs. PURE.
+"""Why a controller may not create pods: one rule for Deployments and Jobs.
 
 A Deployment tells it in its condition ReplicaFailure, a Job in its events of reason FailedCreate;
 both carry the API server's words. Wordings are those of Kubernetes 1.24 to 1.37.

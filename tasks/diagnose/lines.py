@@ -1,4 +1,4 @@
-"""The lines of a log without what was put before them, and the errors among them. PURE.
+"""The lines of a log without what was put before them, and the errors among them.
 
 Engines write from several processes at once, each line behind a tag, a level and a stamp, as
 "(EngineCore_DP0 pid=9) ERROR 09-19 21:54:09 [core.py:1510] ValueError: no". What is told is told

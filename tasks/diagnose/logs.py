@@ -1,4 +1,4 @@
-"""What a container's log says about why it ended. PURE.
+"""What a container's log says about why it ended.
 
 The place in the log decides, not the order of the table: an error that ended its process goes
 before one that was survived, and of several the last. Where no signature fits, the exceptions

@@ -1,4 +1,4 @@
-"""Why a pod can't become ready, from its document, its events and its log. PURE.
+"""Why a pod can't become ready, from its document, its events and its log.
 
 A diagnosis is fatal when waiting is pointless: the same will happen again without a change. What
 may heal by itself (a registry time-out, a busy card, a first unexplained crash) is not.

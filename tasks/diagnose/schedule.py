@@ -1,4 +1,4 @@
-"""Why no node takes a pod, and whether one ever could. PURE."""
+"""Why no node takes a pod, and whether one ever could."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What engines write about why they could not start: the table of signatures. PURE.
+"""What engines write about why they could not start: the table of signatures.
 
 Wordings are vLLM 0.32's own (config/model.py, v1/core/kv_cache_utils.py, v1/worker/utils.py,
 v1/worker/cpu_worker.py, v1/engine/utils.py, distributed/device_communicators/shm_broadcast.py,

@@ -1,4 +1,4 @@
-"""The engine's own view of a round, from what its /metrics said. PURE.
+"""The engine's own view of a round, from what its /metrics said.
 
 Names are vLLM's (vllm/v1/metrics/loggers.py): the histogram vllm:time_to_first_token_seconds, the
 counters vllm:generation_tokens_total and vllm:prefix_cache_hits_total and _queries_total (tokens),

@@ -1,4 +1,4 @@
-"""What the metrics mean: formulas over the rows of a round. PURE. See docs/metrics.md.
+"""What the metrics mean: formulas over the rows of a round. See docs/metrics.md.
 
 Times in seconds inside, in the metric's own unit outside. TTFT, TPOT, ITL and latency are those
 of evalscope; throughput counts the tokens whose chunks arrived inside the steady window, whichever

@@ -1,4 +1,4 @@
-"""What a benchmark round must hold to be believed: the protocol's rules. PURE."""
+"""What a benchmark round must hold to be believed: the protocol's rules."""
 
 from __future__ import annotations
 

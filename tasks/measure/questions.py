@@ -1,4 +1,4 @@
-"""The questions of a quality exam, and what counts as right. PURE.
+"""The questions of a quality exam, and what counts as right.
 
 A file is JSON lines as evalscope's general_qa takes them: `question`, and as `answer` a text or a
 list of accepted texts. An answer is right when it holds one of them, as whole words and whatever

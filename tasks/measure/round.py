@@ -1,4 +1,4 @@
-"""What one benchmark round leaves behind, as plain data. PURE."""
+"""What one benchmark round leaves behind, as plain data."""
 
 from __future__ import annotations
 

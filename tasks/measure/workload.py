@@ -1,4 +1,4 @@
-"""Prompts for a benchmark: distinct, of a drawn length, from shipped sentences. PURE.
+"""Prompts for a benchmark: distinct, of a drawn length, from shipped sentences.
 
 Every prompt but the field report's begins with its own number, so that no prefix cache can know
 it: a cache that did has been seen to flatter TTFT 49 times. Word lists lie in tasks/data.

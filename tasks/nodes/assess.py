@@ -1,7 +1,7 @@
-"""Which nodes can serve a rollout: facts in, every reason out. PURE.
+"""Which nodes can serve a rollout: facts in, every reason out.
 
 `judge_node` is the whole verdict on one node; `preselect` are those of its reasons that make a
-probe pointless. The rules stand in node_rules_api and node_rules_host, the codes in node_reasons.
+probe pointless. The rules stand in rules_api, rules_host and rules_machine, the codes in reasons.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which driver carries which cards and which toolkit. PURE; each row names its source.
+"""Which driver carries which cards and which toolkit. Each row names its source.
 
 Most vendors name the least driver of a toolkit release; their rows hold it (`minimums`). Hygon
 publishes driver tiers (driver, hardware, DTK) and, in the vendor's container tooling, a finer

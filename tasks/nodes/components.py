@@ -1,4 +1,4 @@
-"""What a vendor's components should bring to the nodes, and what is still missing. PURE."""
+"""What a vendor's components should bring to the nodes, and what is still missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The document a probe prints: what one node's host says of itself. PURE, standard library only.
+"""The document a probe prints: what one node's host says of itself. Standard library only.
 
 Schema 1. A fact that could not be read is not left out: its place holds {"error": "..."}, and
 `ProbeDoc` carries the text in `errors` under the fact's name.

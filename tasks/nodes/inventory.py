@@ -1,4 +1,4 @@
-"""What the vendors' inventory tools print, as cards. PURE.
+"""What the vendors' inventory tools print, as cards.
 
 Formats were taken from: hy-smi, a field report of eight K100_AI cards (new table, -a,
 --showmemavailable) and FlagPerf's and PaddleNLP's DCU pages (old table); hy-smi --json,

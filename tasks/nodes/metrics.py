@@ -1,4 +1,4 @@
-"""What a vendor's Prometheus exporter says of the cards. PURE."""
+"""What a vendor's Prometheus exporter says of the cards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a node, or a model's shape, can or cannot serve: one form and one table of codes. PURE.
+"""Why a node, or a model's shape, can or cannot serve: one form and one table of codes.
 
 Codes are stable: tests, automations and operators' notes may rely on them. The severity is the
 caller's, since the same finding may forbid one rollout and merely be worth knowing in another.

@@ -1,4 +1,4 @@
-"""Judge what the API says of a node. PURE; every rule returns all its reasons."""
+"""Judge what the API says of a node. Every rule returns all its reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge what the probe saw on a host. PURE; every rule returns all its reasons."""
+"""Judge what the probe saw on a host. Every rule returns all its reasons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judge a host's CPU, memory and disk as the probe saw them. PURE."""
+"""Judge a host's CPU, memory and disk as the probe saw them."""
 
 from __future__ import annotations
 

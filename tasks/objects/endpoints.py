@@ -1,4 +1,4 @@
-"""Where a Service leads, by its EndpointSlices. PURE."""
+"""Where a Service leads, by its EndpointSlices."""
 
 from __future__ import annotations
 

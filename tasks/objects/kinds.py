@@ -1,4 +1,4 @@
-"""Where each Kubernetes kind lives in the API: group, plural, scope. PURE."""
+"""Where each Kubernetes kind lives in the API: group, plural, scope."""
 
 from __future__ import annotations
 

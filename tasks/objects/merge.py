@@ -1,4 +1,4 @@
-"""Merge a partial PodSpec over a rendered one the way Kubernetes' strategic merge does. PURE.
+"""Merge a partial PodSpec over a rendered one the way Kubernetes' strategic merge does.
 
 Maps merge key by key, null deletes, lists merge by the merge key the Kubernetes API publishes
 (`x-kubernetes-patch-merge-key`) and are replaced where it publishes none. An item with

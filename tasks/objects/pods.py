@@ -1,4 +1,4 @@
-"""What we read of Pods, and of the conditions any object has. PURE.
+"""What we read of Pods, and of the conditions any object has.
 
 Objects stay plain dicts (lists of 20,000 are read); the TypedDicts name the fields we read, as the
 API spells them.

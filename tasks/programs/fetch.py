@@ -1,19 +1,18 @@
-"""The fetch Job on a node: `rollout job fetch`. THIN.
+"""The fetch Job on a node: `rollout job fetch`.
 
 Resolves the revision again, refuses when it is no longer what the rollout planned, then fetches,
 verifies and publishes. Speaks JSON lines on stdout, which the flow reads from the pod's log:
-progress, message, verified, inspect, done, error. Exit 0, or 1 after an error line.
+progress, message, verified, done, error. Exit 0, or 1 after an error line.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import threading
 from collections import deque
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -69,7 +68,6 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--keep-free-gib", type=float, default=5.0)
     parser.add_argument("--parallel", type=int, default=4, help="files at once")
     parser.add_argument("--idle-timeout-s", type=float, default=Limits.idle_s)
-    parser.add_argument("--inspect", action="store_true", help="look only, change nothing")
     parser.add_argument(
         "--verify", action="store_true", help="hash a published folder again in any case"
     )
@@ -87,10 +85,6 @@ def run(args: argparse.Namespace) -> None:
     hub = Hub.from_env(args.endpoint, Limits(idle_s=args.idle_timeout_s))
     store = WeightStore(args.store)
     manifest = _planned(hub, args)
-    if args.inspect:
-        found = {"commit": manifest.commit, "digest": manifest.digest}
-        print(json.dumps({"event": "inspect", **found, **asdict(store.inspect(manifest))}))
-        return
     try:
         done = _fetch(store, hub, manifest, args)
     except OutsideError:

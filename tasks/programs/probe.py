@@ -1,4 +1,4 @@
-"""Look at the host of one node and print what is there. THIN; the entry of the probe Job.
+"""Look at the host of one node and print what is there. The entry of the probe Job.
 
     rollout job probe --profile NAME --root /host --store PATH [--write-rate] [--metrics URL]
 

@@ -1,4 +1,4 @@
-"""How a rollout ended, and the record that says so. PURE."""
+"""How a rollout ended, and the record that says so."""
 
 from __future__ import annotations
 

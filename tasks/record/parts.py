@@ -1,4 +1,4 @@
-"""What each step puts on record, one model a step. PURE.
+"""What each step puts on record, one model a step.
 
 Reading is lenient (an older version, or a hand, wrote it): a field that is missing has its default,
 one that nobody knows is kept.

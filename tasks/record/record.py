@@ -1,5 +1,5 @@
 """The record of a rollout: what is kept of it, on disk, in the bucket and, short, in the cluster.
-PURE. Schema 2 has a part a step; records of schema 1 are read as if they had."""
+Schema 2 has a part a step; records of schema 1 are read as if they had."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """The way back: from the release that serves to the one before it, and home again if that fails.
-PURE.
 
 Every course can be cut anywhere and decided anew from what is observed
 (tests/unit/release/test_moves.py).

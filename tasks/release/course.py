@@ -1,4 +1,4 @@
-"""What a course of moves is made of: what was observed, and the moves themselves. PURE."""
+"""What a course of moves is made of: what was observed, and the moves themselves."""
 
 from __future__ import annotations
 

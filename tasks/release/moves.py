@@ -1,4 +1,4 @@
-"""Which moves lead from what the cluster holds to a settled state. PURE.
+"""Which moves lead from what the cluster holds to a settled state.
 
 Promotion, roll-back, recovery after a crash and the operator's revert are all lists of the same
 few moves, decided from an `Observed` cluster and never from a process's memory. Any prefix of a

@@ -1,4 +1,4 @@
-"""What a rollout would do, decided before anything changes. PURE."""
+"""What a rollout would do, decided before anything changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a release that stands at zero would find a place, by what the API shows. PURE.
+"""Whether a release that stands at zero would find a place, by what the API shows.
 
 The counterpart of plan.py for a release whose spec nobody has at hand: the Deployment's own pod
 template says what it needs and which nodes it may use.

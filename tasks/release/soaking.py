@@ -1,4 +1,4 @@
-"""What the looks at a promoted release come to. PURE.
+"""What the looks at a promoted release come to.
 
 Two kinds of news are told apart. What the cluster says (pods not ready, restarts) and what the
 release itself answers count against it, when two looks in a row say so. A way of asking that

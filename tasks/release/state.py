@@ -1,4 +1,4 @@
-"""What ConfigMap `rollout-<name>` says: who serves, who is tested, who served before. PURE.
+"""What ConfigMap `rollout-<name>` says: who serves, who is tested, who served before.
 
 The state is written before each act it announces, so that whoever comes after a crash knows what
 may have happened. The Service's own selector stays the last word on who serves.

@@ -1,4 +1,4 @@
-"""What an operator may ask of a rollout by name: the moves, or why not now. PURE."""
+"""What an operator may ask of a rollout by name: the moves, or why not now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a profile adds to pods: the serving pod's needs, and the probe's view of a host. PURE."""
+"""What a profile adds to pods: the serving pod's needs, and the probe's view of a host."""
 
 from __future__ import annotations
 

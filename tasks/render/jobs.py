@@ -1,4 +1,4 @@
-"""The Jobs that run our own code on nodes: the probe and the fetch. PURE."""
+"""The Jobs that run our own code on nodes: the probe and the fetch."""
 
 from __future__ import annotations
 

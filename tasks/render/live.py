@@ -1,4 +1,4 @@
-"""Does the pod that runs equal the plan? PURE."""
+"""Does the pod that runs equal the plan?"""
 
 from __future__ import annotations
 

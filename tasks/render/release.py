@@ -1,4 +1,4 @@
-"""From a spec to Kubernetes objects. PURE: plain dicts in, plain dicts out.
+"""From a spec to Kubernetes objects. Plain dicts in, plain dicts out.
 
 A release's id is the hash of what it serves (commit, manifest digest, image, pod template less
 the nodes it may run on), so the same inputs always name the same Deployment.

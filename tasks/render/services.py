@@ -1,4 +1,4 @@
-"""The Services of a rollout, each made in one place. PURE.
+"""The Services of a rollout, each made in one place.
 
 The stable Service is its clients' address and outlives every release: a switch moves its selector
 and lets each release say where it listens. Everything else stays as it is found, whoever set it:

@@ -1,4 +1,4 @@
-"""The sections of the report that compare rounds and load points. PURE."""
+"""The sections of the report that compare rounds and load points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections of the report that say what was rolled out, where, how, and how it went. PURE."""
+"""The sections of the report that say what was rolled out, where, how, and how it went."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words and pieces of HTML for the report: everything that comes from a record is escaped. PURE."""
+"""Words and pieces of HTML for the report: everything that comes from a record is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rollout's record as JUnit XML, for what CI systems show. PURE.
+"""A rollout's record as JUnit XML, for what CI systems show.
 
 One suite a kind of check: steps, smoke, targets. A missed target is a failure; an open one, a step
 that broke and a smoke check that is wrong are too, because CI must not go green on them: a target

@@ -1,4 +1,4 @@
-"""The sections of the report that show what was measured. PURE."""
+"""The sections of the report that show what was measured."""
 
 from __future__ import annotations
 

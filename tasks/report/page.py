@@ -1,4 +1,4 @@
-"""The report of one rollout: one page that needs no network, no script and no other file. PURE.
+"""The report of one rollout: one page that needs no network, no script and no other file.
 
 What is on it comes from the record and the rounds alone, and is escaped: a model's answer may
 hold anything. A policy in the page forbids scripts and requests besides.

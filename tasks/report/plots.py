@@ -1,4 +1,4 @@
-"""Plots as inline SVG that stay readable at any width. PURE.
+"""Plots as inline SVG that stay readable at any width.
 
 Positions are percentages, so text and dots keep their size while the plot grows and shrinks;
 curves lie in an inner box of 1000 by 1000 that is stretched, with strokes that are not. Labels

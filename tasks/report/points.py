@@ -1,4 +1,4 @@
-"""Figures of the rounds as few points to draw, however many requests there were. PURE."""
+"""Figures of the rounds as few points to draw, however many requests there were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds as bytes and back, so that a report can be drawn again from its folder. PURE.
+"""Rounds as bytes and back, so that a report can be drawn again from its folder.
 
 One gzip-compressed JSON document: `{"schema": 1, "rounds": [{..., "rows": [[start, end, ttft, itl,
 prompt_tokens, completion_tokens, ok, error], ...]}, ...]}`. Times are kept to the last bit: a

@@ -1,4 +1,4 @@
-"""The look of the report: calm, light and dark, from a phone to a wide screen. PURE.
+"""The look of the report: calm, light and dark, from a phone to a wide screen.
 
 Text on every ground has a contrast of at least 4.5 to 1 (WCAG 2.2, 1.4.3), in both schemes.
 """

@@ -1,4 +1,4 @@
-"""What every part of the spec shares. PURE."""
+"""What every part of the spec shares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a YAML text to a rollout spec, with every problem on its own line of the file. PURE
+"""From a YAML text to a rollout spec, with every problem on its own line of the file.
 but for `read_spec`, which opens the file.
 """
 

@@ -1,4 +1,4 @@
-"""The part of the spec that says how a candidate is asked, measured and judged. PURE."""
+"""The part of the spec that says how a candidate is asked, measured and judged."""
 
 from __future__ import annotations
 

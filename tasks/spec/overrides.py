@@ -1,4 +1,4 @@
-"""Changes to a spec's plain data: from `--set`, from `--target`, from a flow's parameters. PURE."""
+"""Changes to a spec's plain data: from `--set`, from `--target`, from a flow's parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rollout spec: one model on one cluster. PURE.
+"""The rollout spec: one model on one cluster.
 
 A pydantic model, so that the same definition checks the YAML file, is the flow's parameter and
 draws the form in the Prefect UI. `file` reads files and turns errors into lines.

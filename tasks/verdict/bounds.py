@@ -1,4 +1,4 @@
-"""Confidence bounds for few rounds of few requests. PURE. The reasoning is in docs/verdict.md.
+"""Confidence bounds for few rounds of few requests. The reasoning is in docs/verdict.md.
 
 All bounds are one-sided: `low` lies above the truth, and `high` below it, with probability at
 most `alpha` each.

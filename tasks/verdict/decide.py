@@ -1,4 +1,4 @@
-"""The front door: from what was measured to the verdict, and from there to what follows. PURE.
+"""The front door: from what was measured to the verdict, and from there to what follows.
 
     rounds + exam + second witness + spec  ->  verdict  ->  promote, hold or roll back
 

@@ -1,4 +1,4 @@
-"""The verdict on a quality exam, and how it joins the verdict on the targets. PURE.
+"""The verdict on a quality exam, and how it joins the verdict on the targets.
 
 An exam is a share of right answers, bounded exactly (binomial). A question that got no answer, for
 whatever reason, never helps: for passing it counts as wrong, for failing as right.

@@ -1,4 +1,4 @@
-"""A round as the judge sees it: believable or not, and its figures worked out once. PURE."""
+"""A round as the judge sees it: believable or not, and its figures worked out once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each look at the data may spend, so that all looks together err at most as promised. PURE.
+"""What each look at the data may spend, so that all looks together err at most as promised.
 
 Error spending by Lan and DeMets (Biometrika 70, 1983): by the time a share t of the planned rounds
 is done, at most f(t) of alpha is spent; what a look may use follows from how strongly it depends on

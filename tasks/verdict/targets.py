@@ -1,4 +1,4 @@
-"""The verdict: pass, fail or inconclusive, with a reason per target. PURE. See docs/verdict.md.
+"""The verdict: pass, fail or inconclusive, with a reason per target. See docs/verdict.md.
 
 Only sound rounds count: a measurement that went wrong says nothing about the model, for or against
 it. Passing needs every binding target's bound inside its limit at level alpha (each on its own:

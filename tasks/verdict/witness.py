@@ -1,4 +1,4 @@
-"""What a second witness of the measurement says. PURE."""
+"""What a second witness of the measurement says."""
 
 from __future__ import annotations
 

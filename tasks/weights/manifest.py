@@ -1,4 +1,4 @@
-"""What exactly one commit of a model consists of: path, size and sha256 of every file. PURE.
+"""What exactly one commit of a model consists of: path, size and sha256 of every file.
 
 Everything after the first step of a rollout speaks of manifests, never of branches. Paths come
 from the hub and are untrusted; no Manifest can be built with one that could leave its folder.

@@ -1,14 +1,10 @@
-"""What a fetch Job says, one JSON line a message. PURE.
-
-The flow that hears it may be of another version: fields are only ever added.
-"""
+"""What a fetch Job says, one JSON line a message."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass
-from typing import Any
+
+from tasks.base.messages import Messages
 
 
 @dataclass(frozen=True)
@@ -58,27 +54,7 @@ class Failed:
 
 
 Message = Transfer | Said | Verified | Done | Failed
-_NAMES: dict[str, type[Message]] = {
-    "progress": Transfer,
-    "message": Said,
-    "verified": Verified,
-    "done": Done,
-    "error": Failed,
-}
-
-
-def line_of(message: Message) -> str:
-    """The message as its line, without the end."""
-    name = next(name for name, kind in _NAMES.items() if type(message) is kind)
-    return json.dumps({"event": name, **dataclasses.asdict(message)}, ensure_ascii=False)
-
-
-def message_of(line: str) -> Message | None:
-    """The message in a line; None where it is none, or one we do not know."""
-    try:
-        data: Any = json.loads(line)
-        kind = _NAMES[data.pop("event")]
-        names = {field.name for field in dataclasses.fields(kind)}
-        return kind(**{name: value for name, value in data.items() if name in names})
-    except (ValueError, TypeError, AttributeError, KeyError):
-        return None
+_MESSAGES = Messages[Message](
+    {"progress": Transfer, "message": Said, "verified": Verified, "done": Done, "error": Failed}
+)
+line_of, message_of = _MESSAGES.line_of, _MESSAGES.message_of

@@ -19,7 +19,7 @@ from statistics import fmean
 from tasks.measure.engine_view import token_times
 from tasks.measure.figures import tpot
 from tasks.measure.round import RequestRow, Round
-from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, run_round
+from tasks.outside.evalscope.bench import BenchSettings, EngineTarget, LoadGenerator, run_round
 from tasks.outside.vllm.metrics import watch
 from tasks.spec.measure import Lengths, LoadPoint, Workload
 from tests.exact_engine import Behaviour, Law, Truth, spawn
@@ -108,20 +108,18 @@ def lines(
                 target = EngineTarget(
                     engine.url, "exact", watch=partial(watch, f"{engine.url}/metrics")
                 )
-                found = run_round(
+                settings = BenchSettings(
                     target,
                     LoadPoint(name=f"c{concurrency}", concurrency=concurrency),
                     workload,
-                    index=number,
                     release="candidate",
+                    index=number,
                     base_seed=1,
-                    requests=requests,
-                    warmup_requests=0,
                     out_dir=folder,
                     timeout_s=300,
                     on_progress=lambda _: None,
-                    generator=child,
                 )
+                found = run_round(child, settings, requests=requests, warmup_requests=0)
                 engine.stop()
                 yield compare(name, concurrency, law, found, engine.truths())
 

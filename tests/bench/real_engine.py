@@ -28,7 +28,7 @@ from tasks.measure.round import Round
 from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, measure
 from tasks.outside.vllm.metrics import watch
 from tasks.render.release import engine_args
-from tasks.report import rows as report_rows
+from tasks.report import rows as round_rows
 from tasks.spec.file import read_spec
 from tasks.spec.measure import Benchmark, Target
 from tasks.spec.rollout import Rollout
@@ -90,7 +90,7 @@ def collect(spec: Rollout, bench: Benchmark, repeats: int, folder: Path) -> list
     out: list[tuple[Round, ...]] = []
     files = [folder / f"{number:02d}.rows" for number in range(repeats)]
     if all(file.exists() for file in files):
-        return [report_rows.load(file.read_bytes()) for file in files]
+        return [round_rows.load(file.read_bytes()) for file in files]
     with served(spec, folder / "vllm.log") as url, LoadGenerator(folder / "evalscope.log") as child:
         name = spec.serving.served_model_name or ""
         target = EngineTarget(url, name, watch=partial(watch, f"{url}/metrics"))
@@ -105,8 +105,8 @@ def collect(spec: Rollout, bench: Benchmark, repeats: int, folder: Path) -> list
                     on_progress=lambda _: None,
                     generator=child,
                 )
-                file.write_bytes(report_rows.dump(rounds))
-            out.append(report_rows.load(file.read_bytes()))
+                file.write_bytes(round_rows.dump(rounds))
+            out.append(round_rows.load(file.read_bytes()))
             print(f"repetition {number + 1} of {repeats}: {_words(out[-1])}", flush=True)
     return out
 

@@ -1,4 +1,4 @@
-"""Laws of time whose truth is known, and what the exact engine may do wrong. PURE."""
+"""Laws of time whose truth is known, and what the exact engine may do wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The downloads of one fetch: in parallel, journalled, stopped by the first failure. THIN."""
+"""The downloads of one fetch: in parallel, journalled, stopped by the first failure."""
 
 from __future__ import annotations
 

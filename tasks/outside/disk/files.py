@@ -1,4 +1,4 @@
-"""Small file system steps of the store: locks, durability, the journal of verified files. THIN."""
+"""Small file system steps of the store: locks, durability, the journal of verified files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a rollout beside its record: written when it ends, drawn again on demand. THIN."""
+"""The report of a rollout beside its record: written when it ends, drawn again on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.measure.round import Round
 from tasks.outside.disk import records
 from tasks.record.record import read as read_record
 from tasks.report import page as report
-from tasks.report import rows as report_rows
+from tasks.report import rows as round_rows
 
 _log = logging.getLogger(__name__)
 _PACKAGES = (
@@ -40,19 +40,19 @@ def versions() -> dict[str, str]:
 
 def keep_rows(folder: Path, rounds: Sequence[Round]) -> Path:
     """Store the measured rows beside the record. Raises OutsideError when that is impossible."""
-    return put(folder / report_rows.FILE, report_rows.dump(rounds))
+    return put(folder / round_rows.FILE, round_rows.dump(rounds))
 
 
 def rows_of(folder: Path) -> tuple[Round, ...]:
     """The rows kept beside a record; empty where none are. Raises SpecError for broken ones."""
-    path = folder / report_rows.FILE
+    path = folder / round_rows.FILE
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise SpecError([f"{path} cannot be read ({error.strerror})"]) from error
-    return report_rows.load(data)
+    return round_rows.load(data)
 
 
 def write(record_file: Path) -> Path:

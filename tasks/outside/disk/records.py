@@ -1,4 +1,4 @@
-"""The record of a rollout on this machine's disk. THIN."""
+"""The record of a rollout on this machine's disk."""
 
 from __future__ import annotations
 

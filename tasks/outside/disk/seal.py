@@ -1,4 +1,4 @@
-"""Whether a published folder is what it was: by its bytes, or since it was not touched. THIN.
+"""Whether a published folder is what it was: by its bytes, or since it was not touched.
 
 A seal holds size, mtime, ctime and inode of every file of a published folder. The kernel sets
 ctime at every change of a file, and no ordinary tool sets it back; a folder that was copied,

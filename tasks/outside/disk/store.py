@@ -1,4 +1,4 @@
-"""Weights on one host's disk. THIN.
+"""Weights on one host's disk.
 
 <root>/<owner>/<name>/<commit>/            published, complete, read-only
 <root>/.staging/<owner>--<name>--<commit>/ one fetch: files/, verified.jsonl, manifest.json

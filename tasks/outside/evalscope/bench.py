@@ -1,4 +1,4 @@
-"""The benchmark: rounds of load against a candidate, as plain rows. THIN.
+"""The benchmark: rounds of load against a candidate, as plain rows.
 
 evalscope does the load (bench_child, in its own process); tasks.measure.protocol says what, how
 much and what is believed; the judge says when it is enough.
@@ -32,7 +32,7 @@ from tasks.measure.protocol import (
 from tasks.measure.round import RequestRow, Round
 from tasks.measure.workload import Prompt, TokenRates, derive_seed, make_prompts
 from tasks.outside.evalscope.bench_child import MEASURED, REQUEST_ID_KEY
-from tasks.outside.evalscope.orders import LoadOrder
+from tasks.outside.evalscope.orders import Advanced, LoadOrder
 from tasks.outside.evalscope.process import (
     EngineTarget,
     LoadGenerator,
@@ -54,7 +54,12 @@ LOG = "evalscope.log"
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """Whom to ask what in a run, and where its files go."""
+    """Whom to ask what in a round, and where its files go.
+
+    index: of the round. base_seed: of the whole measurement. timeout_s: for each run of the load
+    generator. rates: tokens of the engine's tokenizer. lines: the prompt file's, for profile
+    'file'.
+    """
 
     target: EngineTarget
     load: LoadPoint
@@ -62,11 +67,16 @@ class BenchSettings:
     release: str
     index: int
     base_seed: int
-    folder: Path
-    timeout_s: float
-    on_progress: OnProgress
+    out_dir: Path
+    timeout_s: float = ROUND_TIMEOUT_S
+    on_progress: OnProgress = progress.emit
     rates: TokenRates = field(default_factory=TokenRates)
     lines: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Of this round's files."""
+        return self.out_dir / f"r{self.index:03d}-{self.load.name}-{self.release}"
 
     def prompts(self, purpose: str, count: int) -> list[Prompt]:
         """Prompts of one purpose in this round; no other purpose or round has them."""
@@ -75,48 +85,22 @@ class BenchSettings:
 
 
 def run_round(
-    target: EngineTarget,
-    load: LoadPoint,
-    workload: Workload,
+    child: LoadGenerator,
+    settings: BenchSettings,
     *,
-    index: int,
-    release: str,
-    base_seed: int,
     requests: int,
     warmup_requests: int | None,
-    out_dir: Path,
-    timeout_s: float = ROUND_TIMEOUT_S,
-    on_progress: OnProgress = progress.emit,
-    generator: LoadGenerator | None = None,
-    rates: TokenRates | None = None,
-    lines: Iterable[str] = (),
 ) -> Round:
     """Measure one round at one load point.
 
     requests: measured ones, at least (four times the concurrency, for a steady part).
     warmup_requests: sent and forgotten before the round; None: until two batches agree. In closed
-    loop a ramp of one request a slot precedes the measured ones in any case. timeout_s: for each
-    run of the load generator. generator: an open one to use, else one is made for this round.
-    Whatever goes wrong with engine or client is in the round's problems; raises OutsideError
-    only where no load generator can be started.
+    loop a ramp of one request a slot precedes the measured ones in any case. Whatever goes wrong
+    with engine or client is in the round's problems; raises OutsideError only where no load
+    generator can be started.
     """
-    settings = BenchSettings(
-        target,
-        load,
-        workload,
-        release,
-        index,
-        base_seed,
-        out_dir / f"r{index:03d}-{load.name}-{release}",
-        timeout_s,
-        on_progress,
-        rates or TokenRates(),
-        tuple(lines),
-    )
-    with ExitStack() as stack:
-        child = generator or stack.enter_context(LoadGenerator(out_dir / LOG))
-        problems = _warm_up(child, settings, warmup_requests)
-        return _measured(child, settings, requests_of_round(requests, load), problems)
+    problems = _warm_up(child, settings, warmup_requests)
+    return _measured(child, settings, requests_of_round(requests, settings.load), problems)
 
 
 def _warm_up(child: LoadGenerator, settings: BenchSettings, asked: int | None) -> list[str]:
@@ -220,8 +204,8 @@ def _run(
     )
     settings.on_progress(told)
 
-    def on_event(event: dict[str, Any]) -> None:
-        settings.on_progress(replace(told, done=event["done"], figures=event["figures"]))
+    def on_event(event: Advanced) -> None:
+        settings.on_progress(replace(told, done=event.done, figures=event.figures))
 
     files = child.run(order, timeout_s=settings.timeout_s, on_event=on_event)
     unsent = frozenset(name for name in files.unsent if name.startswith(MEASURED))
@@ -282,20 +266,22 @@ def measure(
                     left = bench.budget.seconds - (clock.monotonic() - began)
                     fresh.append(
                         run_round(
-                            target,
-                            load,
-                            bench.workload,
-                            index=index,
-                            release=release,
-                            base_seed=base_seed,
+                            child,
+                            BenchSettings(
+                                target,
+                                load,
+                                bench.workload,
+                                release,
+                                index,
+                                base_seed,
+                                out_dir,
+                                min(ROUND_TIMEOUT_S, max(LEAST_TIMEOUT_S, left)),
+                                on_progress,
+                                rates[release],
+                                kept,
+                            ),
                             requests=bench.requests_per_round,
                             warmup_requests=0 if index else bench.warmup_requests,
-                            out_dir=out_dir,
-                            timeout_s=min(ROUND_TIMEOUT_S, max(LEAST_TIMEOUT_S, left)),
-                            on_progress=on_progress,
-                            generator=child,
-                            rates=rates[release],
-                            lines=kept,
                         )
                     )
             rounds += _checked(fresh, check() if check else [])

@@ -1,4 +1,4 @@
-"""The process that runs evalscope perf, driven by bench. THIN.
+"""The process that runs evalscope perf, driven by bench.
 
 evalscope seeds, logs and handles signals globally and takes about 6 s to import, so it lives in a
 process of its own that stays for many rounds. Commands come as JSON lines on stdin, each the path
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import queue
 import random
@@ -31,7 +30,15 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from tasks.outside.evalscope.orders import LoadOrder
+from tasks.outside.evalscope.orders import (
+    Account,
+    Advanced,
+    Ended,
+    Event,
+    LoadOrder,
+    Ready,
+    line_of,
+)
 
 SAMPLE_S = 0.01
 PROGRESS_S = 0.5
@@ -46,7 +53,8 @@ class Monitor:
 
     def __init__(self, events: TextIO, order: LoadOrder) -> None:
         self.events = events
-        self.notes: list[dict[str, Any]] = []
+        self.errors: dict[str, str] = {}
+        self.unsent: list[str] = []
         self.lags: list[tuple[float, float]] = []
         self.cpu: list[tuple[float, float]] = []
         self.sent = 0
@@ -81,7 +89,7 @@ class Monitor:
         """Take note of one finished request (evalscope's BenchmarkData)."""
         if not output.success:
             lines = (output.error or "").strip().splitlines() or ["failed without a reason"]
-            self.notes.append({"id": request_id, "error": lines[-1][:300]})
+            self.errors[request_id] = lines[-1][:300]
             self._failures += 1
             self._timeouts = self._timeouts + 1 if "TimeoutError" in lines[-1] else 0
         else:
@@ -100,17 +108,16 @@ class Monitor:
             figures = {"output_throughput_tok_s": self._tokens / max(1e-9, now - self._first)}
             if self._answered:
                 figures["ttft_mean_ms"] = 1000 * self._ttfts / self._answered
-            tell(self.events, {"event": "progress", "done": self._done, "figures": figures})
+            tell(self.events, Advanced(self._done, figures))
 
     def write(self, folder: Path) -> None:
         """Leave notes and samples beside evalscope's own files."""
-        found = {"notes": self.notes, "sent": self.sent, "lags": self.lags, "cpu": self.cpu}
-        (folder / "client.json").write_text(json.dumps(found), encoding="utf-8")
+        Account(self.errors, self.unsent, self.sent, self.lags, self.cpu).write(folder)
 
 
-def tell(events: TextIO, event: dict[str, Any]) -> None:
+def tell(events: TextIO, event: Event) -> None:
     """One event to the parent."""
-    events.write(json.dumps(event) + "\n")
+    events.write(line_of(event) + "\n")
     events.flush()
 
 
@@ -137,7 +144,7 @@ def install(current: list[Monitor]) -> None:
             client_session._trust_env = False
             request_id = headers[REQUEST_ID]
             if monitor.broken:
-                monitor.notes.append({"id": request_id, "unsent": True})
+                monitor.unsent.append(request_id)
                 now = time.perf_counter()
                 return BenchmarkData(start_time=now, completed_time=now, error="not sent")
             monitor.sent += request_id.startswith(MEASURED)
@@ -222,18 +229,18 @@ def main() -> int:
     install(current)
     gc.collect()
     gc.freeze()  # else every full collection walks all that evalscope imported, ~0.1 s a time
-    tell(events, {"event": "ready"})
+    tell(events, Ready())
     while True:
         order = LoadOrder.read(commands.get())
         current[:] = [Monitor(events, order)]
-        done: dict[str, Any] = {"event": "done", "error": None}
+        ended = Ended()
         try:
             run(order)
         except Exception as error:
-            done["error"] = f"{type(error).__name__}: {error}"[:300]
+            ended = Ended(f"{type(error).__name__}: {error}"[:300])
         finally:
             current[0].write(Path(order.out_dir))
-        tell(events, done)
+        tell(events, ended)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The quality exam: questions to a candidate, as rows of right and wrong answers. THIN.
+"""The quality exam: questions to a candidate, as rows of right and wrong answers.
 
 evalscope asks (exam_child, in its own process); tasks.measure.questions says what is right and
 tasks.verdict.exam what follows from it.
@@ -19,7 +19,7 @@ from tasks.base.errors import SpecError
 from tasks.base.progress import Progress
 from tasks.measure.questions import ExamRow, Question, parse_questions
 from tasks.outside.evalscope.exam_child import ERRORS, NAME
-from tasks.outside.evalscope.orders import FILE, ExamOrder
+from tasks.outside.evalscope.orders import FILE, ExamOrder, unanswered_of
 from tasks.outside.evalscope.process import EngineTarget, end, environment, request_timeout
 from tasks.spec.measure import Quality
 from tasks.spec.rollout import Rollout
@@ -158,14 +158,19 @@ def _reviews(folder: Path) -> dict[int, tuple[str, bool]]:
 
 
 def _errors(folder: Path) -> dict[int, str]:
-    return {int(item["index"]): str(item["error"]) for item in _lines(folder / ERRORS)}
+    found = filter(None, map(unanswered_of, _whole_lines(folder / ERRORS)))
+    return {item.index: item.error for item in found}
 
 
 def _lines(file: Path) -> list[dict[str, Any]]:
-    """The whole JSON lines of a file that may still be growing, or not be there yet."""
+    return [json.loads(line) for line in _whole_lines(file)]
+
+
+def _whole_lines(file: Path) -> list[str]:
+    """The whole lines of a file that may still be growing, or not be there yet."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return []
     # what follows the last line break is cut off
-    return [json.loads(line) for line in text.split("\n")[:-1] if line.strip()]
+    return [line for line in text.split("\n")[:-1] if line.strip()]

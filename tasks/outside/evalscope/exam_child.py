@@ -1,4 +1,4 @@
-"""The process that runs evalscope's evaluation. THIN.
+"""The process that runs evalscope's evaluation.
 
 evalscope seeds and logs globally, prints, and starts threads that a wedged engine keeps for ever,
 so it lives in a process of its own, driven by exam. End of stdin ends it, so that it never outlives
@@ -13,7 +13,6 @@ error text of a too long prompt for an answer (models/utils/openai.py).
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import threading
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.measure.questions import is_right, unfinished
-from tasks.outside.evalscope.orders import ExamOrder
+from tasks.outside.evalscope.orders import ExamOrder, Unanswered, unanswered_line
 
 NAME = "rollout_exam"
 ERRORS = "errors.jsonl"
@@ -41,7 +40,7 @@ def install(order: ExamOrder) -> None:
     def note(index: int, error: str) -> None:
         file = Path(order.out_dir) / ERRORS
         with lock, file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"index": index, "error": error}) + "\n")
+            out.write(unanswered_line(Unanswered(index, error)) + "\n")
 
     class Exam(DefaultDataAdapter):  # type: ignore[misc]
         """Questions with accepted answers; right is who names one of them."""

@@ -1,8 +1,7 @@
-"""The load generator's process and the files it is driven by. THIN."""
+"""The load generator's process and the files it is driven by."""
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import signal
@@ -18,7 +17,15 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.measure.engine_view import MetricsWatch
-from tasks.outside.evalscope.orders import LoadOrder
+from tasks.outside.evalscope.orders import (
+    Account,
+    Advanced,
+    Ended,
+    Event,
+    LoadOrder,
+    Ready,
+    event_of,
+)
 
 START_S = 120.0
 # Shares of a run's limit, so that evalscope ends by itself with all rows written, even against a
@@ -101,7 +108,7 @@ class LoadGenerator:
     def __init__(self, log: Path) -> None:
         self._log_path = log
         self._child: subprocess.Popen[str] | None = None
-        self._events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._events: queue.Queue[Event | None] = queue.Queue()
 
     def __enter__(self) -> LoadGenerator:
         return self
@@ -126,7 +133,7 @@ class LoadGenerator:
         order: LoadOrder,
         *,
         timeout_s: float,
-        on_event: Callable[[dict[str, Any]], None],
+        on_event: Callable[[Advanced], None],
     ) -> RunFiles:
         """Run one load, for at most timeout_s; the order's out_dir is made.
 
@@ -149,7 +156,7 @@ class LoadGenerator:
         self,
         order: LoadOrder,
         timeout_s: float,
-        on_event: Callable[[dict[str, Any]], None],
+        on_event: Callable[[Advanced], None],
     ) -> str:
         child = self._child
         assert child is not None and child.stdin is not None
@@ -167,12 +174,12 @@ class LoadGenerator:
                 self.kill()
                 how = f"did not end in {timeout_s:g} s and was stopped" if late else "died"
                 return f"the load generator {how}; its log is in {self._log_path}"
-            if event["event"] == "done":
-                found = event["error"]
-                return f"evalscope failed: {found}" if found else ""
-            on_event(event)
+            if isinstance(event, Ended):
+                return f"evalscope failed: {event.error}" if event.error else ""
+            if isinstance(event, Advanced):
+                on_event(event)
 
-    def _next(self, wait_s: float) -> dict[str, Any] | None:
+    def _next(self, wait_s: float) -> Event | None:
         """The next event; None when the child ended or the time is over."""
         try:
             return self._events.get(timeout=max(0.0, wait_s))
@@ -186,7 +193,7 @@ class LoadGenerator:
         for _ in range(2):
             self._start()
             event = self._next(START_S)
-            if event is not None and event["event"] == "ready":
+            if isinstance(event, Ready):
                 return
             self.kill()
         tail = self._log_path.read_text(encoding="utf-8", errors="replace")[-600:]
@@ -209,7 +216,7 @@ class LoadGenerator:
                 start_new_session=True,
             )
         # a queue of its own: what an earlier child still says must not be heard
-        events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        events: queue.Queue[Event | None] = queue.Queue()
         self._events = events
         pipe = self._child.stdout
 
@@ -217,7 +224,8 @@ class LoadGenerator:
             assert pipe is not None
             with suppress(ValueError, OSError):
                 for line in pipe:
-                    events.put(json.loads(line))
+                    if (event := event_of(line)) is not None:
+                        events.put(event)
             events.put(None)
 
         threading.Thread(target=listen, daemon=True).start()
@@ -225,16 +233,9 @@ class LoadGenerator:
 
 def _collect(folder: Path, error: str) -> RunFiles:
     try:
-        found = json.loads((folder / "client.json").read_text(encoding="utf-8"))
-        notes = found["notes"]
-        return RunFiles(
-            folder,
-            error,
-            {note["id"]: note["error"] for note in notes if "error" in note},
-            frozenset(note["id"] for note in notes if note.get("unsent")),
-            int(found["sent"]),
-            [(at, lag) for at, lag in found["lags"]],
-            [(at, used) for at, used in found["cpu"]],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        said = Account.read(folder)
+    except (OSError, ValueError, TypeError):
         return RunFiles(folder, error or "the load generator left no account of itself")
+    return RunFiles(
+        folder, error, said.errors, frozenset(said.unsent), said.sent, said.lags, said.cpu
+    )

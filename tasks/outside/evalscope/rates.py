@@ -1,4 +1,4 @@
-"""How many tokens a word or character is to the engine's tokenizer. THIN."""
+"""How many tokens a word or character is to the engine's tokenizer."""
 
 from __future__ import annotations
 

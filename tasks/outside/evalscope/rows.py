@@ -1,4 +1,4 @@
-"""Rows from evalscope's database, and the steady part of a round. Reading is THIN, the rest PURE.
+"""Rows from evalscope's database, and the steady part of a round.
 
 evalscope perf 1.14.1 writes one row a request to table `result` (perf/utils/db_util.py): times in
 seconds of time.perf_counter, which on Linux is the machine's monotonic clock. Nothing it says is
@@ -69,7 +69,7 @@ def rows_of(
     expected: int,
     problems: Sequence[str] = (),
 ) -> RowsRead:
-    """Check every record; the columns are those of COLUMNS. PURE."""
+    """Check every record; the columns are those of COLUMNS."""
     found: list[tuple[RequestRow, str]] = []
     lost = 0
     for record in records:
@@ -100,7 +100,7 @@ def rows_of(
 
 
 def row_of(record: Mapping[str, Any], error: str = "") -> RequestRow | None:
-    """One record as a row; None where it cannot be placed in time. PURE."""
+    """One record as a row; None where it cannot be placed in time."""
     start, end = _time(record.get("start_time")), _time(record.get("completed_time"))
     if start is None or end is None or end < start:
         return None
@@ -148,7 +148,7 @@ def _gaps(value: object) -> tuple[float, ...] | None:
 
 
 def steady_window(rows: Sequence[RequestRow], concurrency: int | None) -> tuple[float, float]:
-    """(start, end) of the steady part of a round, in the rows' clock. PURE.
+    """(start, end) of the steady part of a round, in the rows' clock.
 
     Closed loop: from the first to the last moment at which as many measured requests as ever
     (at most `concurrency`) were in flight; before it, warm-up requests still hold slots, after
@@ -172,7 +172,7 @@ def steady_window(rows: Sequence[RequestRow], concurrency: int | None) -> tuple[
 
 
 def peak_in_flight(rows: Sequence[RequestRow]) -> int:
-    """The most requests that were in flight at once. PURE."""
+    """The most requests that were in flight at once."""
     return max((level for _, level in _levels(rows)), default=0)
 
 

@@ -1,4 +1,4 @@
-"""The vendor's exporter on a node, asked for its metrics. THIN."""
+"""The vendor's exporter on a node, asked for its metrics."""
 
 from __future__ import annotations
 

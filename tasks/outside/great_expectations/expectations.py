@@ -1,4 +1,4 @@
-"""Our own expectations, and the suites made of them. THIN: importing it costs seconds.
+"""Our own expectations, and the suites made of them. Importing it costs seconds.
 
 Tables (see gate.py): `targets` has one row per target and load point, `requests` one per measured
 request of a round that can be believed, `rounds` one per round.

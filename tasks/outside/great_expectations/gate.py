@@ -1,4 +1,4 @@
-"""The check as a Great Expectations suite, with Data Docs a person can open. THIN.
+"""The check as a Great Expectations suite, with Data Docs a person can open.
 
 The judge computes the bounds; the suite, generated from the targets, states once more and in the
 open what they must satisfy, and what the measured rows must look like to be data at all. It is a
@@ -49,7 +49,7 @@ def validate(
     import great_expectations as gx  # takes seconds: only when a verdict is near
     import pandas as pd
 
-    from tasks.outside.great_expectations import expectations as gate_expectations
+    from tasks.outside.great_expectations import expectations
 
     verdicts = _named(decision.targets)
     tables = {
@@ -58,9 +58,9 @@ def validate(
         "rounds": pd.DataFrame(_round_rows(rounds), columns=ROUND_COLUMNS),
     }
     wanted = {
-        "targets": gate_expectations.of_targets(verdicts, targets),
-        "requests": gate_expectations.of_requests(verdicts),
-        "rounds": gate_expectations.of_rounds(),
+        "targets": expectations.of_targets(verdicts, targets),
+        "requests": expectations.of_requests(verdicts),
+        "rounds": expectations.of_rounds(),
     }
     try:
         # it keeps its current context in one place per process

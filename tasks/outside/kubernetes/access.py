@@ -1,4 +1,4 @@
-"""By which address the flow reaches a release. THIN."""
+"""By which address the flow reaches a release."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Execute moves on the cluster, each under the fence and safe to repeat. THIN."""
+"""Execute moves on the cluster, each under the fence and safe to repeat."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.objects.labels import (
     REPLICAS_ANNOTATION,
 )
 from tasks.objects.pods import ending
-from tasks.outside.kubernetes import waits as act_wait
+from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
@@ -169,7 +169,7 @@ class Actor:
             case Scale(deployment, replicas):
                 self._scale(deployment, replicas)
             case AwaitReady(deployment):
-                act_wait.until_ready(
+                waits.until_ready(
                     self.cluster,
                     self.namespace,
                     self.name,
@@ -180,7 +180,7 @@ class Actor:
                 self._gone(deployment)
             case Soak(release):
                 if self.look is not None:
-                    self._led[release.id] = act_wait.soak(release, self.soak_s, self.look)
+                    self._led[release.id] = waits.soak(release, self.soak_s, self.look)
             case Drain(ident, seconds):
                 self._drain(ident, seconds)
             case Remove(deployment):
@@ -323,7 +323,7 @@ class Actor:
         self.write.delete("Deployment", deployment, self.namespace, uid=found["metadata"]["uid"])
         if release is None:
             return
-        if left := act_wait.until_gone(self.cluster, self.namespace, self.name, release):
+        if left := waits.until_gone(self.cluster, self.namespace, self.name, release):
             raise StepFailed(
                 f"pods of {deployment} are still there after their time to end: {', '.join(left)}; "
                 "look for a finalizer or a lost node, then run again"
@@ -334,12 +334,12 @@ class Actor:
         release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
         if release:
             emit(Progress("promote", "running", deployment, "waiting for its pods to end"))
-            act_wait.until_gone(self.cluster, self.namespace, self.name, release)
+            waits.until_gone(self.cluster, self.namespace, self.name, release)
 
     def _drain(self, release: str, seconds: float) -> None:
-        act_wait.until_led(self.cluster, self.namespace, self.name, release)
+        waits.until_led(self.cluster, self.namespace, self.name, release)
         since = self._led.setdefault(release, clock.monotonic())
-        act_wait.pause(seconds, clock.monotonic() - since, self.name)
+        waits.pause(seconds, clock.monotonic() - since, self.name)
 
 
 def carry_out(actor: Actor, course: Course) -> str:

@@ -1,4 +1,4 @@
-"""The Kubernetes cluster. THIN: the only module that imports the Kubernetes client.
+"""The Kubernetes cluster. The only module that imports the Kubernetes client.
 
 The client library gives us configuration (kubeconfig, in-cluster, exec credentials, TLS, proxies),
 the connection pool and port-forwarding. Objects are plain dicts straight from JSON: building the

@@ -1,4 +1,4 @@
-"""What the cluster can tell about a pod in trouble, collected while it still exists. THIN."""
+"""What the cluster can tell about a pod in trouble, collected while it still exists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A local port whose connections end in a pod. THIN, over the client's port-forward sockets."""
+"""A local port whose connections end in a pod. Over the client's port-forward sockets."""
 
 from __future__ import annotations
 

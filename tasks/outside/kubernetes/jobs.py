@@ -1,4 +1,4 @@
-"""Run a Job to its end, once, however often it is asked for. THIN."""
+"""Run a Job to its end, once, however often it is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One rollout at a time: the Lease `rollout-<name>`, and the check before each write. THIN.
+"""One rollout at a time: the Lease `rollout-<name>`, and the check before each write.
 
 The rules are those of client-go's leader election: a holder is dead when its lease has not changed
 for the lease's duration by our own clock (clocks of two machines are never compared), and every

@@ -1,4 +1,4 @@
-"""A container's log as it is written, through cuts and restarts. THIN."""
+"""A container's log as it is written, through cuts and restarts."""
 
 from __future__ import annotations
 

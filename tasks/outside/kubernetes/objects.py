@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tasks.objects.kinds import KINDS, Resource, from_discovery
 from tasks.objects.pods import Object
-from tasks.outside.kubernetes import watch as cluster_watch
+from tasks.outside.kubernetes import watch as watching
 from tasks.outside.kubernetes.logs import follow, whole
 from tasks.outside.kubernetes.rest import ApiRequest, Expired, Fence, NotFound, Rest, unfenced
 from tasks.outside.kubernetes.writes import Writer
@@ -125,7 +125,7 @@ class Objects:
         last known state; nothing is missed but intermediate states.
         """
         query = _selectors(label_selector, field_selector)
-        return cluster_watch.watch(
+        return watching.watch(
             self.rest,
             self.resource(kind),
             ns,
@@ -152,7 +152,7 @@ class Objects:
 
         Raises StepFailed after `timeout_s`, or when `stop` is set, naming `what`.
         """
-        return cluster_watch.wait_for(
+        return watching.wait_for(
             lambda: self.snapshot(kind, ns, label_selector, field_selector),
             lambda start, left: self.watch(
                 kind,

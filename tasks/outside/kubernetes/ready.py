@@ -1,4 +1,4 @@
-"""Wait until a Deployment serves, or say at once why it never will. THIN."""
+"""Wait until a Deployment serves, or say at once why it never will."""
 
 from __future__ import annotations
 

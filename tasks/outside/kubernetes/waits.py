@@ -1,5 +1,5 @@
 """What a course of moves waits for: pods that end, a Service that leads where it should, a soak.
-THIN. Every wait is bounded."""
+Every wait is bounded."""
 
 from __future__ import annotations
 

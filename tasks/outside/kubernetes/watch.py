@@ -1,4 +1,4 @@
-"""Watching Kubernetes objects without losing track: cuts, silence, restarts, a lost past. THIN."""
+"""Watching Kubernetes objects without losing track: cuts, silence, restarts, a lost past."""
 
 from __future__ import annotations
 

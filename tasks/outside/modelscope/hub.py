@@ -1,4 +1,4 @@
-"""ModelScope through its own client: commits, listings, small files, weights. THIN.
+"""ModelScope through its own client: commits, listings, small files, weights.
 
 The client's transport is used (addresses, login headers, redirects to the CDN, the watchdog that
 ends a trickling connection); its folder handling is not: it reports an unknown revision as success

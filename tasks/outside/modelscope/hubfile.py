@@ -1,4 +1,4 @@
-"""Bytes of one file from one HTTP answer to one file on disk, every byte hashed. THIN.
+"""Bytes of one file from one HTTP answer to one file on disk, every byte hashed.
 
 Kept apart from `hub` so that it knows nothing of ModelScope but its two ways to answer a range:
 files served by the hub itself answer 200 with Content-Range, its CDN 206 (measured).

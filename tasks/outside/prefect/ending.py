@@ -1,4 +1,4 @@
-"""How a rollout's end looks in Prefect: the state of its flow run, its artifacts. THIN."""
+"""How a rollout's end looks in Prefect: the state of its flow run, its artifacts."""
 
 from __future__ import annotations
 

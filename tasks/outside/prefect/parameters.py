@@ -1,4 +1,4 @@
-"""What a flow run is given: its spec, and its name. THIN."""
+"""What a flow run is given: its spec, and its name."""
 
 from __future__ import annotations
 

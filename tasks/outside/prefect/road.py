@@ -1,4 +1,4 @@
-"""The steps as Prefect sees them: task runs, one after the other. THIN.
+"""The steps as Prefect sees them: task runs, one after the other.
 
 Prefect draws an arrow wherever it finds the result of one task among the arguments of another, and
 steps share much. So it is told the order itself, and sees no arguments: its graph is the road.

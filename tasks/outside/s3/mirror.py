@@ -1,4 +1,4 @@
-"""Records in an S3 bucket, by boto3. THIN.
+"""Records in an S3 bucket, by boto3.
 
 Credentials come from the usual chain alone (environment, profile, instance role). Keys are given
 by the caller and writing the same key again replaces it, so a step that is run again is harmless.

@@ -1,4 +1,4 @@
-"""The OpenAI endpoint of a release: is it the model asked for, does it really answer. THIN."""
+"""The OpenAI endpoint of a release: is it the model asked for, does it really answer."""
 
 from __future__ import annotations
 

@@ -134,14 +134,6 @@ def test_a_small_disk_is_refused(
     assert status == 1 and lines[-1]["kind"] == "disk" and hub.counters["bytes"] == 0
 
 
-def test_inspect_changes_nothing(
-    hub: LocalHub, manifest: Manifest, store: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, lines = run(capsys, hub, store, manifest, "--inspect")
-    assert status == 0 and lines[0]["bytes_missing"] == manifest.total_bytes
-    assert lines[0]["published"] is False and lines[0]["free"] > 0 and not store.exists()
-
-
 def test_the_disk_is_proof_and_no_earlier_fetch(
     hub: LocalHub, manifest: Manifest, store: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""The defaults Kubernetes sets, where a controller or a client reads them. PURE.
+"""The defaults Kubernetes sets, where a controller or a client reads them.
 
 Source: the API reference's "Defaults to ..." of each field.
 """

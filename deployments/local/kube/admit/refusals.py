@@ -1,5 +1,5 @@
 """What Kubernetes refuses although every field has its type: words it does not know, doubles,
-things that exclude each other (pkg/apis/core/validation of Kubernetes 1.31). PURE.
+things that exclude each other (pkg/apis/core/validation of Kubernetes 1.31).
 
 Each rule yields 'field: message'.
 """

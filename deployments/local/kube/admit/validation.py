@@ -1,4 +1,4 @@
-"""What Kubernetes refuses in a well-shaped object: names, labels, selectors, amounts. PURE."""
+"""What Kubernetes refuses in a well-shaped object: names, labels, selectors, amounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Server-side apply: who owns which fields, conflicts, and giving fields up. PURE.
+"""Server-side apply: who owns which fields, conflicts, and giving fields up.
 
 Fields are sets of paths in the encoding of metadata.managedFields: 'f:name' a map's key,
 'k:{"name":"x"}' an item of a keyed list, 'v:"x"' an item of a set. A path stands for a scalar, an

@@ -1,4 +1,4 @@
-"""What the API says about itself: groups, resources, version, a minimal OpenAPI. PURE."""
+"""What the API says about itself: groups, resources, version, a minimal OpenAPI."""
 
 from __future__ import annotations
 

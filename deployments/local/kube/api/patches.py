@@ -1,4 +1,4 @@
-"""JSON patch, merge patch and strategic merge patch. PURE: nothing given is changed."""
+"""JSON patch, merge patch and strategic merge patch. Nothing given is changed."""
 
 from __future__ import annotations
 

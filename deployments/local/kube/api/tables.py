@@ -1,4 +1,4 @@
-"""What `kubectl get` shows: Table objects. PURE but for the clock that ages are told by."""
+"""What `kubectl get` shows: Table objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request is about: its resource, names and options. PURE."""
+"""What a request is about: its resource, names and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Amounts of resources as the API server and the scheduler read them. PURE.
+"""Amounts of resources as the API server and the scheduler read them.
 
 Written apart from what the product reads amounts with, so that a mistake there shows here.
 Source: the canonical form in k8s.io/apimachinery/pkg/api/resource, and the resources of sidecars

@@ -1,4 +1,4 @@
-"""How lists and maps of Kubernetes objects merge: by key, as sets, or whole. PURE.
+"""How lists and maps of Kubernetes objects merge: by key, as sets, or whole.
 
 Source: `x-kubernetes-patch-merge-key`, `x-kubernetes-list-map-keys`, `x-kubernetes-list-type` and
 `x-kubernetes-map-type` in the Kubernetes OpenAPI document.

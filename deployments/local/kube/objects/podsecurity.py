@@ -1,4 +1,4 @@
-"""PodSecurity admission: what a namespace's label lets pods ask for. PURE.
+"""PodSecurity admission: what a namespace's label lets pods ask for.
 
 The levels baseline and restricted as the Pod Security Standards have them, for Linux containers,
 for the fields that a rollout's pods may set; versions are read as 'latest'. Words and order are

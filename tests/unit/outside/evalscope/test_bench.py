@@ -23,8 +23,14 @@ from tasks.base.errors import OutsideError
 from tasks.base.progress import Progress
 from tasks.measure.round import Round
 from tasks.measure.workload import TokenRates
-from tasks.outside.evalscope import process as bench_process
-from tasks.outside.evalscope.bench import EngineTarget, LoadGenerator, measure, run_round
+from tasks.outside.evalscope import process
+from tasks.outside.evalscope.bench import (
+    BenchSettings,
+    EngineTarget,
+    LoadGenerator,
+    measure,
+    run_round,
+)
 from tasks.outside.evalscope.rates import measure_rates
 from tasks.outside.vllm.metrics import watch
 from tasks.spec.measure import Benchmark, Budget, Lengths, LoadPoint, Target, Workload
@@ -60,20 +66,11 @@ def _round(
     key_env: str | None = None,
 ) -> Round:
     with in_thread(behaviour) as (_, url):
-        return run_round(
-            EngineTarget(url, "exact", key_env, partial(watch, f"{url}/metrics")),
-            load,
-            workload,
-            index=0,
-            release="candidate",
-            base_seed=1,
-            requests=requests,
-            warmup_requests=warmup,
-            out_dir=folder,
-            timeout_s=timeout_s,
-            on_progress=on_progress,
-            generator=child,
+        target = EngineTarget(url, "exact", key_env, partial(watch, f"{url}/metrics"))
+        settings = BenchSettings(
+            target, load, workload, "candidate", 0, 1, folder, timeout_s, on_progress
         )
+        return run_round(child, settings, requests=requests, warmup_requests=warmup)
 
 
 def _passes(found: Round) -> bool:
@@ -221,14 +218,14 @@ def test_a_database_destroyed_after_the_run_gives_no_rows(
     generator: LoadGenerator, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        original = bench_process._collect
+        original = process._collect
 
-        def collect(folder: Path, error: str) -> bench_process.RunFiles:
+        def collect(folder: Path, error: str) -> process.RunFiles:
             with sqlite3.connect(folder / "benchmark_data.db") as link:
                 link.execute("DROP TABLE result")
             return original(folder, error)
 
-        patch.setattr(bench_process, "_collect", collect)
+        patch.setattr(process, "_collect", collect)
         found = _round(generator, tmp_path, FAST)
     assert found.rows == ()
     assert "damaged" in found.problems[0] and not _passes(found)
@@ -294,7 +291,7 @@ def _state(pid: int) -> str:
 def test_no_load_generator_at_all_is_an_outside_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_process.sys, "executable", "/bin/false")
+    monkeypatch.setattr(process.sys, "executable", "/bin/false")
     with pytest.raises(OutsideError, match="did not start"), LoadGenerator(tmp_path / "l") as child:
         _round(child, tmp_path, FAST)
 

@@ -11,7 +11,7 @@ import pytest
 from tasks.base import clock
 from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
-from tasks.outside.kubernetes import waits as act_wait
+from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
 from tasks.release.wish import decide_wish
@@ -22,7 +22,7 @@ SERVICE = ("Service", NAME)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
+    monkeypatch.setattr(waits, "wait_ready", wait_ready)
     with clock.use(clock.FakeClock()):
         yield
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.base import clock
 from tasks.base.errors import RolloutError
-from tasks.outside.kubernetes import waits as act_wait
+from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.state import Release, State, to_configmap
@@ -37,7 +37,7 @@ SOME = st.sampled_from([None, *RELEASES])
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
+    monkeypatch.setattr(waits, "wait_ready", wait_ready)
     with clock.use(clock.FakeClock()):
         yield
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.base import clock
 from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes import actor as act
-from tasks.outside.kubernetes import waits as act_wait
+from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
 from tasks.release import moves
 from tasks.release.course import Course
@@ -40,7 +40,7 @@ EASY = settings(
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Waits take no time, and pods come at once or never."""
-    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
+    monkeypatch.setattr(waits, "wait_ready", wait_ready)
     with clock.use(clock.FakeClock()):
         yield
 
