@@ -149,7 +149,7 @@ def _print_plan(
     probed: bool,
 ) -> None:
     def say(label: str, text: str) -> None:
-        console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True)
+        console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True, markup=False)
 
     manifest = found.manifest
     say("strategy", f"{plan.strategy}: {plan.sentence}")
@@ -218,17 +218,20 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     for item in looked:
         for reason in item.verdict.reasons:
             console.print(
-                f"{item.verdict.node}: {reason.severity} {reason}", highlight=False, soft_wrap=True
+                f"{item.verdict.node}: {reason.severity} {reason}",
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
             )
     for path in run.record.logs:
-        console.print(f"log: {path}", highlight=False, soft_wrap=True)
+        console.print(f"log: {path}", highlight=False, soft_wrap=True, markup=False)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
     for line in refused:
         if not line.startswith(of_nodes):
-            console.print(f"refused: {line}", highlight=False, soft_wrap=True)
+            console.print(f"refused: {line}", highlight=False, soft_wrap=True, markup=False)
     for line in warned:
-        console.print(f"warning: {line}", highlight=False, soft_wrap=True)
+        console.print(f"warning: {line}", highlight=False, soft_wrap=True, markup=False)
     return Exit.REFUSED if refused else 0
 
 
@@ -249,8 +252,8 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
         ("previous", state.previous.deployment if state.previous else "none"),
     ]
     for label, text in rows:
-        console.print(f"{label + ':':<11}{text}", highlight=False)
+        console.print(f"{label + ':':<11}{text}", highlight=False, markup=False)
     for entry in map(read_record, state.history[:10]):
         line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
     return 0

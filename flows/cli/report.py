@@ -21,7 +21,7 @@ def show_report(name: str, as_json: bool, junit: Path | None, open_browser: bool
     path = pages.find(name)
     record: dict[str, Any] = records.scrub(records.read(path))
     if junit is not None:
-        pages.put(junit, junit_xml.render(read_record(record)).encode("utf-8"))
+        pages.put(junit, junit_xml.render(read_record(record)).encode("utf-8", "replace"))
     if as_json:
         print(json.dumps(record, indent=1, ensure_ascii=False))
         return 0

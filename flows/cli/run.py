@@ -81,4 +81,4 @@ def print_end(console: Console, record: Record) -> None:
         ("data docs", record.judge.data_docs if record.judge else ""),
     ):
         if path:
-            console.print(f"{label}: {path}", highlight=False, soft_wrap=True)
+            console.print(f"{label}: {path}", highlight=False, soft_wrap=True, markup=False)

@@ -21,8 +21,7 @@ OnBytes = Callable[[int, int], None]  # (bytes of the file there, bytes just rec
 class Progress:
     """One observation of a step.
 
-    step: validate_nodes, plan, fetch_weights, deploy, smoke, exam, benchmark, judge, promote or
-        rollback.
+    step: the name of a row in STEPS (tasks/steps).
     state: started, running, done or failed.
     subject: what within the step (a node, a pod, a load point), or ''.
     message: one short sentence for a person.

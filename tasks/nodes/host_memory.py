@@ -31,6 +31,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tasks.accelerators.profiles import profile
 from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.objects.pods import engine_container
@@ -46,6 +47,11 @@ CPU_BESIDE_GIB = 1.48
 CPU_RUNTIME_LEAST_GIB = 0.60
 CPU_RUNTIME_TYPICAL_GIB = 0.63
 CPU_COPIES_LEAST, CPU_COPIES_TYPICAL = 2, 3  # of the embedding, where the type is changed
+
+
+def on_cpus(spec: Rollout) -> bool:
+    """Whether the engine computes on the host itself."""
+    return not profile(spec.nodes.accelerator).has_devices
 
 
 def is_vllm(spec: Rollout) -> bool:
@@ -106,7 +112,7 @@ def shm_of(pod: Mapping[str, Any]) -> tuple[int | None, str]:
 
 def shm_reasons(spec: Rollout, pod: Mapping[str, Any]) -> list[Reason]:
     """Whether the engine's /dev/shm holds its queues. pod: the rendered PodSpec."""
-    cpu, count = spec.nodes.accelerator == "cpu", ranks(spec)
+    cpu, count = on_cpus(spec), ranks(spec)
     size, how = shm_of(pod)
     if size is None or not is_vllm(spec) or (count == 1 and not cpu):
         return []

@@ -29,6 +29,7 @@ from tasks.nodes.host_memory import (
     CpuMemory,
     explicit_cache,
     is_vllm,
+    on_cpus,
     runtime_gib,
 )
 from tasks.nodes.reasons import Reason, error, errors, warning
@@ -286,7 +287,7 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     vram_bytes_per_device: memory of one device; for the cpu profile the memory vLLM sees: that of
     one NUMA node, or the pod's limit if that is less. None: only what needs no memory is judged.
     """
-    serving, cpu = spec.serving, spec.nodes.accelerator == "cpu"
+    serving, cpu = spec.serving, on_cpus(spec)
     tp = serving.tensor_parallel_size
     reasons = [*parallel_reasons(shape, tp), *length_reasons(spec, shape)]
     element = 1 if _flag(spec, "--kv-cache-dtype").startswith("fp8") else 0

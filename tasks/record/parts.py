@@ -6,15 +6,49 @@ one that nobody knows is kept.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+Word = Annotated[
+    Literal["pass", "fail", "inconclusive"],
+    BeforeValidator(lambda word: word if word in ("pass", "fail") else "inconclusive"),
+]
 
 
 class Part(BaseModel):
-    """A piece of a record."""
+    """A piece of a record.
+
+    Where a validation context holds a set `unreadable`, fields that do not fit are left out of the
+    piece they stand in, and named there.
+    """
 
     model_config = ConfigDict(extra="allow", protected_namespaces=())
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _lenient(
+        cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            if info.context is None or not isinstance(data, Mapping):
+                raise
+            wrong = {str(item["loc"][0]) if item["loc"] else "" for item in error.errors()}
+            place = "" if "rollout" in cls.model_fields else f"{cls.__name__}."
+            info.context["unreadable"] |= {f"{place}{name}" for name in wrong}
+            return handler({key: value for key, value in data.items() if key not in wrong})
 
 
 class StepTaken(Part):
@@ -178,7 +212,7 @@ class TargetJudged(Part):
     measured: float | None = None
     low: float | None = None
     high: float | None = None
-    verdict: str = "inconclusive"
+    verdict: Word = "inconclusive"
     reason: str = ""
     advisory: bool = False
     requests_more: int | None = None

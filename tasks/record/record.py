@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tasks.record import parts
 from tasks.record.parts import Part, StepTaken
@@ -93,12 +93,7 @@ def read(data: Mapping[str, Any]) -> Record:
     # a newer one is read as far as it is like ours, and said to be newer
     bad = set() if schema in (1, SCHEMA) else {f"schema {schema}"}
     given["schema"] = SCHEMA
-    try:
-        record = Record.model_validate(given)
-    except ValidationError as error:
-        wrong = {str(item["loc"][0]) for item in error.errors()}
-        record = Record.model_validate({key: given[key] for key in given.keys() - wrong})
-        bad |= wrong
+    record = Record.model_validate(given, context={"unreadable": bad})
     record.unreadable = sorted({*record.unreadable, *bad})
     return record
 

@@ -45,11 +45,12 @@ def esc(value: object) -> str:
 
 def is_number(value: object) -> TypeGuard[float]:
     """A finite int or float; bool is none."""
-    return (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and math.isfinite(float(value))
-    )
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int that no float holds
+        return False
 
 
 def number(value: object) -> str:

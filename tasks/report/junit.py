@@ -2,7 +2,7 @@
 
 One suite a kind of check: steps, smoke, targets. A missed target is a failure; an open one, a step
 that broke and a smoke check that is wrong are too, because CI must not go green on them: a target
-that is met is the only target that passes. Advisory targets that are not met are skipped, with the
+that is met is the only target that passes. So are parts of a record that cannot be read. Advisory targets that are not met are skipped, with the
 reason. The outcome itself is a case, so that a refused or interrupted rollout is never green.
 Form: the elements and attributes all readers share (testsuites, testsuite, testcase, failure,
 error, skipped).
@@ -29,6 +29,7 @@ def render(record: Record) -> str:
         ("steps", [_step(item, name) for item in record.steps]),
         ("smoke", [_smoke(item, name) for item in checks]),
         ("targets", [_target(item, name) for item in record.targets]),
+        ("record", [_unreadable(part, name) for part in record.unreadable]),
     )
     for kind, cases in suites:
         if not cases:
@@ -85,6 +86,12 @@ def _smoke(item: CheckMade, name: str) -> Element:
     if not item.ok:
         said = f"found {item.found}, expected {item.expected}"
         _add(case, "failure", said)
+    return case
+
+
+def _unreadable(part: str, name: str) -> Element:
+    case = _case(f"{name}.record", part)
+    _add(case, "error", "this part of the record cannot be read")
     return case
 
 

@@ -139,18 +139,20 @@ def _anchor(percent: float) -> str:
 
 
 def _text(x: float, y: float, text: str, css: str, *, dx: float = 0, dy: float = 0) -> str:
-    return f'<text x="{_p(x)}" y="{_p(y)}" dx="{dx:g}" dy="{dy:g}" class="{css}">{esc(text)}</text>'
+    return f'<text x="{_p(x)}" y="{_p(y)}" dx="{dx:g}" dy="{dy:g}" class="{esc(css)}">{esc(text)}</text>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, css: str, title: str = "") -> str:
     return (
-        f'<line x1="{_p(x1)}" y1="{_p(y1)}" x2="{_p(x2)}" y2="{_p(y2)}" class="{css}">'
+        f'<line x1="{_p(x1)}" y1="{_p(y1)}" x2="{_p(x2)}" y2="{_p(y2)}" class="{esc(css)}">'
         f"{_title(title)}</line>"
     )
 
 
 def _dot(x: float, y: float, css: str, title: str, r: float = 4) -> str:
-    return f'<circle cx="{_p(x)}" cy="{_p(y)}" r="{r:g}" class="{css}">{_title(title)}</circle>'
+    return (
+        f'<circle cx="{_p(x)}" cy="{_p(y)}" r="{r:g}" class="{esc(css)}">{_title(title)}</circle>'
+    )
 
 
 def draw(plot: Plot) -> str:
@@ -172,7 +174,7 @@ def draw(plot: Plot) -> str:
     parts.append(_line(0, 100, 100, 100, "base"))
     parts += [_text(plot.x.at(v), 100, text, "tick mid", dy=16) for v, text in ticks]
     paths = "".join(
-        f'<path d="{_path(c.points, plot.x, plot.y)}" class="{c.css}">{_title(c.title)}</path>'
+        f'<path d="{_path(c.points, plot.x, plot.y)}" class="{esc(c.css)}">{_title(c.title)}</path>'
         for c in plot.curves
         if c.points
     )
@@ -192,7 +194,7 @@ def draw(plot: Plot) -> str:
     top = 12 + 15 * len(plot.upright) + (8 if plot.shade else 0)
     bottom = 24
     names = "".join(
-        f'<p class="{css}">{esc(text)}</p>'
+        f'<p class="{esc(css)}">{esc(text)}</p>'
         for css, text in (("yname", plot.y_name), ("xname", plot.x_name))
         if text
     )
@@ -239,7 +241,7 @@ def _upright(item: Mark, row: int, plot: Plot) -> str:
             if value is not None and plot.x.holds(value):
                 parts.append(
                     f'<svg x="{_p(end)}" y="{_p(y)}" class="over"><path d="M0 -5V5" '
-                    f'class="cap {item.kind}"/></svg>'
+                    f'class="cap {esc(item.kind)}"/></svg>'
                 )
         parts.append(_dot(plot.x.at(item.measured), y, f"dot {item.kind}", bounds, 4.5))
     return "".join(parts)
@@ -260,7 +262,7 @@ def _level(item: Mark, plot: Plot) -> str:
         top, bottom = 100 - plot.y.at(item.high), 100 - plot.y.at(item.low)
         parts.append(
             f'<rect x="0" y="{_p(top)}" width="100%" height="{_p(bottom - top)}" '
-            f'class="band {item.kind}">{_title(f"{said}; bounds {_span(item)}")}</rect>'
+            f'class="band {esc(item.kind)}">{_title(f"{said}; bounds {_span(item)}")}</rect>'
         )
     if plot.y.holds(item.limit):
         parts.append(_line(0, at, 100, at, f"limit {item.kind}", said))
@@ -312,5 +314,5 @@ def strip(start: float, end: float, whole: float, css: str, title: str) -> str:
         f'<svg class="strip" role="img" aria-label="{esc(title)}" width="100%" height="14">'
         '<rect x="0" y="6" width="100%" height="2" class="rail"/>'
         f'<rect x="{_p(min(a, 99.4))}" y="1" width="{_p(max(0.6, b - a))}" height="12" rx="2" '
-        f'class="step {css}">{_title(title)}</rect></svg>'
+        f'class="step {esc(css)}">{_title(title)}</rect></svg>'
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.base import clock
@@ -178,7 +179,7 @@ class Run:
             except BaseException as error:
                 ended = error if self.outcome else clean_up(self, held, error)
                 if self.outcome is None:
-                    self.finish(ended_by(ended))
+                    self._finish_after(ended_by(ended))
                 if ended is error:
                     raise
                 raise ended from error
@@ -194,8 +195,10 @@ class Run:
         except BaseException as error:
             ended = ended_by(error)
             if self.outcome is None:
-                self.finish(ended)
-            elif self.outcome != ended:  # the record itself could not be written
+                ended = self._finish_after(ended)
+            elif isinstance(error, RolloutError) and self.outcome != ended:
+                # the record itself could not be written
+                ended = Outcome("error", f"{self.outcome.sentence}, but {error}")
                 self._note(ended)
             if not isinstance(error, RolloutError):
                 raise
@@ -203,7 +206,11 @@ class Run:
             return ended
 
     def finish(self, outcome: Outcome) -> Outcome:
-        """Put the outcome on record, once: on disk, and in the cluster while the lock is held."""
+        """Put the outcome on record, once: in the cluster while the lock is held, on disk and in the
+        bucket. Each is tried, whatever becomes of the others.
+
+        Raises OutsideError where the disk does not take it.
+        """
         if self.outcome is not None:
             raise RuntimeError(f"this run has ended already: {self.outcome.sentence}")
         self.outcome = outcome
@@ -213,12 +220,25 @@ class Run:
         record.finished = clock.now().isoformat(timespec="seconds")
         record.record, record.report = str(path), str(path.with_name(PAGE))
         record.versions = pages.versions()
-        records.write(path, record.as_dict())
-        pages.try_write(path)
-        self._mirror(path)
-        if self._held is not None:
-            self._tell_cluster(self._held.actor)
+        try:
+            if self._held is not None:
+                self._tell_cluster(self._held.actor)
+        finally:
+            try:
+                records.write(path, record.as_dict())
+                pages.try_write(path)
+            finally:
+                self._mirror(path)
         return outcome
+
+    def _finish_after(self, outcome: Outcome) -> Outcome:
+        """As `finish`, where an error ends the run: no trouble with the record hides that one."""
+        try:
+            return self.finish(outcome)
+        except RolloutError as error:
+            worse = replace(outcome, sentence=f"{outcome.sentence}; {error}")
+            self._note(worse)
+            return worse
 
     def _note(self, outcome: Outcome) -> None:
         self.record.outcome, self.record.sentence = outcome.kind, outcome.sentence
@@ -231,10 +251,9 @@ class Run:
             keep = self.spec.promotion.history
             entry = records.scrub(compact(self.record).as_dict())
             actor.save(with_history(state, entry, keep))
-        except RolloutError as error:
+        except Exception as error:
             self.record.history_error = str(error)
             _log.error("the history in the cluster lacks this rollout: %s", error)
-            records.write(self.folder / records.FILE, self.record.as_dict())
 
     def _bucket(self) -> BucketMirror | None:
         where = self.spec.records
@@ -258,10 +277,11 @@ class Run:
                 bucket.put_file(
                     f"{key}/{records.LOGS}/{log.name}", log, "text/plain; charset=utf-8"
                 )
-        except RolloutError as error:
+        except Exception as error:
             self.record.mirror_error = str(error)
             _log.error("the record stays at %s: %s", path, error)
-        records.write(path, self.record.as_dict())
+        with suppress(OutsideError):
+            records.write(path, self.record.as_dict())
 
 
 def ended_by(error: BaseException) -> Outcome:

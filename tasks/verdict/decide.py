@@ -49,7 +49,11 @@ def ends_early(exam: TargetVerdict | None) -> bool:
 
 def verdict(rounds: Sequence[Round], exam: TargetVerdict | None, spec: Rollout) -> Decision:
     """The verdict over targets and exam, before the second witness is heard."""
-    return of_exam.merge(look(rounds, spec), exam)
+    found = of_exam.merge(look(rounds, spec), exam)
+    asked = spec.quality is not None and not spec.quality.advisory
+    if asked and exam is None and found.verdict == "pass":
+        return replace(found, verdict="inconclusive", reason="the exam was not taken")
+    return found
 
 
 def agreed(found: Decision, witness: Witness) -> Decision:

@@ -62,7 +62,7 @@ def write(record_file: Path) -> Path:
     """
     record = read_record(records.scrub(records.read(record_file)))
     page = report.render(record, rows_of(record_file.parent))
-    return put(record_file.with_name(report.FILE), page.encode("utf-8"))
+    return put(record_file.with_name(report.FILE), page.encode("utf-8", "replace"))
 
 
 def try_write(record_file: Path) -> Path | None:

@@ -82,7 +82,8 @@ def put(
 def write(path: Path, data: dict[str, Any]) -> Path:
     """Write a JSON document in one step, without credentials."""
     text = json.dumps(scrub(data), indent=1, ensure_ascii=False, default=_plain)
-    return put(path, text.encode("utf-8"), parents=True)
+    # half a surrogate, which a model's answer may hold, is written as JSON escapes it
+    return put(path, text.encode("utf-8", "backslashreplace"), parents=True)
 
 
 def keep_log(folder: Path, name: str, text: str) -> Path:
@@ -90,7 +91,9 @@ def keep_log(folder: Path, name: str, text: str) -> Path:
 
     name: of the file, as Evidence names it. Raises OutsideError when it can't be written.
     """
-    return put(folder / LOGS / Path(name).name, scrub_text(text).encode("utf-8"), parents=True)
+    return put(
+        folder / LOGS / Path(name).name, scrub_text(text).encode("utf-8", "replace"), parents=True
+    )
 
 
 def keep_logs(name: str, rollout: str, logs: Mapping[str, str]) -> list[str]:
@@ -122,7 +125,7 @@ def logs_kept(name: str, rollout: str) -> Iterator[None]:
 def latest(name: str) -> Path:
     """The newest record file of a rollout name; SpecError when there is none."""
     base = home() / "rollouts" / name
-    found = sorted(base.glob(f"*/{FILE}"))
+    found = sorted(path for path in base.glob(f"*/{FILE}") if path.is_file())
     if not found:
         raise SpecError([f"{base} holds no record; run `rollout run` or set {ENV}"])
     return found[-1]
@@ -131,7 +134,21 @@ def latest(name: str) -> Path:
 def read(path: Path) -> dict[str, Any]:
     """Read a record; SpecError when it can't be read."""
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return data
-    except (OSError, ValueError) as error:
+        data = _encodable(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
         raise SpecError([f"{path} is not a readable record ({error})"]) from error
+    if not isinstance(data, dict):
+        found = type(data).__name__
+        raise SpecError([f"{path} is not a readable record (a {found}, not a mapping)"])
+    return data
+
+
+def _encodable(value: Any) -> Any:
+    """The document with text that can be shown: no half surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return value

@@ -95,7 +95,14 @@ class Cluster(Objects):
                 )
                 if file := _token_file(where, context):
                     settings.refresh_api_key_hook = _read_again(file)
-        except (kube_config.ConfigException, OSError, ValueError) as error:
+        # the library reads a file of another shape as far as it goes
+        except (
+            kube_config.ConfigException,
+            OSError,
+            ValueError,
+            TypeError,
+            AttributeError,
+        ) as error:
             if kubeconfig or context:
                 wanted = f" with context '{context}'" if context else ""
                 raise SpecError([f"kubeconfig: cannot use {where}{wanted}: {error}"]) from error
