@@ -15,12 +15,13 @@ from prefect.events import emit_event
 from tasks.base.errors import RolloutError, SpecError, StepFailed
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.modelscope.hub import Hub
+from tasks.outside.modelscope.place import hub_endpoint
 from tasks.outside.prefect import told
 from tasks.outside.prefect.road import QUIET
 from tasks.release.state import configmap_name, from_configmap
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
-from tasks.steps.resolve_model import hub_endpoint, resolve
+from tasks.steps.resolve_model import resolve
 from tasks.weights.manifest import Manifest
 
 EVENT = "model-rollout.new-version"

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 
 from deployments.local import stack
@@ -25,6 +24,7 @@ from flows.cli.run import read, run_spec
 from tasks.base.errors import OutsideError
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.rest import unfenced
+from tasks.outside.vllm.engine import Engine
 from tasks.release.state import State, configmap_name, from_configmap
 from tasks.spec.rollout import Rollout
 
@@ -52,9 +52,10 @@ def asking(address: str | None) -> Iterator[ClientView]:
             seen.asked += 1
             try:
                 # a new connection each time: that is what a moved Service must survive
-                answer = httpx.get(f"{address}/v1/models", timeout=30, trust_env=False)
-                seen.answered += answer.status_code == 200
-            except httpx.HTTPError:
+                with Engine(str(address), timeout_s=30) as engine:
+                    engine.models()
+                seen.answered += 1
+            except OutsideError:
                 pass
             stop.wait(ASK_EVERY_S)
 

@@ -70,7 +70,7 @@ def _named(node: NodeFound) -> NodeFound:
 
 def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     """(target, limit, measured, bounds, verdict) of each target, as text for a table."""
-    rows = []
+    rows: list[tuple[str, str, str, str, str]] = []
     for target in record.targets:
         sign = "≤" if target.direction == "at_most" else "≥"
         name = target.metric + (f" @ {target.load}" if target.load else "")

@@ -2,7 +2,8 @@
 
 One suite a kind of check: steps, smoke, targets. A missed target is a failure; an open one, a step
 that broke and a smoke check that is wrong are too, because CI must not go green on them: a target
-that is met is the only target that passes. So are parts of a record that cannot be read. Advisory targets that are not met are skipped, with the
+that is met is the only target that passes. A part of the
+record that cannot be read is an error. Advisory targets that are not met are skipped, with the
 reason. The outcome itself is a case, so that a refused or interrupted rollout is never green.
 Form: the elements and attributes all readers share (testsuites, testsuite, testcase, failure,
 error, skipped).

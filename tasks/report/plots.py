@@ -139,7 +139,8 @@ def _anchor(percent: float) -> str:
 
 
 def _text(x: float, y: float, text: str, css: str, *, dx: float = 0, dy: float = 0) -> str:
-    return f'<text x="{_p(x)}" y="{_p(y)}" dx="{dx:g}" dy="{dy:g}" class="{esc(css)}">{esc(text)}</text>'
+    at = f'x="{_p(x)}" y="{_p(y)}" dx="{dx:g}" dy="{dy:g}"'
+    return f'<text {at} class="{esc(css)}">{esc(text)}</text>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, css: str, title: str = "") -> str:

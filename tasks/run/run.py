@@ -206,7 +206,7 @@ class Run:
             return ended
 
     def finish(self, outcome: Outcome) -> Outcome:
-        """Put the outcome on record, once: in the cluster while the lock is held, on disk and in the
+        """Put the outcome on record, once: in the cluster while the lock is held, on disk, in the
         bucket. Each is tried, whatever becomes of the others.
 
         Raises OutsideError where the disk does not take it.

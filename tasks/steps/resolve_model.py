@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
+from tasks.outside.modelscope.place import hub_endpoint
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
@@ -145,8 +145,3 @@ def _passing(pod: Object, spec: Rollout, serving: str | None) -> bool:
         and RELEASE_LABEL in labels
     )
     return ours and labels[RELEASE_LABEL] != serving
-
-
-def hub_endpoint() -> str | None:
-    """The hub this process is pointed at by its environment."""
-    return os.environ.get("MODELSCOPE_ENDPOINT") or None

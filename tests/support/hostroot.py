@@ -71,8 +71,8 @@ def hy_smi_table(cards: int = 8, *, old: bool = False, hot: int | None = None) -
     """hy-smi's default table: new ('HCU'), or old ('DCU', whole percents)."""
     name, load = ("DCU", "0%") if old else ("HCU", "0.0%")
     rows = [f"{name}     Temp     AvgPwr     Perf     PwrCap     VRAM%      {name}%      Mode     "]
-    for index, (heat, power) in enumerate(CARDS[:cards]):
-        heat = 108.0 if index == hot else heat
+    for index, (usual, power) in enumerate(CARDS[:cards]):
+        heat = 108.0 if index == hot else usual
         rows.append(
             f"{index}       {heat}C    {power}W     auto     400.0W     0%         {load}      "
             "Normal   "

@@ -35,6 +35,7 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.progress import OnBytes
 from tasks.outside.modelscope.hubfile import Piece, Rejected, open_piece, receive
+from tasks.outside.modelscope.place import hub_endpoint
 from tasks.weights.manifest import HUB_COMMIT, FileEntry, Manifest, build, safe_model
 
 TOKEN_ENV = "MODELSCOPE_API_TOKEN"  # noqa: S105 - a variable's name
@@ -73,9 +74,7 @@ class Hub:
     def __init__(
         self, endpoint: str | None = None, token: str | None = None, limits: Limits | None = None
     ) -> None:
-        self.endpoint = HubConfig.normalize_endpoint(
-            endpoint or os.environ.get("MODELSCOPE_ENDPOINT")
-        )
+        self.endpoint = HubConfig.normalize_endpoint(endpoint or hub_endpoint())
         self.limits = limits or Limits()
         self.bytes_received = 0
         self._lock = threading.Lock()

@@ -57,7 +57,7 @@ def test_a_deployment_says_that_its_pods_are_refused(strict: Kube) -> None:
     # allowed again, and nobody has to touch the Deployment
     labels = {f"{podsecurity.LABEL}enforce": None}
     strict.core.patch_namespace(strict.ns, {"metadata": {"labels": labels}})
-    strict.until(lambda: strict.pods(), "its pod")
+    strict.until(strict.pods, "its pod")
     strict.until(lambda: not failing(), "the condition goes")
 
 

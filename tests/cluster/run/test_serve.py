@@ -60,8 +60,8 @@ class Served:
         body = {"metadata": {"name": "p"}, "spec": {"containers": [main]}}
         core.create_namespaced_pod("default", body)
         # a pod on no node yet has no log at all
-        text = until(lambda: (core.read_namespaced_pod_log("p", "default") or "").strip())
-        return [int(word) for word in text.split()]
+        text = until(lambda: str(core.read_namespaced_pod_log("p", "default") or "").split())
+        return [int(word) for word in text]
 
     def end(self, number: int) -> None:
         """Signal the daemon and wait for its end."""

@@ -13,7 +13,6 @@ from modelscope_hub._legacy_api import LegacyClient
 
 from tests.support.places import ROOT
 
-ROOT = ROOT
 # package -> the file of its test, which is called test_pin_<package>_<reason>
 TESTS = {
     "prefect": "tests/flows/test_server.py",

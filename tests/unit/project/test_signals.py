@@ -10,7 +10,6 @@ import pytest
 
 from tests.support.places import ROOT
 
-ROOT = ROOT
 CHILD = (
     "import signal; n = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP); "
     "print(*(signal.getsignal(i) is signal.SIG_IGN for i in n), "

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deployments.local.kube.node import rooms, surroundings
 from deployments.local.kube.node.containers import Exit, Life
@@ -19,12 +19,10 @@ from deployments.local.kube.node.limits import Figures, Group
 from deployments.local.kube.node.probes import Place, Watch
 from deployments.local.kube.node.translate import Translator, any_address, expand
 from deployments.local.kube.node.volumes import BadConfig, mounts_of
+from deployments.local.kube.node.world import Pod
 from deployments.local.kube.objects.amounts import quantity
 from deployments.local.kube.objects.store import now
 from deployments.local.kube.settings import Image
-
-if TYPE_CHECKING:
-    from deployments.local.kube.node.podrun import PodRunner
 
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -32,7 +30,7 @@ BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Cell:
     """One container. Only its pod's thread calls `step`, `term` and `status`."""
 
-    def __init__(self, run: PodRunner, spec: Mapping[str, Any], *, init: bool) -> None:
+    def __init__(self, run: Pod, spec: Mapping[str, Any], *, init: bool) -> None:
         self.run, self.spec, self.init = run, spec, init
         self.name = str(spec["name"])
         self.life: Life | None = None

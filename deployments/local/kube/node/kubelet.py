@@ -16,8 +16,9 @@ from deployments.local.kube.node import procs, rooms
 from deployments.local.kube.node.cell import Cell
 from deployments.local.kube.node.containers import PidFile
 from deployments.local.kube.node.limits import Cgroups
-from deployments.local.kube.node.podrun import PodRunner, World
+from deployments.local.kube.node.podrun import PodRunner
 from deployments.local.kube.node.probes import Prober
+from deployments.local.kube.node.world import World
 from deployments.local.kube.objects import pods
 from deployments.local.kube.objects.record import Recorder
 from deployments.local.kube.objects.store import Event, Object, Store

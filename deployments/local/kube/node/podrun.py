@@ -7,39 +7,16 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from deployments.local.kube.network.addresses import Addresses
 from deployments.local.kube.node import rooms
 from deployments.local.kube.node.cell import Cell
-from deployments.local.kube.node.containers import PidFile
-from deployments.local.kube.node.limits import Cgroups
-from deployments.local.kube.node.probes import Prober
 from deployments.local.kube.node.volumes import NotMounted, set_up
+from deployments.local.kube.node.world import World
 from deployments.local.kube.objects import pods
 from deployments.local.kube.objects.amounts import quantity
-from deployments.local.kube.objects.record import Recorder
-from deployments.local.kube.objects.store import Object, Store, now
-from deployments.local.kube.settings import Image, Settings
-
-
-@dataclass(frozen=True)
-class World:
-    """What all pods of a cluster share. rooms: pods get mounts of their own. cgroups: None for
-    memory limits that the kubelet's look at the processes holds."""
-
-    store: Store
-    record: Recorder
-    settings: Settings
-    images: Mapping[str, Image]
-    addresses: Addresses
-    prober: Prober
-    pids: PidFile
-    folder: Path
-    rooms: bool
-    cgroups: Cgroups | None
+from deployments.local.kube.objects.store import Object, now
 
 
 class PodRunner:
