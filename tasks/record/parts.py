@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-Word = Annotated[
+VerdictWord = Annotated[
     Literal["pass", "fail", "inconclusive"],
     BeforeValidator(lambda word: word if word in ("pass", "fail") else "inconclusive"),
 ]
@@ -212,7 +212,7 @@ class TargetJudged(Part):
     measured: float | None = None
     low: float | None = None
     high: float | None = None
-    verdict: Word = "inconclusive"
+    verdict: VerdictWord = "inconclusive"
     reason: str = ""
     advisory: bool = False
     requests_more: int | None = None

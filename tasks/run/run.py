@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from tasks.base import clock
@@ -196,10 +195,8 @@ class Run:
             ended = ended_by(error)
             if self.outcome is None:
                 ended = self._finish_after(ended)
-            elif isinstance(error, RolloutError) and self.outcome != ended:
-                # the record itself could not be written
-                ended = Outcome("error", f"{self.outcome.sentence}, but {error}")
-                self._note(ended)
+            else:
+                ended = self.outcome
             if not isinstance(error, RolloutError):
                 raise
             _log.debug("the rollout ended in an error", exc_info=True)
@@ -227,18 +224,19 @@ class Run:
             try:
                 records.write(path, record.as_dict())
                 pages.try_write(path)
+            except OutsideError as error:
+                self.outcome = Outcome("error", f"{outcome.sentence}, but {error}")
+                self._note(self.outcome)
+                raise
             finally:
                 self._mirror(path)
         return outcome
 
     def _finish_after(self, outcome: Outcome) -> Outcome:
         """As `finish`, where an error ends the run: no trouble with the record hides that one."""
-        try:
-            return self.finish(outcome)
-        except RolloutError as error:
-            worse = replace(outcome, sentence=f"{outcome.sentence}; {error}")
-            self._note(worse)
-            return worse
+        with suppress(RolloutError):
+            self.finish(outcome)
+        return self.outcome or outcome
 
     def _note(self, outcome: Outcome) -> None:
         self.record.outcome, self.record.sentence = outcome.kind, outcome.sentence

@@ -16,7 +16,20 @@ from tasks.spec.overrides import Override, Place, override
 from tasks.spec.rollout import Rollout
 
 # Pydantic names its own machinery in locations; people look for keys of the file.
+# No spec is near it; with aliases a short text can stand for billions of values.
+VALUES = 50_000
+CHARACTERS = 1 << 20
 _NOISE = ("function-", "union", "lax-or-strict")
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Values below a node, each alias counted as what it stands for."""
+    if id(node) not in known:
+        known[id(node)] = 1  # of one that holds itself
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = [part for item in inner for part in (item if isinstance(item, tuple) else (item,))]
+        known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _note(node: yaml.Node, here: Place, given: dict[Place, str], problems: list[str]) -> None:
@@ -108,9 +121,19 @@ def parse_spec(text: str, name: str = "spec", overrides: Iterable[Override] = ()
     """
     problems: list[str] = []
     given: dict[Place, str] = {}
+    if len(text) > CHARACTERS:
+        raise SpecError(
+            [f"{name}: {len(text):,} characters found, at most {CHARACTERS:,} expected"]
+        )
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
+            if (size := _size(node, {})) > VALUES:
+                raise SpecError(
+                    [
+                        f"{name}: {size:,} values found, at most {VALUES:,} expected; use fewer aliases"
+                    ]
+                )
             _note(node, (), given, problems)
         data = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -33,10 +33,10 @@ from typing import Any, TextIO
 from tasks.outside.evalscope.orders import (
     Account,
     Advanced,
-    Ended,
     Event,
     LoadOrder,
     Ready,
+    RunEnded,
     line_of,
 )
 
@@ -233,11 +233,11 @@ def main() -> int:
     while True:
         order = LoadOrder.read(commands.get())
         current[:] = [Monitor(events, order)]
-        ended = Ended()
+        ended = RunEnded()
         try:
             run(order)
         except Exception as error:
-            ended = Ended(f"{type(error).__name__}: {error}"[:300])
+            ended = RunEnded(f"{type(error).__name__}: {error}"[:300])
         finally:
             current[0].write(Path(order.out_dir))
         tell(events, ended)

@@ -84,14 +84,14 @@ class Advanced:
 
 
 @dataclass(frozen=True)
-class Ended:
+class RunEnded:
     """A run of load has ended. error: of evalscope, '' where there was none."""
 
     error: str = ""
 
 
-Event = Ready | Advanced | Ended
-_EVENTS = Messages[Event]({"ready": Ready, "progress": Advanced, "done": Ended})
+Event = Ready | Advanced | RunEnded
+_EVENTS = Messages[Event]({"ready": Ready, "progress": Advanced, "done": RunEnded})
 line_of, event_of = _EVENTS.line_of, _EVENTS.message_of
 
 

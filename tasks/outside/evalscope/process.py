@@ -20,10 +20,10 @@ from tasks.measure.engine_view import MetricsWatch
 from tasks.outside.evalscope.orders import (
     Account,
     Advanced,
-    Ended,
     Event,
     LoadOrder,
     Ready,
+    RunEnded,
     event_of,
 )
 
@@ -174,7 +174,7 @@ class LoadGenerator:
                 self.kill()
                 how = f"did not end in {timeout_s:g} s and was stopped" if late else "died"
                 return f"the load generator {how}; its log is in {self._log_path}"
-            if isinstance(event, Ended):
+            if isinstance(event, RunEnded):
                 return f"evalscope failed: {event.error}" if event.error else ""
             if isinstance(event, Advanced):
                 on_event(event)

@@ -82,8 +82,24 @@ def test_the_clusters_history_keeps_the_short_of_it() -> None:
 @pytest.mark.parametrize("schema", [3, 99, "2", None, [2]])
 def test_a_record_of_another_schema_is_said_to_be_one(schema: Any) -> None:
     record = read({"schema": schema, "name": "m", "judge": {"targets": "of another form"}})
-    assert record.name == "m" and record.judge is None
-    assert record.unreadable == ["judge", f"schema {schema}"]
+    assert record.name == "m" and record.targets == []
+    assert record.unreadable == ["Judge.targets", f"schema {schema}"]
+
+
+def test_what_does_not_fit_costs_no_more_than_itself() -> None:
+    missed = {"metric": "ttft_p95_ms", "verdict": "fail", "requests_more": "many"}
+    odd = {"metric": "goodput", "verdict": '"><script>'}
+    checks = [{"name": "stream", "ok": False, "found": 5}, {"name": "model", "ok": True}]
+    record = read(
+        {"schema": 2, "judge": {"targets": [missed, odd]}, "smoke": {"checks": checks}, "steps": 1}
+    )
+    assert [(t.metric, t.verdict) for t in record.targets] == [
+        ("ttft_p95_ms", "fail"),
+        ("goodput", "inconclusive"),
+    ]
+    assert record.smoke is not None
+    assert [(c.name, c.ok) for c in record.smoke.checks] == [("stream", False), ("model", True)]
+    assert record.unreadable == ["CheckMade.found", "TargetJudged.requests_more", "steps"]
 
 
 KEYS = sorted({*Record.model_fields, *OLD["failed"]})

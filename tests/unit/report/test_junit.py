@@ -60,7 +60,16 @@ def test_only_a_promotion_is_green(outcome: str | None, tag: str | None) -> None
     found = ElementTree.fromstring(drawn(record))
     only = case(found, "outcome", "1")
     assert [child.tag for child in only] == ([tag] if tag else [])
-    assert int(str(found.get("failures"))) + int(str(found.get("errors"))) == (1 if tag else 0)
+    wrong = int(str(found.get("failures"))) + int(str(found.get("errors")))
+    # None does not fit, which is an error of its own
+    assert wrong == (1 if tag else 0) + (outcome is None)
+
+
+@pytest.mark.parametrize("schema", [3, "1", None])
+def test_a_record_nobody_can_read_whole_is_not_green(schema: object) -> None:
+    record = {**reportdata.record(reportdata.rounds(6, 64)), "schema": schema}
+    found = ElementTree.fromstring(drawn(record))
+    assert [c.tag for c in case(found, "record", f"schema {schema}")] == ["error"]
 
 
 def test_the_counts_are_those_of_the_cases() -> None:

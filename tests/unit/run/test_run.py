@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import pytest
@@ -229,3 +229,96 @@ def test_a_step_that_goes_its_course_and_finds_something_wrong_has_failed() -> N
         ("judge", "done", "fail"),
         ("benchmark", "failed", "odd"),
     ]
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OutsideError("record.json cannot be written (No space left on device)")
+
+
+def _interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _odd(*_: object, **__: object) -> None:
+    raise ValueError("said something unexpected")
+
+
+PROMOTED = Outcome("promoted", "m-new is promoted")
+
+
+def conducted(
+    run: Run, end: Callable[[], Outcome], broken: Callable[[], None] = lambda: None
+) -> Outcome:
+    """A run that takes the lock, finds something broken, and ends."""
+
+    def pipeline() -> Outcome:
+        with run.locked(kept):
+            broken()
+            return end()
+
+    return run.conduct(pipeline)
+
+
+def raising(error: BaseException) -> Callable[[], Outcome]:
+    def end() -> Outcome:
+        raise error
+
+    return end
+
+
+def test_a_full_disk_keeps_nothing_from_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = world()
+    run = run_of(at)
+    full = lambda: monkeypatch.setattr(records, "write", _full)  # noqa: E731
+    ended = conducted(run, lambda: run.finish(PROMOTED), full)
+    assert ended.kind == "error"
+    assert ended.sentence.startswith("m-new is promoted, but record.json cannot be written")
+    assert history(at) == ["promoted"] and run.record.exit_code == 1
+
+
+def test_a_full_disk_hides_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = world()
+    run = run_of(at)
+    full = lambda: monkeypatch.setattr(records, "write", _full)  # noqa: E731
+    ended = conducted(run, raising(StepFailed("OOM on node-a")), full)
+    assert ended.sentence.startswith("OOM on node-a, but record.json cannot be written")
+    assert history(at) == ["error"]
+
+
+def test_a_full_disk_stops_no_interruption(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = world()
+    run = run_of(at)
+    full = lambda: monkeypatch.setattr(records, "write", _full)  # noqa: E731
+    with pytest.raises(KeyboardInterrupt):
+        conducted(run, raising(KeyboardInterrupt()), full)
+    assert history(at) == ["error"]
+
+
+@pytest.mark.parametrize("place", ["_mirror", "_tell_cluster"])
+def test_an_interruption_while_it_is_put_on_record(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = world()
+    run = run_of(at)
+    monkeypatch.setattr(Run, place, _interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        conducted(run, lambda: run.finish(PROMOTED))
+    assert on_disk(run)["outcome"] == run.record.outcome == "promoted"
+
+
+def test_a_library_that_fails_oddly_costs_its_own_place_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = world()
+    run = run_of(at)
+    monkeypatch.setattr(Run, "_bucket", lambda _: SimpleNamespace(put_json=_odd))
+    assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
+    assert history(at) == ["promoted"] and on_disk(run)["mirror_error"] != ""
+
+
+def test_half_a_surrogate_is_kept() -> None:
+    at = world()
+    run = run_of(at)
+    run.record.why = "caf\ud83d"
+    assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
+    assert on_disk(run)["why"] == "caf?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,39 @@ def test_targets_and_settings_from_the_command_line(tmp_path: Path) -> None:
             read_spec(file, [of_target(bad)])
     with pytest.raises(SpecError, match="cannot be read"):
         read_spec(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "targets.ttft_p95_ms",
+        "promotion.soak_s",
+        "promotion.drain_s",
+        "benchmark.budget.seconds",
+        "serving.gpu_memory_utilization",
+    ],
+)
+def test_a_figure_is_finite(path: str, value: float) -> None:
+    item = Override(tuple(path.split(".")), value, f"--set {path}={value}")
+    with pytest.raises(SpecError, match=r"finite|than or equal|greater|less"):
+        parse_spec(yaml.safe_dump(MINIMAL), "f", [item])
+
+
+def test_a_short_text_does_not_stand_for_a_world() -> None:
+    lines = ["a0: &a0 [1, 1, 1, 1]"]
+    lines += [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 31)]
+    with pytest.raises(SpecError, match="use fewer aliases"):
+        parse_spec("\n".join(lines), "f")
+    with pytest.raises(SpecError, match="at most 1,048,576 expected"):
+        parse_spec("#" * (2 << 20), "f")
+    with pytest.raises(SpecError, match="not valid YAML"):
+        parse_spec("a: &a [*a]", "f")
+    shared = "env: &e {A: '1'}\n" + yaml.safe_dump(MINIMAL).replace(
+        "image: i:1", "image: i:1\n  env: *e"
+    )
+    with pytest.raises(SpecError, match="unknown key"):  # of `env` at the top alone
+        parse_spec(shared, "f")
 
 
 LISTED = {**MINIMAL, "targets": [{"metric": "ttft_p95_ms", "limit": 5, "advisory": True}]}

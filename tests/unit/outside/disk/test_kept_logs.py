@@ -53,7 +53,7 @@ def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
     plan: Any = None  # the node is named
     planned = Planned(plan, survey(make_spec()), {})
     with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):
-        fetch(here, Locked(here, lock), planned, "w1")
+        fetch(here, Locked(here.cluster, "models", "r1", lock), planned, "w1")
     (kept,) = here.record.logs
     assert Path(kept).read_text().endswith("OSError: odd\n")
 
