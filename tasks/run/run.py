@@ -192,11 +192,7 @@ class Run:
         try:
             return pipeline()
         except BaseException as error:
-            ended = ended_by(error)
-            if self.outcome is None:
-                ended = self._finish_after(ended)
-            else:
-                ended = self.outcome
+            ended = self.outcome or self._finish_after(ended_by(error))
             if not isinstance(error, RolloutError):
                 raise
             _log.debug("the rollout ended in an error", exc_info=True)

@@ -22,6 +22,10 @@ CHARACTERS = 1 << 20
 _NOISE = ("function-", "union", "lax-or-strict")
 
 
+def _too_much(name: str, found: int, what: str, most: int) -> str:
+    return f"{name}: {found:,} {what} found, at most {most:,} expected"
+
+
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """Values below a node, each alias counted as what it stands for."""
     if id(node) not in known:
@@ -122,18 +126,13 @@ def parse_spec(text: str, name: str = "spec", overrides: Iterable[Override] = ()
     problems: list[str] = []
     given: dict[Place, str] = {}
     if len(text) > CHARACTERS:
-        raise SpecError(
-            [f"{name}: {len(text):,} characters found, at most {CHARACTERS:,} expected"]
-        )
+        raise SpecError([_too_much(name, len(text), "characters", CHARACTERS)])
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
             if (size := _size(node, {})) > VALUES:
-                raise SpecError(
-                    [
-                        f"{name}: {size:,} values found, at most {VALUES:,} expected; use fewer aliases"
-                    ]
-                )
+                said = _too_much(name, size, "values", VALUES)
+                raise SpecError([f"{said}; use fewer aliases"])
             _note(node, (), given, problems)
         data = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -194,9 +194,8 @@ def test_a_short_text_does_not_stand_for_a_world() -> None:
         parse_spec("#" * (2 << 20), "f")
     with pytest.raises(SpecError, match="not valid YAML"):
         parse_spec("a: &a [*a]", "f")
-    shared = "env: &e {A: '1'}\n" + yaml.safe_dump(MINIMAL).replace(
-        "image: i:1", "image: i:1\n  env: *e"
-    )
+    spec = yaml.safe_dump(MINIMAL).replace("image: i:1", "image: i:1\n  env: *e")
+    shared = f"env: &e {{A: '1'}}\n{spec}"
     with pytest.raises(SpecError, match="unknown key"):  # of `env` at the top alone
         parse_spec(shared, "f")
 
