@@ -68,7 +68,9 @@ class Manifests:
 
 
 def manifests(cluster: Cluster, planned: Planned) -> Manifests:
-    """The exact objects of a rollout of this plan; none where it changes nothing."""
+    """The objects of a rollout of this plan, by the makers it uses; none where it changes nothing.
+    What it probes with, and the epoch it marks its writes with, are of the moment and left out.
+    """
     spec, body = planned.survey.spec, planned.body
     if planned.plan.strategy in ("unchanged", "refused"):
         return Manifests()

@@ -103,7 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     plan = add("plan", "show what a rollout would do, and change nothing", _plan)
     _spec_arguments(plan)
     plan.add_argument("--json", action="store_true")
-    plan.add_argument("--manifests", action="store_true", help="print the exact objects")
+    plan.add_argument("--manifests", action="store_true", help="print the objects of the rollout")
     plan.add_argument(
         "--probe", action="store_true", help="also run the probe Jobs: weights there, card sizes"
     )

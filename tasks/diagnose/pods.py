@@ -16,7 +16,7 @@ from tasks.diagnose.containers import PULLS, Diagnosis, containers, event_count
 from tasks.diagnose.created import job_not_created, not_created
 from tasks.diagnose.logs import excerpt
 from tasks.diagnose.schedule import Shortage, shortage
-from tasks.objects.pods import Object, conditions, ending, is_true
+from tasks.objects.pods import Object, conditions, ending, is_true, ready
 
 __all__ = ["Diagnosis", "diagnose_deployment", "diagnose_pod", "job_not_created"]
 
@@ -41,7 +41,7 @@ def diagnose_pod(
     unschedulable pod older than `grace_s` seconds is fatal; without it only the impossible is.
     """
     status, name = pod.get("status") or {}, pod["metadata"]["name"]
-    if is_true(pod, "Ready"):
+    if ready(pod):
         return None
     own = list(_events_of(pod, events))
     found = (

@@ -11,14 +11,27 @@ from tasks.record.record import Record
 
 Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
 
-EXIT_CODES: dict[Kind, Exit] = {
-    "promoted": Exit.DONE,
-    "unchanged": Exit.DONE,
-    "failed": Exit.FAILED,
-    "inconclusive": Exit.INCONCLUSIVE,
-    "held": Exit.INCONCLUSIVE,
-    "refused": Exit.REFUSED,
-    "error": Exit.ERROR,
+
+@dataclass(frozen=True)
+class Ending:
+    """A kind of outcome. exit_code: of the command line. state: its name in Prefect. heading, look,
+    sign: on the page."""
+
+    exit_code: Exit
+    state: str
+    heading: str
+    look: Literal["good", "bad", "open"]
+    sign: str
+
+
+ENDINGS: dict[Kind, Ending] = {
+    "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓"),
+    "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓"),
+    "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕"),
+    "inconclusive": Ending(Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?"),
+    "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?"),
+    "refused": Ending(Exit.REFUSED, "Refused", "Refused", "bad", "✕"),
+    "error": Ending(Exit.ERROR, "Error", "Error", "bad", "✕"),
 }
 
 
@@ -32,7 +45,7 @@ class Outcome:
     @property
     def exit_code(self) -> Exit:
         """The command line's exit status."""
-        return EXIT_CODES[self.kind]
+        return ENDINGS[self.kind].exit_code
 
 
 def unchanged(deployment: str) -> Outcome:

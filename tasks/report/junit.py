@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from tasks.record.outcome import ENDINGS
 from tasks.record.parts import CheckMade, StepTaken, TargetJudged
 from tasks.record.record import Record
 from tasks.report.html import is_number, limit_text, number, plain, quantity
 
-GOOD = ("promoted", "unchanged")
+GOOD = [kind for kind, ending in ENDINGS.items() if ending.look == "good"]
 
 
 def render(record: Record) -> str:

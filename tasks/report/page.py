@@ -11,6 +11,7 @@ from datetime import datetime
 from textwrap import dedent
 
 from tasks.measure.round import Round
+from tasks.record.outcome import ENDINGS
 from tasks.record.parts import ResolveModel, TargetJudged
 from tasks.record.record import Record
 from tasks.report import compared, measured
@@ -32,16 +33,6 @@ from tasks.report.style import CSS
 FILE = "report.html"
 LONG = 240
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-# outcome -> (heading, look, sign)
-_OUTCOMES = {
-    "promoted": ("Promoted", "good", "✓"),
-    "unchanged": ("Unchanged", "good", "✓"),
-    "failed": ("Rolled back", "bad", "✕"),
-    "inconclusive": ("Inconclusive", "open", "?"),
-    "held": ("Held for a person", "open", "?"),
-    "refused": ("Refused", "bad", "✕"),
-    "error": ("Error", "bad", "✕"),
-}
 
 
 def render(record: Record, rounds: Sequence[Round]) -> str:
@@ -84,7 +75,8 @@ def render(record: Record, rounds: Sequence[Round]) -> str:
 
 def _outcome(record: Record) -> tuple[str, str, str]:
     kind = record.outcome or "under way"
-    return _OUTCOMES.get(kind, (kind, "open", "?"))
+    known = next((end for name, end in ENDINGS.items() if name == kind), None)
+    return (known.heading, known.look, known.sign) if known else (kind, "open", "?")
 
 
 def headline(record: Record) -> str:

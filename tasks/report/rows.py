@@ -10,14 +10,19 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from tasks.base.errors import SpecError
-from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+from tasks.measure.round import RequestRow, Round
 
 FILE = "rounds.json.gz"
 SCHEMA = 1
+MOST_ROUNDS = 100_000
+_ROW = [field.name for field in fields(RequestRow)]
+_ROUND = TypeAdapter(Round)
 
 
 def dump(rounds: Sequence[Round]) -> bytes:
@@ -38,7 +43,7 @@ def load(data: bytes) -> tuple[Round, ...]:
         return tuple(_as_round(item) for item in body["rounds"])
     except SpecError:
         raise
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise SpecError(
             [f"rounds: not the measured rows of a rollout ({type(error).__name__}: {error})"]
         ) from error
@@ -54,46 +59,13 @@ def _round(item: Round) -> dict[str, Any]:
         "client": asdict(item.client),
         "server": asdict(item.server),
         "problems": item.problems,
-        "rows": [
-            (
-                row.start,
-                row.end,
-                row.ttft,
-                row.itl,
-                row.prompt_tokens,
-                row.completion_tokens,
-                row.ok,
-                row.error,
-            )
-            for row in item.rows
-        ],
+        "rows": [[getattr(row, name) for name in _ROW] for row in item.rows],
     }
 
 
 def _as_round(data: dict[str, Any]) -> Round:
-    client = {**data["client"], "reasons": tuple(data["client"]["reasons"])}
-    start, end = data["window"]
-    return Round(
-        index=data["index"],
-        load=data["load"],
-        release=data["release"],
-        seed=data["seed"],
-        rows=tuple(_as_row(*row) for row in data["rows"]),
-        window=(start, end),
-        client=ClientHealth(**client),
-        server=ServerView(**data["server"]),
-        problems=tuple(data["problems"]),
-    )
-
-
-def _as_row(
-    start: float,
-    end: float,
-    ttft: float | None,
-    itl: Sequence[float],
-    prompt_tokens: int,
-    completion_tokens: int,
-    ok: bool,
-    error: str,
-) -> RequestRow:
-    return RequestRow(start, end, ttft, tuple(itl), prompt_tokens, completion_tokens, ok, error)
+    rows = [dict(zip(_ROW, row, strict=True)) for row in data["rows"]]
+    found = _ROUND.validate_python({**data, "rows": rows})
+    if not 0 <= found.index < MOST_ROUNDS:
+        raise ValueError(f"index {data['index']}")
+    return found

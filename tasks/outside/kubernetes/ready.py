@@ -10,7 +10,7 @@ from tasks.base.progress import Progress, emit
 from tasks.diagnose.containers import phase_text
 from tasks.diagnose.logs import tail
 from tasks.diagnose.pods import Diagnosis, diagnose_deployment
-from tasks.objects.pods import Object, ending
+from tasks.objects.pods import Object, ending, ready
 from tasks.outside.kubernetes.evidence import Evidence
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.watch import Together, keep
@@ -170,7 +170,7 @@ class _Waiting:
                 self.on_progress(Progress("deploy", "running", name, text))
 
     def _diagnose(self) -> Diagnosis | None:
-        pods = [pod for pod in self._current() if phase_text(pod) != "Ready"]
+        pods = [pod for pod in self._current() if not ready(pod)]
         return diagnose_deployment(
             self.deploy,
             pods,

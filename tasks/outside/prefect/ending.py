@@ -10,18 +10,8 @@ from prefect.states import Completed, Failed
 
 from tasks.base.errors import RolloutError
 from tasks.outside.prefect import artifacts, told
-from tasks.record.outcome import Outcome, target_rows
+from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record
-
-_STATE_NAMES = {
-    "promoted": "Promoted",
-    "unchanged": "Unchanged",
-    "failed": "RolledBack",
-    "inconclusive": "Inconclusive",
-    "held": "Held",
-    "refused": "Refused",
-    "error": "Error",
-}
 
 
 class NotPromoted(RolloutError):
@@ -44,7 +34,7 @@ def as_state(outcome: Outcome, record: Record) -> State[Any]:
     Its data is the record, or the NotPromoted that carries it: Prefect takes whatever else a
     failed state holds for a crash, and writes it into the run's log with a traceback.
     """
-    name = _STATE_NAMES[outcome.kind]
+    name = ENDINGS[outcome.kind].state
     if outcome.exit_code == 0:
         return Completed(name=name, message=outcome.sentence, data=record)
     error = NotPromoted(outcome, record)
@@ -54,7 +44,7 @@ def as_state(outcome: Outcome, record: Record) -> State[Any]:
 
 def no_record(error: RolloutError) -> State[Any]:
     """The state where there is no record yet: a wrong parameter, or no cluster."""
-    return Failed(name=_STATE_NAMES["error"], message=str(error), data=error)
+    return Failed(name=ENDINGS["error"].state, message=str(error), data=error)
 
 
 def tell(outcome: Outcome, record: Record) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,8 @@ from hypothesis import strategies as st
 
 from tasks.base.errors import SpecError
 from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
+from tasks.record.record import read
+from tasks.report.page import render
 from tasks.report.rows import dump, load
 from tests.support import reportdata
 
@@ -80,8 +85,33 @@ def test_anything_else_is_said_to_be_so(data: bytes) -> None:
         load(data)
 
 
-def test_a_bad_row_is_said_to_be_so() -> None:
-    body = json.loads(gzip.decompress(dump(reportdata.rounds(1, 4))))
-    body["rounds"][0]["rows"][0].pop()
-    with pytest.raises(SpecError, match="TypeError"):
-        load(gzip.compress(json.dumps(body).encode()))
+JUNK: list[Any] = [None, [], {}, "x", -1, 1e308, 10**400, "<script>", [[1]]]
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where every value of a document lies; of lists the first three items."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value[:3])
+    for key, item in inner:
+        yield (*at, key)
+        if isinstance(item, dict | list):
+            yield from places(item, (*at, key))
+
+
+BODY = json.loads(gzip.decompress(dump(reportdata.rounds(1, 4))))
+
+
+@pytest.mark.parametrize("place", [*places(BODY)], ids=str)
+def test_a_bad_value_is_said_to_be_so_or_drawn(place: tuple[Any, ...]) -> None:
+    record = read(reportdata.record(reportdata.rounds(1, 4)))
+    for junk in JUNK:
+        body = copy.deepcopy(BODY)
+        holder = body
+        for key in place[:-1]:
+            holder = holder[key]
+        holder[place[-1]] = junk
+        try:
+            rounds = load(gzip.compress(json.dumps(body).encode()))
+        except SpecError as error:
+            assert "rounds" in str(error)
+            continue
+        assert "<script>" not in render(record, rounds)
