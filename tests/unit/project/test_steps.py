@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import takewhile
 
 from tasks.steps import STEPS
 from tests.support.places import ROOT
@@ -44,6 +45,16 @@ def test_every_step_is_taken_by_the_flow_and_by_nobody_else() -> None:
             assert "steps." not in re.sub(r"tasks\.steps\.|\w+\.steps\b", "", path.read_text()), (
                 path
             )
+
+
+def test_the_flow_takes_them_in_the_order_of_the_list() -> None:
+    """By the line of each one's first call; the optional ones at the list's end are ways out, which
+    may be taken from anywhere."""
+    ways_out = {step.name for step in takewhile(lambda step: step.optional, reversed(STEPS))}
+    assert ways_out == {"hold", "roll_back"}
+    taken = re.findall(r"steps\.([a-z_]+)\(", (ROOT / "flows" / "rollout.py").read_text())
+    road = [name for name in dict.fromkeys(taken) if name not in ways_out]
+    assert road == [step.name for step in STEPS if step.name not in ways_out]
 
 
 def test_steps_write_through_the_lock_alone() -> None:
