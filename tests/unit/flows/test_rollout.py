@@ -1,4 +1,4 @@
-"""The order of the steps, and which of them follows from what: each step is a stub that is noted."""
+"""The order of the steps, and which of them follows from what: every step is a noted stub."""
 
 from __future__ import annotations
 

@@ -22,12 +22,6 @@ from tests.support.surveys import survey
 LOGS = {"m-engine.log": "api_key=sesame\nlast words\n", "m-engine-1.log": "again\n"}
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MODEL_ROLLOUT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def started() -> Run:
     cluster: Any = SimpleNamespace(address="https://api:6443")
     return Run(make_spec(), cluster, rollout="run-1")

@@ -3,7 +3,7 @@ settles: whatever dies, the model that served is not harmed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.base import clock
 from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes import actor as act
-from tasks.outside.kubernetes import waits as act_wait
 from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
 from tasks.release import moves
 from tasks.release.course import Course
@@ -31,18 +29,11 @@ from tests.support.cluster.actor_world import (
 )
 from tests.support.cluster.courses import LOOKS, once, settle
 
+pytestmark = pytest.mark.usefixtures("quick")
 CUTS = st.none() | st.integers(0, 16)
 EASY = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Waits take no time, and pods come at once or never."""
-    monkeypatch.setattr(act_wait, "wait_ready", wait_ready)
-    with clock.use(clock.FakeClock()):
-        yield
 
 
 def promotes(keep: bool) -> Callable[[Actor], object]:
