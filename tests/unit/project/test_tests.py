@@ -22,13 +22,25 @@ def test_no_test_is_imported_by_another() -> None:
         assert not found, (path, found)
 
 
+def rooms() -> set[str]:
+    """Packages below tasks that hold code, and those that hold such."""
+    tasks = ROOT / "tasks"
+    with_code = {path.parent for path in tasks.rglob("*.py") if path.stem != "__init__"}
+    held = {room.relative_to(tasks) for room in with_code}
+    return {str(path) for room in held for path in (room, *room.parents)} - {"."}
+
+
+def test_every_room_has_its_tests() -> None:
+    for room in rooms():
+        files = list((TESTS / "unit" / room).rglob("test_*.py"))
+        assert any("\ndef test_" in path.read_text() for path in files), f"nothing tests {room}"
+
+
 def test_unit_tests_lie_as_the_rooms_do() -> None:
-    rooms = {path.name for path in (ROOT / "tasks").iterdir() if path.is_dir()}
-    mirrored = {path.name for path in (TESTS / "unit").iterdir() if path.is_dir()}
-    assert mirrored - rooms - {"__pycache__"} == {"flows", "project"}
-    outside = {path.name for path in (ROOT / "tasks/outside").iterdir() if path.is_dir()}
-    tested = {path.name for path in (TESTS / "unit/outside").iterdir() if path.is_dir()}
-    assert tested <= outside
+    unit = TESTS / "unit"
+    places = {path.parent.relative_to(unit) for path in unit.rglob("*.py")} - {Path()}
+    tested = {str(path) for path in places if path.parts[0] not in ("flows", "project")}
+    assert tested - rooms() == set()
 
 
 def test_nothing_grows_too_large() -> None:
