@@ -235,7 +235,7 @@ def house(
         yield House(folder, cluster, server, hub_folder, prefect_api, code)
 
 
-def until(process: subprocess.Popen[str], words: str) -> str:
+def read_until(process: subprocess.Popen[str], words: str) -> str:
     """Read its output up to a line that has these words."""
     assert process.stdout is not None
     said = []

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.outside.kubernetes.client import Cluster
 from tests.flows.house import NAMESPACE, House
-from tests.flows.served import until
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 WIDE = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}

@@ -6,7 +6,7 @@ import time
 
 import httpx
 
-from tests.flows.house import House, record_named, until
+from tests.flows.house import House, read_until, record_named
 
 SICK = "Are you well?"
 
@@ -28,7 +28,7 @@ def test_a_promoted_release_that_fails_its_soak_makes_way_for_the_one_before(hom
     before = home.objects("Deployment")
     second = home.publish(2, laws={"sick_on": SICK})
     with home.start("run", str(home.spec(promotion__soak_s=300))) as process:
-        said = until(process, "running: soaking,")
+        said = read_until(process, "running: soaking,")
         make_sick(home.address())
         assert process.stdout is not None
         said += process.stdout.read()
