@@ -13,15 +13,10 @@ from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTA
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
 from tasks.release.wish import decide_wish
-from tests.support.cluster.actor_world import DRAIN, NAME, NEW, NS, OLD, World, world
+from tests.support.cluster.actor_world import DRAIN, NAME, NEW, NS, OLD, World, in_test
 
 pytestmark = pytest.mark.usefixtures("quick")
 SERVICE = ("Service", NAME)
-
-
-def in_test() -> World:
-    """`old` serves, `new` is the candidate, and is up."""
-    return world(phase="testing", candidate=True)
 
 
 def meddling(at: World, kind: str, change: dict[str, Any], times: int = 1) -> None:
