@@ -77,7 +77,8 @@ class Behaviour:
     Failures: error_share (HTTP 500), no_data_share (200 and an empty stream), cut_share (the
     connection ends half-way), half_share (the stream ends politely half-way, no finish reason, no
     usage), die_after (the process ends in the middle of that request, counted from 1),
-    wedge_after (from that request on nothing is answered, /health stays 200), model_name (serves
+    wedge_after (from that request on nothing is answered, /health stays 200), sick_on (once it was
+    asked this prompt, it answers HTTP 500 to all but /health and /metrics), model_name (serves
     another name than asked for), health_delay_s, no_usage, api_key (demanded).
     """
 
@@ -96,6 +97,7 @@ class Behaviour:
     half_share: float = 0.0
     die_after: int | None = None
     wedge_after: int | None = None
+    sick_on: str | None = None
     model_name: str | None = None
     health_delay_s: float = 0.0
     no_usage: bool = False

@@ -54,6 +54,7 @@ class ExactEngine:
         self._fate = Source(behaviour.ttft, behaviour.seed + 2)._rng
         self._slots = asyncio.Semaphore(behaviour.slots) if behaviour.slots else None
         self._count = 0
+        self._sick = False
         self._began = time.perf_counter()
         self._truth_file = truth.open("a", encoding="utf-8") if truth else None
         self._server: asyncio.Server | None = None
@@ -116,6 +117,8 @@ class ExactEngine:
         key = self.behaviour.api_key
         if key is not None and headers.get("authorization") != f"Bearer {key}":
             return _error(writer, 401, "invalid API key")
+        if self._sick:
+            return _error(writer, 500, "the engine is sick on purpose")
         if method == "GET" and path == "/v1/models":
             model = {"id": self.model, "object": "model", "max_model_len": self.max_model_len}
             return _json(writer, 200, {"object": "list", "data": [model]})
@@ -144,6 +147,9 @@ class ExactEngine:
             if chat
             else str(asked.get("prompt", ""))
         )
+        if text == does.sick_on:
+            self._sick = True
+            return _error(writer, 500, "the engine is sick on purpose")
         truth.prompt_tokens = count_tokens(text)
         limit = self.max_model_len or 1 << 30
         words = does.answers.get(text, does.answer).split() or ["token"]

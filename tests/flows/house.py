@@ -22,6 +22,7 @@ from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
 from tasks.release.state import State, configmap_name, from_configmap
 from tests.support.cluster.hand import Hand
+from tests.support.places import ROOT
 
 MODEL = "test/tiny"
 IMAGE = "exact-engine:1"
@@ -89,7 +90,7 @@ class House:
     hub: hub.LocalHub
     hub_folder: Path
     prefect_api: str
-    code: Path | None = None
+    code: Path
 
     @property
     def environment(self) -> dict[str, str]:
@@ -102,7 +103,7 @@ class House:
             "PREFECT_HOME": str(self.folder / "prefect"),
             "MODEL_ROLLOUT_HOME": str(self.folder / "home"),
             "MODEL_ROLLOUT_LEASE_SECONDS": "6",
-            **({"PYTHONPATH": str(self.code)} if self.code else {}),
+            "PYTHONPATH": str(self.code),
         }
 
     def publish(self, seed: int, laws: dict[str, Any] | None = None) -> str:
@@ -209,7 +210,7 @@ class House:
 
 @contextmanager
 def house(
-    folder: Path, prefect_api: str, *, node: NodeDef | None = None, code: Path | None = None
+    folder: Path, prefect_api: str, *, node: NodeDef | None = None, code: Path = ROOT
 ) -> Iterator[House]:
     """Start cluster and hub below `folder`.
 
@@ -217,8 +218,8 @@ def house(
     """
     here = str(Path(sys.executable).parent)
     images = {
-        IMAGE: Image(here),
-        RUNNER: Image(here, {"PYTHONPATH": str(code)} if code else {}),
+        IMAGE: Image(here, {"PYTHONPATH": str(ROOT)}),
+        RUNNER: Image(here, {"PYTHONPATH": str(code)}),
     }
     if node is None:
         root = stack.make_host_root(folder / "node")
@@ -234,7 +235,7 @@ def house(
         yield House(folder, cluster, server, hub_folder, prefect_api, code)
 
 
-def until(process: subprocess.Popen[str], words: str) -> str:
+def read_until(process: subprocess.Popen[str], words: str) -> str:
     """Read its output up to a line that has these words."""
     assert process.stdout is not None
     said = []

@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import yaml
 
 from tests.flows.house import House, spec_data
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 POOL = "pool"
-WAIT_S = 300
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 # what Prefect logs of a flow run when nothing else comes
 _LAST = "Finished in state"
-T = TypeVar("T")
-
-
-def until(check: Callable[[], T]) -> T:
-    """Wait for something truthy."""
-    deadline = time.monotonic() + WAIT_S
-    while not (found := check()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.5)
-    return found
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.flows.house import House, record_named, until
+from tests.flows.house import House, read_until, record_named
 
 pytestmark = pytest.mark.timeout(900)
 SHORT: dict[str, Any] = {"benchmark__requests_per_round": 16, "benchmark__min_rounds": 2}
@@ -33,7 +33,7 @@ def test_a_way_that_breaks_says_nothing_of_the_release(
     home.rollout("run", str(home.spec(**SHORT)), expect=0)
     home.publish(2)
     process = home.start("run", spec)
-    said = until(process, words)
+    said = read_until(process, words)
     home.cluster.proxy.stop()
     rest, _ = process.communicate(timeout=600)
     said += rest

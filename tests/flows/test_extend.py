@@ -1,9 +1,13 @@
-"""Who adds a vendor writes a row; who adds a step writes a file, a row and a line. Tried on a copy
-of the code, which rolls a model out on a node that is dressed as the new vendor's."""
+"""Who adds a vendor writes a row; who adds a step writes a file, a row and a line, and draws it.
+Tried on a copy of the code, which rolls a model out on a node that is dressed as the new vendor's.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -54,6 +58,10 @@ def greet(run: Run, candidate: Candidate) -> None:
     """Greet it."""
     run.say(f"hello, {candidate.release.served_name}")
 '''
+DRAWN = """\
+               greet           a word to the candidate
+                  │
+"""
 SMI = """#!/bin/sh
 echo 'index, name, memory.total [MiB], memory.used [MiB], temperature.gpu, driver_version'
 echo '0, Acme One, 65536 MiB, 1 MiB, 41, 1.6.2'
@@ -71,7 +79,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def code(tmp_path: Path) -> Path:
     """A copy of the code with a vendor and a step more."""
     copy = tmp_path / "code"
-    for name in ("flows", "tasks"):
+    for name in ("flows", "tasks", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     rows, steps = copy / "tasks/accelerators/rows.py", copy / "tasks/steps"
     edit(rows, "\nCPU = Profile(", f"{ROW}\nCPU = Profile(")
@@ -82,6 +90,10 @@ def code(tmp_path: Path) -> Path:
     edit(steps / "__init__.py", "    deploy,\n", "    deploy,\n    greet,\n")
     deployed = "    candidate = steps.deploy(run, cluster, plan)\n"
     edit(copy / "flows/rollout.py", deployed, f"{deployed}    steps.greet(run, candidate)\n")
+    for name in ("README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, copy)
+    smoke = "               smoke           right model"
+    edit(copy / "README.md", smoke, f"{DRAWN}{smoke}")
     return copy
 
 
@@ -133,6 +145,26 @@ def test_a_row_is_a_vendor_and_a_file_a_row_and_a_line_are_a_step(extended: Hous
     smi.write_text(smi.read_text().replace("1.6.2", "1.4.0"))
     (Path(extended.folder) / "host/sys/module/acme/version").write_text("1.4.0\n")
     assert "DRIVER_TOO_OLD" in extended.rollout("check-nodes", spec, expect=5)
+
+
+def python(code: Path, *arguments: str) -> str:
+    """What the copy's own Python says."""
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=code,
+        env={**os.environ, "PYTHONPATH": str(code)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_that_is_all_there_is_to_a_step(code: Path) -> None:
+    """Nothing else lists them: the copy's own tests of steps and record hold as they are."""
+    assert "greet" in python(code, "-c", "from tasks.steps import *; print(greet.name)")
+    python(code, "-m", "pytest", "-q", "tests/unit/project/test_steps.py", "tests/unit/record")
 
 
 def test_the_code_itself_knows_neither(home: House) -> None:

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from deployments.local.hub import Fault
-from tests.flows.house import House, until
+from tests.flows.house import House, read_until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -33,7 +33,7 @@ def test_killed_and_run_again(home: House, words: str) -> None:
     with home.asking() as seen:
         process = home.start("run", spec)
         try:
-            until(process, words)
+            read_until(process, words)
         finally:
             process.send_signal(signal.SIGKILL)
             process.communicate()
@@ -63,7 +63,7 @@ def test_the_janitor_settles_what_a_killed_rollout_left(home: House) -> None:
     home.rollout("run", spec, expect=0)
     home.publish(2)
     process = home.start("run", spec)
-    until(process, "[benchmark] started")
+    read_until(process, "[benchmark] started")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert home.state().phase == "testing"
@@ -82,7 +82,7 @@ def test_ctrl_c_cleans_up(home: House) -> None:
     home.publish(2)
     with home.asking() as seen:
         process = home.start("run", spec)
-        until(process, "[benchmark] c4")
+        read_until(process, "[benchmark] c4")
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=300)
     assert process.returncode == 1, said

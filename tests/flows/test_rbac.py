@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tasks.outside.kubernetes.objects import FIELD_MANAGER
-from tests.flows.house import NAMESPACE, House, until
+from tests.flows.house import NAMESPACE, House, read_until
 
 pytestmark = pytest.mark.timeout(1200)
 MANIFEST = Path(__file__).parents[2] / "deployments" / "cluster" / "rbac.yaml"
@@ -122,7 +122,7 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
 
     def killed() -> None:
         process = home.start("run", spec)
-        until(process, "[benchmark] started")
+        read_until(process, "[benchmark] started")
         process.send_signal(signal.SIGKILL)
         process.communicate()
 

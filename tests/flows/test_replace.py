@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from tests.flows.house import NAMESPACE, House
-from tests.flows.served import until
 from tests.support.cluster.hand import Hand
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 WIDE = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}

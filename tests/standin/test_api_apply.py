@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,15 +11,9 @@ from hypothesis import strategies as st
 
 from deployments.local.kube.api.apply import apply, decode, encode, owned
 from deployments.local.kube.objects.status import StatusError
-from tests.support.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, serving
+from tests.support.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment
 
 APPLY = "application/apply-patch+yaml"
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    with serving(tmp_path) as served:
-        yield served
 
 
 def put(api: Api, obj: dict[str, Any], manager: str, force: bool = False) -> tuple[int, Any]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +9,10 @@ import pytest
 from deployments.local.kube.api.patches import json_patch, merge_patch, strategic_patch
 from deployments.local.kube.objects.status import StatusError
 from tasks.outside.kubernetes.client import ApiError, Conflict
-from tests.support.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment, serving
+from tests.support.cluster.api_fixture import CONFIGS, DEPLOYMENTS, Api, config, deployment
 
 STRATEGIC = "application/strategic-merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    with serving(tmp_path) as served:
-        yield served
 
 
 # The cases of RFC 7386, appendix A, that a map can hold.

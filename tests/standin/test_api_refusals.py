@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,18 +13,11 @@ from tests.support.cluster.api_fixture import (
     Api,
     config,
     deployment,
-    serving,
 )
 
 Object = dict[str, Any]
 SERVICES = "/api/v1/namespaces/default/services"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with serving(tmp_path_factory.mktemp("api")) as served:
-        yield served
 
 
 def _pod(**spec: Any) -> Object:
@@ -150,16 +142,18 @@ CASES: list[tuple[str, Object, str]] = [
 
 
 @pytest.mark.parametrize(("path", "obj", "said"), CASES, ids=[case[2] for case in CASES])
-def test_what_contradicts_itself_is_refused(api: Api, path: str, obj: Object, said: str) -> None:
-    before = api.store.version
-    code, answer = api.send("POST", path, obj)
+def test_what_contradicts_itself_is_refused(
+    shared_api: Api, path: str, obj: Object, said: str
+) -> None:
+    before = shared_api.store.version
+    code, answer = shared_api.send("POST", path, obj)
     assert (code, answer["reason"]) == (422, "Invalid")
     assert said in answer["message"]
     assert answer["details"]["causes"][0]["field"] in answer["message"]
-    assert api.store.version == before
+    assert shared_api.store.version == before
 
 
-def test_what_only_looks_odd_is_taken(api: Api) -> None:
+def test_what_only_looks_odd_is_taken(shared_api: Api) -> None:
     odd = _pod(
         volumes=VOLUMES,
         tolerations=[{"operator": "Exists"}, {"key": "a", "value": "b", "effect": "NoExecute"}],
@@ -177,27 +171,27 @@ def test_what_only_looks_odd_is_taken(api: Api) -> None:
         ),
         (CONFIGS, {**config("full"), "data": {"a": "x" * (1 << 20)}}),
     ):
-        code, answer = api.send("POST", f"{path}?dryRun=All", obj)
+        code, answer = shared_api.send("POST", f"{path}?dryRun=All", obj)
         assert code == 201, answer
 
 
-def test_what_is_immutable_stays(api: Api) -> None:
+def test_what_is_immutable_stays(shared_api: Api) -> None:
     made = {**config("fixed"), "data": {"a": "1"}, "immutable": True}
-    assert api.send("POST", CONFIGS, made)[0] == 201
+    assert shared_api.send("POST", CONFIGS, made)[0] == 201
     for change in ({"data": {"a": "2"}}, {"immutable": False}):
-        code, answer = api.send("PUT", f"{CONFIGS}/fixed", {**made, **change})
+        code, answer = shared_api.send("PUT", f"{CONFIGS}/fixed", {**made, **change})
         assert code == 422 and "immutable" in answer["message"]
     labelled = {**made, "metadata": {"name": "fixed", "labels": {"a": "b"}}}
-    assert api.send("PUT", f"{CONFIGS}/fixed", labelled)[0] == 200
+    assert shared_api.send("PUT", f"{CONFIGS}/fixed", labelled)[0] == 200
 
 
-def test_nothing_is_made_in_a_namespace_that_goes(api: Api) -> None:
+def test_nothing_is_made_in_a_namespace_that_goes(shared_api: Api) -> None:
     spaces = "/api/v1/namespaces"
     held = {"metadata": {"name": "going", "finalizers": ["example.com/wait"]}}
-    assert api.send("POST", spaces, held)[0] == 201
+    assert shared_api.send("POST", spaces, held)[0] == 201
     inside = f"{spaces}/going/configmaps"
-    assert api.send("POST", inside, config("before", namespace="going"))[0] == 201
-    assert api.send("DELETE", f"{spaces}/going")[0] == 200
-    code, answer = api.send("POST", inside, config("after", namespace="going"))
+    assert shared_api.send("POST", inside, config("before", namespace="going"))[0] == 201
+    assert shared_api.send("DELETE", f"{spaces}/going")[0] == 200
+    code, answer = shared_api.send("POST", inside, config("after", namespace="going"))
     assert (code, answer["reason"]) == (403, "Forbidden")
     assert answer["details"]["causes"][0]["reason"] == "NamespaceTerminating"

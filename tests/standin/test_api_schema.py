@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,16 +19,9 @@ from tests.support.cluster.api_fixture import (
     config,
     deployment,
     pod,
-    serving,
 )
 
 Object = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with serving(tmp_path_factory.mktemp("api")) as served:
-        yield served
 
 
 def _container(**fields_: Any) -> Object:
@@ -97,16 +90,16 @@ CASES: list[tuple[str, int, Object, str]] = [
 
 @pytest.mark.parametrize(("path", "code", "obj", "said"), CASES, ids=[c[3] for c in CASES])
 def test_a_wrong_object_is_refused_by_its_field(
-    api: Api, path: str, code: int, obj: Object, said: str
+    shared_api: Api, path: str, code: int, obj: Object, said: str
 ) -> None:
-    before = api.store.version
-    answer = api.send("POST", path, obj)
+    before = shared_api.store.version
+    answer = shared_api.send("POST", path, obj)
     assert (answer[0], answer[1]["status"]) == (code, "Failure")
     assert said in answer[1]["message"]
-    assert api.store.version == before
+    assert shared_api.store.version == before
 
 
-def test_what_kubernetes_takes_is_taken(api: Api) -> None:
+def test_what_kubernetes_takes_is_taken(shared_api: Api) -> None:
     obj = _container(
         resources={"limits": {"cpu": "1500m", "memory": "1Gi", "x.com/gpu": 2}},
         ports=[{"containerPort": 80}],
@@ -115,7 +108,7 @@ def test_what_kubernetes_takes_is_taken(api: Api) -> None:
     )
     obj["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": "10%"}}
     obj["metadata"]["annotations"] = {"example.com/Free.Form_1": "any {text}"}
-    code, made = api.send("POST", DEPLOYMENTS, obj)
+    code, made = shared_api.send("POST", DEPLOYMENTS, obj)
     assert code == 201, made
     container = made["spec"]["template"]["spec"]["containers"][0]
     assert container["resources"]["requests"] == {"cpu": "1500m", "memory": "1Gi", "x.com/gpu": "2"}
@@ -125,24 +118,26 @@ def test_what_kubernetes_takes_is_taken(api: Api) -> None:
     assert (probe["failureThreshold"], probe["successThreshold"]) == (3, 1)
 
 
-def test_field_validation_may_warn_or_ignore(api: Api) -> None:
+def test_field_validation_may_warn_or_ignore(shared_api: Api) -> None:
     odd = {**config("odd"), "colour": "red"}
     for mode, warned in (("Warn", True), ("Ignore", False)):
-        answer = api.pool.request(
-            "POST", f"{api.server.url}{CONFIGS}?fieldValidation={mode}&dryRun=All", json=odd
+        answer = shared_api.pool.request(
+            "POST", f"{shared_api.server.url}{CONFIGS}?fieldValidation={mode}&dryRun=All", json=odd
         )
         assert answer.status == 201
         assert "colour" not in answer.json()
         assert ('unknown field "colour"' in answer.headers.get("Warning", "")) is warned
 
 
-def _change(path: str, name: str, obj: Object, change: Callable[[Object], None], api: Api) -> Any:
-    made = api.send("POST", path, obj)[1]
+def _change(
+    path: str, name: str, obj: Object, change: Callable[[Object], None], shared_api: Api
+) -> Any:
+    made = shared_api.send("POST", path, obj)[1]
     change(made)
-    return api.send("PUT", f"{path}/{name}", made)
+    return shared_api.send("PUT", f"{path}/{name}", made)
 
 
-def test_what_may_not_change_does_not(api: Api) -> None:
+def test_what_may_not_change_does_not(shared_api: Api) -> None:
     def selector(obj: Object) -> None:
         obj["spec"]["selector"]["matchLabels"] = {"app": "other"}
         obj["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
@@ -159,10 +154,10 @@ def test_what_may_not_change_does_not(api: Api) -> None:
         (jobs, "j", _job(), template, "spec.template"),
         (PODS, "p", pod(), command, "pod updates may not change"),
     ):
-        code, body = _change(path, name, obj, change, api)
+        code, body = _change(path, name, obj, change, shared_api)
         assert code == 422, said
         assert said in body["message"]
-    job = api.send("GET", f"{jobs}/j")[1]
+    job = shared_api.send("GET", f"{jobs}/j")[1]
     assert (job["spec"]["backoffLimit"], job["spec"]["completions"]) == (6, 1)
 
 

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.cluster.api_fixture import CONFIGS, PODS, Api, config, pod, serving
-
-
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[Api]:
-    with serving(tmp_path) as served:
-        yield served
 
 
 def told(api: Api, query: str) -> list[tuple[str, str]]:

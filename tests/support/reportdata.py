@@ -14,6 +14,7 @@ from tasks.record.record import read
 from tasks.report.page import render
 from tasks.spec.rollout import Benchmark, LoadPoint, Target
 from tasks.verdict.targets import decide
+from tests.support.rounds import make_round
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>\x00\ud800"
 # load point: (concurrency, median TTFT s, sigma of its log, seconds a token)
@@ -43,7 +44,7 @@ JUNK = st.recursive(
 )
 
 
-def make_round(
+def closed_loop(
     index: int, load: str, *, at: float, requests: int, tokens: int, seed: int,
     release: str = "candidate", problems: tuple[str, ...] = (), failing: float = 0.0,
 ) -> Round:  # fmt: skip
@@ -72,12 +73,12 @@ def make_round(
     if window[1] <= window[0]:
         window = (rows[0].start, rows[-1].end)
     good = [row.ttft for row in rows if row.ttft is not None]
-    return Round(
-        index=index,
+    return make_round(
+        index,
+        rows=rows,
         load=load,
         release=release,
         seed=seed + index,
-        rows=tuple(rows),
         window=window,
         client=ClientHealth(0.004, 0.21),
         server=ServerView(True, sum(good) / len(good) if good else None, len(good), None, 0.0),
@@ -94,7 +95,7 @@ def rounds(
         for load in LAWS:
             bad = ("1 container restart(s) of the candidate during the round",)
             for release in ("candidate", "stable") if ab else ("candidate",):
-                item = make_round(
+                item = closed_loop(
                     index, load, at=at, requests=requests, tokens=tokens, seed=seed,
                     release=release, problems=bad if (index, load) == (3, "c8") else (),
                 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,15 +35,16 @@ def make_round(
     release: str = "candidate",
     load: str = "c2",
     seed: int = 0,
+    rows: Sequence[RequestRow] = (),
     **changes: Any,
 ) -> Round:
-    """A round of log-normal TTFT around `ttft` s, 30 ms a token, two requests at a time."""
-    rng = random.Random(f"{seed}/{index}/{release}/{load}")
-    level = ttft * math.exp(rng.gauss(0, noise))
-    rows, at = [], 1000.0 * index
-    for number in range(count):
-        rows.append(row(at, level * rng.lognormvariate(-(sigma**2) / 2, sigma)))
-        at += 0.5 if number % 2 else 0.01
+    """A round of log-normal TTFT around `ttft` s, 30 ms a token, two requests at a time; or of the
+    rows given, where there are any."""
+    if not rows:
+        rng = random.Random(f"{seed}/{index}/{release}/{load}")
+        rows = _two_at_a_time(
+            rng, 1000.0 * index, count, ttft * math.exp(rng.gauss(0, noise)), sigma
+        )
     made = Round(
         index,
         load,
@@ -53,6 +55,16 @@ def make_round(
         ClientHealth(0.001, 0.1),
     )
     return replace(made, **changes)
+
+
+def _two_at_a_time(
+    rng: random.Random, at: float, count: int, ttft: float, sigma: float
+) -> list[RequestRow]:
+    rows = []
+    for number in range(count):
+        rows.append(row(at, ttft * rng.lognormvariate(-(sigma**2) / 2, sigma)))
+        at += 0.5 if number % 2 else 0.01
+    return rows
 
 
 def some(count: int = 3, **options: Any) -> list[Round]:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kubernetes import client, config
 
 from deployments.local.daemons import start_time
+from tests.support.waiting import until
 
+# also for an API server that does not answer yet
+wait = partial(until, timeout_s=30, every_s=0.05, forgiving=(client.ApiException, OSError))
 PROGRAM = (
     "import subprocess, sys, time\n"
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
@@ -25,18 +26,7 @@ PROGRAM = (
 )
 
 
-def until(check: Callable[[], Any], timeout: float = 30.0) -> Any:
-    """The first true answer."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        with contextlib.suppress(client.ApiException, OSError):
-            if found := check():
-                return found
-        time.sleep(0.05)
-    raise AssertionError("never came")
-
-
-class Served:
+class ClusterDaemon:
     """A cluster's process over a folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,14 +43,14 @@ class Served:
 
     def pids(self) -> list[int]:
         """Run a pod with a child of its own; their pids."""
-        facts = until(lambda: self.ready.exists() and json.loads(self.ready.read_text()))
+        facts = wait(lambda: self.ready.exists() and json.loads(self.ready.read_text()))
         assert facts["pid"] == self.process.pid
         core = client.CoreV1Api(config.new_client_from_config(facts["kubeconfig"]))
         main = {"name": "c", "image": "python:test", "command": ["python", "-c", PROGRAM]}
         body = {"metadata": {"name": "p"}, "spec": {"containers": [main]}}
         core.create_namespaced_pod("default", body)
         # a pod on no node yet has no log at all
-        text = until(lambda: str(core.read_namespaced_pod_log("p", "default") or "").split())
+        text = wait(lambda: str(core.read_namespaced_pod_log("p", "default") or "").split())
         return [int(word) for word in text]
 
     def end(self, number: int) -> None:
@@ -70,12 +60,12 @@ class Served:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], Served]]:
+def start(tmp_path: Path) -> Iterator[Callable[[], ClusterDaemon]]:
     """Start daemons over one folder; those left are killed."""
-    made: list[Served] = []
+    made: list[ClusterDaemon] = []
 
-    def one() -> Served:
-        made.append(Served(tmp_path))
+    def one() -> ClusterDaemon:
+        made.append(ClusterDaemon(tmp_path))
         return made[-1]
 
     yield one
@@ -84,7 +74,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Served]]:
             served.end(signal.SIGTERM)
 
 
-def test_sigterm_ends_it_and_all_it_runs(start: Callable[[], Served]) -> None:
+def test_sigterm_ends_it_and_all_it_runs(start: Callable[[], ClusterDaemon]) -> None:
     served = start()
     pids = served.pids()
     assert all(start_time(pid) for pid in pids)
@@ -93,16 +83,16 @@ def test_sigterm_ends_it_and_all_it_runs(start: Callable[[], Served]) -> None:
     assert not any(start_time(pid) for pid in pids)
 
 
-def test_a_crash_leaves_nothing_after_the_next_start(start: Callable[[], Served]) -> None:
+def test_a_crash_leaves_nothing_after_the_next_start(start: Callable[[], ClusterDaemon]) -> None:
     served = start()
     parent, child = served.pids()
     served.end(signal.SIGKILL)
-    until(lambda: not start_time(parent))  # the kernel kills it with its kubelet
+    wait(lambda: not start_time(parent))  # the kernel kills it with its kubelet
     try:
         assert start_time(child)
         served.ready.unlink()
         again = start()
-        until(again.ready.exists)
+        wait(again.ready.exists)
         assert not start_time(child)
     finally:
         if start_time(child):

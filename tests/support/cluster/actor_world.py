@@ -368,3 +368,8 @@ def world(*, seats: int = 99, phase: str = "idle", candidate: bool = False) -> W
         out.put(deployment(NEW, 2))
     out.put(stable_service(OLD))
     return out
+
+
+def in_test() -> World:
+    """`old` serves, `new` is the candidate, and is up."""
+    return world(phase="testing", candidate=True)

@@ -3,34 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from flows.rollout import promoted
 from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.soaking import Look
-from tests.support.cluster.actor_world import Killed, World
+from tests.support.cluster.actor_world import NEW, Killed, World, world
+from tests.support.cluster.runs import run_of
 
-
-def bad(_: object) -> Look:
-    return Look(trouble=("m-new-0 restarted 3 times",))
-
-
-def unseen(_: object) -> Look:
-    return Look(answer="none", why="no route")
-
-
-LOOKS: dict[str, Callable[[Any], Look]] = {
-    "good": lambda _: Look(),
-    "bad": bad,
-    "unseen": unseen,
+Does = Callable[[Actor], object]
+GOOD = (Look(), [NEW.served_name])
+# two cuts, drawn; one alone is tried everywhere
+CUTS = st.integers(0, 16)
+PAIRS = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+# what the Service answers: at first, and from the second look on
+ANSWERS: dict[str, tuple[tuple[Look, list[str]], tuple[Look, list[str]]]] = {
+    "good": (GOOD, GOOD),
+    "bad": (GOOD, (Look(answer="bad", why="HTTP 500"), [])),
+    "unseen": ((Look(answer="none", why="no route"), []),) * 2,
 }
 
 
-def once(at: World, what: Callable[[Actor], object], cut: int | None, look: str = "good") -> None:
+def promotes(keep: bool, answers: str = "good") -> Does:
+    """The flow's own promotion of the candidate, with what follows from its soak."""
+
+    def go(actor: Actor) -> None:
+        at: Any = actor.cluster
+        run: Any = run_of(at, promotion={"keep_previous": keep})
+        run.road = SimpleNamespace(walk=lambda name, run_name, call: call())
+        first, then = ANSWERS[answers]
+        looks = iter([first])
+        run.ask = lambda service, release: next(looks, then)
+        promoted(run, SimpleNamespace(actor=actor), NEW, "it passed")  # type: ignore[arg-type]
+
+    return go
+
+
+def recovers(keep: bool = True) -> Does:
+    """What the janitor, or the next run, does first."""
+
+    def go(actor: Actor) -> None:
+        carry_out(actor, moves.decide_recovery(actor.observe(), keep_previous=keep))
+
+    return go
+
+
+def once(at: World, what: Does, cut: int | None = None) -> None:
     """One process: takes over, does something, may be killed before one of its writes."""
-    actor = at.actor(LOOKS[look])
-    at.left = None if cut is None else cut
+    actor = at.actor(lambda _: Look())
+    at.left = cut
     try:
         actor.take_over()
         what(actor)
@@ -44,4 +73,45 @@ def settle(at: World, *, keep: bool = True) -> None:
     """What the janitor, or the next run, does."""
     actor = at.actor()
     actor.take_over()
-    carry_out(actor, moves.decide_recovery(actor.observe(), keep_previous=keep))
+    recovers(keep)(actor)
+
+
+def at_every_cut(
+    begin: Callable[[], World], what: Does, then: Callable[[World, bool], object]
+) -> None:
+    """Cut a process before each of its writes, each time in a new world, and look `then` at what it
+    left: at the world, and whether the process got through. A failure names the place."""
+    whole = begin()
+    once(whole, what)
+    last = len(whole.writes)
+    assert last > 2  # beyond taking over
+    for cut in range(last + 1):
+        at = begin()
+        once(at, what, cut)
+        assert len(at.writes) == cut
+        try:
+            then(at, cut == last)
+        except AssertionError as error:
+            error.add_note(f"cut before write {cut + 1} of {last}")
+            raise
+
+
+def at_rest(at: World) -> str:
+    """Nothing is under way: gives who serves, which answers with all its replicas, alone."""
+    seen = at.actor().observe()
+    state = seen.state
+    assert state.stable is not None and seen.serving == state.stable.id
+    view = seen.view(seen.serving)
+    assert view is not None and view.whole
+    if state.phase != "unproven":
+        assert state.phase == "idle" and state.candidate is None
+        assert [v.release for v in seen.deployments.values() if v.replicas] == [seen.serving]
+    assert at.get("Service", "m-candidate") is None
+    return state.stable.id
+
+
+def narrow(seats: int = 2) -> World:
+    """Room for one release only, and leave to interrupt."""
+    at = world(seats=seats)
+    at.may_interrupt = True
+    return at

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from tasks.accelerators.profiles import profile
 from tasks.nodes.health import HealthWatch
 from tasks.nodes.metrics import device_problems
-from tasks.outside.exporter import metrics as devices
 
 HYGON, NVIDIA, AMD = profile("hygon-dcu"), profile("nvidia-gpu"), profile("amd-gpu")
 COOL = 'dcu_temp{minor_number="0",dcu_pod_name="ours"} 60\n'
@@ -80,23 +77,3 @@ def test_throttling_as_amd_tells_it() -> None:
     assert device_problems(line + "1", line + "2", AMD, ["ours"]) == [
         f"card 3: was throttled, {name} grew from 1 to 2"
     ]
-
-
-def test_an_exporter_is_read_and_one_that_is_away_is_no_error() -> None:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/metrics" else 500)
-            self.end_headers()
-            self.wfile.write(COOL.encode())
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    assert devices.read(f"{url}/metrics") == COOL
-    assert devices.read(f"{url}/broken") is None
-    server.shutdown()
-    server.server_close()
-    assert devices.read(f"{url}/metrics") is None

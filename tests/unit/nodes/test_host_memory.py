@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tasks.accelerators.profiles import profile
-from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.host_memory import shm_of, shm_reasons
 from tasks.nodes.memory import GIB, ShapeVerdict, estimate
 from tasks.nodes.reasons import Reason
 from tasks.render.devices import pod_needs
 from tasks.render.release import deployment, release_of
-from tasks.run.findings import Looked
 from tasks.spec.rollout import Rollout
-from tasks.steps.plan import objections
 from tests.support.nodedata import make_spec
 from tests.support.shapes import SMOLLM2, codes, shape
-from tests.support.surveys import survey
 from tests.support.update_golden import specs
 
 SMOLLM2_BYTES = 269_060_552
@@ -216,36 +211,6 @@ def test_a_volume_in_memory_is_never_larger_than_the_limit() -> None:
     assert shm_of(body)[0] == 6 * GIB
     volume["emptyDir"] = {}
     assert shm_of(body)[0] is None
-
-
-# -- where it is said
-
-
-def looked(memory: int | None) -> tuple[Looked, ...]:
-    verdict = NodeVerdict("node-a", "node-a", True, (), engine_memory_bytes=memory)
-    return (Looked(verdict),)
-
-
-@pytest.mark.parametrize("memory", [None, 20 * GIB])
-def test_the_plan_refuses_what_cannot_start_also_without_a_probe(memory: int | None) -> None:
-    """The example as it was: 64 MiB of /dev/shm, 0.2 of 6 GiB."""
-    starved = on_cpu(gpu_memory_utilization=0.2, resources={"memory": "6Gi", "shm_gib": 0})
-    found = replace(survey(starved), shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152))
-    found = replace(found, looked=looked(memory))
-    said = objections(found, found.deployment([])).refused
-    assert [line.split(":")[0] for line in said] == ["SHM_TOO_SMALL", "WEIGHTS_TOO_LARGE"]
-    assert "shm_gib to 0.25" in said[0] and "between 0.25 and 0.7" in said[1]
-
-
-def test_what_is_tight_is_said_and_refuses_nothing() -> None:
-    tight = replace(
-        survey(on_cpu(gpu_memory_utilization=0.24)),
-        shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152),
-        looked=looked(None),
-    )
-    said = objections(tight, tight.deployment([]))
-    assert said.refused == []
-    assert [line.split(":")[0] for line in said.warnings] == ["KV_CACHE_TIGHT"]
 
 
 @pytest.mark.parametrize("name", specs())

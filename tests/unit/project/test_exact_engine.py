@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from statistics import correlation, fmean, stdev
 
@@ -121,6 +122,15 @@ def test_health_says_yes_while_the_engine_is_wedged() -> None:
             http.post(
                 f"{url}/v1/completions", json={"model": "exact", "prompt": "a", "max_tokens": 1}
             )
+        assert http.get(f"{url}/health").status_code == 200
+
+
+def test_it_is_sick_from_the_prompt_on_and_its_health_does_not_tell() -> None:
+    sick = replace(FAST, sick_on="hello there")
+    with in_thread(sick) as (_, url), httpx.Client(trust_env=False) as http:
+        assert http.get(f"{url}/v1/models").status_code == 200
+        assert _ask(http, url).status_code == 500
+        assert http.get(f"{url}/v1/models").status_code == 500
         assert http.get(f"{url}/health").status_code == 200
 
 

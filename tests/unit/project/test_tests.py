@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import defaultdict
 from pathlib import Path
 
 from tests.support.places import ROOT
@@ -22,13 +24,46 @@ def test_no_test_is_imported_by_another() -> None:
         assert not found, (path, found)
 
 
+def rooms() -> set[str]:
+    """Packages below tasks that hold code, and those that hold such."""
+    tasks = ROOT / "tasks"
+    with_code = {path.parent for path in tasks.rglob("*.py") if path.stem != "__init__"}
+    held = {room.relative_to(tasks) for room in with_code}
+    return {str(path) for room in held for path in (room, *room.parents)} - {"."}
+
+
+def test_every_room_has_its_tests() -> None:
+    for room in rooms():
+        files = list((TESTS / "unit" / room).rglob("test_*.py"))
+        assert any("\ndef test_" in path.read_text() for path in files), f"nothing tests {room}"
+
+
 def test_unit_tests_lie_as_the_rooms_do() -> None:
-    rooms = {path.name for path in (ROOT / "tasks").iterdir() if path.is_dir()}
-    mirrored = {path.name for path in (TESTS / "unit").iterdir() if path.is_dir()}
-    assert mirrored - rooms - {"__pycache__"} == {"flows", "project"}
-    outside = {path.name for path in (ROOT / "tasks/outside").iterdir() if path.is_dir()}
-    tested = {path.name for path in (TESTS / "unit/outside").iterdir() if path.is_dir()}
-    assert tested <= outside
+    unit = TESTS / "unit"
+    places = {path.parent.relative_to(unit) for path in unit.rglob("*.py")} - {Path()}
+    tested = {str(path) for path in places if path.parts[0] not in ("flows", "project")}
+    assert tested - rooms() == set()
+
+
+def body_of(node: ast.FunctionDef) -> list[ast.stmt]:
+    """What a function does, without its words."""
+    return node.body[1:] if ast.get_docstring(node) is not None else node.body
+
+
+def test_no_helper_is_written_twice() -> None:
+    """What two files need lies in the nearest conftest.py, or in tests/support."""
+    places = defaultdict(list)
+    for path in TESTS.rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.FunctionDef) or node.name.startswith("test_"):
+                continue
+            body = body_of(node)
+            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            if lines >= 2 or len(body) >= 3:
+                said = "\n".join(map(ast.dump, body))
+                places[said].append(f"{path.relative_to(ROOT)}: {node.name}")
+    assert len(places) > 200
+    assert [found for found in places.values() if len(found) > 1] == []
 
 
 def test_nothing_grows_too_large() -> None:

@@ -207,7 +207,7 @@ def test_a_record_without_anything_has_a_page() -> None:
 
 
 def test_empty_failed_and_impossible_rows_have_a_page() -> None:
-    failing = reportdata.make_round(0, "c8", at=0, requests=9, tokens=4, seed=1, failing=1.0)
+    failing = reportdata.closed_loop(0, "c8", at=0, requests=9, tokens=4, seed=1, failing=1.0)
     empty = replace(failing, index=1, rows=(), window=(math.nan, math.inf))
     broken = replace(
         failing.rows[0], ok=True, start=math.inf, end=math.nan, ttft=math.nan, completion_tokens=3

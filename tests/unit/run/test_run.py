@@ -3,61 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import SimpleNamespace, TracebackType
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tasks.base import clock
 from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
 from tasks.release.moves import RemoveCandidateService
-from tasks.run import locked as module
 from tasks.run.locked import Locked
 from tasks.run.run import Run
-from tests.support.cluster.actor_world import NAME, NS, World, world
-from tests.support.nodedata import make_spec
+from tests.support.cluster.actor_world import NAME, World, world
+from tests.support.cluster.runs import run_of
 
+pytestmark = pytest.mark.usefixtures("home", "lease")
 FAILED = Outcome("failed", "ttft_mean_ms: its bound shows it is not at most 5 ms")
-
-
-class Lease:
-    """A lease that is had at once."""
-
-    def __init__(self, *_: object, **__: object) -> None:
-        self.epoch, self.lost = 99, False
-
-    def __enter__(self) -> Lease:
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self.lost = True
-
-    def check(self) -> None:
-        if self.lost:
-            raise LockLost("the lease is another's")
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv(records.ENV, str(tmp_path))
-    monkeypatch.setattr(module, "LeaseLock", Lease)
-    with clock.use(clock.FakeClock()):
-        yield tmp_path
-
-
-def apply(body: Any, *, fence: Any) -> None:
-    fence()
-
-
-def run_of(at: World) -> Run:
-    vars(at).update(address="https://api:6443", apply=apply)
-    spec = make_spec({"name": NAME, "namespace": NS})
-    return Run(spec, at, rollout="run-1")  # type: ignore[arg-type]
 
 
 def kept(run: Run, cluster: Locked, error: BaseException) -> BaseException:

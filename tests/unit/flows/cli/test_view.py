@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,17 +12,11 @@ from rich.console import Console
 from flows.cli.main import log_to_terminal
 from flows.cli.run import print_end
 from flows.cli.view import showing
-from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.progress import Progress, emit
 from tasks.record.record import read
 
-
-@pytest.fixture(autouse=True)
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
+pytestmark = pytest.mark.usefixtures("time")
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from tasks.base.errors import StepFailed
 from tasks.outside.disk.records import logs_kept
 from tasks.run.findings import Planned
-from tasks.run.run import Locked, Run
+from tasks.run.locked import Locked
+from tasks.run.run import Run
 from tasks.steps.fetch_weights import fetch
 from tests.support.cluster.cluster_fake import FakeObjects
 from tests.support.cluster.jobs_fake import Controller
@@ -20,12 +21,6 @@ from tests.support.nodedata import make_spec
 from tests.support.surveys import survey
 
 LOGS = {"m-engine.log": "api_key=sesame\nlast words\n", "m-engine-1.log": "again\n"}
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MODEL_ROLLOUT_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def started() -> Run:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,25 +10,13 @@ import pytest
 from tasks.base import clock
 from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
-from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
 from tasks.release.wish import decide_wish
-from tests.support.cluster.actor_world import DRAIN, NAME, NEW, NS, OLD, World, wait_ready, world
+from tests.support.cluster.actor_world import DRAIN, NAME, NEW, NS, OLD, World, in_test
 
+pytestmark = pytest.mark.usefixtures("quick")
 SERVICE = ("Service", NAME)
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(waits, "wait_ready", wait_ready)
-    with clock.use(clock.FakeClock()):
-        yield
-
-
-def in_test() -> World:
-    """`old` serves, `new` is the candidate, and is up."""
-    return world(phase="testing", candidate=True)
 
 
 def meddling(at: World, kind: str, change: dict[str, Any], times: int = 1) -> None:

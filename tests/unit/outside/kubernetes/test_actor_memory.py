@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from tasks.base import clock
 from tasks.base.errors import RolloutError
-from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.state import Release, State, to_configmap
@@ -26,20 +23,13 @@ from tests.support.cluster.actor_world import (
     World,
     deployment,
     stable_service,
-    wait_ready,
 )
 from tests.support.cluster.courses import once, settle
 
+pytestmark = pytest.mark.usefixtures("quick")
 RELEASES = (OLD, NEW, OLDER)
 PHASES = ["idle", "testing", "promoting", "soaking", "unproven", "reverting", "restoring", "held"]
 SOME = st.sampled_from([None, *RELEASES])
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(waits, "wait_ready", wait_ready)
-    with clock.use(clock.FakeClock()):
-        yield
 
 
 @settings(

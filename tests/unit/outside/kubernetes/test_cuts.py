@@ -1,252 +1,235 @@
-"""Every course, carried out by the real Actor, cut before any write, then settled as the product
-settles: whatever dies, the model that served is not harmed."""
+"""Every course, carried out by the real Actor, cut before each of its writes, then settled as the
+product settles: whatever dies, the model that served is not harmed. Cut twice, by hypothesis."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base import clock
-from tasks.base.errors import Refused, StepFailed
-from tasks.outside.kubernetes import actor as act
-from tasks.outside.kubernetes import waits
-from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.course import Course
-from tasks.release.state import promoted, to_configmap
-from tasks.release.wish import decide_wish
+from tasks.release.soaking import Look
+from tasks.release.state import State, promoted, to_configmap
 from tests.support.cluster.actor_world import (
     NEW,
-    OLDER,
     Killed,
     World,
     deployment,
+    in_test,
+    release,
     wait_ready,
     world,
 )
-from tests.support.cluster.courses import LOOKS, once, settle
-
-CUTS = st.none() | st.integers(0, 16)
-EASY = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+from tests.support.cluster.courses import (
+    ANSWERS,
+    CUTS,
+    PAIRS,
+    Does,
+    at_every_cut,
+    at_rest,
+    narrow,
+    once,
+    promotes,
+    recovers,
+    settle,
 )
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Waits take no time, and pods come at once or never."""
-    monkeypatch.setattr(waits, "wait_ready", wait_ready)
-    with clock.use(clock.FakeClock()):
-        yield
+pytestmark = pytest.mark.usefixtures("quick")
+KEEP = pytest.mark.parametrize("keep", [True, False])
+BROKEN = pytest.mark.parametrize("broken", [False, True])
 
 
-def promotes(keep: bool) -> Callable[[Actor], object]:
-    """As flows/rollout.py does it, with what follows a failed soak."""
-
-    def go(actor: Actor) -> None:
-        try:
-            carry_out(actor, moves.decide_promotion(actor.observe(), keep_previous=keep))
-        except SoakFailed:
-            seen = actor.observe()
-            room = actor.room(seen.state.previous, seen.serving)
-            carry_out(actor, moves.decide_soak_failed(seen, room))
-        except act.NotProven:
-            actor.run(moves.decide_unproven(actor.observe(), "inconclusive"))
-
-    return go
+# -- promotions -------------------------------------------------------------------------------
 
 
-def rolls_back(allow: bool) -> Callable[[Actor], object]:
-    def go(actor: Actor) -> None:
-        seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
-        carry_out(actor, decide_wish("rollback", seen, allow_interruption=allow, room=room))
+def breaks(at: World) -> bool:
+    """The promoted release dies before its promotion is settled, where it came to that."""
+    if at.leads_to() != "new" or at.actor().observe().state.phase == "idle":
+        return False
+    at.broken.add("new")
+    at.put(at.objects["Deployment", "m-new"])
+    return True
 
-    return go
 
-
-def at_rest(at: World) -> str:
-    """Nothing is under way: gives who serves, which answers with all its replicas, alone."""
+def heir(at: World, broken: bool) -> str:
+    """Who is to serve in the end, by what a process left behind."""
     seen = at.actor().observe()
-    state = seen.state
-    assert state.stable is not None and seen.serving == state.stable.id
-    view = seen.view(seen.serving)
-    assert view is not None and view.whole
-    if state.phase != "unproven":
-        assert state.phase == "idle" and state.candidate is None
-        assert [v.release for v in seen.deployments.values() if v.replicas] == [seen.serving]
-    assert at.get("Service", "m-candidate") is None
-    return state.stable.id
+    if seen.serving == "old" or seen.state.phase == "reverting":
+        return "old"
+    # an unproven one is a person's to judge
+    gone_back = broken and seen.state.phase != "unproven" and "old" in seen.deployments
+    return "old" if gone_back else "new"
 
 
-@EASY
-@given(
-    cut=CUTS, again=CUTS, keep=st.booleans(), look=st.sampled_from(list(LOOKS)), dies=st.booleans()
-)
-def test_a_promotion(cut: int | None, again: int | None, keep: bool, look: str, dies: bool) -> None:
-    at = world(phase="testing", candidate=True)
-    once(at, promotes(keep), cut, look)
-    # before it is settled, that is
-    dies = dies and at.leads_to() == "new" and at.actor().observe().state.phase != "idle"
-    if dies:
-        at.broken.add("new")
-        at.put(at.objects["Deployment", "m-new"])
-    once(at, lambda actor: carry_out(actor, moves.decide_recovery(actor.observe())), again)
+def settled(at: World, keep: bool, broken: bool, again: int | None = None) -> None:
+    """It comes to what it has to come to, also where settling is cut."""
+    serves = heir(at, broken)
+    once(at, recovers(), again)
     settle(at, keep=keep)
-    assert at.harm == []
-    if dies and at.leads_to() == "new":
-        # alone, or waiting for a person: nothing is left to go back to, or nobody may decide
-        phase = at.actor().observe().state.phase
-        assert phase == "unproven" or at.get("Deployment", "m-old") is None
-        return
-    serves = at_rest(at)
-    if cut is None and look != "bad":
-        assert serves == ("old" if dies and look != "unseen" else "new")
-    if cut is None and look == "bad" and not dies:
-        assert serves == "old"
+    assert at.harm == [] and at.leads_to() == serves
+    if not (broken and serves == "new"):  # else nothing is left to go back to, or nobody may
+        assert at_rest(at) == serves
 
 
-@EASY
-@given(cut=CUTS, again=CUTS, broken=st.booleans())
-def test_a_replacement(cut: int | None, again: int | None, broken: bool) -> None:
-    """Room for one release only; its candidate takes the devices of what serves."""
-    at = world(seats=2)
-    at.may_interrupt = True
+@KEEP
+@BROKEN
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_a_promotion(keep: bool, broken: bool, answers: str) -> None:
+    def then(at: World, whole: bool) -> None:
+        if whole:
+            assert at.leads_to() == ("old" if answers == "bad" else "new")
+            assert at.actor().observe().state.phase == (
+                "unproven" if answers == "unseen" else "idle"
+            )
+        settled(at, keep, broken and breaks(at))
 
-    def start(actor: Actor) -> None:
-        actor.run(moves.decide_start(actor.observe(), NEW, "r", "replace", 30.0))
-        if broken:
-            at.broken.add("new")
-        if at.left is not None and at.left <= 0:
-            raise Killed
-        at.put(deployment(NEW, 2))
-        wait_ready(at, "models", "m-new", timeout_s=1)  # type: ignore[arg-type]
-        promotes(True)(actor)
-
-    once(at, start, cut)
-    once(at, lambda actor: carry_out(actor, moves.decide_recovery(actor.observe())), again)
-    settle(at)
-    assert at.harm == []
-    serves = at_rest(at)
-    if cut is None:
-        assert serves == ("old" if broken else "new")
+    at_every_cut(in_test, promotes(keep, answers), then)
 
 
-@EASY
+@PAIRS
 @given(
     cut=CUTS,
     again=CUTS,
-    seats=st.sampled_from([2, 3, 4]),
-    allow=st.booleans(),
+    keep=st.booleans(),
+    answers=st.sampled_from(list(ANSWERS)),
     broken=st.booleans(),
 )
-def test_a_way_back(
-    cut: int | None, again: int | None, seats: int, allow: bool, broken: bool
+def test_a_promotion_cut_twice(
+    cut: int, again: int, keep: bool, answers: str, broken: bool
 ) -> None:
-    """From `old` to `older`, which may find no room, or not get ready."""
-    at = world(seats=seats)
-    at.may_interrupt = allow and seats < 4
-    if broken:
-        at.broken.add("older")
-    once(at, rolls_back(allow), cut)
-    once(at, lambda actor: carry_out(actor, moves.decide_recovery(actor.observe())), again)
-    # a way back that fails is told as an error, after what served is back
-    try:
-        settle(at)
-    except StepFailed as error:
-        assert broken and "serves on" in str(error)
-    settle(at)
-    assert at.harm == []
-    serves = at_rest(at)
-    if broken:
-        assert serves == "old"
-    elif cut is None:
-        assert serves == ("older" if allow or seats >= 4 else "old")
+    at = in_test()
+    once(at, promotes(keep, answers), cut)
+    settled(at, keep, broken and breaks(at), again)
 
 
-@EASY
-@given(cut=CUTS, again=CUTS, then=st.sampled_from(["promote", "rollback", "recover", "run"]))
-def test_an_unproven_release(cut: int | None, again: int | None, then: str) -> None:
-    """A person keeps it, goes back, looks away, or another release is rolled out."""
-    at = world(phase="testing", candidate=True)
-    once(at, promotes(True), None, "unseen")
-    assert at.actor().observe().state.phase == "unproven"
+@KEEP
+def test_a_promotion_that_was_cut_is_finished_by_the_next_run(keep: bool) -> None:
+    found = []
+
+    def then(at: World, whole: bool) -> None:
+        actor = at.actor()
+        actor.take_over()
+        found.append(moves.decide_resume(actor.observe(), NEW))
+        if found[-1] == "promote":
+            promotes(keep)(actor)
+        assert at.harm == []
+        if found[-1] == "retest":
+            assert at.leads_to() == "old" and actor.observe().state.phase == "testing"
+        else:
+            assert at_rest(at) == "new"
+
+    at_every_cut(in_test, promotes(keep), then)
+    # two writes take over; from the third on it is on record; the last one settles it
+    assert found == ["retest"] * 3 + ["promote"] * (len(found) - 4) + ["done"]
+
+
+# -- replacements -----------------------------------------------------------------------------
+
+
+def starts(*, broken: bool = False, on: bool = True) -> Does:
+    """A candidate takes the place of what serves; on: and is promoted."""
 
     def go(actor: Actor) -> None:
-        seen = actor.observe()
-        if then == "run":
-            carry_out(actor, moves.decide_recovery(seen, superseded=True))
-        else:
-            carry_out(actor, decide_wish(then, seen))
+        at: Any = actor.cluster
+        actor.run(moves.decide_start(actor.observe(), NEW, "r", "replace", 30.0))
+        if broken:
+            at.broken.add("new")
+        if at.left == 0:  # applying it is a write, too
+            raise Killed
+        at.put(deployment(NEW, 2))
+        wait_ready(at, "models", "m-new", timeout_s=1)
+        if on:
+            promotes(True)(actor)
 
-    once(at, go, cut)
-    once(at, go, again)
-    once(at, go, None)
-    settle(at)
-    assert at.harm == []
-    serves = at_rest(at)
-    phase = at.actor().observe().state.phase
-    assert phase == ("unproven" if then == "recover" else "idle")
-    assert serves == ("old" if then == "rollback" else "new")
+    return go
 
 
-@EASY
-@given(cut=st.integers(0, 16))
-def test_a_state_that_was_lost(cut: int) -> None:
-    """Somebody deleted the ConfigMap right after the switch: the Service says who serves, and what
-    may still be answering ends its requests."""
-    at = world(phase="testing", candidate=True)
-    once(at, promotes(True), cut)
-    at.objects.pop(("ConfigMap", "rollout-m"))
-    serves = at.leads_to()
-    settle(at)
-    assert at.harm == [] and at.leads_to() == serves and at.available(serves) == 2
+@BROKEN
+def test_a_replacement(broken: bool) -> None:
+    """Its candidate takes the devices of what serves."""
+
+    def then(at: World, whole: bool) -> None:
+        if whole:
+            assert at.leads_to() == ("old" if broken else "new")
+        settled(at, True, False)
+
+    at_every_cut(narrow, starts(broken=broken), then)
 
 
-@EASY
-@given(cut=CUTS)
-def test_a_way_home_from_a_release_that_answers_after_all(cut: int | None) -> None:
-    """The way back was given up, and then the release gone back to got ready and was asked."""
-    at = world()
-    state = replace(at.actor().observe().state, phase="restoring")
-    at.put(to_configmap(state, "models"))
-    at.put(deployment(OLDER, 2))
-    at.actor().move(moves.PointService(OLDER))
-    once(at, lambda actor: carry_out(actor, moves.decide_recovery(actor.observe())), cut)
+@PAIRS
+@given(cut=CUTS, again=CUTS, broken=st.booleans())
+def test_a_replacement_cut_twice(cut: int, again: int, broken: bool) -> None:
+    at = narrow()
+    once(at, starts(broken=broken), cut)
+    settled(at, True, False, again)
+
+
+@pytest.mark.parametrize("seats", [2, 99])
+@pytest.mark.parametrize("again", [None, *range(8)])
+def test_a_replacement_that_was_not_promoted_brings_back_what_served(
+    seats: int, again: int | None
+) -> None:
+    def then(at: World, _: bool) -> None:
+        once(at, recovers(), again)
+        settle(at)
+        assert at.harm == [] and at_rest(at) == "old"
+
+    at_every_cut(lambda: narrow(seats), starts(on=False), then)
+
+
+# -- what a recovery finds --------------------------------------------------------------------
+
+
+def test_a_promoted_release_that_died_is_taken_back() -> None:
+    at = in_test()
+    actor = at.actor()
+    for move in moves.decide_promotion(actor.observe(), keep_previous=True).moves[:3]:
+        actor.move(move)
+    assert breaks(at)
     settle(at)
     assert at.harm == [] and at_rest(at) == "old"
 
 
-def test_pods_of_a_deployment_that_is_gone_still_hold_their_devices() -> None:
-    """The process died while it waited for the pods of the candidate it had deleted."""
-    at = world(seats=2)
-    at.may_interrupt = True
-    at.actor().run(moves.decide_start(at.actor().observe(), NEW, "r", "replace"))
-    at.put(deployment(NEW, 2))
-    at.delete("Deployment", "m-new", "models", fence=lambda: None)
+def test_recovery_removes_the_candidate_and_strangers_but_not_what_serves() -> None:
+    at = in_test()
+    at.put(deployment(release("stray"), 2))
+    course = moves.decide_recovery(at.actor().observe())
+    assert course.sentence == "removed candidate m-new"
+    at.actor().run(course)
+    assert set(at.actor().observe().deployments) == {"old", "older"}
+    assert at.harm == [] and at_rest(at) == "old"
+
+
+def test_recovery_trusts_the_service_over_a_lost_state() -> None:
+    at = world()
+    at.put(to_configmap(State("m"), "models"))
     settle(at)
-    assert at_rest(at) == "old"
+    assert at.harm == [] and at.leads_to() == "old" and at.available("old") == 2
 
 
-def test_a_refused_way_back_changes_nothing() -> None:
-    at = world(seats=2)
+def test_the_first_rollout_ever() -> None:
+    """There is no Service, no state, and nothing to go back to."""
+    at = World()
     actor = at.actor()
     actor.take_over()
-    before = list(at.writes)
-    with pytest.raises(Refused, match="--allow-interruption"):
-        rolls_back(False)(actor)
-    assert at.writes == before and at_rest(at) == "old"
+    actor.run(moves.decide_start(actor.observe(), NEW, "r", "parallel"))
+    at.put(deployment(NEW, 2))
+    promotes(True)(actor)
+    assert at_rest(at) == "new" and actor.observe().state.previous is None
+
+
+# -- every move -------------------------------------------------------------------------------
 
 
 def courses() -> list[tuple[Course, bool]]:
     """One of every kind, and whether the Service leads to the candidate already."""
     fresh = world().actor().observe()
-    seen = world(candidate=True, phase="testing").actor().observe()
+    seen = in_test().actor().observe()
     led = replace(seen, serving="new", state=replace(promoted(seen.state), phase="soaking"))
     back = replace(fresh, state=replace(fresh.state, phase="restoring"))
     return [
@@ -264,11 +247,10 @@ def courses() -> list[tuple[Course, bool]]:
 @pytest.mark.parametrize("number", range(8))
 def test_every_move_twice_is_once(number: int) -> None:
     """A process that died after a write and before its answer does it again."""
-    once_only = world(candidate=True, phase="testing")
-    twice = world(candidate=True, phase="testing")
+    once_only, twice = in_test(), in_test()
     course, led = courses()[number]
     for at, times in ((once_only, 1), (twice, 2)):
-        actor = at.actor(LOOKS["good"])
+        actor = at.actor(lambda _: Look())
         if led:
             actor.move(moves.PointService(NEW))
         for move in course.moves:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, Refused
 from tasks.base.progress import Progress, listening
 from tasks.outside.kubernetes.lease import LeaseLock
 from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, NotFound
+
+pytestmark = pytest.mark.usefixtures("time")
 
 
 class Api:
@@ -81,13 +82,6 @@ class Api:
 @pytest.fixture
 def api() -> Api:
     return Api()
-
-
-@pytest.fixture(autouse=True)
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 def lock(api: Api, who: str = "a", **kwargs: Any) -> LeaseLock:

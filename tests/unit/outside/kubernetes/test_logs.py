@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from urllib3.exceptions import ProtocolError
 
-from tasks.base import clock
-from tasks.base.clock import FakeClock
 from tasks.outside.kubernetes.logs import SeenLines, split_stamp
 from tasks.outside.kubernetes.rest import Forbidden
 from tests.support.cluster.cluster_script import Request, Script, answer, status, stream
 
+pytestmark = pytest.mark.usefixtures("time")
 CUT = ProtocolError("Connection broken", ConnectionResetError(104, "reset"))
-
-
-@pytest.fixture(autouse=True)
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 class Container:

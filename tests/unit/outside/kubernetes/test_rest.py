@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 
 import pytest
 from urllib3.connection import HTTPConnection
@@ -20,17 +19,11 @@ from tasks.base.errors import LockLost, OutsideError
 from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from tests.support.cluster.cluster_script import Script, answer, status
 
+pytestmark = pytest.mark.usefixtures("time")
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}}
 REFUSED = NewConnectionError(HTTPConnection("api"), "Connection refused")
 RESET = ProtocolError("Connection aborted.", ConnectionResetError(104, "reset"))
 SILENT = ReadTimeoutError(None, "/", "Read timed out.")  # type: ignore[arg-type]
-
-
-@pytest.fixture(autouse=True)
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 @pytest.mark.parametrize(

@@ -11,22 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
-from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import StepFailed
 from tasks.outside.kubernetes.rest import Forbidden
 from tasks.outside.kubernetes.watch import Together, differences, keep
 from tests.support.cluster.cluster_script import Answer, Script, answer, status, stream
 
+pytestmark = pytest.mark.usefixtures("time")
 CUT = ProtocolError("Connection broken", ConnectionResetError(104, "reset"))
 SILENT = ReadTimeoutError(None, "/", "Read timed out.")  # type: ignore[arg-type]
-
-
-@pytest.fixture(autouse=True)
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 def pod(name: str, version: int, uid: str = "") -> dict[str, Any]:

@@ -1,0 +1,45 @@
+"""What the rooms' tests share: time that does not pass by itself, and a home of the test's own.
+
+A room is imported by who asks for it, so that the tests of a lower one start at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.base import clock
+from tasks.base.clock import FakeClock
+
+
+@pytest.fixture
+def time() -> Iterator[FakeClock]:
+    """A clock that only sleeping moves on."""
+    with clock.use(FakeClock()) as fake:
+        assert isinstance(fake, FakeClock)
+        yield fake
+
+
+@pytest.fixture
+def quick(time: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits take no time, and pods come at once or never: for tests/support/cluster/actor_world."""
+    from tests.support.cluster.actor_world import wait_ready
+
+    monkeypatch.setattr("tasks.outside.kubernetes.waits.wait_ready", wait_ready)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where records go; it is not there yet."""
+    monkeypatch.setenv("MODEL_ROLLOUT_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def lease(time: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every lock of a Run is had at once."""
+    from tests.support.cluster.runs import Lease
+
+    monkeypatch.setattr("tasks.run.locked.LeaseLock", Lease)

@@ -1,0 +1,74 @@
+"""What a flow run is given, and how it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from tasks.base.errors import SpecError
+from tasks.outside.prefect import parameters
+from tasks.outside.prefect.parameters import of_parameters, run_name
+from tests.support.nodedata import make_spec
+
+SPEC = make_spec()
+
+
+def test_a_spec_is_taken_as_it_is() -> None:
+    assert of_parameters(SPEC, None, None) is SPEC
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SPEC.model_dump(mode="json", exclude_defaults=True)))
+    assert of_parameters(None, str(path), None) == SPEC
+
+
+@pytest.mark.parametrize(("spec", "file"), [(None, None), (SPEC, "spec.yaml")])
+def test_one_of_the_two_is_given(spec: Any, file: str | None) -> None:
+    with pytest.raises(SpecError, match="exactly one of 'spec' and 'spec_file'"):
+        of_parameters(spec, file, None)
+
+
+def test_another_revision_is_the_specs_in_all_else() -> None:
+    found = of_parameters(SPEC, None, "v2")
+    assert found.model.revision == "v2" and SPEC.model.revision != "v2"
+    assert found.model_copy(update={"model": SPEC.model}) == SPEC
+
+
+def test_a_revision_that_cannot_be_one_is_named_as_the_parameter() -> None:
+    with pytest.raises(SpecError, match=r"parameters\.revision ''"):
+        of_parameters(SPEC, None, "")
+
+
+@pytest.mark.parametrize("commit", ["c" * 40, None])
+def test_a_commit_is_what_an_event_names(commit: str | None) -> None:
+    assert of_parameters(SPEC, None, None, commit) is SPEC
+
+
+@pytest.mark.parametrize("commit", ["", "../../etc", "a b", "None"])
+def test_a_commit_that_cannot_be_one_is_refused(commit: str) -> None:
+    with pytest.raises(SpecError, match=r"parameters\.commit: .*names the commit"):
+        of_parameters(SPEC, None, None, commit)
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"spec": {"name": "r1"}}, "rollout r1"),
+        ({"spec": SPEC}, "rollout r1"),
+        ({"spec_file": "models/r1.yaml"}, "rollout models/r1.yaml"),
+        ({"spec": None, "spec_file": "models/r1.yaml"}, "rollout models/r1.yaml"),
+        ({"spec": {}}, "rollout"),
+        ({}, "rollout"),
+        (None, "rollout"),
+    ],
+)
+def test_a_run_is_named_for_what_it_rolls_out(
+    given: dict[str, Any] | None, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(parameters=given))
+    assert run_name() == name

@@ -1,0 +1,56 @@
+"""A person decides: what is kept for them, and what they are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.outside.kubernetes.actor import NotProven
+from tasks.release import moves
+from tasks.steps.hold import hold
+from tasks.verdict.targets import Decision
+from tests.support.cluster.actor_world import world
+from tests.support.cluster.runs import locked, run_of
+
+pytestmark = pytest.mark.usefixtures("quick")
+WAITS = "the candidate waits: `rollout promote m -n models` or `rollout recover m -n models`"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("pass", "the verdict is pass; a person approves with `rollout promote`"),
+        ("inconclusive", "inconclusive: too few requests"),
+    ],
+)
+def test_a_candidate_waits_with_its_verdict(word: Any, said: str) -> None:
+    at = world(phase="testing", candidate=True)
+    run = run_of(at)
+    with run.step("hold"):
+        ended = hold.function(run, locked(run), Decision(word, True, "too few requests", ()))
+    assert (ended.kind, ended.sentence) == ("held", f"{said}; {WAITS}")
+    assert run.record.steps[0].sentence == said
+    state = at.actor().observe().state
+    assert (state.phase, state.verdict) == ("held", word)
+    assert at.leads_to() == "old" and at.available("new") == 2
+
+
+def test_what_nobody_could_watch_serves_on_unproven() -> None:
+    at = world(phase="testing", candidate=True)
+    run = run_of(at)
+    cluster = locked(run)
+    course = moves.decide_promotion(cluster.actor.observe(), keep_previous=True)
+    for move in course.moves[:3]:
+        cluster.actor.move(move)
+    with run.step("hold"):
+        ended = hold.function(run, cluster, NotProven("m-new could not be watched: no route"))
+    assert ended.kind == "held"
+    assert ended.sentence == (
+        "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m` "
+        "keeps it, `rollout rollback m` goes back to m-old, which was left as it was"
+    )
+    assert run.record.steps[0].sentence == "m-new could not be watched: no route"
+    state = at.actor().observe().state
+    assert (state.phase, state.verdict) == ("unproven", "inconclusive")
+    assert at.leads_to() == "new" and at.available("old") == 2

@@ -1,0 +1,188 @@
+"""What speaks against a plan, and when a plan does not hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tasks.base.errors import OutsideError, Refused
+from tasks.nodes.assess import NodeVerdict
+from tasks.nodes.memory import GIB
+from tasks.nodes.reasons import Reason
+from tasks.release.plan import NodeSeat
+from tasks.run.findings import Looked, Survey
+from tasks.steps.plan import Objections, must_hold, objections, plan_rows
+from tests.support.nodedata import make_spec
+from tests.support.shapes import SMOLLM2, shape
+from tests.support.surveys import survey
+
+SMOLLM2_BYTES = 269_060_552
+LOST = Reason("CARD_LOST", "error", "7 cards", "8 cards", "look at the card")
+WARM = Reason("CARD_UNHEALTHY", "warning", "80 degrees", "less", "look at the fans")
+
+
+def on_cpu(memory: str = "6Gi", **serving: Any) -> Survey:
+    """A small model on CPUs, its shape known."""
+    given = {
+        "max_model_len": 1024,
+        "max_num_seqs": 16,
+        "dtype": "float32",
+        "resources": {"memory": memory, "shm_gib": 0.25},
+    }
+    found = survey(make_spec({"serving": {**given, **serving}}))
+    return replace(found, shape=shape(SMOLLM2, SMOLLM2_BYTES, vocab_size=49152))
+
+
+def node(name: str = "node-a", *reasons: Reason, memory: int | None = None) -> Looked:
+    usable = not any(reason.severity == "error" for reason in reasons)
+    return Looked(NodeVerdict(name, name, usable, reasons, engine_memory_bytes=memory))
+
+
+def said_of(found: Survey) -> Objections:
+    return objections(found, found.deployment([]))
+
+
+@pytest.mark.parametrize("memory", [None, 20 * GIB])
+def test_what_cannot_start_is_refused_also_without_a_probe(memory: int | None) -> None:
+    """The example as it was: 64 MiB of /dev/shm, 0.2 of 6 GiB."""
+    starved = on_cpu(gpu_memory_utilization=0.2, resources={"memory": "6Gi", "shm_gib": 0})
+    said = said_of(replace(starved, looked=(node(memory=memory),))).refused
+    assert [line.split(":")[0] for line in said] == ["SHM_TOO_SMALL", "WEIGHTS_TOO_LARGE"]
+    assert "shm_gib to 0.25" in said[0] and "between 0.25 and 0.7" in said[1]
+
+
+def test_what_is_tight_is_said_and_refuses_nothing() -> None:
+    said = said_of(replace(on_cpu(gpu_memory_utilization=0.24), looked=(node(),)))
+    assert said.refused == []
+    assert [line.split(":")[0] for line in said.warnings] == ["KV_CACHE_TIGHT"]
+
+
+def test_nothing_speaks_against_what_fits() -> None:
+    assert said_of(replace(on_cpu(gpu_memory_utilization=0.5), looked=(node(),))) == Objections(
+        [], ()
+    )
+
+
+def test_what_does_not_fit_names_the_smallest_usable_node() -> None:
+    """What a node does not decide names none."""
+    starved = on_cpu("20Gi", gpu_memory_utilization=0.2, resources={"memory": "20Gi", "shm_gib": 0})
+    nodes = (
+        node("large", memory=20 * GIB),
+        node("small", memory=6 * GIB),
+        node("broken", LOST, memory=GIB),
+    )
+    shm, weights = said_of(replace(starved, looked=nodes)).refused
+    assert shm.startswith("SHM_TOO_SMALL") and "(on " not in shm
+    assert weights.startswith("WEIGHTS_TOO_LARGE") and weights.endswith("(on small)")
+
+
+def test_too_few_nodes_are_all_there_is_to_say() -> None:
+    """Each with its reasons; the model's own come once there is a node for it."""
+    found = replace(on_cpu(gpu_memory_utilization=0.2), looked=(node("a", LOST, WARM), node("b")))
+    two = replace(found, spec=make_spec({"nodes": {"minimum": 2}}))
+    assert said_of(two).refused == ["1 of 2 node(s) usable, at least 2 needed", f"a: {LOST}"]
+
+
+def test_no_node_at_all_is_the_specs_fault() -> None:
+    assert said_of(on_cpu()).refused == [
+        "0 of 0 node(s) usable, at least 1 needed",
+        "no node matches nodes.names and nodes.selector; correct them",
+    ]
+
+
+def test_a_way_of_asking_that_bends_figures_is_refused_first() -> None:
+    bent = survey(make_spec({"access": {"mode": "port-forward"}}))
+    first, *_ = said_of(replace(bent, looked=(node(),))).refused
+    assert "bends TTFT" in first
+
+
+# -- whether it holds -------------------------------------------------------------------------
+
+
+class Cluster:
+    """Takes what is tried, or raises."""
+
+    def __init__(self, error: OutsideError | None = None, at: str = "") -> None:
+        self.error, self.at = error, at
+        self.tried: list[str] = []
+
+    def trial(self) -> Cluster:
+        return self
+
+    def apply(self, body: Any) -> None:
+        self._try(body["kind"])
+
+    def try_switch(self, body: Any) -> None:
+        self._try("switch")
+
+    def _try(self, what: str) -> None:
+        self.tried.append(what)
+        if self.error is not None and what == self.at:
+            raise self.error
+
+
+def holding(cluster: Cluster, strategy: str = "parallel", digest: str | None = None) -> None:
+    found = survey(make_spec())
+    run: Any = SimpleNamespace(spec=found.spec, cluster=cluster, observer=lambda: cluster)
+    made = SimpleNamespace(strategy=strategy, sentence="no node is usable", digest="d1g35t")
+    planned: Any = SimpleNamespace(
+        plan=made, release=found.release, body={"kind": "Deployment", "metadata": {}}
+    )
+    must_hold(run, planned, digest)
+
+
+@pytest.mark.parametrize("digest", [None, "d1g35t"])
+def test_a_plan_that_holds_is_tried_whole_and_changes_nothing(digest: str | None) -> None:
+    cluster = Cluster()
+    holding(cluster, digest=digest)
+    assert cluster.tried == ["Deployment", "Service", "switch"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "digest", "why"),
+    [
+        ("refused", None, "no node is usable"),
+        ("parallel", "0ther", "the plan is now d1g35t, not 0ther: the world has changed since"),
+    ],
+)
+def test_a_plan_that_is_refused_is_not_tried(strategy: str, digest: str | None, why: str) -> None:
+    cluster = Cluster()
+    with pytest.raises(Refused, match=why):
+        holding(cluster, strategy, digest)
+    assert cluster.tried == []
+
+
+def answer(status: int) -> OutsideError:
+    error = OutsideError(f"HTTP {status}")
+    error.status = status  # type: ignore[attr-defined]
+    return error
+
+
+@pytest.mark.parametrize("at", ["Deployment", "Service", "switch"])
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_what_the_api_server_would_not_take_is_refused(at: str, status: int) -> None:
+    with pytest.raises(Refused, match=f"the cluster would not take it: HTTP {status}"):
+        holding(Cluster(answer(status), at))
+
+
+@pytest.mark.parametrize("error", [answer(500), answer(409), OutsideError("no answer")])
+def test_a_server_in_trouble_is_no_refusal(error: OutsideError) -> None:
+    with pytest.raises(OutsideError) as caught:
+        holding(Cluster(error, "switch"))
+    assert caught.value is error
+
+
+def test_a_plans_nodes_as_a_table() -> None:
+    seat = NodeSeat("a", "host-a", 2, 3, bytes_present=5, bytes_missing=None, disk_free=7)
+    assert plan_rows([seat]) == [
+        {
+            "node": "a",
+            "replicas that fit": 2,
+            "bytes to fetch": None,
+            "bytes present": 5,
+            "disk free": 7,
+        }
+    ]

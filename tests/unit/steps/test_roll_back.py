@@ -1,0 +1,156 @@
+"""Going back, by a verdict, after a soak, and after an error; and what is said when even that
+fails."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
+from tasks.outside.kubernetes.actor import Actor, SoakFailed
+from tasks.release import moves
+from tasks.run.locked import Locked
+from tasks.run.run import Run
+from tasks.steps.roll_back import clean_up, roll_back
+from tests.support.cluster.actor_world import NEW, World, world
+from tests.support.cluster.runs import locked, run_of
+
+pytestmark = pytest.mark.usefixtures("quick")
+FULL = StepFailed("the disk is full")
+LEFT = "`rollout recover m -n models` settles it"
+
+
+def in_test(*, switched: bool = False) -> tuple[World, Run, Locked]:
+    """`old` serves, or did until its Service was moved to the candidate `new`."""
+    at = world(phase="testing", candidate=True)
+    run = run_of(at)
+    cluster = locked(run)
+    if switched:
+        course = moves.decide_promotion(cluster.actor.observe(), keep_previous=True)
+        for move in course.moves[:3]:
+            cluster.actor.move(move)
+    return at, run, cluster
+
+
+def broken(monkeypatch: pytest.MonkeyPatch, error: BaseException, method: str = "observe") -> None:
+    """The cluster answers nobody any more."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Actor, method, fail)
+
+
+# -- the step ---------------------------------------------------------------------------------
+
+
+def test_a_candidate_that_is_not_promoted_goes() -> None:
+    at, run, cluster = in_test()
+    ended = roll_back.function(run, cluster, "inconclusive", "nothing was shown")
+    assert ended.kind == "inconclusive"
+    assert ended.sentence == "nothing was shown; removed candidate m-new"
+    assert at.get("Deployment", "m-new") is None and at.leads_to() == "old" and at.harm == []
+
+
+def test_after_a_failed_soak_what_served_serves_again() -> None:
+    at, run, cluster = in_test(switched=True)
+    ended = roll_back.function(run, cluster, "failed", SoakFailed("m-new failed: 500"))
+    assert (ended.kind, ended.sentence) == ("failed", "m-new failed: 500; went back to m-old")
+    assert at.leads_to() == "old" and at.get("Deployment", "m-new") is None and at.harm == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(OutsideError("no answer"), SoakFailed), (StepFailed("m-old is gone"), StepFailed)],
+)
+def test_bad_news_of_a_soak_stays_bad_news_where_going_back_fails(
+    error: RolloutError, kind: type[RolloutError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its type, too: who settles it later must not take it for a success."""
+    _, run, cluster = in_test(switched=True)
+    broken(monkeypatch, error)
+    with pytest.raises(RolloutError) as caught:
+        roll_back.function(run, cluster, "failed", SoakFailed("m-new failed: 500"))
+    assert type(caught.value) is kind
+    assert str(caught.value) == f"m-new failed: 500; going back failed: {error}"
+
+
+# -- after an error ---------------------------------------------------------------------------
+
+
+def steps_of(run: Run) -> list[tuple[str, str, str]]:
+    return [(step.step, step.state, step.sentence) for step in run.record.steps]
+
+
+@pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
+def test_what_ends_by_force_is_cleaned_up_as_a_step(error: BaseException) -> None:
+    at, run, cluster = in_test()
+    assert clean_up(run, cluster, error) is error
+    assert at.get("Deployment", "m-new") is None and at.leads_to() == "old"
+    assert cluster.actor.observe().state.phase == "idle"
+    assert steps_of(run) == [("roll_back", "done", "removed candidate m-new")]
+    assert run.record.leftover == ""
+
+
+def test_a_lost_lock_is_anothers_to_clean_up() -> None:
+    at, run, cluster = in_test()
+    lost = LockLost("the lease is another's")
+    assert clean_up(run, cluster, lost) is lost
+    assert at.writes == [] and run.record.steps == []
+
+
+def test_a_failed_soak_that_nobody_handled_goes_back() -> None:
+    """And what is alive is not taken for a promotion to be finished."""
+    at, run, cluster = in_test(switched=True)
+    error = SoakFailed("m-new failed: 500")
+    assert clean_up(run, cluster, error) is error
+    assert at.leads_to() == "old" and at.harm == []
+    at, run, cluster = in_test(switched=True)
+    assert clean_up(run, cluster, FULL) is FULL
+    assert at.leads_to() == "new" and at.harm == []
+
+
+def test_what_cleaning_up_leaves_behind_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, run, cluster = in_test()
+    run.note_release(NEW, _manifest())
+    broken(monkeypatch, OutsideError("the API server does not answer"))
+    ended = clean_up(run, cluster, FULL)
+    left = f"m-new may still exist in models (the API server does not answer); {LEFT}"
+    assert isinstance(ended, StepFailed) and str(ended) == f"the disk is full; {left}"
+    assert run.record.leftover == left
+    assert steps_of(run) == [("roll_back", "failed", "the API server does not answer")]
+
+
+def _manifest() -> Any:
+    return type("Manifest", (), {"files": (), "total_bytes": 0})()
+
+
+def test_a_fault_of_ours_while_cleaning_up_hides_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, run, cluster = in_test()
+    broken(monkeypatch, KeyError("spec"))
+    ended = clean_up(run, cluster, FULL)
+    assert str(ended) == (
+        f"the disk is full; the candidate may still exist in models (KeyError('spec')); {LEFT}"
+    )
+
+
+def test_an_interrupt_stays_one_whatever_cleaning_up_meets(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, run, cluster = in_test()
+    broken(monkeypatch, OutsideError("no answer"))
+    error = KeyboardInterrupt()
+    with caplog.at_level(logging.ERROR):
+        assert clean_up(run, cluster, error) is error
+    assert run.record.leftover.endswith(LEFT) and run.record.leftover in caplog.messages
+
+
+def test_a_lock_that_is_lost_while_cleaning_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, run, cluster = in_test()
+    broken(monkeypatch, LockLost("the lease is another's"), "save")
+    ended = clean_up(run, cluster, FULL)
+    assert "the lease is another's" in str(ended) and str(ended).startswith("the disk is full; ")
