@@ -39,7 +39,7 @@ def kubectl(api: Api, tmp_path: Path) -> Kubectl:
             timeout=60,
             env={**os.environ, "HOME": str(tmp_path)},
         )
-        assert (done.returncode != 0) == fails, done.stderr
+        assert done.returncode == int(fails), done.stderr
         return done.stdout + done.stderr
 
     return run

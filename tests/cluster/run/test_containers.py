@@ -156,6 +156,16 @@ def test_a_startup_probe_holds_the_others_back(kube: Kube) -> None:
     assert first(kube, "slow").restart_count == 0
 
 
+def lacks(kube: Kube, name: str, kind: str) -> str:
+    """What its container is said to wait for, once that is of this kind."""
+
+    def check() -> str:
+        waiting = waits(kube, name, "CreateContainerConfigError").state.waiting
+        return str(waiting.message) if kind in waiting.message else ""
+
+    return str(kube.until(check, f"{name} waits for a {kind}"))
+
+
 def test_environment_from_secrets_and_config_maps(kube: Kube) -> None:
     program = "import os; print(*(os.environ.get(k, '-') for k in ('A', 'B', 'C', 'pre_k', 'NO')))"
     env = [
@@ -169,11 +179,12 @@ def test_environment_from_secrets_and_config_maps(kube: Kube) -> None:
     ]
     bulk = [{"prefix": "pre_", "configMapRef": {"name": "c"}}]
     kube.pod("env", kube.container(program, env=env, envFrom=bulk))
-    found = waits(kube, "env", "CreateContainerConfigError")
-    assert found.state.waiting.message in ('secret "s" not found', 'configmap "c" not found')
+    # a kubelet reads envFrom before env, and names what it misses first
+    assert lacks(kube, "env", "configmap") == 'configmap "c" not found'
+    kube.core.create_namespaced_config_map(kube.ns, {"metadata": {"name": "c"}, "data": {"k": "v"}})
+    assert lacks(kube, "env", "secret") == 'secret "s" not found'
     secret = {"metadata": {"name": "s"}, "stringData": {"token": "hush"}}
     kube.core.create_namespaced_secret(kube.ns, secret)
-    kube.core.create_namespaced_config_map(kube.ns, {"metadata": {"name": "c"}, "data": {"k": "v"}})
     kube.until(lambda: kube.phase("env") == "Succeeded", "it runs")
     assert kube.log("env").strip() == "hush <hush> $(A) $(NONE) env v -"
 

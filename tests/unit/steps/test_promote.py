@@ -24,61 +24,53 @@ def pod(name: str, *, restarts: int = 0, up: bool = True, going: bool = False) -
     return {"metadata": meta, "status": status}
 
 
-def seen(pods: list[Any], answer: Look | None = None, names: tuple[str, ...] = ("m",)) -> Run:
-    """A Run whose cluster has these pods, all of them in the Service's slices, and whose Service
-    answers so."""
+def seen(
+    pods: list[Any],
+    answer: Look | None = None,
+    names: tuple[str, ...] = ("m",),
+    *,
+    leads_to: list[Any] | None = None,
+) -> Run:
+    """A Run whose cluster has these pods, whose Service leads to those, and answers so."""
     run: Any = run_of(world())
 
-    def asked(kind: str, *_: Any, **__: Any) -> list[Any]:
-        ends = [{"targetRef": {"name": item["metadata"]["name"]}} for item in pods]
-        return pods if kind == "Pod" else [{"ports": [{"port": 8000}], "endpoints": ends}]
+    def listed(kind: str, *_: Any, **__: Any) -> list[Any]:
+        if kind == "Pod":
+            return pods
+        led = pods if leads_to is None else leads_to
+        ends = [{"targetRef": {"name": item["metadata"]["name"]}} for item in led]
+        return [{"ports": [{"port": 8000}], "endpoints": ends}]
 
-    run.cluster.list = asked
+    run.cluster.list = listed
     run.ask = lambda service, release: (answer or Look(), list(names))
     return run
 
 
+A, B, SICK = pod("a"), pod("b"), pod("b", up=False)
+
+
 def test_a_good_look() -> None:
-    assert look(seen([pod("a"), pod("b")]), NEW) == Look()
+    assert look(seen([A, B]), NEW) == Look()
 
 
 @pytest.mark.parametrize(
-    ("pods", "trouble"),
+    ("pods", "ready", "trouble"),
     [
-        ([pod("a"), pod("b", up=False)], ("1 of 2 replicas ready",)),
-        ([pod("a")], ("1 of 2 replicas ready",)),
-        ([pod("a"), pod("b"), pod("c")], ()),
+        ([A, SICK], [A], ("1 of 2 replicas ready",)),
+        ([A], [A], ("1 of 2 replicas ready",)),
+        ([A, B, pod("c")], [A, B, pod("c")], ()),
     ],
 )
 def test_the_clusters_word_stands_beside_the_answer(
-    pods: list[Any], trouble: tuple[str, ...]
+    pods: list[Any], ready: list[Any], trouble: tuple[str, ...]
 ) -> None:
-    run = seen(pods)
-    # a slice has ready pods alone
-    run.cluster.list = lambda kind, *_, **__: (  # type: ignore[method-assign]
-        pods if kind == "Pod" else _slice([p for p in pods if _up(p)])
-    )
-    assert look(run, NEW) == Look(trouble)
-
-
-def _up(item: dict[str, Any]) -> bool:
-    return bool(item["status"]["conditions"][0]["status"] == "True")
-
-
-def _slice(pods: list[Any]) -> list[Any]:
-    ends = [{"targetRef": {"name": item["metadata"]["name"]}} for item in pods]
-    return [{"ports": [{"port": 8000}], "endpoints": ends}]
+    assert look(seen(pods, leads_to=ready), NEW) == Look(trouble)
 
 
 def test_restarts_count_from_the_first_look() -> None:
-    """The ones before are no news of the soak, and what ends was another's pod."""
+    """The ones before are no news of the soak, and what ends is no part of it."""
     pods = [pod("a", restarts=3), pod("b", restarts=1), pod("c", restarts=9, going=True)]
-    run = seen(pods)
-    run.cluster.list = (
-        lambda kind, *_, **__: (  # type: ignore[method-assign]
-            pods if kind == "Pod" else _slice(pods[:2])
-        )
-    )
+    run = seen(pods, leads_to=pods[:2])
     assert look(run, NEW).trouble == ()
     assert run.record.promote is not None and run.record.promote.restarts_before == 4
     pods[1] = pod("b", restarts=2)
@@ -98,19 +90,15 @@ def test_a_cluster_that_does_not_answer_is_no_news() -> None:
 
 
 def test_a_service_that_leads_elsewhere_is_not_asked() -> None:
-    run: Any = seen([pod("a"), pod("b")])
-    run.cluster.list = lambda kind, *_, **__: (
-        [pod("a"), pod("b")] if kind == "Pod" else _slice([pod("a"), pod("old")])
-    )
+    run: Any = seen([A, B], leads_to=[A, pod("old")])
     run.ask = None
-    why = "Service models/m: it does not lead to b yet"
-    assert look(run, NEW) == Look((), "none", why)
+    assert look(run, NEW) == Look((), "none", "Service models/m: it does not lead to b yet")
 
 
 @pytest.mark.parametrize(("names", "said"), [(("other", "old"), "other, old"), ((), "no model")])
-def test_another_models_answer_is_the_way_theres(names: tuple[str, ...], said: str) -> None:
+def test_another_models_answer_is_the_ways_fault(names: tuple[str, ...], said: str) -> None:
     """Its own pods said the right name before."""
-    found = look(seen([pod("a"), pod("b")], names=names), NEW)
+    found = look(seen([A, B], names=names), NEW)
     assert found == Look((), "none", f"Service models/m answers with {said}, not m")
 
 
@@ -118,8 +106,7 @@ def test_another_models_answer_is_the_way_theres(names: tuple[str, ...], said: s
     "answer", [Look(answer="bad", why="HTTP 500"), Look(answer="none", why="no route")]
 )
 def test_what_it_answers_is_passed_on(answer: Look) -> None:
-    run = seen([pod("a", restarts=1), pod("b")], answer, ())
-    assert look(run, NEW) == answer
+    assert look(seen([A, B], answer, ()), NEW) == answer
 
 
 @pytest.mark.usefixtures("quick")

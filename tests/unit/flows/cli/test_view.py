@@ -142,6 +142,33 @@ def test_a_failed_step_is_one_message(out: io.StringIO, terminal: bool) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("benchmark", "bounds"),
+    [
+        ({"confidence": 0.99}, "99 % bounds"),
+        ({"confidence": 0.975}, "97.5 % bounds"),
+        ({"max_rounds": 4}, "95 % bounds"),  # a spec is kept without its defaults
+    ],
+)
+def test_the_table_says_at_which_confidence_its_bounds_hold(
+    out: io.StringIO, benchmark: dict[str, Any], bounds: str
+) -> None:
+    target = {
+        "metric": "ttft_mean_ms", "load": "c4", "limit": 500.0, "unit": "ms",
+        "direction": "at_most", "measured": 250.0, "low": 240.5, "high": 260.0, "verdict": "pass",
+    }  # fmt: skip
+    judged = {"verdict": "pass", "targets": [target]}
+    spec = {"benchmark": benchmark}
+    print_end(console(out), read({"schema": 2, **RECORD, "spec": spec, "judge": judged}))
+    heading, row = (
+        [cell.strip() for cell in line.strip("┃│ ").replace("┃", "│").split("│")]
+        for line in out.getvalue().splitlines()
+        if "bounds" in line or "ttft" in line
+    )
+    assert heading == ["target", "limit", "measured", bounds, "verdict"]
+    assert row == ["ttft_mean_ms @ c4", "≤ 500", "250", "240.5 … 260", "pass"]
+
+
 def test_prefects_own_log_is_not_for_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
