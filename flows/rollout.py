@@ -30,11 +30,11 @@ from tasks.verdict.decide import ended_with, ends_early, next_move
 def pipeline(run: Run, digest: str | None) -> Outcome:
     """From the spec to an outcome on record. digest: of the plan that a person has seen."""
     run.check()
-    found = steps.resolve_model(run)
-    if found.serves_already:
-        return run.finish(unchanged(found.release.deployment))
-    found = steps.validate_nodes(run, found)
-    plan = steps.plan(run, found)
+    survey = steps.resolve_model(run)
+    if survey.serves_already:
+        return run.finish(unchanged(survey.release.deployment))
+    survey = steps.validate_nodes(run, survey)
+    plan = steps.plan(run, survey)
     must_hold(run, plan, digest)  # nothing has changed so far
     with run.locked(clean_up) as cluster:  # from here every write is fenced
         return run.finish(under_lock(run, cluster, plan))

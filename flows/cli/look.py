@@ -46,11 +46,11 @@ def _look(cluster: Cluster, spec: Rollout, run: Run, *, probe: bool) -> Survey:
     return settle_resource(found, looked)
 
 
-def probe_all(cluster: Cluster, found: Survey, run: str) -> list[Looked]:
+def probe_all(cluster: Cluster, survey: Survey, run: str) -> list[Looked]:
     """Probe every candidate node, at most nodes.probe_parallelism at once, in the nodes' order."""
-    pool = ThreadPoolExecutor(found.spec.nodes.probe_parallelism, "probe")
+    pool = ThreadPoolExecutor(survey.spec.nodes.probe_parallelism, "probe")
     try:
-        runs = [pool.submit(probe_node, cluster, found, fact, run) for fact in found.facts]
+        runs = [pool.submit(probe_node, cluster, survey, fact, run) for fact in survey.facts]
         return [item.result() for item in runs]
     finally:
         # after an error or Ctrl-C: those that run remove their Jobs, the others never start
@@ -117,15 +117,15 @@ def show_plan(
     """Print the plan; 5 when it is refused."""
     with Cluster.connect(kubeconfig, context) as cluster:
         run = Run(spec, cluster)
-        found = _look(cluster, spec, run, probe=probe)
-        planned = make_plan(cluster, found)
-        plan, shape = planned.plan, fit(found)
+        survey = _look(cluster, spec, run, probe=probe)
+        planned = make_plan(cluster, survey)
+        plan, shape = planned.plan, fit(survey)
         objects = manifests(cluster, planned) if with_manifests else Manifests()
         warned = list(planned.warnings)
     arithmetic = list(shape.lines) if shape else []
     if as_json:
         body = {**plan.as_dict(), "memory": arithmetic, "warnings": warned}
-        body["node_verdicts"] = [item.verdict.as_dict() for item in found.looked]
+        body["node_verdicts"] = [item.verdict.as_dict() for item in survey.looked]
         if with_manifests:
             body["manifests"] = list(objects.before)
             verb, change = objects.promotion or (None, None)
@@ -135,14 +135,14 @@ def show_plan(
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
         logs = run.record.logs
-        _print_plan(Console(), spec, found, plan, arithmetic, warned, logs, probed=probe)
+        _print_plan(Console(), spec, survey, plan, arithmetic, warned, logs, probed=probe)
     return Exit.REFUSED if plan.strategy == "refused" else 0
 
 
 def _print_plan(
     console: Console,
     spec: Rollout,
-    found: Survey,
+    survey: Survey,
     plan: Plan,
     memory: list[str],
     warned: list[str],
@@ -153,7 +153,7 @@ def _print_plan(
     def say(label: str, text: str) -> None:
         console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True, markup=False)
 
-    manifest = found.manifest
+    manifest = survey.manifest
     say("strategy", f"{plan.strategy}: {plan.sentence}")
     say("commit", f"{manifest.model} @ {manifest.revision} = {manifest.commit}")
     say(
@@ -194,9 +194,9 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     """Probe and judge every candidate node; 5 when too few are usable."""
     with Cluster.connect(kubeconfig, context) as cluster:
         run = Run(spec, cluster)
-        found = _look(cluster, spec, run, probe=True)
-    looked = found.looked
-    said = objections(found, found.deployment([]))
+        survey = _look(cluster, spec, run, probe=True)
+    looked = survey.looked
+    said = objections(survey, survey.deployment([]))
     refused, warned = said.refused, list(said.warnings)
     if as_json:
         body = {

@@ -22,9 +22,9 @@ from tasks.run.step import step
 
 
 @step
-def plan(run: Run, found: Survey) -> Planned:
+def plan(run: Run, survey: Survey) -> Planned:
     """Decide how; the plan is on record and an artifact."""
-    planned = make_plan(run.cluster, found)
+    planned = make_plan(run.cluster, survey)
     what = planned.plan
     run.record.plan = PlanMade(**what.as_dict())
     artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
@@ -57,29 +57,29 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         raise
 
 
-def make_plan(cluster: Cluster, found: Survey) -> Planned:
+def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     """Decide strategy and nodes."""
-    seats = [item.seat() for item in found.looked if item.verdict.usable]
-    serving = found.seen.deployments.get(found.seen.serving or "")
-    there = cluster.get("Deployment", serving.name, found.spec.namespace) if serving else None
+    seats = [item.seat() for item in survey.looked if item.verdict.usable]
+    serving = survey.seen.deployments.get(survey.seen.serving or "")
+    there = cluster.get("Deployment", serving.name, survey.spec.namespace) if serving else None
     # of its container alone, which is the same wherever it runs
-    template = found.deployment([])
-    said = objections(found, template)
+    template = survey.deployment([])
+    said = objections(survey, template)
     decided = decide_plan(
-        found.spec,
-        found.release,
-        found.seen,
+        survey.spec,
+        survey.release,
+        survey.seen,
         seats,
-        resource=found.resource,
+        resource=survey.resource,
         refused=said.refused,
         differences=describe_changes(
-            found.seen, found.release, {"before": _engine(there), "after": _engine(template)}
+            survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),
     )
     return Planned(
         decided,
-        found,
-        found.deployment([seat.hostname for seat in decided.nodes]),
+        survey,
+        survey.deployment([seat.hostname for seat in decided.nodes]),
         said.warnings,
     )
 
@@ -97,15 +97,15 @@ class Objections:
     warnings: tuple[str, ...]
 
 
-def objections(found: Survey, body: Mapping[str, Any]) -> Objections:
+def objections(survey: Survey, body: Mapping[str, Any]) -> Objections:
     """What speaks against a survey. body: the Deployment, wherever it runs."""
-    reasons = fit_reasons(found, body)
+    reasons = fit_reasons(survey, body)
     warnings = tuple(str(reason) for reason in reasons if reason.severity == "warning")
-    return Objections(_refused(found, errors(reasons)), warnings)
+    return Objections(_refused(survey, errors(reasons)), warnings)
 
 
-def _refused(found: Survey, of_fit: Sequence[Reason]) -> list[str]:
-    spec, looked = found.spec, found.looked
+def _refused(survey: Survey, of_fit: Sequence[Reason]) -> list[str]:
+    spec, looked = survey.spec, survey.looked
     out = [reason] if (reason := bends_figures(spec)) else []
     usable = [item for item in looked if item.verdict.usable]
     if len(usable) < spec.nodes.minimum:

@@ -30,19 +30,19 @@ from tasks.run.step import step_of_nodes
 
 
 @step_of_nodes
-def validate_nodes(run: Run, found: Survey) -> Survey:
+def validate_nodes(run: Run, survey: Survey) -> Survey:
     """Probe and judge every candidate node; the survey comes back with what was found of them."""
     looked = run.road.fan_out(
         "validate_nodes",
         [
-            (f"validate_nodes {fact.name}", partial(_validate, run, found, fact))
-            for fact in found.facts
+            (f"validate_nodes {fact.name}", partial(_validate, run, survey, fact))
+            for fact in survey.facts
         ],
         width=run.spec.nodes.probe_parallelism,
     )
-    found = settle_resource(found, looked)
-    run.note_release(found.release, found.manifest)
-    verdicts = [item.verdict for item in found.looked]
+    survey = settle_resource(survey, looked)
+    run.note_release(survey.release, survey.manifest)
+    verdicts = [item.verdict for item in survey.looked]
     run.record.validate_nodes = ValidateNodes(
         nodes=[
             NodeFound(
@@ -59,13 +59,13 @@ def validate_nodes(run: Run, found: Survey) -> Survey:
     )
     artifacts.table("nodes", as_rows(verdicts), "Which nodes can serve")
     run.say(f"{sum(v.usable for v in verdicts)} of {len(verdicts)} node(s) usable")
-    return found
+    return survey
 
 
-def _validate(run: Run, found: Survey, fact: ApiFacts) -> Looked:
+def _validate(run: Run, survey: Survey, fact: ApiFacts) -> Looked:
     """Probe one node and judge it."""
     emit(Progress("validate_nodes", "running", fact.name, "probing"))
-    looked = probe_node(run.cluster, found, fact, run.rollout)
+    looked = probe_node(run.cluster, survey, fact, run.rollout)
     run.keep_logs(looked.logs)
     verdict = looked.verdict
     state = "done" if verdict.usable else "failed"

@@ -56,27 +56,27 @@ def verdict(rounds: Sequence[Round], exam: TargetVerdict | None, spec: Rollout) 
     return found
 
 
-def agreed(found: Decision, witness: Witness) -> Decision:
+def agreed(decision: Decision, witness: Witness) -> Decision:
     """Judge and second witness agree, or it is inconclusive."""
-    if witness.success == (found.verdict == "pass") or found.verdict == "inconclusive":
-        return found
+    if witness.success == (decision.verdict == "pass") or decision.verdict == "inconclusive":
+        return decision
     said = f"does not hold: {'; '.join(witness.failed)}" if witness.failed else "holds"
     reason = (
-        f"the judge says {found.verdict} ({found.reason}), but the Great Expectations suite "
+        f"the judge says {decision.verdict} ({decision.reason}), but the Great Expectations suite "
         f"{said}; they must agree"
     )
-    return replace(found, verdict="inconclusive", reason=reason)
+    return replace(decision, verdict="inconclusive", reason=reason)
 
 
-def next_move(found: Decision, promotion: Promotion) -> Next:
+def next_move(decision: Decision, promotion: Promotion) -> Next:
     """What follows from a verdict."""
-    if found.verdict == "pass":
+    if decision.verdict == "pass":
         return "hold" if promotion.approval == "before-promote" else "promote"
-    if found.verdict == "inconclusive" and promotion.on_inconclusive == "hold":
+    if decision.verdict == "inconclusive" and promotion.on_inconclusive == "hold":
         return "hold"
     return "roll_back"
 
 
-def ended_with(found: Decision) -> Literal["failed", "inconclusive"]:
+def ended_with(decision: Decision) -> Literal["failed", "inconclusive"]:
     """How a rollout ends that goes back for this verdict."""
-    return "failed" if found.verdict == "fail" else "inconclusive"
+    return "failed" if decision.verdict == "fail" else "inconclusive"
