@@ -27,14 +27,17 @@ AT_REST = ("idle", "held", "unproven")
 
 def unsettled(cluster: Cluster, namespace: str | None) -> list[tuple[str, str, str]]:
     """(namespace, name, phase) of every rollout that is neither at rest nor waits for a person."""
-    found = []
+    found: list[tuple[str, str, str]] = []
     for item in cluster.list(
         "ConfigMap", namespace, label_selector=f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=state"
     ):
         name = item["metadata"]["name"].removeprefix("rollout-")
-        state = from_configmap(name, item)
-        if state.phase not in AT_REST:
-            found.append((item["metadata"]["namespace"], name, state.phase))
+        try:
+            phase: str = from_configmap(name, item).phase
+        except RolloutError:
+            phase = "unreadable"  # settling it says why, and the others are settled
+        if phase not in AT_REST:
+            found.append((item["metadata"]["namespace"], name, phase))
     return sorted(found)
 
 

@@ -6,18 +6,27 @@ all decide with the same functions of tasks/release/moves.py.
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
+
 from prefect import flow
 
 from tasks.base import clock
-from tasks.base.errors import Refused
+from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.outside.disk.records import logs_kept
-from tasks.outside.kubernetes.actor import carry_out
+from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import new_run_id, who
 from tasks.record.record import Record
-from tasks.release.state import configmap_name, with_history
+from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import What, decide_wish
 from tasks.run.locked import locked
+from tasks.run.look import look
+from tasks.run.run import Run
+from tasks.spec.file import build_spec
+from tasks.spec.rollout import Rollout
+
+_log = logging.getLogger(__name__)
 
 
 def settle(
@@ -42,15 +51,50 @@ def settle(
         lock = locked(cluster, namespace, name, identity, ready_timeout_s=ready_timeout_s)
         with lock as held, logs_kept(name, run):
             actor = held.actor
-            seen = actor.observe()
-            room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
-            course = decide_wish(what, seen, allow_interruption=allow_interruption, room=room)
-            said = carry_out(actor, course)
-            state, _ = actor.read_state()
-            finished = clock.now().isoformat(timespec="seconds")
-            entry = Record(rollout=run, outcome=what, sentence=said, who=who(), finished=finished)
-            actor.save(with_history(state, entry.as_dict(), 50))
+            try:
+                said = _settle(what, actor, run, allow_interruption=allow_interruption)
+            except RolloutError as error:
+                with suppress(RolloutError):
+                    _note(actor, run, "error", f"{what}: {error}")
+                raise
+            _note(actor, run, what, said)
             return said
+
+
+def _settle(what: str, actor: Actor, run: str, *, allow_interruption: bool) -> str:
+    seen = actor.observe()
+    spec = _spec_of(seen.state)
+    if spec is not None:  # as the rollout itself would look
+        watching = Run(spec, actor.cluster, rollout=run)
+        actor.look = lambda release: look(watching, release)
+        actor.soak_s = spec.promotion.soak_s
+    room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
+    course = decide_wish(
+        what,
+        seen,
+        allow_interruption=allow_interruption,
+        room=room,
+        keep_previous=spec is None or spec.promotion.keep_previous,
+    )
+    return carry_out(actor, course)
+
+
+def _spec_of(state: State) -> Rollout | None:
+    """The spec that the cluster remembers; None where it has none that this version reads."""
+    if not state.spec:
+        return None
+    try:
+        return build_spec(state.spec, f"the spec of rollout {state.name} in the cluster")
+    except SpecError as error:
+        _log.warning("%s", error)
+        return None
+
+
+def _note(actor: Actor, run: str, outcome: str, said: str) -> None:
+    state, _ = actor.read_state()
+    finished = clock.now().isoformat(timespec="seconds")
+    entry = Record(rollout=run, outcome=outcome, sentence=said, who=who(), finished=finished)
+    actor.save(with_history(state, entry.as_dict(), 50))
 
 
 @flow(name="rollback", persist_result=False)
@@ -62,12 +106,12 @@ def rollback(
     kubeconfig: str | None = None,
     context: str | None = None,
 ) -> str:
-    """Go back to the previous release, promote a held candidate, or clean up.
+    """Go back to the previous release, approve or reject a held candidate, or clean up.
 
     Args:
         name: Name of the rollout (the spec's name).
         namespace: Its namespace.
-        what: rollback, promote (a held candidate) or recover (clean up what died).
+        what: rollback, promote or reject (a held candidate), or recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.

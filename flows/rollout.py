@@ -55,7 +55,7 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
     exam = steps.exam(run, candidate) if run.spec.quality else None
     rounds = () if ends_early(exam) else steps.benchmark(run, candidate)
     verdict = steps.judge(run, rounds, exam)
-    match next_move(verdict, run.spec.promotion):
+    match next_move(verdict, run.spec.promotion, plan.plan.strategy):
         case "promote":
             return promoted(run, cluster, release, verdict.reason)
         case "hold":
@@ -84,6 +84,7 @@ def rollout(
     kubeconfig: str | None = None,
     context: str | None = None,
     why: str = "started by hand",
+    again: bool = False,
 ) -> State[Any]:
     """Roll a model out; promote it only when it meets its targets.
 
@@ -96,11 +97,12 @@ def rollout(
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
         why: What started it, for the record.
+        again: Try a release again that failed under the same targets, or waits for a person.
     """
     try:
         wanted = parameters.of_parameters(spec, spec_file, revision, commit)
         with Cluster.connect(kubeconfig, context) as cluster:
-            run = Run(wanted, cluster, why=why, commit=commit)
+            run = Run(wanted, cluster, why=why, commit=commit, again=again)
             outcome = run.conduct(lambda: pipeline(run, plan))
     except RolloutError as error:
         return ending.no_record(error)

@@ -114,7 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     for name, text, handler in (
         ("status", "who serves, who is tested, who served before", _status),
-        ("promote", "promote a held candidate, or finish a promotion", _by_name("promote")),
+        ("promote", "approve a held candidate, or finish a promotion", _by_name("promote")),
+        ("reject", "remove a held candidate", _by_name("reject")),
         ("rollback", "go back to the previous release", _by_name("rollback")),
         ("recover", "settle what a dead rollout left behind", _by_name("recover")),
     ):

@@ -44,7 +44,13 @@ def run_spec(
     title = f"rollout {spec.name}: {spec.model.id} @ {spec.model.revision}"
     with showing(console, title):
         state = rollout(
-            spec=spec, plan=plan, kubeconfig=kubeconfig, context=context, why=why, return_state=True
+            spec=spec,
+            plan=plan,
+            kubeconfig=kubeconfig,
+            context=context,
+            why=why,
+            again=True,
+            return_state=True,
         )
         found: Any = state.result(raise_on_failure=False)
     if isinstance(found, NotPromoted):

@@ -10,7 +10,9 @@ stopped after its switch without a `Drain` (tests/unit/outside/kubernetes/test_c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import (
@@ -63,8 +65,13 @@ __all__ = [
     "decide_soak_failed",
     "decide_start",
     "decide_unproven",
+    "held_text",
     "unproven_text",
+    "unsoaked_text",
 ]
+
+
+SWITCHED = ("soaking", "proven", "unproven")
 
 
 def decide_start(
@@ -73,8 +80,12 @@ def decide_start(
     rollout: str,
     strategy: str,
     drain_s: float = DRAIN_S,
+    spec: Mapping[str, Any] | None = None,
 ) -> Course:
-    """Announce the candidate; with `replace`, free the accelerators of stable first."""
+    """Announce the candidate; with `replace`, free the accelerators of stable first.
+
+    spec: of the rollout, for whoever goes on with it.
+    """
     state = replace(
         seen.state,
         phase="testing",
@@ -84,6 +95,7 @@ def decide_start(
         verdict="",
         approval="",
         drain_s=drain_s,
+        spec=dict(spec or {}),
     )
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
@@ -102,7 +114,7 @@ def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
     state = seen.state
     moves: list[Move] = []
     if _switched(seen):
-        after = replace(state, phase="soaking")
+        after = state if state.phase == "proven" else replace(state, phase="soaking")
         moves = [Save(after)] if state.phase == "unproven" else []
     else:
         if state.candidate is None:
@@ -124,14 +136,23 @@ def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
         ]
     assert after.stable is not None
     now_serving = replace(seen, serving=after.stable.id)
-    moves += [Soak(after.stable), *_finish(now_serving, after, keep_previous=keep_previous)]
+    moves += _soak_and_finish(now_serving, after, keep_previous=keep_previous)
     return Course(tuple(moves), f"promoting {after.stable.deployment}")
+
+
+def _soak_and_finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
+    """An unfinished soak is begun anew, by whoever finds it: only what passed it is settled."""
+    assert state.stable is not None
+    proven = replace(state, phase="proven")
+    soak: list[Move] = [Soak(state.stable), Save(proven)]
+    rest = _finish(seen, proven, keep_previous=keep_previous)
+    return rest if state.phase == "proven" else [*soak, *rest]
 
 
 def _switched(seen: Observed) -> bool:
     """The Service leads to a promoted release that is not settled yet."""
     state = seen.state
-    waits = state.phase in ("soaking", "unproven")
+    waits = state.phase in SWITCHED
     return waits and state.stable is not None and seen.serving == state.stable.id
 
 
@@ -163,11 +184,12 @@ def decide_recovery(
     """Settle what a failed, cancelled or dead rollout left behind. Idempotent.
 
     The release the Service points at stays. A promotion whose write has happened is finished when
-    the new release is alive, taken back when only the old one is. Everything else: the candidate
-    goes, and a stable release that was scaled down comes back.
+    the new release passes its soak, taken back when only the old one lives. What waits for a person
+    waits on. Everything else: the candidate goes, and a stable release that was scaled down comes
+    back.
 
-    soak_failed: the caller saw the promoted release fail. superseded: another release is wanted, so
-    an unproven one no longer waits for a person.
+    soak_failed: the caller saw the promoted release fail. superseded: another release is wanted, or
+    a person rejects this one: nothing waits for a person any more.
     """
     state = seen.state
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
@@ -190,11 +212,32 @@ def decide_recovery(
         can_go_back = state.previous is not None and state.previous.id in seen.deployments
         if not seen.alive(state.stable.id) and can_go_back:
             return decide_revert(seen)
-        return Course(
-            tuple(_finish(seen, state, keep_previous=keep_previous)),
-            f"finished the promotion of {state.stable.deployment}",
-        )
+        if state.phase == "unproven":  # as good as it will get: it serves, and makes way
+            rest = _finish(seen, state, keep_previous=keep_previous)
+        else:
+            rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
+        return Course(tuple(rest), f"finished the promotion of {state.stable.deployment}")
+    if state.phase == "held" and state.candidate and not superseded:
+        return Course((), held_text(state))
     return _keep_serving(seen, keep_previous=keep_previous)
+
+
+def held_text(state: State) -> str:
+    """What a person may do with a candidate that waits."""
+    name = state.candidate.deployment if state.candidate else "a candidate"
+    return (
+        f"{name} waits for a person: `rollout promote {state.name}` approves it, "
+        f"`rollout reject {state.name}` removes it"
+    )
+
+
+def unsoaked_text(state: State) -> str:
+    """What goes on with a release whose soak was interrupted."""
+    name = state.stable.deployment if state.stable else "a release"
+    return (
+        f"{name} serves and its soak is not finished, what served before runs on: the janitor, or "
+        f"`rollout recover {state.name}`, watches it to the end"
+    )
 
 
 def unproven_text(state: State) -> str:
@@ -240,8 +283,7 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
     retest: it is the candidate under test. clear: another rollout's leftovers go first.
     """
     state = seen.state
-    switched = state.phase in ("soaking", "unproven")
-    if switched and state.stable and state.stable.id == wanted.id:
+    if state.phase in SWITCHED and state.stable and state.stable.id == wanted.id:
         return "promote"
     if state.phase == "promoting" and state.candidate and state.candidate.id == wanted.id:
         return "promote" if seen.alive(wanted.id) else "retest"

@@ -217,6 +217,13 @@ def decide_plan(
     instead = _choose(seats, replicas, minimum, alone=True)
     room = f"{need} {resource}" if need else f"room for {replicas} replica(s)"
     if want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption):
+        if instead and seen.serving and want.approval != "none":
+            return make(
+                "refused",
+                f"promotion.approval {want.approval} cannot be had by replacing what serves: "
+                "nothing would serve until a person comes; free room for both releases, or let the "
+                "verdict decide (approval: none)",
+            )
         if instead:
             minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
             return make(

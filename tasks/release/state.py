@@ -22,8 +22,18 @@ HISTORY_BYTES = 300_000
 DRAIN_S = 30.0
 
 Phase = Literal[
-    "idle", "testing", "promoting", "soaking", "unproven", "reverting", "restoring", "held"
+    "idle",
+    "testing",
+    "promoting",
+    "soaking",
+    "proven",
+    "unproven",
+    "reverting",
+    "restoring",
+    "held",
 ]
+# verdicts kept, so that what was judged is not started again by itself
+JUDGED = 50
 
 
 @dataclass(frozen=True)
@@ -47,17 +57,31 @@ class Release:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """A verdict on a release. demands: digest of what was asked of it. at: ISO 8601."""
+
+    release: str
+    demands: str
+    verdict: str
+    rollout: str
+    at: str = ""
+
+
+@dataclass(frozen=True)
 class State:
     """The rollout's memory in the cluster.
 
     phase: idle (nothing under way); testing (candidate may exist, stable serves); promoting (the
     verdict was pass, the Service's move may have happened); soaking (it has happened, the old
-    release still runs); unproven (it has happened, the soak was not passed and nothing could be
-    gone back to, or nobody could look: a person decides); reverting (going back to previous);
+    release still runs, and the new one is not proven); proven (it passed its soak, what served
+    before goes); unproven (the soak was not passed and nothing could be gone back to, or nobody
+    could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
     epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
     drain_s: seconds that what served goes on after the Service was moved away from it.
+    spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
+    looks at a release as that one did. judged: verdicts on releases, newest first.
     """
 
     name: str
@@ -71,6 +95,8 @@ class State:
     verdict: str = ""
     approval: str = ""
     drain_s: float = DRAIN_S
+    spec: dict[str, Any] = field(default_factory=dict)
+    judged: tuple[Judged, ...] = ()
     history: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -114,6 +140,8 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             verdict=raw["verdict"],
             approval=raw.get("approval", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
+            spec=dict(raw.get("spec") or {}),
+            judged=tuple(Judged(**item) for item in raw.get("judged") or ()),
             history=tuple(json.loads(data.get("history", "[]"))),
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -152,6 +180,21 @@ def with_history(state: State, entry: dict[str, Any], keep: int) -> State:
     """Put a record in front, replacing an entry of the same rollout, keeping the newest `keep`."""
     others = [e for e in state.history if e.get("rollout") != entry.get("rollout")]
     return replace(state, history=tuple([entry, *others][:keep]))
+
+
+def with_verdict(state: State, found: Judged) -> State:
+    """Remember a verdict, in place of an older one on the same release and demands."""
+
+    def key(item: Judged) -> tuple[str, str]:
+        return item.release, item.demands
+
+    others = [item for item in state.judged if key(item) != key(found)]
+    return replace(state, judged=tuple([found, *others][:JUDGED]))
+
+
+def judged_before(state: State, release: str, demands: str) -> Judged | None:
+    """The verdict that stands on a release under these demands; None where it has none."""
+    return next((j for j in state.judged if (j.release, j.demands) == (release, demands)), None)
 
 
 def promoted(state: State) -> State:

@@ -14,18 +14,23 @@ from tasks.release.moves import (
     decide_revert,
 )
 
-What = Literal["rollback", "promote", "recover"]
+What = Literal["rollback", "promote", "reject", "recover"]
 
 
 def decide_wish(
-    what: str, seen: Observed, *, allow_interruption: bool = False, room: Room | None = None
+    what: str,
+    seen: Observed,
+    *,
+    allow_interruption: bool = False,
+    room: Room | None = None,
+    keep_previous: bool = True,
 ) -> Course:
     """The moves of an operator's wish. Raises Refused when it makes no sense now."""
     state = seen.state
     if what == "rollback":
         return decide_revert(seen, allow_interruption=allow_interruption, room=room)
     if what == "promote":
-        if state.phase not in ("held", "promoting", "soaking", "unproven"):
+        if state.phase not in ("held", "promoting", "soaking", "proven", "unproven"):
             raise Refused(
                 f"rollout {state.name} is {state.phase}, only a held candidate can be promoted by "
                 "hand; run `rollout run` to test one"
@@ -37,7 +42,14 @@ def decide_wish(
                 "`rollout rollback`, or run again"
             )
         try:
-            return decide_promotion(seen, keep_previous=True)
+            return decide_promotion(seen, keep_previous=keep_previous)
         except StepFailed as error:
             raise Refused(str(error)) from error
-    return decide_recovery(seen)
+    if what == "reject":
+        if state.phase != "held":
+            raise Refused(
+                f"rollout {state.name} is {state.phase}, only a held candidate can be rejected; "
+                "`rollout status` shows what there is"
+            )
+        return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
+    return decide_recovery(seen, keep_previous=keep_previous)

@@ -12,7 +12,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
 from tasks.release.moves import decide_recovery, decide_resume
-from tasks.release.state import Release
+from tasks.release.state import Judged, Release, with_verdict
 
 
 class Locked:
@@ -34,7 +34,6 @@ class Locked:
     ) -> None:
         self._cluster, self._lock = cluster, lock
         self._open = True
-        self._write = cluster.writer(self.fence)
         self._actor = Actor(
             cluster,
             namespace,
@@ -62,9 +61,10 @@ class Locked:
             not_held()
         return self._actor
 
-    def apply(self, body: Object) -> None:
-        """Server-side apply of one object of ours."""
-        self._write.apply(body)
+    def remember(self, verdict: Judged) -> None:
+        """Write a verdict down, before it is acted on."""
+        state, _ = self.actor.read_state()
+        self.actor.save(with_verdict(state, verdict))
 
     def run_job(
         self, job: Object, *, timeout_s: float, on_line: Callable[[str], None]

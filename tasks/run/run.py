@@ -25,21 +25,24 @@ from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
-from tasks.release.state import Release, with_history
+from tasks.release.state import Judged, Release, with_history
 from tasks.report.page import FILE as PAGE
 from tasks.run.locked import Locked, locked, not_held
 from tasks.spec.rollout import Rollout
+from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import Manifest
 
 _log = logging.getLogger(__name__)
 # A look is one small request; what takes longer is looked at again.
 ASK_S = 10.0
+ASK_TOKENS = 4
 
 
 class Run:
     """What the steps of one rollout share. It may read the cluster; `locked()` gives what writes.
 
-    commit: roll exactly this one out; None: what the revision is now. outcome: how it ended, None
+    commit: roll exactly this one out; None: what the revision is now. again: also a release that
+    was judged before. outcome: how it ended, None
     while it runs. subject: what the steps are about, for the names of their task runs.
     """
 
@@ -51,8 +54,9 @@ class Run:
         rollout: str | None = None,
         why: str = "started by hand",
         commit: str | None = None,
+        again: bool = True,
     ) -> None:
-        self.spec, self.cluster, self.commit = spec, cluster, commit
+        self.spec, self.cluster, self.commit, self.again = spec, cluster, commit, again
         self.rollout = rollout or new_run_id()
         self.outcome: Outcome | None = None
         self.subject = spec.name
@@ -127,6 +131,17 @@ class Run:
             trust_remote_code=self.spec.model.trust_remote_code,
         )
 
+    def judged(self, verdict: str) -> Judged:
+        """A verdict on what is rolled out, for the cluster's memory."""
+        what = self.record.resolve_model
+        return Judged(
+            what.release if what else "",
+            asked_of(self.spec),
+            verdict,
+            self.rollout,
+            clock.now().isoformat(timespec="seconds"),
+        )
+
     def keep_logs(self, logs: Mapping[str, str]) -> None:
         """Keep what was read of containers' logs (text by file name) beside the record, which
         names the files."""
@@ -135,13 +150,19 @@ class Run:
                 self.record.logs.append(path)
 
     def ask(self, service: str, release: Release) -> tuple[Look, list[str]]:
-        """Ask a Service, by the spec's means, for the models it serves."""
+        """Ask a Service, by the spec's means, for the models it serves, and its own for a few
+        tokens: an engine may list a model and answer nothing."""
         try:
             with (
                 reach(self.cluster, self.spec, service, release.id) as endpoint,
                 Engine(endpoint.url, timeout_s=ASK_S) as engine,
             ):
-                return Look(), engine.models()
+                names = engine.models()
+                if release.served_name in names:
+                    answer = engine.chat(release.served_name, "Say hello.", ASK_TOKENS)
+                    if not answer.chunks:
+                        return Look(answer="bad", why="a request was answered without a token"), []
+                return Look(), names
         except Answered as error:
             return Look(answer="bad", why=str(error)), []
         except (OutsideError, StepFailed) as error:

@@ -20,9 +20,10 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     spec, release = run.spec, planned.release
     seen = cluster.actor.observe()
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
-    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s))
-    cluster.apply(service(spec, release, candidate=True))
-    cluster.apply(planned.body)
+    asked = spec.model_dump(mode="json", exclude_defaults=True)
+    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked))
+    cluster.actor.apply(service(spec, release, candidate=True))
+    cluster.actor.apply(planned.body)
     until_ready(
         run.cluster,
         spec.namespace,

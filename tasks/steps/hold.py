@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.outcome import Outcome
-from tasks.release.moves import decide_unproven, unproven_text
+from tasks.release.moves import decide_unproven, held_text, unproven_text
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.run.step import optional_step
@@ -17,20 +17,18 @@ from tasks.verdict.targets import Decision
 def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
     """why: the verdict that a candidate waits with; or that one was promoted and nobody could watch
     it, which then serves on, unproven."""
-    actor, name, ns = cluster.actor, run.spec.name, run.spec.namespace
+    actor = cluster.actor
     if isinstance(why, NotProven):
         actor.run(decide_unproven(actor.observe(), "inconclusive"))
         state, _ = actor.read_state()
         run.say(str(why))
         return Outcome("held", f"{why}; {unproven_text(state)}")
+    cluster.remember(run.judged("held"))
     state, _ = actor.read_state()
     actor.save(replace(state, phase="held", verdict=why.verdict))
     said = f"inconclusive: {why.reason}"
     if why.verdict == "pass":
         said = "the verdict is pass; a person approves with `rollout promote`"
     run.say(said)
-    return Outcome(
-        "held",
-        f"{said}; the candidate waits: `rollout promote {name} -n {ns}` or "
-        f"`rollout recover {name} -n {ns}`",
-    )
+    state, _ = actor.read_state()
+    return Outcome("held", f"{said}; {held_text(state)}")

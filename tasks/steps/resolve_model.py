@@ -22,12 +22,14 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
 from tasks.outside.modelscope.place import hub_endpoint
+from tasks.release.state import judged_before
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.run import Run
 from tasks.run.step import step
 from tasks.spec.rollout import Rollout
+from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import HUB_COMMIT, Manifest
 
 CONFIG_BYTES = 16 << 20
@@ -39,6 +41,14 @@ def resolve_model(run: Run) -> Survey:
     found = look_around(run.cluster, run.spec, run.commit)
     manifest = found.manifest
     run.note_release(found.release, manifest)
+    if not run.again and (
+        old := judged_before(found.seen.state, found.release.id, asked_of(run.spec))
+    ):
+        raise Refused(
+            f"{found.release.deployment} was judged before, under the same targets: {old.verdict} at "
+            f"{old.at} (rollout {old.rollout}). It is not started again by itself: change what is "
+            "rolled out or asked of it, or start it by hand with `rollout run` (in Prefect: again)"
+        )
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
         f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "

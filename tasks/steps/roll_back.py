@@ -7,8 +7,9 @@ import logging
 from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed, carry_out
 from tasks.record.outcome import Kind, Outcome
-from tasks.release.moves import decide_recovery, decide_soak_failed
+from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.run.locked import Locked
+from tasks.run.look import look
 from tasks.run.run import Run
 from tasks.run.step import optional_step
 
@@ -20,6 +21,8 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
     """kind: how the rollout ends for it. why: of a candidate that is not promoted; or that a
     promoted one failed in its soak, and the release before it serves again."""
     actor = cluster.actor
+    if kind == "failed":
+        cluster.remember(run.judged("failed"))
     if isinstance(why, SoakFailed):
         said = _after_soak(cluster, why)
     else:
@@ -61,8 +64,13 @@ def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
 
 def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     actor = cluster.actor
+    actor.look = lambda promoted: look(run, promoted)
+    seen = actor.observe()
+    if not isinstance(error, Exception) and seen.state.phase == "soaking":
+        # who interrupts wants to leave; nothing is harmed by both releases running on
+        return unsoaked_text(seen.state)
     course = decide_recovery(
-        actor.observe(),
+        seen,
         keep_previous=run.spec.promotion.keep_previous,
         soak_failed=isinstance(error, SoakFailed),
     )

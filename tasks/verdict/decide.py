@@ -10,6 +10,7 @@ demands, of targets and exam together (`demands`), since one false failure is en
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -68,8 +69,17 @@ def agreed(decision: Decision, witness: Witness) -> Decision:
     return replace(decision, verdict="inconclusive", reason=reason)
 
 
-def next_move(decision: Decision, promotion: Promotion) -> Next:
-    """What follows from a verdict."""
+def asked_of(spec: Rollout) -> str:
+    """A short name for all that is asked of a release, whatever it is measured on."""
+    text = spec.model_dump_json(include={"targets", "quality", "smoke"})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def next_move(decision: Decision, promotion: Promotion, strategy: str = "parallel") -> Next:
+    """What follows from a verdict. strategy: of the plan; with `replace` nothing serves meanwhile,
+    and nobody is waited for."""
+    if strategy == "replace" and decision.verdict != "pass":
+        return "roll_back"
     if decision.verdict == "pass":
         return "hold" if promotion.approval == "before-promote" else "promote"
     if decision.verdict == "inconclusive" and promotion.on_inconclusive == "hold":

@@ -8,21 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, Refused, RolloutError, StepFailed
+from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
-from tasks.objects.labels import (
-    EPOCH_ANNOTATION,
-    INSTANCE_LABEL,
-    KIND_LABEL,
-    MANAGED_LABEL,
-    MANAGER,
-    RELEASE_LABEL,
-    REPLICAS_ANNOTATION,
-)
-from tasks.objects.pods import ending
+from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
+from tasks.outside.kubernetes.owned import TRIES, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.moves import (
     AwaitFreed,
@@ -40,6 +32,9 @@ from tasks.release.moves import (
     Scale,
     Soak,
     decide_after_failure,
+    decide_soak_failed,
+    decide_unproven,
+    unproven_text,
 )
 from tasks.release.room import room_for
 from tasks.release.soaking import Look
@@ -57,9 +52,8 @@ class Actor:
     """Observes and changes one rollout's objects.
 
     fence: raises LockLost unless this process holds the lease; called before every write.
-    epoch: the lease's epoch, stamped on what we write, so that a predecessor that still believes
-    it holds the lease fails on resourceVersion instead of overwriting us.
-    look: how a soak looks at the promoted release; None: it is not watched.
+    epoch: the lease's epoch, marked on what we write.
+    look: how a soak looks at the promoted release; None: nobody can.
     """
 
     def __init__(
@@ -75,7 +69,7 @@ class Actor:
         look: Callable[[Release], Look] | None = None,
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
-        self.write, self.epoch = cluster.writer(fence), epoch
+        self.owned, self.epoch = Owned(cluster, namespace, name, fence, epoch), epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
         self.look = look
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
@@ -86,8 +80,7 @@ class Actor:
     def observe(self) -> Observed:
         """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
         state, _ = self.read_state()
-        service = self.cluster.get("Service", self.name, self.namespace)
-        return Observed(state, self._serving(service), self._deployments())
+        return Observed(state, _leads_to(self._service()), self._deployments())
 
     def read_state(self) -> tuple[State, str | None]:
         """The state and the ConfigMap's resourceVersion (None where it does not exist)."""
@@ -95,33 +88,17 @@ class Actor:
         version = found["metadata"]["resourceVersion"] if found else None
         return from_configmap(self.name, found), version
 
-    def _serving(self, service: dict[str, Any] | None) -> str | None:
-        if service is None:
-            return None
-        owned = (service["metadata"].get("labels") or {}).get(MANAGED_LABEL) == MANAGER
-        if not owned:
-            raise Refused(
-                f"Service {self.namespace}/{self.name} exists and was not made by model-rollout; "
-                f"give the rollout another name, or hand it over by the label "
-                f"{MANAGED_LABEL}={MANAGER}"
-            )
-        return (service["spec"].get("selector") or {}).get(RELEASE_LABEL)
+    def _service(self) -> Body | None:
+        return self.owned.get("Service", self.name, "stable")
 
     def _deployments(self) -> dict[str, DeploymentView]:
-        found = self.cluster.list(
-            "Deployment",
-            self.namespace,
-            label_selector=f"{INSTANCE_LABEL}={self.name},{MANAGED_LABEL}={MANAGER},"
-            f"{KIND_LABEL}=engine",
-        )
         out = {}
-        for item in found:
+        for item in self.owned.deployments():
             meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
-            if ending(item):
-                continue
             release = meta["labels"].get(RELEASE_LABEL, "")
             replicas = int(spec.get("replicas", 1))
-            serves = int((meta.get("annotations") or {}).get(REPLICAS_ANNOTATION) or replicas or 1)
+            # by hand, or by an autoscaler: what it runs with is what it serves with
+            serves = replicas or int((meta.get("annotations") or {}).get(REPLICAS_ANNOTATION) or 1)
             out[release] = DeploymentView(
                 meta["name"], release, replicas, serves, int(status.get("availableReplicas") or 0)
             )
@@ -142,7 +119,8 @@ class Actor:
     # -- act ----------------------------------------------------------------------------------
 
     def take_over(self) -> None:
-        """Stamp our epoch on state and Service, so that a predecessor's late write conflicts."""
+        """Mark state, Services and Deployments with our epoch: a predecessor that stood still finds
+        them changed, and its late writes are refused by the API server."""
         state, _ = self.read_state()
         if state.epoch > self.epoch:
             raise StepFailed(
@@ -151,8 +129,7 @@ class Actor:
                 "'epoch' or recreate the Lease with leaseTransitions above it"
             )
         self.save(replace(state, epoch=self.epoch))
-        if self.cluster.get("Service", self.name, self.namespace):
-            self._patch("Service", self.name, lambda _: self._stamp({"metadata": {}}))
+        self.owned.take_over()
 
     def run(self, course: Course) -> None:
         """Execute moves in order."""
@@ -179,64 +156,64 @@ class Actor:
             case AwaitFreed(deployment):
                 self._gone(deployment)
             case Soak(release):
-                if self.look is not None:
-                    self._led[release.id] = waits.soak(release, self.soak_s, self.look)
+                if self.look is None:
+                    raise NotProven(f"{release.deployment} was not watched: its spec is not known")
+                self._led[release.id] = waits.soak(release, self.soak_s, self.look)
             case Drain(ident, seconds):
                 self._drain(ident, seconds)
             case Remove(deployment):
                 self._remove(deployment)
             case RemoveCandidateService():
-                self.write.delete("Service", f"{self.name}-candidate", self.namespace)
+                self._remove_candidate_service()
 
     def save(self, state: State) -> None:
         """Write the state with our epoch, on top of exactly the version we read."""
-        body = to_configmap(replace(state, epoch=self.epoch), self.namespace)
-        found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
-        if found is None:
-            self.write.create(body)
-            return
-        held = from_configmap(self.name, found)
-        if held.epoch > self.epoch:
-            raise StepFailed(
-                f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
-                f"{self.epoch}); this one stops"
-            )
-        body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-        self.write.replace(body)
-
-    def _patch(self, kind: str, name: str, change: Callable[[Body], Body]) -> None:
-        """Merge-patch what `change` makes of the version just read; a concurrent change of the
-        object is looked at anew."""
-        for attempt in range(5):
-            found = self.cluster.get(kind, name, self.namespace)
-            if found is None:
-                raise StepFailed(f"{kind} {self.namespace}/{name} is gone; somebody deleted it")
-            stamped = (found["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION, "0")
-            if int(stamped) > self.epoch:
-                raise StepFailed(
-                    f"{kind} {self.namespace}/{name} belongs to a newer run (epoch {stamped}, ours "
-                    f"{self.epoch}); this one stops"
-                )
-            body = change(found)
-            versioned = {
-                **body,
-                "metadata": {
-                    **body.get("metadata", {}),
-                    "resourceVersion": found["metadata"]["resourceVersion"],
-                },
-            }
+        state = replace(state, epoch=self.epoch)
+        body = to_configmap(state, self.namespace)
+        write = self.owned.write
+        for attempt in range(TRIES):
+            clock.sleep(0.1 * attempt)
+            found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
             try:
-                self.write.patch(kind, name, self.namespace, versioned)
+                if found is None:
+                    write.create(body)
+                    return
+                held = from_configmap(self.name, found)
+                if held.epoch > self.epoch:
+                    raise StepFailed(
+                        f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
+                        f"{self.epoch}); this one stops"
+                    )
+                if held == state:
+                    return  # also where the answer to our own write was lost
+                body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+                write.replace(body)
                 return
-            except Conflict:
-                if attempt == 4:
-                    raise
-                clock.sleep(0.2 * (attempt + 1))
+            except (AlreadyExists, Conflict) as error:
+                last = error
+        raise last
 
-    def _stamp(self, body: Body) -> Body:
-        meta = body["metadata"]
-        marks = {**(meta.get("annotations") or {}), EPOCH_ANNOTATION: str(self.epoch)}
-        return {**body, "metadata": {**meta, "annotations": marks}}
+    def apply(self, body: Body) -> None:
+        """Create a candidate's Service or Deployment, or make what is there the same.
+
+        Raises Refused for somebody else's, StepFailed for a Deployment that serves: what serves is
+        never changed, whatever it is called.
+        """
+        self.owned.put(body, check=self._must_not_serve)
+
+    def _must_not_serve(self, found: Body) -> None:
+        release = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
+        if found["kind"] == "Deployment" and release == (_leads_to(self._service()) or ""):
+            raise StepFailed(
+                f"{found['metadata']['name']} serves {self.namespace}/{self.name}: it is neither "
+                "changed nor removed"
+            )
+
+    def _remove_candidate_service(self) -> None:
+        name = f"{self.name}-candidate"
+        found = self.cluster.get("Service", name, self.namespace)
+        if found is not None and self.owned.is_ours(found, "candidate"):
+            self.owned.delete("Service", name, "candidate")
 
     def _point_service(self, release: Release) -> None:
         deploy = self.cluster.get("Deployment", release.deployment, self.namespace)
@@ -247,19 +224,15 @@ class Actor:
         wanted = stable_service(deploy)
         self._led.clear()
         self._keeps_answering(release, deploy)
-        if self.cluster.get("Service", self.name, self.namespace) is None:
-            try:
-                self.write.create(self._stamp(wanted))
-            except AlreadyExists:
-                self._switch(wanted)
+        if self._service() is None:
+            self.owned.put(wanted)
         else:
-            self._switch(wanted)
+            self.owned.change("Service", self.name, "stable", lambda found: switch(found, wanted))
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
 
     def _keeps_answering(self, release: Release, deploy: Body) -> None:
         """Last line of defence: whatever was decided, what answers makes way only for what can."""
-        service = self.cluster.get("Service", self.name, self.namespace)
-        before = self._deployments().get(self._serving(service) or "")
+        before = self._deployments().get(_leads_to(self._service()) or "")
         if before is None or before.release == release.id or not before.available:
             return
         if not (deploy.get("status") or {}).get("availableReplicas"):
@@ -268,30 +241,25 @@ class Actor:
                 f"{release.deployment} has no ready replica"
             )
 
-    def _switch(self, wanted: Body) -> None:
-        def change(found: Body) -> Body:
-            self._serving(found)  # raises Refused for somebody else's
-            return self._stamp(switch(found, wanted))
-
-        self._patch("Service", self.name, change)
-
     def try_switch(self, deploy: Body) -> None:
-        """What the API server and the Service itself say to leading it to this Deployment.
+        """What the API server and the Service itself say to leading it to this Deployment, and
+        whether what a rollout makes on its way is free to be made.
 
         Changes nothing. Raises Refused, or OutsideError with the server's reason.
         """
         wanted = stable_service(deploy)
-        found = self.cluster.get("Service", self.name, self.namespace)
+        self.owned.get("Service", f"{self.name}-candidate", "candidate")
+        self.owned.get("Deployment", deploy["metadata"]["name"], "engine")
+        found = self._service()
         if found is None:
             self.cluster.trial().create(wanted)
         else:
-            self._serving(found)
             body = switch(found, wanted)
             self.cluster.trial().patch("Service", self.name, self.namespace, body)
         astray(self.cluster, self.namespace, self.name, [])
 
     def _scale(self, deployment: str, replicas: int) -> None:
-        found = self.cluster.get("Deployment", deployment, self.namespace)
+        found = self.owned.get("Deployment", deployment, "engine")
         if found is None:
             if replicas == 0:
                 return
@@ -299,28 +267,22 @@ class Actor:
                 f"Deployment {self.namespace}/{deployment} is gone and cannot be scaled to "
                 f"{replicas}; roll a known good revision out with `rollout run`"
             )
-        now = int(found["spec"].get("replicas", 1))
-        annotations = found["metadata"].get("annotations") or {}
-        serves = annotations.get(REPLICAS_ANNOTATION) or str(max(now, 1))
-        body: Body = {
-            "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
-            "spec": {"replicas": replicas},
-        }
-        self._patch("Deployment", deployment, lambda _: body)
+
+        def change(found: Body) -> Body:
+            now = int(found["spec"].get("replicas", 1))
+            annotations = found["metadata"].get("annotations") or {}
+            serves = str(now) if now else annotations.get(REPLICAS_ANNOTATION) or "1"
+            return {
+                "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
+                "spec": {"replicas": replicas},
+            }
+
+        self.owned.change("Deployment", deployment, "engine", change)
 
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
-        found = self.cluster.get("Deployment", deployment, self.namespace)
-        if found is None:
-            return
-        release = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
-        service = self.cluster.get("Service", self.name, self.namespace)
-        if release and service and self._serving(service) == release:
-            # last line of defence: whatever was decided, what serves is not deleted
-            raise StepFailed(
-                f"Deployment {deployment} serves {self.namespace}/{self.name} and is not removed"
-            )
-        self.write.delete("Deployment", deployment, self.namespace, uid=found["metadata"]["uid"])
+        found = self.owned.delete("Deployment", deployment, "engine", check=self._must_not_serve)
+        release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
         if release is None:
             return
         if left := waits.until_gone(self.cluster, self.namespace, self.name, release):
@@ -342,8 +304,13 @@ class Actor:
         waits.pause(seconds, clock.monotonic() - since, self.name)
 
 
+def _leads_to(service: Body | None) -> str | None:
+    """The release in a Service's selector."""
+    return (service["spec"].get("selector") or {}).get(RELEASE_LABEL) if service else None
+
+
 def carry_out(actor: Actor, course: Course) -> str:
-    """Execute a course; gives its sentence.
+    """Execute a course; gives its sentence, and what came instead where its soak was not passed.
 
     Where a way back fails, by an error or by its operator's Ctrl-C, what served before it serves
     again first. The error is raised all the same, and says what serves now.
@@ -352,6 +319,13 @@ def carry_out(actor: Actor, course: Course) -> str:
         actor.run(course)
     except LockLost:
         raise  # another run owns the cluster now, and cleans up
+    except SoakFailed as error:
+        seen = actor.observe()
+        room = actor.room(seen.state.previous, seen.serving)
+        return f"{error}; {carry_out(actor, decide_soak_failed(seen, room))}"
+    except NotProven as error:
+        actor.run(decide_unproven(actor.observe(), "inconclusive"))
+        return f"{error}; {unproven_text(actor.observe().state)}"
     except BaseException as error:
         home = decide_after_failure(actor.observe())
         if home is None:

@@ -75,16 +75,18 @@ class Writer:
         *,
         propagation: Literal["Background", "Foreground"] = "Background",
         uid: str | None = None,
+        version: str | None = None,
     ) -> bool:
-        """Delete it; False where there was none. With `uid`, Conflict when it is another object."""
+        """Delete it; False where there was none. With `uid`, Conflict when it is another object;
+        with `version` (a resourceVersion), when it has changed since."""
         res = self._resource(kind, None)
         body: Object = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
         }
-        if uid:
-            body["preconditions"] = {"uid": uid}
+        if demands := {k: v for k, v in (("uid", uid), ("resourceVersion", version)) if v}:
+            body["preconditions"] = demands
         if self._dry_run:
             body["dryRun"] = ["All"]
         path, what = res.path(ns, name), res.where(ns, name)

@@ -16,6 +16,10 @@ from tasks.spec.rollout import SmokePrompt
 CONNECT_S = 10.0
 
 
+class _ErrorInStream(ValueError):
+    """What the engine itself says of a stream that it ends."""
+
+
 class Answered(OutsideError):
     """Something at the address answered, with an error: it was reached, and is not well."""
 
@@ -63,7 +67,8 @@ class Engine:
 
     def _failed(self, what: str, began: float, error: Exception) -> OutsideError:
         after = clock.monotonic() - began
-        kind = Answered if isinstance(error, httpx.HTTPStatusError) else OutsideError
+        answered = isinstance(error, httpx.HTTPStatusError | _ErrorInStream)
+        kind = Answered if answered else OutsideError
         return kind(
             f"the engine at {self.url} did not answer {what} after {after:.1f} s "
             f"({type(error).__name__}: {error}); look at the candidate pod's log"
@@ -94,7 +99,7 @@ class Engine:
             with self._http.stream("POST", "/v1/chat/completions", json=body) as answer:
                 if answer.status_code != 200:
                     detail = answer.read()[:300].decode(errors="replace")
-                    raise OutsideError(
+                    raise Answered(
                         f"the engine at {self.url} refused a chat request with HTTP "
                         f"{answer.status_code}: {detail}"
                     )
@@ -115,7 +120,7 @@ def _read_stream(answer: httpx.Response, began: float) -> Answer:
             break
         event: dict[str, Any] = json.loads(payload)
         if "error" in event:
-            raise ValueError(f"the stream carried an error: {str(event['error'])[:300]}")
+            raise _ErrorInStream(f"the stream carried an error: {str(event['error'])[:300]}")
         tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
         for choice in event.get("choices", []):
             delta = choice.get("delta", {})

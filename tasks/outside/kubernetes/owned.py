@@ -1,0 +1,175 @@
+"""A rollout's own objects in the cluster. They are changed only where they are ours, at exactly the
+version that was read, and not over the head of a newer run: the API server refuses what comes late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tasks.base import clock
+from tasks.base.errors import Refused, StepFailed
+from tasks.objects.labels import (
+    EPOCH_ANNOTATION,
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+)
+from tasks.objects.pods import Object, ending
+from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
+from tasks.outside.kubernetes.rest import Fence
+
+TRIES = 8
+# what we keep: kind of object and what it is for
+ROLES = (("Deployment", "engine"), ("Service", "stable"), ("Service", "candidate"))
+
+Change = Callable[[Object], Object]
+Check = Callable[[Object], None]
+
+
+class Owned:
+    """The objects of rollout `name`. epoch: of our lease, marked on all that we write."""
+
+    def __init__(
+        self, cluster: Cluster, namespace: str, name: str, fence: Fence, epoch: int
+    ) -> None:
+        self.cluster, self.namespace, self.name = cluster, namespace, name
+        self.write, self.epoch = cluster.writer(fence), epoch
+
+    # -- read
+
+    def get(self, kind: str, name: str, role: str) -> Object | None:
+        """One of ours, None where there is none. Raises Refused for somebody else's."""
+        found = self.cluster.get(kind, name, self.namespace)
+        if found is not None:
+            self._must_be_ours(found, role)
+        return found
+
+    def deployments(self) -> list[Object]:
+        """The engines' Deployments that are not ending."""
+        ours = f"{INSTANCE_LABEL}={self.name},{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=engine"
+        found = self.cluster.list("Deployment", self.namespace, label_selector=ours)
+        return [item for item in found if not ending(item)]
+
+    def _must_be_ours(self, found: Object, role: str) -> None:
+        labels = found["metadata"].get("labels") or {}
+        marks = [labels.get(key) for key in (MANAGED_LABEL, INSTANCE_LABEL, KIND_LABEL)]
+        if marks != [MANAGER, self.name, role]:
+            where = f"{found['kind']} {self.namespace}/{found['metadata']['name']}"
+            raise Refused(
+                f"{where} exists and is not this rollout's: found labels "
+                f"{', '.join(f'{k}={v}' for k, v in sorted(labels.items())) or 'none'}; expected "
+                f"{MANAGED_LABEL}={MANAGER}, {INSTANCE_LABEL}={self.name}, {KIND_LABEL}={role}. "
+                "Nothing was changed; give the rollout another name, or move that object away"
+            )
+
+    def _must_not_be_newer(self, found: Object) -> None:
+        marks = found["metadata"].get("annotations") or {}
+        stamped = int(marks.get(EPOCH_ANNOTATION) or 0)
+        if stamped > self.epoch:
+            raise StepFailed(
+                f"{found['kind']} {self.namespace}/{found['metadata']['name']} belongs to a newer "
+                f"run (epoch {stamped}, ours {self.epoch}); this one stops"
+            )
+
+    # -- change
+
+    def take_over(self) -> None:
+        """Mark all that is ours, so that whatever a predecessor still sends finds it changed."""
+        for item in self.deployments():
+            self.change("Deployment", item["metadata"]["name"], "engine", lambda _: {}, gone=True)
+        for name, role in ((self.name, "stable"), (f"{self.name}-candidate", "candidate")):
+            found = self.cluster.get("Service", name, self.namespace)
+            if found is not None and self.is_ours(found, role):
+                self.change("Service", name, role, lambda _: {}, gone=True)
+
+    def is_ours(self, found: Object, role: str) -> bool:
+        """Whether an object carries this rollout's labels."""
+        try:
+            self._must_be_ours(found, role)
+        except Refused:
+            return False
+        return True
+
+    def change(
+        self, kind: str, name: str, role: str, change: Change, *, gone: bool = False
+    ) -> None:
+        """Merge-patch what `change` makes of the object just read.
+
+        gone: it may be gone. Raises Refused for somebody else's, StepFailed for one that a newer
+        run has, or that is gone, Conflict where it changes faster than it can be read.
+        """
+        for _ in self._tries():
+            found = self.get(kind, name, role)
+            if found is None:
+                if gone:
+                    return
+                raise StepFailed(f"{kind} {self.namespace}/{name} is gone; somebody deleted it")
+            self._must_not_be_newer(found)
+            body = self._marked(change(found))
+            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+            try:
+                self.write.patch(kind, name, self.namespace, body)
+                return
+            except Conflict as error:
+                last = error
+        raise last
+
+    def put(self, body: Object, *, check: Check = lambda found: None) -> None:
+        """Create it, or make what is there the same. check: raises where that must not be."""
+        kind, name = body["kind"], body["metadata"]["name"]
+        role = body["metadata"]["labels"][KIND_LABEL]
+        wanted = self._marked(body)
+        for _ in self._tries():
+            found = self.get(kind, name, role)
+            try:
+                if found is None:
+                    self.write.create(wanted)
+                    return
+                self._must_not_be_newer(found)
+                check(found)
+                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+                at = {**wanted, "metadata": {**wanted["metadata"], **version}}
+                # a Service's list of ports would keep those of another candidate
+                (self.write.replace if kind == "Service" else self.write.apply)(at)
+                return
+            except (AlreadyExists, Conflict) as error:
+                last = error
+        raise last
+
+    def delete(
+        self, kind: str, name: str, role: str, *, check: Check = lambda found: None
+    ) -> Object | None:
+        """Delete it, as it was read; gives that, None where there was none. check: raises where it
+        must not go."""
+        for _ in self._tries():
+            found = self.get(kind, name, role)
+            if found is None:
+                return None
+            self._must_not_be_newer(found)
+            check(found)
+            meta = found["metadata"]
+            try:
+                self.write.delete(
+                    kind,
+                    name,
+                    self.namespace,
+                    uid=meta["uid"],
+                    version=meta["resourceVersion"],
+                )
+                return found
+            except Conflict as error:
+                last = error
+        raise last
+
+    def _marked(self, body: Object) -> Object:
+        meta = body.get("metadata") or {}
+        marks = {**(meta.get("annotations") or {}), EPOCH_ANNOTATION: str(self.epoch)}
+        return {**body, "metadata": {**meta, "annotations": marks}}
+
+    def _tries(self) -> Iterator[int]:
+        """A controller writes status between our look and our write: it is looked at anew."""
+        for attempt in range(TRIES):
+            if attempt:
+                clock.sleep(0.1 * attempt)
+            yield attempt
