@@ -200,9 +200,10 @@ def decide_recovery(
             return decide_revert(seen)
         if known:
             return decide_restore(seen)
+    noted: list[Move] = []
     if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
         state = replace(promoted(state), phase="soaking")
-        seen = replace(seen, state=state)
+        seen, noted = replace(seen, state=state), [Save(state)]
     if _switched(seen):
         assert state.stable is not None
         if soak_failed:
@@ -216,7 +217,8 @@ def decide_recovery(
             rest = _finish(seen, state, keep_previous=keep_previous)
         else:
             rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
-        return Course(tuple(rest), f"finished the promotion of {state.stable.deployment}")
+        sentence = f"finished the promotion of {state.stable.deployment}"
+        return Course((*noted, *rest), sentence)
     if state.phase == "held" and state.candidate and not superseded:
         return Course((), held_text(state))
     return _keep_serving(seen, keep_previous=keep_previous)

@@ -41,13 +41,13 @@ def resolve_model(run: Run) -> Survey:
     found = look_around(run.cluster, run.spec, run.commit)
     manifest = found.manifest
     run.note_release(found.release, manifest)
-    if not run.again and (
-        old := judged_before(found.seen.state, found.release.id, asked_of(run.spec))
-    ):
+    old = judged_before(found.seen.state, found.release.id, asked_of(run.spec))
+    if old is not None and not run.again:
         raise Refused(
-            f"{found.release.deployment} was judged before, under the same targets: {old.verdict} at "
-            f"{old.at} (rollout {old.rollout}). It is not started again by itself: change what is "
-            "rolled out or asked of it, or start it by hand with `rollout run` (in Prefect: again)"
+            f"{found.release.deployment} was judged before, under the same targets: {old.verdict} "
+            f"at {old.at} (rollout {old.rollout}). It is not started again by itself: change what "
+            "is rolled out or asked of it, or start it by hand with `rollout run` (in Prefect: "
+            "again)"
         )
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "

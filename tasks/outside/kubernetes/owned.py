@@ -23,7 +23,7 @@ TRIES = 8
 # what we keep: kind of object and what it is for
 ROLES = (("Deployment", "engine"), ("Service", "stable"), ("Service", "candidate"))
 
-Change = Callable[[Object], Object]
+Patch = Callable[[Object], Object]
 Check = Callable[[Object], None]
 
 
@@ -91,9 +91,7 @@ class Owned:
             return False
         return True
 
-    def change(
-        self, kind: str, name: str, role: str, change: Change, *, gone: bool = False
-    ) -> None:
+    def change(self, kind: str, name: str, role: str, change: Patch, *, gone: bool = False) -> None:
         """Merge-patch what `change` makes of the object just read.
 
         gone: it may be gone. Raises Refused for somebody else's, StepFailed for one that a newer

@@ -14,7 +14,7 @@ from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
-from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
+from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look
 from tasks.release.state import Release, State, to_configmap
 from tasks.render.release import selector
@@ -64,7 +64,12 @@ def deployment(item: Release, replicas: int) -> Object:
 
 def stable_service(item: Release) -> Object:
     """The Service that leads to a release."""
-    ours = {MANAGED_LABEL: MANAGER, INSTANCE_LABEL: NAME, RELEASE_LABEL: item.id}
+    ours = {
+        MANAGED_LABEL: MANAGER,
+        INSTANCE_LABEL: NAME,
+        KIND_LABEL: "stable",
+        RELEASE_LABEL: item.id,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -178,6 +183,15 @@ class World(FakeWrites):
         self.put(body)
         return body
 
+    def apply(self, body: Object, *, fence: Callable[[], None] | None = None) -> Object:
+        key = body["kind"], body["metadata"]["name"]
+        self._write("apply", *key, fence)
+        self._same_version(key, body)
+        new = merged(self.objects[key], body)
+        self._watch(body["kind"], self.objects[key], new)
+        self.put(new)
+        return dict(new)
+
     def patch(
         self,
         kind: str,
@@ -205,6 +219,7 @@ class World(FakeWrites):
         *,
         fence: Callable[[], None] | None = None,
         uid: str | None = None,
+        version: str | None = None,
     ) -> bool:
         self._write("delete", kind, name, fence)
         old = self.objects.get((kind, name))
@@ -212,6 +227,8 @@ class World(FakeWrites):
             return False
         if uid not in (None, old["metadata"]["uid"]):
             raise Conflict("another object", 409)
+        if version not in (None, old["metadata"]["resourceVersion"]):
+            raise Conflict("changed", 409)
         self._watch(kind, old, None)
         self._end(old, int(old.get("placed", 0)), 0)
         del self.objects[kind, name]
@@ -229,6 +246,8 @@ class World(FakeWrites):
         self.writes.append((verb, kind, name))
 
     def _same_version(self, key: tuple[str, str], body: Object) -> None:
+        if key not in self.objects:
+            raise NotFound("gone", 404)
         asked = body["metadata"].get("resourceVersion")
         assert asked is not None or "metadata" in body
         if asked not in (None, self.objects[key]["metadata"]["resourceVersion"]):
@@ -266,7 +285,7 @@ class World(FakeWrites):
                 self.harm.append(f"{ident} serves and was stopped")
         elif ident in self.switched and self.available(self.leads_to()):
             waited = clock.monotonic() - self.switched[ident]
-            if waited < DRAIN:
+            if waited < DRAIN - 1e-6:  # sums of pauses
                 self.harm.append(f"{ident} was stopped {waited:.0f} s after the switch")
 
     # -- controllers ---------------------------------------------------------------------------

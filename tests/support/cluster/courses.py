@@ -14,6 +14,7 @@ from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.soaking import Look
+from tasks.release.state import with_verdict
 from tests.support.cluster.actor_world import NEW, Killed, World, world
 from tests.support.cluster.runs import run_of
 
@@ -42,7 +43,11 @@ def promotes(keep: bool, answers: str = "good") -> Does:
         first, then = ANSWERS[answers]
         looks = iter([first])
         run.ask = lambda service, release: next(looks, then)
-        promoted(run, SimpleNamespace(actor=actor), NEW, "it passed")  # type: ignore[arg-type]
+        held: Any = SimpleNamespace(
+            actor=actor,
+            remember=lambda found: actor.save(with_verdict(actor.read_state()[0], found)),
+        )
+        promoted(run, held, NEW, "it passed")
 
     return go
 
@@ -94,6 +99,12 @@ def at_every_cut(
         except AssertionError as error:
             error.add_note(f"cut before write {cut + 1} of {last}")
             raise
+
+
+def only_taken_over(at: World) -> bool:
+    """One process marked what is the rollout's, and wrote nothing else."""
+    kinds = sorted(kind for kind, _ in at.objects)
+    return sorted(kind for _, kind, _ in at.writes) == kinds
 
 
 def at_rest(at: World) -> str:

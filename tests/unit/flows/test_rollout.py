@@ -56,7 +56,7 @@ class Road:
         self.found: dict[str, Any] = {
             "resolve_model": survey,
             "validate_nodes": survey,
-            "plan": SimpleNamespace(release=RELEASE),
+            "plan": SimpleNamespace(release=RELEASE, plan=SimpleNamespace(strategy="parallel")),
             "deploy": CANDIDATE,
             "smoke": [SmokeCheck("model", True, "m", "m")],
             "benchmark": ROUNDS,

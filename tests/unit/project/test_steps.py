@@ -64,10 +64,9 @@ def test_the_flow_takes_them_in_the_order_of_the_list() -> None:
 WRITERS = {
     "flows/cli/demo.py": "unfenced",  # a namespace of the demo's own cluster
     "flows/prepare_cluster.py": "unfenced",  # a vendor's manifests
-    "tasks/outside/kubernetes/actor.py": "fence",
     "tasks/outside/kubernetes/jobs.py": "fence",
+    "tasks/outside/kubernetes/owned.py": "fence",
     "tasks/outside/kubernetes/lease.py": "unfenced",  # the fence itself
-    "tasks/run/locked.py": "self.fence",
 }
 UNFENCED = {
     *(path for path, fence in WRITERS.items() if fence == "unfenced"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
-from tasks.release.moves import RemoveCandidateService
+from tasks.release.moves import Scale
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tests.support.cluster.actor_world import NAME, World, world
@@ -45,13 +46,14 @@ def test_after_the_lock_nothing_can_be_written() -> None:
         actor = cluster.actor
         actor.save(actor.read_state()[0])
     before = list(at.writes)
-    body = {"kind": "Service", "metadata": {"name": "x"}}
+    labels = {"model-rollout/kind": "stable"}
+    body = {"kind": "Service", "metadata": {"name": "x", "labels": labels}}
     for write in (
         lambda: cluster.actor,
         cluster.fence,
-        lambda: cluster.apply(body),
-        lambda: actor.save(actor.read_state()[0]),
-        lambda: run.observer().move(RemoveCandidateService()),
+        lambda: actor.apply(body),
+        lambda: actor.save(replace(actor.read_state()[0], verdict="fail")),
+        lambda: run.observer().move(Scale("m-old", 1)),
     ):
         with pytest.raises(LockLost, match="writes inside locked"):
             write()

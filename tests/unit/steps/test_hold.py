@@ -14,7 +14,7 @@ from tests.support.cluster.actor_world import world
 from tests.support.cluster.runs import locked, run_of
 
 pytestmark = pytest.mark.usefixtures("quick")
-WAITS = "the candidate waits: `rollout promote m -n models` or `rollout recover m -n models`"
+WAITS = "m-new waits for a person: `rollout promote m` approves it, `rollout reject m` removes it"
 
 
 @pytest.mark.parametrize(

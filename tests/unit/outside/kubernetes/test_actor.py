@@ -46,7 +46,7 @@ def test_no_write_without_the_lease() -> None:
         Remove("m-new"),
     ):
         actor = at.actor()
-        actor.write = at.writer(lost)
+        actor.owned.write = at.writer(lost)
         with pytest.raises(LockLost):
             actor.move(move)
     assert at.writes == [] and at.leads_to() == "old"
@@ -77,7 +77,7 @@ def test_a_service_handed_to_others_between_look_and_write_is_theirs() -> None:
     meta = at.objects[SERVICE]["metadata"]
     theirs = {**meta, "labels": {**meta["labels"], MANAGED_LABEL: "helm"}}
     meddling(at, "Service", {"metadata": theirs})
-    with pytest.raises(Refused, match="was not made by model-rollout"):
+    with pytest.raises(Refused, match="is not this rollout's"):
         at.actor().move(PointService(NEW))
     assert at.leads_to() == "old"
 
@@ -119,7 +119,7 @@ def test_a_lease_made_anew_does_not_go_below_the_state() -> None:
 
 def test_what_serves_is_never_removed() -> None:
     at = in_test()
-    with pytest.raises(StepFailed, match="is not removed"):
+    with pytest.raises(StepFailed, match="neither changed nor removed"):
         at.actor().move(Remove("m-old"))
     assert ("Deployment", "m-old") in at.objects
 
@@ -250,6 +250,6 @@ def test_pods_that_do_not_end_in_their_time(monkeypatch: pytest.MonkeyPatch) -> 
 def test_another_mans_service_is_refused() -> None:
     at = in_test()
     at.objects[SERVICE]["metadata"]["labels"].pop(MANAGED_LABEL)
-    with pytest.raises(Refused, match="hand it over by the label"):
+    with pytest.raises(Refused, match="give the rollout another name"):
         at.actor().observe()
     assert at.actor().cluster.get("Service", NAME, NS) is not None

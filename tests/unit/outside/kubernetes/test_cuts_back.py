@@ -24,6 +24,7 @@ from tests.support.cluster.courses import (
     at_rest,
     narrow,
     once,
+    only_taken_over,
     promotes,
     recovers,
     settle,
@@ -75,7 +76,7 @@ def test_a_way_back(seats: int, allow: bool, broken: bool) -> None:
     if seats < 4 and not allow:  # it is refused: nothing but taking over is written
         at = cramped(seats, allow, broken)
         once(at, rolls_back(allow))
-        assert len(at.writes) == 2
+        assert only_taken_over(at)
         back(at, broken)
         return
 
@@ -174,7 +175,7 @@ def test_an_unproven_release(what: str) -> None:
 def test_an_unproven_release_is_left_to_a_person() -> None:
     at = unproven()
     once(at, wishes("recover"))
-    assert len(at.writes) == 2  # taking over
+    assert only_taken_over(at)
     wished(at, "recover")
 
 
