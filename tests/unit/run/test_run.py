@@ -14,7 +14,6 @@ from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
-from tasks.release.moves import Scale
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tests.support.cluster.actor_world import NAME, World, world
@@ -53,7 +52,7 @@ def test_after_the_lock_nothing_can_be_written() -> None:
         cluster.fence,
         lambda: actor.apply(body),
         lambda: actor.save(replace(actor.read_state()[0], verdict="fail")),
-        lambda: run.observer().move(Scale("m-old", 1)),
+        lambda: run.observer().apply(body),
     ):
         with pytest.raises(LockLost, match="writes inside locked"):
             write()

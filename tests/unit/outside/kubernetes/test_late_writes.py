@@ -1,5 +1,5 @@
-"""A process that stands still between its look, its fence and its write: another one meanwhile takes
-the rollout over and settles it. What the first one still sends, the API server refuses."""
+"""A process stands still between its look, its fence and its write, and another one takes the
+rollout over and settles it: what the first one still sends, the API server refuses."""
 
 from __future__ import annotations
 
