@@ -158,8 +158,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print(
-            "rollout: interrupted; the serving release was not touched, and the candidate was "
-            "removed unless a line above names it",
+            "rollout: interrupted; what serves serves on: `rollout status NAME` shows what there "
+            "is, and `rollout recover NAME` settles what a line above names",
             file=sys.stderr,
         )
         return Exit.ERROR

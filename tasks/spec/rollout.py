@@ -44,6 +44,8 @@ __all__ = [
 
 # Names grow by -candidate or -<release id>, and a Service name ends at 63 characters.
 MAX_NAME = 45
+# of the Service a candidate is reached by; no rollout is called so
+CANDIDATE_SUFFIX = "-candidate"
 PodFields = Annotated[
     dict[str, Any],
     Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
@@ -290,7 +292,12 @@ class Rollout(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        serving, problems = self.serving, []
+        serving, problems = self.serving, list[str]()
+        if self.name.endswith(CANDIDATE_SUFFIX):
+            problems.append(
+                f"name: '{self.name}' is what the candidate's Service of a rollout "
+                f"'{self.name.removesuffix(CANDIDATE_SUFFIX)}' is called; choose another"
+            )
         devices, tp = serving.accelerators, serving.tensor_parallel_size
         if not profile(self.nodes.accelerator).has_devices:
             if devices:

@@ -21,20 +21,21 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
     """kind: how the rollout ends for it. why: of a candidate that is not promoted; or that a
     promoted one failed in its soak, and the release before it serves again."""
     actor = cluster.actor
-    if kind == "failed":
-        cluster.remember(run.judged("failed"))
     if isinstance(why, SoakFailed):
-        said = _after_soak(cluster, why)
+        said = _after_soak(run, cluster, why)
     else:
+        if kind == "failed":
+            cluster.remember(run.judged("failed"))
         keep = run.spec.promotion.keep_previous
         said = carry_out(actor, decide_recovery(actor.observe(), keep_previous=keep))
     run.say(said)
     return Outcome(kind, f"{why}; {said}")
 
 
-def _after_soak(cluster: Locked, why: SoakFailed) -> str:
+def _after_soak(run: Run, cluster: Locked, why: SoakFailed) -> str:
     actor = cluster.actor
     try:
+        cluster.remember(run.judged("failed"))
         seen = actor.observe()
         room = actor.room(seen.state.previous, seen.serving)
         return carry_out(actor, decide_soak_failed(seen, room))

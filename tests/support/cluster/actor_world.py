@@ -293,7 +293,11 @@ class World(FakeWrites):
     def _control(self) -> None:
         """Replicas find seats, those that have one before others; ready unless broken."""
         self.ending = [(pod, at) for pod, at in self.ending if at > clock.monotonic()]
-        every = [o for (kind, _), o in self.objects.items() if kind == "Deployment"]
+        every = [
+            o
+            for (kind, _), o in self.objects.items()
+            if kind == "Deployment" and RELEASE_LABEL in o["metadata"]["labels"]
+        ]
         for item in every:
             had = min(int(item.get("placed", 0)), item["spec"]["replicas"])
             self._end(item, int(item.get("placed", 0)) - had, LAG)

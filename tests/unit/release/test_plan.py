@@ -136,3 +136,12 @@ def test_a_refusal_for_want_of_memory_says_so_and_on_which_node() -> None:
     assert alone.strategy == "refused" and f"a: alone: {short}" in alone.sentence
     many = plan(spec(), [replace(seats[0], name=str(number)) for number in range(6)])
     assert many.sentence.endswith("and 2 more node(s)")
+
+
+def test_nobody_is_waited_for_while_nothing_serves() -> None:
+    tight = [seat("a", 0, without=1)]
+    replaced = plan(spec(strategy="replace"), tight)
+    assert replaced.strategy == "replace"
+    asked = plan(spec(strategy="replace", approval="before-promote"), tight)
+    assert asked.strategy == "refused"
+    assert "nothing would serve until a person comes" in asked.sentence

@@ -4,16 +4,23 @@ fails."""
 from __future__ import annotations
 
 import logging
+import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import Actor, SoakFailed
+from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, StepFailed
+from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
+from tasks.record.parts import ResolveModel
 from tasks.release import moves
+from tasks.release.soaking import Look
+from tasks.release.state import judged_before
+from tasks.release.wish import decide_wish
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.steps.roll_back import clean_up, roll_back
+from tasks.verdict.decide import asked_of
 from tests.support.cluster.actor_world import NEW, World, world
 from tests.support.cluster.runs import locked, run_of
 
@@ -154,3 +161,105 @@ def test_a_lock_that_is_lost_while_cleaning_up_is_told(monkeypatch: pytest.Monke
     broken(monkeypatch, LockLost("the lease is another's"), "save")
     ended = clean_up(run, cluster, FULL)
     assert "the lease is another's" in str(ended) and str(ended).startswith("the disk is full; ")
+
+
+# -- an unfinished soak is no proof -----------------------------------------------------------
+
+SICK = Look(answer="bad", why="HTTP 500"), []
+FINE = Look(), [NEW.served_name]
+
+
+def soaking(answer: Any = FINE) -> tuple[World, Run, Locked]:
+    """`new` has the traffic and is watched; asked, it answers so."""
+    at, run, cluster = in_test(switched=True)
+    cluster.actor.soak_s = 10
+    run.ask = lambda service, release: answer  # type: ignore[method-assign]
+    return at, run, cluster
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1)])
+def test_who_interrupts_a_soak_leaves_it_to_whoever_comes_next(error: BaseException) -> None:
+    at, run, cluster = soaking(SICK)
+    assert clean_up(run, cluster, error) is error
+    state = at.actor().observe().state
+    assert state.phase == "soaking" and at.available("old") == at.available("new") == 2
+    assert "m-new serves and its soak is not finished" in run.record.steps[-1].sentence
+
+
+@pytest.mark.parametrize(
+    ("answer", "serves", "said"),
+    [
+        (FINE, "new", "finished the promotion of m-new"),
+        (SICK, "old", "m-new failed while soaking: HTTP 500; went back to m-old"),
+    ],
+)
+def test_an_error_while_it_soaks_is_no_verdict(answer: Any, serves: str, said: str) -> None:
+    """It is watched again, from the start."""
+    answers = iter([FINE])
+    at, run, cluster = soaking()
+    run.ask = lambda service, release: next(answers, answer)  # type: ignore[method-assign]
+    ended = clean_up(run, cluster, OutsideError("the API server did not answer"))
+    assert str(ended) == "the API server did not answer"
+    assert run.record.steps[-1].sentence == said
+    assert at.leads_to() == serves and at.harm == []
+    assert at.actor().observe().state.phase == "idle"
+
+
+def test_what_nobody_can_watch_waits_for_a_person() -> None:
+    at, _, cluster = in_test(switched=True)
+    said = carry_out(cluster.actor, moves.decide_recovery(cluster.actor.observe()))
+    assert said.startswith("m-new was not watched: its spec is not known; m-new serves and is not")
+    assert at.actor().observe().state.phase == "unproven" and at.available("old") == 2
+
+
+def test_a_verdict_is_remembered_before_it_is_acted_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, run, cluster = in_test()
+    run.record.resolve_model = ResolveModel(release="new")
+    module = sys.modules["tasks.steps.roll_back"]
+    monkeypatch.setattr(module, "carry_out", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        roll_back.function(run, cluster, "failed", "ttft_p95_ms: missed")
+    found = judged_before(at.actor().observe().state, "new", asked_of(run.spec))
+    assert found is not None and (found.verdict, found.rollout) == ("failed", "run-1")
+
+
+# -- what waits for a person ------------------------------------------------------------------
+
+
+def held() -> World:
+    at, _, cluster = in_test()
+    actor = cluster.actor
+    actor.save(replace(actor.read_state()[0], phase="held", verdict="pass"))
+    at.epoch = actor.epoch
+    return at
+
+
+def test_a_held_candidate_is_nobody_elses_to_remove() -> None:
+    """A bystander's cancellation, the janitor and `recover` leave it."""
+    at = held()
+    actor = at.actor()
+    said = carry_out(actor, decide_wish("recover", actor.observe()))
+    assert said.startswith("m-new waits for a person") and at.available("new") == 2
+    assert actor.observe().state.phase == "held"
+
+
+def test_a_held_candidate_can_be_rejected() -> None:
+    at = held()
+    actor = at.actor()
+    carry_out(actor, decide_wish("reject", actor.observe()))
+    assert at.get("Deployment", "m-new") is None and at.leads_to() == "old" and at.harm == []
+    with pytest.raises(Refused, match="is idle, only a held candidate can be rejected"):
+        decide_wish("reject", actor.observe())
+
+
+def test_an_approved_candidate_is_watched_like_any_other() -> None:
+    at = held()
+    actor = at.actor(lambda _: Look())
+    carry_out(actor, decide_wish("promote", actor.observe()))
+    assert at.leads_to() == "new" and actor.observe().state.phase == "idle"
+    at = held()
+    looks = iter([Look()])
+    actor = at.actor(lambda _: next(looks, Look(answer="bad", why="HTTP 500")))
+    said = carry_out(actor, decide_wish("promote", actor.observe()))
+    assert said == "m-new failed while soaking: HTTP 500; went back to m-old"
+    assert at.leads_to() == "old" and at.harm == []

@@ -94,6 +94,9 @@ def test_judge_and_suite_agree_or_nothing_is_known(word: Any, holds: bool) -> No
 )
 def test_what_follows(word: Any, promotion: dict[str, Any], move: str) -> None:
     assert decide.next_move(found(word), Promotion(**promotion)) == move
+    # while nothing serves nobody is waited for; a plan that must wait was refused
+    instead = decide.next_move(found(word), Promotion(**promotion), "replace")
+    assert instead == (move if word == "pass" else "roll_back")
     if move == "roll_back":
         assert decide.ended_with(found(word)) == {"fail": "failed"}.get(word, word)
 

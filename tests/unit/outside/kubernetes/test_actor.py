@@ -13,7 +13,18 @@ from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTA
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
 from tasks.release.wish import decide_wish
-from tests.support.cluster.actor_world import DRAIN, NAME, NEW, NS, OLD, World, in_test
+from tests.support.cluster.actor_world import (
+    DRAIN,
+    NAME,
+    NEW,
+    NS,
+    OLD,
+    World,
+    deployment,
+    in_test,
+    world,
+)
+from tests.support.cluster.courses import settle
 
 pytestmark = pytest.mark.usefixtures("quick")
 SERVICE = ("Service", NAME)
@@ -253,3 +264,63 @@ def test_another_mans_service_is_refused() -> None:
     with pytest.raises(Refused, match="give the rollout another name"):
         at.actor().observe()
     assert at.actor().cluster.get("Service", NAME, NS) is not None
+
+
+def test_a_state_whose_answer_was_lost_is_saved() -> None:
+    """The API server took it; asked again, it has changed since."""
+    at = in_test()
+    actor = at.actor()
+    actor.take_over()
+    state = replace(actor.read_state()[0], verdict="pass")
+    real, lost = at.replace, [True]
+
+    def replace_and_lose(body: Any, **given: Any) -> Any:
+        real(body, **given)
+        if lost.pop():
+            lost.append(False)
+            raise Conflict("the object has been modified", 409)
+
+    at.replace = replace_and_lose  # type: ignore[method-assign, assignment]
+    actor.save(state)
+    assert actor.read_state()[0].verdict == "pass"
+
+
+def test_replicas_set_by_hand_or_by_an_autoscaler_are_kept() -> None:
+    at = in_test()
+    at.objects["Deployment", "m-old"]["spec"]["replicas"] = 3
+    at.may_interrupt = True
+    actor = at.actor()
+    actor.take_over()
+    view = actor.observe().view("old")
+    assert view is not None and view.serves_with == 3
+    actor.move(Scale("m-old", 0))
+    settle(at)
+    assert at.available("old") == 3
+
+
+@pytest.mark.parametrize(("kind", "name"), [("Service", "m-candidate"), ("Deployment", "m-new")])
+def test_what_a_candidate_would_be_called_may_be_somebody_elses(kind: str, name: str) -> None:
+    """It is refused before anything is changed, and never written."""
+    at = world()
+    theirs = {"kind": kind, "metadata": {"name": name, "labels": {"app": "theirs"}}, "spec": {}}
+    body = {
+        "kind": kind,
+        "metadata": {"name": name, "labels": {"model-rollout/kind": "candidate"}},
+        "spec": {"selector": {}},
+    }
+    at.objects[kind, name] = theirs
+    actor = at.actor()
+    with pytest.raises(Refused, match="found labels app=theirs"):
+        actor.owned.get(kind, name, "candidate")
+    with pytest.raises(Refused, match="give the rollout another name"):
+        actor.apply(body)
+    assert at.objects[kind, name] is theirs
+
+
+def test_what_serves_is_never_applied_to() -> None:
+    at = in_test()
+    actor = at.actor()
+    before = at.get("Deployment", "m-old")
+    with pytest.raises(StepFailed, match="m-old serves models/m"):
+        actor.apply(deployment(OLD, 1))
+    assert at.get("Deployment", "m-old") == before
