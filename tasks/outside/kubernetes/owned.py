@@ -128,8 +128,10 @@ class Owned:
                 check(found)
                 version = {"resourceVersion": found["metadata"]["resourceVersion"]}
                 at = {**wanted, "metadata": {**wanted["metadata"], **version}}
-                # a Service's list of ports would keep those of another candidate
-                (self.write.replace if kind == "Service" else self.write.apply)(at)
+                if kind == "Service":  # a merge patch takes its list of ports whole
+                    self.write.patch(kind, name, self.namespace, at)
+                else:
+                    self.write.apply(at)
                 return
             except (AlreadyExists, Conflict) as error:
                 last = error
