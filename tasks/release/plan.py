@@ -167,11 +167,12 @@ def decide_plan(
     resource: str,
     refused: Sequence[str] = (),
     differences: Sequence[str] = (),
+    queue: Sequence[str] = (),
 ) -> Plan:
     """Choose strategy and nodes.
 
     seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
-    (memory, shape, too few nodes).
+    (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
     """
     want = spec.promotion
     need = spec.devices * spec.serving.replicas
@@ -217,6 +218,13 @@ def decide_plan(
     instead = _choose(seats, replicas, minimum, alone=True)
     room = f"{need} {resource}" if need else f"room for {replicas} replica(s)"
     if want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption):
+        if instead and seen.serving and queue:
+            return make(
+                "refused",
+                f"{', '.join(queue[:_NODES_NAMED])} {'waits' if len(queue) == 1 else 'wait'} for "
+                "what the serving release would free, and would take it, also on the way back; let "
+                "them be placed or remove them, or free room for both releases",
+            )
         if instead and seen.serving and want.approval != "none":
             return make(
                 "refused",

@@ -53,7 +53,8 @@ class Looked:
 class Survey:
     """Facts without a probe. endpoint: hub address from outside the spec, or None.
 
-    resource, needs, release: by what most nodes offer; a probe may still say otherwise. looked:
+    resource, needs, release: by what most nodes offer; a probe may still say otherwise. queue: pods
+    of others that wait for that resource. looked:
     what was found of each node, in the order of facts; empty before that.
     """
 
@@ -67,6 +68,7 @@ class Survey:
     needs: PodNeeds
     release: Release
     shape: ModelShape | None
+    queue: tuple[str, ...] = ()
     looked: tuple[Looked, ...] = ()
 
     def deployment(self, hostnames: Sequence[str]) -> dict[str, Any]:

@@ -72,6 +72,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
         seats,
         resource=survey.resource,
         refused=said.refused,
+        queue=survey.queue,
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),

@@ -17,6 +17,7 @@ from tasks.nodes.assess import (
     unknown_nodes,
 )
 from tasks.nodes.memory import ModelShape
+from tasks.nodes.queue import queueing
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
@@ -71,7 +72,8 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
     unknown = unknown_nodes(spec, [node["metadata"]["name"] for node in nodes])
     if unknown:
         raise StepFailed("; ".join(str(reason) for reason in unknown))
-    pods = group_pods(pod for pod in cluster.list("Pod") if not _passing(pod, spec, seen.serving))
+    every = cluster.list("Pod")
+    pods = group_pods(pod for pod in every if not _passing(pod, spec, seen.serving))
     daemonsets = cluster.list("DaemonSet")
     facts = tuple(
         api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
@@ -92,6 +94,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         needs=needs,
         release=release_of(spec, manifest.commit, manifest.digest, needs),
         shape=_shape(hub, spec, manifest),
+        queue=queueing(every, resource, spec.namespace, spec.name),
     )
 
 

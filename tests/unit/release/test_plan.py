@@ -145,3 +145,11 @@ def test_nobody_is_waited_for_while_nothing_serves() -> None:
     asked = plan(spec(strategy="replace", approval="before-promote"), tight)
     assert asked.strategy == "refused"
     assert "nothing would serve until a person comes" in asked.sentence
+
+
+def test_what_serves_is_not_taken_down_for_a_neighbour() -> None:
+    tight = [seat("a", 0, without=1)]
+    got = plan(spec(strategy="replace"), tight, queue=("jobs/train-1",))
+    assert got.strategy == "refused" and got.sentence.startswith("jobs/train-1 waits for")
+    # beside what serves nothing is freed
+    assert plan(spec(), [seat("a", 1)], queue=("jobs/train-1",)).strategy == "parallel"
