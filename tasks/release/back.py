@@ -130,6 +130,12 @@ def _interrupts(
             f"{need}, its nodes have room for {room.instead} even with what serves scaled down; "
             "free what others hold there, or roll a known good revision out with `rollout run`"
         )
+    if alive and room.queue:
+        raise Refused(
+            f"{need}, its nodes have room for {room.beside} while what serves runs, and "
+            f"{', '.join(room.queue[:4])} would take what it frees; let them be placed or remove "
+            "them, or free what others hold there"
+        )
     if alive and not allow:
         raise Refused(
             f"{need}, its nodes have room for {room.beside} while what serves runs; free what "

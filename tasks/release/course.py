@@ -56,12 +56,13 @@ class Room:
     """How many replicas of a release its nodes could take.
 
     beside: as things are. instead: with the serving release scaled down. replica: what one asks
-    for, in words.
+    for, in words. queue: pods of others that wait for it as well, and may be placed first.
     """
 
     beside: int
     instead: int
     replica: str
+    queue: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

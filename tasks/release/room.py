@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
+from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject
@@ -37,6 +38,7 @@ def room_for(
         return ours and labels.get(RELEASE_LABEL) not in (None, serving)
 
     need = {**pod_requests(template), "pods": Decimal(1)}
+    pods = list(pods)
     by_node = group_pods(pod for pod in pods if not passing(pod))
     beside = instead = 0
     for node in nodes:
@@ -52,7 +54,8 @@ def room_for(
         if serving is not None:
             free = add(free, {name: value for name, value in gone.items() if name in need})
         instead += fits(free, need) or 0
-    return Room(beside, instead, _words(need))
+    device = next((item for item in sorted(need) if "/" in item), "")
+    return Room(beside, instead, _words(need), queueing(pods, device, namespace, instance))
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:

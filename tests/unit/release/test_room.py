@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tasks.base.errors import Refused
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.release.back import decide_revert, decide_soak_failed
+from tasks.release.course import DeploymentView, Observed, Room, Save
 from tasks.release.room import room_for
+from tasks.release.state import State
+from tests.support.cluster.actor_world import NEW, OLD
 
 DCU = "hygon.com/dcu"
 
@@ -95,3 +101,24 @@ def test_nothing_serves() -> None:
 
 def test_the_need_in_words() -> None:
     assert room_for(deploy(), [], [], None).replica == f"8 cpu, 8 {DCU}, 64 GiB memory"
+
+
+def test_others_that_wait_are_named() -> None:
+    waiting = {**pod("x", of="other", node=""), "status": {"phase": "Pending"}}
+    found = room_for(deploy(), [node()], [pod("serving"), waiting], "serving")
+    assert (found.beside, found.instead, found.queue) == (0, 1, ("models/x",))
+
+
+def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
+    """Neither by a person's leave, nor after a failed soak: that release serves on, unproven."""
+    state = State("m", phase="soaking", strategy="replace", stable=NEW, previous=OLD)
+    views = {
+        "new": DeploymentView("m-new", "new", 1, 1, 1),
+        "old": DeploymentView("m-old", "old", 0, 1, 0),
+    }
+    seen, queued = Observed(state, "new", views), Room(0, 1, "8 hygon.com/dcu", ("jobs/train-1",))
+    with pytest.raises(Refused, match="jobs/train-1 would take what it frees"):
+        decide_revert(seen, allow_interruption=True, room=queued)
+    course = decide_soak_failed(seen, queued)
+    assert [type(move) for move in course.moves] == [Save]
+    assert course.moves[0] == Save(replace(state, phase="unproven", verdict="fail"))
