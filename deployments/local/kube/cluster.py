@@ -12,6 +12,7 @@ from typing import Any
 from deployments.local.kube.admit.admission import Admission
 from deployments.local.kube.api.server import ApiServer, write_kubeconfig
 from deployments.local.kube.api.tls import make_certificate
+from deployments.local.kube.api.trouble import Trouble
 from deployments.local.kube.control.controllers import Controllers
 from deployments.local.kube.control.scheduler import Scheduler
 from deployments.local.kube.network.addresses import NODES, PODS, SERVICES, Addresses
@@ -151,6 +152,10 @@ class LocalCluster:
             port=self.settings.port,
         )
         self.kubeconfig = data_dir.absolute() / "kubeconfig"
+
+    def befall(self, trouble: Trouble | None) -> None:
+        """Let trouble befall the API's requests from now on; None: no more."""
+        self._api.trouble = trouble
 
     @property
     def url(self) -> str:

@@ -17,9 +17,7 @@ from urllib.parse import urlencode
 
 import urllib3
 from urllib3.exceptions import (
-    ConnectTimeoutError,
     HTTPError,
-    NewConnectionError,
     SSLError,
 )
 
@@ -83,10 +81,10 @@ class Expired(ApiError):
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One request.
+    """One request. Repeating it after a lost answer does no harm: what is created has a name, what
+    is changed a version.
 
     verb, what: as RBAC and a person name it ('list', 'pods in default').
-    again: repeating it after a lost answer does no harm.
     fence: called before each attempt of a write; raises when this process must not write.
     """
 
@@ -98,7 +96,6 @@ class ApiRequest:
     body: Any = None
     content_type: str = "application/json"
     accept: str = "application/json"
-    again: bool = True
     fence: Fence | None = None
 
     @property
@@ -220,9 +217,7 @@ class Rest:
         response.release_conn()
         error = failure(self.address, ask, response.status, data)
         pause = _retry_after(response.headers.get("Retry-After"))
-        transient = response.status == 429 or (
-            response.status in _TRANSIENT and (ask.again or pause is not None)
-        )
+        transient = response.status == 429 or response.status in _TRANSIENT
         if transient and not isinstance(error, Expired):
             raise _Transient(error, pause)
         raise error
@@ -241,8 +236,7 @@ class Rest:
             except (HTTPError, OSError) as lost:
                 spent = clock.monotonic() - started
                 error = self._unanswered(ask, lost, spent, tries)
-                sent = not isinstance(lost, (NewConnectionError, ConnectTimeoutError))
-                if isinstance(lost, SSLError) or (sent and not ask.again):
+                if isinstance(lost, SSLError):
                     raise error from lost
                 cause = lost
             pause = min(_FIRST_PAUSE_S * 2 ** (tries - 1), _LONGEST_PAUSE_S)
@@ -255,14 +249,13 @@ class Rest:
             clock.sleep(pause)
 
     def _unanswered(self, ask: ApiRequest, lost: Exception, spent: float, tries: int) -> ApiError:
-        doubt = "" if ask.again else "; whether it was done is unknown, look before asking again"
         if isinstance(lost, SSLError):
             advice = "its certificate is not trusted: check certificate-authority in the kubeconfig"
         else:
             advice = "check that the address is right and the API server is up"
         return ApiError(
             f"Kubernetes API {self.address} did not answer: {ask.verb} {ask.what}, after "
-            f"{spent:.1f} s and {tries} tries ({type(lost).__name__}: {lost}){doubt}; {advice}"
+            f"{spent:.1f} s and {tries} tries ({type(lost).__name__}: {lost}); {advice}"
         )
 
 

@@ -36,7 +36,8 @@ class Writer:
         return self._whole("PATCH", "patch", obj, query, "application/apply-patch+yaml")
 
     def create(self, obj: Object) -> Object:
-        """Create it. Raises AlreadyExists. A lost answer is not asked for again."""
+        """Create it, by its name. Raises AlreadyExists, also where the answer to our own creation
+        was lost: whoever creates looks at what is there then."""
         return self._whole("POST", "create", obj)
 
     def replace(self, obj: Object) -> Object:
@@ -117,7 +118,6 @@ class Writer:
                 self._query({"fieldManager": FIELD_MANAGER, **(query or {})}),
                 obj,
                 content_type,
-                again=not creating,
                 fence=self._fence,
             )
         )

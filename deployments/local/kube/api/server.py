@@ -20,6 +20,7 @@ from deployments.local.kube.api import logs as logs_api
 from deployments.local.kube.api.reading import Reader
 from deployments.local.kube.api.target import Options, Target, parse_options, parse_path
 from deployments.local.kube.api.tls import Certificate
+from deployments.local.kube.api.trouble import Trouble
 from deployments.local.kube.api.verbs import Admit, OnDelete, Verbs, scale_of
 from deployments.local.kube.api.watching import Alarm, stream
 from deployments.local.kube.objects.status import StatusError, not_found
@@ -42,6 +43,7 @@ class ApiServer:
     admit, on_delete: see Verbs. `audit` holds (verb, group, resource, subresource, namespace,
     user agent) of every request for a resource; `forbidden` (verb, resource) pairs, such as
     ('create', 'pods') or ('get', 'pods/log'), answer 403 and are denied in access reviews.
+    `trouble` befalls requests for resources.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ApiServer:
         self._certificate = certificate
         self.audit: list[Audit] = []
         self.forbidden: set[tuple[str, str]] = set()
+        self.trouble: Trouble | None = None
         self._verbs, self._reader = Verbs(store, admit, on_delete), Reader(store)
         self._token, self._logs, self._forward, self._port = token, logs, forward, port
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -144,6 +147,8 @@ class ApiServer:
                 raise StatusError(
                     404, "NotFound", "the server could not find the requested resource"
                 )
+            if self.trouble is not None:
+                return await self.trouble(request, lambda _: self._resource(request, target))
             return await self._resource(request, target)
         except StatusError as error:
             return _answer(error.body(), error.code)

@@ -1,0 +1,59 @@
+"""An API server in trouble, for tests: refusals before, answers lost after, watches cut short."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from deployments.local.kube.objects.status import StatusError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BEFORE = {
+    429: ("TooManyRequests", "the server is currently unable to handle the request"),
+    500: ("InternalError", "etcdserver: leader changed"),
+    503: ("ServiceUnavailable", "the server is shutting down"),
+}
+CUT_S = 1.0
+
+
+class Trouble:
+    """Befalls a `share` (0 to 1) of the calls; the same seed befalls the same ones in their order.
+
+    seen: how often each kind came: an answer's code, 'conflict', 'lost' (done, and not answered),
+    'cut' (of a watch).
+    """
+
+    def __init__(self, seed: int, share: float) -> None:
+        self.share = share
+        self.seen: dict[str, int] = {}
+        self._rng = random.Random(seed)
+
+    async def __call__(self, request: web.Request, handle: Handler) -> web.StreamResponse:
+        """Answer the request, or do what trouble does."""
+        if self._rng.random() >= self.share or not request.path.startswith(("/api/", "/apis/")):
+            return await handle(request)
+        if request.query.get("watch") in ("true", "1"):
+            self._note("cut")
+            try:
+                return await asyncio.wait_for(handle(request), CUT_S)
+            except TimeoutError:
+                raise ConnectionResetError("cut") from None
+        kinds = ["429", "500", "503", "lost"]
+        # a conflict is for who names a version, or deletes
+        kind = self._rng.choice([*kinds, "conflict"] if request.method == "PUT" else kinds)
+        self._note(kind)
+        if kind == "lost":
+            await handle(request)
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("lost")
+        if kind == "conflict":
+            raise StatusError(409, "Conflict", "the object has been modified; please apply again")
+        reason, message = BEFORE[int(kind)]
+        raise StatusError(int(kind), reason, message)
+
+    def _note(self, kind: str) -> None:
+        self.seen[kind] = self.seen.get(kind, 0) + 1
