@@ -55,6 +55,7 @@ lint: $(VENV)/.ok ## format, lint, types and layers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest --collect-only --quiet > /dev/null # every test module can be imported
 
 fmt: $(VENV)/.ok ## format and fix what can be fixed
 	$(VENV)/bin/ruff format .
