@@ -58,16 +58,17 @@ def decide_revert(
         state, serving, back, allow=allow_interruption, room=None if begun else room
     )
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
-    news = state.verdict if begun else "fail" if failed else ""
+    news = _news(state, failed=failed)
     strategy = "replace" if interrupt else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     stopped: set[str] = set()
     if not switched and not back.whole:
         stopping = seen.others(target.id, seen.serving)
         moves += drained(seen, stopping)
+        moves += [Scale(view.name, 0) for view in stopping if view.replicas]
         if interrupt and serving:
             stopping.append(serving)
-        moves += [Scale(view.name, 0) for view in stopping if view.replicas]
+            moves.append(Scale(serving.name, 0, interrupts=True))
         if back.replicas < back.serves_with:
             moves.append(Scale(back.name, back.serves_with))
         # also of those at zero already: their pods may be ending still
@@ -93,6 +94,15 @@ def decide_revert(
         )
     )
     return Course(tuple(moves), f"went back to {target.deployment}")
+
+
+def _news(state: State, *, failed: bool) -> str:
+    """What is known against the release that is left, and stays known if home is gone to again."""
+    if failed or state.verdict == "fail":
+        return "fail"
+    if state.phase in ("soaking", "unproven"):
+        return "inconclusive"
+    return state.verdict if state.phase == "reverting" else ""
 
 
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
@@ -173,8 +183,8 @@ def decide_restore(seen: Observed) -> Course:
         moves.append(PointService(state.stable))
     if serving:
         moves += [Drain(home.release, state.drain_s), Scale(serving.name, 0)]
-    # a release that failed its soak is no better because the one before it did not come back
-    phase: Phase = "unproven" if state.verdict == "fail" else "idle"
+    # a release that is not proven is no better because the one before it did not come back
+    phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
     moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))
     return Course(tuple(moves), f"{home.name} serves on")
 

@@ -81,10 +81,12 @@ class PointService:
 
 @dataclass(frozen=True)
 class Scale:
-    """Set a Deployment's replicas, remembering on it what it serves with."""
+    """Set a Deployment's replicas, remembering on it what it serves with. interrupts: also where
+    that stops what serves."""
 
     deployment: str
     replicas: int
+    interrupts: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def decide_start(
     serving = seen.view(seen.serving)
     if strategy == "replace" and serving:
         # a candidate made now would be Pending for as long as these pods may take to end
-        moves += [Scale(serving.name, 0), AwaitFreed(serving.name)]
+        moves += [Scale(serving.name, 0, interrupts=True), AwaitFreed(serving.name)]
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
@@ -194,6 +194,9 @@ def decide_recovery(
     state = seen.state
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
     if state.phase == "restoring" and state.stable and state.stable.id in known:
+        back = seen.view(state.previous.id) if state.previous else None
+        if back and back.whole and not seen.alive(state.stable.id):
+            return decide_revert(seen)  # home does not answer, the other does
         return decide_restore(seen)
     if state.phase in ("reverting", "restoring") and state.previous:
         if state.previous.id in known:
@@ -213,7 +216,10 @@ def decide_recovery(
         can_go_back = state.previous is not None and state.previous.id in seen.deployments
         if not seen.alive(state.stable.id) and can_go_back:
             return decide_revert(seen)
-        if state.phase == "unproven":  # as good as it will get: it serves, and makes way
+        if state.phase == "unproven" and state.verdict == "fail":
+            back = seen.view(state.previous.id) if state.previous else None
+            if back and back.whole:  # what is known to be good makes the better neighbour
+                return decide_revert(seen)
             rest = _finish(seen, state, keep_previous=keep_previous)
         else:
             rest = _soak_and_finish(seen, state, keep_previous=keep_previous)

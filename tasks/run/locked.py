@@ -102,7 +102,10 @@ def locked(
 
     identity: of who holds it, in words a person can follow. Raises Refused, LockLost.
     """
-    with LeaseLock(cluster, namespace, name, identity, duration_s=lease_seconds()) as lock:
+    seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).highest_epoch()
+    with LeaseLock(
+        cluster, namespace, name, identity, duration_s=lease_seconds(), least_epoch=seen
+    ) as lock:
         held = Locked(
             cluster, namespace, name, lock, ready_timeout_s=ready_timeout_s, soak_s=soak_s
         )

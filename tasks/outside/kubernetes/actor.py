@@ -116,6 +116,11 @@ class Actor:
             return None  # then it is tried, and taken back when it finds no place
         return room_for(deploy, nodes, pods, serving)
 
+    def highest_epoch(self) -> int:
+        """The newest epoch that left a mark; the Lease may have been deleted since."""
+        state, _ = self.read_state()
+        return max(state.epoch, self.owned.highest_epoch())
+
     # -- act ----------------------------------------------------------------------------------
 
     def take_over(self) -> None:
@@ -143,8 +148,8 @@ class Actor:
                 self.save(state)
             case PointService(release):
                 self._point_service(release)
-            case Scale(deployment, replicas):
-                self._scale(deployment, replicas)
+            case Scale(deployment, replicas, interrupts):
+                self._scale(deployment, replicas, interrupts=interrupts)
             case AwaitReady(deployment):
                 waits.until_ready(
                     self.cluster,
@@ -258,7 +263,7 @@ class Actor:
             self.cluster.trial().patch("Service", self.name, self.namespace, body)
         astray(self.cluster, self.namespace, self.name, [])
 
-    def _scale(self, deployment: str, replicas: int) -> None:
+    def _scale(self, deployment: str, replicas: int, *, interrupts: bool) -> None:
         found = self.owned.get("Deployment", deployment, "engine")
         if found is None:
             if replicas == 0:
@@ -269,6 +274,8 @@ class Actor:
             )
 
         def change(found: Body) -> Body:
+            if replicas == 0 and not interrupts:
+                self._must_not_serve(found)  # the Service may have been moved by hand since
             now = int(found["spec"].get("replicas", 1))
             annotations = found["metadata"].get("annotations") or {}
             serves = str(now) if now else annotations.get(REPLICAS_ANNOTATION) or "1"

@@ -55,7 +55,8 @@ class LeaseLock:
     identity: of this run, in words a person can follow ('alice@host flow-run 7f3c'). duration_s:
     how long a holder that stopped renewing keeps it; renewed three times in that span.
     wait_s: how long to wait for another holder; None waits until it proves alive (then Refused) or
-    dead (then it is taken over). step: whose Progress tells about the waiting.
+    dead (then it is taken over). step: whose Progress tells about the waiting. least_epoch: the
+    highest one that was ever seen at work; a Lease that was deleted begins above it.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class LeaseLock:
         *,
         wait_s: float | None = None,
         step: str = "plan",
+        least_epoch: int = 0,
     ) -> None:
         if not identity:
             raise ValueError("a lease needs an identity: an empty holder means nobody holds it")
@@ -77,7 +79,7 @@ class LeaseLock:
         self._write_to = self._cluster.writer(unfenced)
         self._ns, self.lease_name = ns, f"rollout-{name}"
         self.identity, self.duration_s = identity, duration_s
-        self._wait_s, self._step = wait_s, step
+        self._wait_s, self._step, self._least_epoch = wait_s, step, least_epoch
         self._epoch: int | None = None
         self._renewed = self._renewed_wall = 0.0
         self._lost = ""
@@ -155,7 +157,7 @@ class LeaseLock:
         asked, asked_wall = clock.monotonic(), clock.now()
         stamp = asked_wall.strftime(_STAMP)
         old = (lease or {}).get("spec") or {}
-        epoch = int(old.get("leaseTransitions") or 0) + 1
+        epoch = max(int(old.get("leaseTransitions") or 0), self._least_epoch) + 1
         spec = {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": self.duration_s,

@@ -51,6 +51,11 @@ class Owned:
         found = self.cluster.list("Deployment", self.namespace, label_selector=ours)
         return [item for item in found if not ending(item)]
 
+    def highest_epoch(self) -> int:
+        """The newest epoch on what is ours."""
+        found = [*self.deployments(), self.cluster.get("Service", self.name, self.namespace)]
+        return max((_epoch_of(item) for item in found if item is not None), default=0)
+
     def _must_be_ours(self, found: Object, role: str) -> None:
         labels = found["metadata"].get("labels") or {}
         marks = [labels.get(key) for key in (MANAGED_LABEL, INSTANCE_LABEL, KIND_LABEL)]
@@ -64,8 +69,7 @@ class Owned:
             )
 
     def _must_not_be_newer(self, found: Object) -> None:
-        marks = found["metadata"].get("annotations") or {}
-        stamped = int(marks.get(EPOCH_ANNOTATION) or 0)
+        stamped = _epoch_of(found)
         if stamped > self.epoch:
             raise StepFailed(
                 f"{found['kind']} {self.namespace}/{found['metadata']['name']} belongs to a newer "
@@ -173,3 +177,9 @@ class Owned:
             if attempt:
                 clock.sleep(0.1 * attempt)
             yield attempt
+
+
+def _epoch_of(found: Object) -> int:
+    """The epoch of who wrote last; 0 where nobody of ours did, or the mark is not ours."""
+    mark = str((found["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION) or "")
+    return int(mark) if mark.isdecimal() else 0

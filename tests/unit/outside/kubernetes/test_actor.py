@@ -22,6 +22,7 @@ from tests.support.cluster.actor_world import (
     World,
     deployment,
     in_test,
+    stable_service,
     world,
 )
 from tests.support.cluster.courses import settle
@@ -53,7 +54,7 @@ def test_no_write_without_the_lease() -> None:
     for move in (
         Save(state),
         PointService(NEW),
-        Scale("m-old", 0),
+        Scale("m-old", 0, interrupts=True),
         Remove("m-new"),
     ):
         actor = at.actor()
@@ -208,7 +209,7 @@ def test_a_scale_remembers_what_a_release_serves_with() -> None:
     at, actor = in_test(), in_test().actor()
     actor = at.actor()
     for _ in range(2):
-        actor.move(Scale("m-old", 0))
+        actor.move(Scale("m-old", 0, interrupts=True))
     at.may_interrupt = True
     view = actor.observe().view("old")
     assert view is not None and (view.replicas, view.serves_with) == (0, 2)
@@ -293,7 +294,7 @@ def test_replicas_set_by_hand_or_by_an_autoscaler_are_kept() -> None:
     actor.take_over()
     view = actor.observe().view("old")
     assert view is not None and view.serves_with == 3
-    actor.move(Scale("m-old", 0))
+    actor.move(Scale("m-old", 0, interrupts=True))
     settle(at)
     assert at.available("old") == 3
 
@@ -324,3 +325,23 @@ def test_what_serves_is_never_applied_to() -> None:
     with pytest.raises(StepFailed, match="m-old serves models/m"):
         actor.apply(deployment(OLD, 1))
     assert at.get("Deployment", "m-old") == before
+
+
+def test_what_a_person_led_the_service_to_is_not_scaled_down() -> None:
+    """The course was decided before."""
+    at = in_test()
+    actor = at.actor()
+    actor.take_over()
+    at.put(stable_service(NEW))
+    with pytest.raises(StepFailed, match="m-new serves models/m"):
+        actor.move(Scale("m-new", 0))
+    assert at.available("new") == 2
+
+
+def test_a_lease_made_anew_begins_above_all_that_was_ever_written() -> None:
+    at = in_test()
+    at.epoch = 41
+    at.actor().take_over()
+    assert at.actor().highest_epoch() == 42
+    del at.objects["ConfigMap", "rollout-m"]  # and the memory is lost, too
+    assert at.actor().highest_epoch() == 42

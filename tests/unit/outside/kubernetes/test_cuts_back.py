@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
+from tasks.release.soaking import Look
 from tasks.release.state import to_configmap
 from tasks.release.wish import decide_wish
 from tests.support.cluster.actor_world import NEW, OLDER, World, deployment, in_test, world
@@ -209,3 +210,46 @@ def test_pods_of_a_deployment_that_is_gone_still_hold_their_devices() -> None:
     at.delete("Deployment", "m-new", "models", fence=lambda: None)
     settle(at)
     assert at_rest(at) == "old"
+
+
+# -- bad news, and what was not looked at, stay known -----------------------------------------
+
+
+def left_unproven(verdict: str) -> World:
+    """`new` serves and was not proven; `old`, before it, still runs."""
+    at = unproven()
+    actor = at.actor()
+    actor.save(replace(actor.read_state()[0], phase="unproven", verdict=verdict))
+    at.epoch = actor.epoch
+    return at
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+def test_home_again_from_a_way_back_is_as_unproven_as_before(verdict: str) -> None:
+    at = left_unproven(verdict)
+    at.broken.add("old")
+    at.put(at.objects["Deployment", "m-old"])
+    with pytest.raises(StepFailed):
+        rolls_back(True)(at.actor())
+    state = at.actor().observe().state
+    assert (state.phase, state.verdict, at.leads_to()) == ("unproven", verdict, "new")
+    assert at.harm == []
+
+
+def test_another_release_is_tested_beside_the_one_that_is_known_to_be_good() -> None:
+    at = left_unproven("fail")
+    actor = at.actor(lambda _: Look())
+    carry_out(actor, moves.decide_recovery(actor.observe(), superseded=True))
+    assert at.leads_to() == "old" and at_rest(at) == "old" and at.harm == []
+
+
+def test_a_way_home_that_leads_nowhere_ends_where_something_answers() -> None:
+    """`new`, home, breaks for good while a way back came home; `old` answers."""
+    at = left_unproven("fail")
+    actor = at.actor()
+    actor.save(replace(actor.read_state()[0], phase="restoring"))
+    at.broken.add("new")
+    at.put(at.objects["Deployment", "m-new"])
+    for _ in range(2):
+        recovers()(at.actor())
+    assert at.available("old") == 2 and at_rest(at) == "old" and at.harm == []

@@ -277,3 +277,10 @@ def test_renewals_go_on_by_themselves(api: Api) -> None:
 def test_an_empty_identity_is_refused(api: Api) -> None:
     with pytest.raises(ValueError, match="identity"):
         lock(api, "")
+
+
+def test_a_lease_that_was_deleted_begins_above_what_was_seen(api: Api) -> None:
+    with lock(api, least_epoch=41) as first:
+        assert first.epoch == 42
+    with lock(api, "b", least_epoch=3) as second:
+        assert second.epoch == 43
