@@ -7,7 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from tasks.render.release import labels, merge_site, short_hash, tolerations
-from tasks.spec.rollout import Rollout
+from tasks.spec.hubs import OTHER_FOR_ENV, OTHER_TOKEN_ENV, TOKEN_ENV, is_modelscope, origin
+from tasks.spec.rollout import ModelRef, Rollout, SecretRef
 
 STORE_MOUNT = "/store"
 
@@ -95,12 +96,10 @@ def fetch_job(
         f"--keep-free-gib={spec.store.keep_free_gib:g}",
         *(f"--exclude={pattern}" for pattern in model.exclude),
     ]
-    env: list[dict[str, Any]] = []
-    if hub := model.endpoint or endpoint:
+    hub = model.endpoint or endpoint
+    if hub:
         command.append(f"--endpoint={hub}")
-    if model.token_secret:
-        ref = {"name": model.token_secret.name, "key": model.token_secret.key}
-        env.append({"name": "MODELSCOPE_API_TOKEN", "valueFrom": {"secretKeyRef": ref}})
+    env = _login(model, hub)
     mounts = [{"name": "store", "mountPath": STORE_MOUNT}]
     host = {"path": spec.store.path, "type": "DirectoryOrCreate"}
     pod = {
@@ -109,6 +108,21 @@ def fetch_job(
     }
     name = f"{spec.name}-fetch-{short_hash(node, commit, digest)}"
     return _job(spec, name, "fetch", node, pod, deadline_s=24 * 3600)
+
+
+def _login(model: ModelRef, hub: str | None) -> list[dict[str, Any]]:
+    """The token of exactly this hub, from its Secret. None: ModelScope's own."""
+
+    def variable(name: str, secret: SecretRef) -> dict[str, Any]:
+        ref = {"name": secret.name, "key": secret.key}
+        return {"name": name, "valueFrom": {"secretKeyRef": ref}}
+
+    if model.token_secret and (hub is None or is_modelscope(hub)):
+        return [variable(TOKEN_ENV, model.token_secret)]
+    if model.endpoint_token and hub:
+        where = {"name": OTHER_FOR_ENV, "value": origin(hub)}
+        return [variable(OTHER_TOKEN_ENV, model.endpoint_token), where]
+    return []
 
 
 def probe_job(
