@@ -13,7 +13,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, Strict
+from tasks.spec.flags import second_voice
 from tasks.spec.hubs import is_modelscope, origins, plain_address
+from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
 from tasks.spec.measure import (
     Benchmark,
     Budget,
@@ -185,7 +187,7 @@ class Serving(Strict):
         min_length=1,
     )
     extra_args: list[str] = Field(
-        default_factory=list, description="More vLLM flags, as --flag=value"
+        default_factory=list, description="More vLLM flags, whole, as --flag=value"
     )
     env: dict[str, str] = Field(default_factory=dict)
     resources: Resources = Resources()
@@ -199,25 +201,8 @@ class Serving(Strict):
     @field_validator("extra_args")
     @classmethod
     def _no_second_voice(cls, value: list[str]) -> list[str]:
-        owned = {
-            "--model": "model.id",
-            "--served-model-name": "serving.served_model_name",
-            "--port": "serving.port",
-            "--host": "nothing: the pod listens on its own address",
-            "--tensor-parallel-size": "serving.tensor_parallel_size",
-            "-tp": "serving.tensor_parallel_size",
-            "--max-model-len": "serving.max_model_len",
-            "--max-num-seqs": "serving.max_num_seqs",
-            "--dtype": "serving.dtype",
-            "--gpu-memory-utilization": "serving.gpu_memory_utilization",
-            "--enforce-eager": "serving.enforce_eager",
-            "--trust-remote-code": "model.trust_remote_code",
-            "--api-key": "a Secret through serving.pod env (an argument is visible to everyone)",
-        }
-        for arg in value:
-            flag = arg.split("=", 1)[0]
-            if flag in owned:
-                raise ValueError(f"'{flag}' is set by its own field; use {owned[flag]}")
+        if reason := second_voice(value):
+            raise ValueError(reason)
         return value
 
 
@@ -340,6 +325,13 @@ class Rollout(Strict):
             problems.append(
                 "targets: every target is advisory, so nothing decides; make one binding"
             )
+        problems += [
+            *literals_of_env(serving.env, "serving.env"),
+            *literals_of_args(serving.command, "serving.command"),
+            *literals_of_args(serving.extra_args, "serving.extra_args"),
+            *literals_of_pod(serving.pod, "serving.pod"),
+            *literals_of_pod(self.runner.pod, "runner.pod"),
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         return self

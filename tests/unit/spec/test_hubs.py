@@ -11,13 +11,8 @@ from hypothesis import strategies as st
 from tasks.base.errors import SpecError
 from tasks.spec.file import build_spec
 from tasks.spec.hubs import is_modelscope, origin, origins, token_for
+from tests.support.specs import minimal
 
-MINIMAL: dict[str, Any] = {
-    "name": "m",
-    "nodes": {"accelerator": "cpu"},
-    "serving": {"image": "i:1"},
-    "targets": {"ttft_p95_ms": 100},
-}
 OURS = {"https://modelscope.cn", "https://www.modelscope.cn", "https://modelscope.ai"}
 GIVEN = {
     "MODELSCOPE_API_TOKEN": "of-modelscope",
@@ -82,10 +77,10 @@ def test_a_spec_that_would_send_a_token_elsewhere_is_refused(
     model: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(SpecError, match=words) as caught:
-        build_spec({**MINIMAL, "model": {"id": "o/n", **model}}, "f")
+        build_spec(minimal({"model": model}), "f")
     assert "model" in caught.value.problems[0]
 
 
 def test_a_hub_of_ones_own_has_its_own_token() -> None:
     model = {"id": "o/n", "endpoint": "https://m.example", "endpoint_token": {"name": "s"}}
-    assert build_spec({**MINIMAL, "model": model}, "f").model.endpoint_token
+    assert build_spec(minimal({"model": model}), "f").model.endpoint_token
