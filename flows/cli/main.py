@@ -18,6 +18,7 @@ from rich.console import Console
 
 from flows.cli.run import read, run_spec
 from tasks.base.errors import Exit, RolloutError, SpecError
+from tasks.base.scrub import mask, masked, watch
 
 
 def prefect_settings() -> None:
@@ -34,6 +35,13 @@ def prefect_settings() -> None:
         os.environ.setdefault(key, value)
 
 
+class _Masked(logging.Filter):
+    """Takes the credentials of this process out of what is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return masked(record)
+
+
 class _NotOfPrefect(logging.Filter):
     """Keeps Prefect's own log off the terminal: what it tells of a failed task, with a traceback,
     is told once by the command itself. Its server gets it all the same."""
@@ -45,6 +53,7 @@ class _NotOfPrefect(logging.Filter):
 def log_to_terminal(*, verbose: bool = False) -> None:
     """What is logged goes to stderr; Prefect's part only where it is asked for."""
     handler = logging.StreamHandler()
+    handler.addFilter(_Masked())
     if not verbose:
         handler.addFilter(_NotOfPrefect())
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
@@ -147,13 +156,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given[:1] == ["job"]:
         return job(given[1:])
     args = build_parser().parse_args(given)
+    watch(os.environ)
     log_to_terminal(verbose=args.verbose)
     prefect_settings()
     try:
         handler: Callable[[argparse.Namespace], int] = args.handler
         return handler(args)
     except RolloutError as error:
-        print(f"rollout: {error}", file=sys.stderr)
+        print(f"rollout: {mask(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(

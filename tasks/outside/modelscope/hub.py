@@ -35,6 +35,7 @@ from modelscope_hub.version import __version__ as CLIENT_VERSION
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.progress import OnBytes
+from tasks.base.scrub import hold
 from tasks.outside.modelscope.answers import entry_of, reason
 from tasks.outside.modelscope.home import keep_home
 from tasks.outside.modelscope.hubfile import Piece, Rejected, open_piece, receive
@@ -85,6 +86,7 @@ class Hub:
         # A user agent of its own keeps the client from making its default configuration,
         # which would read the pickled login and write a session file.
         home = origins(self.endpoint)
+        hold(token)
         self._client = LegacyClient(
             (token or None) if home else None,
             self.endpoint,

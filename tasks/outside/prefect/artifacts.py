@@ -20,6 +20,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from tasks.base import clock
 from tasks.base.progress import Progress, emit
+from tasks.base.scrub import mask, scrub
 
 _log = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 3.0
@@ -37,13 +38,13 @@ def _quietly(act: Callable[[], Any]) -> Any:
 
 def markdown(key: str, text: str, description: str = "") -> None:
     """A text."""
-    _quietly(lambda: create_markdown_artifact(text, key=key, description=description))
+    _quietly(lambda: create_markdown_artifact(mask(text), key=key, description=mask(description)))
 
 
 def table(key: str, rows: Sequence[Mapping[str, Any]], description: str = "") -> None:
     """A table; rows share their keys."""
-    plain = [dict(row) for row in rows]
-    _quietly(lambda: create_table_artifact(plain, key=key, description=description))
+    plain = [scrub(dict(row)) for row in rows]
+    _quietly(lambda: create_table_artifact(plain, key=key, description=mask(description)))
 
 
 def link(key: str, address: str, text: str) -> None:
@@ -71,7 +72,7 @@ class ProgressArtifact:
             return
         self._last = now
         percent = round(min(100.0, 100.0 * done / total), 1)
-        text = f"{self.description}: {note}" if note else self.description
+        text = mask(f"{self.description}: {note}" if note else self.description)
         if self._id is None:
             self._id = _quietly(
                 lambda: create_progress_artifact(percent, key=self.key, description=text)

@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from tasks.base.errors import RolloutError
+from tasks.base.scrub import mask
 from tasks.outside.prefect import artifacts, told
 from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record
@@ -36,15 +37,15 @@ def as_state(outcome: Outcome, record: Record) -> State[Any]:
     """
     name = ENDINGS[outcome.kind].state
     if outcome.exit_code == 0:
-        return Completed(name=name, message=outcome.sentence, data=record)
+        return Completed(name=name, message=mask(outcome.sentence), data=record)
     error = NotPromoted(outcome, record)
     told.is_told(error)  # by the state's name and message
-    return Failed(name=name, message=outcome.sentence, data=error)
+    return Failed(name=name, message=mask(outcome.sentence), data=error)
 
 
 def no_record(error: RolloutError) -> State[Any]:
     """The state where there is no record yet: a wrong parameter, or no cluster."""
-    return Failed(name=ENDINGS["error"].state, message=str(error), data=error)
+    return Failed(name=ENDINGS["error"].state, message=mask(str(error)), data=error)
 
 
 def tell(outcome: Outcome, record: Record) -> None:
