@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from flows.cli.run import read, run_spec
+from flows.cli.screen import Screen
 from tasks.base.errors import Exit, RolloutError, SpecError
 from tasks.base.scrub import mask, masked, watch
+from tasks.report.html import plain
 
 
 def prefect_settings() -> None:
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         handler: Callable[[argparse.Namespace], int] = args.handler
         return handler(args)
     except RolloutError as error:
-        print(f"rollout: {mask(str(error))}", file=sys.stderr)
+        print(f"rollout: {plain(mask(str(error)))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(
@@ -198,7 +198,7 @@ def _run(args: argparse.Namespace) -> int:
     spec = read(args, args.spec)
     code, _ = run_spec(
         spec,
-        Console(),
+        Screen(),
         kubeconfig=args.kubeconfig,
         context=args.context,
         why="rollout run",
@@ -244,7 +244,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             context=args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
         )
-        print(sentence)
+        print(plain(mask(sentence)))
         return 0
 
     return handler
@@ -262,5 +262,5 @@ def _demo(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise SpecError([f"demo: needs the project's own folder ({error})"]) from error
     if args.down:
-        return down(Console())
-    return demo(args, Console())
+        return down(Screen())
+    return demo(args, Screen())

@@ -11,6 +11,7 @@ from prefect.states import Completed, Failed
 from tasks.base.errors import RolloutError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import artifacts, told
+from tasks.outside.prefect.artifacts import escape
 from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record
 
@@ -52,11 +53,13 @@ def tell(outcome: Outcome, record: Record) -> None:
     """The outcome in the log and as an artifact."""
     told.say(f"{outcome.kind}: {outcome.sentence}")
     rows = target_rows(record)
-    lines = [f"# {outcome.kind}", "", outcome.sentence, ""]
+    lines = [f"# {outcome.kind}", "", escape(outcome.sentence), ""]
     if rows:
         lines += ["| target | limit | measured | bounds | verdict |", "|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
+        lines += [f"| {' | '.join(map(escape, row))} |" for row in rows]
     lines += ["", "| step | state | seconds | |", "|---|---|---|---|"]
-    lines += [f"| {s.step} | {s.state} | {s.seconds} | {s.sentence} |" for s in record.steps]
+    lines += [
+        f"| {s.step} | {s.state} | {s.seconds} | {escape(s.sentence)} |" for s in record.steps
+    ]
     artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
     artifacts.link("report", Path(record.report).resolve().as_uri(), "the report")
