@@ -11,6 +11,7 @@ from tasks.spec.hubs import OTHER_FOR_ENV, OTHER_TOKEN_ENV, TOKEN_ENV, is_models
 from tasks.spec.rollout import ModelRef, Rollout, SecretRef
 
 STORE_MOUNT = "/store"
+SCRATCH_MOUNT = "/scratch"  # all that can be written besides the store
 
 
 def _job(
@@ -31,7 +32,7 @@ def _job(
         "enableServiceLinks": False,
         "affinity": affinity,
         "tolerations": tolerations(spec.nodes.tolerations),
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_user(spec)},
     }
     whole = merge_site({**base, **pod}, spec.runner.pod, "runner.pod")
     return {
@@ -52,6 +53,13 @@ def _job(
     }
 
 
+def _user(spec: Rollout) -> dict[str, Any]:
+    """Who a Job runs as. A folder on the host is root's where the kubelet makes it, so somebody
+    else is named only where an operator has given him the store."""
+    user = spec.runner.run_as_user
+    return {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user} if user else {}
+
+
 def _runner_container(
     spec: Rollout, command: list[str], mounts: list[dict[str, Any]], env: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -59,8 +67,8 @@ def _runner_container(
         "name": "runner",
         "image": spec.runner.image,
         "command": command,
-        "env": [{"name": "HOME", "value": "/scratch"}, *env],
-        "volumeMounts": [*mounts, {"name": "scratch", "mountPath": "/scratch"}],
+        "env": [*({"name": name, "value": SCRATCH_MOUNT} for name in ("HOME", "TMPDIR")), *env],
+        "volumeMounts": [*mounts, {"name": "scratch", "mountPath": SCRATCH_MOUNT}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

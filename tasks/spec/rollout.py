@@ -210,6 +210,11 @@ class Runner(Strict):
     """The Jobs we run on nodes (probe, fetch)."""
 
     image: str = Field("model-rollout:0.1.0", description="An image with this project installed")
+    run_as_user: int | None = Field(
+        None,
+        ge=1,
+        description="Run as this user, who must own the store's folder; default: the image's",
+    )
     pod: PodFields = Field(default_factory=dict)
 
 

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from deployments.local.kube.objects import podsecurity
+from tasks.accelerators.profiles import profile
 from tasks.base.errors import SpecError
 from tasks.render import live
+from tasks.render.devices import probe_mounts
 from tasks.render.jobs import fetch_job, probe_job
 from tasks.render.release import PodNeeds, deployment, release_of, selector
 from tasks.render.services import service
@@ -140,10 +143,32 @@ def test_a_hubs_token_goes_into_no_job_of_another_hub() -> None:
     env = fetch_job(own, "n", COMMIT, DIGEST)["spec"]["template"]["spec"]["containers"][0]["env"]
     assert [item["name"] for item in env] == [
         "HOME",
+        "TMPDIR",
         "MODEL_ROLLOUT_HUB_TOKEN",
         "MODEL_ROLLOUT_HUB_TOKEN_FOR",
     ]
-    assert env[2]["value"] == "https://mirror.example"
+    assert env[3]["value"] == "https://mirror.example"
+
+
+@pytest.mark.parametrize("user", [None, 10001])
+def test_jobs_are_restricted_but_for_the_hosts_folders(user: int | None) -> None:
+    spec = changed(runner__run_as_user=user)
+    volumes, mounts = probe_mounts(profile("cpu"), spec.store.path)
+    for job in (
+        fetch_job(spec, "n", COMMIT, DIGEST),
+        probe_job(spec, "n", "run", volumes, mounts),
+    ):
+        pod = job["spec"]["template"]["spec"]
+        found = [line.split(" (")[0] for line in podsecurity.violations("restricted", pod)]
+        left = [] if user else ["runAsNonRoot != true"]
+        assert found == ["restricted volume types", *left]
+        assert [line.split(" (")[0] for line in podsecurity.violations("baseline", pod)] == [
+            "hostPath volumes"
+        ]
+        container = pod["containers"][0]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        env = {item["name"]: item.get("value") for item in container["env"]}
+        assert env["HOME"] == env["TMPDIR"] == "/scratch"
 
 
 def test_names_fit_when_the_rollouts_name_is_as_long_as_allowed() -> None:
