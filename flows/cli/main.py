@@ -142,6 +142,12 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
     report.add_argument("--no-open", action="store_true", help="only say where the page is")
 
+    store = add("store", "the weights on the nodes", _store_gc)
+    verbs = store.add_subparsers(dest="verb", required=True, metavar="VERB")
+    gc = verbs.add_parser("gc", help="weights of a spec's model that no rollout names any more")
+    _spec_arguments(gc)
+    gc.add_argument("--delete", action="store_true", help="remove them; default: say which")
+
     demo = add("demo", "a real model through every step, on an embedded cluster", _demo)
     _change_arguments(demo)
     demo.add_argument("--keep", action="store_true", help="leave everything running afterwards")
@@ -180,12 +186,16 @@ def job(argv: Sequence[str]) -> int:
     Command line and output are read by flows of other versions, too: they change compatibly.
     """
     parser = argparse.ArgumentParser(prog="rollout job", description="what runs on a node")
-    parser.add_argument("program", choices=["fetch", "probe"])
+    parser.add_argument("program", choices=["fetch", "probe", "gc"])
     program = parser.parse_args(argv[:1]).program
     if program == "fetch":
         from tasks.programs import fetch
 
         return fetch.main(list(argv[1:]))
+    if program == "gc":
+        from tasks.programs import gc
+
+        return gc.main(list(argv[1:]))
     from tasks.programs import probe
 
     return probe.main(argv[1:])
@@ -254,6 +264,14 @@ def _report(args: argparse.Namespace) -> int:
     from flows.cli.report import show_report
 
     return show_report(args.name, args.json, args.junit, not args.no_open)
+
+
+def _store_gc(args: argparse.Namespace) -> int:
+    from flows.cli.store import collect, show
+
+    spec = read(args, args.spec)
+    swept = collect(spec, args.kubeconfig, args.context, delete=args.delete)
+    return show(swept, spec, Screen())
 
 
 def _demo(args: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The Jobs that run our own code on nodes: the probe and the fetch."""
+"""The Jobs that run our own code on nodes: probe, fetch, gc."""
 
 from __future__ import annotations
 
@@ -116,6 +116,27 @@ def fetch_job(
     }
     name = f"{spec.name}-fetch-{short_hash(node, commit, digest)}"
     return _job(spec, name, "fetch", node, pod, deadline_s=24 * 3600)
+
+
+def gc_job(
+    spec: Rollout, node: str, keep: Sequence[str], run: str, *, delete: bool
+) -> dict[str, Any]:
+    """The Job that removes, or looks for, weights of the spec's model that nobody names."""
+    command = [
+        *("rollout", "job", "gc"),
+        f"--model={spec.model.id}",
+        f"--store={STORE_MOUNT}",
+        *(f"--keep={commit}" for commit in keep),
+        *(["--delete"] if delete else []),
+    ]
+    mounts = [{"name": "store", "mountPath": STORE_MOUNT, "readOnly": not delete}]
+    host = {"path": spec.store.path, "type": "DirectoryOrCreate"}
+    pod = {
+        "containers": [_runner_container(spec, command, mounts, [])],
+        "volumes": [{"name": "store", "hostPath": host}, SCRATCH],
+    }
+    name = f"{spec.name}-gc-{short_hash(node, run)}"
+    return _job(spec, name, "gc", node, pod, deadline_s=3600)
 
 
 def _login(model: ModelRef, hub: str | None) -> list[dict[str, Any]]:
