@@ -15,7 +15,7 @@ from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.site import site_policy
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.lease import new_run_id, who
-from tasks.release.keep import commits_named
+from tasks.release.keep import commits_named, models_named
 from tasks.release.state import State, from_configmap
 from tasks.render.jobs import gc_job
 from tasks.run.locked import Locked, locked
@@ -97,14 +97,15 @@ def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: b
 def collect(
     spec: Rollout, kubeconfig: str | None, context: str | None, *, delete: bool
 ) -> list[Swept]:
-    """On every node that the spec means. No rollout of the cluster runs meanwhile: what one has
+    """On every node that the spec means. No rollout of this model runs meanwhile: what one has
     just fetched is in no state yet. Raises Refused where one does."""
     with Cluster.connect(kubeconfig, context) as cluster, ExitStack() as locks:
         own = (spec.namespace, spec.name)
         identity = f"{who()}/store-gc-{new_run_id()}"
         held = locks.enter_context(locked(cluster, *own, identity))
-        for where in sorted(set(states_of(cluster)) - {own}):
-            locks.enter_context(locked(cluster, *where, identity))
+        for where, state in sorted(states_of(cluster).items(), key=lambda item: item[0]):
+            if where != own and spec.model.id in models_named(state):
+                locks.enter_context(locked(cluster, *where, identity))
         nodes = [node["metadata"]["name"] for node in cluster.list("Node")
                  if is_candidate(spec, node)]  # fmt: skip
         return [sweep(cluster, held, spec, node, delete=delete) for node in nodes]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.release.keep import commits_named
+from tasks.release.keep import commits_named, models_named
 from tasks.release.state import Release, State
 from tasks.weights.garbage import garbage
 
@@ -66,3 +66,10 @@ def test_nothing_that_is_named_goes(
 def test_what_is_no_folder_of_the_model_names_nothing(path: str) -> None:
     pods = [{"volumes": [{"name": "w", "hostPath": {"path": path}}, {"name": "e"}]}, {}]
     assert commits_named("o/one", "/data/", [], pods) == set()
+
+
+@given(STATES)
+def test_a_rollout_is_locked_for_every_model_that_it_names(state: State) -> None:
+    for model in MODELS:
+        if commits_named(model, "/data", [state], []):
+            assert model in models_named(state)
