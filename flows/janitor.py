@@ -15,6 +15,7 @@ from prefect import flow
 from flows.rollback import settle
 from tasks.base.errors import Refused, RolloutError
 from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.client import Cluster
 from tasks.release.state import from_configmap
 from tasks.spec.file import read_spec
@@ -78,7 +79,7 @@ def settle_parameters(parameters: Mapping[str, Any]) -> None:
     elif isinstance(spec, Rollout):
         name, namespace = spec.name, spec.namespace
     elif parameters.get("spec_file"):
-        found = read_spec(str(parameters["spec_file"]))
+        found = read_spec(spec_below(str(parameters["spec_file"]), "parameters.spec_file"))
         name, namespace = found.name, found.namespace
     else:
         return

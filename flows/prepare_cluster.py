@@ -93,5 +93,7 @@ def prepare_cluster(
                 )
             emit(Progress("prepare_cluster", "running", "", lacking[0].split(" (", 1)[0]))
             clock.sleep(POLL_S)
-    artifacts.markdown("prepare-cluster", "\n".join(f"- {line}" for line in applied))
+    artifacts.markdown(
+        "prepare-cluster", "\n".join(f"- {artifacts.escape(line)}" for line in applied)
+    )
     return applied

@@ -12,6 +12,7 @@ from prefect.flows import Flow
 from flows.janitor import settle_parameters
 from tasks import steps
 from tasks.base.errors import RolloutError
+from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import ending, parameters
@@ -100,6 +101,8 @@ def rollout(
         again: Try a release again that failed under the same targets, or waits for a person.
     """
     try:
+        if spec_file is not None:
+            spec_below(spec_file, "parameters.spec_file")
         wanted = parameters.of_parameters(spec, spec_file, revision, commit)
         with Cluster.connect(kubeconfig, context) as cluster:
             run = Run(wanted, cluster, why=why, commit=commit, again=again)

@@ -12,7 +12,8 @@ from pathlib import Path
 from prefect import flow, task, unmapped
 from prefect.events import emit_event
 
-from tasks.base.errors import RolloutError, SpecError, StepFailed
+from tasks.base.errors import Refused, RolloutError, SpecError, StepFailed
+from tasks.outside.disk.site import site_policy, spec_below
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.modelscope.hub import Hub
 from tasks.outside.modelscope.place import hub_endpoint
@@ -20,6 +21,7 @@ from tasks.outside.prefect import told
 from tasks.outside.prefect.road import QUIET
 from tasks.release.state import configmap_name, from_configmap
 from tasks.spec.file import read_spec
+from tasks.spec.policy import hub_violations
 from tasks.spec.rollout import Rollout
 from tasks.steps.resolve_model import resolve
 from tasks.weights.manifest import Manifest
@@ -68,7 +70,9 @@ def watch_models(
 @task(name="watch_model", task_run_name="watch_model {path}", **QUIET)
 def watch_model(path: Path, kubeconfig: str | None, context: str | None) -> str:
     """Compare one spec's model with what serves, and emit the event; gives a sentence."""
-    spec = read_spec(path)
+    spec = read_spec(spec_below(str(path), "spec_files"))
+    if reasons := hub_violations(site_policy(), spec.model.endpoint or hub_endpoint()):
+        raise Refused("; ".join(reasons))
     with Cluster.connect(kubeconfig, context) as cluster:
         found = cluster.get("ConfigMap", configmap_name(spec.name), spec.namespace)
     stable = from_configmap(spec.name, found).stable

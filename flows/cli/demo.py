@@ -99,7 +99,7 @@ def _new_version(console: Console) -> None:
     note = f"another version, {time.strftime('%Y-%m-%d %H:%M:%S')}"
     weights = ensure_model(stack.engine_python(), LOCAL / "models")
     commit = stack.publish_model(LOCAL / "hub", weights, note)
-    console.print(f"published a new commit on the embedded hub: {commit[:12]}", highlight=False)
+    console.print(f"published a new commit on the embedded hub: {commit[:12]}")
 
 
 def _roll(console: Console, spec: Rollout, up: stack.Stack) -> int:
@@ -113,7 +113,6 @@ def _roll(console: Console, spec: Rollout, up: stack.Stack) -> int:
         console.print(
             f"the stable Service {address} answered {seen.answered} of {seen.asked} requests "
             "asked before, during and after",
-            highlight=False,
         )
     return code
 
@@ -128,12 +127,11 @@ def _addresses(console: Console, spec: Rollout, up: stack.Stack, *, kept: bool) 
         ("serving", f"{state.stable.deployment} at {address}" if state.stable else "nothing"),
     ]
     for label, value in rows:
-        console.print(f"{label + ':':<12}{value}", highlight=False, soft_wrap=True)
+        console.print(f"{label + ':':<12}{value}", soft_wrap=True)
     if kept:
         console.print(
             f"try: kubectl --kubeconfig {up.kubeconfig} -n {spec.namespace} "
             "get nodes,deploy,rs,pods,svc,cm",
-            highlight=False,
             soft_wrap=True,
         )
         if state.stable:
@@ -144,7 +142,6 @@ def _addresses(console: Console, spec: Rollout, up: stack.Stack, *, kept: bool) 
             console.print(
                 f"try: curl {address}/v1/chat/completions -H 'Content-Type: application/json' "
                 f"-d '{body}'",
-                highlight=False,
                 soft_wrap=True,
             )
         console.print("end it with: rollout demo --down")
@@ -168,7 +165,7 @@ def _demo(args: argparse.Namespace, console: Console) -> int:
         "The cluster and the hub of this demo are small stand-ins on this machine; vLLM, the "
         "model, evalscope, Great Expectations and Prefect are real."
     )
-    up = stack.up(LOCAL, lambda line: console.print(line, highlight=False))
+    up = stack.up(LOCAL, console.print)
     try:
         os.environ.update(up.environment())
         _addresses(console, spec, up, kept=False)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from rich.console import Console
 from rich.table import Table
 
+from flows.cli.screen import Screen
 from tasks.base.errors import Exit
 from tasks.nodes.assess import as_rows, judge_node
 from tasks.outside.kubernetes.actor import Actor
@@ -135,12 +135,12 @@ def show_plan(
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
         logs = run.record.logs
-        _print_plan(Console(), spec, survey, plan, arithmetic, warned, logs, probed=probe)
+        _print_plan(Screen(), spec, survey, plan, arithmetic, warned, logs, probed=probe)
     return Exit.REFUSED if plan.strategy == "refused" else 0
 
 
 def _print_plan(
-    console: Console,
+    console: Screen,
     spec: Rollout,
     survey: Survey,
     plan: Plan,
@@ -151,7 +151,7 @@ def _print_plan(
     probed: bool,
 ) -> None:
     def say(label: str, text: str) -> None:
-        console.print(f"{label + ':':<14}{text}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"{label + ':':<14}{text}", soft_wrap=True)
 
     manifest = survey.manifest
     say("strategy", f"{plan.strategy}: {plan.sentence}")
@@ -207,7 +207,7 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
         }
         print(json.dumps(body, indent=1, default=str))
         return Exit.REFUSED if refused else 0
-    console = Console()
+    console = Screen()
     rows = as_rows([item.verdict for item in looked])
     # reasons are sentences, and a column of sentences is hard to read: they follow the table
     columns = [heading for heading in (rows[0] if rows else ("node",)) if heading != "reasons"]
@@ -221,19 +221,17 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
         for reason in item.verdict.reasons:
             console.print(
                 f"{item.verdict.node}: {reason.severity} {reason}",
-                highlight=False,
                 soft_wrap=True,
-                markup=False,
             )
     for path in run.record.logs:
-        console.print(f"log: {path}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"log: {path}", soft_wrap=True)
     # what is not of one node: too few of them, a model that does not fit
     of_nodes = tuple(f"{item.verdict.node}: " for item in looked)
     for line in refused:
         if not line.startswith(of_nodes):
-            console.print(f"refused: {line}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"refused: {line}", soft_wrap=True)
     for line in warned:
-        console.print(f"warning: {line}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"warning: {line}", soft_wrap=True)
     return Exit.REFUSED if refused else 0
 
 
@@ -241,7 +239,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
     """Print who serves, who is tested, who served before, and the last rollouts."""
     with Cluster.connect(kubeconfig, context) as cluster:
         seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).observe()
-    state, console = seen.state, Console()
+    state, console = seen.state, Screen()
     serving = seen.deployments.get(seen.serving or "")
     rows = [
         ("phase", state.phase),
@@ -254,8 +252,8 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
         ("previous", state.previous.deployment if state.previous else "none"),
     ]
     for label, text in rows:
-        console.print(f"{label + ':':<11}{text}", highlight=False, markup=False)
+        console.print(f"{label + ':':<11}{text}")
     for entry in map(read_record, state.history[:10]):
         line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     return 0

@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from flows.cli.run import read, run_spec
+from flows.cli.screen import Screen
 from tasks.base.errors import Exit, RolloutError, SpecError
+from tasks.base.scrub import mask, masked, watch
+from tasks.report.html import plain
 
 
 def prefect_settings() -> None:
@@ -34,6 +35,13 @@ def prefect_settings() -> None:
         os.environ.setdefault(key, value)
 
 
+class _Masked(logging.Filter):
+    """Takes the credentials of this process out of what is logged."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return masked(record)
+
+
 class _NotOfPrefect(logging.Filter):
     """Keeps Prefect's own log off the terminal: what it tells of a failed task, with a traceback,
     is told once by the command itself. Its server gets it all the same."""
@@ -45,6 +53,7 @@ class _NotOfPrefect(logging.Filter):
 def log_to_terminal(*, verbose: bool = False) -> None:
     """What is logged goes to stderr; Prefect's part only where it is asked for."""
     handler = logging.StreamHandler()
+    handler.addFilter(_Masked())
     if not verbose:
         handler.addFilter(_NotOfPrefect())
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
@@ -134,6 +143,12 @@ def build_parser() -> argparse.ArgumentParser:
     report.add_argument("--junit", type=Path, metavar="FILE", help="also write JUnit XML")
     report.add_argument("--no-open", action="store_true", help="only say where the page is")
 
+    store = add("store", "the weights on the nodes", _store_gc)
+    verbs = store.add_subparsers(dest="verb", required=True, metavar="VERB")
+    gc = verbs.add_parser("gc", help="weights of a spec's model that no rollout names any more")
+    _spec_arguments(gc)
+    gc.add_argument("--delete", action="store_true", help="remove them; default: say which")
+
     demo = add("demo", "a real model through every step, on an embedded cluster", _demo)
     _change_arguments(demo)
     demo.add_argument("--keep", action="store_true", help="leave everything running afterwards")
@@ -148,13 +163,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given[:1] == ["job"]:
         return job(given[1:])
     args = build_parser().parse_args(given)
+    watch(os.environ)
     log_to_terminal(verbose=args.verbose)
     prefect_settings()
     try:
         handler: Callable[[argparse.Namespace], int] = args.handler
         return handler(args)
     except RolloutError as error:
-        print(f"rollout: {error}", file=sys.stderr)
+        print(f"rollout: {plain(mask(str(error)))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(
@@ -171,12 +187,16 @@ def job(argv: Sequence[str]) -> int:
     Command line and output are read by flows of other versions, too: they change compatibly.
     """
     parser = argparse.ArgumentParser(prog="rollout job", description="what runs on a node")
-    parser.add_argument("program", choices=["fetch", "probe"])
+    parser.add_argument("program", choices=["fetch", "probe", "gc"])
     program = parser.parse_args(argv[:1]).program
     if program == "fetch":
         from tasks.programs import fetch
 
         return fetch.main(list(argv[1:]))
+    if program == "gc":
+        from tasks.programs import gc
+
+        return gc.main(list(argv[1:]))
     from tasks.programs import probe
 
     return probe.main(argv[1:])
@@ -189,7 +209,7 @@ def _run(args: argparse.Namespace) -> int:
     spec = read(args, args.spec)
     code, _ = run_spec(
         spec,
-        Console(),
+        Screen(),
         kubeconfig=args.kubeconfig,
         context=args.context,
         why="rollout run",
@@ -235,7 +255,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             context=args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
         )
-        print(sentence)
+        print(plain(mask(sentence)))
         return 0
 
     return handler
@@ -247,11 +267,19 @@ def _report(args: argparse.Namespace) -> int:
     return show_report(args.name, args.json, args.junit, not args.no_open)
 
 
+def _store_gc(args: argparse.Namespace) -> int:
+    from flows.cli.store import collect, show
+
+    spec = read(args, args.spec)
+    swept = collect(spec, args.kubeconfig, args.context, delete=args.delete)
+    return show(swept, spec, Screen())
+
+
 def _demo(args: argparse.Namespace) -> int:
     try:
         from flows.cli.demo import demo, down
     except ImportError as error:
         raise SpecError([f"demo: needs the project's own folder ({error})"]) from error
     if args.down:
-        return down(Console())
-    return demo(args, Console())
+        return down(Screen())
+    return demo(args, Screen())

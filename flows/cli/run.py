@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from flows.cli.screen import words
 from tasks.record.outcome import target_rows
 from tasks.record.record import Record
 
@@ -72,12 +72,13 @@ def print_end(console: Console, record: Record) -> None:
             table.add_column(heading)
         for row in rows:
             style = _VERDICT_STYLE.get(row[-1], "")
-            table.add_row(*row[:-1], f"[{style}]{row[-1]}[/]" if style else row[-1])
+            table.add_row(*row[:-1], words(row[-1], style))
         console.print(table)
     style = "green" if record.exit_code == 0 else "red"
     console.print(
-        f"[bold {style}]{record.outcome}[/]: {escape(record.sentence)}",
-        highlight=False,
+        words(record.outcome, f"bold {style}"),
+        words(f": {record.sentence}"),
+        sep="",
         soft_wrap=True,
     )
     for label, path in (
@@ -87,4 +88,4 @@ def print_end(console: Console, record: Record) -> None:
         ("data docs", record.judge.data_docs if record.judge else ""),
     ):
         if path:
-            console.print(f"{label}: {path}", highlight=False, soft_wrap=True, markup=False)
+            console.print(f"{label}: {path}", soft_wrap=True)

@@ -19,9 +19,9 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
-from rich.text import Text
 from rich.tree import Tree
 
+from flows.cli.screen import words
 from tasks.base import clock
 from tasks.base.progress import Progress, listening
 from tasks.steps import STEPS
@@ -146,14 +146,14 @@ class View:
         subject = f" {event.subject}" if event.subject else ""
         line = f"[{event.step}]{subject} {event.state}{took}" + (f": {said}" if said else "")
         # a log's lines are whole: whoever reads it searches in it
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(words(line), soft_wrap=True)
 
     # -- drawing ------------------------------------------------------------------------------
 
     def __rich__(self) -> RenderableType:
         with self._lock:
             optional = {step.name for step in STEPS if step.optional}  # shown once they begin
-            tree = Tree(Text(self.title, style="bold"), guide_style="dim")
+            tree = Tree(words(self.title, "bold"), guide_style="dim")
             for name, line in self.lines.items():
                 if name in optional and line.state == "waiting":
                     continue
@@ -170,22 +170,22 @@ class View:
         took = f" {seconds:.1f} s" if seconds is not None else ""
         if line.state in _MARK:
             mark, style = _MARK[line.state]
-            text = Text(f"{mark} {name}", style=style)
+            text = words(f"{mark} {name}", style)
             text.append(took, style="dim")
-            text.append(f"  {line.message}" if line.message else "", style="default")
+            text.append(words(f"  {line.message}" if line.message else "", "default"))
             return text
-        return Spinner("dots", Text(f"{name}{took}  {line.message}"))
+        return Spinner("dots", words(f"{name}{took}  {line.message}"))
 
     def _subject(self, subject: str, event: Progress) -> RenderableType:
         row = Table.grid(padding=(0, 1))
-        cells: list[RenderableType] = [Text(subject, style="cyan")]
+        cells: list[RenderableType] = [words(subject, "cyan")]
         if event.total:
             cells.append(ProgressBar(total=event.total, completed=event.done or 0, width=28))
             cells.append(
-                Text(f"{amount(event.done or 0, event.unit)} of {amount(event.total, event.unit)}")
+                words(f"{amount(event.done or 0, event.unit)} of {amount(event.total, event.unit)}")
             )
         said = ", ".join(part for part in (event.message, figure_text(event)) if part)
-        cells.append(Text(said, style="dim"))
+        cells.append(words(said, "dim"))
         row.add_row(*cells)
         return row
 

@@ -10,7 +10,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from tasks.base.scrub import mask
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ def listening(listener: Listener) -> Iterator[None]:
 
 def emit(event: Progress) -> None:
     """Tell all listeners."""
+    if event.message and (said := mask(event.message)) != event.message:
+        event = replace(event, message=said)
     with _lock:
         current = list(_listeners)
     for listener in current:

@@ -1,8 +1,17 @@
-"""Take credentials out of what is kept or shown: one rule for records and for logs."""
+"""Take credentials out of what is kept or shown: one rule for records and for logs.
+
+What looks like one goes, and what stands under a name of one; and the very values that this process
+holds (`hold`, `watch`) go wherever they appear.
+"""
 
 from __future__ import annotations
 
+import html
+import json
+import logging
 import re
+import threading
+from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "***"
@@ -24,11 +33,27 @@ _PAIR = re.compile(
 _SHAPES = (
     re.compile(r"(?i)(?P<keep>\b(?:bearer|basic)[ ])[A-Za-z0-9._~+/=-]{8,}"),
     re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/:@\"']{1,200}:[^\s/@\"']{1,200}(?=@)"),
-    re.compile(r"(?P<keep>\b)(?:hf_|sk-|ghp_|glpat-)[A-Za-z0-9_-]{10,}"),
+    re.compile(r"(?P<keep>\b)(?:hf_|sk-|gh[opsu]_|github_pat_|glpat-|xox[abp]-)[A-Za-z0-9_-]{10,}"),
+    re.compile(r"(?P<keep>\b)ms-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"),
     re.compile(r"(?P<keep>\b)eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]{4,}"),
-    re.compile(r"(?P<keep>\b)AKIA[0-9A-Z]{16}\b"),
+    re.compile(r"(?P<keep>\b)(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     re.compile(r"(?P<keep>-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----).+?(?=-----END)", re.DOTALL),
 )
+
+
+# What a name ends with, as words: always a credential; one unless it is a model's own; one where
+# the value looks like it.
+_ALWAYS = {
+    *("PASSWORD", "PASSWD", "PASSPHRASE", "SECRET", "CREDENTIAL", "CREDENTIALS", "APIKEY"),
+    *("ACCESSKEY", "SECRETKEY", "AUTHORIZATION"),
+}
+_KEYS = {"API", "ACCESS", "SECRET", "PRIVATE", "AUTH", "SIGNING", "ENCRYPTION"}
+_OF_A_MODEL = {
+    *("EOS", "BOS", "PAD", "UNK", "SEP", "CLS", "MASK", "STOP", "SPECIAL", "IMAGE", "VIDEO"),
+    *("AUDIO", "THINK", "MAX", "MIN", "PER", "FIRST", "START", "END"),
+}
+_PATH = re.compile(r"(?:~|\.{0,2})(?:/[\w.@-]+)+/?")
+_MIXED = re.compile(r"(?=\S*[A-Z])(?=\S*\d)\S+")
 
 
 def is_secret(key: str) -> bool:
@@ -36,14 +61,100 @@ def is_secret(key: str) -> bool:
     return bool(_SECRET.search(key)) and not _NO_SECRET.search(key)
 
 
+def looks_secret(value: str) -> bool:
+    """Whether a value is a credential by its own shape."""
+    return any(shape.search(value) for shape in _SHAPES)
+
+
+def says_secret(name: str, value: str) -> bool:
+    """Whether a variable or a flag is a credential by its name; a file's path is none, nor a
+    number or a mark of a model's own tokens."""
+    value = value.strip()
+    if value.lower() in _EMPTY or (_PATH.fullmatch(value) and not _MIXED.search(value)):
+        return False
+    words = [word.upper() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+    if words[-2:] == ["KEY", "ID"]:
+        words.pop()
+    last, before = (["", "", *words][-1], ["", "", *words][-2])
+    if last in _ALWAYS or (last, before) == ("STRING", "AUTH"):
+        return True
+    if last == "KEY" and before in _KEYS:
+        return True
+    if last == "TOKEN":
+        return before not in _OF_A_MODEL and bool(re.search(r"[A-Za-z]", value)) and value[0] != "<"
+    return last in ("KEY", "KEYS", "TOKENS") and len(value) >= 16 and _credential(value)
+
+
+# -- the values that this process holds -------------------------------------------------------
+
+_LEAST = 6  # shorter ones are words and numbers
+_held: set[str] = set()
+_watched: list[Mapping[str, str]] = []
+_lock = threading.Lock()
+_IN_ADDRESS = re.compile(r"://[^\s/:@]*:([^\s/@]+)@")
+
+
+def hold(*values: str | None) -> None:
+    """From now on these are hidden wherever they appear."""
+    with _lock:
+        _held.update(value for value in values if value and len(value) >= _LEAST)
+
+
+def watch(environment: Mapping[str, str]) -> None:
+    """What variables named like credentials hold, now and later, is hidden, too."""
+    with _lock:
+        if not any(known is environment for known in _watched):
+            _watched.append(environment)
+
+
+def _values() -> list[str]:
+    """Every value that is held, and how JSON and HTML write it; the longest first."""
+    with _lock:
+        found, watched = set(_held), list(_watched)
+    for environment in watched:
+        for name, value in environment.items():
+            if len(value) < _LEAST:
+                continue
+            if says_secret(name, value):
+                found |= {value, value.strip(), value.partition(":")[2]}
+            found.update(_IN_ADDRESS.findall(value))
+    found = {value for value in found if len(value) >= _LEAST and value.strip("*")}
+    written = {json.dumps(value)[1:-1] for value in found} | {html.escape(v) for v in found}
+    return sorted(found | written, key=lambda value: (-len(value), value))
+
+
+def mask(text: str) -> str:
+    """A text without the values that this process holds."""
+    for value in _values():
+        text = text.replace(value, HIDDEN)
+    return text
+
+
+def masked(record: logging.LogRecord) -> bool:
+    """The record without the credentials of this process, its traceback too. Always true."""
+    said = record.getMessage()
+    if (clean := mask(said)) != said:
+        record.msg, record.args = clean, ()
+    if record.exc_info and record.exc_text is None:
+        record.exc_text = mask(logging.Formatter().formatException(record.exc_info))
+    return True
+
+
 def scrub(value: Any, key: str = "") -> Any:
-    """The value without anything under a key that names a credential."""
+    """The value without anything under a key that names a credential, and without those held."""
+    return _scrub(value, key, _values())
+
+
+def _scrub(value: Any, key: str, held: list[str]) -> Any:
     if isinstance(value, dict):
-        return {k: scrub(v, str(k)) for k, v in value.items()}
+        return {k: _scrub(v, str(k), held) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [scrub(item, key) for item in value]
-    if isinstance(value, str) and value and is_secret(key):
-        return HIDDEN
+        return [_scrub(item, key, held) for item in value]
+    if isinstance(value, str) and value:
+        if is_secret(key):
+            return HIDDEN
+        for known in held:
+            value = value.replace(known, HIDDEN)
     return value
 
 
@@ -70,7 +181,8 @@ def _credential(value: str) -> bool:
 
 
 def scrub_text(text: str) -> str:
-    """A text without what looks like a credential; else unchanged, line for line."""
+    """A text without what is or looks like a credential; else unchanged, line for line."""
+    text = mask(text)
     out = "\n".join(
         _PAIR.sub(_hidden, line) if _SECRET.search(line) else line for line in text.split("\n")
     )

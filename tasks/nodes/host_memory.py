@@ -35,6 +35,7 @@ from tasks.accelerators.profiles import profile
 from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.objects.pods import engine_container
+from tasks.spec.flags import CACHE_BYTES, PIPELINE, value_of
 from tasks.spec.rollout import Rollout
 
 GIB, MIB = 2**30, 2**20
@@ -74,21 +75,19 @@ def runtime_gib(*, converted: bool, embedding_bytes: float) -> tuple[float, floa
 
 def explicit_cache(spec: Rollout) -> int | None:
     """Bytes of KV cache that the spec gives vLLM itself on CPUs; the share does not count then."""
-    flag = "--kv-cache-memory-bytes="
-    told = [arg.removeprefix(flag) for arg in spec.serving.extra_args if arg.startswith(flag)]
+    told = value_of(spec.serving.extra_args, CACHE_BYTES)
     try:
         if space := spec.serving.env.get("VLLM_CPU_KVCACHE_SPACE"):
             return int(space) * GIB
-        return int(told[-1]) if told else None
+        return int(told) if told else None
     except ValueError:
         return None  # vLLM will say what is wrong with it
 
 
 def ranks(spec: Rollout) -> int:
     """Worker processes of one replica in one pod."""
-    flag = "--pipeline-parallel-size="
-    told = [arg.removeprefix(flag) for arg in spec.serving.extra_args if arg.startswith(flag)]
-    stages = int(told[-1]) if told and told[-1].isdigit() else 1
+    told = value_of(spec.serving.extra_args, PIPELINE)
+    stages = int(told) if told and told.isdigit() else 1
     return spec.serving.tensor_parallel_size * stages
 
 

@@ -33,6 +33,7 @@ from tasks.nodes.host_memory import (
     runtime_gib,
 )
 from tasks.nodes.reasons import Reason, error, errors, warning
+from tasks.spec.flags import CACHE_TYPE, value_of
 from tasks.spec.rollout import Rollout
 
 GIB = 2**30
@@ -276,11 +277,6 @@ def _gib(size: float) -> str:
     return f"{size / GIB:.2f} GiB"
 
 
-def _flag(spec: Rollout, name: str) -> str:
-    values = [a.split("=", 1)[1] for a in spec.serving.extra_args if a.startswith(f"{name}=")]
-    return values[-1] if values else ""
-
-
 def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None) -> ShapeVerdict:
     """Whether the model fits, with the arithmetic.
 
@@ -290,7 +286,8 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     serving, cpu = spec.serving, on_cpus(spec)
     tp = serving.tensor_parallel_size
     reasons = [*parallel_reasons(shape, tp), *length_reasons(spec, shape)]
-    element = 1 if _flag(spec, "--kv-cache-dtype").startswith("fp8") else 0
+    cached = value_of(serving.extra_args, CACHE_TYPE) or ""
+    element = 1 if cached.startswith("fp8") else 0
     element = element or shape.element_bytes(serving.dtype)
     weights = shape.weights_per_device(tp, serving.dtype)
     per_token = shape.kv_bytes_per_token(tp, element)

@@ -18,6 +18,7 @@ from types import FrameType
 
 from tasks.base import clock
 from tasks.base.errors import Exit, OutsideError, Refused, RolloutError
+from tasks.base.scrub import mask, watch
 from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.store import Fetched, WeightStore
 from tasks.outside.modelscope.hub import Hub, Limits
@@ -39,7 +40,7 @@ _say_lock = threading.Lock()
 def say(message: Message) -> None:
     """Print one line and flush it."""
     with _say_lock:
-        print(line_of(message), flush=True)
+        print(mask(line_of(message)), flush=True)
 
 
 class Rate:
@@ -155,6 +156,7 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Entry of the Job; returns the exit status."""
     signal.signal(signal.SIGTERM, _stop)
+    watch(os.environ)
     try:
         run(parse(argv))
     except RolloutError as error:

@@ -1,4 +1,4 @@
-"""The Jobs that run our own code on nodes: the probe and the fetch."""
+"""The Jobs that run our own code on nodes: probe, fetch, gc."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from tasks.render.release import labels, merge_site, short_hash, tolerations
-from tasks.spec.rollout import Rollout
+from tasks.spec.hubs import OTHER_FOR_ENV, OTHER_TOKEN_ENV, TOKEN_ENV, is_modelscope, origin
+from tasks.spec.rollout import ModelRef, Rollout, SecretRef
 
 STORE_MOUNT = "/store"
+SCRATCH_MOUNT = "/scratch"  # all that can be written besides the store
 
 
 def _job(
@@ -30,7 +32,7 @@ def _job(
         "enableServiceLinks": False,
         "affinity": affinity,
         "tolerations": tolerations(spec.nodes.tolerations),
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_user(spec)},
     }
     whole = merge_site({**base, **pod}, spec.runner.pod, "runner.pod")
     return {
@@ -51,6 +53,13 @@ def _job(
     }
 
 
+def _user(spec: Rollout) -> dict[str, Any]:
+    """Who a Job runs as. A folder on the host is root's where the kubelet makes it, so somebody
+    else is named only where an operator has given him the store."""
+    user = spec.runner.run_as_user
+    return {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user} if user else {}
+
+
 def _runner_container(
     spec: Rollout, command: list[str], mounts: list[dict[str, Any]], env: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -58,8 +67,8 @@ def _runner_container(
         "name": "runner",
         "image": spec.runner.image,
         "command": command,
-        "env": [{"name": "HOME", "value": "/scratch"}, *env],
-        "volumeMounts": [*mounts, {"name": "scratch", "mountPath": "/scratch"}],
+        "env": [*({"name": name, "value": SCRATCH_MOUNT} for name in ("HOME", "TMPDIR")), *env],
+        "volumeMounts": [*mounts, {"name": "scratch", "mountPath": SCRATCH_MOUNT}],
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -95,12 +104,10 @@ def fetch_job(
         f"--keep-free-gib={spec.store.keep_free_gib:g}",
         *(f"--exclude={pattern}" for pattern in model.exclude),
     ]
-    env: list[dict[str, Any]] = []
-    if hub := model.endpoint or endpoint:
+    hub = model.endpoint or endpoint
+    if hub:
         command.append(f"--endpoint={hub}")
-    if model.token_secret:
-        ref = {"name": model.token_secret.name, "key": model.token_secret.key}
-        env.append({"name": "MODELSCOPE_API_TOKEN", "valueFrom": {"secretKeyRef": ref}})
+    env = _login(model, hub)
     mounts = [{"name": "store", "mountPath": STORE_MOUNT}]
     host = {"path": spec.store.path, "type": "DirectoryOrCreate"}
     pod = {
@@ -109,6 +116,42 @@ def fetch_job(
     }
     name = f"{spec.name}-fetch-{short_hash(node, commit, digest)}"
     return _job(spec, name, "fetch", node, pod, deadline_s=24 * 3600)
+
+
+def gc_job(
+    spec: Rollout, node: str, keep: Sequence[str], run: str, *, delete: bool
+) -> dict[str, Any]:
+    """The Job that removes, or looks for, weights of the spec's model that nobody names."""
+    command = [
+        *("rollout", "job", "gc"),
+        f"--model={spec.model.id}",
+        f"--store={STORE_MOUNT}",
+        *(f"--keep={commit}" for commit in keep),
+        *(["--delete"] if delete else []),
+    ]
+    mounts = [{"name": "store", "mountPath": STORE_MOUNT, "readOnly": not delete}]
+    host = {"path": spec.store.path, "type": "DirectoryOrCreate"}
+    pod = {
+        "containers": [_runner_container(spec, command, mounts, [])],
+        "volumes": [{"name": "store", "hostPath": host}, SCRATCH],
+    }
+    name = f"{spec.name}-gc-{short_hash(node, run)}"
+    return _job(spec, name, "gc", node, pod, deadline_s=3600)
+
+
+def _login(model: ModelRef, hub: str | None) -> list[dict[str, Any]]:
+    """The token of exactly this hub, from its Secret. None: ModelScope's own."""
+
+    def variable(name: str, secret: SecretRef) -> dict[str, Any]:
+        ref = {"name": secret.name, "key": secret.key}
+        return {"name": name, "valueFrom": {"secretKeyRef": ref}}
+
+    if model.token_secret and (hub is None or is_modelscope(hub)):
+        return [variable(TOKEN_ENV, model.token_secret)]
+    if model.endpoint_token and hub:
+        where = {"name": OTHER_FOR_ENV, "value": origin(hub)}
+        return [variable(OTHER_TOKEN_ENV, model.endpoint_token), where]
+    return []
 
 
 def probe_job(

@@ -15,9 +15,10 @@ from tasks.nodes.reasons import Reason
 from tasks.release.moves import Observed, decide_resume
 from tasks.release.plan import NodeSeat, Plan
 from tasks.release.state import Release
-from tasks.render.devices import pod_needs
-from tasks.render.jobs import fetch_job
+from tasks.render.devices import pod_needs, probe_mounts
+from tasks.render.jobs import fetch_job, probe_job
 from tasks.render.release import PodNeeds, deployment, release_of
+from tasks.spec.policy import Policy, violations
 from tasks.spec.rollout import Rollout
 from tasks.weights.manifest import Manifest
 
@@ -54,8 +55,9 @@ class Survey:
     """Facts without a probe. endpoint: hub address from outside the spec, or None.
 
     resource, needs, release: by what most nodes offer; a probe may still say otherwise. queue: pods
-    of others that wait for that resource. looked:
-    what was found of each node, in the order of facts; empty before that.
+    of others that wait for that resource. looked: what was found of each node, in the order of
+    facts; empty before that. policy: the site's. files_outside: files that the spec names and that
+    lie outside the working folder, by place.
     """
 
     spec: Rollout
@@ -70,6 +72,34 @@ class Survey:
     shape: ModelShape | None
     queue: tuple[str, ...] = ()
     looked: tuple[Looked, ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    files_outside: Mapping[str, str] = field(default_factory=dict)
+
+    def fetch_job(self, node: str) -> dict[str, Any]:
+        """The Job that brings the weights to one node."""
+        found = self.manifest
+        return fetch_job(
+            self.spec, node, found.commit, found.digest, self.endpoint, found.fetch_ref
+        )
+
+    def probe_job(self, node: str, run: str, exporter: str | None = None) -> dict[str, Any]:
+        """The Job that looks at one node. exporter: address of the vendor's, where there is one."""
+        spec = self.spec
+        volumes, mounts = probe_mounts(
+            self.profile, spec.store.path, writable=spec.nodes.measure_disk
+        )
+        more = [f"--metrics={exporter}"] if exporter else []
+        return probe_job(spec, node, run, volumes, mounts, more, self.profile.probe_env)
+
+    def refusals(self, objects: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Every reason of the site's policy against this rollout and what it would make."""
+        return violations(
+            self.policy,
+            self.spec,
+            objects,
+            endpoint=self.endpoint,
+            outside=self.files_outside,
+        )
 
     def deployment(self, hostnames: Sequence[str]) -> dict[str, Any]:
         """The Deployment of the release, on nodes of these host names."""
@@ -159,11 +189,7 @@ class Planned:
 
     def fetch_job(self, node: str) -> dict[str, Any]:
         """The Job that brings the weights to one of them."""
-        found = self.survey
-        weights = found.manifest
-        return fetch_job(
-            found.spec, node, weights.commit, weights.digest, found.endpoint, weights.fetch_ref
-        )
+        return self.survey.fetch_job(node)
 
 
 @dataclass(frozen=True)

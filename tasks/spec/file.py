@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from tasks.base.errors import SpecError
+from tasks.base.scrub import scrub
 from tasks.spec.overrides import Override, Place, override
 from tasks.spec.rollout import Rollout
 
@@ -73,7 +74,8 @@ def _message(error: Mapping[str, Any]) -> str:
     text = str(error["msg"]).removeprefix("Value error, ")
     if kind == "value_error":
         return text
-    shown = repr(value)
+    place = str(error["loc"][-1]) if error.get("loc") else ""
+    shown = repr(scrub(value, place))
     return f"{text[0].lower()}{text[1:]}, found {shown if len(shown) < 60 else shown[:57] + '...'}"
 
 

@@ -13,6 +13,9 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, Strict
+from tasks.spec.flags import second_voice
+from tasks.spec.hubs import is_modelscope, origins, plain_address
+from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
 from tasks.spec.measure import (
     Benchmark,
     Budget,
@@ -52,6 +55,9 @@ PodFields = Annotated[
 ]
 
 
+Address = Annotated[str, AfterValidator(plain_address), Field(pattern=r"^https?://")]
+
+
 class SecretRef(Strict):
     """A key of a Secret in the rollout's namespace; its value never enters the spec."""
 
@@ -66,16 +72,38 @@ class ModelRef(Strict):
         pattern=r"^[A-Za-z0-9][\w.\-]*/[\w.\-]+$", description="ModelScope id, owner/name"
     )
     revision: str = Field("master", min_length=1, description="Branch, tag or commit")
-    endpoint: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub",
+    endpoint: Address | None = Field(
+        None, description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub"
     )
-    token_secret: SecretRef | None = Field(None, description="For private models")
+    token_secret: SecretRef | None = Field(
+        None, description="For private models of ModelScope; goes to its own addresses alone"
+    )
+    endpoint_token: SecretRef | None = Field(
+        None, description="For private models of the hub at endpoint; goes to that address alone"
+    )
     trust_remote_code: bool = Field(False, description="Run Python code from the model repository")
     exclude: list[str] = Field(
         default_factory=list, description="Glob patterns of repository files not to fetch"
     )
+
+    @model_validator(mode="after")
+    def _tokens_at_home(self) -> Self:
+        where, ours = self.endpoint, self.endpoint is None or is_modelscope(self.endpoint)
+        if self.token_secret and not ours:
+            raise ValueError(
+                f"token_secret goes to ModelScope's own addresses alone, and endpoint is {where}; "
+                "name a Secret for that hub in endpoint_token"
+            )
+        if self.endpoint_token and (where is None or ours):
+            raise ValueError(
+                "endpoint_token is for the hub that endpoint names, and that is "
+                f"{where or 'none'}; use token_secret for ModelScope"
+            )
+        if self.endpoint_token and where and not origins(where):
+            raise ValueError(
+                f"endpoint_token would go to {where} in the clear; give endpoint an https address"
+            )
+        return self
 
 
 class Store(Strict):
@@ -161,7 +189,7 @@ class Serving(Strict):
         min_length=1,
     )
     extra_args: list[str] = Field(
-        default_factory=list, description="More vLLM flags, as --flag=value"
+        default_factory=list, description="More vLLM flags, whole, as --flag=value"
     )
     env: dict[str, str] = Field(default_factory=dict)
     resources: Resources = Resources()
@@ -175,25 +203,8 @@ class Serving(Strict):
     @field_validator("extra_args")
     @classmethod
     def _no_second_voice(cls, value: list[str]) -> list[str]:
-        owned = {
-            "--model": "model.id",
-            "--served-model-name": "serving.served_model_name",
-            "--port": "serving.port",
-            "--host": "nothing: the pod listens on its own address",
-            "--tensor-parallel-size": "serving.tensor_parallel_size",
-            "-tp": "serving.tensor_parallel_size",
-            "--max-model-len": "serving.max_model_len",
-            "--max-num-seqs": "serving.max_num_seqs",
-            "--dtype": "serving.dtype",
-            "--gpu-memory-utilization": "serving.gpu_memory_utilization",
-            "--enforce-eager": "serving.enforce_eager",
-            "--trust-remote-code": "model.trust_remote_code",
-            "--api-key": "a Secret through serving.pod env (an argument is visible to everyone)",
-        }
-        for arg in value:
-            flag = arg.split("=", 1)[0]
-            if flag in owned:
-                raise ValueError(f"'{flag}' is set by its own field; use {owned[flag]}")
+        if reason := second_voice(value):
+            raise ValueError(reason)
         return value
 
 
@@ -201,6 +212,11 @@ class Runner(Strict):
     """The Jobs we run on nodes (probe, fetch)."""
 
     image: str = Field("model-rollout:0.1.0", description="An image with this project installed")
+    run_as_user: int | None = Field(
+        None,
+        ge=1,
+        description="Run as this user, who must own the store's folder; default: the image's",
+    )
     pod: PodFields = Field(default_factory=dict)
 
 
@@ -241,7 +257,7 @@ class Mirror(Strict):
 
     bucket: str = Field(min_length=3, max_length=63)
     prefix: str = "model-rollout"
-    endpoint: str | None = Field(None, pattern=r"^https?://")
+    endpoint: Address | None = None
     region: str | None = None
 
 
@@ -321,6 +337,13 @@ class Rollout(Strict):
             problems.append(
                 "targets: every target is advisory, so nothing decides; make one binding"
             )
+        problems += [
+            *literals_of_env(serving.env, "serving.env"),
+            *literals_of_args(serving.command, "serving.command"),
+            *literals_of_args(serving.extra_args, "serving.extra_args"),
+            *literals_of_pod(serving.pod, "serving.pod"),
+            *literals_of_pod(self.runner.pod, "runner.pod"),
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         return self

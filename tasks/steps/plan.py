@@ -41,6 +41,9 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
     found = planned.plan
     if found.strategy == "refused":
         raise Refused(found.sentence)
+    made = [planned.body, *map(planned.fetch_job, planned.nodes)]
+    if reasons := planned.survey.refusals(made):
+        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
     if digest is not None and found.digest != digest:
         raise Refused(
             f"the plan is now {found.digest}, not {digest}: the world has changed since; "

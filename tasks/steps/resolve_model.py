@@ -19,6 +19,7 @@ from tasks.nodes.assess import (
 from tasks.nodes.memory import ModelShape
 from tasks.nodes.queue import queueing
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.outside.disk.site import files_outside, site_policy
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
@@ -29,6 +30,7 @@ from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.run import Run
 from tasks.run.step import step
+from tasks.spec.policy import hub_violations
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import HUB_COMMIT, Manifest
@@ -63,7 +65,9 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
 
     commit: roll exactly this one out (see `resolve`). Raises OutsideError, StepFailed, Refused.
     """
-    endpoint = hub_endpoint()
+    endpoint, policy = hub_endpoint(), site_policy()
+    if reasons := hub_violations(policy, spec.model.endpoint or endpoint):
+        raise Refused("; ".join(reasons))
     hub = Hub.from_env(spec.model.endpoint or endpoint)
     manifest = resolve(hub, spec, commit)
     seen = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0).observe()
@@ -83,7 +87,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
     quick = [judge_node(spec, row, fact, None, stable_release=seen.serving) for fact in facts]
     resource, _ = agree_on_resource(quick)
     needs = pod_needs(row, resource)
-    return Survey(
+    found = Survey(
         spec=spec,
         profile=row,
         manifest=manifest,
@@ -95,7 +99,14 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         release=release_of(spec, manifest.commit, manifest.digest, needs),
         shape=_shape(hub, spec, manifest),
         queue=queueing(every, resource, spec.namespace, spec.name),
+        policy=policy,
+        files_outside=files_outside(spec),
     )
+    # before the first Job: the same for every node and resource
+    made = [found.deployment([]), found.fetch_job("node"), found.probe_job("node", "run")]
+    if reasons := found.refusals(made):
+        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
+    return found
 
 
 def resolve(hub: Hub, spec: Rollout, commit: str | None = None) -> Manifest:

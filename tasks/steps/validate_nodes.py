@@ -22,8 +22,6 @@ from tasks.outside.kubernetes.jobs import run_job
 from tasks.outside.kubernetes.rest import unfenced
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import NodeFound, ValidateNodes
-from tasks.render.devices import probe_mounts
-from tasks.render.jobs import probe_job
 from tasks.run.findings import Looked, Survey, settle_resource
 from tasks.run.run import Run
 from tasks.run.step import step_of_nodes
@@ -90,19 +88,7 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
     spec, serving = survey.spec, survey.seen.serving
     if preselect(spec, survey.profile, fact):
         return Looked(judge_node(spec, survey.profile, fact, None, stable_release=serving))
-    volumes, mounts = probe_mounts(
-        survey.profile, spec.store.path, writable=spec.nodes.measure_disk
-    )
-    url = exporter_url(survey.profile, fact)
-    job = probe_job(
-        spec,
-        fact.name,
-        run,
-        volumes,
-        mounts,
-        [f"--metrics={url}"] if url else [],
-        survey.profile.probe_env,
-    )
+    job = survey.probe_job(fact.name, run, exporter_url(survey.profile, fact))
     lines: list[str] = []
     action = ""
     try:

@@ -1,4 +1,4 @@
-"""What a fetch Job says, one JSON line a message."""
+"""What a Job at the store says, one JSON line a message."""
 
 from __future__ import annotations
 
@@ -53,8 +53,34 @@ class Failed:
     message: str = ""
 
 
-Message = Transfer | Said | Verified | Done | Failed
+@dataclass(frozen=True)
+class Garbage:
+    """A commit's folder that nobody names. deleted: it is gone; else it would be."""
+
+    commit: str = ""
+    bytes: int = 0
+    deleted: bool = False
+
+
+@dataclass(frozen=True)
+class Cleared:
+    """The store was gone through. bytes: freed, or to be freed. kept: folders that stay."""
+
+    bytes: int = 0
+    kept: int = 0
+    deleted: bool = False
+
+
+Message = Transfer | Said | Verified | Done | Failed | Garbage | Cleared
 _MESSAGES = Messages[Message](
-    {"progress": Transfer, "message": Said, "verified": Verified, "done": Done, "error": Failed}
+    {
+        "progress": Transfer,
+        "message": Said,
+        "verified": Verified,
+        "done": Done,
+        "error": Failed,
+        "garbage": Garbage,
+        "cleared": Cleared,
+    }
 )
 line_of, message_of = _MESSAGES.line_of, _MESSAGES.message_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -134,8 +135,9 @@ def test_an_event_that_names_no_commit_is_an_error_with_words(served: Served) ->
 
 
 def spec(served: Served, **changes: Any) -> str:
-    """A spec file of the served house with other fields."""
-    return str(served.home.spec(name="smollm2", **changes))
+    """A spec file of the served house with other fields, where its worker may read it."""
+    path = served.home.spec(**{"name": "smollm2", **changes})
+    return str(shutil.copy(path, served.folder))
 
 
 def plain(served: Served, run: dict[str, Any]) -> list[tuple[str, str]]:
@@ -189,9 +191,9 @@ def test_a_run_from_the_terminal_has_its_log_in_the_ui_and_not_on_the_terminal(
 
 def test_one_hub_that_is_down_hides_no_other_model(served: Served) -> None:
     down = spec(served, model__endpoint="http://127.0.0.1:9")
-    wrong = served.home.folder / "wrong.yaml"
+    wrong = served.folder / "wrong.yaml"
     wrong.write_text(yaml.safe_dump({"name": "wrong"}))
-    good = str(served.home.spec(name="other"))
+    good = spec(served, name="other")
     run = served.run("watch-models", spec_files=[str(wrong), down, good])
     assert run["state_type"] == "FAILED"
     message = run["state"]["message"]

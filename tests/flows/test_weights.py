@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.outside.disk.files import delete_tree
-from tests.flows.house import MODEL, House, record_of
+from tests.flows.house import MODEL, NAMESPACE, House, record_of
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -49,3 +49,32 @@ def published(home: House, commit: str) -> Path:
     found = list((home.folder / "node").glob(f"**/{MODEL}/{commit}"))
     assert len(found) == 1, found
     return found[0]
+
+
+def commits(home: House) -> set[str]:
+    """What lies in the node's store."""
+    found = (home.folder / "node").glob(f"**/models/{MODEL}/*")
+    return {path.name for path in found if path.is_dir()}
+
+
+def test_what_a_state_names_stays(home: House) -> None:
+    spec = str(home.spec())
+    first = home.publish(1)
+    home.rollout("run", spec, expect=0)
+    second = home.publish(2)
+    home.rollout("run", spec, expect=0)
+    assert "0 bytes to be freed" in home.rollout("store", "gc", spec, expect=0)
+    third = home.publish(3)
+    home.rollout("run", spec, expect=0)
+    assert commits(home) == {first, second, third}
+
+    said = home.rollout("store", "gc", spec, expect=0)
+    assert f"{first}: " in said and "would be removed" in said and second not in said
+    assert commits(home) == {first, second, third}
+    said = home.rollout("store", "gc", spec, "--delete", expect=0)
+    assert f"{first}: " in said and "removed" in said
+    assert commits(home) == {second, third}
+    # what is previous is there for the way back, after which nobody names what was left
+    home.rollout("rollback", "tiny", "-n", NAMESPACE, expect=0)
+    assert f"{third}: " in home.rollout("store", "gc", spec, "--delete", expect=0)
+    assert commits(home) == {second}

@@ -26,7 +26,7 @@ class LocalHub:
     token: what clients must send, None for an open hub. cdn: send large files over a second
     port by a redirect, as the hub does. commits: offer the `commits` call and commit ids as
     revisions. counters: requests per call, `bytes` of files sent, `file_requests`, `cdn_requests`,
-    `cdn_logins` (requests to the CDN that carried a login header).
+    `cdn_logins` (requests to the CDN that carried a login).
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class LocalHub:
 
     async def _blob(self, request: web.Request) -> web.StreamResponse:
         self.counters["cdn_requests"] += 1
-        self.counters["cdn_logins"] += "Authorization" in request.headers
+        self.counters["cdn_logins"] += bool({"Authorization", "Cookie"} & request.headers.keys())
         info = request.match_info
         return await self._send(request, info["path"], info["sha"], direct=False)
 

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 from tasks.base.errors import SpecError
+from tasks.base.scrub import mask
 from tasks.measure.round import Round
 from tasks.outside.disk import records
 from tasks.record.record import read as read_record
@@ -62,7 +63,7 @@ def write(record_file: Path) -> Path:
     """
     record = read_record(records.scrub(records.read(record_file)))
     page = report.render(record, rows_of(record_file.parent))
-    return put(record_file.with_name(report.FILE), page.encode("utf-8", "replace"))
+    return put(record_file.with_name(report.FILE), mask(page).encode("utf-8", "replace"))
 
 
 def try_write(record_file: Path) -> Path | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.base.errors import OutsideError, SpecError, StepFailed
-from tasks.base.scrub import scrub, scrub_text
+from tasks.base.scrub import scrub, scrub_text, watch
 
 __all__ = [
     "folder",
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 ENV = "MODEL_ROLLOUT_HOME"
 FILE = "record.json"
 LOGS = "logs"
+watch(os.environ)
 
 
 def home() -> Path:

@@ -21,6 +21,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import ws_client as kube_ws_module
 
 from tasks.base.errors import OutsideError, SpecError
+from tasks.base.scrub import hold
 from tasks.objects.kinds import KINDS
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.forward import forwarded
@@ -155,6 +156,9 @@ class Cluster(Objects):
         kubeconfig's token file is read again: a rollout may outlast one token."""
         headers = {**self._api.default_headers, **headers}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        for name, value in headers.items():
+            if name.lower() == "authorization":
+                hold(str(value).partition(" ")[2])
         return headers
 
     def _send(

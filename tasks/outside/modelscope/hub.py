@@ -4,7 +4,8 @@ The client's transport is used (addresses, login headers, redirects to the CDN, 
 ends a trickling connection); its folder handling is not: it reports an unknown revision as success
 with an empty folder, leaves half-written repositories under their final names, and keeps its login
 as a pickle below the home directory (measured with modelscope_hub 0.5.1). Nothing here reads or
-writes that login; the token comes from MODELSCOPE_API_TOKEN and is never logged.
+writes that login; the token comes from the environment, is never logged, and goes to the hub's own
+origin alone.
 """
 
 from __future__ import annotations
@@ -34,11 +35,14 @@ from modelscope_hub.version import __version__ as CLIENT_VERSION
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.progress import OnBytes
+from tasks.base.scrub import hold
+from tasks.outside.modelscope.answers import entry_of, reason
+from tasks.outside.modelscope.home import keep_home
 from tasks.outside.modelscope.hubfile import Piece, Rejected, open_piece, receive
 from tasks.outside.modelscope.place import hub_endpoint
+from tasks.spec.hubs import origins, token_advice, token_for
 from tasks.weights.manifest import HUB_COMMIT, FileEntry, Manifest, build, safe_model
 
-TOKEN_ENV = "MODELSCOPE_API_TOKEN"  # noqa: S105 - a variable's name
 T = TypeVar("T")
 _FOR_EVER = 30 * 86400.0
 
@@ -67,7 +71,8 @@ class Hub:
     """One ModelScope hub.
 
     endpoint: address; None means MODELSCOPE_ENDPOINT, else the public hub. token: None for public
-    models. Every method raises OutsideError, naming the address, when the hub fails.
+    models; it goes to this hub's origin, and nowhere over http but to this machine. Every method
+    raises OutsideError, naming the address, when the hub fails.
     `bytes_received` counts the bytes of files that came over the network.
     """
 
@@ -80,14 +85,21 @@ class Hub:
         self._lock = threading.Lock()
         # A user agent of its own keeps the client from making its default configuration,
         # which would read the pickled login and write a session file.
+        home = origins(self.endpoint)
+        hold(token)
         self._client = LegacyClient(
-            token or None, self.endpoint, user_agent=f"modelscope_hub/{CLIENT_VERSION}; rollout"
+            (token or None) if home else None,
+            self.endpoint,
+            user_agent=f"modelscope_hub/{CLIENT_VERSION}; rollout",
         )
+        for session in (self._client._session, self._client._read_session):
+            keep_home(session, home)
 
     @classmethod
     def from_env(cls, endpoint: str | None = None, limits: Limits | None = None) -> Hub:
-        """A hub with the token of MODELSCOPE_API_TOKEN, if set."""
-        return cls(endpoint, os.environ.get(TOKEN_ENV), limits)
+        """A hub with the token that the environment has for it, if any (see `token_for`)."""
+        address = HubConfig.normalize_endpoint(endpoint or hub_endpoint())
+        return cls(address, token_for(address, os.environ), limits)
 
     def head(self, model: str, revision: str) -> str | None:
         """Commit id of a branch or tag; None when the hub does not tell (or does not know it).
@@ -141,7 +153,7 @@ class Hub:
             if not rows:
                 raise self._unknown_revision(model, revision)
             try:
-                files = [_entry(row) for row in rows if row.get("Type") != "tree"]
+                files = [entry_of(row) for row in rows if row.get("Type") != "tree"]
                 return build(
                     model, revision, head, files, include=include, exclude=exclude, ref=ref
                 )
@@ -362,36 +374,14 @@ class Hub:
         if isinstance(error, NotExistError):
             return OutsideError(
                 f"{hub} does not know {what} (404): check the model id and revision; a private "
-                f"model needs {TOKEN_ENV}"
+                f"model needs a token; give {token_advice(self.endpoint)}"
             )
         if isinstance(error, AuthenticationError):
-            return OutsideError(f"{hub} refused the login for {what} (401): check {TOKEN_ENV}")
+            return OutsideError(
+                f"{hub} refused the login for {what} (401): check {token_advice(self.endpoint)}"
+            )
         if isinstance(error, PermissionDeniedError):
             return OutsideError(
                 f"{hub} does not allow {what} (403): the token's owner needs access to it"
             )
-        return OutsideError(f"{hub} failed to give {what} {spent}: {_reason(error)}")
-
-
-def _entry(row: dict[str, Any]) -> FileEntry:
-    """A listing's row; ValueError when it has no safe path or no size."""
-    path, size, sha256 = row.get("Path"), row.get("Size"), row.get("Sha256") or None
-    if not isinstance(path, str):
-        raise ValueError(f"an entry without a path (its name is {row.get('Name')!r})")
-    if isinstance(sha256, str):
-        sha256 = sha256.lower()
-    return FileEntry(path, size if isinstance(size, int) else -1, sha256)
-
-
-def _reason(error: BaseException) -> str:
-    """The deepest cause in few words, without addresses (they may carry signatures)."""
-    if isinstance(error, APIError):
-        return f"it answered {error.status_code}"
-    deepest: BaseException = error
-    for _ in range(10):
-        inner = getattr(deepest, "reason", None) or deepest.__cause__ or deepest.__context__
-        if not isinstance(inner, BaseException):
-            break
-        deepest = inner
-    text = deepest.strerror if isinstance(deepest, OSError) and deepest.strerror else ""
-    return f"{type(deepest).__name__} {text}".strip()
+        return OutsideError(f"{hub} failed to give {what} {spent}: {reason(error)}")

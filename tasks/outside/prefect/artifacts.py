@@ -5,6 +5,7 @@ an artifact that could not be written must not stop a rollout.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from tasks.base import clock
 from tasks.base.progress import Progress, emit
+from tasks.base.scrub import mask, scrub
 
 _log = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 3.0
@@ -35,15 +37,26 @@ def _quietly(act: Callable[[], Any]) -> Any:
         return None
 
 
+# what Markdown may read as an order; a line's end begins a new block
+_ORDERS = re.compile(r"([!-/:-@\[-`{-~])")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+def escape(text: object) -> str:
+    """Text from outside as Markdown shows it: as it is, on one line. Prefect renders descriptions
+    as Markdown, too."""
+    return _ORDERS.sub(r"\\\1", _UNSEEN.sub(" ", mask(str(text))).strip())
+
+
 def markdown(key: str, text: str, description: str = "") -> None:
-    """A text."""
-    _quietly(lambda: create_markdown_artifact(text, key=key, description=description))
+    """A text, whose parts from outside are escaped."""
+    _quietly(lambda: create_markdown_artifact(mask(text), key=key, description=escape(description)))
 
 
 def table(key: str, rows: Sequence[Mapping[str, Any]], description: str = "") -> None:
     """A table; rows share their keys."""
-    plain = [dict(row) for row in rows]
-    _quietly(lambda: create_table_artifact(plain, key=key, description=description))
+    plain = [scrub(dict(row)) for row in rows]
+    _quietly(lambda: create_table_artifact(plain, key=key, description=escape(description)))
 
 
 def link(key: str, address: str, text: str) -> None:
@@ -71,7 +84,7 @@ class ProgressArtifact:
             return
         self._last = now
         percent = round(min(100.0, 100.0 * done / total), 1)
-        text = f"{self.description}: {note}" if note else self.description
+        text = escape(f"{self.description}: {note}" if note else self.description)
         if self._id is None:
             self._id = _quietly(
                 lambda: create_progress_artifact(percent, key=self.key, description=text)

@@ -9,7 +9,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from tasks.base.errors import RolloutError
+from tasks.base.scrub import mask
 from tasks.outside.prefect import artifacts, told
+from tasks.outside.prefect.artifacts import escape
 from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record
 
@@ -36,26 +38,28 @@ def as_state(outcome: Outcome, record: Record) -> State[Any]:
     """
     name = ENDINGS[outcome.kind].state
     if outcome.exit_code == 0:
-        return Completed(name=name, message=outcome.sentence, data=record)
+        return Completed(name=name, message=mask(outcome.sentence), data=record)
     error = NotPromoted(outcome, record)
     told.is_told(error)  # by the state's name and message
-    return Failed(name=name, message=outcome.sentence, data=error)
+    return Failed(name=name, message=mask(outcome.sentence), data=error)
 
 
 def no_record(error: RolloutError) -> State[Any]:
     """The state where there is no record yet: a wrong parameter, or no cluster."""
-    return Failed(name=ENDINGS["error"].state, message=str(error), data=error)
+    return Failed(name=ENDINGS["error"].state, message=mask(str(error)), data=error)
 
 
 def tell(outcome: Outcome, record: Record) -> None:
     """The outcome in the log and as an artifact."""
     told.say(f"{outcome.kind}: {outcome.sentence}")
     rows = target_rows(record)
-    lines = [f"# {outcome.kind}", "", outcome.sentence, ""]
+    lines = [f"# {outcome.kind}", "", escape(outcome.sentence), ""]
     if rows:
         lines += ["| target | limit | measured | bounds | verdict |", "|---|---|---|---|---|"]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
+        lines += [f"| {' | '.join(map(escape, row))} |" for row in rows]
     lines += ["", "| step | state | seconds | |", "|---|---|---|---|"]
-    lines += [f"| {s.step} | {s.state} | {s.seconds} | {s.sentence} |" for s in record.steps]
+    lines += [
+        f"| {s.step} | {s.state} | {s.seconds} | {escape(s.sentence)} |" for s in record.steps
+    ]
     artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
     artifacts.link("report", Path(record.report).resolve().as_uri(), "the report")

@@ -14,6 +14,7 @@ from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
 
 from tasks.base.errors import RolloutError
+from tasks.base.scrub import mask, masked
 
 _log = logging.getLogger(__name__)
 # where Prefect writes the logs of runs
@@ -23,10 +24,11 @@ _TOLD = "_told_in"
 
 def say(sentence: str) -> None:
     """One sentence into the log of the task run, or else of the flow run, that runs here."""
+    said = mask(sentence)
     try:
-        get_run_logger().info("%s", sentence)
+        get_run_logger().info("%s", said)
     except MissingContextError:
-        _log.debug("%s", sentence)
+        _log.debug("%s", said)
 
 
 def is_told(error: RolloutError, loggers: Iterable[str] = _RUN_LOGGERS) -> None:
@@ -35,16 +37,17 @@ def is_told(error: RolloutError, loggers: Iterable[str] = _RUN_LOGGERS) -> None:
 
 
 class _Sentences(logging.Filter):
-    """A record about a RolloutError becomes its message, once in a logger."""
+    """A record about a RolloutError becomes its message, once in a logger; and no record holds a
+    credential of this process."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, RolloutError):
-            return True
+            return masked(record)
         if record.name in getattr(error, _TOLD, ()):
             return False
         is_told(error, [record.name])
-        record.msg, record.args = str(error), ()
+        record.msg, record.args = mask(str(error)), ()
         record.exc_info = record.exc_text = None
         return True
 

@@ -16,8 +16,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from tasks.base.errors import OutsideError
+from tasks.base.scrub import hold
 
 T = TypeVar("T")
+
+
+def _session() -> Any:
+    """A session whose credentials are hidden wherever they would be shown."""
+    session = boto3.session.Session()
+    if found := session.get_credentials():
+        now = found.get_frozen_credentials()
+        hold(now.secret_key, now.token)
+    return session
 
 
 class BucketMirror:
@@ -37,7 +47,7 @@ class BucketMirror:
         self.bucket, self.prefix, self.endpoint = bucket, prefix.strip("/"), endpoint
         self._client = self._told(
             # a session of its own: the default one is shared and not safe between threads
-            lambda: boto3.session.Session().client(
+            lambda: _session().client(
                 "s3",
                 endpoint_url=endpoint,
                 region_name=region or ("us-east-1" if endpoint else None),

@@ -11,6 +11,7 @@ import httpx
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
+from tasks.base.scrub import hold
 from tasks.spec.rollout import SmokePrompt
 
 CONNECT_S = 10.0
@@ -49,6 +50,7 @@ class Engine:
     """A client for one OpenAI-compatible endpoint, `url` without /v1."""
 
     def __init__(self, url: str, *, api_key: str | None = None, timeout_s: float = 120) -> None:
+        hold(api_key)
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         self.url = url.rstrip("/")
         # trust_env=False: a site's proxy must not stand between us and a pod

@@ -214,10 +214,11 @@ def test_the_token_of_the_environment_is_used_and_never_printed(tmp_path: Path) 
             client(hub).resolve(MODEL, "master")
         manifest = client(hub, token="s3cret").resolve(MODEL, "master")
         command = job(hub, tmp_path / "models", manifest)
-        bad = start(command, tmp_path, MODELSCOPE_API_TOKEN="other")
+        here = {"MODEL_ROLLOUT_HUB_TOKEN_FOR": hub.url, "MODELSCOPE_API_TOKEN": "of-modelscope"}
+        bad = start(command, tmp_path, MODEL_ROLLOUT_HUB_TOKEN="other", **here)
         out, err = bad.communicate(timeout=60)
         assert bad.returncode == 1 and "refused the login" in events(out)[-1]["message"]
-        good = start(command, tmp_path, MODELSCOPE_API_TOKEN="s3cret")
+        good = start(command, tmp_path, MODEL_ROLLOUT_HUB_TOKEN="s3cret", **here)
         out, err = good.communicate(timeout=60)
         assert good.returncode == 0 and "s3cret" not in out + err
     assert {path.name for path in tmp_path.iterdir()} == {"hub", "models"}  # nothing in its HOME

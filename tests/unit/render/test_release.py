@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from deployments.local.kube.objects import podsecurity
+from tasks.accelerators.profiles import profile
 from tasks.base.errors import SpecError
 from tasks.render import live
+from tasks.render.devices import probe_mounts
 from tasks.render.jobs import fetch_job, probe_job
 from tasks.render.release import PodNeeds, deployment, release_of, selector
 from tasks.render.services import service
@@ -117,17 +120,55 @@ def test_devices_are_asked_for_by_the_discovered_name() -> None:
 
 def test_jobs_are_pinned_and_carry_no_credential() -> None:
     spec = changed(model__token_secret={"name": "hub", "key": "t"})
-    job = fetch_job(spec, "node-1", COMMIT, DIGEST, "http://127.0.0.1:1")
+    job = fetch_job(spec, "node-1", COMMIT, DIGEST, "https://www.modelscope.cn")
     pod = job["spec"]["template"]["spec"]
     term = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert term["nodeSelectorTerms"][0]["matchFields"][0]["values"] == ["node-1"]
     env = {e["name"]: e for e in pod["containers"][0]["env"]}
     secret = env["MODELSCOPE_API_TOKEN"]["valueFrom"]["secretKeyRef"]
     assert secret == {"name": "hub", "key": "t"}
-    assert "--endpoint=http://127.0.0.1:1" in pod["containers"][0]["command"]
+    assert "--endpoint=https://www.modelscope.cn" in pod["containers"][0]["command"]
     assert job["metadata"]["name"] != fetch_job(spec, "node-2", COMMIT, DIGEST)["metadata"]["name"]
     probe = probe_job(spec, "node-1", "run", [], [])
     assert probe["spec"]["backoffLimit"] == 0 and len(probe["metadata"]["name"]) <= 63
+
+
+def test_a_hubs_token_goes_into_no_job_of_another_hub() -> None:
+    spec = changed(model__token_secret={"name": "hub", "key": "t"})
+    for other in ("http://127.0.0.1:1", "https://mirror.example", "http://modelscope.cn"):
+        assert "secretKeyRef" not in str(fetch_job(spec, "n", COMMIT, DIGEST, other))
+    own = changed(
+        model__endpoint="https://mirror.example:443/ms", model__endpoint_token={"name": "m"}
+    )
+    env = fetch_job(own, "n", COMMIT, DIGEST)["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [item["name"] for item in env] == [
+        "HOME",
+        "TMPDIR",
+        "MODEL_ROLLOUT_HUB_TOKEN",
+        "MODEL_ROLLOUT_HUB_TOKEN_FOR",
+    ]
+    assert env[3]["value"] == "https://mirror.example"
+
+
+@pytest.mark.parametrize("user", [None, 10001])
+def test_jobs_are_restricted_but_for_the_hosts_folders(user: int | None) -> None:
+    spec = changed(runner__run_as_user=user)
+    volumes, mounts = probe_mounts(profile("cpu"), spec.store.path)
+    for job in (
+        fetch_job(spec, "n", COMMIT, DIGEST),
+        probe_job(spec, "n", "run", volumes, mounts),
+    ):
+        pod = job["spec"]["template"]["spec"]
+        found = [line.split(" (")[0] for line in podsecurity.violations("restricted", pod)]
+        left = [] if user else ["runAsNonRoot != true"]
+        assert found == ["restricted volume types", *left]
+        assert [line.split(" (")[0] for line in podsecurity.violations("baseline", pod)] == [
+            "hostPath volumes"
+        ]
+        container = pod["containers"][0]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        env = {item["name"]: item.get("value") for item in container["env"]}
+        assert env["HOME"] == env["TMPDIR"] == "/scratch"
 
 
 def test_names_fit_when_the_rollouts_name_is_as_long_as_allowed() -> None:

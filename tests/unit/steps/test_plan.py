@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +13,8 @@ from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.memory import GIB
 from tasks.nodes.reasons import Reason
 from tasks.release.plan import NodeSeat
-from tasks.run.findings import Looked, Survey
+from tasks.run.findings import Looked, Planned, Survey
+from tasks.spec.policy import Policy
 from tasks.steps.plan import Objections, must_hold, objections, plan_rows
 from tests.support.nodedata import make_spec
 from tests.support.shapes import SMOLLM2, shape
@@ -124,14 +125,27 @@ class Cluster:
             raise self.error
 
 
-def holding(cluster: Cluster, strategy: str = "parallel", digest: str | None = None) -> None:
+def holding(
+    cluster: Cluster,
+    strategy: str = "parallel",
+    digest: str | None = None,
+    policy: Policy = Policy(),  # noqa: B008 - frozen in effect
+) -> None:
     found = survey(make_spec())
     run: Any = SimpleNamespace(spec=found.spec, cluster=cluster, observer=lambda: cluster)
-    made = SimpleNamespace(strategy=strategy, sentence="no node is usable", digest="d1g35t")
-    planned: Any = SimpleNamespace(
-        plan=made, release=found.release, body={"kind": "Deployment", "metadata": {}}
+    made = SimpleNamespace(
+        strategy=strategy, sentence="no node is usable", digest="d1g35t", nodes=()
     )
+    found = replace(found, policy=policy)
+    planned: Any = Planned(cast(Any, made), found, found.deployment([]))
     must_hold(run, planned, digest)
+
+
+def test_what_the_site_does_not_allow_is_refused_with_every_reason() -> None:
+    cluster = Cluster()
+    with pytest.raises(Refused, match=r"site's policy.*store\.path.*image vllm:x is not allowed"):
+        holding(cluster, policy=Policy(stores=["/data"], images=["only/*"]))
+    assert cluster.tried == []
 
 
 @pytest.mark.parametrize("digest", [None, "d1g35t"])

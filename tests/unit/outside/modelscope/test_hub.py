@@ -203,10 +203,11 @@ def test_the_token_is_sent_kept_from_the_cdn_and_never_written(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("MODELSCOPE_API_TOKEN", "s3cret-token")
+    monkeypatch.setenv("MODEL_ROLLOUT_HUB_TOKEN", "s3cret-token")
     (tmp_path / "home").mkdir()
     publish_tiny(root)
     with LocalHub(root, token="s3cret-token") as hub, caplog.at_level(logging.DEBUG):
+        monkeypatch.setenv("MODEL_ROLLOUT_HUB_TOKEN_FOR", hub.url)
         mine = Hub.from_env(hub.url, QUICK)
         manifest = mine.resolve(MODEL, "master")
         hub.faults.add(Fault("redirect", "config.json"))

@@ -1,0 +1,125 @@
+"""`rollout store gc`: the weights of a model that nobody names any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from rich.filesize import decimal
+
+from flows.cli.screen import Screen
+from tasks.base.errors import Refused, StepFailed
+from tasks.nodes.assess import is_candidate
+from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.outside.disk.site import site_policy
+from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.outside.kubernetes.lease import new_run_id, who
+from tasks.release.keep import commits_named, models_named
+from tasks.release.state import State, from_configmap
+from tasks.render.jobs import gc_job
+from tasks.run.locked import Locked, locked
+from tasks.spec.policy import violations
+from tasks.spec.rollout import Rollout
+from tasks.weights.messages import Cleared, Failed, Garbage, message_of
+
+MOST_S = 3600.0
+Where = tuple[str, str]  # namespace, name
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a node's Job said."""
+
+    node: str
+    found: tuple[Garbage, ...]
+    end: Cleared
+
+
+def states_of(cluster: Cluster) -> Mapping[Where, State]:
+    """The state of every rollout in the cluster.
+
+    Raises Refused where they may not be listed, StepFailed for one that cannot be read: weights
+    that an unknown state names must not go.
+    """
+    try:
+        items = cluster.list(
+            "ConfigMap", label_selector=f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=state"
+        )
+    except Forbidden as error:
+        raise Refused(
+            f"the rollouts of all namespaces are not known ({error}), and any may use these "
+            "weights; give a kubeconfig that may list ConfigMaps of the whole cluster"
+        ) from error
+    out = {}
+    for item in items:
+        name = item["metadata"]["name"].removeprefix("rollout-")
+        out[item["metadata"]["namespace"], name] = from_configmap(name, item)
+    return out
+
+
+def commits_kept(cluster: Cluster, spec: Rollout) -> set[str]:
+    """Commits of the spec's model that somebody in the cluster names or mounts."""
+    pods = [pod["spec"] for pod in cluster.list("Pod")]
+    pods += [
+        item["spec"]["template"]["spec"]
+        for item in cluster.list("Deployment", label_selector=f"{MANAGED_LABEL}={MANAGER}")
+    ]
+    states = states_of(cluster).values()
+    return commits_named(spec.model.id, spec.store.path, states, pods)
+
+
+def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: bool) -> Swept:
+    """Run the Job on one node."""
+    job = gc_job(spec, node, sorted(commits_kept(cluster, spec)), new_run_id(), delete=delete)
+    if reasons := violations(site_policy(), spec, [job]):
+        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
+    found: list[Garbage] = []
+    end: Cleared | Failed | None = None
+
+    def on_line(line: str) -> None:
+        nonlocal end
+        match message_of(line):
+            case Garbage() as item:
+                found.append(item)
+            case Cleared() | Failed() as last:
+                end = last
+
+    result = held.run_job(job, timeout_s=MOST_S, on_line=on_line)
+    if isinstance(end, Failed):
+        raise StepFailed(f"the store on {node} could not be cleared: {end.message}")
+    if not result.succeeded or not isinstance(end, Cleared):
+        why = result.why() or "it ended without saying that it is done"
+        raise StepFailed(f"the Job on {node} failed: {why}", result.logs)
+    return Swept(node, tuple(found), end)
+
+
+def collect(
+    spec: Rollout, kubeconfig: str | None, context: str | None, *, delete: bool
+) -> list[Swept]:
+    """On every node that the spec means. No rollout of this model runs meanwhile: what one has
+    just fetched is in no state yet. Raises Refused where one does."""
+    with Cluster.connect(kubeconfig, context) as cluster, ExitStack() as locks:
+        own = (spec.namespace, spec.name)
+        identity = f"{who()}/store-gc-{new_run_id()}"
+        held = locks.enter_context(locked(cluster, *own, identity))
+        for where, state in sorted(states_of(cluster).items(), key=lambda item: item[0]):
+            if where != own and spec.model.id in models_named(state):
+                locks.enter_context(locked(cluster, *where, identity))
+        nodes = [node["metadata"]["name"] for node in cluster.list("Node")
+                 if is_candidate(spec, node)]  # fmt: skip
+        return [sweep(cluster, held, spec, node, delete=delete) for node in nodes]
+
+
+def show(swept: list[Swept], spec: Rollout, console: Screen) -> int:
+    """Print what was, or would be, removed."""
+    for item in swept:
+        for one in item.found:
+            did = "removed" if one.deleted else "would be removed"
+            console.print(
+                f"{item.node}: {spec.model.id} @ {one.commit}: {decimal(one.bytes)} {did}",
+                soft_wrap=True,
+            )
+        did = "freed" if item.end.deleted else "to be freed (--delete does it)"
+        console.print(f"{item.node}: {decimal(item.end.bytes)} {did}, {item.end.kept} kept")
+    return 0

@@ -1,0 +1,74 @@
+"""The Job on a node that removes weights nobody names: `rollout job gc`.
+
+Looks only, unless it is told to delete. A folder leaves its name in one step, so a Job that is
+killed leaves whole folders and trash, and the next one goes on. Speaks JSON lines on stdout:
+garbage, error, cleared. Exit 0, or 1 after an error line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from tasks.base.errors import Exit, OutsideError, RolloutError
+from tasks.base.scrub import mask, watch
+from tasks.outside.disk.store import WeightStore
+from tasks.weights.garbage import garbage
+from tasks.weights.manifest import safe_commit, safe_model
+from tasks.weights.messages import Cleared, Failed, Garbage, Message, line_of
+
+
+def say(message: Message) -> None:
+    """Print one line and flush it."""
+    print(mask(line_of(message)), flush=True)
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """Read the command line; exits 2 with a usage message when it is wrong."""
+    parser = argparse.ArgumentParser(prog="rollout job gc", description=__doc__)
+    parser.add_argument("--model", required=True, help="owner/name; only its folders may go")
+    parser.add_argument("--store", required=True, type=Path, help="root of the store")
+    parser.add_argument("--keep", action="append", default=[], metavar="COMMIT")
+    parser.add_argument("--delete", action="store_true", help="remove them; default: say which")
+    args = parser.parse_args(argv)
+    try:
+        safe_model(args.model)
+        for commit in args.keep:
+            safe_commit(commit)
+    except ValueError as error:
+        parser.error(str(error))
+    return args
+
+
+def run(args: argparse.Namespace) -> None:
+    """Do what the arguments ask."""
+    store = WeightStore(args.store)
+    there = [(item.model, item.commit) for item in store.list()]
+    freed = 0
+    for model, commit in garbage(there, args.model, args.keep):
+        size = store.remove(model, commit, dry_run=not args.delete)
+        freed += size
+        say(Garbage(commit, size, args.delete))
+    if args.delete:
+        store.sweep()
+    kept = sum(model == args.model for model, _ in there) - len(
+        garbage(there, args.model, args.keep)
+    )
+    say(Cleared(freed, kept, args.delete))
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry of the Job; returns the exit status."""
+    watch(os.environ)
+    args = parse(argv)
+    try:
+        run(args)
+    except RolloutError as error:
+        kind = "outside" if isinstance(error, OutsideError) else "damaged"
+        say(Failed(kind, str(error)))
+        return Exit.ERROR
+    except OSError as error:
+        say(Failed("disk", f"{args.store}: {error.strerror or error}"))
+        return Exit.ERROR
+    return 0

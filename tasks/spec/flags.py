@@ -1,0 +1,118 @@
+"""vLLM's command line read as vLLM reads it.
+
+Source: FlexibleArgumentParser in vllm/utils/argparse_utils.py (vLLM 0.32; in earlier releases in
+vllm/utils), over argparse of Python 3.11: in a name that begins with -- underscores are dashes up
+to the first dot, what stands after a dot is a key of a JSON value; a value follows '=' or is the
+next argument; a beginning that no other flag has is the flag; `--config FILE` is replaced by what
+the file says. Short forms: the options of vllm/engine/arg_utils.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+# What a spec has a field for, and the field that says it.
+OWNED: Mapping[str, str] = MappingProxyType(
+    {
+        "--model": "model.id",
+        "--served-model-name": "serving.served_model_name",
+        "--port": "serving.port",
+        "--host": "nothing: the pod listens on its own address",
+        "--tensor-parallel-size": "serving.tensor_parallel_size",
+        "--max-model-len": "serving.max_model_len",
+        "--max-num-seqs": "serving.max_num_seqs",
+        "--dtype": "serving.dtype",
+        "--gpu-memory-utilization": "serving.gpu_memory_utilization",
+        "--enforce-eager": "serving.enforce_eager",
+        "--trust-remote-code": "model.trust_remote_code",
+        "--api-key": "a Secret through serving.pod env (an argument is visible to everyone)",
+        "--hf-token": "a Secret through serving.pod env (an argument is visible to everyone)",
+        "--config": "serving.extra_args itself: a file in the image may say anything",
+    }
+)
+# What we only read.
+PIPELINE = "--pipeline-parallel-size"
+CACHE_TYPE = "--kv-cache-dtype"
+CACHE_BYTES = "--kv-cache-memory-bytes"
+_ALIASES = {
+    "-tp": "--tensor-parallel-size",
+    "-pp": PIPELINE,
+    "--device-memory-utilization": "--gpu-memory-utilization",
+    "--no-enforce-eager": "--enforce-eager",
+    "--no-trust-remote-code": "--trust-remote-code",
+}
+# every spelling that we know, and the flag it is
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {name: name for name in (*OWNED, PIPELINE, CACHE_TYPE, CACHE_BYTES)} | _ALIASES
+)
+# flags of their own, now or in older releases, that another one begins with
+_WHOLE = {"--device", "--no"}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag. name: as vLLM calls it where we know it. told: as it was written, without value."""
+
+    name: str
+    value: str | None
+    told: str
+
+
+def canonical(told: str) -> str:
+    """The flag that an argument's name stands for; the name itself where we do not know it."""
+    name = told.split(".", 1)[0].replace("_", "-") if told.startswith("--") else told
+    if name in SPELLINGS:
+        return SPELLINGS[name]
+    # which beginnings are clear depends on the release: all of ours count, as none is of use
+    if len(name) > 1 and name not in {"--", *_WHOLE}:
+        found = {flag for spelling, flag in SPELLINGS.items() if spelling.startswith(name)}
+        if found:
+            return min(found)
+    return name
+
+
+def flags(args: Sequence[str]) -> list[Flag]:
+    """The flags of a command line. A value that stands apart is the next argument, unless that is
+    a flag."""
+    out: list[Flag] = []
+    for at, arg in enumerate(args):
+        if not arg.startswith("-") or arg == "-" or _number(arg):
+            continue
+        told, given, value = arg.partition("=")
+        after = args[at + 1] if at + 1 < len(args) else None
+        if given:
+            out.append(Flag(canonical(told), value, told))
+        elif after is None or (after.startswith("-") and not _number(after)):
+            out.append(Flag(canonical(told), None, told))
+        else:
+            out.append(Flag(canonical(told), after, told))
+    return out
+
+
+def value_of(args: Sequence[str], name: str) -> str | None:
+    """What a flag says: the last one counts. None where it is not given."""
+    values = [flag.value for flag in flags(args) if flag.name == name]
+    return values[-1] if values else None
+
+
+def _number(arg: str) -> bool:
+    try:
+        float(arg)
+    except ValueError:
+        return False
+    return True
+
+
+def second_voice(args: Sequence[str]) -> str:
+    """Why these arguments cannot stand beside the spec's own fields; '' where they can."""
+    if args and not args[0].startswith("-"):
+        return f"'{args[0]}' is no flag; vLLM would take it for the model, which is model.id"
+    if "--" in args:
+        return "'--' ends vLLM's flags, and what follows it is taken for the model; leave it out"
+    for flag in flags(args):
+        if flag.name in OWNED:
+            meant = "" if flag.told == flag.name else f" (vLLM reads it as '{flag.name}')"
+            return f"'{flag.told}'{meant} is set by its own field; use {OWNED[flag.name]}"
+    return ""

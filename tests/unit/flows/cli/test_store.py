@@ -1,0 +1,57 @@
+"""Weights are cleared only where every rollout is known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flows.cli.store import commits_kept, states_of
+from tasks.base.errors import Refused, StepFailed
+from tasks.outside.kubernetes.client import Forbidden
+from tasks.release.state import Release, State, to_configmap
+from tests.support.nodedata import make_spec
+
+SPEC = make_spec()
+COMMITS = [letter * 40 for letter in "abcd"]
+
+
+def cluster(*states: Any, pods: Any = (), deployments: Any = ()) -> Any:
+    rows = {"ConfigMap": list(states), "Pod": list(pods), "Deployment": list(deployments)}
+    return SimpleNamespace(list=lambda kind, **_: rows[kind])
+
+
+def pod(commit: str) -> dict[str, Any]:
+    path = f"{SPEC.store.path}/{SPEC.model.id}/{commit}"
+    return {"volumes": [{"name": "weights", "hostPath": {"path": path}}]}
+
+
+def state(commit: str, namespace: str = "elsewhere") -> dict[str, Any]:
+    found = Release("i", "d", SPEC.model.id, "master", commit, "sha256:x", "i:1", "n")
+    return to_configmap(State("other", previous=found), namespace)
+
+
+def test_states_of_all_namespaces_and_what_is_mounted_count() -> None:
+    found = cluster(
+        state(COMMITS[0]),
+        pods=[{"spec": pod(COMMITS[1])}],
+        deployments=[{"spec": {"template": {"spec": pod(COMMITS[2])}}}],
+    )
+    assert commits_kept(found, SPEC) == set(COMMITS[:3])
+    assert set(states_of(found)) == {("elsewhere", "other")}
+
+
+def test_who_may_not_see_all_rollouts_clears_nothing() -> None:
+    def listed(*_: Any, **__: Any) -> Any:
+        raise Forbidden("configmaps is forbidden", 403)
+
+    with pytest.raises(Refused, match="ConfigMaps of the whole cluster"):
+        states_of(SimpleNamespace(list=listed))  # type: ignore[arg-type]
+
+
+def test_a_state_that_cannot_be_read_may_name_anything() -> None:
+    broken = state(COMMITS[0])
+    broken["data"]["state"] = "{"
+    with pytest.raises(StepFailed, match="readable rollout state"):
+        commits_kept(cluster(broken), SPEC)
