@@ -226,9 +226,10 @@ class Promotion(Strict):
         60, ge=0, description="Watch the promoted release before the old one stops"
     )
     drain_s: float = Field(
-        30,
+        600,
         ge=1,
-        description="What served before runs on at least so long after the Service has moved (s)",
+        description="What served before runs on until it has ended its requests, at most so long "
+        "after the Service has moved (s)",
     )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")

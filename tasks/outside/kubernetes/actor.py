@@ -24,6 +24,7 @@ from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
+from tasks.release.draining import Count
 from tasks.release.moves import (
     AwaitFreed,
     AwaitReady,
@@ -60,6 +61,7 @@ class Actor:
     epoch: the lease's epoch, stamped on what we write, so that a predecessor that still believes
     it holds the lease fails on resourceVersion instead of overwriting us.
     look: how a soak looks at the promoted release; None: it is not watched.
+    count: requests of everything but the release given, which serves.
     """
 
     def __init__(
@@ -73,11 +75,12 @@ class Actor:
         ready_timeout_s: float = 1800,
         soak_s: float = 0,
         look: Callable[[Release], Look] | None = None,
+        count: Callable[[str], Count] = lambda _: Count(unread="nobody was told how"),
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
         self.write, self.epoch = cluster.writer(fence), epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
-        self.look = look
+        self.look, self.count = look, count
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
@@ -339,7 +342,8 @@ class Actor:
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
         since = self._led.setdefault(release, clock.monotonic())
-        waits.pause(seconds, clock.monotonic() - since, self.name)
+        why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
+        _log.info("what served before %s may stop: %s", release, why)
 
 
 def carry_out(actor: Actor, course: Course) -> str:

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from tasks.measure.engine_view import (
     HITS,
     QUERIES,
+    RUNNING,
+    SWAPPED,
     TOKENS,
     TTFT_COUNT,
     TTFT_SUM,
     WAITING,
     Sample,
     cross_check,
+    open_requests,
     parse_metrics,
     token_times,
     view,
@@ -39,6 +42,14 @@ vllm:time_to_first_token_seconds_count{engine="1" garbage
 
 def test_the_series_are_summed_over_engines() -> None:
     assert parse_metrics(TEXT) == {WAITING: 7.0, TOKENS: 1500.0, TTFT_SUM: 0.75, TTFT_COUNT: 7.0}
+
+
+def test_requests_that_are_still_to_be_answered() -> None:
+    assert open_requests({RUNNING: 2.0, WAITING: 1.0}) == 3
+    assert open_requests({RUNNING: 0.0, WAITING: 0.0}) == 0
+    assert open_requests({RUNNING: 0.0, WAITING: 0.0, SWAPPED: 1.0}) == 1
+    # one that says half says nothing
+    assert open_requests({RUNNING: 0.0}) is None and open_requests({WAITING: 0.0}) is None
 
 
 @given(st.text())
