@@ -12,11 +12,19 @@ from hypothesis import strategies as st
 
 from tasks.render.release import PodNeeds, deployment, release_of
 from tasks.render.stopping import FLAG, stopping, vllm_version
+from tasks.spec.file import read_spec
+from tasks.spec.overrides import Override
 from tasks.spec.rollout import Rollout
-from tests.support.places import VERSIONS
-from tests.unit.render.test_release import COMMIT, DIGEST, changed
+from tests.support.places import ROOT, VERSIONS
 
-BASE = changed()
+SPEC = ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
+BASE = read_spec(SPEC)
+COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64
+
+
+def changed(**parts: Any) -> Rollout:
+    told = [Override(tuple(key.split("__")), value, key) for key, value in parts.items()]
+    return read_spec(SPEC, told)
 
 
 def rendered(spec: Rollout) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
