@@ -23,9 +23,10 @@ WAITING = "vllm:num_requests_waiting"
 RUNNING = "vllm:num_requests_running"
 SWAPPED = "vllm:num_requests_swapped"  # until 0.8: set aside for others, and still to be answered
 NEEDED = (TTFT_SUM, TTFT_COUNT, TOKENS)
+DONE = "vllm:request_success_total"
 HITS = "vllm:prefix_cache_hits_total"
 QUERIES = "vllm:prefix_cache_queries_total"
-WANTED = frozenset((*NEEDED, WAITING, RUNNING, SWAPPED, HITS, QUERIES))
+WANTED = frozenset((*NEEDED, WAITING, RUNNING, SWAPPED, DONE, HITS, QUERIES))
 
 # Client and engine take their times in different places: between them lie the network, HTTP and
 # the engine's front end. More than this plus a tenth is no longer explained by them.
@@ -63,11 +64,20 @@ def parse_metrics(text: str) -> dict[str, float]:
     return found
 
 
-def open_requests(values: Mapping[str, float]) -> int | None:
-    """Requests that an engine has begun or will begin; None where it does not say."""
+@dataclass(frozen=True)
+class Held:
+    """What an engine says of its requests. open: running and waiting. answered: so far."""
+
+    open: int
+    answered: int
+
+
+def held(values: Mapping[str, float]) -> Held | None:
+    """An engine's requests; None where it does not say."""
     if RUNNING not in values or WAITING not in values:
         return None
-    return math.ceil(values[RUNNING] + values[WAITING] + values.get(SWAPPED, 0.0))
+    inside = values[RUNNING] + values[WAITING] + values.get(SWAPPED, 0.0)
+    return Held(math.ceil(inside), int(values.get(TTFT_COUNT, 0) + values.get(DONE, 0)))
 
 
 def view(

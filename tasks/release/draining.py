@@ -24,11 +24,12 @@ DrainEnd = Literal["", "empty", "over"]
 
 @dataclass(frozen=True)
 class Count:
-    """One look. requests: running and waiting on all pods that could be asked. unread: which pod
-    could not, and why."""
+    """One look at all pods. requests: running and waiting. unread: which pod could not be asked,
+    and why. answered: requests that were answered so far."""
 
     requests: int = 0
     unread: str = ""
+    answered: int = 0
 
     @property
     def look(self) -> Literal["busy", "empty", "unread"]:
@@ -43,7 +44,7 @@ class Draining:
     """The looks so far; times are seconds of one monotonic clock.
 
     since: when the Service was first seen to lead away. empty: the first of the empty looks in a
-    row, None where the last look was another.
+    row between which nothing was answered, None where the last look was another.
     """
 
     since: float
@@ -52,14 +53,16 @@ class Draining:
 
     def saw(self, at: float, count: Count) -> Draining:
         """With one more look."""
-        first = at if self.empty is None else self.empty
+        # one that came and went since the last look came over a connection that is still used
+        again = self.last is not None and self.last.answered != count.answered
+        first = at if self.empty is None or again else self.empty
         return replace(self, empty=first if count.look == "empty" else None, last=count)
 
     def end(self, at: float, drain_s: float) -> tuple[DrainEnd, str]:
         """How the drain ends at `at`, with its reason; '' while it goes on."""
         gone = at - self.since
         if self.empty is not None and at - self.empty >= APART_S and gone >= LEAST_S:
-            return "empty", f"it had no request at two looks {at - self.empty:.0f} s apart"
+            return "empty", f"it had no request for {at - self.empty:.0f} s"
         if gone < drain_s:
             return "", self._said()
         return "over", f"{drain_s:g} s (promotion.drain_s) are over; {self._said()}"
@@ -70,7 +73,7 @@ class Draining:
 
     def _said(self) -> str:
         if self.last is None or self.last.look == "empty":
-            return "no request is left at the last look"
+            return "it has no request, but had some a moment ago"
         if self.last.look == "busy":
             return f"{self.last.requests} request(s) run or wait there"
         return f"its requests cannot be counted: {self.last.unread}"

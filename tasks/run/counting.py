@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.base.errors import OutsideError
+from tasks.measure.engine_view import Held
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.access import engine_port, pod_url, rollout_pods
 from tasks.outside.kubernetes.client import Cluster
@@ -29,15 +30,16 @@ class Counter:
             pods = may_hold(rollout_pods(self._cluster, self._namespace, self._name), serving)
         except OutsideError as error:
             return Count(unread=str(error))
-        requests, unread = 0, ""
+        requests, answered, unread = 0, 0, ""
         for pod in pods:
             try:
-                requests += self._of(pod)
+                found = self._of(pod)
+                requests, answered = requests + found.open, answered + found.answered
             except OutsideError as error:
                 unread = unread or f"{pod['metadata']['name']}: {error}"
-        return Count(requests, unread)
+        return Count(requests, unread, answered)
 
-    def _of(self, pod: Object) -> int:
+    def _of(self, pod: Object) -> Held:
         first, second = self._ways
         try:
             return first(pod)
@@ -49,10 +51,10 @@ class Counter:
         self._ways = [second, first]
         return found
 
-    def _directly(self, pod: Object) -> int:
+    def _directly(self, pod: Object) -> Held:
         return requests_at(pod_url(pod, engine_port(pod, _PORT)))
 
-    def _forwarded(self, pod: Object) -> int:
+    def _forwarded(self, pod: Object) -> Held:
         name, port = pod["metadata"]["name"], engine_port(pod, _PORT)
         try:
             with self._cluster.port_forward(name, self._namespace, port) as local:

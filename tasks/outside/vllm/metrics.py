@@ -10,15 +10,15 @@ import httpx
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
-from tasks.measure.engine_view import Sample, open_requests, parse_metrics
+from tasks.measure.engine_view import Held, Sample, held, parse_metrics
 
 POLL_S = 0.5
 ASK_S = 5.0
 CONNECT_S = 2.0
 
 
-def requests_at(url: str) -> int:
-    """Requests running and waiting at the engine `url` (without a path), by its own counters.
+def requests_at(url: str) -> Held:
+    """Requests at the engine `url` (without a path), by its own counters.
 
     Raises OutsideError where it says none.
     """
@@ -27,7 +27,7 @@ def requests_at(url: str) -> int:
         answer = httpx.get(f"{url}/metrics", timeout=timeout, trust_env=False)
     except httpx.HTTPError as error:
         raise OutsideError(f"{url}/metrics: {type(error).__name__}: {error}") from error
-    found = open_requests(parse_metrics(answer.text)) if answer.status_code == 200 else None
+    found = held(parse_metrics(answer.text)) if answer.status_code == 200 else None
     if found is None:
         raise OutsideError(
             f"{url}/metrics answered HTTP {answer.status_code} without vLLM's counters of requests"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.measure.engine_view import (
+    DONE,
     HITS,
     QUERIES,
     RUNNING,
@@ -15,9 +16,10 @@ from tasks.measure.engine_view import (
     TTFT_COUNT,
     TTFT_SUM,
     WAITING,
+    Held,
     Sample,
     cross_check,
-    open_requests,
+    held,
     parse_metrics,
     token_times,
     view,
@@ -44,12 +46,13 @@ def test_the_series_are_summed_over_engines() -> None:
     assert parse_metrics(TEXT) == {WAITING: 7.0, TOKENS: 1500.0, TTFT_SUM: 0.75, TTFT_COUNT: 7.0}
 
 
-def test_requests_that_are_still_to_be_answered() -> None:
-    assert open_requests({RUNNING: 2.0, WAITING: 1.0}) == 3
-    assert open_requests({RUNNING: 0.0, WAITING: 0.0}) == 0
-    assert open_requests({RUNNING: 0.0, WAITING: 0.0, SWAPPED: 1.0}) == 1
+def test_what_an_engine_holds() -> None:
+    none = {RUNNING: 0.0, WAITING: 0.0}
+    assert held({**none, RUNNING: 2.0, WAITING: 1.0}) == Held(3, 0)
+    assert held({**none, SWAPPED: 1.0}) == Held(1, 0)
+    assert held({**none, TTFT_COUNT: 3.0, DONE: 2.0}) == Held(0, 5)
     # one that says half says nothing
-    assert open_requests({RUNNING: 0.0}) is None and open_requests({WAITING: 0.0}) is None
+    assert held({RUNNING: 0.0}) is None and held({WAITING: 0.0}) is None
 
 
 @given(st.text())
