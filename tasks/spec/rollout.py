@@ -81,6 +81,13 @@ class Store(Strict):
 
     path: str = Field("/var/lib/model-rollout/models", description="Host path")
     keep_free_gib: float = Field(5.0, ge=0, description="Disk to leave free after the fetch (GiB)")
+    eviction_percent: float = Field(
+        15.0,
+        ge=0,
+        le=90,
+        description="Free space of the store's file system below which its kubelet evicts (%); "
+        "the default is imagefs.available's, nodefs.available's is 10; 0: it looks at another",
+    )
 
     @field_validator("path")
     @classmethod

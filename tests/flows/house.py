@@ -39,7 +39,7 @@ def spec_data(**changes: Any) -> dict[str, Any]:
         "namespace": NAMESPACE,
         "model": {"id": MODEL},
         "nodes": {"accelerator": "cpu"},
-        "store": {"keep_free_gib": 0.01},
+        "store": {"keep_free_gib": 0.01, "eviction_percent": 0},
         "serving": {
             "image": IMAGE,
             "command": ["python3", "-m", "tests.exact_engine"],
