@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,7 +67,7 @@ class Kept:
         limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
         self.http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, limits=limits)
         self.seen = seen
-        self.at: object = None
+        self.at: object = ""
 
     def send(self, method: str, url: str, body: Any = None) -> None:
         """Raises httpx.HTTPError."""
@@ -77,9 +77,11 @@ class Kept:
             # it ended before a byte of the answer: clients ask again
             answer = self.http.request(method, url, json=body)
         answer.raise_for_status()
-        here = answer.extensions["network_stream"].get_extra_info("client_addr")
-        self.seen.reopened += self.at not in (None, here)
-        self.at = here
+        here: object = None
+        with suppress(OSError):  # closed right behind the answer
+            here = answer.extensions["network_stream"].get_extra_info("client_addr")
+        self.seen.reopened += self.at not in ("", here)
+        self.at = here or ""
 
 
 @contextmanager
@@ -99,7 +101,7 @@ def clients(
             begun = time.monotonic()
             try:
                 once()
-            except (httpx.HTTPError, Broken) as error:
+            except Exception as error:
                 with lock:
                     after = time.monotonic() - begun
                     seen.broken.append(f"{kind} after {after:.1f} s: {error!r}")
