@@ -113,8 +113,8 @@ class Soak:
 
 @dataclass(frozen=True)
 class Drain:
-    """Wait until the Service leads to exactly the ready pods of a release, and on until that is
-    `seconds` ago. What served before runs on meanwhile, and ends what it has begun."""
+    """Wait until the Service leads to exactly the ready pods of a release, and on until what served
+    before has ended what it began, or `seconds` are over (see `draining`)."""
 
     release: str
     seconds: float

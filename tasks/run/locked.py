@@ -13,6 +13,7 @@ from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
 from tasks.release.moves import decide_recovery, decide_resume
 from tasks.release.state import Judged, Release, with_verdict
+from tasks.run.counting import Counter
 
 
 class Locked:
@@ -42,6 +43,7 @@ class Locked:
             epoch=lock.epoch,
             ready_timeout_s=ready_timeout_s,
             soak_s=soak_s,
+            count=Counter(cluster, namespace, name),
         )
 
     def close(self) -> None:

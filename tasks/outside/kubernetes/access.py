@@ -8,13 +8,23 @@ from dataclasses import dataclass
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.objects.endpoints import leads_astray
+from tasks.objects.labels import INSTANCE_LABEL
 from tasks.objects.pods import ready
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port
 from tasks.spec.rollout import Rollout
 
-__all__ = ["Endpoint", "astray", "node_address", "reach", "release_pods"]
+__all__ = [
+    "Endpoint",
+    "astray",
+    "engine_port",
+    "node_address",
+    "pod_url",
+    "reach",
+    "release_pods",
+    "rollout_pods",
+]
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,11 @@ def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> l
     """All pods of one release."""
     chosen = ",".join(f"{key}={value}" for key, value in selector(name, release).items())
     return cluster.list("Pod", namespace, label_selector=chosen)
+
+
+def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
+    """All pods of one rollout."""
+    return cluster.list("Pod", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
 
 
 def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:
@@ -81,15 +96,20 @@ def reach(cluster: Cluster, spec: Rollout, service: str, release: str) -> Iterat
     pod = next((p for p in pods if ready(p)), None)
     if pod is None:
         raise StepFailed(f"no pod of release {release} is ready; look at its events")
-    port = _engine_port(pod, spec.serving.port)
+    port = engine_port(pod, spec.serving.port)
     if mode == "pod-ip":
-        yield Endpoint(f"http://{_host(pod['status']['podIP'])}:{port}", "pod address")
+        yield Endpoint(pod_url(pod, port), "pod address")
         return
     with cluster.port_forward(pod["metadata"]["name"], ns, port) as local:
         yield Endpoint(f"http://127.0.0.1:{local}", "port-forward")
 
 
-def _engine_port(pod: Object, default: int) -> int:
+def pod_url(pod: Object, port: int) -> str:
+    """Of a port at a pod's own address."""
+    return f"http://{_host((pod.get('status') or {}).get('podIP') or '')}:{port}"
+
+
+def engine_port(pod: Object, default: int) -> int:
     """Where this pod's engine listens: another release's may listen elsewhere than the spec's."""
     ports = [port for item in pod["spec"]["containers"] for port in item.get("ports") or []]
     return next((int(p["containerPort"]) for p in ports if p.get("name") == PORT), default)

@@ -16,6 +16,7 @@ from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
 from tasks.outside.kubernetes.owned import TRIES, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
+from tasks.release.draining import Count
 from tasks.release.moves import (
     AwaitFreed,
     AwaitReady,
@@ -54,6 +55,7 @@ class Actor:
     fence: raises LockLost unless this process holds the lease; called before every write.
     epoch: the lease's epoch, marked on what we write.
     look: how a soak looks at the promoted release; None: nobody can.
+    count: requests of everything but the release given, which serves.
     """
 
     def __init__(
@@ -67,11 +69,12 @@ class Actor:
         ready_timeout_s: float = 1800,
         soak_s: float = 0,
         look: Callable[[Release], Look] | None = None,
+        count: Callable[[str], Count] = lambda _: Count(unread="nobody was told how"),
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
         self.owned, self.epoch = Owned(cluster, namespace, name, fence, epoch), epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
-        self.look = look
+        self.look, self.count = look, count
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
@@ -308,7 +311,8 @@ class Actor:
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
         since = self._led.setdefault(release, clock.monotonic())
-        waits.pause(seconds, clock.monotonic() - since, self.name)
+        why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
+        _log.info("what served before %s may stop: %s", release, why)
 
 
 def _leads_to(service: Body | None) -> str | None:

@@ -14,6 +14,7 @@ from tasks.objects.pods import ending
 from tasks.outside.kubernetes.access import astray, release_pods
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
+from tasks.release.draining import Count, Draining
 from tasks.release.soaking import EVERY_S, Look, Watched
 from tasks.release.state import Release
 
@@ -95,22 +96,24 @@ def until_led(cluster: Cluster, namespace: str, name: str, release: str) -> None
         clock.sleep(_TICK_S)
 
 
-def pause(seconds: float, done: float, name: str) -> None:
-    """Let what served before end what it has begun: `done` of `seconds` are over."""
-    end = clock.monotonic() + seconds - done
-    while (left := end - clock.monotonic()) > 0:
-        emit(
-            Progress(
-                "promote",
-                "running",
-                name,
-                f"what served before ends its requests, {left:.0f} s left",
-                done=seconds - left,
-                total=seconds,
-                unit="s",
-            )
-        )
-        clock.sleep(min(2.0, left))
+def until_drained(since: float, drain_s: float, name: str, count: Callable[[], Count]) -> str:
+    """Let what served before end what it has begun; gives why the wait is over.
+
+    since: when the Service was first seen to lead away from it (monotonic seconds).
+    """
+    seen = Draining(since)
+    while True:
+        found = count()
+        now = clock.monotonic()
+        seen = seen.saw(now, found)
+        end, why = seen.end(now, drain_s)
+        said = "what served before may stop" if end else "what served before ends its requests"
+        gone = min(now - since, drain_s)
+        text = f"{said}: {why}"
+        emit(Progress("promote", "running", name, text, done=gone, total=drain_s, unit="s"))
+        if end:
+            return why
+        clock.sleep(seen.wait_s(now, drain_s))
 
 
 def soak(release: Release, soak_s: float, look: Callable[[Release], Look]) -> float:
