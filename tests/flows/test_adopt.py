@@ -13,6 +13,7 @@ from tests.support.cluster.hand import Hand
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
+WRITES = {"create", "update", "patch", "delete"}
 SELECTOR = {"app": "vllm", "team": "chat"}
 
 
@@ -80,7 +81,9 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     service, deploy = found(home, "Service", "tiny"), found(home, "Deployment", "by-hand")
     before = pods(home)
     first = home.publish(1)
-    spec = str(home.spec())
+    # measured against what somebody deployed
+    targets = {"ttft_mean_ms": {"versus_stable_percent": 900}, "success_rate_percent": 90}
+    spec = str(home.spec(targets=targets, access={"mode": "pod-ip"}))
 
     said = home.rollout("run", spec, expect=5)
     assert "rollout adopt tiny --service tiny" in said
@@ -89,10 +92,21 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     assert "call the rollout tiny" in said
 
     with home.asking() as seen:
+        audit = home.cluster.audit
+        asked = len(audit)
         home.rollout("adopt", "tiny", "--service", "tiny", *where, expect=0)
+        used = {(verb, plural) for verb, _, plural, *_ in audit[asked:] if verb in WRITES}
         said = home.rollout("adopt", "tiny", *where, expect=0)
     assert "by-hand behind Service models/tiny is release adopted-" in said
     assert seen.answered > 5 and not seen.failed
+    assert used == {
+        ("create", "leases"),
+        ("update", "leases"),
+        ("create", "configmaps"),
+        ("update", "configmaps"),
+        ("patch", "deployments"),
+        ("patch", "services"),
+    }
     assert text(found(home, "Service", "tiny")) == text(service)
     assert text(found(home, "Deployment", "by-hand")) == text(deploy) and pods(home) == before
     said = home.rollout("status", "tiny", *where, expect=0)
