@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tasks.base.errors import StepFailed
+from tasks.base.errors import Refused, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, REACHED_ANNOTATION, RELEASE_LABEL
 from tasks.objects.pods import Object, ReadObject
 
@@ -47,14 +47,27 @@ def reached_of(item: ReadObject) -> Reached | None:
 
 
 def leads_to(service: ReadObject | None) -> str | None:
-    """The release that a Service's selector leads to; None where it leads to none of ours."""
+    """The release that a Service's selector leads to; None where it leads to none of ours.
+
+    Raises Refused where it led to an adopted release and was changed by hand: it may well lead to
+    those pods still, and nobody is to stop them.
+    """
     if service is None:
         return None
     chosen = service["spec"].get("selector") or {}
     if RELEASE_LABEL in chosen:
         return str(chosen[RELEASE_LABEL])
     reached = reached_of(service)
-    return reached.release if reached and reached.selector == chosen else None
+    if reached is None:
+        return None
+    if reached.selector != chosen:
+        meta = service["metadata"]
+        raise Refused(
+            f"the selector of Service {meta.get('namespace')}/{meta['name']} is "
+            f"{json.dumps(chosen)}, and was {json.dumps(reached.selector)} when it was adopted: "
+            "somebody changed it, and which release serves cannot be told; put it back"
+        )
+    return reached.release
 
 
 def labelled(pods: Iterable[Object], deployments: Iterable[ReadObject]) -> list[Object]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused
+from tasks.nodes.facts import TERMINAL
 from tasks.objects.labels import (
     ADOPTED,
     INSTANCE_LABEL,
@@ -77,7 +78,7 @@ def decide_adoption(
             "Service's spec and the Deployment's replicas) and pass --force"
         )
     where, what = f"Service {namespace}/{name}", f"Deployment {namespace}/{_name(found)}"
-    strangers = [_name(pod) for pod in seen.pods if not ending(pod) and not _owns(found, pod)]
+    strangers = [_name(pod) for pod in seen.pods if _lives(pod) and not _owns(found, pod)]
     if strangers:
         raise Refused(
             f"{where} leads to pods that are not {what}'s as well: {', '.join(sorted(strangers))}; "
@@ -201,6 +202,10 @@ def _deployment(
 
 def _labels(deploy: ReadObject) -> dict[str, str]:
     return dict(deploy["spec"]["template"].get("metadata", {}).get("labels") or {})
+
+
+def _lives(pod: ReadObject) -> bool:
+    return not ending(pod) and (pod.get("status") or {}).get("phase") not in TERMINAL
 
 
 def _owns(deploy: ReadObject, pod: ReadObject) -> bool:

@@ -12,7 +12,7 @@ import yaml
 
 from flows.watch_models import EVENT, event_id
 from tests.flows.house import NAMESPACE, house, record_of
-from tests.flows.served import Served, serve
+from tests.support.served import Served, serve
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)

@@ -296,3 +296,15 @@ def test_an_annotation_that_cannot_be_read_stops_it() -> None:
     at.objects[SERVICE]["metadata"]["annotations"][REACHED_ANNOTATION] = "{"
     with pytest.raises(RolloutError, match="is not what `rollout adopt` wrote"):
         at.actor().observe()
+
+
+def test_its_service_changed_by_hand_stops_nothing() -> None:
+    """It may still lead to the same pods."""
+    at = adopted()
+    at.objects[SERVICE]["spec"]["selector"].pop("tier")
+    with pytest.raises(Refused, match="put it back"):
+        settle(at)
+    assert at.objects[HANDS]["spec"]["replicas"] == 2 and at.harm == []
+    at.objects[SERVICE]["spec"]["selector"] = dict(SELECTOR)
+    settle(at)
+    as_before(at)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.base.errors import StepFailed
+from tasks.base.errors import Refused, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, REACHED_ANNOTATION, RELEASE_LABEL
 from tasks.objects.reached import Reached, chooses, labelled, leads_to, reached_of
 
@@ -26,15 +26,18 @@ def item(selector: Any = None, note: str | None = REACHED.text()) -> dict[str, A
         (None, None),
         (item({INSTANCE_LABEL: "m", RELEASE_LABEL: "new"}), "new"),
         (item({"app": "vllm"}), "adopted-1"),
-        # exactly that selector, and nothing beside it
-        (item({"app": "vllm", "tier": "x"}), None),
-        (item({"app": "other"}), None),
         (item({"app": "vllm"}, note=None), None),
-        (item(None), None),
+        (item(None, note=None), None),
     ],
 )
 def test_where_a_service_leads(service: Any, release: str | None) -> None:
     assert leads_to(service) == release
+
+
+@pytest.mark.parametrize("selector", [{"app": "vllm", "tier": "x"}, {"app": "other"}, {}, None])
+def test_a_selector_that_somebody_changed_is_not_guessed_about(selector: Any) -> None:
+    with pytest.raises(Refused, match="somebody changed it"):
+        leads_to(item(selector))
 
 
 def test_what_is_remembered_comes_back_as_it_was() -> None:
