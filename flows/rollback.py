@@ -55,9 +55,9 @@ def settle(
                 said = _settle(what, actor, run, allow_interruption=allow_interruption)
             except RolloutError as error:
                 with suppress(RolloutError):
-                    _note(actor, run, "error", f"{what}: {error}")
+                    note(actor, run, "error", f"{what}: {error}")
                 raise
-            _note(actor, run, what, said)
+            note(actor, run, what, said)
             return said
 
 
@@ -90,7 +90,8 @@ def _spec_of(state: State) -> Rollout | None:
         return None
 
 
-def _note(actor: Actor, run: str, outcome: str, said: str) -> None:
+def note(actor: Actor, run: str, outcome: str, said: str) -> None:
+    """Put what was done by name into the cluster's history."""
     state, _ = actor.read_state()
     finished = clock.now().isoformat(timespec="seconds")
     entry = Record(rollout=run, outcome=outcome, sentence=said, who=who(), finished=finished)

@@ -89,6 +89,10 @@ def _cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _name_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the spec's name")
+    _where_arguments(parser)
+
+
+def _where_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--namespace", default="default")
     _cluster_arguments(parser)
 
@@ -136,6 +140,15 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
+
+    adopt = add("adopt", "take over a vLLM that somebody deployed by hand", _adopt)
+    adopt.add_argument("name", metavar="NAME", help="name of the rollout, and of its Service")
+    adopt.add_argument("--service", help="the Service its clients ask; default: NAME")
+    adopt.add_argument("--deployment", help="default: the one whose pods the Service chooses")
+    adopt.add_argument(
+        "--force", action="store_true", help="also what Helm, Argo CD or an owner manages"
+    )
+    _where_arguments(adopt)
 
     report = add("report", "the report of a rollout, as a page, JSON or JUnit XML", _report)
     report.add_argument("name", metavar="NAME", help="the spec's name, or NAME/ROLLOUT")
@@ -259,6 +272,22 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
         return 0
 
     return handler
+
+
+def _adopt(args: argparse.Namespace) -> int:
+    from flows.adopt import adopt
+
+    sentence = adopt(
+        args.name,
+        args.namespace,
+        service=args.service,
+        deployment=args.deployment,
+        force=args.force,
+        kubeconfig=args.kubeconfig,
+        context=args.context,
+    )
+    print(sentence)
+    return 0
 
 
 def _report(args: argparse.Namespace) -> int:
