@@ -2,6 +2,7 @@
 
 Steps call `emit`; they never know who is listening. Listeners must be quick and never raise
 into the step: an error of a listener is dropped, because a broken display must not stop a rollout.
+What shows progress can also be asked to stop there (tasks/base/halt).
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from tasks.base.halt import heed
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def emit(event: Progress) -> None:
-    """Tell all listeners."""
+    """Tell all listeners. Raises Aborted where the run was asked to stop; never at an end."""
     with _lock:
         current = list(_listeners)
     for listener in current:
@@ -65,3 +68,5 @@ def emit(event: Progress) -> None:
             listener(event)
         except Exception:
             _log.debug("a progress listener failed", exc_info=True)
+    if event.state not in ("done", "failed"):
+        heed()
