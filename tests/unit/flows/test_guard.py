@@ -15,7 +15,6 @@ from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, 
 from flows.rollback import settle
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError, Refused, RolloutError, StepFailed
-from tasks.outside.kubernetes.client import Cluster
 from tasks.release.state import State, to_configmap
 from tests.support.cluster.actor_world import NAME, NS, World, deployment, in_test, release, world
 from tests.support.cluster.courses import at_rest
@@ -105,32 +104,6 @@ def test_a_cluster_that_does_not_answer_ends_one_look_and_not_a_watch(time: Fake
 
 
 # -- one rollout ------------------------------------------------------------------------------
-
-
-class Reached(World):
-    """A World that a Cluster.connect gives."""
-
-    def __enter__(self) -> Reached:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def reached(monkeypatch: pytest.MonkeyPatch, quick: None, home: object, lease: None) -> list[World]:
-    """What stands in it is what every command reaches."""
-    there: list[World] = []
-
-    def connect(*_: Any, **__: Any) -> World:
-        found = there[0]
-        found.__class__ = Reached
-        return found
-
-    monkeypatch.setattr(Cluster, "connect", connect)
-    monkeypatch.setattr(flow, "WIDTH", 1)  # a World is of one thread
-    monkeypatch.setattr(flow, "_TICK_S", 1e-9)  # and time is what it does
-    return there
 
 
 def told(at: World) -> list[tuple[str, str]]:
