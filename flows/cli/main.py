@@ -26,6 +26,7 @@ def prefect_settings() -> None:
         # below it the run's page in the UI has no log; the terminal's part is log_to_terminal's
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         # without a configured server Prefect starts one of its own; give it time
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "DO_NOT_TRACK": "1",

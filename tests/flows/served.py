@@ -148,8 +148,9 @@ class Served:
         return until(look)
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
-        """A worker of the pool, while a `with` block runs; it ends by itself when asked to."""
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker of the pool, while a `with` block runs; it ends by itself when asked to. It and
+        what it runs are a process group."""
         with (self.home.folder / "worker.log").open("ab") as out:
             process = subprocess.Popen(
                 [PREFECT, "worker", "start", "--pool", POOL, "--type", "process"],
@@ -157,9 +158,10 @@ class Served:
                 env=self.environment,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(60)
