@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.outside.kubernetes.objects import FIELD_MANAGER
+from tasks.outside.kubernetes.writes import FIELD_MANAGER
 from tests.flows.house import NAMESPACE, House, read_until
 
 pytestmark = pytest.mark.timeout(1200)

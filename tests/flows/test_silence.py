@@ -1,4 +1,4 @@
-"""A worker's machine is gone in the midst of a rollout: Prefect finds out, and the guard settles."""
+"""A worker's machine is gone in the midst of a rollout: Prefect notices, and the guard settles."""
 
 from __future__ import annotations
 
