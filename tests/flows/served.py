@@ -149,8 +149,7 @@ class Served:
 
     @contextmanager
     def worker(self) -> Iterator[subprocess.Popen[bytes]]:
-        """A worker of the pool, while a `with` block runs; it ends by itself when asked to. It and
-        what it runs are a process group."""
+        """A worker of the pool, while a `with` block runs; it ends by itself when asked to."""
         with (self.home.folder / "worker.log").open("ab") as out:
             process = subprocess.Popen(
                 [PREFECT, "worker", "start", "--pool", POOL, "--type", "process"],
@@ -158,7 +157,6 @@ class Served:
                 env=self.environment,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
         try:
             yield process

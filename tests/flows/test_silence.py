@@ -17,17 +17,26 @@ pytestmark = pytest.mark.timeout(900)
 AUTOMATIONS = Path(__file__).parents[2] / "deployments" / "cluster" / "automations.yaml"
 
 
-def group(leader: int) -> list[int]:
-    """The processes of a session, which its leader started."""
-    found = []
+def family(elder: int) -> list[int]:
+    """A process and all that descend from it, elders first."""
+    parents: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended
-        if int(fields[3]) == leader:
-            found.append(int(stat.parent.name))
+        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = [elder]
+    for member in found:
+        found += parents.get(member, [])
     return found
+
+
+def machine_gone(elder: int) -> None:
+    """None of them tells another's end."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for member in family(elder):
+            os.kill(member, number)
 
 
 def test_a_rollout_that_falls_silent_is_crashed_and_settled(home: House) -> None:
@@ -49,8 +58,7 @@ def test_a_rollout_that_falls_silent_is_crashed_and_settled(home: House) -> None
 
     with served.worker() as worker:
         until(testing)
-        for process in group(worker.pid):
-            os.kill(process, signal.SIGKILL)
+        machine_gone(worker.pid)
     assert served.call("GET", f"/flow_runs/{started['id']}")["state_type"] == "RUNNING"
     with served.worker():  # on another machine
         run = served.ended(started["id"])
