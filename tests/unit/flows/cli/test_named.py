@@ -16,6 +16,7 @@ from tasks.release.state import State
 from tasks.release.wish import consequences
 from tests.support.cluster.actor_world import NAME, NEW, NS, World, in_test, world
 from tests.support.cluster.courses import narrow
+from tests.support.places import ROOT
 
 HERE = ["-n", NS]
 
@@ -197,3 +198,21 @@ def test_agreeing() -> None:
         agree("x stops", interrupts=True, given=io.StringIO("y\n"))
     with pytest.raises(Refused):
         agree("x stops", interrupts=True, given=Terminal("n\n"))
+
+
+SPEC = str(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "code"),
+    [("n\n", [], 5), ("y\n", [], 0), ("n\n", ["--yes"], 0), (None, [], 0)],
+)
+def test_a_rollout_that_interrupts_asks_at_a_terminal(
+    typed: str | None, options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Terminal(typed))
+    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "m-old is scaled down first")
+    monkeypatch.setattr("flows.cli.main.run_spec", lambda *a, **_: (ran.append(a) or 0, None))
+    assert main(["run", SPEC, *options]) == code
+    assert len(ran) == (code == 0)
