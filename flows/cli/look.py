@@ -141,6 +141,18 @@ def show_plan(
     return Exit.REFUSED if plan.strategy == "refused" else 0
 
 
+def interruption(spec: Rollout, kubeconfig: str | None, context: str | None) -> str:
+    """What a rollout of this spec would interrupt, by the API's facts alone; '' for nothing."""
+    if not (spec.promotion.allow_interruption or spec.promotion.strategy == "replace"):
+        return ""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        planned = make_plan(cluster, _look(cluster, spec, Run(spec, cluster), probe=False))
+        view = planned.survey.seen.view(planned.survey.seen.serving)
+    if planned.plan.strategy != "replace" or view is None or not view.available:
+        return ""
+    return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
+
+
 def _print_plan(
     console: Screen,
     spec: Rollout,

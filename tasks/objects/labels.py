@@ -8,6 +8,8 @@ KIND_LABEL = "model-rollout/kind"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 REPLICAS_ANNOTATION = "model-rollout/replicas"
+# what we scaled a Deployment to: a person's scaling leaves it as it was
+SCALED_ANNOTATION = "model-rollout/scaled-to"
 EPOCH_ANNOTATION = "model-rollout/epoch"
 # on a Deployment: the type that the Service in front of it must have at least
 SERVICE_ANNOTATION = "model-rollout/service-type"

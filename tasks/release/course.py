@@ -9,13 +9,17 @@ from tasks.release.state import Release, State
 
 @dataclass(frozen=True)
 class DeploymentView:
-    """One of our Deployments: replicas asked now, replicas it serves with, replicas available."""
+    """One of our Deployments: replicas asked now, replicas it serves with, replicas available.
+
+    stopped: it asks for fewer than it serves with, and we made it so.
+    """
 
     name: str
     release: str
     replicas: int
     serves_with: int
     available: int
+    stopped: bool = False
 
     @property
     def runs(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
-from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION
+from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.reached import labelled, leads_to
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
@@ -104,9 +104,12 @@ class Actor:
             release = meta["labels"].get(RELEASE_LABEL, "")
             replicas = int(spec.get("replicas", 1))
             # by hand, or by an autoscaler: what it runs with is what it serves with
-            serves = replicas or int((meta.get("annotations") or {}).get(REPLICAS_ANNOTATION) or 1)
+            marks = meta.get("annotations") or {}
+            serves = replicas or int(marks.get(REPLICAS_ANNOTATION) or 1)
+            available = int(status.get("availableReplicas") or 0)
+            stopped = replicas < serves and marks.get(SCALED_ANNOTATION) == str(replicas)
             out[release] = DeploymentView(
-                meta["name"], release, replicas, serves, int(status.get("availableReplicas") or 0)
+                meta["name"], release, replicas, serves, available, stopped
             )
         return out
 
@@ -305,7 +308,9 @@ class Actor:
             annotations = found["metadata"].get("annotations") or {}
             serves = str(now) if now else annotations.get(REPLICAS_ANNOTATION) or "1"
             return {
-                "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
+                "metadata": {
+                    "annotations": {REPLICAS_ANNOTATION: serves, SCALED_ANNOTATION: str(replicas)}
+                },
                 "spec": {"replicas": replicas},
             }
 
