@@ -291,7 +291,7 @@ class Actor:
             self.cluster.trial().patch("Service", self.name, self.namespace, body)
         astray(self.cluster, self.namespace, self.name, [])
 
-    def _scale(self, deployment: str, replicas: int, *, interrupts: bool) -> None:
+    def _scale(self, deployment: str, replicas: int, *, interrupts: bool = False) -> None:
         found = self.owned.get("Deployment", deployment, "engine")
         if found is None:
             if replicas == 0:

@@ -12,7 +12,7 @@ from typing import Any
 
 from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
-from tasks.base.errors import StepFailed
+from tasks.base.errors import OutsideError, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
@@ -158,6 +158,9 @@ class World(FakeWrites):
             for item in found
             if wanted.items() <= (item["metadata"].get("labels") or {}).items()
         ]
+
+    def port_forward(self, pod: str, ns: str, port: int) -> Any:
+        raise OutsideError("pods in memory listen nowhere")
 
     def now(self) -> Any:
         return clock.now()
