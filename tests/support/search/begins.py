@@ -1,0 +1,92 @@
+"""Worlds to begin with. A serves; C served before it and is kept at zero."""
+
+from __future__ import annotations
+
+from tests.support.search.world import (
+    AWAY,
+    NOBODY,
+    SITS,
+    Dep,
+    Mem,
+    News,
+    World,
+)
+
+A, B, C = 0, 1, 2
+UP, DOWN = Dep(1, ready=1, had=1), Dep(0)
+EPOCH = 3  # there have been runs before
+
+
+def world(
+    *,
+    svc: int = A,
+    deps: tuple[Dep | None, Dep | None, Dep | None] = (UP, None, DOWN),
+    mem: Mem | None = Mem("idle", A, NOBODY, C, epoch=EPOCH),  # noqa: B008
+    neighbour: int = AWAY,
+    cand: str = "",
+    news: News = News(),  # noqa: B008
+    trouble: int = 2,
+    starts: int = 2,
+) -> World:
+    """Nobody acts."""
+    return World(
+        svc=svc,
+        svc_epoch=EPOCH if svc != NOBODY else 0,
+        deps=deps,
+        ending=(0, 0, 0),
+        broken=(False, False, False),
+        neighbour=neighbour,
+        cand=cand,
+        mem=mem,
+        lease=mem.epoch if mem else None,
+        held=False,
+        processes=(None, None),
+        news=news,
+        trouble=trouble,
+        starts=starts,
+    )
+
+
+def rest(trouble: int, starts: int) -> list[World]:
+    """At rest, with room beside what serves, and without; and before the first rollout ever."""
+    some = {"trouble": trouble, "starts": starts}
+    return [
+        world(**some),
+        world(neighbour=SITS, **some),
+        world(svc=NOBODY, deps=(None, None, None), mem=None, **some),
+    ]
+
+
+def left(trouble: int, starts: int) -> list[World]:
+    """What dead processes left, at every phase."""
+    some = {"trouble": trouble, "starts": starts}
+    both = (UP, UP, DOWN)
+
+    def mem(phase: str, *who: int, strategy: str = "parallel", verdict: str = "pass") -> Mem:
+        return Mem(phase, *who, strategy, verdict, EPOCH)
+
+    unsoaked = News(B, "unsoaked")
+    bad = News(B, "bad")
+    return [
+        world(deps=both, mem=mem("testing", A, B, C, verdict=""), cand="ours", **some),
+        world(
+            deps=(DOWN, UP, DOWN),
+            neighbour=SITS,
+            mem=mem("testing", A, B, C, strategy="replace", verdict=""),
+            cand="ours",
+            **some,
+        ),
+        world(deps=both, mem=mem("promoting", A, B, C), cand="ours", **some),
+        world(
+            svc=B, deps=both, mem=mem("promoting", A, B, C), news=unsoaked, cand="ours", **some
+        ),
+        world(svc=B, deps=both, mem=mem("soaking", B, NOBODY, A), news=unsoaked, **some),
+        world(
+            svc=B, deps=both, mem=mem("unproven", B, NOBODY, A, verdict="fail"), news=bad, **some
+        ),
+        world(
+            svc=B, deps=both, mem=mem("reverting", B, NOBODY, A, verdict="fail"), news=bad, **some
+        ),
+        world(svc=B, deps=both, mem=mem("restoring", B, NOBODY, A, verdict=""), **some),
+        world(deps=both, mem=mem("held", A, B, C), cand="ours", **some),
+    ]
