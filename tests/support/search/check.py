@@ -24,38 +24,36 @@ def may_interrupt(consent: bool, w: World, p: Process) -> bool:
 
 
 def landed(consent: bool, before: World, after: World, p: Process, flight: Flight) -> str:
-    """The invariant that a write has broken, with whose and which it was; '' where none."""
-    op, whose = flight.op, f"{p.kind}, {p.stage.removeprefix('home:').rstrip('?') or 'home'}"
-    late = "" if holds(before, p) else ", late"
-
-    def broken(what: str) -> str:
-        return f"{what} [{op[0]}, {whose}{late}]"
-
+    """The invariant that a write has broken, and by what; '' where none."""
+    op, late = flight.op, not holds(before, p)
+    stage = p.stage.split(":")[0].rstrip("?")
+    by = "late" if late else stage if p.kind == "run" else p.kind
+    if any(q and q.epoch == p.epoch and q.kind + q.stage != p.kind + p.stage for q in before.processes):
+        by = "two of one epoch"
     if op[0] in ("stamp", "point") and before.svc == FOREIGN:
-        return broken("6 somebody else's Service was written")
+        return f"6 somebody else's Service was written [{op[0]}]"
     if op[0] in ("applycand", "rmcand") and before.cand == "theirs":
-        return broken("6 somebody else's candidate Service was written")
+        return f"6 somebody else's candidate Service was written [{op[0]}]"
     if op[0] in ("apply", "delete") and before.svc == op[1] and before.deps[op[1]]:
         done = {"apply": "applied to", "delete": "deleted"}[op[0]]
-        return broken(f"3 what the Service selects was {done}")
+        return f"3 what the Service selects was {done} [{by}]"
     if available(before) and not available(after):
         wanted = op[0] == "scale" and not late and may_interrupt(consent, before, p)
         if not wanted:
-            return broken("1 what answered does not answer any more")
-    if op[0] == "save" and op[1][0] == "idle":
-        if before.mem and before.mem.phase != "idle" and flight.short and short(before):
-            return broken("2 idle was saved, and what serves is not whole")
+            return f"1 what answered does not answer any more [{op[0]}, {by}]"
+    if op[0] == "save" and op[1][0] == "idle" and before.mem and before.mem.phase != "idle":
+        if flight.short and short(before):
+            return "2 idle was saved, and what serves is not whole"
         news = before.news
-        settled = before.mem and before.mem.phase != "idle"
-        if settled and news.said and op[1][1] == news.release == before.svc:
+        if news.said and op[1][1] == news.release == before.svc:
             what = {"bad": "failed its soak", "unsoaked": "never passed a soak"}[news.said]
-            return broken(f"5 the promotion of what {what} was finished")
+            return f"5 the promotion of what {what} was finished [{by}]"
     return ""
 
 
 def holds(w: World, p: Process) -> bool:
-    """It holds the lease, by the Lease itself."""
-    return w.held and w.lease == p.epoch and not p.orphan
+    """Nobody has taken the lease since."""
+    return w.lease is None if p.orphan else w.held and w.lease == p.epoch
 
 
 def noted(w: World, p: Process, op: tuple) -> World:
@@ -65,7 +63,7 @@ def noted(w: World, p: Process, op: tuple) -> World:
         switched = p.stage in ("promote", "wish") and p.kind in ("run", "promote", "recover")
         promotes = switched and w.mem is not None and w.mem.phase == "promoting"
         return w._replace(news=News(op[1], "unsoaked") if promotes else News())
-    if op[0] == "save" and op[1][5] == "fail" and op[1][0] in ("reverting", "unproven"):
+    if op[0] == "save" and p.stage != "start" and op[1][5] == "fail" and op[1][0] in ("reverting", "unproven"):
         return w._replace(news=News(op[1][1], "bad") if op[1][1] in RELEASES else news)
     return w
 

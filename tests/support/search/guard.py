@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.support.search.process import Model, starts, steps
 from tests.support.search.surroundings import pods
 from tests.support.search.world import (
+    FOREIGN,
+    HAND,
     NOBODY,
     RELEASES,
     REST,
@@ -35,7 +37,9 @@ class Guard:
         return self._known[core]
 
     def _judge(self, w: World) -> str:
-        moves = 0
+        if w.svc in (HAND, FOREIGN):
+            return ""  # a person's to settle
+        moves, behind = 0, w.mem is not None and (w.lease or 0) < w.mem.epoch
         for _ in range(ROUNDS):
             w = quiet(w)
             if not self._works(w):
@@ -47,7 +51,8 @@ class Guard:
             moves += took
         w = quiet(w)
         self.worst = max(self.worst, moves)
-        phase = w.mem.phase if w.mem else "lost"
+        phase = w.mem.phase if w.mem else "memory lost"
+        phase += ", Lease lost" if behind else ""
         if self._works(w):
             if available(w):
                 return f"4 what serves answers, and the guard never settles it [{phase}]"
@@ -93,4 +98,5 @@ def quiet(w: World) -> World:
 
 def _could(w: World, at: int) -> bool:
     """A release would answer, were its pods asked for and ours that are in their way stopped."""
-    return at != NOBODY and w.deps[at] is not None and not w.broken[at] and SEATS > (w.neighbour == SITS)
+    dep = w.deps[at] if at != NOBODY else None
+    return dep is not None and not (dep.stopped or w.broken[at]) and SEATS > (w.neighbour == SITS)

@@ -25,7 +25,7 @@ class Rules:
     point_epoch: bool = True  # process: a newer epoch on it stops us
     point_ours: bool = True  # process: somebody else's is refused
     point_answers: bool = True  # process: what answers makes way only for what does
-    point_from: bool = False  # process: it still leads where it led when this was decided
+    point_hand: bool = False  # process: so do a person's own pods
     stamp_ours: bool = False  # process: taking over leaves somebody else's alone
     # -- of a Deployment
     scale_version: bool = True  # patched at the version read; a conflict is looked at anew

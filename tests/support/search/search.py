@@ -11,8 +11,9 @@ What the model leaves out:
 - access, ports, types of Services; fetching, smoke, benchmark (a verdict falls from the sky);
 - histories, approvals, `keep_previous: false`, adoption, verdicts that are remembered;
 - a person deletes no Deployment and no Service, and does not write into the ConfigMap.
-A pod that falls, or that a person stops, between the last look at it and a switch to it can be
-excluded by no precondition: such worlds are not entered.
+What no precondition of one object can exclude is not entered, either: a pod that falls, or that a
+person stops, while a switch to it is in flight; a Service that a person leads to what a write in
+flight is about to stop.
 """
 
 from __future__ import annotations

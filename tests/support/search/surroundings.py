@@ -90,9 +90,12 @@ def _breaks(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
 
 
 def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
-    """A person with kubectl."""
+    """A person with kubectl, who leads the Service to what answers. Not to what a write is on its
+    way to: no precondition of a Deployment knows of a Service."""
+    flying = {p.flight.target for p in w.processes if p and p.flight}
     if w.svc != -1:
-        there = [at for at in RELEASES if w.deps[at]] + [HAND, FOREIGN]
+        ours = [at for at, dep in enumerate(w.deps) if dep and dep.ready and at not in flying]
+        there = [*ours, HAND, FOREIGN]
         for svc in there:
             if svc == w.svc:
                 continue

@@ -10,6 +10,7 @@ from tests.support.search.rules import Rules
 from tests.support.search.world import (
     CAND,
     FOREIGN,
+    HAND,
     MEM,
     NOBODY,
     RELEASES,
@@ -84,6 +85,8 @@ def _point(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
         before, dep = w.deps[w.svc], w.deps[at]
         if before and before.ready and not (dep and dep.ready):
             return [STEP]
+    if rules.point_hand and w.svc == HAND and not ((dep := w.deps[at]) and dep.ready):
+        return [STEP]
     if w.svc != NOBODY and rules.point_epoch and w.svc_epoch > p.epoch:
         return [STEP]
     return [("write", ("point", at, p.epoch, w.svc == NOBODY), SVC)]
