@@ -40,6 +40,7 @@ def world(
         mem=mem,
         lease=mem.epoch if mem else None,
         held=False,
+        decided=0,
         processes=(None, None),
         news=news,
         trouble=trouble,

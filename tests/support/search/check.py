@@ -12,6 +12,7 @@ from tests.support.search.world import (
     World,
     available,
     short,
+    whole,
 )
 
 
@@ -43,7 +44,8 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
             return f"1 what answered does not answer any more [{op[0]}, {by}]"
     if op[0] == "save" and op[1][0] == "idle" and before.mem and before.mem.phase != "idle":
         if flight.short and short(before):
-            return "2 idle was saved, and what serves is not whole"
+            more = ", of replicas that a person had set" if whole(before) else ""
+            return f"2 idle was saved, and what serves is not whole{more}"
         news = before.news
         if news.said and op[1][1] == news.release == before.svc:
             what = {"bad": "failed its soak", "unsoaked": "never passed a soak"}[news.said]
@@ -52,8 +54,8 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
 
 
 def holds(w: World, p: Process) -> bool:
-    """Nobody has taken the lease since."""
-    return w.lease is None if p.orphan else w.held and w.lease == p.epoch
+    """Nobody who has taken the lease since has looked, and may have decided otherwise."""
+    return w.lease is None if p.orphan else w.decided <= p.epoch
 
 
 def noted(w: World, p: Process, op: tuple) -> World:

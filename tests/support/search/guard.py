@@ -31,7 +31,7 @@ class Guard:
 
     def judge(self, w: World) -> str:
         """The invariant that the guard cannot restore; '' where it can."""
-        core = leaves(w)._replace(trouble=0, starts=0, news=News())
+        core = leaves(w)._replace(trouble=0, starts=0, news=News(), decided=0)
         if core not in self._known:
             self._known[core] = self._judge(core)
         return self._known[core]
@@ -52,11 +52,13 @@ class Guard:
         w = quiet(w)
         self.worst = max(self.worst, moves)
         phase = w.mem.phase if w.mem else "memory lost"
-        phase += ", Lease lost" if behind else ""
         if self._works(w):
+            phase += ", Lease lost" if behind else ""
             if available(w):
                 return f"4 what serves answers, and the guard never settles it [{phase}]"
-            known = {w.svc, w.mem.stable, w.mem.previous} if w.mem else {w.svc}
+            known = {w.svc}
+            if w.mem and w.mem.phase in ("soaking", "reverting", "restoring"):
+                known |= {w.mem.stable, w.mem.previous}
             able = any(at in RELEASES and _could(w, at) for at in known)
             return f"4 nothing answers though it could, the guard gets nowhere [{phase}]" * able
         dep = w.deps[w.svc] if w.svc in RELEASES else None
@@ -67,7 +69,7 @@ class Guard:
     def _works(self, w: World) -> bool:
         """Whether the guard finds anything to do."""
         if w.mem is None:
-            return self.model.rules.guard_without_memory and w.svc in RELEASES
+            return self.model.rules.memory_rebuilt and w.svc in RELEASES
         return w.mem.phase not in REST
 
     def _through(self, w: World) -> tuple[World, int]:

@@ -52,12 +52,12 @@ def starts(m: Model, w: World, kind: str, wanted: int = NOBODY) -> World | None:
     if kind == "run":
         if w.svc == FOREIGN or not (strategy := _strategy(m, w, wanted)):
             return None
-    elif w.mem is None and not m.rules.guard_without_memory:
+    elif w.mem is None and not m.rules.memory_rebuilt:
         return None
     epoch = (w.lease or 0) + 1
     if m.rules.epoch_above_all:
         written = [w.svc_epoch, w.mem.epoch if w.mem else 0, *(d.epoch for d in w.deps if d)]
-        epoch = max(epoch - 1, *written) + 1
+        epoch = max(epoch - 1, *written, *(p.epoch for p in w.processes if p)) + 1
     take: list[tuple] = [("takeover",), ("stampsvc",)]
     if m.rules.take_over_deployments:
         take += [("stampdep", n) for n in range(len(w.deps))]
@@ -83,7 +83,7 @@ def _strategy(m: Model, w: World, wanted: int) -> str:
 
 def acts(w: World, p: Process) -> bool:
     """Its fence lets it write."""
-    return p.orphan or (w.held and w.lease == p.epoch)
+    return p.orphan > 0 or (w.held and w.lease == p.epoch)
 
 
 def steps(m: Model, w: World, at: int) -> Iterator[Step]:
@@ -143,8 +143,8 @@ def _lands(m: Model, w: World, at: int, p: Process, said: tuple) -> Step:
         after = check.noted(after, p, p.flight.op)
     else:
         said = (*said, f"which is refused ({told})")
-    q = p._replace(flight=None)
-    if not acts(w, p):  # its next fence stops it
+    q = p._replace(flight=None, orphan=p.orphan and p.orphan - 1)
+    if not acts(w, p) or q.orphan == 1:  # its next fence stops it
         return said, put_process(after, at, None), wrong
     if told == writes.AGAIN:
         return said, put_process(after, at, q._replace(again=True)), wrong
@@ -162,6 +162,7 @@ def _advance(m: Model, w: World, at: int, p: Process) -> World:
     if p.stage.startswith("home:"):
         return _goes(m, w, at, p, _after_home(p.stage))
     if p.stage == "start":
+        w = w._replace(decided=max(w.decided, p.epoch))
         return _goes(m, w, at, p, "begin?" if p.kind == "run" else "wish?")
     return _goes(m, w, at, p, NEXT.get(p.stage, ""))
 

@@ -41,10 +41,10 @@ class Rules:
     apply_serving: bool = False  # process: not what the Service leads to
     apply_epoch: bool = False  # process: a newer epoch on it stops us
     # -- of the candidate's own Service
-    candidate_ours: bool = False  # process: somebody else's is left alone, or refused; by uid
+    candidate_ours: bool = False  # process: somebody else's is left alone, or refused; at its version
     # -- of memory that is lost
-    guard_without_memory: bool = False  # a Service of ours without a ConfigMap is settled, too
-    epoch_above_all: bool = False  # a new Lease begins above every epoch that is written anywhere
+    memory_rebuilt: bool = False  # without a ConfigMap it is not at rest, and the guard sees it
+    epoch_above_all: bool = False  # a new Lease begins above every epoch that there ever was
     # -- of a soak
     soak_by_anybody: bool = False  # whoever has no means to look ends unproven, and does not pass
 

@@ -6,6 +6,7 @@ What the model leaves out:
 - reading is one instant: an Observed is read at once, and what a move reads, it reads at once;
 - one replica a release (a person may ask for two), one kind of seat, one node, one neighbour;
 - pods follow their Deployment's replicas at once, and a template is the same for a release always;
+- of a process whose Lease a person deleted: more than two writes before it notices;
 - answers lost after a write, and API errors beyond conflicts and objects that are gone: a death
   before and after each write stands for them;
 - access, ports, types of Services; fetching, smoke, benchmark (a verdict falls from the sky);

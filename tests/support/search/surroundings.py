@@ -25,6 +25,7 @@ from tests.support.search.world import (
 )
 from tests.support.search.writes import ends
 
+ORPHAN = 3  # two more writes
 WISHES = ("recover", "rollback", "promote")
 
 
@@ -122,6 +123,6 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
 def _without_lease(w: World) -> World:
     """Who held it does not notice at once: its last renewal still counts for a while."""
     processes = tuple(
-        p._replace(orphan=True) if p and w.held and p.epoch == w.lease else p for p in w.processes
+        p._replace(orphan=ORPHAN) if p and w.held and p.epoch == w.lease else p for p in w.processes
     )
     return w._replace(lease=None, held=False, processes=processes)

@@ -58,7 +58,8 @@ class Flight(NamedTuple):
 class Process(NamedTuple):
     """A process. kind: 'run', 'recover', 'rollback', 'promote'. course: number of the list of moves
     it carries out, and where it is in it. waits: its write has landed and its end is waited for.
-    again: a conflict is being looked at anew. orphan: its Lease was deleted, it has not noticed."""
+    again: a conflict is being looked at anew. orphan: its Lease was deleted and it has not noticed:
+    writes that its last renewal is still good for, and one."""
 
     kind: str
     wanted: int
@@ -69,7 +70,7 @@ class Process(NamedTuple):
     flight: Flight | None = None
     waits: bool = False
     again: bool = False
-    orphan: bool = False
+    orphan: int = 0
     strategy: str = ""
 
 
@@ -82,8 +83,9 @@ class News(NamedTuple):
 
 
 class World(NamedTuple):
-    """Everything. lease: epoch it was last taken with, None where it was deleted; holder: whether
-    that process still holds it. trouble, starts: what may still happen to it."""
+    """Everything. lease: epoch it was last taken with, None where it was deleted; held:
+    whether that process still holds it. decided: highest epoch of a process that had taken over,
+    and went on to look. trouble, starts: what may still happen."""
 
     svc: int
     svc_epoch: int
@@ -95,6 +97,7 @@ class World(NamedTuple):
     mem: Mem | None
     lease: int | None
     held: bool
+    decided: int
     processes: tuple[Process | None, Process | None]
     news: News
     trouble: int
@@ -127,6 +130,12 @@ def short(w: World) -> bool:
         return False
     dep = w.deps[w.svc]
     return dep is None or (not dep.stopped and dep.ready < max(dep.had, 1))
+
+
+def whole(w: World) -> bool:
+    """What serves is not one of ours, or is available as its Deployment says."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return w.svc not in RELEASES or (dep is not None and dep.ready >= max(dep.asked, dep.serves))
 
 
 def leaves(w: World) -> World:

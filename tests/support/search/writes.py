@@ -22,8 +22,8 @@ from tests.support.search.world import (
     World,
     free,
     put,
-    short,
     touched,
+    whole,
     with_dep,
 )
 
@@ -43,7 +43,8 @@ def look(rules: Rules, w: World, p: Process, move: tuple, interrupts: bool) -> l
 
 
 def _takeover(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
-    mem = w.mem or Mem()
+    lost = rules.memory_rebuilt and any(w.deps)
+    mem = w.mem or Mem("testing" if lost else "idle")
     if mem.epoch > p.epoch:
         return [STEP]
     return [("write", ("save", mem[:6], p.epoch, w.mem is None), MEM)]
@@ -52,7 +53,7 @@ def _takeover(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[
 def _save(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
     if w.mem and rules.save_epoch and w.mem.epoch > p.epoch:
         return [STEP]
-    if rules.idle_if_whole and move[1][0] == "idle" and short(w):
+    if rules.idle_if_whole and move[1][0] == "idle" and not whole(w):
         return [STEP]
     return [("write", ("save", move[1], p.epoch, w.mem is None), MEM)]
 
@@ -121,13 +122,13 @@ def _remove(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tu
 def _rmcand(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
     if rules.candidate_ours and w.cand != "ours":
         return [DONE]
-    return [("write", ("rmcand",), CAND)]
+    return [("write", ("rmcand", False), CAND)]
 
 
 def _applycand(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
     if rules.candidate_ours and w.cand == "theirs":
         return [REFUSED]
-    return [("write", ("applycand",), CAND)]
+    return [("write", ("applycand", not w.cand), CAND)]
 
 
 def _apply(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
@@ -233,6 +234,8 @@ def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
             if rules.point_version and not op[3] and not flight.fresh:
                 return w, AGAIN
             return touched(w._replace(svc=op[1], svc_epoch=op[2]), SVC, op[3]), OK
+        case "rmcand" | "applycand" if rules.candidate_ours and op[1] != (not w.cand):
+            return w, AGAIN
         case "rmcand":
             return touched(w._replace(cand=""), CAND, True), OK
         case "applycand":
