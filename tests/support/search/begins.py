@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from tests.support.search.world import (
     AWAY,
+    CAND,
+    MEM,
     NOBODY,
     SITS,
+    SVC,
     Dep,
+    Flight,
     Mem,
     News,
+    Process,
     World,
 )
 
@@ -41,6 +46,7 @@ def world(
         lease=mem.epoch if mem else None,
         held=False,
         decided=0,
+        twins=False,
         processes=(None, None),
         news=news,
         trouble=trouble,
@@ -90,4 +96,32 @@ def left(trouble: int, starts: int) -> list[World]:
         ),
         world(svc=B, deps=both, mem=mem("restoring", B, NOBODY, A, verdict=""), **some),
         world(deps=both, mem=mem("held", A, B, C), cand="ours", **some),
+    ]
+
+
+def late(trouble: int, starts: int) -> list[World]:
+    """A predecessor stands still, its write is fenced and has read what it goes by."""
+    testing, replaced = left(trouble, starts)[:2]
+    soaking = left(trouble, starts)[4]
+    assert testing.mem is not None and soaking.mem is not None
+
+    def stands(w: World, stage: str, op: tuple, target: object) -> World:
+        flight = Flight(op, target)
+        process = Process("run", B, EPOCH, stage, flight=flight, strategy=w.mem.strategy)  # type: ignore[union-attr]
+        return w._replace(decided=EPOCH, processes=(process, None))
+
+    idle = ("idle", A, NOBODY, C, "", "")
+    return [
+        stands(testing, "undo", ("delete", B), B),
+        stands(testing, "undo", ("scale", B, 0, EPOCH), B),
+        stands(testing, "deploy", ("apply", B, EPOCH, False), B),
+        stands(testing._replace(deps=(UP, None, DOWN)), "deploy", ("apply", B, EPOCH, True), B),
+        stands(testing, "deploy", ("applycand", False), CAND),
+        stands(testing, "undo", ("rmcand", False), CAND),
+        stands(testing, "promote", ("point", B, EPOCH, False), SVC),
+        stands(testing, "undo", ("save", idle, EPOCH, False), MEM),
+        stands(replaced, "undo", ("scale", B, 0, EPOCH), B),
+        stands(replaced, "deploy", ("scale", A, 0, EPOCH), A),
+        stands(soaking, "promote", ("scale", A, 0, EPOCH), A),
+        stands(soaking, "back", ("point", A, EPOCH, False), SVC),
     ]

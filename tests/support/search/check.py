@@ -29,7 +29,7 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
     op, late = flight.op, not holds(before, p)
     stage = p.stage.split(":")[0].rstrip("?")
     by = "late" if late else stage if p.kind == "run" else p.kind
-    if any(q and q.epoch == p.epoch and q.kind + q.stage != p.kind + p.stage for q in before.processes):
+    if before.twins:
         by = "two of one epoch"
     if op[0] in ("stamp", "point") and before.svc == FOREIGN:
         return f"6 somebody else's Service was written [{op[0]}]"
@@ -55,7 +55,10 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
 
 def holds(w: World, p: Process) -> bool:
     """Nobody who has taken the lease since has looked, and may have decided otherwise."""
-    return w.lease is None if p.orphan else w.decided <= p.epoch
+    if not p.orphan:
+        return w.decided <= p.epoch
+    new = any(q and q.epoch == w.lease and q.stage == "start" for q in w.processes)
+    return w.lease is None or new
 
 
 def noted(w: World, p: Process, op: tuple) -> World:

@@ -31,7 +31,7 @@ class Guard:
 
     def judge(self, w: World) -> str:
         """The invariant that the guard cannot restore; '' where it can."""
-        core = leaves(w)._replace(trouble=0, starts=0, news=News(), decided=0)
+        core = leaves(w)._replace(trouble=0, starts=0, news=News(), decided=0, twins=False)
         if core not in self._known:
             self._known[core] = self._judge(core)
         return self._known[core]
@@ -54,7 +54,7 @@ class Guard:
         phase = w.mem.phase if w.mem else "memory lost"
         if self._works(w):
             phase += ", Lease lost" if behind else ""
-            if available(w):
+            if available(w) and not _asks_too_much(w):
                 return f"4 what serves answers, and the guard never settles it [{phase}]"
             known = {w.svc}
             if w.mem and w.mem.phase in ("soaking", "reverting", "restoring"):
@@ -96,6 +96,12 @@ def quiet(w: World) -> World:
         first = [after for said, after in found if said[0] == "the neighbour"]
         w = (first or [after for _, after in found])[0]
     return w
+
+
+def _asks_too_much(w: World) -> bool:
+    """A person wants more replicas of what serves than there are seats."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return dep is not None and dep.asked > SEATS - (w.neighbour == SITS)
 
 
 def _could(w: World, at: int) -> bool:

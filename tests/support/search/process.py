@@ -63,9 +63,9 @@ def starts(m: Model, w: World, kind: str, wanted: int = NOBODY) -> World | None:
         take += [("stampdep", n) for n in range(len(w.deps))]
     course = m.decide.number(tuple(take))
     new = Process(kind, wanted, epoch, "start", course, strategy=strategy)
-    w = w._replace(lease=epoch, held=True, processes=put(w.processes, at, new))
-    if kind == "promote" and w.mem and w.mem.phase == "unproven":
-        w = w._replace(news=News())  # a person keeps it
+    twins = w.twins or any(p and p.epoch == epoch for p in w.processes)
+    processes = put(w.processes, at, new)
+    w = w._replace(lease=epoch, held=True, twins=twins, processes=processes)
     return w
 
 
@@ -200,7 +200,10 @@ def _fails(m: Model, w: World, at: int, p: Process, kind: str) -> World:
 
 
 def _decides(m: Model, w: World, at: int, p: Process, who: str) -> Iterator[Step]:
-    for label, stage, course in _choices(m, w, p):
+    found = _choices(m, w, p)
+    if p.stage == "wish?" and p.kind == "promote" and w.mem and w.mem.phase == "unproven":
+        w = w._replace(news=News())  # a person keeps it
+    for label, stage, course in found:
         yield (who, label), _goes(m, w, at, p, stage, course), ""
 
 

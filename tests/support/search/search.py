@@ -19,6 +19,7 @@ flight is about to stop.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -71,7 +72,17 @@ def search(
     is found.
     """
     out, began = Found(), time.perf_counter()
-    model = Model(rules, Decisions(rules), consent)
+    gc.disable()  # a million of tuples that stay, and no circles
+    try:
+        return _search(out, list(begins), Model(rules, Decisions(rules), consent), depth, most, stop_at)
+    finally:
+        gc.enable()
+        out.seconds = time.perf_counter() - began
+
+
+def _search(
+    out: Found, begins: list[World], model: Model, depth: int, most: int, stop_at: str
+) -> Found:
     guard = Guard(model)
     came: dict[World, tuple[World, tuple] | None] = dict.fromkeys(begins)
     frontier = list(came)
@@ -92,7 +103,7 @@ def search(
                     found.append(after)
         frontier = found
         out.depth += 1
-    out.states, out.seconds = len(came), time.perf_counter() - began
+    out.states = len(came)
     out.judged, out.worst = len(guard._known), guard.worst
     return out
 

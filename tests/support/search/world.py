@@ -85,7 +85,7 @@ class News(NamedTuple):
 class World(NamedTuple):
     """Everything. lease: epoch it was last taken with, None where it was deleted; held:
     whether that process still holds it. decided: highest epoch of a process that had taken over,
-    and went on to look. trouble, starts: what may still happen."""
+    and went on to look. twins: there have been two of one epoch. trouble, starts: what may still happen."""
 
     svc: int
     svc_epoch: int
@@ -98,6 +98,7 @@ class World(NamedTuple):
     lease: int | None
     held: bool
     decided: int
+    twins: bool
     processes: tuple[Process | None, Process | None]
     news: News
     trouble: int
