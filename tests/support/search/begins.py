@@ -64,6 +64,11 @@ def rest(trouble: int, starts: int) -> list[World]:
     ]
 
 
+def first(trouble: int, starts: int) -> list[World]:
+    """Before the first rollout ever, where the first epoch is 1."""
+    return rest(trouble, starts)[2:]
+
+
 def left(trouble: int, starts: int) -> list[World]:
     """What dead processes left, at every phase."""
     some = {"trouble": trouble, "starts": starts}
@@ -84,9 +89,7 @@ def left(trouble: int, starts: int) -> list[World]:
             **some,
         ),
         world(deps=both, mem=mem("promoting", A, B, C), cand="ours", **some),
-        world(
-            svc=B, deps=both, mem=mem("promoting", A, B, C), news=unsoaked, cand="ours", **some
-        ),
+        world(svc=B, deps=both, mem=mem("promoting", A, B, C), news=unsoaked, cand="ours", **some),
         world(svc=B, deps=both, mem=mem("soaking", B, NOBODY, A), news=unsoaked, **some),
         world(
             svc=B, deps=both, mem=mem("unproven", B, NOBODY, A, verdict="fail"), news=bad, **some

@@ -68,7 +68,12 @@ def noted(w: World, p: Process, op: tuple) -> World:
         switched = p.stage in ("promote", "wish") and p.kind in ("run", "promote", "recover")
         promotes = switched and w.mem is not None and w.mem.phase == "promoting"
         return w._replace(news=News(op[1], "unsoaked") if promotes else News())
-    if op[0] == "save" and p.stage != "start" and op[1][5] == "fail" and op[1][0] in ("reverting", "unproven"):
+    if (
+        op[0] == "save"
+        and p.stage != "start"
+        and op[1][5] == "fail"
+        and op[1][0] in ("reverting", "unproven")
+    ):
         return w._replace(news=News(op[1][1], "bad") if op[1][1] in RELEASES else news)
     return w
 

@@ -57,9 +57,7 @@ class Decisions:
     def resume(self, w: World, wanted: int) -> str:
         """'fresh', 'done', 'promote', 'retest' or 'clear'."""
         return str(
-            self._memo(
-                ("resume", wanted), w, lambda seen: moves.decide_resume(seen, ITEMS[wanted])
-            )
+            self._memo(("resume", wanted), w, lambda seen: moves.decide_resume(seen, ITEMS[wanted]))
         )
 
     def recovery(self, w: World, *, superseded: bool = False, soak_failed: bool = False) -> Course:
@@ -92,9 +90,7 @@ class Decisions:
         return self._course(
             ("wish", what, allow, room),
             w,
-            lambda seen: wish.decide_wish(
-                what, seen, allow_interruption=allow, room=_room(room)
-            ),
+            lambda seen: wish.decide_wish(what, seen, allow_interruption=allow, room=_room(room)),
         )
 
     def after_failure(self, w: World) -> Course | None:

@@ -85,7 +85,9 @@ class Guard:
                 continue
             if not found:  # it waits for what never comes, and is late at last
                 found = list(steps(self.model, w._replace(trouble=1), at))
-                found = [s for s in found if s[0][1] not in ("dies", "stands still before its write")]
+                found = [
+                    s for s in found if s[0][1] not in ("dies", "stands still before its write")
+                ]
             w = (good or found)[0][1]._replace(trouble=0)
         raise AssertionError(f"a guard does not end in {MOVES} moves: {w}")
 

@@ -250,5 +250,3 @@ def _course(label: str, course: int | str, stage: str, ends: str) -> list[tuple[
     if isinstance(course, str):
         return [(f"{label}, which is refused ({course})", ends, 0)]
     return [(label, stage, course)]
-
-

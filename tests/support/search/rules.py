@@ -41,7 +41,9 @@ class Rules:
     apply_serving: bool = False  # process: not what the Service leads to
     apply_epoch: bool = False  # process: a newer epoch on it stops us
     # -- of the candidate's own Service
-    candidate_ours: bool = False  # process: somebody else's is left alone, or refused; at its version
+    candidate_ours: bool = (
+        False  # process: somebody else's is left alone, or refused; at its version
+    )
     # -- of memory that is lost
     memory_rebuilt: bool = False  # without a ConfigMap it is not at rest, and the guard sees it
     epoch_above_all: bool = False  # a new Lease begins above every epoch that there ever was

@@ -74,7 +74,9 @@ def search(
     out, began = Found(), time.perf_counter()
     gc.disable()  # a million of tuples that stay, and no circles
     try:
-        return _search(out, list(begins), Model(rules, Decisions(rules), consent), depth, most, stop_at)
+        return _search(
+            out, list(begins), Model(rules, Decisions(rules), consent), depth, most, stop_at
+        )
     finally:
         gc.enable()
         out.seconds = time.perf_counter() - began
