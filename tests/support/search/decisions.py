@@ -45,7 +45,7 @@ class Decisions:
     # -- what is asked ------------------------------------------------------------------------
 
     def start(self, w: World, wanted: int, strategy: str) -> Course:
-        """Announce a candidate; then its Service and its template are applied, and it is awaited."""
+        """Announce a candidate; its Service and its template are applied, and it is awaited."""
         more = (("applycand",), ("apply", wanted), ("ready", wanted))
         return self._course(
             ("start", wanted, strategy),
@@ -174,7 +174,7 @@ def room_of_previous(w: World) -> tuple[int, int] | None:
 
 
 def room(w: World) -> tuple[int, int]:
-    """Seats beside what serves, and with that one down: pods of our other releases count as gone."""
+    """Seats beside what serves, and with that down; pods of our other releases are as gone."""
     instead = SEATS - (w.neighbour == SITS)
     if w.svc not in RELEASES:
         return instead, instead

@@ -109,4 +109,4 @@ def _asks_too_much(w: World) -> bool:
 def _could(w: World, at: int) -> bool:
     """A release would answer, were its pods asked for and ours that are in their way stopped."""
     dep = w.deps[at] if at != NOBODY else None
-    return dep is not None and not (dep.stopped or w.broken[at]) and SEATS > (w.neighbour == SITS)
+    return dep is not None and not (dep.stopped or w.broken[at]) and (w.neighbour == SITS) < SEATS

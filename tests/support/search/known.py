@@ -29,42 +29,45 @@ FAILED, UNSOAKED = (
 KNOWN = {
     "late": Known(
         (f"{HARM} [scale, late]", f"{DELETED} [late]", f"{APPLIED} [late]", f"{RESTS} [unproven]"),
-        "run 20 tests B and stands still before it deletes B (or scales it to zero, or applies it); "
-        "run 21 takes over, tests B anew and leads the Service to B; the write of run 20 lands: what "
-        "serves is gone. Landing before the switch, run 21 leads the Service to B at zero",
+        "run 20 tests B and stands still before it deletes B (or scales it to zero, or applies "
+        "it); run 21 takes over, tests B anew and leads the Service to B; the write of run 20 "
+        "lands: what serves is gone. Landing before the switch, run 21 leads the Service to B "
+        "at zero",
         "take_over_deployments with scale_version; delete_version; apply_version or apply_serving",
     ),
     "restoring has no exit": Known(
         (f"{NOWHERE} [restoring]",),
-        "restoring home to B while A stands by and is healthy; B breaks for good: every recovery "
-        "stops A (B does not answer, so nothing is kept) and waits for B, which never comes",
-        "decide_restore: nothing that answers is stopped before home does; where home does not come "
-        "back in its time and previous can, the Service goes there",
+        "restoring home to B while A stands by and is healthy; B breaks for good: every "
+        "recovery stops A (B does not answer, so nothing is kept) and waits for B, which never "
+        "comes",
+        "decide_restore: nothing that answers is stopped before home does; where home does not "
+        "come back in its time and previous can, the Service goes there",
     ),
     "held at zero": Known(
         (f"{RESTS} [held]",),
-        "replace: A is scaled to zero, B passes, a person is to decide: phase held, the Service leads "
-        "to A at zero; the janitor takes held for rest",
+        "replace: A is scaled to zero, B passes, a person is to decide: phase held, the Service"
+        " leads to A at zero; the janitor takes held for rest",
         "never held with what serves at zero: A comes back first, or the hold has an expiry",
     ),
     "bad news forgotten": Known(
         (f"{FAILED} [rollback]", f"{FAILED} [home]", f"{FAILED} [cleanup]"),
         "B failed its soak and serves unproven (verdict fail); the operator's rollback saves "
-        "'reverting' with an empty verdict, A does not get ready, home again: idle with stable B",
+        "'reverting' with an empty verdict, A does not get ready, home again: idle with stable "
+        "B",
         "decide_revert keeps the verdict of an unproven release, whoever asks",
     ),
     "bad news superseded": Known(
         (f"{FAILED} [clear]",),
-        "B failed its soak and serves unproven; a run of another release clears up: decide_recovery "
-        "with superseded finishes the promotion of B, A and C go",
+        "B failed its soak and serves unproven; a run of another release clears up: "
+        "decide_recovery with superseded finishes the promotion of B, A and C go",
         "superseded ends what waits, and neither settles B as idle nor takes the way back from it",
     ),
     "finished by the guard": Known(
         (f"{UNSOAKED} [recover]", f"{UNSOAKED} [cleanup]", f"{UNSOAKED} [undo]"),
-        "the Service was moved to B, and the run dies in the soak: recover finds soaking, B is alive, "
-        "saves idle and stops A",
-        "an unfinished soak is begun anew by whoever finds it (soak_by_anybody, and a Soak in the "
-        "course of decide_recovery)",
+        "the Service was moved to B, and the run dies in the soak: recover finds soaking, B is "
+        "alive, saves idle and stops A",
+        "an unfinished soak is begun anew by whoever finds it (soak_by_anybody, and a Soak in "
+        "the course of decide_recovery)",
     ),
     "finished by the next run": Known(
         (f"{UNSOAKED} [clear]",),
@@ -73,22 +76,22 @@ KNOWN = {
     ),
     "promoted by hand": Known(
         (f"{UNSOAKED} [promote]", f"{UNSOAKED} [late]"),
-        "`rollout promote` of a held candidate, or of one whose soak died, moves the Service, does "
-        "not watch, stops A and saves idle",
+        "`rollout promote` of a held candidate, or of one whose soak died, moves the Service, "
+        "does not watch, stops A and saves idle",
         "soak_by_anybody",
     ),
     "unsoaked after a way back": Known(
         (f"{UNSOAKED} [rollback]", f"{UNSOAKED} [home]", f"{UNSOAKED} [back]"),
-        "B serves, its soak not passed (soaking, promoting, or nobody could look); rollback to A "
-        "fails, home again: idle with stable B",
+        "B serves, its soak not passed (soaking, promoting, or nobody could look); rollback to "
+        "A fails, home again: idle with stable B",
         "restoring to a release that was not proven ends unproven",
     ),
     "memory lost": Known(
         (f"{RESTS} [memory lost]", f"{RESTS} [idle]"),
-        "replace: A is at zero, the run dies, the ConfigMap is deleted: the janitor lists ConfigMaps "
-        "and recover refuses. Or a process takes over just then, even one that is refused: it writes "
-        "'idle', and the guard rests with A at zero. Also: recover finds idle with A at zero by hand, "
-        "scales it up without a phase that says so, and fails",
+        "replace: A is at zero, the run dies, the ConfigMap is deleted: the janitor lists "
+        "ConfigMaps and recover refuses. Or a process takes over just then, even one that is "
+        "refused: it writes 'idle', and the guard rests with A at zero. Also: recover finds "
+        "idle with A at zero by hand, scales it up without a phase that says so, and fails",
         "memory_rebuilt: lost memory is not rest; a recovery that has work announces it",
     ),
     "Lease lost": Known(
@@ -97,8 +100,8 @@ KNOWN = {
             for what in (NOWHERE, NEVER)
             for phase in ("testing", "promoting", "soaking", "reverting", "restoring")
         ),
-        "a run dies in any phase, the Lease is deleted: the new one begins at epoch 1, taking over "
-        "is refused until as many processes were started as there ever were",
+        "a run dies in any phase, the Lease is deleted: the new one begins at epoch 1, taking "
+        "over is refused until as many processes were started as there ever were",
         "epoch_above_all: a new Lease begins above what ConfigMap, Service and Deployments say",
     ),
     "two of one epoch": Known(
@@ -113,8 +116,8 @@ KNOWN = {
                 (UNSOAKED, ""),
             )
         ),
-        "the first rollout ever, epoch 1: the Lease is deleted, another process takes it at epoch 1, "
-        "the first has not noticed; neither is newer, both write",
+        "the first rollout ever, epoch 1: the Lease is deleted, another process takes it at "
+        "epoch 1, the first has not noticed; neither is newer, both write",
         "epoch_above_all, by something that is never the same twice",
     ),
     "stops what a person chose": Known(
@@ -122,18 +125,18 @@ KNOWN = {
             f"{HARM} [scale, {stage}]"
             for stage in ("promote", "undo", "clear", "recover", "cleanup", "home", "back")
         ),
-        "a course was decided while the Service led to A and scales C (or the old A) to zero; before "
-        "that a person leads the Service there; or A fell for a moment, home again stops it although "
-        "it answers by then",
-        "scale_serving: to zero only where the Service does not lead, or it may interrupt; looked at "
-        "in the move, at the version read",
+        "a course was decided while the Service led to A and scales C (or the old A) to zero; "
+        "before that a person leads the Service there; or A fell for a moment, home again stops"
+        " it although it answers by then",
+        "scale_serving: to zero only where the Service does not lead, or it may interrupt; "
+        "looked at in the move, at the version read",
     ),
     "pending replica": Known(
         (f"{NEVER} [reverting]", f"{NEVER} [restoring]", f"{NOWHERE} [reverting]"),
-        "the Service is back at C, A holds the other seat; a person (an autoscaler) asks for a second "
-        "replica of C: the course waits for it before it removes A, which has its seat",
-        "once the Service leads there, what holds seats goes first, and both are not waited for "
-        "together",
+        "the Service is back at C, A holds the other seat; a person (an autoscaler) asks for a "
+        "second replica of C: the course waits for it before it removes A, which has its seat",
+        "once the Service leads there, what holds seats goes first, and both are not waited for"
+        " together",
     ),
     "applied to what serves": Known(
         (f"{APPLIED} [deploy]",),
@@ -143,8 +146,8 @@ KNOWN = {
     ),
     "idle though it is not whole": Known(
         ("2 idle was saved, and what serves is not whole",),
-        "the last pod of what serves falls after the last wait and before Save(idle); and _finish and "
-        "_keep_serving wait for nobody where no replica was taken away",
+        "the last pod of what serves falls after the last wait and before Save(idle); and "
+        "_finish and _keep_serving wait for nobody where no replica was taken away",
         "idle_if_whole; of_replicas: scale_by_hand (a person had set two, one comes back)",
     ),
     "away from a person's pods": Known(

@@ -43,7 +43,7 @@ Step = tuple[tuple, World, str]  # what happened, the world after it, what it vi
 
 
 def starts(m: Model, w: World, kind: str, wanted: int = NOBODY) -> World | None:
-    """The world with a new process that has taken the lease; None where it does not come to that."""
+    """The world with a new process that has taken the lease; None where there is none."""
     at = next((n for n, p in enumerate(w.processes) if p is None), None)
     acts = any(p and not p.orphan and (p.flight is None) for p in w.processes)
     if at is None or acts:

@@ -52,7 +52,7 @@ class Rules:
 
 
 AT_HAND = Rules()
-# what is being built: a predecessor's late write meets an epoch, and nothing is applied to what serves
+# what is being built: a late write meets an epoch, and nothing is applied to what serves
 STRENGTHENED = replace(
     AT_HAND,
     take_over_deployments=True,

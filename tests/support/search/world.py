@@ -19,9 +19,9 @@ REST = ("idle", "held", "unproven")
 
 
 class Dep(NamedTuple):
-    """A Deployment. unready: pods that hold a seat and do not answer; serves: replicas it serves with,
-    by its annotation; had: most that answered at once, of what a person left it; stopped: a person
-    scaled it to zero."""
+    """A Deployment. unready: pods that hold a seat and do not answer; serves: replicas it serves
+    with, by its annotation; had: most that answered at once; stopped: a person scaled it to zero.
+    """
 
     asked: int
     ready: int = 0
@@ -85,7 +85,8 @@ class News(NamedTuple):
 class World(NamedTuple):
     """Everything. lease: epoch it was last taken with, None where it was deleted; held:
     whether that process still holds it. decided: highest epoch of a process that had taken over,
-    and went on to look. twins: there have been two of one epoch. trouble, starts: what may still happen."""
+    and went on to look. twins: there have been two of one epoch. trouble, starts: what may still
+    happen."""
 
     svc: int
     svc_epoch: int
@@ -145,16 +146,17 @@ def leaves(w: World) -> World:
 
 
 def touched(w: World, what: object, gone: bool = False) -> World:
-    """An object has changed: whoever read it has an old version; gone: there will be another one."""
+    """An object has changed: whoever read it has an old version; gone: it is another one."""
     if w.processes == (None, None):
         return w
     out = []
     for process in w.processes:
         flight = process.flight if process else None
         if process and flight and flight.target == what and (flight.fresh or gone):
-            flight = flight._replace(fresh=False, same=flight.same and not gone)
-            process = process._replace(flight=flight)
-        out.append(process)
+            old = flight._replace(fresh=False, same=flight.same and not gone)
+            out.append(process._replace(flight=old))
+        else:
+            out.append(process)
     return w._replace(processes=tuple(out))
 
 
