@@ -94,12 +94,19 @@ def left(trouble: int, starts: int) -> list[World]:
         world(
             svc=B, deps=both, mem=mem("unproven", B, NOBODY, A, verdict="fail"), news=bad, **some
         ),
+        # a run of B itself that tried again, and died
+        world(svc=B, deps=both, mem=mem("soaking", B, NOBODY, A, verdict="fail"), news=bad, **some),
         world(
             svc=B, deps=both, mem=mem("reverting", B, NOBODY, A, verdict="fail"), news=bad, **some
         ),
         world(svc=B, deps=both, mem=mem("restoring", B, NOBODY, A, verdict=""), **some),
         world(deps=both, mem=mem("held", A, B, C), cand="ours", **some),
     ]
+
+
+def unproven(trouble: int, starts: int) -> list[World]:
+    """B failed its soak, and serves."""
+    return [w for w in left(trouble, starts) if w.mem and w.mem.phase == "unproven"]
 
 
 def late(trouble: int, starts: int) -> list[World]:

@@ -54,8 +54,9 @@ class Guard:
         phase = w.mem.phase if w.mem else "memory lost"
         if self._works(w):
             phase += ", Lease lost" if behind else ""
-            if available(w) and not _asks_too_much(w):
-                return f"4 what serves answers, and the guard never settles it [{phase}]"
+            if available(w):
+                never = f"4 what serves answers, and the guard never settles it [{phase}]"
+                return "" if _asks_too_much(w) else never
             known = {w.svc}
             if w.mem and w.mem.phase in ("soaking", "reverting", "restoring"):
                 known |= {w.mem.stable, w.mem.previous}

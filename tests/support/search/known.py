@@ -33,7 +33,8 @@ KNOWN = {
         "it); run 21 takes over, tests B anew and leads the Service to B; the write of run 20 "
         "lands: what serves is gone. Landing before the switch, run 21 leads the Service to B "
         "at zero",
-        "take_over_deployments with scale_version; delete_version; apply_version or apply_serving",
+        "take_over_deployments, with scale_version, delete_version and apply_version: each alone "
+        "is not enough",
     ),
     "restoring has no exit": Known(
         (f"{NOWHERE} [restoring]",),
@@ -50,14 +51,20 @@ KNOWN = {
         "never held with what serves at zero: A comes back first, or the hold has an expiry",
     ),
     "bad news forgotten": Known(
-        (f"{FAILED} [rollback]", f"{FAILED} [home]", f"{FAILED} [cleanup]"),
+        (f"{FAILED} [rollback]", f"{FAILED} [home]"),
         "B failed its soak and serves unproven (verdict fail); the operator's rollback saves "
         "'reverting' with an empty verdict, A does not get ready, home again: idle with stable "
         "B",
         "decide_revert keeps the verdict of an unproven release, whoever asks",
     ),
+    "bad news overwritten": Known(
+        (f"{FAILED} [recover]", f"{FAILED} [promote]", f"{FAILED} [cleanup]"),
+        "B failed its soak and serves unproven; a run of B tries again: it saves 'soaking' in "
+        "place of 'unproven', and dies: recover finds soaking, B is alive, saves idle and stops A",
+        "decide_recovery finishes nothing whose verdict is fail",
+    ),
     "bad news superseded": Known(
-        (f"{FAILED} [clear]",),
+        (f"{FAILED} [clear]", f"{FAILED} [late]", f"{FAILED} [undo]"),
         "B failed its soak and serves unproven; a run of another release clears up: "
         "decide_recovery with superseded finishes the promotion of B, A and C go",
         "superseded ends what waits, and neither settles B as idle nor takes the way back from it",
@@ -123,7 +130,16 @@ KNOWN = {
     "stops what a person chose": Known(
         tuple(
             f"{HARM} [scale, {stage}]"
-            for stage in ("promote", "undo", "clear", "recover", "cleanup", "home", "back")
+            for stage in (
+                "promote",
+                "undo",
+                "clear",
+                "recover",
+                "rollback",
+                "cleanup",
+                "home",
+                "back",
+            )
         ),
         "a course was decided while the Service led to A and scales C (or the old A) to zero; "
         "before that a person leads the Service there; or A fell for a moment, home again stops"

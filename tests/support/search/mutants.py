@@ -118,7 +118,7 @@ MUTANTS = {
     "a start that is not announced": Mutant(
         "decide_start", changed(lambda seen, course: course[1:]), RESTS, trouble=1, consent=True
     ),
-    "a recovery that forgets bad news": Mutant("decide_recovery", impatient, FAILED, "left"),
+    "a recovery that forgets bad news": Mutant("decide_recovery", impatient, FAILED, "unproven"),
     "a way back without a way home": Mutant(
         "decide_after_failure", no_way_home, (NEVER, NOWHERE), "left", trouble=1
     ),
