@@ -105,7 +105,7 @@ KNOWN = {
         tuple(
             f"{what} [{phase}, Lease lost]"
             for what in (NOWHERE, NEVER)
-            for phase in ("testing", "promoting", "soaking", "reverting", "restoring")
+            for phase in ("testing", "promoting", "soaking", "proven", "reverting", "restoring")
         ),
         "a run dies in any phase, the Lease is deleted: the new one begins at epoch 1, taking "
         "over is refused until as many processes were started as there ever were",

@@ -1,4 +1,4 @@
-"""What the search of tests/unit/release/test_search.py finds today, shown by the real Actor: each
+"""What the search of test_search.py finds today, shown by the real Actor: each
 fails until it is mended, and then its mark goes."""
 
 from __future__ import annotations
