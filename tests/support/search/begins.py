@@ -117,9 +117,15 @@ def late(trouble: int, starts: int) -> list[World]:
 
     def stands(w: World, stage: str, op: tuple, target: object) -> World:
         flight = Flight(op, target)
-        process = Process("run", B, EPOCH, stage, flight=flight, strategy=w.mem.strategy)  # type: ignore[union-attr]
-        return w._replace(decided=EPOCH, processes=(process, None))
+        process = Process("run", B, EPOCH, stage, flight=flight, born=1, strategy=w.mem.strategy)  # type: ignore[union-attr]
+        return w._replace(decided=1, processes=(process, None))
 
+    before = testing._replace(
+        svc=NOBODY,
+        svc_epoch=0,
+        deps=(None, UP, None),
+        mem=Mem("promoting", NOBODY, B, NOBODY, "parallel", "pass", EPOCH),
+    )
     idle = ("idle", A, NOBODY, C, "", "")
     return [
         stands(testing, "undo", ("delete", B), B),
@@ -129,6 +135,7 @@ def late(trouble: int, starts: int) -> list[World]:
         stands(testing, "deploy", ("applycand", False), CAND),
         stands(testing, "undo", ("rmcand", False), CAND),
         stands(testing, "promote", ("point", B, EPOCH, False), SVC),
+        stands(before, "promote", ("point", B, EPOCH, True), SVC),
         stands(testing, "undo", ("save", idle, EPOCH, False), MEM),
         stands(replaced, "undo", ("scale", B, 0, EPOCH), B),
         stands(replaced, "deploy", ("scale", A, 0, EPOCH), A),

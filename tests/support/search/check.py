@@ -55,10 +55,7 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
 
 def holds(w: World, p: Process) -> bool:
     """Nobody who has taken the lease since has looked, and may have decided otherwise."""
-    if not p.orphan:
-        return w.decided <= p.epoch
-    new = any(q and q.epoch == w.lease and q.stage == "start" for q in w.processes)
-    return w.lease is None or new
+    return p.stage == "start" or w.decided <= p.born
 
 
 def noted(w: World, p: Process, op: tuple) -> World:

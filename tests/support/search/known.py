@@ -36,6 +36,14 @@ KNOWN = {
         "take_over_deployments, with scale_version, delete_version and apply_version: each alone "
         "is not enough",
     ),
+    "late creation": Known(
+        tuple(f"{DELETED} [{stage}]" for stage in ("clear", "recover", "undo", "cleanup", "back")),
+        "the first rollout ever: run 1 stands still before it makes the Service; recover takes "
+        "over, finds no Service to stamp, and is about to delete the candidate (it has looked: "
+        "nothing serves); the Service is made and leads to it; the candidate is deleted. No "
+        "version guards what is not there",
+        "taking over makes what is missing, so that there is a version to lose",
+    ),
     "restoring has no exit": Known(
         (f"{NOWHERE} [restoring]",),
         "restoring home to B while A stands by and is healthy; B breaks for good: every "

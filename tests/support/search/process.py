@@ -162,7 +162,8 @@ def _advance(m: Model, w: World, at: int, p: Process) -> World:
     if p.stage.startswith("home:"):
         return _goes(m, w, at, p, _after_home(p.stage))
     if p.stage == "start":
-        w = w._replace(decided=max(w.decided, p.epoch))
+        w = w._replace(decided=w.decided + 1)
+        p = p._replace(born=w.decided)
         return _goes(m, w, at, p, "begin?" if p.kind == "run" else "wish?")
     return _goes(m, w, at, p, NEXT.get(p.stage, ""))
 

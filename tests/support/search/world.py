@@ -59,7 +59,8 @@ class Process(NamedTuple):
     """A process. kind: 'run', 'recover', 'rollback', 'promote'. course: number of the list of moves
     it carries out, and where it is in it. waits: its write has landed and its end is waited for.
     again: a conflict is being looked at anew. orphan: its Lease was deleted and it has not noticed:
-    writes that its last renewal is still good for, and one."""
+    writes that its last renewal is still good for, and one. born: how many had taken over when it
+    had."""
 
     kind: str
     wanted: int
@@ -71,6 +72,7 @@ class Process(NamedTuple):
     waits: bool = False
     again: bool = False
     orphan: int = 0
+    born: int = 0
     strategy: str = ""
 
 
@@ -84,8 +86,8 @@ class News(NamedTuple):
 
 class World(NamedTuple):
     """Everything. lease: epoch it was last taken with, None where it was deleted; held:
-    whether that process still holds it. decided: highest epoch of a process that had taken over,
-    and went on to look. twins: there have been two of one epoch. trouble, starts: what may still
+    whether that process still holds it. decided: how many processes had taken over, and
+    went on to look. twins: there have been two of one epoch. trouble, starts: what may still
     happen."""
 
     svc: int
