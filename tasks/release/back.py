@@ -1,7 +1,7 @@
 """The way back: from the release that serves to the one before it, and home again if that fails.
 
 Every course can be cut anywhere and decided anew from what is observed
-(tests/unit/release/test_moves.py).
+(tests/unit/outside/kubernetes/test_cuts_back.py).
 """
 
 from __future__ import annotations

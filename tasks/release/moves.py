@@ -3,9 +3,9 @@
 Promotion, roll-back, recovery after a crash and the operator's revert are all lists of the same
 few moves, decided from an `Observed` cluster and never from a process's memory. Any prefix of a
 list may have been executed when the process died: deciding anew from what is observed then leads
-to a settled state, and no prefix leaves the Service without the release that served (proved by
-tests/unit/release/test_moves.py, which cuts every list at every point). Nothing that served is
-stopped after its switch without a `Drain` (tests/unit/outside/kubernetes/test_cuts.py).
+to a settled state, and no prefix leaves the Service without the release that served, nor stops what
+served after its switch without a `Drain` (tests/unit/outside/kubernetes: test_cuts.py,
+test_cuts_back.py and test_late_writes.py cut them before every write of the real Actor).
 """
 
 from __future__ import annotations

@@ -170,8 +170,9 @@ class House:
         def again() -> None:
             try:
                 found = kept.get(f"{address}/v1/models")
-            except httpx.RemoteProtocolError:
-                # a kept connection that ends before its first byte is had anew, as clients do
+            except (httpx.RemoteProtocolError, httpx.ReadError):
+                # a kept connection that ends, or is reset, before the first byte of an answer is
+                # had anew, as clients do
                 found = kept.get(f"{address}/v1/models")
             found.raise_for_status()
 
