@@ -11,7 +11,8 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 HIDDEN = "***"
@@ -107,20 +108,25 @@ def watch(environment: Mapping[str, str]) -> None:
             _watched.append(environment)
 
 
-def _values() -> list[str]:
+def _values() -> Sequence[str]:
     """Every value that is held, and how JSON and HTML write it; the longest first."""
     with _lock:
-        found, watched = set(_held), list(_watched)
-    for environment in watched:
-        for name, value in environment.items():
-            if len(value) < _LEAST:
-                continue
-            if says_secret(name, value):
-                found |= {value, value.strip(), value.partition(":")[2]}
-            found.update(_IN_ADDRESS.findall(value))
+        held, watched = frozenset(_held), list(_watched)
+    return _written(held, frozenset(item for known in watched for item in known.items()))
+
+
+@lru_cache(maxsize=8)  # told at every sign of progress, and variables hardly change
+def _written(held: frozenset[str], variables: frozenset[tuple[str, str]]) -> Sequence[str]:
+    found = set(held)
+    for name, value in variables:
+        if len(value) < _LEAST:
+            continue
+        if says_secret(name, value):
+            found |= {value, value.strip(), value.partition(":")[2]}
+        found.update(_IN_ADDRESS.findall(value))
     found = {value for value in found if len(value) >= _LEAST and value.strip("*")}
     written = {json.dumps(value)[1:-1] for value in found} | {html.escape(v) for v in found}
-    return sorted(found | written, key=lambda value: (-len(value), value))
+    return tuple(sorted(found | written, key=lambda value: (-len(value), value)))
 
 
 def mask(text: str) -> str:
@@ -145,7 +151,7 @@ def scrub(value: Any, key: str = "") -> Any:
     return _scrub(value, key, _values())
 
 
-def _scrub(value: Any, key: str, held: list[str]) -> Any:
+def _scrub(value: Any, key: str, held: Sequence[str]) -> Any:
     if isinstance(value, dict):
         return {k: _scrub(v, str(k), held) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -13,8 +13,8 @@ from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
-from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, Forbidden
-from tasks.outside.kubernetes.owned import TRIES, Owned
+from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.outside.kubernetes.owned import Owned, looked_anew
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.moves import (
     AwaitFreed,
@@ -176,27 +176,24 @@ class Actor:
         state = replace(state, epoch=self.epoch)
         body = to_configmap(state, self.namespace)
         write = self.owned.write
-        for attempt in range(TRIES):
-            clock.sleep(0.1 * attempt)
+
+        def attempt() -> None:
             found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
-            try:
-                if found is None:
-                    write.create(body)
-                    return
-                held = from_configmap(self.name, found)
-                if held.epoch > self.epoch:
-                    raise StepFailed(
-                        f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
-                        f"{self.epoch}); this one stops"
-                    )
-                if held == state:
-                    return  # also where the answer to our own write was lost
-                body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-                write.replace(body)
+            if found is None:
+                write.create(body)
                 return
-            except (AlreadyExists, Conflict) as error:
-                last = error
-        raise last
+            held = from_configmap(self.name, found)
+            if held.epoch > self.epoch:
+                raise StepFailed(
+                    f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
+                    f"{self.epoch}); this one stops"
+                )
+            if held == state:
+                return  # also where the answer to our own write was lost
+            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
+            write.replace(body)
+
+        looked_anew(attempt)
 
     def apply(self, body: Body) -> None:
         """Create a candidate's Service or Deployment, or make what is there the same.

@@ -4,7 +4,8 @@ version that was read, and not over the head of a newer run: the API server refu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from typing import TypeVar
 
 from tasks.base import clock
 from tasks.base.errors import Refused, StepFailed
@@ -20,11 +21,10 @@ from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
 
 TRIES = 8
-# what we keep: kind of object and what it is for
-ROLES = (("Deployment", "engine"), ("Service", "stable"), ("Service", "candidate"))
 
 Patch = Callable[[Object], Object]
 Check = Callable[[Object], None]
+T = TypeVar("T")
 
 
 class Owned:
@@ -56,10 +56,15 @@ class Owned:
         found = [*self.deployments(), self.cluster.get("Service", self.name, self.namespace)]
         return max((_epoch_of(item) for item in found if item is not None), default=0)
 
-    def _must_be_ours(self, found: Object, role: str) -> None:
+    def is_ours(self, found: Object, role: str) -> bool:
+        """Whether an object carries this rollout's labels."""
         labels = found["metadata"].get("labels") or {}
         marks = [labels.get(key) for key in (MANAGED_LABEL, INSTANCE_LABEL, KIND_LABEL)]
-        if marks != [MANAGER, self.name, role]:
+        return marks == [MANAGER, self.name, role]
+
+    def _must_be_ours(self, found: Object, role: str) -> None:
+        if not self.is_ours(found, role):
+            labels = found["metadata"].get("labels") or {}
             where = f"{found['kind']} {self.namespace}/{found['metadata']['name']}"
             raise Refused(
                 f"{where} exists and is not this rollout's: found labels "
@@ -87,21 +92,14 @@ class Owned:
             if found is not None and self.is_ours(found, role):
                 self.change("Service", name, role, lambda _: {}, gone=True)
 
-    def is_ours(self, found: Object, role: str) -> bool:
-        """Whether an object carries this rollout's labels."""
-        try:
-            self._must_be_ours(found, role)
-        except Refused:
-            return False
-        return True
-
     def change(self, kind: str, name: str, role: str, change: Patch, *, gone: bool = False) -> None:
         """Merge-patch what `change` makes of the object just read.
 
         gone: it may be gone. Raises Refused for somebody else's, StepFailed for one that a newer
         run has, or that is gone, Conflict where it changes faster than it can be read.
         """
-        for _ in self._tries():
+
+        def attempt() -> None:
             found = self.get(kind, name, role)
             if found is None:
                 if gone:
@@ -110,73 +108,65 @@ class Owned:
             self._must_not_be_newer(found)
             body = self._marked(change(found))
             body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            try:
-                self.write.patch(kind, name, self.namespace, body)
-                return
-            except Conflict as error:
-                last = error
-        raise last
+            self.write.patch(kind, name, self.namespace, body)
+
+        looked_anew(attempt)
 
     def put(self, body: Object, *, check: Check = lambda found: None) -> None:
         """Create it, or make what is there the same. check: raises where that must not be."""
         kind, name = body["kind"], body["metadata"]["name"]
         role = body["metadata"]["labels"][KIND_LABEL]
         wanted = self._marked(body)
-        for _ in self._tries():
+
+        def attempt() -> None:
             found = self.get(kind, name, role)
-            try:
-                if found is None:
-                    self.write.create(wanted)
-                    return
-                self._must_not_be_newer(found)
-                check(found)
-                version = {"resourceVersion": found["metadata"]["resourceVersion"]}
-                at = {**wanted, "metadata": {**wanted["metadata"], **version}}
-                if kind == "Service":  # a merge patch takes its list of ports whole
-                    self.write.patch(kind, name, self.namespace, at)
-                else:
-                    self.write.apply(at)
+            if found is None:
+                self.write.create(wanted)
                 return
-            except (AlreadyExists, Conflict) as error:
-                last = error
-        raise last
+            self._must_not_be_newer(found)
+            check(found)
+            version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+            at = {**wanted, "metadata": {**wanted["metadata"], **version}}
+            if kind == "Service":  # a merge patch takes its list of ports whole
+                self.write.patch(kind, name, self.namespace, at)
+            else:
+                self.write.apply(at)
+
+        looked_anew(attempt)
 
     def delete(
         self, kind: str, name: str, role: str, *, check: Check = lambda found: None
     ) -> Object | None:
         """Delete it, as it was read; gives that, None where there was none. check: raises where it
         must not go."""
-        for _ in self._tries():
+
+        def attempt() -> Object | None:
             found = self.get(kind, name, role)
             if found is None:
                 return None
             self._must_not_be_newer(found)
             check(found)
-            meta = found["metadata"]
-            try:
-                self.write.delete(
-                    kind,
-                    name,
-                    self.namespace,
-                    uid=meta["uid"],
-                    version=meta["resourceVersion"],
-                )
-                return found
-            except Conflict as error:
-                last = error
-        raise last
+            uid, version = found["metadata"]["uid"], found["metadata"]["resourceVersion"]
+            self.write.delete(kind, name, self.namespace, uid=uid, version=version)
+            return found
+
+        return looked_anew(attempt)
 
     def _marked(self, body: Object) -> Object:
         meta = body.get("metadata") or {}
         marks = {**(meta.get("annotations") or {}), EPOCH_ANNOTATION: str(self.epoch)}
         return {**body, "metadata": {**meta, "annotations": marks}}
 
-    def _tries(self) -> Iterator[int]:
-        """A controller writes status between our look and our write: it is looked at anew."""
-        for attempt in range(TRIES):
-            if attempt:
-                clock.sleep(0.1 * attempt)
-            yield attempt
+
+def looked_anew(attempt: Callable[[], T]) -> T:
+    """What an attempt gives: it looks, and writes at the version it saw. A controller writes status
+    in between, or an answer was lost: then it looks anew. Raises what the last one came to."""
+    for number in range(TRIES - 1):
+        try:
+            return attempt()
+        except (AlreadyExists, Conflict):
+            clock.sleep(0.1 * (number + 1))
+    return attempt()
 
 
 def _epoch_of(found: Object) -> int:
