@@ -1,13 +1,14 @@
 """Settle a rollout by name: go back, finish a promotion, or clean up. Reads only the cluster.
 
-The failure path of the rollout flow, its cancellation, the janitor and the operator's commands
-all decide with the same functions of tasks/release/moves.py.
+The failure path of the rollout flow, its cancellation, the guard and the operator's commands
+all decide with the same functions of tasks/release.
 """
 
 from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from prefect import flow
 
@@ -16,8 +17,10 @@ from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.kubernetes.lease import new_run_id, who
+from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
+from tasks.release.course import Course, Observed
+from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import What, decide_wish
 from tasks.run.locked import locked
@@ -27,6 +30,9 @@ from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
 
 _log = logging.getLogger(__name__)
+# A run that is asked to stop cleans up first: what served may have to load its weights again.
+ABORT_S = 3600.0
+HISTORY = 50
 
 
 def settle(
@@ -39,44 +45,83 @@ def settle(
     allow_interruption: bool = False,
     ready_timeout_s: float = 1800,
 ) -> str:
-    """Do it under the lease; gives one sentence. Raises Refused, LockLost, OutsideError."""
+    """Do it under the lease; gives one sentence. what: a What, or 'guard'.
+
+    Raises Refused, LockLost, OutsideError.
+    """
     with Cluster.connect(kubeconfig, context) as cluster:
         run = new_run_id()
-        if cluster.get("ConfigMap", configmap_name(name), namespace) is None:
-            raise Refused(
-                f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
-                "model-rollout/kind=state` lists them"
-            )
-        identity = f"{who()}/{what}-{run}"
-        lock = locked(cluster, namespace, name, identity, ready_timeout_s=ready_timeout_s)
+        if what != "guard":
+            must_be_there(cluster, name, namespace)
+        stopped = ask_to_stop(cluster, namespace, name, who()) if what == "abort" else ""
+        lock = locked(
+            cluster,
+            namespace,
+            name,
+            f"{who()}/{what}-{run}",
+            ready_timeout_s=ready_timeout_s,
+            wait_s=ABORT_S if stopped else None,
+        )
         with lock as held, logs_kept(name, run):
             actor = held.actor
             try:
-                said = _settle(what, actor, run, allow_interruption=allow_interruption)
+                course = _course(what, actor, run, allow_interruption=allow_interruption)
+                if what == "guard" and not course.moves:
+                    return course.sentence  # somebody else was faster
+                said = carry_out(actor, course)
             except RolloutError as error:
                 with suppress(RolloutError):
-                    _note(actor, run, "error", f"{what}: {error}")
+                    note(actor, run, "error", f"{what}: {error}")
                 raise
-            _note(actor, run, what, said)
+            said = f"{stopped} was asked to stop; {said}" if stopped else said
+            note(actor, run, what, said)
             return said
 
 
-def _settle(what: str, actor: Actor, run: str, *, allow_interruption: bool) -> str:
+def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:
+    """Raises Refused for a rollout that never ran."""
+    if cluster.get("ConfigMap", configmap_name(name), namespace) is None:
+        raise Refused(
+            f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
+            "model-rollout/kind=state` lists them"
+        )
+
+
+def decide(
+    what: str, actor: Actor, *, allow_interruption: bool = False, spec: Rollout | None = None
+) -> tuple[Observed, Course]:
+    """What is seen, and the course that follows; changes nothing. Raises Refused."""
     seen = actor.observe()
-    spec = _spec_of(seen.state)
+    keep = spec is None or spec.promotion.keep_previous
+    if what == "guard":
+        return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
+    if what in ("recover", "abort") and seen.state.phase == "idle":
+        state = remembered(seen.state, seen.serving, around(actor, seen).serving)
+        seen = replace(seen, state=state)
+    room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
+    course = decide_wish(
+        what, seen, allow_interruption=allow_interruption, room=room, keep_previous=keep
+    )
+    return seen, course
+
+
+def around(actor: Actor, seen: Observed) -> Around:
+    """What the guard looks at besides the roles."""
+    cluster, ns, view = actor.cluster, actor.namespace, seen.view(seen.serving)
+    tested = cluster.get("Service", f"{actor.name}-candidate", ns)
+    return Around(
+        cluster.get("Deployment", view.name, ns) if view else None,
+        tested is not None and actor.owned.is_ours(tested, "candidate"),
+    )
+
+
+def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool) -> Course:
+    spec = _spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
         watching = Run(spec, actor.cluster, rollout=run)
         actor.look = lambda release: look(watching, release)
         actor.soak_s = spec.promotion.soak_s
-    room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
-    course = decide_wish(
-        what,
-        seen,
-        allow_interruption=allow_interruption,
-        room=room,
-        keep_previous=spec is None or spec.promotion.keep_previous,
-    )
-    return carry_out(actor, course)
+    return decide(what, actor, allow_interruption=allow_interruption, spec=spec)[1]
 
 
 def _spec_of(state: State) -> Rollout | None:
@@ -90,11 +135,15 @@ def _spec_of(state: State) -> Rollout | None:
         return None
 
 
-def _note(actor: Actor, run: str, outcome: str, said: str) -> None:
+def note(actor: Actor, run: str, outcome: str, said: str) -> None:
+    """Put what was done by name into the cluster's history."""
     state, _ = actor.read_state()
+    last = state.history[0] if state.history else {}
+    if (last.get("outcome"), last.get("sentence")) == (outcome, said):
+        run = str(last.get("rollout"))  # the same again, every few minutes: told once
     finished = clock.now().isoformat(timespec="seconds")
     entry = Record(rollout=run, outcome=outcome, sentence=said, who=who(), finished=finished)
-    actor.save(with_history(state, entry.as_dict(), 50))
+    actor.save(with_history(state, entry.as_dict(), HISTORY))
 
 
 @flow(name="rollback", persist_result=False)
@@ -106,12 +155,13 @@ def rollback(
     kubeconfig: str | None = None,
     context: str | None = None,
 ) -> str:
-    """Go back to the previous release, approve or reject a held candidate, or clean up.
+    """Go back to the previous release, approve or reject a held candidate, stop a run, or clean up.
 
     Args:
         name: Name of the rollout (the spec's name).
         namespace: Its namespace.
-        what: rollback, promote or reject (a held candidate), or recover (clean up what died).
+        what: rollback, promote or reject (a held candidate), abort (a run, wherever it runs), or
+            recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.

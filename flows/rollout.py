@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flows import Flow
 
-from flows.janitor import settle_parameters
+from flows.guard import settle_parameters
 from tasks import steps
 from tasks.base.errors import RolloutError
 from tasks.outside.disk.site import spec_below

@@ -16,11 +16,13 @@ from rich.table import Table
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit
 from tasks.nodes.assess import as_rows, judge_node
+from tasks.objects.labels import ADOPTED
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import marked
 from tasks.record.record import read as read_record
 from tasks.release.plan import Plan
+from tasks.release.state import Release
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.locked import not_held
@@ -139,6 +141,18 @@ def show_plan(
     return Exit.REFUSED if plan.strategy == "refused" else 0
 
 
+def interruption(spec: Rollout, kubeconfig: str | None, context: str | None) -> str:
+    """What a rollout of this spec would interrupt, by the API's facts alone; '' for nothing."""
+    if not (spec.promotion.allow_interruption or spec.promotion.strategy == "replace"):
+        return ""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        planned = make_plan(cluster, _look(cluster, spec, Run(spec, cluster), probe=False))
+        view = planned.survey.seen.view(planned.survey.seen.serving)
+    if planned.plan.strategy != "replace" or view is None or not view.available:
+        return ""
+    return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
+
+
 def _print_plan(
     console: Screen,
     spec: Rollout,
@@ -235,6 +249,12 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     return Exit.REFUSED if refused else 0
 
 
+def _named(release: Release) -> str:
+    if release.id.startswith(ADOPTED):
+        return f"{release.deployment}, adopted ({release.image})"
+    return f"{release.deployment} @ {release.commit}"
+
+
 def show_status(name: str, namespace: str, kubeconfig: str | None, context: str | None) -> int:
     """Print who serves, who is tested, who served before, and the last rollouts."""
     with Cluster.connect(kubeconfig, context) as cluster:
@@ -246,10 +266,10 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
         ("serving", f"{serving.name}, {serving.available} available" if serving else "nothing"),
         (
             "stable",
-            f"{state.stable.deployment} @ {state.stable.commit}" if state.stable else "none",
+            _named(state.stable) if state.stable else "none",
         ),
         ("candidate", state.candidate.deployment if state.candidate else "none"),
-        ("previous", state.previous.deployment if state.previous else "none"),
+        ("previous", _named(state.previous) if state.previous else "none"),
     ]
     for label, text in rows:
         console.print(f"{label + ':':<11}{text}")

@@ -27,6 +27,7 @@ def prefect_settings() -> None:
         # below it the run's page in the UI has no log; the terminal's part is log_to_terminal's
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         # without a configured server Prefect starts one of its own; give it time
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "DO_NOT_TRACK": "1",
@@ -89,6 +90,10 @@ def _cluster_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _name_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="the spec's name")
+    _where_arguments(parser)
+
+
+def _where_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--namespace", default="default")
     _cluster_arguments(parser)
 
@@ -107,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     run = add("run", "roll a model out on a cluster", _run)
     _spec_arguments(run)
     run.add_argument("--plan", metavar="DIGEST", help="refuse unless the plan is still this one")
+    run.add_argument("--yes", action="store_true", help="do not ask before an interruption")
     run.add_argument("--access", choices=["cluster", "pod-ip", "node-port", "port-forward"])
 
     plan = add("plan", "show what a rollout would do, and change nothing", _plan)
@@ -127,6 +133,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("reject", "remove a held candidate", _by_name("reject")),
         ("rollback", "go back to the previous release", _by_name("rollback")),
         ("recover", "settle what a dead rollout left behind", _by_name("recover")),
+        ("abort", "stop a rollout, wherever it runs; it cleans up", _by_name("abort")),
     ):
         sub = add(name, text, handler)
         _name_arguments(sub)
@@ -136,6 +143,22 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
+        if name in ("rollback", "reject", "abort"):
+            sub.add_argument("--yes", action="store_true", help="do not ask first")
+
+    guard = add("guard", "settle what nobody looks after any more, every minute", _guard)
+    guard.add_argument("-n", "--namespace", help="default: all namespaces")
+    guard.add_argument("--once", action="store_true", help="look once, settle, and end")
+    _cluster_arguments(guard)
+
+    adopt = add("adopt", "take over a vLLM that somebody deployed by hand", _adopt)
+    adopt.add_argument("name", metavar="NAME", help="name of the rollout, and of its Service")
+    adopt.add_argument("--service", help="the Service its clients ask; default: NAME")
+    adopt.add_argument("--deployment", help="default: the one whose pods the Service chooses")
+    adopt.add_argument(
+        "--force", action="store_true", help="also what Helm, Argo CD or an owner manages"
+    )
+    _where_arguments(adopt)
 
     report = add("report", "the report of a rollout, as a page, JSON or JUnit XML", _report)
     report.add_argument("name", metavar="NAME", help="the spec's name, or NAME/ROLLOUT")
@@ -207,6 +230,12 @@ def job(argv: Sequence[str]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     spec = read(args, args.spec)
+    if sys.stdin.isatty() and not args.yes:
+        from flows.cli.look import interruption
+        from flows.cli.named import agree
+
+        question = interruption(spec, args.kubeconfig, args.context)
+        agree(question, interrupts=bool(question))
     code, _ = run_spec(
         spec,
         Screen(),
@@ -245,20 +274,45 @@ def _status(args: argparse.Namespace) -> int:
 
 def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
     def handler(args: argparse.Namespace) -> int:
-        from flows.rollback import settle
+        from flows.cli.named import by_name
 
-        sentence = settle(
+        return by_name(
             what,
             args.name,
             args.namespace,
-            kubeconfig=args.kubeconfig,
-            context=args.context,
+            args.kubeconfig,
+            args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
+            yes=getattr(args, "yes", False),
         )
-        print(plain(mask(sentence)))
-        return 0
 
     return handler
+
+
+def _adopt(args: argparse.Namespace) -> int:
+    from flows.adopt import adopt
+
+    sentence = adopt(
+        args.name,
+        args.namespace,
+        service=args.service,
+        deployment=args.deployment,
+        force=args.force,
+        kubeconfig=args.kubeconfig,
+        context=args.context,
+    )
+    print(plain(mask(sentence)))
+    return 0
+
+
+def _guard(args: argparse.Namespace) -> int:
+    from flows.guard import stand
+
+    failed = False
+    for item in stand(args.namespace, args.kubeconfig, args.context, once=args.once):
+        print(plain(mask(str(item))), flush=True)
+        failed = failed or item.end == "failed"
+    return Exit.ERROR if failed else Exit.DONE
 
 
 def _report(args: argparse.Namespace) -> int:

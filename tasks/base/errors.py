@@ -63,6 +63,10 @@ class LockLost(RolloutError):
     """Another rollout holds the lease now; this one must stop writing at once."""
 
 
+class Aborted(RolloutError):
+    """A person asked this run to stop (`rollout abort`); it cleans up as after any error."""
+
+
 class Refused(RolloutError):
     """The rollout was refused before anything was changed."""
 

@@ -2,6 +2,7 @@
 
 Steps call `emit`; they never know who is listening. Listeners must be quick and never raise
 into the step: an error of a listener is dropped, because a broken display must not stop a rollout.
+What shows progress can also be asked to stop there (tasks/base/halt).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from tasks.base.halt import heed
 from tasks.base.scrub import mask
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def emit(event: Progress) -> None:
-    """Tell all listeners."""
+    """Tell all listeners. Raises Aborted where the run was asked to stop; never at an end."""
     if event.message and (said := mask(event.message)) != event.message:
         event = replace(event, message=said)
     with _lock:
@@ -69,3 +71,5 @@ def emit(event: Progress) -> None:
             listener(event)
         except Exception:
             _log.debug("a progress listener failed", exc_info=True)
+    if event.state not in ("done", "failed"):
+        heed()

@@ -2,14 +2,14 @@
 
 Names are vLLM's (vllm/v1/metrics/loggers.py): the histogram vllm:time_to_first_token_seconds, the
 counters vllm:generation_tokens_total and vllm:prefix_cache_hits_total and _queries_total (tokens),
-the gauge vllm:num_requests_waiting.
+the gauges vllm:num_requests_waiting and _running.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -20,10 +20,13 @@ TTFT_SUM = "vllm:time_to_first_token_seconds_sum"
 TTFT_COUNT = "vllm:time_to_first_token_seconds_count"
 TOKENS = "vllm:generation_tokens_total"
 WAITING = "vllm:num_requests_waiting"
+RUNNING = "vllm:num_requests_running"
+SWAPPED = "vllm:num_requests_swapped"  # until 0.8: set aside for others, and still to be answered
 NEEDED = (TTFT_SUM, TTFT_COUNT, TOKENS)
+DONE = "vllm:request_success_total"
 HITS = "vllm:prefix_cache_hits_total"
 QUERIES = "vllm:prefix_cache_queries_total"
-WANTED = frozenset((*NEEDED, WAITING, HITS, QUERIES))
+WANTED = frozenset((*NEEDED, WAITING, RUNNING, SWAPPED, DONE, HITS, QUERIES))
 
 # Client and engine take their times in different places: between them lie the network, HTTP and
 # the engine's front end. More than this plus a tenth is no longer explained by them.
@@ -59,6 +62,22 @@ def parse_metrics(text: str) -> dict[str, float]:
             if math.isfinite(value):
                 found[match[1]] = found.get(match[1], 0.0) + value
     return found
+
+
+@dataclass(frozen=True)
+class Held:
+    """What an engine says of its requests. open: running and waiting. answered: so far."""
+
+    open: int
+    answered: int
+
+
+def held(values: Mapping[str, float]) -> Held | None:
+    """An engine's requests; None where it does not say."""
+    if RUNNING not in values or WAITING not in values:
+        return None
+    inside = values[RUNNING] + values[WAITING] + values.get(SWAPPED, 0.0)
+    return Held(math.ceil(inside), int(values.get(TTFT_COUNT, 0) + values.get(DONE, 0)))
 
 
 def view(

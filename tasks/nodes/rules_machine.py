@@ -10,6 +10,7 @@ from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.rules_host import Hardware, unknown
 from tasks.spec.rollout import Rollout
+from tasks.weights.disk import KeepFree
 
 GIB = 2**30
 
@@ -68,17 +69,28 @@ def disk_reasons(spec: Rollout, doc: ProbeDoc, bytes_needed: int | None) -> list
     """Room for what is still to fetch, and what the spec keeps free."""
     if "store" in doc.errors:
         return [unknown(f"store {spec.store.path}", doc.errors["store"])]
-    keep = spec.store.keep_free_gib * GIB
+    kept = KeepFree(spec.store.keep_free_gib, spec.store.eviction_percent)
+    total = doc.store.total_bytes
+    keep = kept.bytes_of(total)
     need = (bytes_needed or 0) + (keep if bytes_needed != 0 else 0)
     if doc.store.free_bytes >= need:
         return []
-    what = f"{(bytes_needed or 0) / GIB:.1f} GiB of weights and {keep / GIB:g} GiB to keep free"
+    what = (
+        f"{(bytes_needed or 0) / GIB:.1f} GiB of weights and {_up(keep)} GiB to keep free "
+        f"({kept.why(total)})"
+    )
     return [
         error(
             "DISK_FULL",
             f"{doc.store.free_bytes / GIB:.1f} GiB of disk free of "
             f"{doc.store.total_bytes / GIB:.1f} GiB at {spec.store.path}",
-            f"{math.ceil(need / GIB * 10) / 10:.1f} GiB: {what}",
-            "remove old versions from the store, or choose another store.path",
+            f"{_up(need)} GiB: {what}",
+            "remove old versions from the store, choose another store.path, or set these fields as "
+            "the node's disk and kubelet are",
         )
     ]
+
+
+def _up(size: float) -> str:
+    """GiB, rounded up: what is asked for is never shown as less."""
+    return f"{math.ceil(size / GIB * 10) / 10:.1f}"

@@ -8,7 +8,13 @@ KIND_LABEL = "model-rollout/kind"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 REPLICAS_ANNOTATION = "model-rollout/replicas"
+# what we scaled a Deployment to: a person's scaling leaves it as it was
+SCALED_ANNOTATION = "model-rollout/scaled-to"
 EPOCH_ANNOTATION = "model-rollout/epoch"
 # on a Deployment: the type that the Service in front of it must have at least
 SERVICE_ANNOTATION = "model-rollout/service-type"
+# on what was adopted: by which selector and ports its pods are reached, and its labels before
+REACHED_ANNOTATION = "model-rollout/reached-by"
+FORMER_ANNOTATION = "model-rollout/former-labels"
+ADOPTED = "adopted-"  # how the ids of such releases begin
 ENGINE_CONTAINER = "engine"

@@ -51,12 +51,14 @@ class ContainerState(TypedDict, total=False):
 
 
 class ContainerStatus(TypedDict, total=False):
-    """What a kubelet says of one container. restartCount: lives before this one."""
+    """What a kubelet says of one container. restartCount: lives before this one. started: its
+    startup probe has passed."""
 
     name: str
     image: str
     imageID: str
     ready: bool
+    started: bool
     restartCount: int
     state: ContainerState
     lastState: ContainerState

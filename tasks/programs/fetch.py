@@ -22,6 +22,7 @@ from tasks.base.scrub import mask, watch
 from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.store import Fetched, WeightStore
 from tasks.outside.modelscope.hub import Hub, Limits
+from tasks.weights.disk import KeepFree
 from tasks.weights.manifest import Manifest, safe_commit, safe_model
 from tasks.weights.messages import (
     Done,
@@ -33,7 +34,6 @@ from tasks.weights.messages import (
     line_of,
 )
 
-GIB = 1 << 30
 _say_lock = threading.Lock()
 
 
@@ -67,6 +67,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--endpoint", help="hub address; default MODELSCOPE_ENDPOINT")
     parser.add_argument("--exclude", nargs="*", action="extend", default=[], metavar="GLOB")
     parser.add_argument("--keep-free-gib", type=float, default=5.0)
+    parser.add_argument(
+        "--eviction-percent",
+        type=float,
+        default=15.0,
+        help="free space below which the node's kubelet evicts pods; 0: it looks elsewhere",
+    )
     parser.add_argument("--parallel", type=int, default=4, help="files at once")
     parser.add_argument("--idle-timeout-s", type=float, default=Limits.idle_s)
     parser.add_argument(
@@ -129,7 +135,7 @@ def _fetch(store: WeightStore, hub: Hub, manifest: Manifest, args: argparse.Name
     return store.fetch(
         manifest,
         hub,
-        keep_free=int(args.keep_free_gib * GIB),
+        keep_free=KeepFree(args.keep_free_gib, args.eviction_percent),
         parallel=args.parallel,
         on_update=update,
         on_verified=lambda path: say(Verified(path)),

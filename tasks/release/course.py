@@ -9,13 +9,17 @@ from tasks.release.state import Release, State
 
 @dataclass(frozen=True)
 class DeploymentView:
-    """One of our Deployments: replicas asked now, replicas it serves with, replicas available."""
+    """One of our Deployments: replicas asked now, replicas it serves with, replicas available.
+
+    stopped: it asks for fewer than it serves with, and we made it so.
+    """
 
     name: str
     release: str
     replicas: int
     serves_with: int
     available: int
+    stopped: bool = False
 
     @property
     def runs(self) -> bool:
@@ -113,8 +117,8 @@ class Soak:
 
 @dataclass(frozen=True)
 class Drain:
-    """Wait until the Service leads to exactly the ready pods of a release, and on until that is
-    `seconds` ago. What served before runs on meanwhile, and ends what it has begun."""
+    """Wait until the Service leads to exactly the ready pods of a release, and on until what served
+    before has ended what it began, or `seconds` are over (see `draining`)."""
 
     release: str
     seconds: float

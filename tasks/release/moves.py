@@ -243,7 +243,7 @@ def unsoaked_text(state: State) -> str:
     """What goes on with a release whose soak was interrupted."""
     name = state.stable.deployment if state.stable else "a release"
     return (
-        f"{name} serves and its soak is not finished, what served before runs on: the janitor, or "
+        f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
         f"`rollout recover {state.name}`, watches it to the end"
     )
 

@@ -18,8 +18,9 @@ SCHEMA = 1
 # A ConfigMap holds 1 MiB; leave room for managed fields and neighbours.
 HISTORY_BYTES = 300_000
 
-# How long what served goes on after the Service was moved away from it, where no rollout said.
-DRAIN_S = 30.0
+# How long what served goes on at most, after the Service was moved away from it, where no rollout
+# said.
+DRAIN_S = 600.0
 
 Phase = Literal[
     "idle",
@@ -79,7 +80,7 @@ class State:
     restoring (that failed, what served comes back); held (the candidate waits for a person).
     epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
-    drain_s: seconds that what served goes on after the Service was moved away from it.
+    drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
     looks at a release as that one did. judged: verdicts on releases, newest first.
     """

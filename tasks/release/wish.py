@@ -8,13 +8,17 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.release.moves import (
     Course,
     Observed,
+    PointService,
+    Remove,
     Room,
+    Scale,
+    Soak,
     decide_promotion,
     decide_recovery,
     decide_revert,
 )
 
-What = Literal["rollback", "promote", "reject", "recover"]
+What = Literal["rollback", "promote", "reject", "recover", "abort"]
 
 
 def decide_wish(
@@ -53,3 +57,26 @@ def decide_wish(
             )
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
     return decide_recovery(seen, keep_previous=keep_previous)
+
+
+def consequences(seen: Observed, course: Course) -> tuple[str, bool]:
+    """What a course will do, in words for whoever has to agree, and whether what serves is stopped
+    before anything else answers."""
+    view = seen.view(seen.serving)
+    said = [f"{view.name} serves now" if view else "nothing serves now"]
+    interrupts = moved = False
+    for move in course.moves:
+        match move:
+            case Scale(name, 0) if view and name == view.name and not moved:
+                interrupts = view.available > 0
+                said.append(f"{name} is scaled down first, and nothing answers until another does")
+            case Scale(name, replicas) if replicas:
+                said.append(f"{name} starts with {replicas} replica(s)")
+            case PointService(release) if release.id != seen.serving:
+                moved = True
+                said.append(f"the Service is moved to {release.deployment}")
+            case Soak(release):
+                said.append(f"{release.deployment} is watched")
+            case Remove(name):
+                said.append(f"{name} is removed")
+    return "; ".join(said), interrupts

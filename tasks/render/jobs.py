@@ -102,6 +102,7 @@ def fetch_job(
         f"--digest={digest}",
         f"--store={STORE_MOUNT}",
         f"--keep-free-gib={spec.store.keep_free_gib:g}",
+        f"--eviction-percent={spec.store.eviction_percent:g}",
         *(f"--exclude={pattern}" for pattern in model.exclude),
     ]
     hub = model.endpoint or endpoint

@@ -25,6 +25,7 @@ from tasks.objects.labels import (
 )
 from tasks.objects.merge import merge_pod
 from tasks.release.state import Release
+from tasks.render.stopping import shutdown_args, stopping
 from tasks.spec.rollout import Rollout, Toleration
 
 WEIGHTS_MOUNT = "/mnt/models"
@@ -93,7 +94,7 @@ def engine_args(spec: Rollout) -> list[str]:
         args.append("--enforce-eager")
     if spec.model.trust_remote_code:
         args.append("--trust-remote-code")
-    return [*args, *serving.extra_args]
+    return [*args, *shutdown_args(spec), *serving.extra_args]
 
 
 def tolerations(items: Sequence[Toleration]) -> list[dict[str, Any]]:
@@ -162,7 +163,8 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - the pod's own
     # a load may take the whole start-up time: liveness must not count before it is over
     start_failures = max(1, round(serving.startup_timeout_s / PROBE_EVERY_S))
-    container = {
+    ends = stopping(spec)
+    container: dict[str, Any] = {
         "name": ENGINE_CONTAINER,
         "image": serving.image,
         "command": list(serving.command),
@@ -181,6 +183,8 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
             **needs.container_security,
         },
     }
+    if ends.hook:
+        container["lifecycle"] = ends.hook
     pod: dict[str, Any] = {
         "containers": [container],
         "volumes": [*volumes, *needs.volumes],
@@ -188,7 +192,7 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         # a Service called vllm would inject VLLM_PORT, which vLLM reads as its own setting
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 60,
+        "terminationGracePeriodSeconds": ends.grace,
         "tolerations": tolerations(spec.nodes.tolerations),
     }
     if serving.host_network:

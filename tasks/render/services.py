@@ -15,10 +15,12 @@ from tasks.objects.labels import (
     KIND_LABEL,
     MANAGED_LABEL,
     MANAGER,
+    REACHED_ANNOTATION,
     RELEASE_LABEL,
     SERVICE_ANNOTATION,
 )
 from tasks.objects.pods import Object
+from tasks.objects.reached import Reached, reached_of
 from tasks.release.state import Release
 from tasks.render.release import ServiceType, selector, service_type
 from tasks.spec.rollout import Rollout
@@ -42,9 +44,30 @@ def stable_service(deploy: Object) -> Object:
     kind = (meta.get("annotations") or {}).get(SERVICE_ANNOTATION, "ClusterIP")
     where = (meta["namespace"], meta["labels"][INSTANCE_LABEL])
     release = meta["labels"][RELEASE_LABEL]
-    return _service(
+    body = _service(
         where, release, number, "NodePort" if kind == "NodePort" else "ClusterIP", candidate=False
     )
+    if reached := reached_of(deploy):
+        body["metadata"]["annotations"] = {REACHED_ANNOTATION: reached.text()}
+        body["spec"].update(selector=dict(reached.selector), ports=copy.deepcopy(reached.ports))
+        if any(port.get("nodePort") for port in reached.ports):
+            body["spec"]["type"] = "NodePort"
+    return body
+
+
+def selector_of(deploy: Object) -> dict[str, str]:
+    """By which the pods of a release are reached, whoever made it."""
+    if reached := reached_of(deploy):
+        return dict(reached.selector)
+    labels = deploy["metadata"]["labels"]
+    return selector(labels[INSTANCE_LABEL], labels[RELEASE_LABEL])
+
+
+def target_port(reached: Reached) -> int | str:
+    """Where the engine of an adopted release listens: a number, or a port's name in its pods."""
+    port = our_port(reached.ports, f"the Service in front of {reached.release}")
+    found = port.get("targetPort", port["port"])
+    return found if isinstance(found, int) else str(found)
 
 
 def _service(
@@ -94,8 +117,12 @@ def switch(found: Object, wanted: Object) -> Object:
     }
     ports = copy.deepcopy(spec.get("ports") or [])
     ours = our_port(ports, where)
-    if ours.get("targetPort") != PORT:
-        ours["targetPort"] = PORT
+    target: int | str = PORT
+    if reached := reached_of(wanted):  # as it was, in the same write
+        target = target_port(reached)
+        body["metadata"]["annotations"] = {REACHED_ANNOTATION: reached.text()}
+    if ours.get("targetPort") != target:
+        ours["targetPort"] = target
         body["spec"]["ports"] = ports
     if wanted["spec"]["type"] == "NodePort" and not ours.get("nodePort"):
         if kind == "LoadBalancer":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tasks.base.errors import LockLost
+from tasks.base.halt import Halt, heeding
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
@@ -13,6 +14,7 @@ from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
 from tasks.release.moves import decide_recovery, decide_resume
 from tasks.release.state import Judged, Release, with_verdict
+from tasks.run.counting import Counter
 
 
 class Locked:
@@ -33,7 +35,7 @@ class Locked:
         soak_s: float = 0,
     ) -> None:
         self._cluster, self._lock = cluster, lock
-        self._open = True
+        self._open, self.halt = True, Halt(lambda: lock.abort)
         self._actor = Actor(
             cluster,
             namespace,
@@ -42,6 +44,7 @@ class Locked:
             epoch=lock.epoch,
             ready_timeout_s=ready_timeout_s,
             soak_s=soak_s,
+            count=Counter(cluster, namespace, name),
         )
 
     def close(self) -> None:
@@ -49,10 +52,12 @@ class Locked:
         self._open = False
 
     def fence(self) -> None:
-        """Before every write: raises LockLost unless this process holds the lease."""
+        """Before every write: raises LockLost unless this process holds the lease, Aborted where a
+        person asked it to stop."""
         if not self._open:
             not_held()
         self._lock.check()
+        self.halt.heed()
 
     @property
     def actor(self) -> Actor:
@@ -97,20 +102,29 @@ def locked(
     *,
     ready_timeout_s: float = 1800,
     soak_s: float = 0,
+    wait_s: float | None = None,
 ) -> Iterator[Locked]:
     """Hold the lease of a rollout, and give the only object that can write; afterwards it cannot.
 
-    identity: of who holds it, in words a person can follow. Raises Refused, LockLost.
+    identity: of who holds it, in words a person can follow. wait_s: for a holder that is alive;
+    None: not at all. Raises Refused, LockLost.
     """
     seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).highest_epoch()
     with LeaseLock(
-        cluster, namespace, name, identity, duration_s=lease_seconds(), least_epoch=seen
+        cluster,
+        namespace,
+        name,
+        identity,
+        duration_s=lease_seconds(),
+        wait_s=wait_s,
+        least_epoch=seen,
     ) as lock:
         held = Locked(
             cluster, namespace, name, lock, ready_timeout_s=ready_timeout_s, soak_s=soak_s
         )
         try:
             held.actor.take_over()
-            yield held
+            with heeding(held.halt):
+                yield held
         finally:
             held.close()

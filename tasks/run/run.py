@@ -197,6 +197,7 @@ class Run:
             try:
                 yield held
             except BaseException as error:
+                held.halt.deafen()
                 ended = error if self.outcome else clean_up(self, held, error)
                 if self.outcome is None:
                     self._finish_after(ended_by(ended))
@@ -236,6 +237,7 @@ class Run:
         record.versions = pages.versions()
         try:
             if self._held is not None:
+                self._held.halt.deafen()  # it has ended: nothing is left to be stopped
                 self._tell_cluster(self._held.actor)
         finally:
             try:

@@ -111,6 +111,13 @@ class Store(Strict):
 
     path: str = Field("/var/lib/model-rollout/models", description="Host path")
     keep_free_gib: float = Field(5.0, ge=0, description="Disk to leave free after the fetch (GiB)")
+    eviction_percent: float = Field(
+        15.0,
+        ge=0,
+        le=90,
+        description="Free space of the store's file system below which its kubelet evicts (%); "
+        "the default is imagefs.available's, nodefs.available's is 10; 0: it looks at another",
+    )
 
     @field_validator("path")
     @classmethod
@@ -244,9 +251,10 @@ class Promotion(Strict):
         60, ge=0, description="Watch the promoted release before the old one stops"
     )
     drain_s: float = Field(
-        30,
+        600,
         ge=1,
-        description="What served before runs on at least so long after the Service has moved (s)",
+        description="What served before runs on until it has ended its requests, at most so long "
+        "after the Service has moved (s)",
     )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")

@@ -70,13 +70,14 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         raise Refused("; ".join(reasons))
     hub = Hub.from_env(spec.model.endpoint or endpoint)
     manifest = resolve(hub, spec, commit)
-    seen = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0).observe()
+    actor = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0)
+    seen = actor.observe()
     row = profile(spec.nodes.accelerator)
     nodes = cluster.list("Node")
     unknown = unknown_nodes(spec, [node["metadata"]["name"] for node in nodes])
     if unknown:
         raise StepFailed("; ".join(str(reason) for reason in unknown))
-    every = cluster.list("Pod")
+    every = actor.every_pod()
     pods = group_pods(pod for pod in every if not _passing(pod, spec, seen.serving))
     daemonsets = cluster.list("DaemonSet")
     facts = tuple(

@@ -27,6 +27,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--max-model-len", type=int)
+    parser.add_argument("--shutdown-timeout", type=float, default=0.0, help="seconds")
     parser.add_argument("--startup-delay", type=float, default=0.0, help="seconds")
     parser.add_argument("--ready", type=Path, help="file that gets the url once it listens")
     parser.add_argument("--truth", type=Path, help="JSON lines: what really happened")
@@ -58,7 +59,7 @@ async def serve(args: argparse.Namespace, behaviour: Behaviour, model: str) -> N
         staging.write_text(url, encoding="utf-8")
         staging.rename(args.ready)
     await stop.wait()
-    await engine.close()
+    await engine.drain(args.shutdown_timeout)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -21,7 +21,8 @@ from tests.exact_engine.laws import Behaviour, Source, Truth
 from tests.exact_engine.metrics import Meter
 
 _TOKEN = re.compile(r"[\u3400-\u9fff]|\w+|[^\w\s]")
-_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 500: "Error"}
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
+_REASONS |= {500: "Error", 503: "Service Unavailable"}
 TEMPLATE_TOKENS = 8
 
 
@@ -54,7 +55,7 @@ class ExactEngine:
         self._fate = Source(behaviour.ttft, behaviour.seed + 2)._rng
         self._slots = asyncio.Semaphore(behaviour.slots) if behaviour.slots else None
         self._count = 0
-        self._sick = False
+        self._sick = self._draining = False
         self._began = time.perf_counter()
         self._truth_file = truth.open("a", encoding="utf-8") if truth else None
         self._server: asyncio.Server | None = None
@@ -64,6 +65,21 @@ class ExactEngine:
         """Listen; port 0 takes a free one."""
         self._server = await asyncio.start_server(self._connection, host, port, backlog=4096)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def drain(self, timeout_s: float) -> None:
+        """End as vLLM does with --shutdown-timeout: nothing new, what runs ends, then all close."""
+        self._draining = True
+        until = time.perf_counter() + timeout_s
+        while self.meter.running + self.meter.waiting and time.perf_counter() < until:
+            await asyncio.sleep(0.02)
+        if time.perf_counter() < until:
+            left = list(self._writers)
+            for writer in left:
+                writer.close()  # what is written still goes out
+            closed = (writer.wait_closed() for writer in left)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.gather(*closed, return_exceptions=True), 2)
+        await self.close()
 
     async def close(self) -> None:
         """Stop listening, drop connections, write the truth out."""
@@ -136,6 +152,8 @@ class ExactEngine:
         writer: asyncio.StreamWriter,
         received: float,
     ) -> bool:
+        if self._draining:
+            return _error(writer, 503, "the engine shuts down")
         asked: dict[str, Any] = json.loads(body)
         self._count += 1
         number, does = self._count, self.behaviour

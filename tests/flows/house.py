@@ -39,7 +39,7 @@ def spec_data(**changes: Any) -> dict[str, Any]:
         "namespace": NAMESPACE,
         "model": {"id": MODEL},
         "nodes": {"accelerator": "cpu"},
-        "store": {"keep_free_gib": 0.01},
+        "store": {"keep_free_gib": 0.01, "eviction_percent": 0},
         "serving": {
             "image": IMAGE,
             "command": ["python3", "-m", "tests.exact_engine"],
@@ -47,6 +47,8 @@ def spec_data(**changes: Any) -> dict[str, Any]:
             "max_model_len": 2048,
             "resources": {"cpu": "100m", "memory": "4Gi", "shm_gib": 0},
             "startup_timeout_s": 120,
+            # many pods end in these tests: each pauses for a third of it
+            "pod": {"terminationGracePeriodSeconds": 6},
         },
         "smoke": [{"prompt": "Say something.", "max_tokens": 8}],
         "benchmark": {
@@ -61,7 +63,7 @@ def spec_data(**changes: Any) -> dict[str, Any]:
             "max_rounds": 6,
         },
         "targets": {"ttft_mean_ms": 2000, "output_throughput_tok_s": 1, "success_rate_percent": 90},
-        # the drain outlasts a stream, also on a busy machine
+        # the drain outlasts a short stream, also on a busy machine
         "promotion": {"soak_s": 1, "drain_s": 3},
     }
     for path, value in changes.items():

@@ -57,7 +57,7 @@ def slow_weights() -> Fault:
     return Fault("slow", path="*.safetensors", times=99, rate=200_000)
 
 
-def test_the_janitor_settles_what_a_killed_rollout_left(home: House) -> None:
+def test_the_guard_settles_what_a_killed_rollout_left(home: House) -> None:
     first = home.publish(1)
     spec = str(home.spec())
     home.rollout("run", spec, expect=0)
@@ -68,7 +68,8 @@ def test_the_janitor_settles_what_a_killed_rollout_left(home: House) -> None:
     process.communicate()
     assert home.state().phase == "testing"
     with home.asking() as seen:
-        home.rollout("recover", "tiny", "-n", "models", expect=0)
+        said = home.rollout("guard", "--once", "-n", "models", expect=0)
+    assert said.startswith("models/tiny: settled: removed candidate tiny-")
     assert not seen.failed
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
@@ -90,3 +91,26 @@ def test_ctrl_c_cleans_up(home: House) -> None:
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
     assert len(home.objects("Deployment")) == 1
+
+
+def test_a_run_elsewhere_is_aborted(home: House) -> None:
+    """In its benchmark, where it writes nothing: what serves answers all the while."""
+    first = home.publish(1)
+    spec = str(home.spec())
+    home.rollout("run", spec, expect=0)
+    home.publish(2)
+    with home.asking() as seen:
+        process = home.start("run", spec)
+        read_until(process, "[benchmark] c4")
+        # nobody is interrupted unasked
+        assert "pass --yes" in home.rollout("abort", "tiny", "-n", "models", expect=2)
+        said = home.rollout("abort", "tiny", "-n", "models", "--yes", expect=0)
+        ended, _ = process.communicate(timeout=300)
+    assert process.returncode == 1 and "aborted by " in ended, ended
+    assert "was asked to stop" in said
+    assert said.splitlines()[-1].endswith(" serves, 1 of 1 replica(s) available; idle")
+    assert not seen.failed
+    state = home.state()
+    assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
+    assert len(home.objects("Deployment")) == 1
+    assert [entry["outcome"] for entry in state.history[:2]] == ["abort", "error"]

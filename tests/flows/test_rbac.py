@@ -127,9 +127,21 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
         process.communicate()
 
     seen.of(killed)
-    call = f"janitor(namespace={NAMESPACE!r})"
-    swept = seen.of(lambda: python(home, f"from flows.janitor import janitor; {call}"))
+    call = f"guard(namespace={NAMESPACE!r})"
+    swept = seen.of(lambda: python(home, f"from flows.guard import guard; {call}"))
     assert ("namespace", "delete", "apps", "deployments") in swept and home.state().phase == "idle"
+
+    # at rest, the guard only looks
+    looks = seen.of(lambda: home.rollout("guard", "--once", "-n", NAMESPACE, expect=0))
+    assert looks and not writes(looks)
+
+    def aborted() -> None:
+        process = home.start("run", spec)
+        read_until(process, "[benchmark] started")
+        home.rollout("abort", "tiny", "-n", NAMESPACE, "--yes", expect=0)
+        process.communicate()
+
+    seen.of(aborted)
 
     watched = f"from flows.watch_models import watch_models; watch_models([{spec!r}])"
     assert not writes(seen.of(lambda: python(home, watched)))

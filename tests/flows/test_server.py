@@ -45,24 +45,25 @@ def test_pin_fastapi_the_server_starts(served: Served) -> None:
     assert served.call("GET", "/health") is True
 
 
-def test_everything_is_deployed_and_switched_off(served: Served) -> None:
-    for name in ("smollm2", "watch-models", "janitor", "rollback"):
+def test_everything_is_deployed_and_the_guard_alone_is_on(served: Served) -> None:
+    for name in ("smollm2", "watch-models", "guard", "rollback"):
         found = served.deployment(name)
-        assert not any(item["active"] for item in found["schedules"])
+        active = [item["active"] for item in found["schedules"]]
+        assert active == [True] if name == "guard" else not any(active)
     # the UI draws its form from this: the spec's fields with their help
     assert "spec" in served.deployment("smollm2")["parameter_openapi_schema"]["properties"]
 
 
 def test_pin_sqlalchemy_a_schedule_starts_runs(served: Served) -> None:
     """With sqlalchemy 2.1 the server's scheduler fails in every loop, and nothing is red."""
-    deployment = served.deployment("janitor")
+    deployment = served.deployment("guard")
     schedule = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
     # switched on as a person does, the next time being soon
     soon = (datetime.now(UTC) + timedelta(seconds=15)).isoformat()
     served.call(
         "PATCH", schedule, {"active": True, "schedule": {"interval": 120, "anchor_date": soon}}
     )
-    run = until(lambda: served.runs("janitor", "RUNNING", "COMPLETED"))[0]
+    run = until(lambda: served.runs("guard", "RUNNING", "COMPLETED"))[0]
     served.call("PATCH", schedule, {"active": False})
     assert run["auto_scheduled"]
     ended = served.ended(run["id"])

@@ -148,7 +148,7 @@ class Served:
         return until(look)
 
     @contextmanager
-    def worker(self) -> Iterator[None]:
+    def worker(self) -> Iterator[subprocess.Popen[bytes]]:
         """A worker of the pool, while a `with` block runs; it ends by itself when asked to."""
         with (self.home.folder / "worker.log").open("ab") as out:
             process = subprocess.Popen(
@@ -159,7 +159,7 @@ class Served:
                 stderr=subprocess.STDOUT,
             )
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             process.wait(60)

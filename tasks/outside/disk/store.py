@@ -40,6 +40,7 @@ from tasks.outside.disk.files import (
     write_whole,
 )
 from tasks.outside.disk.seal import differences, marks, sealed, write_seal
+from tasks.weights.disk import KeepFree
 from tasks.weights.manifest import RECORD_NAME, Manifest, safe_commit, safe_model
 
 StopCheck = Callable[[], None]
@@ -184,7 +185,7 @@ class WeightStore:
         manifest: Manifest,
         hub: Downloader,
         *,
-        keep_free: int = 0,
+        keep_free: KeepFree = KeepFree(),  # noqa: B008 - it is frozen
         parallel: int = 4,
         on_update: Callable[[Update], None] | None = None,
         on_verified: Callable[[str], None] | None = None,
@@ -194,7 +195,7 @@ class WeightStore:
     ) -> Fetched:
         """Bring the manifest's files here, verify every byte, publish by one rename.
 
-        rehash: hash a published folder again although nobody touched it. keep_free: bytes that
+        rehash: hash a published folder again although nobody touched it. keep_free: what
         must stay free afterwards. check: called before publishing, raises when this rollout may no
         longer write. on_update is called about once a second.
         Refused when the disk is too small (nothing was written), OutsideError when hub or disk
@@ -289,13 +290,14 @@ class WeightStore:
     def _seal_path(self, model: str, commit: str) -> Path:
         return plain_dir(self.root, self.root / ".seals" / f"{self._key(model, commit)}.json")
 
-    def _refuse_full_disk(self, manifest: Manifest, keep_free: int) -> None:
+    def _refuse_full_disk(self, manifest: Manifest, keep_free: KeepFree) -> None:
         state = self.inspect(manifest)
-        if state.free - state.bytes_missing < keep_free:
+        keep = keep_free.bytes_of(state.total)
+        if state.free - state.bytes_missing < keep:
             raise Refused(
                 f"{self.root} has {_gib(state.free)} free of {_gib(state.total)}; "
-                f"{manifest.model} still needs {_gib(state.bytes_missing)} and "
-                f"{_gib(keep_free)} must stay free: make room, or lower keep_free_gib"
+                f"{manifest.model} still needs {_gib(state.bytes_missing)} and {_gib(keep)} must "
+                f"stay free ({keep_free.why(state.total)}): make room, or lower that field"
             )
 
     def _prepare(self, manifest: Manifest) -> Path:

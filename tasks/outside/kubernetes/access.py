@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.objects.endpoints import leads_astray
+from tasks.objects.labels import ADOPTED, INSTANCE_LABEL
 from tasks.objects.pods import ready
+from tasks.objects.reached import reached_of
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.render.release import selector
-from tasks.render.services import PORT, our_port
+from tasks.render.services import PORT, our_port, selector_of, target_port
 from tasks.spec.rollout import Rollout
 
-__all__ = ["Endpoint", "astray", "node_address", "reach", "release_pods"]
+__all__ = [
+    "Endpoint",
+    "astray",
+    "chosen_pods",
+    "engine_port",
+    "node_address",
+    "pod_url",
+    "reach",
+    "release_pods",
+    "rollout_pods",
+]
 
 
 @dataclass(frozen=True)
@@ -27,8 +39,31 @@ class Endpoint:
 
 def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
     """All pods of one release."""
-    chosen = ",".join(f"{key}={value}" for key, value in selector(name, release).items())
-    return cluster.list("Pod", namespace, label_selector=chosen)
+    adopted = _adopted(cluster, namespace, name, release)
+    chosen = selector_of(adopted) if adopted else selector(name, release)
+    return chosen_pods(cluster, namespace, chosen)
+
+
+def chosen_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:
+    """All pods that a Service's selector chooses."""
+    return cluster.list("Pod", namespace, label_selector=_text(chosen))
+
+
+def _text(chosen: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in chosen.items())
+
+
+def _adopted(cluster: Cluster, namespace: str, name: str, release: str) -> Object | None:
+    """The Deployment of an adopted release, which says how its pods are reached."""
+    if not release.startswith(ADOPTED):
+        return None
+    ours = _text(selector(name, release))
+    return next(iter(cluster.list("Deployment", namespace, label_selector=ours)), None)
+
+
+def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
+    """All pods of one rollout."""
+    return cluster.list("Pod", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
 
 
 def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:
@@ -81,18 +116,27 @@ def reach(cluster: Cluster, spec: Rollout, service: str, release: str) -> Iterat
     pod = next((p for p in pods if ready(p)), None)
     if pod is None:
         raise StepFailed(f"no pod of release {release} is ready; look at its events")
-    port = _engine_port(pod, spec.serving.port)
+    adopted = _adopted(cluster, ns, spec.name, release)
+    reached = reached_of(adopted) if adopted else None
+    target = target_port(reached) if reached else PORT
+    default = spec.serving.port
+    port = target if isinstance(target, int) else engine_port(pod, default, name=target)
     if mode == "pod-ip":
-        yield Endpoint(f"http://{_host(pod['status']['podIP'])}:{port}", "pod address")
+        yield Endpoint(pod_url(pod, port), "pod address")
         return
     with cluster.port_forward(pod["metadata"]["name"], ns, port) as local:
         yield Endpoint(f"http://127.0.0.1:{local}", "port-forward")
 
 
-def _engine_port(pod: Object, default: int) -> int:
+def pod_url(pod: Object, port: int) -> str:
+    """Of a port at a pod's own address."""
+    return f"http://{_host((pod.get('status') or {}).get('podIP') or '')}:{port}"
+
+
+def engine_port(pod: Object, default: int, *, name: str = PORT) -> int:
     """Where this pod's engine listens: another release's may listen elsewhere than the spec's."""
     ports = [port for item in pod["spec"]["containers"] for port in item.get("ports") or []]
-    return next((int(p["containerPort"]) for p in ports if p.get("name") == PORT), default)
+    return next((int(p["containerPort"]) for p in ports if p.get("name") == name), default)
 
 
 def node_address(nodes: Sequence[Object], pods: Sequence[Object]) -> str:

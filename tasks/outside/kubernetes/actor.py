@@ -10,12 +10,15 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
-from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION
+from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
+from tasks.objects.reached import labelled, leads_to
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.owned import Owned, looked_anew
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
+from tasks.release.adopt import Adoption
+from tasks.release.draining import Count
 from tasks.release.moves import (
     AwaitFreed,
     AwaitReady,
@@ -39,7 +42,8 @@ from tasks.release.moves import (
 from tasks.release.room import room_for
 from tasks.release.soaking import Look
 from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
-from tasks.render.services import stable_service, switch
+from tasks.render.adopted import adopted_deployment, adopted_service
+from tasks.render.services import selector_of, stable_service, switch
 
 __all__ = ["Actor", "NotProven", "SoakFailed", "carry_out"]
 
@@ -54,6 +58,7 @@ class Actor:
     fence: raises LockLost unless this process holds the lease; called before every write.
     epoch: the lease's epoch, marked on what we write.
     look: how a soak looks at the promoted release; None: nobody can.
+    count: requests of everything but the release given, which serves.
     """
 
     def __init__(
@@ -67,11 +72,12 @@ class Actor:
         ready_timeout_s: float = 1800,
         soak_s: float = 0,
         look: Callable[[Release], Look] | None = None,
+        count: Callable[[str], Count] = lambda _: Count(unread="nobody was told how"),
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
         self.owned, self.epoch = Owned(cluster, namespace, name, fence, epoch), epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
-        self.look = look
+        self.look, self.count = look, count
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
@@ -80,7 +86,7 @@ class Actor:
     def observe(self) -> Observed:
         """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
         state, _ = self.read_state()
-        return Observed(state, _leads_to(self._service()), self._deployments())
+        return Observed(state, leads_to(self._service()), self._deployments())
 
     def read_state(self) -> tuple[State, str | None]:
         """The state and the ConfigMap's resourceVersion (None where it does not exist)."""
@@ -98,9 +104,12 @@ class Actor:
             release = meta["labels"].get(RELEASE_LABEL, "")
             replicas = int(spec.get("replicas", 1))
             # by hand, or by an autoscaler: what it runs with is what it serves with
-            serves = replicas or int((meta.get("annotations") or {}).get(REPLICAS_ANNOTATION) or 1)
+            marks = meta.get("annotations") or {}
+            serves = replicas or int(marks.get(REPLICAS_ANNOTATION) or 1)
+            available = int(status.get("availableReplicas") or 0)
+            stopped = replicas < serves and marks.get(SCALED_ANNOTATION) == str(replicas)
             out[release] = DeploymentView(
-                meta["name"], release, replicas, serves, int(status.get("availableReplicas") or 0)
+                meta["name"], release, replicas, serves, available, stopped
             )
         return out
 
@@ -111,7 +120,7 @@ class Actor:
         if deploy is None:
             return None
         try:
-            nodes, pods = self.cluster.list("Node"), self.cluster.list("Pod")
+            nodes, pods = self.cluster.list("Node"), self.every_pod()
         except Forbidden:
             return None  # then it is tried, and taken back when it finds no place
         return room_for(deploy, nodes, pods, serving)
@@ -120,6 +129,10 @@ class Actor:
         """The newest epoch that left a mark; the Lease may have been deleted since."""
         state, _ = self.read_state()
         return max(state.epoch, self.owned.highest_epoch())
+
+    def every_pod(self) -> list[Body]:
+        """All pods of the cluster, those of an adopted release labelled as ours are."""
+        return labelled(self.cluster.list("Pod"), self.owned.deployments())
 
     # -- act ----------------------------------------------------------------------------------
 
@@ -195,6 +208,21 @@ class Actor:
 
         looked_anew(attempt)
 
+    def adopt(self, adoption: Adoption) -> None:
+        """Make what somebody deployed by hand the stable release. The Service comes last: until it
+        is ours, whoever looks is refused and changes nothing. Repeated, it completes."""
+        state, _ = self.read_state()
+        if state.stable is None or state.stable.id != adoption.release.id:
+            self.save(replace(state, stable=adoption.release))
+        self.owned.adopt(
+            "Deployment",
+            adoption.release.deployment,
+            lambda found: adopted_deployment(found, self.name, adoption),
+        )
+        self.owned.adopt(
+            "Service", self.name, lambda found: adopted_service(found, self.name, adoption)
+        )
+
     def apply(self, body: Body) -> None:
         """Create a candidate's Service or Deployment, or make what is there the same.
 
@@ -205,7 +233,7 @@ class Actor:
 
     def _must_not_serve(self, found: Body) -> None:
         release = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
-        if found["kind"] == "Deployment" and release == (_leads_to(self._service()) or ""):
+        if found["kind"] == "Deployment" and release == (leads_to(self._service()) or ""):
             raise StepFailed(
                 f"{found['metadata']['name']} serves {self.namespace}/{self.name}: it is neither "
                 "changed nor removed"
@@ -234,7 +262,7 @@ class Actor:
 
     def _keeps_answering(self, release: Release, deploy: Body) -> None:
         """Last line of defence: whatever was decided, what answers makes way only for what can."""
-        before = self._deployments().get(_leads_to(self._service()) or "")
+        before = self._deployments().get(leads_to(self._service()) or "")
         if before is None or before.release == release.id or not before.available:
             return
         if not (deploy.get("status") or {}).get("availableReplicas"):
@@ -260,7 +288,7 @@ class Actor:
             self.cluster.trial().patch("Service", self.name, self.namespace, body)
         astray(self.cluster, self.namespace, self.name, [])
 
-    def _scale(self, deployment: str, replicas: int, *, interrupts: bool) -> None:
+    def _scale(self, deployment: str, replicas: int, *, interrupts: bool = False) -> None:
         found = self.owned.get("Deployment", deployment, "engine")
         if found is None:
             if replicas == 0:
@@ -277,7 +305,9 @@ class Actor:
             annotations = found["metadata"].get("annotations") or {}
             serves = str(now) if now else annotations.get(REPLICAS_ANNOTATION) or "1"
             return {
-                "metadata": {"annotations": {REPLICAS_ANNOTATION: serves}},
+                "metadata": {
+                    "annotations": {REPLICAS_ANNOTATION: serves, SCALED_ANNOTATION: str(replicas)}
+                },
                 "spec": {"replicas": replicas},
             }
 
@@ -286,10 +316,9 @@ class Actor:
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
         found = self.owned.delete("Deployment", deployment, "engine", check=self._must_not_serve)
-        release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
-        if release is None:
+        if found is None:
             return
-        if left := waits.until_gone(self.cluster, self.namespace, self.name, release):
+        if left := waits.until_gone(self.cluster, self.namespace, selector_of(found)):
             raise StepFailed(
                 f"pods of {deployment} are still there after their time to end: {', '.join(left)}; "
                 "look for a finalizer or a lost node, then run again"
@@ -297,20 +326,15 @@ class Actor:
 
     def _gone(self, deployment: str) -> None:
         found = self.cluster.get("Deployment", deployment, self.namespace)
-        release = (found or {}).get("metadata", {}).get("labels", {}).get(RELEASE_LABEL)
-        if release:
+        if found is not None and self.owned.is_ours(found, "engine"):
             emit(Progress("promote", "running", deployment, "waiting for its pods to end"))
-            waits.until_gone(self.cluster, self.namespace, self.name, release)
+            waits.until_gone(self.cluster, self.namespace, selector_of(found))
 
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
         since = self._led.setdefault(release, clock.monotonic())
-        waits.pause(seconds, clock.monotonic() - since, self.name)
-
-
-def _leads_to(service: Body | None) -> str | None:
-    """The release in a Service's selector."""
-    return (service["spec"].get("selector") or {}).get(RELEASE_LABEL) if service else None
+        why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
+        _log.info("what served before %s may stop: %s", release, why)
 
 
 def carry_out(actor: Actor, course: Course) -> str:

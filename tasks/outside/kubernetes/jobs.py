@@ -14,6 +14,7 @@ from functools import partial
 
 from tasks.base import clock
 from tasks.base.errors import StepFailed
+from tasks.base.halt import heed
 from tasks.base.scrub import scrub_text
 from tasks.diagnose.containers import of_runner
 from tasks.diagnose.logs import TAIL_LINES, tail
@@ -180,6 +181,7 @@ class _Running:
             )
             streams.add("pods", lambda stop: watch("Pod", ns, label_selector=labels, stop=stop))
             while (left := deadline - clock.monotonic()) > 0:
+                heed()
                 self._hear(streams, min(left, _TICK_S if self.pods else _PODLESS_TICK_S))
                 if end := outcome(self.job):
                     self._drain(streams)

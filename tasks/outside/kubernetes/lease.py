@@ -8,6 +8,7 @@ write names the version it was read at, so that of two takers one loses.
 from __future__ import annotations
 
 import getpass
+import json
 import logging
 import os
 import socket
@@ -25,6 +26,8 @@ from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound, unf
 
 _log = logging.getLogger(__name__)
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
+# on a Lease: who asks its holder to stop. Of one hold alone, which its epoch names.
+ABORT_ANNOTATION = "model-rollout/abort"
 
 
 def lease_seconds() -> int:
@@ -47,6 +50,35 @@ def new_run_id() -> str:
 
 
 _STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
+
+
+def holder_of(cluster: Objects, ns: str, name: str) -> str:
+    """Who is written in a rollout's lease, alive or not; '' where nobody is."""
+    lease = cluster.get("Lease", f"rollout-{name}", ns)
+    return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
+
+
+def ask_to_stop(cluster: Objects, ns: str, name: str, by: str) -> str:
+    """Ask the holder of a rollout's lease to stop, which it hears when it renews; gives who that
+    is, '' where nobody holds it."""
+    write = cluster.writer(unfenced)
+    while True:
+        lease = cluster.get("Lease", f"rollout-{name}", ns)
+        spec = (lease or {}).get("spec") or {}
+        holder = str(spec.get("holderIdentity") or "")
+        if lease is None or not holder:
+            return ""
+        at = clock.now().isoformat(timespec="seconds")
+        wish = json.dumps({"epoch": spec.get("leaseTransitions"), "by": by, "at": at})
+        meta = lease["metadata"]
+        marks = {**(meta.get("annotations") or {}), ABORT_ANNOTATION: wish}
+        try:
+            write.replace({**lease, "metadata": {**meta, "annotations": marks}})
+            return holder
+        except NotFound:
+            return ""
+        except Conflict:
+            clock.sleep(0.1)  # it was renewed meanwhile
 
 
 class LeaseLock:
@@ -95,6 +127,17 @@ class LeaseLock:
         if self._epoch is None:
             raise RuntimeError("the lease was never acquired")
         return self._epoch
+
+    @property
+    def abort(self) -> str:
+        """By whom and when this hold was asked to stop, as of its last renewal; else ''."""
+        marks = (self._lease.get("metadata") or {}).get("annotations") or {}
+        try:
+            wish = json.loads(marks.get(ABORT_ANNOTATION, "{}"))
+            mine = wish.get("epoch") == self._epoch
+            return f"{wish['by']} at {wish['at']}" if mine else ""
+        except (ValueError, KeyError, AttributeError):
+            return ""
 
     def __enter__(self) -> LeaseLock:
         self.acquire()

@@ -70,8 +70,18 @@ class Owned:
                 f"{where} exists and is not this rollout's: found labels "
                 f"{', '.join(f'{k}={v}' for k, v in sorted(labels.items())) or 'none'}; expected "
                 f"{MANAGED_LABEL}={MANAGER}, {INSTANCE_LABEL}={self.name}, {KIND_LABEL}={role}. "
-                "Nothing was changed; give the rollout another name, or move that object away"
+                f"Nothing was changed; {self._instead(found, role)}give the rollout another name, "
+                "or move that object away"
             )
+
+    def _instead(self, found: Object, role: str) -> str:
+        theirs = (found["metadata"].get("labels") or {}).get(MANAGED_LABEL) != MANAGER
+        if role != "stable" or not theirs:
+            return ""
+        return (
+            f"`rollout adopt {self.name} --service {self.name} -n {self.namespace}` takes over "
+            "what serves behind it, or "
+        )
 
     def _must_not_be_newer(self, found: Object) -> None:
         stamped = _epoch_of(found)
@@ -98,9 +108,24 @@ class Owned:
         gone: it may be gone. Raises Refused for somebody else's, StepFailed for one that a newer
         run has, or that is gone, Conflict where it changes faster than it can be read.
         """
+        self._change(kind, name, lambda: self.get(kind, name, role), change, gone=gone)
 
+    def adopt(self, kind: str, name: str, change: Patch) -> None:
+        """The same with somebody else's, which `change` makes ours. It raises Refused where that
+        must not be."""
+        self._change(kind, name, lambda: self.cluster.get(kind, name, self.namespace), change)
+
+    def _change(
+        self,
+        kind: str,
+        name: str,
+        read: Callable[[], Object | None],
+        change: Patch,
+        *,
+        gone: bool = False,
+    ) -> None:
         def attempt() -> None:
-            found = self.get(kind, name, role)
+            found = read()
             if found is None:
                 if gone:
                     return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tasks.base import clock
 from tasks.base.errors import StepFailed
+from tasks.base.halt import heed
 from tasks.base.progress import Progress, emit
 from tasks.diagnose.containers import phase_text
 from tasks.diagnose.logs import tail
@@ -116,6 +117,7 @@ class _Waiting:
             self._listen(streams)
             reason: Diagnosis | None = None
             while (left := deadline - clock.monotonic()) > 0:
+                heed()
                 for source, change, obj in streams.hear(min(left, _TICK_S)):
                     self._heard(source, change, obj)
                     self._tell()

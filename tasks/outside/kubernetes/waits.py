@@ -3,7 +3,7 @@ Every wait is bounded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from tasks.base import clock
@@ -11,9 +11,11 @@ from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import INSTANCE_LABEL
 from tasks.objects.pods import ending
-from tasks.outside.kubernetes.access import astray, release_pods
+from tasks.objects.reached import reached_of
+from tasks.outside.kubernetes.access import astray, chosen_pods, release_pods
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
+from tasks.release.draining import Count, Draining
 from tasks.release.soaking import EVERY_S, Look, Watched
 from tasks.release.state import Release
 
@@ -32,12 +34,12 @@ class NotProven(StepFailed):
     """Nobody could look at the promoted release; nothing speaks against it."""
 
 
-def until_gone(cluster: Cluster, namespace: str, name: str, release: str) -> list[str]:
-    """Wait for a release's pods to end; gives the names of those that did not in their time.
+def until_gone(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[str]:
+    """Wait for the pods of a selector to end; gives the names of those that did not in their time.
 
     A pod may take what its own deletionTimestamp says, and GONE_S more.
     """
-    return _until_none(cluster, lambda: release_pods(cluster, namespace, name, release))
+    return _until_none(cluster, lambda: chosen_pods(cluster, namespace, chosen))
 
 
 def until_ready(
@@ -51,10 +53,13 @@ def until_ready(
     """
     found = cluster.get("Deployment", deployment, namespace)
     if found is None or not is_ready(found):
-        ours = f"{INSTANCE_LABEL}={name}"
+        ours = {INSTANCE_LABEL: name}
+        kept = cluster.list("Deployment", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
+        adopted = [reached.selector for item in kept if (reached := reached_of(item))]
 
         def leaving() -> list[Object]:
-            return list(filter(ending, cluster.list("Pod", namespace, label_selector=ours)))
+            every = [chosen_pods(cluster, namespace, chosen) for chosen in (ours, *adopted)]
+            return [pod for pods in every for pod in pods if ending(pod)]
 
         _until_none(cluster, leaving)
     wait_ready(cluster, namespace, deployment, timeout_s=timeout_s)
@@ -95,22 +100,24 @@ def until_led(cluster: Cluster, namespace: str, name: str, release: str) -> None
         clock.sleep(_TICK_S)
 
 
-def pause(seconds: float, done: float, name: str) -> None:
-    """Let what served before end what it has begun: `done` of `seconds` are over."""
-    end = clock.monotonic() + seconds - done
-    while (left := end - clock.monotonic()) > 0:
-        emit(
-            Progress(
-                "promote",
-                "running",
-                name,
-                f"what served before ends its requests, {left:.0f} s left",
-                done=seconds - left,
-                total=seconds,
-                unit="s",
-            )
-        )
-        clock.sleep(min(2.0, left))
+def until_drained(since: float, drain_s: float, name: str, count: Callable[[], Count]) -> str:
+    """Let what served before end what it has begun; gives why the wait is over.
+
+    since: when the Service was first seen to lead away from it (monotonic seconds).
+    """
+    seen = Draining(since)
+    while True:
+        found = count()
+        now = clock.monotonic()
+        seen = seen.saw(now, found)
+        end, why = seen.end(now, drain_s)
+        said = "what served before may stop" if end else "what served before ends its requests"
+        gone = min(now - since, drain_s)
+        text = f"{said}: {why}"
+        emit(Progress("promote", "running", name, text, done=gone, total=drain_s, unit="s"))
+        if end:
+            return why
+        clock.sleep(seen.wait_s(now, drain_s))
 
 
 def soak(release: Release, soak_s: float, look: Callable[[Release], Look]) -> float:

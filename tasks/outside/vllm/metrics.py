@@ -1,4 +1,4 @@
-"""Sample an engine's /metrics while a round runs."""
+"""What an engine's /metrics say: once, or sampled while a round runs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,30 @@ from contextlib import contextmanager
 import httpx
 
 from tasks.base import clock
-from tasks.measure.engine_view import Sample, parse_metrics
+from tasks.base.errors import OutsideError
+from tasks.measure.engine_view import Held, Sample, held, parse_metrics
 
 POLL_S = 0.5
+ASK_S = 5.0
+CONNECT_S = 2.0
+
+
+def requests_at(url: str) -> Held:
+    """Requests at the engine `url` (without a path), by its own counters.
+
+    Raises OutsideError where it says none.
+    """
+    try:
+        timeout = httpx.Timeout(ASK_S, connect=CONNECT_S)
+        answer = httpx.get(f"{url}/metrics", timeout=timeout, trust_env=False)
+    except httpx.HTTPError as error:
+        raise OutsideError(f"{url}/metrics: {type(error).__name__}: {error}") from error
+    found = held(parse_metrics(answer.text)) if answer.status_code == 200 else None
+    if found is None:
+        raise OutsideError(
+            f"{url}/metrics answered HTTP {answer.status_code} without vLLM's counters of requests"
+        )
+    return found
 
 
 def fetch(url: str, http: httpx.Client) -> Sample | None:

@@ -10,8 +10,9 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
-from tasks.base.errors import StepFailed
+from tasks.base.errors import OutsideError, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
@@ -82,17 +83,14 @@ def stable_service(item: Release) -> Object:
     }
 
 
-def merged(old: Any, patch: Any) -> Any:
-    """RFC 7396."""
-    if not isinstance(patch, dict):
-        return patch
-    out = dict(old) if isinstance(old, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            out.pop(key, None)
-        else:
-            out[key] = merged(out.get(key), value)
-    return out
+def ident_of(item: Object) -> str:
+    """The release of a Deployment; the name of one that somebody made by hand."""
+    return str(item["metadata"]["labels"].get(RELEASE_LABEL, item["metadata"]["name"]))
+
+
+def labels_of(item: Object) -> Object:
+    """What a Deployment's pods are marked with."""
+    return dict(item["spec"]["template"]["metadata"]["labels"])
 
 
 class World(FakeWrites):
@@ -123,7 +121,7 @@ class World(FakeWrites):
         body = copy.deepcopy(body)
         body["metadata"]["resourceVersion"] = str(self.version)
         key = body["kind"], body["metadata"]["name"]
-        before = self.objects.get(key, {}).get("metadata", {})
+        before = self.objects.get(key, {"metadata": {}})["metadata"]
         body["metadata"]["uid"] = before.get("uid") or f"uid-{self.version}"
         self.objects[key] = body
         self._control()
@@ -161,6 +159,9 @@ class World(FakeWrites):
             if wanted.items() <= (item["metadata"].get("labels") or {}).items()
         ]
 
+    def port_forward(self, pod: str, ns: str, port: int) -> Any:
+        raise OutsideError("pods in memory listen nowhere")
+
     def now(self) -> Any:
         return clock.now()
 
@@ -187,7 +188,7 @@ class World(FakeWrites):
         key = body["kind"], body["metadata"]["name"]
         self._write("apply", *key, fence)
         self._same_version(key, body)
-        new = merged(self.objects[key], body)
+        new = merge_patch(self.objects[key], body)
         self._watch(body["kind"], self.objects[key], new)
         self.put(new)
         return dict(new)
@@ -205,7 +206,7 @@ class World(FakeWrites):
         if not dry_run:
             self._write("patch", kind, name, fence)
         self._same_version((kind, name), body)
-        new = merged(self.objects[kind, name], body)
+        new = merge_patch(self.objects[kind, name], body)
         if not dry_run:
             self._watch(kind, self.objects[kind, name], new)
             self.put(new)
@@ -256,27 +257,32 @@ class World(FakeWrites):
     # -- what may not happen -------------------------------------------------------------------
 
     def leads_to(self) -> str | None:
-        """The release in the stable Service's selector."""
+        """The release whose pods the stable Service chooses."""
         found = self.objects.get(("Service", NAME))
-        return found["spec"]["selector"].get(RELEASE_LABEL) if found else None
+        return self._chosen(found["spec"]["selector"]) if found else None
+
+    def _chosen(self, selector: Object) -> str | None:
+        fit = (o for o in self._deployments() if selector.items() <= labels_of(o).items())
+        return next(map(ident_of, fit), selector.get(RELEASE_LABEL))
+
+    def _deployments(self) -> list[Object]:
+        every = [o for (kind, _), o in self.objects.items() if kind == "Deployment"]
+        return [o for o in every if "template" in o["spec"]]
 
     def available(self, ident: str | None) -> int:
         """Replicas of a release that answer."""
-        found = self.objects.get(("Deployment", f"m-{ident}"))
-        return int(found["status"]["availableReplicas"]) if found else 0
+        found = (o for o in self._deployments() if ident_of(o) == ident)
+        return next((int(o["status"]["availableReplicas"]) for o in found), 0)
 
     def _watch(self, kind: str, old: Object, new: Object | None) -> None:
         if kind == "Service" and old["metadata"]["name"] == NAME and new is not None:
-            before = old["spec"]["selector"].get(RELEASE_LABEL)
-            after = new["spec"]["selector"].get(RELEASE_LABEL)
-            if before != after:
+            before, after = (self._chosen(item["spec"]["selector"]) for item in (old, new))
+            if before != after and before:
                 self.switched[before] = clock.monotonic()
-                self.switched.pop(after, None)
+                self.switched.pop(after or "", None)
                 if self.available(before) and not self.available(after):
                     self.harm.append(f"moved from {before}, which answers, to {after}")
-        if kind != "Deployment" or not self.available(
-            ident := old["metadata"]["labels"][RELEASE_LABEL]
-        ):
+        if kind != "Deployment" or not self.available(ident := ident_of(old)):
             return
         if new is not None and new["spec"]["replicas"] >= old["spec"]["replicas"]:
             return
@@ -293,11 +299,7 @@ class World(FakeWrites):
     def _control(self) -> None:
         """Replicas find seats, those that have one before others; ready unless broken."""
         self.ending = [(pod, at) for pod, at in self.ending if at > clock.monotonic()]
-        every = [
-            o
-            for (kind, _), o in self.objects.items()
-            if kind == "Deployment" and RELEASE_LABEL in o["metadata"]["labels"]
-        ]
+        every = self._deployments()
         for item in every:
             had = min(int(item.get("placed", 0)), item["spec"]["replicas"])
             self._end(item, int(item.get("placed", 0)) - had, LAG)
@@ -306,7 +308,7 @@ class World(FakeWrites):
         for item in every:
             more = max(0, min(item["spec"]["replicas"] - item["placed"], free))
             item["placed"], free = item["placed"] + more, free - more
-            broken = item["metadata"]["labels"][RELEASE_LABEL] in self.broken
+            broken = ident_of(item) in self.broken
             item["status"] = {"availableReplicas": 0 if broken else item["placed"]}
 
     def _end(self, item: Object, count: int, lag: float) -> None:
@@ -315,11 +317,13 @@ class World(FakeWrites):
             self.ending.append((self._pod(item, f"ending-{number}", "False"), at))
 
     def _pod(self, item: Object, number: object, ready: str) -> Object:
+        name = item["metadata"]["name"]
         return {
             "metadata": {
-                "name": f"{item['metadata']['name']}-{number}",
+                "name": f"{name}-{number}",
                 "namespace": NS,
-                "labels": item["metadata"]["labels"],
+                "labels": labels_of(item),
+                "ownerReferences": [{"kind": "ReplicaSet", "name": f"{name}-5d8"}],
             },
             "spec": {**item["spec"]["template"]["spec"], "nodeName": "n"},
             "status": {
@@ -334,24 +338,25 @@ class World(FakeWrites):
             if at - clock.monotonic() <= ENDING:
                 pod["metadata"]["deletionTimestamp"] = clock.now().isoformat()
         out = [pod for pod, _ in self.ending]
-        for (kind, _), item in self.objects.items():
-            if kind == "Deployment":
-                ready = str(item["status"]["availableReplicas"] > 0)
-                out += [self._pod(item, number, ready) for number in range(item["placed"])]
+        for item in self._deployments():
+            ready = str(item["status"]["availableReplicas"] > 0)
+            out += [self._pod(item, number, ready) for number in range(item["placed"])]
         return out
 
     def _slices(self) -> list[Object]:
-        here = [
-            p for p in self._pods() if p["metadata"]["labels"][RELEASE_LABEL] == self.leads_to()
-        ]
-        ends = [
-            {
-                "targetRef": {"name": pod["metadata"]["name"]},
-                "conditions": {"ready": pod["status"]["conditions"][0]["status"] == "True"},
-            }
-            for pod in here
-        ]
-        return [{"metadata": {"name": "s"}, "ports": [{"port": 8000}], "endpoints": ends}]
+        spec = self.objects["Service", NAME]["spec"]
+        (port,) = spec["ports"]
+        here = self.list("Pod", NS, ",".join(f"{k}={v}" for k, v in spec["selector"].items()))
+        slices: dict[bool, list[Object]] = {True: [], False: []}
+        for pod in here:
+            named = [p.get("name") for c in pod["spec"]["containers"] for p in c["ports"]]
+            heard = isinstance(port["targetPort"], int) or port["targetPort"] in named
+            ready = pod["status"]["conditions"][0]["status"] == "True"
+            end = {"targetRef": {"name": pod["metadata"]["name"]}, "conditions": {"ready": ready}}
+            slices[heard].append(end)
+        meta = {"name": "s"}
+        found = [(heard, ends) for heard, ends in slices.items() if ends]
+        return [{"metadata": meta, "ports": [{}] * h, "endpoints": ends} for h, ends in found]
 
     def _nodes(self) -> list[Object]:
         return [

@@ -53,7 +53,7 @@ def promotes(keep: bool, answers: str = "good") -> Does:
 
 
 def recovers(keep: bool = True) -> Does:
-    """What the janitor, or the next run, does first."""
+    """What the guard, or the next run, does first."""
 
     def go(actor: Actor) -> None:
         carry_out(actor, moves.decide_recovery(actor.observe(), keep_previous=keep))
@@ -75,7 +75,7 @@ def once(at: World, what: Does, cut: int | None = None) -> None:
 
 
 def settle(at: World, *, keep: bool = True) -> None:
-    """What the janitor, or the next run, does."""
+    """What the guard, or the next run, does."""
     actor = at.actor()
     actor.take_over()
     recovers(keep)(actor)

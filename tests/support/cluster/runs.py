@@ -16,7 +16,7 @@ class Lease:
     """In place of LeaseLock: its epoch is above all others."""
 
     def __init__(self, *_: object, **__: object) -> None:
-        self.epoch, self.lost = 99, False
+        self.epoch, self.lost, self.abort = 99, False, ""
 
     def __enter__(self) -> Lease:
         return self

@@ -7,14 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.measure.engine_view import (
+    DONE,
     HITS,
     QUERIES,
+    RUNNING,
+    SWAPPED,
     TOKENS,
     TTFT_COUNT,
     TTFT_SUM,
     WAITING,
+    Held,
     Sample,
     cross_check,
+    held,
     parse_metrics,
     token_times,
     view,
@@ -39,6 +44,15 @@ vllm:time_to_first_token_seconds_count{engine="1" garbage
 
 def test_the_series_are_summed_over_engines() -> None:
     assert parse_metrics(TEXT) == {WAITING: 7.0, TOKENS: 1500.0, TTFT_SUM: 0.75, TTFT_COUNT: 7.0}
+
+
+def test_what_an_engine_holds() -> None:
+    none = {RUNNING: 0.0, WAITING: 0.0}
+    assert held({**none, RUNNING: 2.0, WAITING: 1.0}) == Held(3, 0)
+    assert held({**none, SWAPPED: 1.0}) == Held(1, 0)
+    assert held({**none, TTFT_COUNT: 3.0, DONE: 2.0}) == Held(0, 5)
+    # one that says half says nothing
+    assert held({RUNNING: 0.0}) is None and held({WAITING: 0.0}) is None
 
 
 @given(st.text())

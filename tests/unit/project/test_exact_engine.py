@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import correlation, fmean, stdev
@@ -188,3 +189,25 @@ def test_sigterm_ends_it_cleanly() -> None:
     with spawn(FAST) as engine:
         os.kill(engine.process.pid, signal.SIGTERM)
         assert engine.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(("flags", "whole"), [((), False), (("--shutdown-timeout=20",), True)])
+def test_sigterm_cuts_what_runs_unless_it_was_given_time(
+    flags: tuple[str, ...], whole: bool
+) -> None:
+    slow = Behaviour(ttft=Law(mean=0.05), itl=Law(mean=0.1))
+    body = {"model": "exact", "messages": [], "max_tokens": 15, "ignore_eos": True, "stream": True}
+    with spawn(slow, *flags) as engine, httpx.Client(base_url=engine.url, timeout=20) as kept:
+        assert kept.get("/health").status_code == 200
+        lines: list[str] = []
+        with suppress(httpx.HTTPError):
+            url = f"{engine.url}/v1/chat/completions"
+            with httpx.stream("POST", url, json=body, timeout=20) as answer:
+                for line in answer.iter_lines():
+                    if not lines:
+                        engine.process.terminate()
+                    lines.append(line)
+        assert ("data: [DONE]" in lines) is whole
+        assert engine.process.wait(20) == 0
+        with pytest.raises(httpx.HTTPError):
+            kept.get("/health")

@@ -235,7 +235,7 @@ def held() -> World:
 
 
 def test_a_held_candidate_is_nobody_elses_to_remove() -> None:
-    """A bystander's cancellation, the janitor and `recover` leave it."""
+    """A bystander's cancellation, the guard and `recover` leave it."""
     at = held()
     actor = at.actor()
     said = carry_out(actor, decide_wish("recover", actor.observe()))

@@ -60,6 +60,26 @@ def pod(spec: Object, path: str) -> Iterator[str]:
     for group in ("initContainers", "containers"):
         for i, container in enumerate(spec.get(group) or []):
             yield from _container(container, f"{path}.{group}[{i}]")
+            here = f"{path}.{group}[{i}].lifecycle"
+            yield from _lifecycle(container.get("lifecycle") or {}, here, spec)
+
+
+def _lifecycle(hooks: Object, path: str, spec: Object) -> Iterator[str]:
+    grace = spec.get("terminationGracePeriodSeconds", 30)
+    for name in ("postStart", "preStop"):
+        if hooks.get(name) is None:
+            continue
+        ways = [way for way in ("exec", "httpGet", "tcpSocket", "sleep") if hooks[name].get(way)]
+        if not ways:
+            yield f"{path}.{name}: Required value: must specify a handler type"
+        if len(ways) > 1:
+            yield f"{path}.{name}: Forbidden: may not specify more than 1 handler type"
+        seconds = (hooks[name].get("sleep") or {}).get("seconds", 0)
+        if not 0 <= seconds <= grace:
+            yield (
+                f"{path}.{name}.sleep: Invalid value: {seconds}: must be non-negative and less "
+                f"than terminationGracePeriodSeconds ({grace})"
+            )
 
 
 def _toleration(item: Object, path: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deployments.local.kube.node import rooms, surroundings
-from deployments.local.kube.node.containers import Exit, Life
+from deployments.local.kube.node.containers import Ending, Exit, Life
 from deployments.local.kube.node.environment import variables
 from deployments.local.kube.node.limits import Figures, Group
 from deployments.local.kube.node.probes import Place, Watch
@@ -28,7 +28,7 @@ BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Cell:
-    """One container. Only its pod's thread calls `step`, `term` and `status`."""
+    """One container. Only its pod's thread calls `step`, `end`, `press` and `status`."""
 
     def __init__(self, run: Pod, spec: Mapping[str, Any], *, init: bool) -> None:
         self.run, self.spec, self.init = run, spec, init
@@ -39,8 +39,8 @@ class Cell:
         self.waiting = ("PodInitializing" if run.has_init and not init else "ContainerCreating", "")
         self.lives = self._last_life = 0
         self.started = self.ready = False
-        self._wait_until, self._crashes, self._kill_at = 0.0, 0, 0.0
-        self._doomed = False
+        self._wait_until, self._crashes = 0.0, 0
+        self._ending: Ending | None = None
         self._watches: list[Watch] = []
         limit = ((spec.get("resources") or {}).get("limits") or {}).get("memory")
         self.memory_limit = int(quantity(str(limit))) if limit else None
@@ -61,7 +61,7 @@ class Cell:
             return None
         if self.life is not None:
             if self.life.exit is None:
-                return self._hurry()
+                return self._ending.press() if self._ending is not None else None
             self._ended(self.life.exit)
             if self.exit is not None:
                 return None
@@ -70,18 +70,6 @@ class Cell:
             return left
         return self._start()
 
-    def _hurry(self) -> float | None:
-        """Kill a life that a failed probe doomed and that outlived its grace."""
-        if not self._doomed:
-            return None
-        left = self._kill_at - time.monotonic()
-        if left > 0:
-            return left
-        assert self.life is not None
-        self.life.kill()
-        self._kill_at = time.monotonic() + 1.0
-        return 1.0
-
     def _ended(self, end: Exit) -> None:
         assert self.life is not None
         ran = time.monotonic() - self.life.born
@@ -89,7 +77,8 @@ class Cell:
         self._after(end, ran)
 
     def _after(self, end: Exit, ran: float) -> None:
-        self.started = self.ready = self._doomed = False
+        self.started = self.ready = False
+        self._ending = None
         for watch in self._watches:
             watch.over = True
         self._watches = []
@@ -307,13 +296,33 @@ class Cell:
     def _doom(self, word: str) -> None:
         text = f"Container {self.name} failed {word} probe, will be restarted"
         self.run.say("Killing", text)
-        self.term()
-        self._doomed, self._kill_at = True, time.monotonic() + self.run.grace
+        self.end()
 
-    def term(self) -> None:
-        """Ask for its end."""
-        if self.life is not None:
-            self.life.term()
+    def end(self) -> None:
+        """Begin its end, if it runs and that has not begun: its hook, SIGTERM, SIGKILL."""
+        life = self.life
+        if life is None or self._ending is not None:
+            return
+
+        def failed() -> None:
+            self.run.say("FailedPreStopHook", "PreStopHook failed", warning=True)
+
+        hook = (self.spec.get("lifecycle") or {}).get("preStop") or {}
+        run = self.run
+        self._ending = Ending(
+            hook,
+            self._place,
+            lambda: run.grace,
+            life.term,
+            life.kill,
+            failed,
+            run.wake.set,
+        )
+        self._ending.press()
+
+    def press(self, *, hurry: bool) -> float:
+        """Move its end on; seconds until something is due again."""
+        return self._ending.press(hurry=hurry) if self._ending is not None else 0.0
 
     # -- saying -------------------------------------------------------------------------------
 

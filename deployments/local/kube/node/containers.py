@@ -1,4 +1,4 @@
-"""One life of a container: a process in its own session, its log, its exit."""
+"""One life of a container: a process in its own session, its log, how it is ended, its exit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from deployments.local.kube.node import procs, surroundings
 from deployments.local.kube.node.limits import Group
+from deployments.local.kube.node.probes import Place, attempt
 from deployments.local.kube.node.surroundings import Around
 from deployments.local.kube.objects.store import now
 
 LINE = 1 << 16
 PUMP_PATIENCE_S = 3.0
+# From SIGTERM to SIGKILL at least, also after a hook that took the whole grace period: the
+# kubelet's minimumGracePeriodInSeconds.
+LEAST_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -153,3 +157,58 @@ class Life:
             code, reason = 137, "OOMKilled"
         self.exit = Exit(code, reason, self.started, now(), log=self.log)
         self._on_exit()
+
+
+class Ending:
+    """One container's end; `press` moves it on.
+
+    hook: its preStop, empty for none. grace: seconds that all of it may take, which a second
+    deletion may shorten. failed: called when a hook fails. wake: called when a hook is over.
+    """
+
+    def __init__(
+        self,
+        hook: Mapping[str, Any],
+        place: Place,
+        grace: Callable[[], float],
+        term: Callable[[], None],
+        kill: Callable[[], None],
+        failed: Callable[[], None],
+        wake: Callable[[], None],
+    ) -> None:
+        self._grace, self._term, self._kill = grace, term, kill
+        self._failed, self._wake = failed, wake
+        self._begun = self._hook_until = time.monotonic()
+        self._termed: float | None = None
+        self._killed = 0.0
+        if sleep := hook.get("sleep"):
+            self._hook_until += float(sleep.get("seconds") or 0)
+        elif hook and grace() > 0:
+            self._hook_until += grace()
+            asked = {**hook, "timeoutSeconds": grace()}
+            threading.Thread(target=self._run, args=(asked, place), daemon=True).start()
+
+    def _run(self, hook: Mapping[str, Any], place: Place) -> None:
+        if not attempt(hook, place)[0]:
+            self._failed()
+        self._hook_until = time.monotonic()
+        self._wake()
+
+    def press(self, *, hurry: bool = False) -> float:
+        """Do what is due; seconds until something is due again. hurry: no grace any more."""
+        now = time.monotonic()
+        until = self._begun + self._grace()
+        if self._termed is None and not hurry:
+            left = min(self._hook_until, until) - now
+            if left > 0:
+                return left
+            self._term()
+            self._termed = now
+        due = now if hurry or self._termed is None else max(until, self._termed + LEAST_S)
+        if self._killed:
+            due = self._killed + 1.0
+        if now < due:
+            return due - now
+        self._kill()
+        self._killed = now
+        return 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +53,7 @@ class PodRunner:
 
     @property
     def grace(self) -> float:
-        """Seconds from SIGTERM to SIGKILL."""
+        """Seconds from the first word of its end to SIGKILL."""
         given = self.pod["metadata"].get("deletionGracePeriodSeconds")
         if given is None:
             given = self.spec.get("terminationGracePeriodSeconds")
@@ -167,26 +166,22 @@ class PodRunner:
         return self._overdue or self._phase() in pods.FINISHED
 
     def _stop_lives(self) -> None:
-        """SIGTERM, the grace, SIGKILL; waits until all are gone. A removal cuts the grace."""
-        for cell in self.cells:
-            if cell.life is not None and cell.life.exit is None:
-                cell.term()
-        begun = time.monotonic()
-        killed_at = 0.0
-        while live := [c for c in self.cells if c.life is not None and c.life.exit is None]:
+        """End all that runs, each by its hook, SIGTERM, the grace, SIGKILL; waits until they are
+        gone. A removal cuts the grace."""
+        for cell in self._live():
+            cell.end()
+        while live := self._live():
             self.wake.clear()
-            patience = 0.0 if self._removed else self.grace
-            left = begun + patience - time.monotonic()
-            if left <= 0 and time.monotonic() - killed_at > 1.0:
-                killed_at = time.monotonic()
-                for cell in live:
-                    assert cell.life is not None
-                    cell.life.kill()
-            self.wake.wait(max(0.02, left) if left > 0 else 0.2)
+            pauses = [cell.press(hurry=self._removed) for cell in live]
+            if self._live():
+                self.wake.wait(max(0.02, min(pauses)))
         for cell in self.cells:
             # one that never lived must not be started now
             if cell.life is not None:
                 cell.step()
+
+    def _live(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.life is not None and cell.life.exit is None]
 
     def _end(self) -> None:
         self.ending = True

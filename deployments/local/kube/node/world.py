@@ -56,7 +56,7 @@ class Pod(Protocol):
 
     @property
     def grace(self) -> float:
-        """Seconds from SIGTERM to SIGKILL."""
+        """Seconds from the first word of its end to SIGKILL."""
 
     def view(self) -> Object:
         """The pod with its addresses, for fieldRefs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from flows.cli.look import Manifests, manifests, manifests_text
+from flows.cli.look import Manifests, interruption, manifests, manifests_text
 from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.reasons import error, warning
 from tasks.outside.kubernetes.client import Cluster
@@ -135,3 +136,20 @@ def test_the_log_of_a_node_says_why_it_is_not_used() -> None:
     )
     good = NodeVerdict("node-a", "host-a", usable=True, reasons=(worth_knowing,))
     assert judged("node-a", good, "8 x K100_AI") == "node-a: 8 x K100_AI"
+
+
+@pytest.mark.parametrize(("strategy", "asks"), [("replace", True), ("parallel", False)])
+def test_a_run_that_interrupts_says_so_before_it_begins(
+    strategy: Strategy, asks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = planned(strategy)
+    monkeypatch.setattr("flows.cli.look.Cluster.connect", lambda *_: nullcontext())
+    monkeypatch.setattr("flows.cli.look.Run", lambda *_: None)
+    monkeypatch.setattr("flows.cli.look._look", lambda *_, **__: None)
+    monkeypatch.setattr("flows.cli.look.make_plan", lambda *_: found)
+    may = {"promotion": SPEC.promotion.model_copy(update={"allow_interruption": True})}
+    said = interruption(SPEC.model_copy(update=may), None, None)
+    assert said.endswith("; smollm2-old serves now and is scaled down first") == asks
+    assert bool(said) == asks
+    # what a spec does not allow is not looked for
+    assert interruption(SPEC, None, None) == ""

@@ -15,6 +15,7 @@ from tasks.base.errors import OutsideError, Refused, StepFailed
 from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.files import Journal, delete_tree, locked
 from tasks.outside.disk.store import WeightStore
+from tasks.weights.disk import KeepFree
 from tasks.weights.manifest import RECORD_NAME, FileEntry, Manifest
 from tests.support.hubs import files, same
 from tests.support.stores import HEAD, Copy, manifest_of
@@ -85,13 +86,23 @@ def test_staging_of_other_files_under_the_same_commit_is_not_mixed_in(root: Path
     assert same(done.path, DATA) and done.bytes_fetched == sum(map(len, DATA.values()))
 
 
-def test_a_full_disk_is_refused_before_anything_is_written(root: Path) -> None:
-    manifest = manifest_of(DATA)
-    need = manifest.total_bytes
-    with pytest.raises(Refused, match=r"must stay free"):
-        WeightStore(root, lambda _: (need + 99, 10**12)).fetch(manifest, Copy(DATA), keep_free=100)
+@pytest.mark.parametrize(
+    ("keep", "kept", "why"),
+    [
+        (KeepFree(gib=2), 2 << 30, "store.keep_free_gib"),
+        # 10 % evict, and one more
+        (KeepFree(1, 10), 11 * 10**10, "the kubelet evicts pods below 10 % free"),
+    ],
+)
+def test_a_full_disk_is_refused_before_anything_is_written(
+    root: Path, keep: KeepFree, kept: int, why: str
+) -> None:
+    manifest, disk = manifest_of(DATA), 10**12
+    need = manifest.total_bytes + kept
+    with pytest.raises(Refused, match=rf"must stay free \(.*{why}"):
+        WeightStore(root, lambda _: (need - 1, disk)).fetch(manifest, Copy(DATA), keep_free=keep)
     assert not [p for p in root.rglob("*") if p.is_file() and p.suffix != ".lock"]
-    WeightStore(root, lambda _: (need + 100, 10**12)).fetch(manifest, Copy(DATA), keep_free=100)
+    WeightStore(root, lambda _: (need, disk)).fetch(manifest, Copy(DATA), keep_free=keep)
 
 
 def test_only_what_is_missing_counts_against_the_disk(root: Path) -> None:

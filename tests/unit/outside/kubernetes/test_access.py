@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import StepFailed
+from tasks.objects.labels import REACHED_ANNOTATION
+from tasks.objects.reached import Reached
 from tasks.outside.kubernetes.access import Endpoint, astray, node_address, reach, release_pods
 from tests.support.nodedata import make_spec
 
@@ -59,11 +61,11 @@ class Cluster:
         self.forwards.append("closed")
 
 
-def reached(cluster: Cluster, mode: str, **serving: Any) -> Endpoint:
+def reached(cluster: Cluster, mode: str, release: str = "abc", **serving: Any) -> Endpoint:
     spec = make_spec(
         {"name": "m", "namespace": "models", "access": {"mode": mode}, "serving": serving}
     )
-    with reach(cluster, spec, "m", "abc") as found:  # type: ignore[arg-type]
+    with reach(cluster, spec, "m", release) as found:  # type: ignore[arg-type]
         return found
 
 
@@ -159,3 +161,20 @@ def test_pods_and_slices_are_asked_for_by_their_labels() -> None:
     assert (kind, ns) == ("Pod", "models")
     assert set(pods.split(",")) >= {"app.kubernetes.io/instance=m", "model-rollout/release=abc"}
     assert slices == ("EndpointSlice", "models", "kubernetes.io/service-name=m")
+
+
+@pytest.mark.parametrize(("target", "port"), [(8123, 8123), ("web", 9000)])
+def test_an_adopted_release_is_reached_as_it_was(target: Any, port: int) -> None:
+    """By the selector and the port of the Service that was in front of it."""
+    spec, ports = {"app": "vllm"}, [{"port": 80, "targetPort": target}]
+    note = {REACHED_ANNOTATION: Reached("adopted-1", spec, ports).text()}
+    deploy = {"metadata": {"name": "d", "annotations": note}}
+    one = pod("b")
+    one["spec"]["containers"][1]["ports"] = [{"name": "web", "containerPort": 9000}]
+    cluster: Any = Cluster(Pod=[one], Deployment=[deploy])
+    assert release_pods(cluster, "models", "m", "adopted-1") == [one]
+    assert cluster.asked[-1] == ("Pod", "models", "app=vllm")
+    assert reached(cluster, "pod-ip", "adopted-1").url == f"http://10.0.0.7:{port}"
+    # its Deployment is gone, and its pods with it
+    gone: Any = Cluster(Pod=[])
+    assert release_pods(gone, "models", "m", "adopted-1") == []

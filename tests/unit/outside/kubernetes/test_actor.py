@@ -12,6 +12,7 @@ from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, SERVICE_ANNOTATION
 from tasks.outside.kubernetes.client import Conflict
 from tasks.release.course import AwaitFreed, Drain, Observed, PointService, Remove, Save, Scale
+from tasks.release.draining import APART_S, Count
 from tasks.release.wish import decide_wish
 from tests.support.cluster.actor_world import (
     DRAIN,
@@ -241,6 +242,24 @@ def test_a_drain_waits_from_the_moment_the_service_led_there() -> None:
     third = clock.monotonic()
     actor.move(Drain("new", DRAIN))
     assert clock.monotonic() - third == pytest.approx(DRAIN)
+
+
+def test_a_drain_ends_when_the_others_have_no_request_left() -> None:
+    at = in_test()
+    actor = at.actor()
+    asked = []
+
+    def count(serving: str) -> Count:
+        asked.append(serving)
+        return Count(1 if len(asked) < 4 else 0)
+
+    actor.count = count
+    actor.move(PointService(NEW))
+    began = clock.monotonic()
+    actor.move(Drain("new", 600))
+    # three looks were busy, two in a row were not
+    assert clock.monotonic() - began == pytest.approx(4 * APART_S)
+    assert asked == ["new"] * 5
 
 
 def test_a_service_that_leads_elsewhere_stops_nothing() -> None:

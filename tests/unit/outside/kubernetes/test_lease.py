@@ -12,7 +12,7 @@ import pytest
 from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, Refused
 from tasks.base.progress import Progress, listening
-from tasks.outside.kubernetes.lease import LeaseLock
+from tasks.outside.kubernetes.lease import LeaseLock, ask_to_stop, holder_of
 from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, NotFound
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -284,3 +284,63 @@ def test_a_lease_that_was_deleted_begins_above_what_was_seen(api: Api) -> None:
         assert first.epoch == 42
     with lock(api, "b", least_epoch=3) as second:
         assert second.epoch == 43
+
+
+# -- asked to stop
+
+
+def test_a_holder_hears_that_it_is_to_stop_when_it_renews(api: Api, time: FakeClock) -> None:
+    with lock(api, "alice@host/run-1") as held:
+        time.sleep(5)
+        assert held.abort == ""
+        assert ask_to_stop(api, "llm", "m", "bob@host") == "alice@host/run-1"  # type: ignore[arg-type]
+        held.renew()
+        assert held.abort == "bob@host at 2026-01-01T00:00:05+00:00"
+        held.check()  # it is ours all the same: what it has begun is cleaned up
+        assert holder_of(api, "llm", "m") == "alice@host/run-1"  # type: ignore[arg-type]
+    with lock(api, "b") as second:
+        second.renew()
+        assert second.abort == ""  # the wish was about the hold before
+
+
+def test_where_nobody_holds_it_nobody_is_asked(api: Api, time: FakeClock) -> None:
+    assert ask_to_stop(api, "llm", "m", "bob") == ""  # type: ignore[arg-type]
+    with lock(api):
+        pass
+    before = api.writes
+    assert ask_to_stop(api, "llm", "m", "bob") == "" and api.writes == before  # type: ignore[arg-type]
+    assert holder_of(api, "llm", "m") == ""  # type: ignore[arg-type]
+
+
+def test_a_wish_is_written_over_a_renewal_that_came_between(api: Api, time: FakeClock) -> None:
+    with lock(api) as held:
+
+        def renewed() -> None:
+            api.on_read = lambda: None
+            held.renew()
+
+        found = api.get
+
+        def racing(kind: str, name: str, ns: str) -> dict[str, Any] | None:
+            seen = found(kind, name, ns)
+            if api.on_read is late:
+                renewed()
+            return seen
+
+        def late() -> None:
+            pass
+
+        api.on_read = late
+        api.get = racing  # type: ignore[method-assign]
+        assert ask_to_stop(api, "llm", "m", "bob") == "a"  # type: ignore[arg-type]
+        held.renew()
+        assert held.abort.startswith("bob at ")
+
+
+@pytest.mark.parametrize("wish", ["{", "3", "{}", '{"epoch": 1}', "[]"])
+def test_what_is_no_wish_stops_nobody(api: Api, time: FakeClock, wish: str) -> None:
+    with lock(api) as held:
+        api.leases["rollout-m"]["metadata"]["annotations"] = {"model-rollout/abort": wish}
+        api.touch()
+        held.renew()
+        assert held.abort == ""

@@ -1,0 +1,104 @@
+"""Commands about a rollout by name: asked first where they interrupt, and told at the end what the
+cluster shows."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from flows.rollback import decide, must_be_there, settle
+from tasks.base.errors import Refused, RolloutError, SpecError
+from tasks.base.scrub import mask
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.lease import holder_of
+from tasks.release.course import Observed
+from tasks.release.wish import consequences
+from tasks.report.html import plain
+from tasks.run.locked import not_held
+
+ASKED = ("rollback", "reject", "abort")
+
+
+def by_name(
+    what: str,
+    name: str,
+    namespace: str,
+    kubeconfig: str | None,
+    context: str | None,
+    *,
+    allow_interruption: bool = False,
+    yes: bool = False,
+) -> int:
+    """Ask, do it, and print what the cluster shows, however it ended."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
+        if what in ASKED and not yes:
+            must_be_there(cluster, name, namespace)
+            question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
+            agree(question, interrupts=interrupts)
+        try:
+            said = settle(
+                what,
+                name,
+                namespace,
+                kubeconfig=kubeconfig,
+                context=context,
+                allow_interruption=allow_interruption,
+            )
+            print(plain(mask(said)))
+        finally:
+            print(plain(mask(shown(actor))))
+    return 0
+
+
+def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str, bool]:
+    """What will happen, and whether it interrupts what serves or a run that is alive."""
+    if what == "abort" and (holder := holder_of(actor.cluster, actor.namespace, actor.name)):
+        phase = actor.read_state()[0].phase
+        return f"{holder} holds {actor.name}, which is {phase}: it is stopped and cleans up", True
+    if what == "rollback" and not allow_interruption:
+        return "", False  # it refuses where it would interrupt
+    return consequences(*decide(what, actor, allow_interruption=allow_interruption))
+
+
+def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> None:
+    """Ask at a terminal. Without one, what interrupts wants --yes: SpecError (exit 2).
+
+    Raises Refused where the answer is not yes. question: '' where there is nothing to ask.
+    """
+    given = given or sys.stdin
+    if not given.isatty():
+        if interrupts:
+            raise SpecError(
+                [f"{question}: found no terminal to ask at; pass --yes to go on without asking"]
+            )
+        return
+    if not question:
+        return
+    print(f"{question}; go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    if given.readline().strip().lower() not in ("y", "yes"):
+        raise Refused("not confirmed; nothing was changed")
+
+
+def shown(actor: Actor) -> str:
+    """What the cluster shows now, in one line."""
+    where = f"{actor.namespace}/{actor.name}"
+    try:
+        return f"{where}: {in_words(actor.observe())}"
+    except RolloutError as error:
+        return f"{where}: not known what serves: {error}"
+
+
+def in_words(seen: Observed) -> str:
+    """Who serves, with how many replicas, and what is under way."""
+    view = seen.view(seen.serving)
+    if view:
+        serves = f"{view.name} serves, {view.available} of {view.serves_with} replica(s) available"
+    elif seen.serving:
+        serves = f"nothing serves: release {seen.serving} has no Deployment"
+    else:
+        serves = "nothing serves: there is no Service"
+    candidate = seen.state.candidate
+    tested = f", candidate {candidate.deployment}" if candidate else ""
+    return f"{serves}; {seen.state.phase}{tested}"

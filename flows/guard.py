@@ -1,0 +1,198 @@
+"""The guard: settles what nobody looks after any more, in the cluster and without a person.
+
+It runs as a CronJob (deployments/cluster/guard.yaml), as a Prefect deployment and as a command. It
+takes a lease only when its holder has stopped renewing it, so a rollout that is merely slow is left
+alone. Each rollout is settled apart: one that fails, hangs or cannot be read stops no other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from prefect import flow
+
+from flows.rollback import decide, settle
+from tasks.base import clock
+from tasks.base.errors import OutsideError, Refused, RolloutError
+from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.outside.disk.site import spec_below
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.prefect import artifacts, told
+from tasks.release.state import configmap_name
+from tasks.run.locked import not_held
+from tasks.spec.file import read_spec
+from tasks.spec.rollout import Rollout
+
+_log = logging.getLogger(__name__)
+WIDTH = 8  # rollouts settled at once
+EVERY_S = 60.0  # between looks
+LIMIT_S = 3600.0  # for one rollout; what is not settled then is left to the next round
+_TICK_S = 0.2
+
+Key = tuple[str, str]  # namespace, name
+
+
+@dataclass(frozen=True)
+class Tended:
+    """What became of one rollout. alone: somebody alive has it."""
+
+    key: Key
+    end: Literal["settled", "left alone", "failed"]
+    said: str
+
+    def __str__(self) -> str:
+        return f"{'/'.join(self.key)}: {self.end}: {self.said}"
+
+
+def rollouts(cluster: Cluster, namespace: str | None) -> list[Key]:
+    """Every rollout that has a state, or an engine though its state is lost."""
+    ours = f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}="
+    found: set[Key] = set()
+    for item in cluster.list("ConfigMap", namespace, label_selector=f"{ours}state"):
+        meta = item["metadata"]
+        found.add((meta["namespace"], meta["name"].removeprefix(configmap_name(""))))
+    for item in cluster.list("Deployment", namespace, label_selector=f"{ours}engine"):
+        meta = item["metadata"]
+        found.add((meta["namespace"], meta["labels"].get(INSTANCE_LABEL, "")))
+    return sorted(key for key in found if key[1])
+
+
+def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None:
+    """Settle one rollout where there is something to settle; None where it is at rest."""
+    namespace, name = key
+    try:
+        with Cluster.connect(kubeconfig, context) as cluster:
+            actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
+            if not decide("guard", actor)[1].moves:
+                return None
+        said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
+        return Tended(key, "settled", said)
+    except Refused as error:  # its holder renews the lease: alive, not ours
+        return Tended(key, "left alone", str(error))
+    except Exception as error:
+        return Tended(key, "failed", str(error) or repr(error))
+
+
+def watch(
+    find: Callable[[], list[Key]],
+    tend: Callable[[Key], Tended | None],
+    *,
+    once: bool,
+    limit_s: float = LIMIT_S,
+) -> Iterator[Tended]:
+    """Look every EVERY_S and tend to what is found, WIDTH at once, each in a thread of its own.
+
+    once: end when nothing is in hand any more; each rollout is tended to once. What takes longer
+    than limit_s is told as failed and left behind, and holds up nobody.
+    """
+    waiting: deque[Key] = deque()
+    running: dict[Key, tuple[threading.Thread, float]] = {}
+    behind: dict[Key, threading.Thread] = {}
+    ended: dict[Key, Tended | None] = {}
+    seen: set[Key] = set()
+    next_look: float | None = None
+
+    def work(key: Key) -> None:
+        ended[key] = tend(key)
+
+    while True:
+        if next_look is None or clock.monotonic() >= next_look:
+            try:
+                new = find()
+            except OutsideError as error:
+                if next_look is None and once:
+                    raise
+                _log.error("the guard could not look: %s", error)
+                new = []
+            in_hand = {*waiting, *running, *(k for k, t in behind.items() if t.is_alive())}
+            waiting.extend(key for key in new if key not in in_hand | seen)
+            next_look = clock.monotonic() + EVERY_S
+            seen |= set(new) if once else set()
+        while waiting and len(running) < WIDTH:
+            key = waiting.popleft()
+            # a daemon: what hangs ends with the process, and its lease runs out
+            thread = threading.Thread(target=work, args=(key,), daemon=True, name="/".join(key))
+            running[key] = (thread, clock.monotonic())
+            thread.start()
+        for key, (thread, began) in list(running.items()):
+            if not thread.is_alive():
+                del running[key]
+                if found := ended.pop(key, None):
+                    yield found
+            elif clock.monotonic() - began > limit_s:
+                behind[key] = running.pop(key)[0]
+                yield Tended(
+                    key, "failed", f"not settled in {limit_s:.0f} s; the next round goes on"
+                )
+        if once and not running and not waiting:
+            return
+        clock.sleep(_TICK_S)
+
+
+def stand(
+    namespace: str | None, kubeconfig: str | None, context: str | None, *, once: bool
+) -> Iterator[Tended]:
+    """Watch over a namespace, or over all; tells what became of each, in the log, too."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        for item in watch(
+            lambda: rollouts(cluster, namespace),
+            lambda key: tend(key, kubeconfig, context),
+            once=once,
+        ):
+            _log.log(logging.ERROR if item.end == "failed" else logging.WARNING, "%s", item)
+            yield item
+
+
+@flow(name="guard", persist_result=False)
+def guard(
+    namespace: str | None = None, kubeconfig: str | None = None, context: str | None = None
+) -> list[str]:
+    """Settle every rollout that died half-way, and put away what came late; a sentence for each.
+
+    Args:
+        namespace: Only this namespace; default: all.
+        kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
+        context: Context of the kubeconfig.
+    """
+    found = []
+    for item in stand(namespace, kubeconfig, context, once=True):
+        told.say(str(item))
+        found.append(item)
+    rows = [{"rollout": "/".join(i.key), "what": i.end, "": i.said} for i in found]
+    if rows:
+        artifacts.table("guard", rows, f"{len(rows)} rollout(s) were not at rest")
+    if failed := [str(item) for item in found if item.end == "failed"]:
+        # the others are settled by now; what is left needs a person
+        raise RolloutError("; ".join(failed))
+    return [str(item) for item in found]
+
+
+def settle_parameters(parameters: Mapping[str, Any]) -> None:
+    """Settle the rollout that a flow run's parameters name; for hooks, which run elsewhere."""
+    spec = parameters.get("spec")
+    if isinstance(spec, Mapping):
+        name, namespace = str(spec["name"]), str(spec.get("namespace", "default"))
+    elif isinstance(spec, Rollout):
+        name, namespace = spec.name, spec.namespace
+    elif parameters.get("spec_file"):
+        found = read_spec(spec_below(str(parameters["spec_file"]), "parameters.spec_file"))
+        name, namespace = found.name, found.namespace
+    else:
+        return
+    try:
+        sentence = settle(
+            "recover",
+            name,
+            namespace,
+            kubeconfig=parameters.get("kubeconfig"),
+            context=parameters.get("context"),
+        )
+        _log.warning("%s/%s: %s", namespace, name, sentence)
+    except RolloutError as error:
+        _log.error("%s/%s: %s", namespace, name, error)

@@ -1,0 +1,54 @@
+"""A run that is asked to stop: it hears so before a write, and wherever it shows progress."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from tasks.base.errors import Aborted
+
+
+class Halt:
+    """asked: by whom and when this run was asked to stop, '' where it was not.
+
+    Each thread hears it once: what cleans up after Aborted goes on to its end.
+    """
+
+    def __init__(self, asked: Callable[[], str]) -> None:
+        self._asked = asked
+        self._deaf = False
+        self._told: set[int] = set()
+
+    def deafen(self) -> None:
+        """From here on the run settles what it has begun, and stops for nobody."""
+        self._deaf = True
+
+    def heed(self) -> None:
+        """Raises Aborted where somebody asked, once in a thread."""
+        thread = threading.get_ident()
+        if self._deaf or thread in self._told:
+            return
+        if by := self._asked():
+            self._told.add(thread)
+            raise Aborted(f"aborted by {by}")
+
+
+_current: ContextVar[Halt | None] = ContextVar("halt", default=None)
+
+
+@contextmanager
+def heeding(halt: Halt) -> Iterator[None]:
+    """What this context does inside a `with` block heeds it, also through `heed` alone."""
+    token = _current.set(halt)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def heed() -> None:
+    """Raises Aborted where the run of this context was asked to stop; long waits call it."""
+    if (halt := _current.get()) is not None:
+        halt.heed()

@@ -1,0 +1,120 @@
+"""What the guard does about one rollout that nobody looks after: finish or take back what died
+half-way, mend a memory that says less than the Service, and put away what came late.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from tasks.base.errors import StepFailed
+from tasks.objects.labels import REPLICAS_ANNOTATION
+from tasks.objects.pods import Object, engine_container
+from tasks.release.back import drained
+from tasks.release.course import (
+    Course,
+    DeploymentView,
+    Move,
+    Observed,
+    Remove,
+    RemoveCandidateService,
+    Save,
+)
+from tasks.release.moves import decide_recovery
+from tasks.release.state import Release, State
+
+# a person decides about a held candidate, and about one that serves unproven
+AT_REST = ("idle", "held", "unproven")
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a look at a rollout's roles does not show. serving: the Deployment that the Service
+    leads to. tested: a candidate's Service is there."""
+
+    serving: Object | None = None
+    tested: bool = False
+
+
+def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
+    """The moves that bring a rollout to rest; none where it is.
+
+    Raises StepFailed where the Service leads to a release that has no Deployment.
+    """
+    state = seen.state
+    if state.phase not in AT_REST:
+        return decide_recovery(seen, keep_previous=keep_previous)
+    serving = seen.view(seen.serving)
+    if seen.serving and serving is None:
+        raise StepFailed(
+            f"Service {state.name} leads to release {seen.serving}, which has no Deployment: "
+            "nothing answers; roll a known good revision out with `rollout run`, or go back with "
+            "`rollout rollback`"
+        )
+    known = remembered(state, seen.serving, around.serving) if state.phase == "idle" else state
+    late = strays(seen, known)
+    lone = around.tested and known.candidate is None
+    down = state.phase == "idle" and serving is not None and serving.stopped
+    said = [
+        f"{serving.name} serves and is remembered again" if serving and known != state else "",
+        f"{serving.name} serves and was scaled down: it is back" if serving and down else "",
+        f"removed what came late: {', '.join(v.name for v in late)}" if late else "",
+        "removed the Service of a candidate that is gone" if lone else "",
+    ]
+    sentence = "; ".join(filter(None, said))
+    if not sentence:
+        return Course((), "nothing was under way")
+    if down:  # what holds its devices stops, too
+        rest = decide_recovery(replace(seen, state=known), keep_previous=keep_previous)
+        return replace(rest, sentence=sentence)
+    # all else stays exactly as it is: a person may have made it so
+    moves: list[Move] = [Save(known)] if known != state else []
+    moves += [RemoveCandidateService()] if lone else []
+    moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
+    return Course(tuple(moves), sentence)
+
+
+def strays(seen: Observed, state: State) -> list[DeploymentView]:
+    """Deployments that neither serve nor stand in the state: what a dead process sent arrived late.
+
+    None where there is neither a Service nor a memory of any rollout: who knows what they are?
+    """
+    if seen.serving is None and not state.rollout:
+        return []
+    roles = (state.stable, state.previous, state.candidate)
+    return seen.others(seen.serving, *(item.id for item in roles if item))
+
+
+def remembered(state: State, serving: str | None, deploy: Object | None) -> State:
+    """The state as the Service has it: what it leads to is stable.
+
+    deploy: that release's Deployment, for one that the state does not know.
+    """
+    if not serving or (state.stable and state.stable.id == serving):
+        return state
+    before = state.stable
+    if state.previous and state.previous.id == serving:
+        return replace(state, stable=state.previous, previous=before)
+    if deploy is None:
+        return state
+    return replace(state, stable=release_on(deploy, serving), previous=before or state.previous)
+
+
+def release_on(deploy: Object, ident: str) -> Release:
+    """A release as its Deployment tells of it; what stands nowhere is ''."""
+    meta = deploy["metadata"]
+    marks = meta.get("annotations") or {}
+    engine = engine_container(deploy["spec"]["template"]["spec"]) or {}
+    named = [arg for arg in engine.get("args") or [] if arg.startswith("--served-model-name=")]
+    model = marks.get("model-rollout/model", "")
+    replicas = int(deploy["spec"].get("replicas", 1)) or int(marks.get(REPLICAS_ANNOTATION) or 1)
+    return Release(
+        id=ident,
+        deployment=meta["name"],
+        model=model,
+        revision="",
+        commit=marks.get("model-rollout/commit", ""),
+        digest=marks.get("model-rollout/manifest", ""),
+        image=str(engine.get("image", "")),
+        served_name=named[-1].partition("=")[2] if named else model,
+        replicas=replicas,
+    )

@@ -1,0 +1,97 @@
+"""How an engine's pod ends: a pause in which nodes stop sending to it, SIGTERM, time for what runs.
+
+A pod that is evicted ends like this without a rollout. After a promotion its release has ended its
+requests before (`tasks/release/draining.py`), and this is for those that come late.
+
+Sources: Kubernetes KEP-3960 (preStop sleep: on by default from 1.30; on the clock of the grace
+period); vLLM PR 36666 (`--shutdown-timeout`: in the source of 0.18.0, not of 0.17.1; without it
+SIGTERM aborts what runs) and PR 43208 (a grace period longer than both).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.objects.labels import ENGINE_CONTAINER
+from tasks.spec.rollout import Rollout
+
+PAUSE_S = 10
+# A load that hangs holds its devices as long: no pod needs the whole of a long drain.
+STREAMS_S = 120
+# From an engine's last answer to its exit.
+EXIT_S = 10
+FLAG = "--shutdown-timeout"
+SINCE = (0, 18)
+
+
+@dataclass(frozen=True)
+class Stopping:
+    """Whole seconds. grace: of the pod. pause: before SIGTERM, 0 for none. streams: from SIGTERM
+    until what runs is aborted."""
+
+    grace: int
+    pause: int
+    streams: int
+
+    @property
+    def hook(self) -> dict[str, Any]:
+        """The container's lifecycle, empty for none."""
+        return {"preStop": {"sleep": {"seconds": self.pause}}} if self.pause else {}
+
+
+def stopping(spec: Rollout) -> Stopping:
+    """What the spec's drain asks for; within the grace period where the spec has its own."""
+    pod, told = spec.serving.pod, _told(spec)
+    streams = min(math.ceil(spec.promotion.drain_s), STREAMS_S) if told is None else told
+    pause, last = PAUSE_S, EXIT_S
+    grace = pod.get("terminationGracePeriodSeconds")
+    if isinstance(grace, int):
+        pause, last = min(pause, grace // 3), min(last, grace // 3)
+        streams = max(grace - pause - last, 0)
+    else:
+        grace = pause + streams + last
+    return Stopping(grace, 0 if _hooked(pod) else pause, streams)
+
+
+def shutdown_args(spec: Rollout) -> list[str]:
+    """The flag, where the image is known to have it and the spec does not give it."""
+    version, left = vllm_version(spec.serving.image), stopping(spec).streams
+    if version is None or version < SINCE or _given(spec) or not left:
+        return []
+    return [f"{FLAG}={left}"]
+
+
+def vllm_version(image: str) -> tuple[int, int] | None:
+    """vLLM's release (0.18 as (0, 18)) by an image's name and tag, None where they do not tell.
+
+    Others count their own releases in such tags (NVIDIA's vllm:25.09, Red Hat's 3.2), so one that
+    does not begin with 0 says nothing.
+    """
+    name, _, tag = image.split("@")[0].rsplit("/", 1)[-1].partition(":")
+    if "vllm" not in name.lower():
+        return None
+    found = re.search(r"vllm[_-]v?0\.(\d+)", tag) or re.match(r"v?0\.(\d+)", tag)
+    return (0, int(found[1])) if found else None
+
+
+def _given(spec: Rollout) -> list[str]:
+    """The spec's own words for the flag; vLLM reads underscores as hyphens."""
+    return [arg for arg in spec.serving.extra_args if arg.replace("_", "-").startswith(FLAG)]
+
+
+def _told(spec: Rollout) -> int | None:
+    told = [arg.partition("=")[2] for arg in _given(spec)]
+    return int(told[-1]) if told and told[-1].isdigit() else None
+
+
+def _hooked(pod: dict[str, Any]) -> bool:
+    """The site's own PodSpec says what happens before SIGTERM: two handlers would be refused."""
+    containers = pod.get("containers")
+    for item in containers if isinstance(containers, list) else []:
+        if isinstance(item, dict) and item.get("name") == ENGINE_CONTAINER:
+            life = item.get("lifecycle", {})
+            return not isinstance(life, dict) or "preStop" in life
+    return False

@@ -1,0 +1,68 @@
+"""A worker's machine is gone in the midst of a rollout: Prefect notices, and the guard settles."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.flows.house import House
+from tests.flows.served import serve
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.timeout(900)
+AUTOMATIONS = Path(__file__).parents[2] / "deployments" / "cluster" / "automations.yaml"
+
+
+def family(elder: int) -> list[int]:
+    """A process and all that descend from it, elders first."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended
+        parents.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found = [elder]
+    for member in found:
+        found += parents.get(member, [])
+    return found
+
+
+def machine_gone(elder: int) -> None:
+    """None of them tells another's end."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for member in family(elder):
+            os.kill(member, number)
+
+
+def test_a_rollout_that_falls_silent_is_crashed_and_settled(home: House) -> None:
+    served = serve(home)
+    # the shipped one, with less patience: ours beat every 30 s
+    data = yaml.safe_load(AUTOMATIONS.read_text())
+    data["automations"][0]["trigger"]["within"] = 60
+    sooner = home.folder / "automations.yaml"
+    sooner.write_text(yaml.safe_dump(data))
+    served.prefect("automation", "create", "--from-file", str(sooner))
+
+    home.publish(1)
+    deployment = served.deployment("smollm2")["id"]
+    body = {"state": {"type": "SCHEDULED"}}
+    started = served.call("POST", f"/deployments/{deployment}/create_flow_run", body)
+
+    def testing() -> bool:
+        return bool(home.objects("Deployment")) and home.state("smollm2").phase == "testing"
+
+    with served.worker() as worker:
+        until(testing)
+        machine_gone(worker.pid)
+    assert served.call("GET", f"/flow_runs/{started['id']}")["state_type"] == "RUNNING"
+    with served.worker():  # on another machine
+        run = served.ended(started["id"])
+        assert (run["state_type"], run["state"]["message"]) == ("CRASHED", "its heartbeats stopped")
+        until(lambda: home.state("smollm2").phase == "idle")
+    assert home.objects("Deployment") == []
+    assert home.state("smollm2").history[0]["outcome"] == "guard"

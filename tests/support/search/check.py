@@ -1,0 +1,88 @@
+"""What may never happen, looked at whenever a write of ours lands."""
+
+from __future__ import annotations
+
+from tests.support.search.world import (
+    FOREIGN,
+    NAMES,
+    RELEASES,
+    Flight,
+    News,
+    Process,
+    World,
+    available,
+    short,
+    whole,
+)
+
+
+def may_interrupt(consent: bool, w: World, p: Process) -> bool:
+    """What serves may be stopped by this process: its operator allows it, or it is on record."""
+    if not consent:
+        return False
+    own = (p.kind == "run" and p.strategy == "replace") or p.kind == "rollback"
+    return own or (w.mem is not None and w.mem.strategy == "replace")
+
+
+def landed(consent: bool, before: World, after: World, p: Process, flight: Flight) -> str:
+    """The invariant that a write has broken, and by what; '' where none."""
+    op, late = flight.op, not holds(before, p)
+    stage = p.stage.split(":")[0].rstrip("?")
+    by = "late" if late else stage if p.kind == "run" else p.kind
+    if before.twins:
+        by = "two of one epoch"
+    if op[0] in ("stamp", "point") and before.svc == FOREIGN:
+        return f"6 somebody else's Service was written [{op[0]}]"
+    if op[0] in ("applycand", "rmcand") and before.cand == "theirs":
+        return f"6 somebody else's candidate Service was written [{op[0]}]"
+    if op[0] in ("apply", "delete") and before.svc == op[1] and before.deps[op[1]]:
+        done = {"apply": "applied to", "delete": "deleted"}[op[0]]
+        return f"3 what the Service selects was {done} [{by}]"
+    if available(before) and not available(after):
+        wanted = op[0] == "scale" and not late and may_interrupt(consent, before, p)
+        if not wanted:
+            return f"1 what answered does not answer any more [{op[0]}, {by}]"
+    if op[0] == "save" and op[1][0] == "idle" and before.mem and before.mem.phase != "idle":
+        if flight.short and short(before):
+            more = ", of replicas that a person had set" if whole(before) else ""
+            return f"2 idle was saved, and what serves is not whole{more}"
+        news = before.news
+        if news.said and op[1][1] == news.release == before.svc:
+            what = {"bad": "failed its soak", "unsoaked": "never passed a soak"}[news.said]
+            return f"5 the promotion of what {what} was finished [{by}]"
+    return ""
+
+
+def holds(w: World, p: Process) -> bool:
+    """Nobody who has taken the lease since has looked, and may have decided otherwise."""
+    return p.stage == "start" or w.decided <= p.born
+
+
+def noted(w: World, p: Process, op: tuple) -> World:
+    """The world with what is known of the release that was switched to."""
+    news = w.news
+    if op[0] == "point" and op[1] != news.release and news.said != "bad":
+        switched = p.stage in ("promote", "wish") and p.kind in ("run", "promote", "recover")
+        promotes = switched and w.mem is not None and w.mem.phase == "promoting"
+        return w._replace(news=News(op[1], "unsoaked") if promotes else News())
+    if (
+        op[0] == "save"
+        and p.stage != "start"
+        and op[1][5] == "fail"
+        and op[1][0] in ("reverting", "unproven")
+    ):
+        return w._replace(news=News(op[1][1], "bad") if op[1][1] in RELEASES else news)
+    return w
+
+
+def soaked(w: World, release: int, p: Process, by_anybody: bool) -> World:
+    """It passed a soak, where that was one."""
+    watched = p.kind == "run" or by_anybody
+    return w._replace(news=News()) if watched and w.news.release == release else w
+
+
+def name(svc: int) -> str:
+    """Where a Service leads, in words."""
+    return {-1: "nothing", 3: "pods of a person's own", 4: "somebody else's"}.get(
+        svc, NAMES[svc] if svc in RELEASES else "?"
+    )

@@ -1,0 +1,215 @@
+"""The product's own decisions, asked with the model's state: an Observed goes in, moves come out.
+
+Nothing is decided here. Moves become tuples of small things, and a list of them a number, so that a
+World stays small; what was asked before is not asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tasks.base.errors import RolloutError
+from tasks.outside.kubernetes.waits import SoakFailed
+from tasks.release import moves, wish
+from tasks.release.course import DeploymentView, Observed, Room
+from tasks.release.state import Release, State
+from tests.support.search.rules import Rules
+from tests.support.search.world import NAMES, NOBODY, RELEASES, SEATS, SITS, Dep, Mem, World
+
+ITEMS = tuple(
+    Release(name, f"m-{name}", "o/m", "r", f"c-{name}", "sha256:0", "img", "m", 1) for name in NAMES
+)
+NUMBER = {item.id: at for at, item in enumerate(ITEMS)}
+BY_DEPLOYMENT = {item.deployment: at for at, item in enumerate(ITEMS)}
+Course = int | str  # its number, or 'step' or 'refused': it raised
+
+
+class Decisions:
+    """What the product decides. `moves_of` gives the moves of a course by its number."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._known: dict[Any, Any] = {}
+        self._numbers: dict[tuple, int] = {}
+        self.moves_of: list[tuple] = []
+        self.number(())
+
+    def number(self, course: tuple) -> int:
+        """The number of a list of moves."""
+        if course not in self._numbers:
+            self._numbers[course] = len(self.moves_of)
+            self.moves_of.append(course)
+        return self._numbers[course]
+
+    # -- what is asked ------------------------------------------------------------------------
+
+    def start(self, w: World, wanted: int, strategy: str) -> Course:
+        """Announce a candidate; its Service and its template are applied, and it is awaited."""
+        more = (("applycand",), ("apply", wanted), ("ready", wanted))
+        return self._course(
+            ("start", wanted, strategy),
+            w,
+            lambda seen: moves.decide_start(seen, ITEMS[wanted], "r", strategy),
+            more,
+        )
+
+    def resume(self, w: World, wanted: int) -> str:
+        """'fresh', 'done', 'promote', 'retest' or 'clear'."""
+        return str(
+            self._memo(("resume", wanted), w, lambda seen: moves.decide_resume(seen, ITEMS[wanted]))
+        )
+
+    def recovery(self, w: World, *, superseded: bool = False, soak_failed: bool = False) -> Course:
+        return self._course(
+            ("recovery", superseded, soak_failed),
+            w,
+            lambda seen: moves.decide_recovery(
+                seen, superseded=superseded, soak_failed=soak_failed
+            ),
+        )
+
+    def promotion(self, w: World) -> Course:
+        return self._course(
+            ("promotion",), w, lambda seen: moves.decide_promotion(seen, keep_previous=True)
+        )
+
+    def soak_failed(self, w: World) -> Course:
+        room = room_of_previous(w)
+        return self._course(
+            ("soak_failed", room), w, lambda seen: moves.decide_soak_failed(seen, _room(room))
+        )
+
+    def unproven(self, w: World) -> Course:
+        return self._course(
+            ("unproven",), w, lambda seen: moves.decide_unproven(seen, "inconclusive")
+        )
+
+    def wish(self, w: World, what: str, allow: bool) -> Course:
+        room = room_of_previous(w) if what == "rollback" else None
+        return self._course(
+            ("wish", what, allow, room),
+            w,
+            lambda seen: wish.decide_wish(what, seen, allow_interruption=allow, room=_room(room)),
+        )
+
+    def after_failure(self, w: World) -> Course | None:
+        """None: nothing but what a recovery does."""
+        found = self._course(("after",), w, moves.decide_after_failure)
+        return found or None  # number 0 is the empty list
+
+    # -- how it is asked ----------------------------------------------------------------------
+
+    def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
+        deps = tuple(d and (d.asked, d.serves, d.ready) for d in w.deps)
+        key = (what, w.mem[:6] if w.mem else None, w.svc, deps)
+        if key not in self._known:
+            self._known[key] = ask(observed(w, self.rules))
+        return self._known[key]
+
+    def _course(
+        self, what: Any, w: World, ask: Callable[[Observed], Any], more: tuple = ()
+    ) -> Course:
+        def found(seen: Observed) -> Course:
+            try:
+                course = ask(seen)
+            except RolloutError as error:
+                return kind_of(error)
+            if course is None:
+                return 0
+            return self.number((*map(compact, course.moves), *more))
+
+        out: Course = self._memo(what, w, found)
+        return out
+
+
+def kind_of(error: Exception) -> str:
+    """What a caller tells errors apart by."""
+    if isinstance(error, SoakFailed):
+        return "soak"
+    return {"Refused": "refused", "StepFailed": "step"}.get(type(error).__name__, "outside")
+
+
+def _item(at: int) -> Release | None:
+    return None if at == NOBODY else ITEMS[at]
+
+
+def state_of(mem: Mem | None) -> State:
+    """The State that a ConfigMap holds."""
+    if mem is None:
+        return State("m")
+    return State(
+        "m",
+        phase=mem.phase,  # type: ignore[arg-type]
+        stable=_item(mem.stable),
+        candidate=_item(mem.candidate),
+        previous=_item(mem.previous),
+        strategy=mem.strategy,
+        verdict=mem.verdict,
+        epoch=mem.epoch,
+    )
+
+
+def view(at: int, dep: Dep, rules: Rules) -> DeploymentView:
+    """How a process sees a Deployment."""
+    serves = (dep.asked or dep.serves) if rules.scale_by_hand else dep.serves
+    return DeploymentView(ITEMS[at].deployment, ITEMS[at].id, dep.asked, serves, dep.ready)
+
+
+def observed(w: World, rules: Rules) -> Observed:
+    """What a process sees; the Service is ours."""
+    return Observed(
+        state_of(w.mem),
+        ITEMS[w.svc].id if w.svc in RELEASES else None,
+        {ITEMS[at].id: view(at, dep, rules) for at, dep in enumerate(w.deps) if dep},
+    )
+
+
+def room_of_previous(w: World) -> tuple[int, int] | None:
+    """What `Actor.room` finds for the release gone back to."""
+    previous = w.mem.previous if w.mem else NOBODY
+    if previous == NOBODY or w.deps[previous] is None:
+        return None
+    return room(w)
+
+
+def room(w: World) -> tuple[int, int]:
+    """Seats beside what serves, and with that down; pods of our other releases are as gone."""
+    instead = SEATS - (w.neighbour == SITS)
+    if w.svc not in RELEASES:
+        return instead, instead
+    dep = w.deps[w.svc]
+    return instead - w.ending[w.svc] - (dep.ready + dep.unready if dep else 0), instead
+
+
+def _room(found: tuple[int, int] | None) -> Room | None:
+    return Room(*found, "one seat") if found else None
+
+
+def compact(move: moves.Move) -> tuple:
+    """A move as a tuple."""
+
+    def at(item: Release | None) -> int:
+        return NUMBER[item.id] if item else NOBODY
+
+    match move:
+        case moves.Save(state):
+            who = (at(state.stable), at(state.candidate), at(state.previous))
+            return ("save", (state.phase, *who, state.strategy, state.verdict))
+        case moves.PointService(release):
+            return ("point", at(release))
+        case moves.Scale(deployment, replicas):
+            return ("scale", BY_DEPLOYMENT[deployment], replicas)
+        case moves.AwaitReady(deployment):
+            return ("ready", BY_DEPLOYMENT[deployment])
+        case moves.AwaitFreed(deployment):
+            return ("freed", BY_DEPLOYMENT[deployment])
+        case moves.Soak(release):
+            return ("soak", at(release))
+        case moves.Drain(ident, _):
+            return ("drain", NUMBER[ident])
+        case moves.Remove(deployment):
+            return ("remove", BY_DEPLOYMENT[deployment])
+        case moves.RemoveCandidateService():
+            return ("rmcand",)
+    raise TypeError(f"the model does not know the move {move!r}: give it a row in writes.py")

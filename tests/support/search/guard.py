@@ -1,0 +1,113 @@
+"""Whether the guard alone settles what is left: `recover`, again and again, while pods follow."""
+
+from __future__ import annotations
+
+from tests.support.search.process import Model, starts, steps
+from tests.support.search.surroundings import pods
+from tests.support.search.world import (
+    FOREIGN,
+    HAND,
+    NOBODY,
+    RELEASES,
+    REST,
+    SEATS,
+    SITS,
+    News,
+    World,
+    available,
+    leaves,
+)
+
+ROUNDS, MOVES = 5, 80
+
+
+class Guard:
+    """Judges worlds in which no process acts; each once."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._known: dict[World, str] = {}
+        self.worst = 0  # moves until all was settled
+
+    def judge(self, w: World) -> str:
+        """The invariant that the guard cannot restore; '' where it can."""
+        core = leaves(w)._replace(trouble=0, starts=0, news=News(), decided=0, twins=False)
+        if core not in self._known:
+            self._known[core] = self._judge(core)
+        return self._known[core]
+
+    def _judge(self, w: World) -> str:
+        if w.svc in (HAND, FOREIGN):
+            return ""  # a person's to settle
+        moves, behind = 0, w.mem is not None and (w.lease or 0) < w.mem.epoch
+        for _ in range(ROUNDS):
+            w = quiet(w)
+            if not self._works(w):
+                break
+            after = starts(self.model, w, "recover")
+            if after is None:
+                break
+            w, took = self._through(after)
+            moves += took
+        w = quiet(w)
+        self.worst = max(self.worst, moves)
+        phase = w.mem.phase if w.mem else "memory lost"
+        if self._works(w):
+            phase += ", Lease lost" if behind else ""
+            if available(w):
+                never = f"4 what serves answers, and the guard never settles it [{phase}]"
+                return "" if _asks_too_much(w) else never
+            known = {w.svc}
+            if w.mem and w.mem.phase in ("soaking", "reverting", "restoring"):
+                known |= {w.mem.stable, w.mem.previous}
+            able = any(at in RELEASES and _could(w, at) for at in known)
+            return f"4 nothing answers though it could, the guard gets nowhere [{phase}]" * able
+        dep = w.deps[w.svc] if w.svc in RELEASES else None
+        if dep and not available(w) and not dep.stopped and _could(w, w.svc):
+            return f"4 the guard rests, and nothing answers though what serves could [{phase}]"
+        return ""
+
+    def _works(self, w: World) -> bool:
+        """Whether the guard finds anything to do."""
+        if w.mem is None:
+            return self.model.rules.memory_rebuilt and w.svc in RELEASES
+        return w.mem.phase not in REST
+
+    def _through(self, w: World) -> tuple[World, int]:
+        """One process from its start to its end; it goes on where it can, and waits for pods."""
+        for took in range(MOVES):
+            at = next((n for n, p in enumerate(w.processes) if p), None)
+            if at is None:
+                return w, took
+            found = list(steps(self.model, w, at))
+            good = [step for step in found if not step[0][1].startswith("fails")]
+            if not good and (later := quiet(w)) != w:
+                w = later
+                continue
+            if not found:  # it waits for what never comes, and is late at last
+                found = list(steps(self.model, w._replace(trouble=1), at))
+                found = [
+                    s for s in found if s[0][1] not in ("dies", "stands still before its write")
+                ]
+            w = (good or found)[0][1]._replace(trouble=0)
+        raise AssertionError(f"a guard does not end in {MOVES} moves: {w}")
+
+
+def quiet(w: World) -> World:
+    """All that pods may do is done; the neighbour is quicker than ours."""
+    while found := list(pods(w)):
+        first = [after for said, after in found if said[0] == "the neighbour"]
+        w = (first or [after for _, after in found])[0]
+    return w
+
+
+def _asks_too_much(w: World) -> bool:
+    """A person wants more replicas of what serves than there are seats."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return dep is not None and dep.asked > SEATS - (w.neighbour == SITS)
+
+
+def _could(w: World, at: int) -> bool:
+    """A release would answer, were its pods asked for and ours that are in their way stopped."""
+    dep = w.deps[at] if at != NOBODY else None
+    return dep is not None and not (dep.stopped or w.broken[at]) and (w.neighbour == SITS) < SEATS

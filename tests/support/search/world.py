@@ -1,0 +1,185 @@
+"""The state of the world in the search: small, immutable, hashable.
+
+Releases are 0, 1, 2 and are called A, B, C in a trace. A version is not a number: what a write in
+flight has read is either still there as it was (`fresh`) or not, and its object is the same one
+(`same`) or another of its name. That is all that the API server's preconditions can tell apart.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+NOBODY, HAND, FOREIGN = -1, 3, 4  # no Service; of ours but at a person's own pods; not ours
+NAMES = "ABC"
+RELEASES = (0, 1, 2)
+SEATS = 2
+SVC, MEM, CAND = "svc", "mem", "cand"  # objects, beside Deployments 0, 1, 2
+AWAY, QUEUES, SITS = 0, 1, 2  # the neighbour
+REST = ("idle", "held", "unproven")
+
+
+class Dep(NamedTuple):
+    """A Deployment. unready: pods that hold a seat and do not answer; serves: replicas it serves
+    with, by its annotation; had: most that answered at once; stopped: a person scaled it to zero.
+    """
+
+    asked: int
+    ready: int = 0
+    unready: int = 0
+    epoch: int = 0
+    serves: int = 1
+    had: int = 0
+    stopped: bool = False
+
+
+class Mem(NamedTuple):
+    """What the ConfigMap says; releases by number, NOBODY where there is none."""
+
+    phase: str = "idle"
+    stable: int = NOBODY
+    candidate: int = NOBODY
+    previous: int = NOBODY
+    strategy: str = ""
+    verdict: str = ""
+    epoch: int = 0
+
+
+class Flight(NamedTuple):
+    """A write that was fenced and has read what it goes by, and has not landed. short: what serves
+    was not whole when it was read."""
+
+    op: tuple
+    target: object
+    fresh: bool = True
+    same: bool = True
+    short: bool = False
+
+
+class Process(NamedTuple):
+    """A process. kind: 'run', 'recover', 'rollback', 'promote'. course: number of the list of moves
+    it carries out, and where it is in it. waits: its write has landed and its end is waited for.
+    again: a conflict is being looked at anew. orphan: its Lease was deleted and it has not noticed:
+    writes that its last renewal is still good for, and one. born: how many had taken over when it
+    had."""
+
+    kind: str
+    wanted: int
+    epoch: int
+    stage: str
+    course: int = 0
+    at: int = 0
+    flight: Flight | None = None
+    waits: bool = False
+    again: bool = False
+    orphan: int = 0
+    born: int = 0
+    strategy: str = ""
+
+
+class News(NamedTuple):
+    """What is known of a release that was switched to. said: 'unsoaked', or 'bad' once that is
+    saved."""
+
+    release: int = NOBODY
+    said: str = ""
+
+
+class World(NamedTuple):
+    """Everything. lease: epoch it was last taken with, None where it was deleted; held:
+    whether that process still holds it. decided: how many processes had taken over, and
+    went on to look. twins: there have been two of one epoch. trouble, starts: what may still
+    happen."""
+
+    svc: int
+    svc_epoch: int
+    deps: tuple[Dep | None, Dep | None, Dep | None]
+    ending: tuple[int, int, int]
+    broken: tuple[bool, bool, bool]
+    neighbour: int
+    cand: str  # '', 'ours', 'theirs'
+    mem: Mem | None
+    lease: int | None
+    held: bool
+    decided: int
+    twins: bool
+    processes: tuple[Process | None, Process | None]
+    news: News
+    trouble: int
+    starts: int
+
+
+def put(items: tuple, at: int, value: object) -> tuple:
+    """A tuple with one item changed."""
+    return (*items[:at], value, *items[at + 1 :])
+
+
+def free(w: World) -> int:
+    """Seats that nobody holds."""
+    held = sum(d.ready + d.unready for d in w.deps if d) + sum(w.ending) + (w.neighbour == SITS)
+    return SEATS - held
+
+
+def available(w: World, svc: int | None = None) -> int:
+    """Pods that answer where the Service leads."""
+    svc = w.svc if svc is None else svc
+    if svc in (HAND, FOREIGN):
+        return 1
+    dep = w.deps[svc] if svc >= 0 else None
+    return dep.ready if dep else 0
+
+
+def short(w: World) -> bool:
+    """What serves is one of ours, and not available with as many replicas as it had."""
+    if w.svc not in RELEASES:
+        return False
+    dep = w.deps[w.svc]
+    return dep is None or (not dep.stopped and dep.ready < max(dep.had, 1))
+
+
+def whole(w: World) -> bool:
+    """What serves is not one of ours, or is available as its Deployment says."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return w.svc not in RELEASES or (dep is not None and dep.ready >= max(dep.asked, dep.serves))
+
+
+def leaves(w: World) -> World:
+    """Nobody acts, and nothing is in flight."""
+    return w._replace(processes=(None, None))
+
+
+def touched(w: World, what: object, gone: bool = False) -> World:
+    """An object has changed: whoever read it has an old version; gone: it is another one."""
+    if w.processes == (None, None):
+        return w
+    out = []
+    for process in w.processes:
+        flight = process.flight if process else None
+        if process and flight and flight.target == what and (flight.fresh or gone):
+            old = flight._replace(fresh=False, same=flight.same and not gone)
+            out.append(process._replace(flight=old))
+        else:
+            out.append(process)
+    return w._replace(processes=tuple(out))
+
+
+def with_dep(w: World, at: int, dep: Dep | None) -> World:
+    """A Deployment changed, made or deleted; its surplus pods are asked to end at once, those that
+    do not answer first."""
+    old = w.deps[at]
+    if dep == old:
+        return w
+    ending = w.ending
+    if dep is None:
+        assert old is not None
+        ending = put(ending, at, ending[at] + old.ready + old.unready)
+    else:
+        surplus = dep.ready + dep.unready - dep.asked
+        if surplus > 0:
+            unready = min(surplus, dep.unready)
+            ready = surplus - unready
+            dep = dep._replace(unready=dep.unready - unready, ready=dep.ready - ready)
+            ending = put(ending, at, ending[at] + surplus)
+        if dep.ready > dep.had or (dep.asked and dep.stopped):
+            dep = dep._replace(had=max(dep.had, dep.ready), stopped=dep.stopped and not dep.asked)
+    w = w._replace(deps=put(w.deps, at, dep), ending=ending)
+    return touched(w, at, gone=dep is None or old is None)

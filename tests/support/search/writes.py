@@ -1,0 +1,275 @@
+"""What each move reads and what its write does: the table that follows actor.py.
+
+`look` is the process: it reads, and either goes on, fails, waits, or has a write to send, whose
+fence has passed. `land` is the API server at the instant that the write arrives, be it much later.
+"""
+
+from __future__ import annotations
+
+from tests.support.search.rules import Rules
+from tests.support.search.world import (
+    CAND,
+    FOREIGN,
+    HAND,
+    MEM,
+    NOBODY,
+    RELEASES,
+    SVC,
+    Dep,
+    Flight,
+    Mem,
+    Process,
+    World,
+    free,
+    put,
+    touched,
+    whole,
+    with_dep,
+)
+
+# what may come of looking: ('done', cost), ('fails', kind, cost), ('write', op, target)
+DONE = ("done", 0)
+STEP, REFUSED = ("fails", "step", 0), ("fails", "refused", 0)
+# what may come of landing
+OK, AGAIN, ERROR = "ok", "again", "outside"
+
+
+def look(rules: Rules, w: World, p: Process, move: tuple, interrupts: bool) -> list[tuple]:
+    """Everything that may come of a move now; nothing: it waits.
+
+    interrupts: this process may stop what serves.
+    """
+    return _LOOKS[move[0]](rules, w, p, move, interrupts)
+
+
+def _takeover(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    lost = rules.memory_rebuilt and any(w.deps)
+    mem = w.mem or Mem("testing" if lost else "idle")
+    if mem.epoch > p.epoch:
+        return [STEP]
+    return [("write", ("save", mem[:6], p.epoch, w.mem is None), MEM)]
+
+
+def _save(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    if w.mem and rules.save_epoch and w.mem.epoch > p.epoch:
+        return [STEP]
+    if rules.idle_if_whole and move[1][0] == "idle" and not whole(w):
+        return [STEP]
+    return [("write", ("save", move[1], p.epoch, w.mem is None), MEM)]
+
+
+def _stampsvc(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    if w.svc == NOBODY or (w.svc == FOREIGN and rules.stamp_ours):
+        return [DONE]
+    if w.svc_epoch > p.epoch:
+        return [STEP]
+    return [("write", ("stamp", p.epoch), SVC)]
+
+
+def _stampdep(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    dep = w.deps[move[1]]
+    if dep is None:
+        return [DONE]
+    if dep.epoch > p.epoch:
+        return [STEP]
+    return [("write", ("stampdep", move[1], p.epoch), move[1])]
+
+
+def _point(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    at = move[1]
+    if w.deps[at] is None and not p.again:
+        return [STEP]
+    if w.svc == FOREIGN and rules.point_ours:
+        return [REFUSED]
+    # looking at a conflict anew does not ask this again
+    if rules.point_answers and not p.again and w.svc in RELEASES and w.svc != at:
+        before, dep = w.deps[w.svc], w.deps[at]
+        if before and before.ready and not (dep and dep.ready):
+            return [STEP]
+    if rules.point_hand and w.svc == HAND and not ((dep := w.deps[at]) and dep.ready):
+        return [STEP]
+    if w.svc != NOBODY and rules.point_epoch and w.svc_epoch > p.epoch:
+        return [STEP]
+    return [("write", ("point", at, p.epoch, w.svc == NOBODY), SVC)]
+
+
+def _scale(rules: Rules, w: World, p: Process, move: tuple, interrupts: bool) -> list[tuple]:
+    at, replicas = move[1], move[2]
+    dep = w.deps[at]
+    if dep is None:
+        return [DONE if replicas == 0 else STEP]
+    if rules.scale_epoch and dep.epoch > p.epoch:
+        return [STEP]
+    if rules.scale_serving and replicas == 0 and w.svc == at and dep.ready and not interrupts:
+        return [STEP]
+    return [("write", ("scale", at, replicas, p.epoch), at)]
+
+
+def _remove(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    at = move[1]
+    dep = w.deps[at]
+    if dep is None:
+        return [DONE]
+    if w.svc == FOREIGN:
+        return [REFUSED]
+    if rules.delete_serving and w.svc == at:
+        return [STEP]
+    if rules.delete_epoch and dep.epoch > p.epoch:
+        return [STEP]
+    return [("write", ("delete", at), at)]
+
+
+def _rmcand(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    if rules.candidate_ours and w.cand != "ours":
+        return [DONE]
+    return [("write", ("rmcand", False), CAND)]
+
+
+def _applycand(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    if rules.candidate_ours and w.cand == "theirs":
+        return [REFUSED]
+    return [("write", ("applycand", not w.cand), CAND)]
+
+
+def _apply(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    at = move[1]
+    dep = w.deps[at]
+    if rules.apply_serving and w.svc == at:
+        return [STEP]
+    if rules.apply_epoch and dep and dep.epoch > p.epoch:
+        return [STEP]
+    return [("write", ("apply", at, p.epoch, dep is None), at)]
+
+
+# -- what only waits --------------------------------------------------------------------------
+
+
+def _ready(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    """It fails at once where a pod never will, late where it is merely slow."""
+    at = move[1]
+    dep = w.deps[at]
+    if dep is None:
+        return [STEP]
+    if dep.ready >= dep.asked:
+        return [DONE]
+    pending = dep.asked - dep.ready - dep.unready
+    never = w.broken[at] or (pending > 0 and free(w) == 0 and not any(w.ending))
+    return [STEP if never else ("fails", "step", 1)]
+
+
+def _freed(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    """Goes on when its pods are gone, or past their time."""
+    at = move[1]
+    dep = w.deps[at]
+    if dep is None or not (w.ending[at] or dep.ready or dep.unready):
+        return [DONE]
+    return [DONE if dep.asked else ("done", 1)]
+
+
+def _soak(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    """A release may fail it at any time, and nobody may be able to look."""
+    if p.kind != "run" and not rules.soak_by_anybody:
+        return [DONE]
+    out: list[tuple] = [("fails", "soak", 0), ("fails", "unproven", 0)]
+    if w.svc == move[1] and (dep := w.deps[move[1]]) and dep.ready and dep.ready >= dep.asked:
+        out.insert(0, ("done", 0))
+    return out
+
+
+def _drain(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    at = move[1]
+    dep = w.deps[at]
+    return [DONE if w.svc == at and dep and dep.ready else STEP]
+
+
+def gone(w: World, p: Process, at: int) -> list[tuple]:
+    """After a delete: until its pods are gone; past their time it fails."""
+    dep = w.deps[at]
+    if w.ending[at] or (dep and (dep.ready or dep.unready)):
+        return [("fails", "step", 1)]
+    return [DONE]
+
+
+_LOOKS = {
+    "takeover": _takeover,
+    "save": _save,
+    "stampsvc": _stampsvc,
+    "stampdep": _stampdep,
+    "point": _point,
+    "scale": _scale,
+    "remove": _remove,
+    "rmcand": _rmcand,
+    "applycand": _applycand,
+    "apply": _apply,
+    "ready": _ready,
+    "freed": _freed,
+    "soak": _soak,
+    "drain": _drain,
+}
+
+
+# -- the API server ---------------------------------------------------------------------------
+
+
+def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
+    """The world after a write arrives, and what its process is told."""
+    op = flight.op
+    match op[0]:
+        case "save":
+            if op[3] != (w.mem is None):
+                # made meanwhile, or gone
+                return w, AGAIN if rules.save_again and op[3] else ERROR
+            if rules.save_version and not op[3] and not flight.fresh:
+                return w, AGAIN if rules.save_again else ERROR
+            return touched(w._replace(mem=Mem(*op[1], op[2])), MEM, op[3]), OK
+        case "stamp":
+            if w.svc == NOBODY:
+                return w, ERROR
+            if rules.point_version and not flight.fresh:
+                return w, AGAIN
+            return touched(w._replace(svc_epoch=op[1]), SVC), OK
+        case "point":
+            if op[3] != (w.svc == NOBODY):
+                return w, AGAIN if op[3] else ERROR
+            if rules.point_version and not op[3] and not flight.fresh:
+                return w, AGAIN
+            return touched(w._replace(svc=op[1], svc_epoch=op[2]), SVC, op[3]), OK
+        case "rmcand" | "applycand" if rules.candidate_ours and op[1] != (not w.cand):
+            return w, AGAIN
+        case "rmcand":
+            return touched(w._replace(cand=""), CAND, True), OK
+        case "applycand":
+            return touched(w._replace(cand=w.cand or "ours"), CAND), OK
+    return _deployment(rules, w, flight)
+
+
+def _deployment(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
+    op = flight.op
+    at = op[1]
+    dep = w.deps[at]
+    if op[0] == "apply":
+        if rules.apply_version and (op[3] != (dep is None) or not (op[3] or flight.fresh)):
+            return w, AGAIN
+        epoch = op[2] if rules.apply_epoch else dep.epoch if dep else 0
+        new = dep._replace(asked=1, serves=1, epoch=epoch) if dep else Dep(1, epoch=epoch)
+        return with_dep(w, at, new), OK
+    if op[0] == "delete":
+        if dep is None:
+            return w, OK
+        if (rules.delete_uid and not flight.same) or (rules.delete_version and not flight.fresh):
+            return w, ERROR
+        return with_dep(w, at, None), OK
+    if dep is None:
+        return w, ERROR
+    if rules.scale_version and not flight.fresh:
+        return w, AGAIN
+    if op[0] == "stampdep":
+        return with_dep(w, at, dep._replace(epoch=op[2])), OK
+    serves = dep.asked if rules.scale_by_hand and dep.asked else dep.serves
+    epoch = op[3] if rules.take_over_deployments else dep.epoch
+    return with_dep(w, at, dep._replace(asked=op[2], serves=serves, epoch=epoch)), OK
+
+
+def ends(w: World, at: int) -> World:
+    """One pod of a release that was asked to end is gone."""
+    return w._replace(ending=put(w.ending, at, w.ending[at] - 1))

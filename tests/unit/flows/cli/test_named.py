@@ -1,0 +1,218 @@
+"""Commands by name: asked first where they interrupt, and what the cluster shows is said last."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import pytest
+
+from flows.cli.main import main
+from flows.cli.named import agree, in_words
+from tasks.base.errors import Refused, SpecError, StepFailed
+from tasks.release import moves
+from tasks.release.course import Course, Observed, PointService
+from tasks.release.state import State
+from tasks.release.wish import consequences
+from tests.support.cluster.actor_world import NAME, NEW, NS, World, in_test, world
+from tests.support.cluster.courses import narrow
+from tests.support.places import ROOT
+
+HERE = ["-n", NS]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def at(
+    reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[World, str | None], None]:
+    """Sets the cluster that is reached, and what a person types; None: there is no terminal."""
+
+    def put(found: World, typed: str | None = None) -> None:
+        reached[:] = [found]
+        given = io.StringIO() if typed is None else Terminal(typed)
+        monkeypatch.setattr("sys.stdin", given)
+        # nobody has taken the lease of a World
+        monkeypatch.setattr("flows.cli.named.holder_of", lambda *_: "")
+        monkeypatch.setattr("flows.rollback.ask_to_stop", lambda *_: "")
+
+    return put
+
+
+Put = Callable[..., None]
+
+
+def test_what_it_says_at_the_end_is_what_the_cluster_shows(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at(in_test())
+    assert main(["recover", NAME, *HERE]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "removed candidate m-new",
+        "models/m: m-old serves, 2 of 2 replica(s) available; idle",
+    ]
+
+
+def test_also_where_it_fails(
+    at: Put, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise StepFailed("m-older never becomes ready")
+
+    at(in_test())
+    monkeypatch.setattr("flows.rollback.carry_out", fails)
+    assert main(["recover", NAME, *HERE]) == 1
+    said = capsys.readouterr()
+    assert said.out == (
+        "models/m: m-old serves, 2 of 2 replica(s) available; testing, candidate m-new\n"
+    )
+    assert said.err == "rollout: m-older never becomes ready\n"
+
+
+BACK = ["rollback", NAME, *HERE, "--allow-interruption"]
+
+
+def test_without_a_terminal_what_interrupts_wants_yes(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = narrow()
+    at(found)
+    before = len(found.writes)
+    assert main(BACK) == 2 and len(found.writes) == before
+    said = capsys.readouterr().err
+    assert "m-old serves now; m-old is scaled down first" in said and "pass --yes" in said
+    assert main([*BACK, "--yes"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "models/m: m-older serves, 2 of 2 replica(s) available; idle"
+    )
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "n\n", "yess\n"])
+def test_at_a_terminal_it_asks_and_no_answer_is_no(
+    at: Put, capsys: pytest.CaptureFixture[str], typed: str
+) -> None:
+    found = narrow()
+    at(found, typed)
+    before = len(found.writes)
+    assert main(BACK) == 5 and len(found.writes) == before
+    assert capsys.readouterr().err == (
+        "m-old serves now; m-old is scaled down first, and nothing answers until another does; "
+        "m-older starts with 2 replica(s); the Service is moved to m-older; m-old is removed; "
+        "go on? [y/N] rollout: not confirmed; nothing was changed\n"
+    )
+
+
+def test_yes_is_yes(at: Put) -> None:
+    found = narrow()
+    at(found, "y\n")
+    assert main(BACK) == 0 and found.leads_to() == "older"
+
+
+def test_where_there_is_room_nothing_is_interrupted_and_nobody_needs_to_agree(at: Put) -> None:
+    found = world()
+    at(found)
+    assert main(BACK) == 0 and found.leads_to() == "older" and found.harm == []
+
+
+def test_a_way_back_that_may_not_interrupt_is_not_asked_about(at: Put) -> None:
+    at(world(), "")
+    assert main(BACK[:-1]) == 0
+
+
+def test_a_rejection_is_asked_about_at_a_terminal_alone(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for typed, code in ((None, 0), ("no\n", 5), ("yes\n", 0)):
+        at(world(phase="held", candidate=True), typed)
+        assert main(["reject", NAME, *HERE]) == code
+        assert (typed is None) != ("m-new is removed; go on?" in capsys.readouterr().err)
+
+
+def test_a_run_that_holds_the_lease_is_not_stopped_unasked(
+    at: Put, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[object] = []
+
+    def ask(*given: object) -> str:
+        asked.append(given)
+        return "alice@host/run-1"
+
+    at(in_test())
+    monkeypatch.setattr("flows.cli.named.holder_of", lambda *_: "alice@host/run-1")
+    monkeypatch.setattr("flows.rollback.ask_to_stop", ask)
+    assert main(["abort", NAME, *HERE]) == 2 and asked == []
+    assert "alice@host/run-1 holds m, which is testing: it is stopped" in capsys.readouterr().err
+    assert main(["abort", NAME, *HERE, "--yes"]) == 0 and len(asked) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "alice@host/run-1 was asked to stop; removed candidate m-new",
+        "models/m: m-old serves, 2 of 2 replica(s) available; idle",
+    ]
+
+
+def test_where_nobody_runs_an_abort_is_a_recovery(at: Put) -> None:
+    found = in_test()
+    at(found)
+    assert main(["abort", NAME, *HERE]) == 0
+    assert found.actor().observe().state.phase == "idle" and found.harm == []
+
+
+def test_what_never_ran_is_refused(at: Put, capsys: pytest.CaptureFixture[str]) -> None:
+    at(World())
+    assert main(["abort", NAME, *HERE]) == 5
+    assert "no rollout m in namespace models" in capsys.readouterr().err
+
+
+def test_the_guards_exit_status_says_whether_something_is_left(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = in_test()
+    at(found)
+    guard = ["guard", "--once", *HERE]
+    assert main(guard) == 0
+    assert capsys.readouterr().out == "models/m: settled: removed candidate m-new\n"
+    assert main(guard) == 0 and capsys.readouterr().out == ""
+    del found.objects["Deployment", "m-old"]
+    assert main(guard) == 1 and "failed" in capsys.readouterr().out
+
+
+def test_words() -> None:
+    assert in_words(Observed(State(NAME), None)) == "nothing serves: there is no Service; idle"
+    assert in_words(Observed(State(NAME), "x")) == (
+        "nothing serves: release x has no Deployment; idle"
+    )
+    seen = in_test().actor().observe()
+    promotion = moves.decide_promotion(seen, keep_previous=True)
+    said = "m-old serves now; the Service is moved to m-new; m-new is watched; m-older is removed"
+    assert consequences(seen, promotion) == (said, False)
+    nothing = Course((PointService(NEW),), "")
+    assert consequences(Observed(State(NAME), None), nothing)[0].startswith("nothing serves now")
+
+
+def test_agreeing() -> None:
+    agree("", interrupts=False, given=Terminal())
+    with pytest.raises(SpecError):
+        agree("x stops", interrupts=True, given=io.StringIO("y\n"))
+    with pytest.raises(Refused):
+        agree("x stops", interrupts=True, given=Terminal("n\n"))
+
+
+SPEC = str(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
+
+
+@pytest.mark.parametrize(
+    ("typed", "options", "code"),
+    [("n\n", [], 5), ("y\n", [], 0), ("n\n", ["--yes"], 0), (None, [], 0)],
+)
+def test_a_rollout_that_interrupts_asks_at_a_terminal(
+    typed: str | None, options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[object] = []
+    monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Terminal(typed))
+    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "m-old is scaled down first")
+    monkeypatch.setattr("flows.cli.main.run_spec", lambda *a, **_: (ran.append(a) or 0, None))
+    assert main(["run", SPEC, *options]) == code
+    assert len(ran) == (code == 0)

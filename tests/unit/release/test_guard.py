@@ -1,0 +1,194 @@
+"""What the guard does about a rollout at rest, and that it leaves alone what a person made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tasks.base.errors import StepFailed
+from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER, SCALED_ANNOTATION
+from tasks.outside.kubernetes.actor import Actor
+from tasks.release.course import Course, Observed
+from tasks.release.guard import Around, decide_guard, release_on, remembered
+from tasks.release.state import State, to_configmap
+from tasks.render.release import selector
+from tests.support.cluster.actor_world import (
+    NAME,
+    NEW,
+    NS,
+    OLD,
+    OLDER,
+    World,
+    deployment,
+    in_test,
+    release,
+    stable_service,
+    world,
+)
+from tests.support.cluster.courses import at_rest
+
+pytestmark = pytest.mark.usefixtures("quick")
+LATE = release("late")
+
+
+def looked(at: World) -> tuple[Actor, Observed, Around]:
+    actor = at.actor()
+    seen = actor.observe()
+    view = seen.view(seen.serving)
+    tested = ("Service", f"{NAME}-candidate") in at.objects
+    return actor, seen, Around(at.get("Deployment", view.name) if view else None, tested)
+
+
+def decided(at: World) -> Course:
+    _, seen, around = looked(at)
+    return decide_guard(seen, around)
+
+
+def guarded(at: World) -> str:
+    """As the guard does, until nothing is left."""
+    actor, seen, around = looked(at)
+    course = decide_guard(seen, around)
+    actor.take_over()
+    actor.run(course)
+    assert decided(at).moves == () and at.harm == []
+    return course.sentence
+
+
+def state_of(at: World) -> State:
+    return at.actor().observe().state
+
+
+def with_state(at: World, **changes: Any) -> World:
+    at.put(to_configmap(replace(state_of(at), **changes), NS))
+    return at
+
+
+def service_of_candidate() -> dict[str, Any]:
+    body = stable_service(NEW)
+    labels = {**selector(NAME, "new"), MANAGED_LABEL: MANAGER, KIND_LABEL: "candidate"}
+    return {**body, "metadata": {"name": f"{NAME}-candidate", "namespace": NS, "labels": labels}}
+
+
+def test_what_is_at_rest_is_left_alone() -> None:
+    assert decided(world()).moves == ()
+    for phase in ("held", "unproven"):
+        assert decided(world(phase=phase, candidate=phase == "held")).moves == ()
+
+
+def test_what_is_not_at_rest_is_recovered() -> None:
+    at = in_test()
+    assert guarded(at) == "removed candidate m-new"
+    assert at_rest(at) == "old"
+
+
+def test_what_came_late_is_removed_and_what_has_a_role_stays() -> None:
+    at = world()
+    at.put(deployment(LATE, 2))
+    at.put(service_of_candidate())
+    assert guarded(at) == (
+        "removed what came late: m-late; removed the Service of a candidate that is gone"
+    )
+    assert set(at.actor().observe().deployments) == {"old", "older"}
+    assert at_rest(at) == "old"
+
+
+def test_a_held_candidate_keeps_its_service_and_what_came_late_goes() -> None:
+    at = world(phase="held", candidate=True)
+    at.put(deployment(LATE, 2))
+    at.put(service_of_candidate())
+    assert guarded(at) == "removed what came late: m-late"
+    assert set(at.actor().observe().deployments) == {"old", "older", "new"}
+    assert at.get("Service", f"{NAME}-candidate") is not None and state_of(at).phase == "held"
+
+
+def test_what_served_a_moment_ago_is_drained_before_it_goes() -> None:
+    """A Service moved by hand: what it led to has no role any more, and ends what it has begun."""
+    at = with_state(world(), stable=NEW, previous=None)
+    at.put(deployment(NEW, 2))
+    at.put(stable_service(NEW))
+    at.switched["old"] = 0.0
+    assert "m-old" in guarded(at)
+
+
+def test_idle_is_a_lie_where_we_scaled_what_serves_down() -> None:
+    at = world()
+    at.may_interrupt = True
+    actor = at.actor()
+    actor._scale("m-old", 0)
+    assert guarded(at) == "m-old serves and was scaled down: it is back"
+    assert at_rest(at) == "old" and at.available("old") == 2
+
+
+def test_what_a_person_scales_down_stays_down() -> None:
+    at = world()
+    at.may_interrupt = True
+    at.actor()._scale("m-old", 2)
+    body = at.objects["Deployment", "m-old"]
+    at.put({**body, "spec": {**body["spec"], "replicas": 0}})
+    assert body["metadata"]["annotations"][SCALED_ANNOTATION] == "2"
+    assert decided(at).moves == ()
+    at.put(deployment(LATE, 2))  # also where there is something else to do
+    assert guarded(at) == "removed what came late: m-late"
+    assert at.available("old") == 0
+
+
+def test_a_lost_memory_is_rebuilt_from_what_serves() -> None:
+    at = with_state(world(), stable=None, previous=None)
+    assert guarded(at).startswith("m-old serves and is remembered again")
+    stable = state_of(at).stable
+    assert stable is not None and (stable.id, stable.deployment, stable.replicas) == (
+        "old",
+        "m-old",
+        2,
+    )
+    del at.objects["ConfigMap", f"rollout-{NAME}"]
+    guarded(at)
+    assert at_rest(at) == "old"
+
+
+def test_a_service_moved_by_hand_to_the_previous_release_is_believed() -> None:
+    at = world()
+    at.put(deployment(OLDER, 2))
+    at.put(stable_service(OLDER))
+    guarded(at)
+    state = state_of(at)
+    assert (state.stable, state.previous) == (OLDER, OLD) and at.available("old") == 2
+
+
+def test_without_service_and_memory_nothing_is_touched() -> None:
+    at = World()
+    at.put(deployment(LATE, 2))
+    assert decided(at).moves == ()
+
+
+def test_a_service_that_leads_nowhere_is_said() -> None:
+    at = world()
+    del at.objects["Deployment", "m-old"]
+    with pytest.raises(StepFailed, match="release old, which has no Deployment"):
+        decided(at)
+
+
+def test_a_release_is_read_from_its_deployment() -> None:
+    body = deployment(OLD, 2)
+    body["metadata"]["annotations"].update(
+        {
+            "model-rollout/model": "o/m",
+            "model-rollout/commit": "c-old",
+            "model-rollout/manifest": "sha256:0",
+        }
+    )
+    engine = body["spec"]["template"]["spec"]["containers"][0]
+    engine["args"] = ["--served-model-name=m", "--port=8000"]
+    assert release_on(body, "old") == replace(OLD, revision="")
+    body["spec"]["replicas"] = 0
+    del engine["args"]
+    assert release_on(body, "old").replicas == 2 and release_on(body, "old").served_name == "o/m"
+
+
+def test_a_memory_that_agrees_stays_as_it_is() -> None:
+    state = State(NAME, stable=OLD, previous=OLDER)
+    assert remembered(state, "old", None) is state
+    assert remembered(state, None, None) is state
+    assert remembered(state, "unknown", None) is state
