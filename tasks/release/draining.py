@@ -18,6 +18,7 @@ from tasks.objects.pods import Object, ending, state, statuses
 APART_S = 5.0
 # After the EndpointSlices have followed, nodes follow them: kube-proxy's rules come later.
 LEAST_S = 10.0
+PAUSE_S = 0.05
 
 DrainEnd = Literal["", "empty", "over"]
 
@@ -68,8 +69,8 @@ class Draining:
         return "over", f"{drain_s:g} s (promotion.drain_s) are over; {self._said()}"
 
     def wait_s(self, at: float, drain_s: float) -> float:
-        """Seconds until the next look, or the end."""
-        return max(0.0, min(APART_S, self.since + drain_s - at))
+        """Seconds until the next look, or just past the end: never so few that a sum loses them."""
+        return max(PAUSE_S, min(APART_S, self.since + drain_s - at))
 
     def _said(self) -> str:
         if self.last is None or self.last.look == "empty":

@@ -13,84 +13,32 @@ from typing import Any
 from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
-from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
+from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look
 from tasks.release.state import Release, State, to_configmap
-from tasks.render.release import selector
+from tests.support.cluster.bodies import (  # noqa: F401 - what a test's world consists of
+    DRAIN,
+    NAME,
+    NEW,
+    NS,
+    OLD,
+    OLDER,
+    Object,
+    deployment,
+    ident_of,
+    labels_of,
+    release,
+    stable_service,
+)
 from tests.support.cluster.hand import FakeWrites
 
-Object = dict[str, Any]
-NS, NAME, DRAIN = "models", "m", 30.0
 ENDING, LAG = 20.0, 2.0
 
 
 class Killed(BaseException):
     """The process ends before its next write."""
-
-
-def release(ident: str, replicas: int = 2) -> Release:
-    """A release called `ident`."""
-    return Release(
-        ident, f"m-{ident}", "o/m", "master", f"c-{ident}", "sha256:0", "img", "m", replicas
-    )
-
-
-OLD, NEW, OLDER = release("old"), release("new"), release("older")
-
-
-def deployment(item: Release, replicas: int) -> Object:
-    """Its Deployment, as rendered, asking for one cpu a replica."""
-    labels = {**selector(NAME, item.id), MANAGED_LABEL: MANAGER, KIND_LABEL: "engine"}
-    engine = {
-        "name": "engine",
-        "image": "img",
-        "ports": [{"name": "http", "containerPort": 8000}],
-        "resources": {"requests": {"cpu": "1"}},
-    }
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": item.deployment,
-            "namespace": NS,
-            "labels": labels,
-            "annotations": {"model-rollout/replicas": str(item.replicas)},
-        },
-        "spec": {"replicas": replicas, "template": template},
-    }
-
-
-def stable_service(item: Release) -> Object:
-    """The Service that leads to a release."""
-    ours = {
-        MANAGED_LABEL: MANAGER,
-        INSTANCE_LABEL: NAME,
-        KIND_LABEL: "stable",
-        RELEASE_LABEL: item.id,
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": NAME, "namespace": NS, "labels": ours},
-        "spec": {
-            "type": "ClusterIP",
-            "selector": selector(NAME, item.id),
-            "ports": [{"name": "http", "port": 8000, "targetPort": "http"}],
-        },
-    }
-
-
-def ident_of(item: Object) -> str:
-    """The release of a Deployment; the name of one that somebody made by hand."""
-    return str(item["metadata"]["labels"].get(RELEASE_LABEL, item["metadata"]["name"]))
-
-
-def labels_of(item: Object) -> Object:
-    """What a Deployment's pods are marked with."""
-    return dict(item["spec"]["template"]["metadata"]["labels"])
 
 
 class World(FakeWrites):

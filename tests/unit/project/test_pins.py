@@ -15,9 +15,9 @@ from tests.support.places import ROOT
 
 # package -> the file of its test, which is called test_pin_<package>_<reason>
 TESTS = {
-    "prefect": "tests/flows/test_server.py",
-    "fastapi": "tests/flows/test_server.py",
-    "sqlalchemy": "tests/flows/test_server.py",
+    "prefect": "tests/flows/server/test_server.py",
+    "fastapi": "tests/flows/server/test_server.py",
+    "sqlalchemy": "tests/flows/server/test_server.py",
     "evalscope": "tests/unit/outside/evalscope/test_calibration.py",
     "modelscope-hub": "tests/unit/project/test_pins.py",
     "kubernetes": "tests/unit/project/test_pins.py",  # for what is imported of its private side

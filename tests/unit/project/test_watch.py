@@ -63,7 +63,7 @@ def test_it_is_applied_by_the_lines_that_people_copy() -> None:
 
 
 def test_a_rollout_that_ended_is_not_silent_and_one_that_beats_is_not_either() -> None:
-    (data,) = load("automations.yaml")["automations"]
+    (data,) = yaml.safe_load((FOLDER.parent / "automations.yaml").read_text())["automations"]
     automation = AutomationCore.model_validate(data)
     trigger = automation.trigger
     assert automation.enabled and isinstance(trigger, EventTrigger)

@@ -44,7 +44,7 @@ def test_a_failed_fetch_leaves_its_log(home: Path) -> None:
     Controller(api, 7)
     api.said["fetch-w1-abcde"] = ["Traceback (most recent call last):", "OSError: odd"]
     here = Run(make_spec(), api, rollout="run-1")  # type: ignore[arg-type]
-    lock: Any = SimpleNamespace(epoch=1, check=lambda: None)
+    lock: Any = SimpleNamespace(epoch=1, check=lambda: None, abort="")
     plan: Any = None  # the node is named
     planned = Planned(plan, survey(make_spec()), {})
     with pytest.raises(StepFailed, match=r"fetch Job on w1 failed: .* exited with 7: OSError: odd"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.janitor import settle_parameters
+from flows.guard import settle_parameters
 from tasks.base.errors import Refused, SpecError
 from tasks.outside.disk import site
 from tasks.outside.disk.site import files_outside, site_policy, spec_below

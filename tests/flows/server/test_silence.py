@@ -10,11 +10,12 @@ import pytest
 import yaml
 
 from tests.flows.house import House
-from tests.flows.served import serve
+from tests.support.places import ROOT
+from tests.support.served import serve
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
-AUTOMATIONS = Path(__file__).parents[2] / "deployments" / "cluster" / "automations.yaml"
+AUTOMATIONS = ROOT / "deployments" / "automations.yaml"
 
 
 def family(elder: int) -> list[int]:
