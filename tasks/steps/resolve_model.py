@@ -28,6 +28,7 @@ from tasks.release.state import judged_before
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
+from tasks.run.locked import not_held
 from tasks.run.run import Run
 from tasks.run.step import step
 from tasks.spec.policy import hub_violations
@@ -70,7 +71,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         raise Refused("; ".join(reasons))
     hub = Hub.from_env(spec.model.endpoint or endpoint)
     manifest = resolve(hub, spec, commit)
-    actor = Actor(cluster, spec.namespace, spec.name, fence=lambda: None, epoch=0)
+    actor = Actor(cluster, spec.namespace, spec.name, fence=not_held, epoch=0)
     seen = actor.observe()
     row = profile(spec.nodes.accelerator)
     nodes = cluster.list("Node")

@@ -71,7 +71,7 @@ def agreed(decision: Decision, witness: Witness) -> Decision:
 
 def asked_of(spec: Rollout) -> str:
     """A short name for all that is asked of a release, whatever it is measured on."""
-    text = spec.model_dump_json(include={"targets", "quality", "smoke"})
+    text = spec.model_dump_json(include={"targets", "quality", "smoke", "benchmark"})
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -35,7 +35,7 @@ def check_reachable(quality: Quality, questions: int, confidence: float) -> None
 
 
 def judge_exam(
-    rows: Sequence[ExamRow], quality: Quality, confidence: float, binding: int = 1
+    rows: Sequence[ExamRow], quality: Quality, confidence: float, binding: int
 ) -> TargetVerdict:
     """The exam as one more target: pass, fail or inconclusive.
 

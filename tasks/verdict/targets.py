@@ -77,7 +77,7 @@ def binding_count(targets: Sequence[Target], bench: Benchmark) -> int:
 
 
 def decide(
-    rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark, binding: int | None = None
+    rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark, binding: int
 ) -> Decision:
     """Judge what has been measured so far; call it after every full round.
 
@@ -85,14 +85,13 @@ def decide(
     stays shown, with one exception: a bound outside the limit at any look outweighs one inside it
     (a candidate that grows slower while it is measured is not promoted for its first rounds).
     Only the first `bench.max_rounds` rounds are looked at, since alpha was planned for so many.
-    binding: how many binding demands share what failing may err by; None: the targets alone.
+    binding: how many binding demands share what failing may err by.
     """
     indices = sorted({item.index for item in rounds})[: bench.max_rounds]
     kept = set(indices)
     seen = [SeenRound(item) for item in rounds if item.index in kept]
     looks = range(bench.min_rounds, len(indices) + 1)
     expanded = _expand(targets, bench)
-    shared = max(1, binding_count(targets, bench)) if binding is None else binding
     verdicts = []
     for target, load in expanded:
         here = [item for item in seen if item.item.load == load]
@@ -101,7 +100,7 @@ def decide(
         verdict = _open(target, load, here, early)
         for count in looks:
             upto = [item for item in here if item.item.index <= indices[count - 1]]
-            found = _look(target, load, upto, count, shared, bench)
+            found = _look(target, load, upto, count, binding, bench)
             if found.verdict == "fail":
                 verdict = found
                 break

@@ -122,7 +122,7 @@ def truth(metric: str, runs: Sequence[Sequence[Round]], bench: Benchmark) -> flo
     rounds = [replace(r, index=i) for i, r in enumerate(r for run in runs for r in run)]
     # one look, at all of it: a decision at an earlier one would be a figure of fewer rounds
     many = bench.model_copy(update={"min_rounds": len(rounds), "max_rounds": len(rounds)})
-    found = judge.decide(rounds, [Target(metric=metric, limit=0.0)], many).targets[0]
+    found = judge.decide(rounds, [Target(metric=metric, limit=0.0)], many, 1).targets[0]
     if found.measured is None:
         raise ValueError(f"nothing was measured of {metric}: {found.reason}")
     return found.measured
@@ -133,7 +133,7 @@ def verdict(rounds: Sequence[Round], target: Target, bench: Benchmark) -> tuple[
     decision = None
     for count in range(bench.min_rounds, bench.max_rounds + 1):
         upto = [item for item in rounds if item.index < count]
-        decision = judge.decide(upto, [target], bench)
+        decision = judge.decide(upto, [target], bench, 1)
         if decision.stop or count == bench.max_rounds:
             return decision.verdict, sum(len(item.rows) for item in upto)
     raise ValueError("no rounds")

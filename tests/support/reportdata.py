@@ -13,8 +13,7 @@ from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
 from tasks.record.record import read
 from tasks.report.page import render
 from tasks.spec.rollout import Benchmark, LoadPoint, Target
-from tasks.verdict.targets import decide
-from tests.support.rounds import make_round
+from tests.support.rounds import decide, make_round
 
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>\x00\ud800"
 # load point: (concurrency, median TTFT s, sigma of its log, seconds a token)

@@ -10,8 +10,14 @@ from typing import Any
 
 from tasks.measure.round import ClientHealth, RequestRow, Round
 from tasks.spec.measure import Benchmark, LoadPoint, Target
+from tasks.verdict import targets as judge
 
 BENCH = Benchmark(loads=[LoadPoint(name="c2", concurrency=2)], min_rounds=3, max_rounds=10)
+
+
+def decide(rounds: Sequence[Round], targets: Sequence[Target], bench: Benchmark) -> judge.Decision:
+    """What the targets come to where nothing else binds."""
+    return judge.decide(rounds, targets, bench, max(1, judge.binding_count(targets, bench)))
 
 
 def row(start: float, ttft: float = 0.2, gap: float = 0.03, tokens: int = 9) -> RequestRow:

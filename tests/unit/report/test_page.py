@@ -17,9 +17,9 @@ from tasks.record.record import read
 from tasks.report import page as report
 from tasks.report.html import number
 from tasks.spec.rollout import Target
-from tasks.verdict.targets import decide
 from tests.support import reportdata
 from tests.support.reportdata import EVIL
+from tests.support.rounds import decide
 
 VOID = {"meta", "img", "br"}
 ENDINGS = {

@@ -24,8 +24,8 @@ from tasks.measure.questions import (
 from tasks.outside.evalscope.exam import load_questions
 from tasks.spec.measure import Quality, Target
 from tasks.verdict.exam import NOT_MEASURED, check_reachable, ends_early, judge_exam, merge
-from tasks.verdict.targets import Decision, TargetVerdict, decide
-from tests.support.rounds import BENCH, some, target
+from tasks.verdict.targets import Decision, TargetVerdict
+from tests.support.rounds import BENCH, decide, some, target
 
 QUALITY = Quality(minimum_percent=50)
 GOOD = [target("ttft_mean_ms", 500), target("success_rate_percent", 90)]
@@ -42,7 +42,7 @@ def rows(right: int, wrong: int = 0, failed: int = 0) -> list[ExamRow]:
 
 
 def judged(right: int, wrong: int = 0, failed: int = 0, **more: object) -> TargetVerdict:
-    return judge_exam(rows(right, wrong, failed), QUALITY.model_copy(update=more), 0.95)
+    return judge_exam(rows(right, wrong, failed), QUALITY.model_copy(update=more), 0.95, 1)
 
 
 # -- right or wrong ---------------------------------------------------------------------------
@@ -185,7 +185,7 @@ def test_bounds_are_exact() -> None:
 
 
 def test_no_data_and_errors_never_decide() -> None:
-    assert judge_exam([], QUALITY, 0.95).verdict == "inconclusive"
+    assert judge_exam([], QUALITY, 0.95, 1).verdict == "inconclusive"
     assert judged(0, 0, 60).verdict == "inconclusive" and judged(0, 0, 60).measured is None
     found = judged(53, 0, 7)
     assert found.verdict == "inconclusive" and "HTTP 500" in found.reason
@@ -260,7 +260,7 @@ def test_a_failed_exam_ends_it_before_anything_is_measured() -> None:
 def test_a_false_failure_is_shared_with_the_targets() -> None:
     # 60 questions, minimum 70 %: 35 right are surely too few alone, not as one demand of eight
     found, quality = rows(35, 25), Quality(minimum_percent=70)
-    assert judge_exam(found, quality, 0.95).verdict == "fail"
+    assert judge_exam(found, quality, 0.95, 1).verdict == "fail"
     shared = judge_exam(found, quality, 0.95, binding=8)
     assert shared.verdict == "inconclusive"
     advisory = quality.model_copy(update={"advisory": True})

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.verdict.targets import decide
 from tests.bench import operating_characteristic as oc
-from tests.support.rounds import BENCH, make_round, target
+from tests.support.rounds import BENCH, decide, make_round, target
 
 METRICS = {"TTFT mean": "ttft_mean_ms", "TTFT p50": "ttft_p50_ms", "TTFT p95": "ttft_p95_ms"}
 

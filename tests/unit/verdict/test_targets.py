@@ -9,8 +9,8 @@ import pytest
 
 from tasks.measure.round import ClientHealth, Round
 from tasks.spec.measure import Benchmark, LoadPoint, Target
-from tasks.verdict.targets import Decision, decide
-from tests.support.rounds import BENCH, failed, make_round, row, some, target
+from tasks.verdict.targets import Decision
+from tests.support.rounds import BENCH, decide, failed, make_round, row, some, target
 
 LENIENT = [
     target("ttft_mean_ms", 500),

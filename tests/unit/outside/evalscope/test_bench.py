@@ -34,8 +34,8 @@ from tasks.outside.evalscope.bench import (
 from tasks.outside.evalscope.rates import measure_rates
 from tasks.outside.vllm.metrics import watch
 from tasks.spec.measure import Benchmark, Budget, Lengths, LoadPoint, Target, Workload
-from tasks.verdict.targets import decide
 from tests.exact_engine import Behaviour, Law, in_thread
+from tests.support.rounds import decide
 
 SMALL = Workload(
     profile="custom",

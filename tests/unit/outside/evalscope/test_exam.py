@@ -21,9 +21,8 @@ from tasks.outside.great_expectations import gate
 from tasks.spec.measure import Quality
 from tasks.verdict.decide import agreed
 from tasks.verdict.exam import judge_exam, merge
-from tasks.verdict.targets import decide
 from tests.exact_engine import Behaviour, Law, in_thread
-from tests.support.rounds import BENCH, some, target
+from tests.support.rounds import BENCH, decide, some, target
 
 BASIC = Quality(minimum_percent=50)
 QUESTIONS = exam.load_questions(BASIC)
@@ -40,7 +39,7 @@ def take(behaviour: Behaviour, folder: Path, count: int = 60, **more: Any) -> tu
 
 
 def word(rows: tuple[ExamRow, ...]) -> str:
-    return judge_exam(rows, BASIC, 0.95).verdict
+    return judge_exam(rows, BASIC, 0.95, 1).verdict
 
 
 def test_an_engine_that_knows_passes_and_its_key_is_nowhere(
@@ -153,7 +152,7 @@ def test_the_suite_says_what_the_exam_says(tmp_path: Path) -> None:
     wrong = tuple(ExamRow(q.text, q.accepted, "?", False) for q in QUESTIONS)
     right = tuple(replace(row, right=True) for row in wrong)
     for rows, rounds, word in ((wrong, [], "fail"), (right, some(3), "pass")):
-        decision = merge(decide(rounds, targets, BENCH), judge_exam(rows, BASIC, 0.95))
+        decision = merge(decide(rounds, targets, BENCH), judge_exam(rows, BASIC, 0.95, 1))
         checked = gate.validate(decision, rounds, targets, tmp_path / word)
         assert checked.success is (word == "pass")
         assert agreed(decision, gate.witness(checked)).verdict == decision.verdict == word

@@ -13,8 +13,7 @@ import pytest
 from tasks.measure.round import Round
 from tasks.outside.great_expectations.gate import GateResult, validate, witness
 from tasks.verdict.decide import agreed
-from tasks.verdict.targets import decide
-from tests.support.rounds import BENCH, failed, some, target
+from tests.support.rounds import BENCH, decide, failed, some, target
 
 TARGETS = [target("ttft_p95_ms", 1000), target("output_throughput_tok_s", 5)]
 
