@@ -137,6 +137,7 @@ def _resources(spec: Rollout, needs: PodNeeds) -> dict[str, Any]:
 
 def _engine_env(spec: Rollout, needs: PodNeeds) -> list[dict[str, str]]:
     env = {
+        **({"HOME": "/tmp"} if _scratch(spec) else {}),  # noqa: S108 - the pod's own
         # weights are on the host: nothing may be looked up or reported elsewhere
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
@@ -146,6 +147,16 @@ def _engine_env(spec: Rollout, needs: PodNeeds) -> list[dict[str, str]]:
         **spec.serving.env,
     }
     return [{"name": key, "value": value} for key, value in env.items()]
+
+
+def _scratch(spec: Rollout) -> bool:
+    """Whether the engine needs a place to write: its caches go below HOME, which may be root's."""
+    return spec.serving.read_only_root or spec.serving.run_as_user is not None
+
+
+def _user(spec: Rollout) -> dict[str, Any]:
+    user = spec.serving.run_as_user
+    return {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user} if user else {}
 
 
 def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
@@ -161,6 +172,9 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         size = f"{serving.resources.shm_gib:g}Gi"
         volumes.append({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": size}})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})  # noqa: S108 - the pod's own
+    if _scratch(spec):
+        volumes.append({"name": "scratch", "emptyDir": {}})
+        mounts.append({"name": "scratch", "mountPath": "/tmp"})  # noqa: S108 - the pod's own
     # a load may take the whole start-up time: liveness must not count before it is over
     start_failures = max(1, round(serving.startup_timeout_s / PROBE_EVERY_S))
     ends = stopping(spec)
@@ -180,6 +194,8 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "capabilities": {"drop": ["ALL"]},
+            **({"readOnlyRootFilesystem": True} if serving.read_only_root else {}),
+            **_user(spec),
             **needs.container_security,
         },
     }

@@ -205,6 +205,12 @@ class Serving(Strict):
     )
     startup_timeout_s: float = Field(1800, gt=0, description="From apply to ready")
     host_network: bool = False
+    run_as_user: int | None = Field(
+        None, ge=1, description="Run the engine as this user; default: the image's"
+    )
+    read_only_root: bool = Field(
+        False, description="The image's files stay as they are; the engine writes below /tmp alone"
+    )
     pod: PodFields = Field(default_factory=dict)
 
     @field_validator("extra_args")

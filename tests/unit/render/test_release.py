@@ -171,6 +171,30 @@ def test_jobs_are_restricted_but_for_the_hosts_folders(user: int | None) -> None
         assert env["HOME"] == env["TMPDIR"] == "/scratch"
 
 
+@pytest.mark.parametrize("user", [None, 10001])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_an_engine_is_as_restricted_as_its_image_allows(user: int | None, read_only: bool) -> None:
+    spec = changed(serving__run_as_user=user, serving__read_only_root=read_only)
+    asked = user is not None or read_only
+    release = release_of(spec, COMMIT, DIGEST, PodNeeds())
+    pod = deployment(spec, release, PodNeeds(), ["n"])["spec"]["template"]["spec"]
+    found = [line.split(" (")[0] for line in podsecurity.violations("restricted", pod)]
+    assert found == ["restricted volume types", *([] if user else ["runAsNonRoot != true"])]
+    (container,) = pod["containers"]
+    assert container["securityContext"].get("readOnlyRootFilesystem", False) == read_only
+    mounts = {item["mountPath"] for item in container["volumeMounts"]}
+    env = {item["name"]: item.get("value") for item in container["env"]}
+    assert ("/tmp" in mounts) == (env.get("HOME") == "/tmp") == asked
+
+
+def test_the_restrictions_are_part_of_the_release() -> None:
+    found = {
+        release_of(changed(**more), COMMIT, DIGEST, PodNeeds()).id
+        for more in ({}, {"serving__run_as_user": 10001}, {"serving__read_only_root": True})
+    }
+    assert len(found) == 3
+
+
 def test_names_fit_when_the_rollouts_name_is_as_long_as_allowed() -> None:
     spec = changed(name="a" * 45)
     release = release_of(spec, COMMIT, DIGEST, PodNeeds())
