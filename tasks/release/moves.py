@@ -96,6 +96,7 @@ def decide_start(
         approval="",
         drain_s=drain_s,
         spec=dict(spec or {}),
+        measured={},
     )
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
@@ -105,13 +106,18 @@ def decide_start(
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
-def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
+def decide_promotion(
+    seen: Observed, *, keep_previous: bool, measured: Mapping[str, float] | None = None
+) -> Course:
     """The candidate passed: move the Service, soak, retire the old.
 
-    Also finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
+    measured: what the benchmark saw, for whoever watches it; None: what the state has stands. Also
+    finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
     there is nothing to promote, StepFailed when a replica of it is not ready.
     """
     state = seen.state
+    if measured is not None:
+        state = replace(state, measured=dict(measured))
     moves: list[Move] = []
     if _switched(seen):
         after = state if state.phase == "proven" else replace(state, phase="soaking")

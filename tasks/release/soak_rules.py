@@ -6,11 +6,10 @@ What the benchmark saw is kept in the cluster's state, so that whoever goes on w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
-
-from tasks.measure.figures import quantile, samples
+from tasks.measure.figures import rank, samples
 from tasks.measure.round import Round
 from tasks.release.soaking import Bounds, Rules
 from tasks.spec.measure import Target
@@ -33,10 +32,10 @@ def benchmarked(rounds: Sequence[Round]) -> dict[str, float]:
     slowest = []
     for load in sorted({item.load for item in mine}):
         rows = [row for item in mine if item.load == load for row in item.rows]
-        values = samples("ttft", rows)
-        values = values[np.isfinite(values)]  # a failed request has no time
-        if len(values):
-            slowest.append(quantile(values, QUANTILE))
+        # a failed request has no time
+        values = sorted(float(t) for t in samples("ttft", rows) if math.isfinite(t))
+        if values:
+            slowest.append(values[rank(QUANTILE, len(values))])
     queues = [item.server.waiting_max for item in mine if item.server.waiting_max is not None]
     found = {TTFT_S: max(slowest, default=None), QUEUE: max(queues, default=None)}
     return {name: float(value) for name, value in found.items() if value is not None}
@@ -58,13 +57,12 @@ def rules_of(spec: Rollout, measured: Mapping[str, float]) -> Rules:
 
 def _bounds(spec: Rollout, measured: Mapping[str, float]) -> Bounds:
     soak = spec.promotion.soak
-    ttft = _above(soak.factor, (*_limits(spec.targets, "ttft"),)) or _above(
-        soak.factor, (measured.get(TTFT_S),)
-    )
+    asked = _above(soak.factor, _limits(spec.targets, "ttft"))
+    ttft = asked or _above(soak.factor, [measured.get(TTFT_S)])
     loads = [load.concurrency for load in spec.benchmark.loads]
-    queue = _above(soak.factor, (*loads, measured.get(QUEUE)))
+    queue = _above(soak.factor, [*loads, measured.get(QUEUE)])
     left = [1 - share for share in _limits(spec.targets, "success_rate")]
-    errors = max(LEAST_ERROR_SHARE, *left) if left else LEAST_ERROR_SHARE
+    errors = max([LEAST_ERROR_SHARE, *left])
     return Bounds(
         ttft_s=soak.ttft_ms / 1000 if soak.ttft_ms is not None else ttft,
         error_share=soak.error_percent / 100 if soak.error_percent is not None else errors,

@@ -82,7 +82,8 @@ class State:
     approval: the rollout id a person has approved, or ''.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
-    looks at a release as that one did. judged: verdicts on releases, newest first.
+    looks at a release as that one did. measured: what the benchmark saw of the candidate, which a
+    soak goes by (tasks.release.soak_rules). judged: verdicts on releases, newest first.
     """
 
     name: str
@@ -97,6 +98,7 @@ class State:
     approval: str = ""
     drain_s: float = DRAIN_S
     spec: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     history: tuple[dict[str, Any], ...] = field(default=())
 
@@ -142,6 +144,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             approval=raw.get("approval", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             spec=dict(raw.get("spec") or {}),
+            measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},
             judged=tuple(Judged(**item) for item in raw.get("judged") or ()),
             history=tuple(json.loads(data.get("history", "[]"))),
         )
