@@ -41,6 +41,8 @@ class Ways:
         return found
 
     def _directly(self, pod: Object, of: Callable[[str], Found]) -> Found:
+        if not (pod.get("status") or {}).get("podIP"):
+            raise OutsideError(f"{pod['metadata']['name']} has no address")
         return of(pod_url(pod, engine_port(pod, _PORT)))
 
     def _forwarded(self, pod: Object, of: Callable[[str], Found]) -> Found:

@@ -81,9 +81,7 @@ class Promotion(Strict):
     )
     approval: Literal["none", "before-promote"] = "none"
     on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
-    soak: Soak = Field(
-        Soak(), description="Watch the promoted release before the old one stops"
-    )
+    soak: Soak = Field(Soak(), description="Watch the promoted release before the old one stops")
     drain_s: float = Field(
         600,
         ge=1,

@@ -27,7 +27,7 @@ def test_a_promoted_release_that_fails_its_soak_makes_way_for_the_one_before(hom
     home.rollout("run", str(home.spec()), expect=0)
     before = home.objects("Deployment")
     second = home.publish(2, laws={"sick_on": SICK})
-    with home.start("run", str(home.spec(promotion__soak_s=300))) as process:
+    with home.start("run", str(home.spec(promotion__soak__duration_s=300))) as process:
         said = read_until(process, "running: soaking,")
         make_sick(home.address())
         assert process.stdout is not None

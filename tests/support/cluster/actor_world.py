@@ -16,7 +16,7 @@ from tasks.base.errors import OutsideError, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
-from tasks.release.soaking import Look
+from tasks.release.soaking import Look, Rules
 from tasks.release.state import Release, State, to_configmap
 from tasks.render.release import selector
 from tests.support.cluster.hand import FakeWrites
@@ -136,7 +136,7 @@ class World(FakeWrites):
             fence=lambda: None,
             epoch=self.epoch,
             look=look,
-            soak_s=soak_s,
+            rules=Rules(duration_s=soak_s),
         )
 
     # -- the API -------------------------------------------------------------------------------

@@ -173,7 +173,7 @@ def test_targets_and_settings_from_the_command_line(tmp_path: Path) -> None:
     "path",
     [
         "targets.ttft_p95_ms",
-        "promotion.soak_s",
+        "promotion.soak.duration_s",
         "promotion.drain_s",
         "benchmark.budget.seconds",
         "serving.gpu_memory_utilization",
