@@ -49,8 +49,9 @@ class Traffic:
     """What engines did between two looks.
 
     begun: requests that got their first token, in ttft_s on average (None without any); own: those
-    of them that the one who looks has sent. errors: requests that were failed. waiting: the longest queue of one engine. stalled_s: longest time
-    that an engine has had requests and made no token. again: engines whose counters began anew.
+    of them that the one who looks has sent. errors: requests that were failed. waiting: the longest
+    queue of one engine. stalled_s: longest time that an engine has had requests and made no token.
+    again: engines whose counters began anew.
     """
 
     begun: int = 0

@@ -209,6 +209,11 @@ def breached(state: State) -> bool:
     return state.phase == "soaking" and state.breach != ""
 
 
+def unfinished(state: State) -> bool:
+    """The soak of what serves has come to no end yet."""
+    return state.phase == "soaking" and not state.breach
+
+
 def promoted(state: State) -> State:
     """The candidate became stable; the old stable becomes previous. Idempotent."""
     if state.candidate is None or state.candidate == state.stable:

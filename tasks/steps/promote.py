@@ -38,10 +38,10 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
         _log.error("%s serves; what served before was not put away: %s", release.deployment, error)
     finally:
         note(run, actor.watched)
-    saw = f": {actor.watched.told()}" if actor.watched else ""
+    said = f"{course.sentence}; done after a soak of {run.spec.promotion.soak.duration_s:g} s"
     run.say(
         f"{release.deployment} serves {run.spec.namespace}/{run.spec.name}",
-        log=f"{course.sentence}; soaked for {run.spec.promotion.soak.duration_s:g} s{saw}",
+        log=f"{said}: {actor.watched.told()}" if actor.watched else said,
     )
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
 

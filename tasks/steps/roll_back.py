@@ -8,6 +8,7 @@ from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed, carry_out
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
+from tasks.release.state import unfinished
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
 from tasks.run.run import Run
@@ -67,7 +68,7 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     actor = cluster.actor
     watch(run, actor)
     seen = actor.observe()
-    if not isinstance(error, Exception) and seen.state.phase == "soaking":
+    if not isinstance(error, Exception) and unfinished(seen.state):
         # who interrupts wants to leave; nothing is harmed by both releases running on
         return unsoaked_text(seen.state)
     course = decide_recovery(
