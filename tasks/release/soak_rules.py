@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.measure.figures import rank, samples
 from tasks.measure.round import Round
-from tasks.release.soaking import Bounds, Rules
+from tasks.release.soaking import Rules, SoakBounds
 from tasks.spec.measure import Target
 from tasks.spec.rollout import Rollout
 
@@ -55,7 +55,7 @@ def rules_of(spec: Rollout, measured: Mapping[str, float]) -> Rules:
     )
 
 
-def _bounds(spec: Rollout, measured: Mapping[str, float]) -> Bounds:
+def _bounds(spec: Rollout, measured: Mapping[str, float]) -> SoakBounds:
     soak = spec.promotion.soak
     asked = _above(soak.factor, _limits(spec.targets, "ttft"))
     ttft = asked or _above(soak.factor, [measured.get(TTFT_S)])
@@ -63,7 +63,7 @@ def _bounds(spec: Rollout, measured: Mapping[str, float]) -> Bounds:
     queue = _above(soak.factor, [*loads, measured.get(QUEUE)])
     left = [1 - share for share in _limits(spec.targets, "success_rate")]
     errors = max([LEAST_ERROR_SHARE, *left])
-    return Bounds(
+    return SoakBounds(
         ttft_s=soak.ttft_ms / 1000 if soak.ttft_ms is not None else ttft,
         error_share=soak.error_percent / 100 if soak.error_percent is not None else errors,
         waiting=soak.queue if soak.queue is not None else queue,

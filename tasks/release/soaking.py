@@ -22,7 +22,7 @@ SoakEnd = Literal["", "passed", "failed", "unproven"]
 
 
 @dataclass(frozen=True)
-class Bounds:
+class SoakBounds:
     """What counts against a promoted release; None: nobody said.
 
     ttft_s: of a probe, and of an engine's mean between two looks. error_share: of the requests
@@ -36,7 +36,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Rules:
-    """How long, how often, and what takes a promotion back; see tasks.spec.promotion.Soak."""
+    """How long, how often, and what takes a promotion back; see tasks.spec.promotion.Soaking."""
 
     duration_s: float = 0.0
     interval_s: float = EVERY_S
@@ -44,7 +44,7 @@ class Rules:
     window: int = 10
     consecutive: bool = False
     no_traffic: NoTraffic = "probes"
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: SoakBounds = field(default_factory=SoakBounds)
 
     @property
     def patience_s(self) -> float:
@@ -79,7 +79,7 @@ class Look:
         return self.trouble is not None and self.answer != "none"
 
 
-def against(look: Look, bounds: Bounds, *, answered: bool) -> tuple[str, ...]:
+def against(look: Look, bounds: SoakBounds, *, answered: bool) -> tuple[str, ...]:
     """Everything a look has against a release.
 
     answered: it gave a good answer before; until then an error, or a silence, may come from what
@@ -99,7 +99,7 @@ def against(look: Look, bounds: Bounds, *, answered: bool) -> tuple[str, ...]:
     return (*out, *(look.cards or ()))
 
 
-def _of_engines(seen: Traffic, bounds: Bounds) -> list[str]:
+def _of_engines(seen: Traffic, bounds: SoakBounds) -> list[str]:
     out = [f"the engine of {name} began anew" for name in seen.again]
     if _above(seen.ttft_s, bounds.ttft_s):
         out.append(

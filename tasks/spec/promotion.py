@@ -13,7 +13,7 @@ from tasks.spec.base import Strict
 NoTraffic = Literal["probes", "hold", "roll-back"]
 
 
-class Soak(Strict):
+class Soaking(Strict):
     """How a promoted release is watched.
 
     Each look asks it for a few tokens through the Service and reads its engines' own counters. A
@@ -81,7 +81,9 @@ class Promotion(Strict):
     )
     approval: Literal["none", "before-promote"] = "none"
     on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
-    soak: Soak = Field(Soak(), description="Watch the promoted release before the old one stops")
+    soak: Soaking = Field(
+        Soaking(), description="Watch the promoted release before the old one stops"
+    )
     drain_s: float = Field(
         600,
         ge=1,

@@ -26,7 +26,7 @@ from tasks.spec.measure import (
     Target,
     Workload,
 )
-from tasks.spec.promotion import Promotion, Soak
+from tasks.spec.promotion import Promotion, Soaking
 
 __all__ = [
     "Benchmark",
@@ -40,7 +40,7 @@ __all__ = [
     "Rollout",
     "Serving",
     "SmokePrompt",
-    "Soak",
+    "Soaking",
     "Store",
     "Target",
     "Toleration",

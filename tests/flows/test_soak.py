@@ -92,6 +92,6 @@ def test_a_promoted_release_that_nobody_asks_waits_for_a_person_who_wants_that(h
     # by hand it is watched again, by what the cluster remembers; this time somebody asks
     assert state.measured.keys() == {"ttft_s", "queue"}
     with home.asking() as clients:
-        said = home.rollout("promote", "tiny", "-n", "models", "--yes", expect=0)
+        said = home.rollout("promote", "tiny", "-n", "models", expect=0)
     assert home.state().phase == "idle" and not clients.failed
     assert " requests of others" in said

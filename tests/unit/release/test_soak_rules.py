@@ -8,7 +8,7 @@ import pytest
 
 from tasks.measure.round import RequestRow, Round, ServerView
 from tasks.release.soak_rules import benchmarked, rules_of
-from tasks.release.soaking import Bounds, Rules
+from tasks.release.soaking import Rules, SoakBounds
 from tests.support.nodedata import make_spec
 
 
@@ -27,7 +27,7 @@ def rules(
 def test_bounds_follow_from_the_targets() -> None:
     """Their most lenient limit, since a probe is no load."""
     found = rules(ttft_p95_ms=4000, ttft_mean_s=1, success_rate_percent=97.5)
-    assert found.bounds == Bounds(ttft_s=8.0, error_share=pytest.approx(0.025), waiting=16)  # type: ignore[arg-type]
+    assert found.bounds == SoakBounds(ttft_s=8.0, error_share=pytest.approx(0.025), waiting=16)  # type: ignore[arg-type]
     assert rules({"factor": 1.5}, ttft_p95_ms=4000).bounds.ttft_s == 6.0
 
 
@@ -52,7 +52,7 @@ def test_a_strict_success_rate_still_leaves_one_in_a_hundred() -> None:
 def test_what_the_spec_says_goes_before() -> None:
     soak = {"ttft_ms": 250, "error_percent": 0, "queue": 0, "no_traffic": "hold", "window": 4}
     found = rules(soak, {"ttft_s": 9, "queue": 9}, ttft_p95_ms=4000)
-    assert found.bounds == Bounds(ttft_s=0.25, error_share=0.0, waiting=0.0)
+    assert found.bounds == SoakBounds(ttft_s=0.25, error_share=0.0, waiting=0.0)
     assert (found.no_traffic, found.window, found.duration_s) == ("hold", 4, 60)
 
 

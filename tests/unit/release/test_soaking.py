@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.measure.traffic import Traffic
-from tasks.release.soaking import EVERY_S, PATIENCE_S, Bounds, Look, Rules, Watched
+from tasks.release.soaking import EVERY_S, PATIENCE_S, Look, Rules, SoakBounds, Watched
 
 GOOD = Look(tokens=4, ttft_s=0.1)
 BAD = Look(answer="bad", why="500 from /v1/completions")
@@ -19,7 +19,7 @@ DEAF = Look(answer="none", why="no route to host")
 BLIND = Look(trouble=None, answer="none", why="the API server does not answer")
 RULES = Rules(duration_s=4, failures=2, window=3)
 ROW = replace(RULES, consecutive=True)
-BOUNDS = Bounds(ttft_s=1.0, error_share=0.05, waiting=8)
+BOUNDS = SoakBounds(ttft_s=1.0, error_share=0.05, waiting=8)
 
 
 def seen(*looks: Look, rules: Rules = RULES) -> Watched:

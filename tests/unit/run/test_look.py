@@ -9,7 +9,7 @@ import pytest
 
 from tasks.base.errors import OutsideError
 from tasks.measure.traffic import Counters, Traffic
-from tasks.release.soaking import Bounds, Look
+from tasks.release.soaking import Look, SoakBounds
 from tasks.run import look as module
 from tasks.run.look import Watcher, watch
 from tasks.run.run import ASK_S, Run
@@ -242,7 +242,7 @@ def test_a_soak_goes_by_the_spec_and_by_what_the_benchmark_saw() -> None:
     actor = locked(run).actor
     watch(run, actor)
     assert (actor.rules.failures, actor.rules.interval_s) == (4, 5)
-    assert actor.rules.bounds == Bounds(ttft_s=15.0, error_share=0.01, waiting=40.0)
+    assert actor.rules.bounds == SoakBounds(ttft_s=15.0, error_share=0.01, waiting=40.0)
     assert run.ask_s == 18.75 and isinstance(actor.look, Watcher)
     # whoever goes on with it has the same from the cluster
     actor.save(replace(actor.read_state()[0], measured=run.measured))
