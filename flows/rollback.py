@@ -24,7 +24,7 @@ from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import What, decide_wish
 from tasks.run.locked import locked
-from tasks.run.look import look
+from tasks.run.look import watch
 from tasks.run.run import Run
 from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
@@ -73,6 +73,7 @@ def settle(
                 with suppress(RolloutError):
                     note(actor, run, "error", f"{what}: {error}")
                 raise
+            said = f"{said}; {actor.watched.told()}" if actor.watched else said
             said = f"{stopped} was asked to stop; {said}" if stopped else said
             note(actor, run, what, said)
             return said
@@ -118,9 +119,7 @@ def around(actor: Actor, seen: Observed) -> Around:
 def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool) -> Course:
     spec = _spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
-        watching = Run(spec, actor.cluster, rollout=run)
-        actor.look = lambda release: look(watching, release)
-        actor.soak_s = spec.promotion.soak_s
+        watch(Run(spec, actor.cluster, rollout=run), actor)
     return decide(what, actor, allow_interruption=allow_interruption, spec=spec)[1]
 
 

@@ -1,4 +1,4 @@
-"""What befell the candidate while it was measured: restarts, lost replicas, cards that throttle."""
+"""What befalls a release while it is looked at: restarts, lost replicas, cards that throttle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,43 @@ from collections.abc import Callable, Mapping, Sequence
 from tasks.accelerators.types import Profile
 from tasks.nodes.metrics import device_problems
 from tasks.objects.pods import ReadObject, ready, restarts
+
+
+class CardWatch:
+    """Called from time to time: what befell the cards of these pods since the last call.
+
+    exporters: the address of the vendor's exporter by node. read: an exporter's page by its
+    address, None where it does not answer: its cards are not watched then.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        exporters: Mapping[str, str],
+        read: Callable[[str], str | None],
+    ) -> None:
+        self._profile, self._exporters, self._read = profile, exporters, read
+        self._metrics: dict[str, str] = {}
+
+    @property
+    def watched(self) -> int:
+        """On how many nodes they were seen."""
+        return len(self._metrics)
+
+    def __call__(self, pods: Sequence[ReadObject]) -> list[str]:
+        """One sentence for each thing that went wrong."""
+        out = []
+        for node in sorted({str(pod["spec"].get("nodeName")) for pod in pods}):
+            url = self._exporters.get(node)
+            text = self._read(url) if url else None
+            if text is None:
+                continue
+            here = [p["metadata"]["name"] for p in pods if p["spec"].get("nodeName") == node]
+            before = self._metrics.get(node, text)
+            found = device_problems(before, text, self._profile, here)
+            out += [f"{node}: {problem}" for problem in found]
+            self._metrics[node] = text
+        return out
 
 
 class HealthWatch:
@@ -25,17 +62,16 @@ class HealthWatch:
         exporters: Mapping[str, str],
         read: Callable[[str], str | None],
     ) -> None:
-        self._pods, self._replicas, self._profile = pods, replicas, profile
-        self._exporters, self._read = exporters, read
+        self._pods, self._replicas = pods, replicas
+        self._cards = CardWatch(profile, exporters, read)
         self._restarts = 0
-        self._metrics: dict[str, str] = {}
         self()
-        self.watched = len(self._metrics)
+        self.watched = self._cards.watched
 
     def __call__(self) -> list[str]:
         """One sentence for each thing that went wrong."""
         pods = self._pods()
-        return [*self._of_pods(pods), *self._of_cards(pods)]
+        return [*self._of_pods(pods), *self._cards(pods)]
 
     def _of_pods(self, pods: Sequence[ReadObject]) -> list[str]:
         before, self._restarts = self._restarts, restarts(pods)
@@ -46,18 +82,4 @@ class HealthWatch:
         up = sum(ready(pod) for pod in pods)
         if up < self._replicas:
             out.append(f"{up} of {self._replicas} candidate replicas ready after the round")
-        return out
-
-    def _of_cards(self, pods: Sequence[ReadObject]) -> list[str]:
-        out = []
-        for node in sorted({str(pod["spec"].get("nodeName")) for pod in pods}):
-            url = self._exporters.get(node)
-            text = self._read(url) if url else None
-            if text is None:
-                continue
-            here = [p["metadata"]["name"] for p in pods if p["spec"].get("nodeName") == node]
-            before = self._metrics.get(node, text)
-            found = device_problems(before, text, self._profile, here)
-            out += [f"{node}: {problem}" for problem in found]
-            self._metrics[node] = text
         return out

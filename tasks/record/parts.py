@@ -237,6 +237,22 @@ class Judge(Part):
 
 
 class Promote(Part):
-    """restarts_before: the pods' restarts when the Service was moved to them."""
+    """What was seen of it after the switch.
+
+    pods, restarts_before: its pods, and their restarts, at the first look. looks, bad, blind: how
+    many, and of them those against it and those that saw nothing. requests: of others than
+    ourselves, by its engines' counters; errors, tokens: theirs. said: all that in a sentence.
+    notes: what was not seen.
+    """
 
     restarts_before: int = 0
+    pods: list[str] = Field(default_factory=list)
+    looks: int = 0
+    bad: int = 0
+    blind: int = 0
+    worst_ttft_ms: float | None = None
+    requests: int = 0
+    errors: int = 0
+    tokens: int = 0
+    said: str = ""
+    notes: list[str] = Field(default_factory=list)

@@ -24,7 +24,7 @@ from tasks.release.course import (
     Save,
     Scale,
 )
-from tasks.release.state import Phase, State, promoted
+from tasks.release.state import Phase, State, breached, promoted
 
 
 def decide_revert(
@@ -90,6 +90,7 @@ def decide_revert(
                 strategy="",
                 approval="",
                 verdict="",
+                breach="",
             )
         )
     )
@@ -98,7 +99,7 @@ def decide_revert(
 
 def _news(state: State, *, failed: bool) -> str:
     """What is known against the release that is left, and stays known if home is gone to again."""
-    if failed or state.verdict == "fail":
+    if failed or state.verdict == "fail" or breached(state):
         return "fail"
     if state.phase in ("soaking", "unproven"):
         return "inconclusive"

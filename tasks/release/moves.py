@@ -39,7 +39,7 @@ from tasks.release.course import (
     Scale,
     Soak,
 )
-from tasks.release.state import DRAIN_S, Release, State, promoted
+from tasks.release.state import DRAIN_S, Release, State, breached, promoted
 
 __all__ = [
     "AwaitFreed",
@@ -94,8 +94,10 @@ def decide_start(
         strategy=strategy,
         verdict="",
         approval="",
+        breach="",
         drain_s=drain_s,
         spec=dict(spec or {}),
+        measured={},
     )
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
@@ -105,33 +107,40 @@ def decide_start(
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
-def decide_promotion(seen: Observed, *, keep_previous: bool) -> Course:
+def decide_promotion(
+    seen: Observed, *, keep_previous: bool, measured: Mapping[str, float] | None = None
+) -> Course:
     """The candidate passed: move the Service, soak, retire the old.
 
-    Also finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
+    measured: what the benchmark saw, for whoever watches it; None: what the state has stands. Also
+    finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
     there is nothing to promote, StepFailed when a replica of it is not ready.
     """
     state = seen.state
+    if measured is not None:
+        state = replace(state, measured=dict(measured))
     moves: list[Move] = []
     if _switched(seen):
-        after = state if state.phase == "proven" else replace(state, phase="soaking")
-        moves = [Save(after)] if state.phase == "unproven" else []
+        after = state if state.phase == "proven" else replace(state, phase="soaking", breach="")
+        moves = [Save(after)] if state.phase == "unproven" or state.breach else []
     else:
         if state.candidate is None:
             raise Refused(
                 f"rollout {state.name} has no candidate to promote; start one with `rollout run`"
             )
-        view = seen.view(state.candidate.id)
+        candidate = state.candidate
+        view = seen.view(candidate.id)
         if view is None or not view.whole:
             ready = f"{view.available} of {view.serves_with}" if view else "none"
             raise StepFailed(
-                f"{state.candidate.deployment} is not promoted: {ready} of its replicas ready; "
+                f"{candidate.deployment} is not promoted: {ready} of its replicas ready; "
                 f"look at its pods, or settle it with `rollout recover {state.name}`"
             )
-        after = replace(promoted(state), phase="soaking", verdict="pass")
+        state = replace(state, verdict="pass", breach="")
+        after = replace(promoted(state), phase="soaking")
         moves = [
-            Save(replace(state, phase="promoting", verdict="pass")),
-            PointService(state.candidate),
+            Save(replace(state, phase="promoting")),
+            PointService(candidate),
             Save(after),
         ]
     assert after.stable is not None
@@ -209,7 +218,7 @@ def decide_recovery(
         seen, noted = replace(seen, state=state), [Save(state)]
     if _switched(seen):
         assert state.stable is not None
-        if soak_failed:
+        if soak_failed or breached(state):
             return decide_soak_failed(seen)
         if state.phase == "unproven" and not superseded:
             return Course((), unproven_text(state))
@@ -291,6 +300,8 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
     retest: it is the candidate under test. clear: another rollout's leftovers go first.
     """
     state = seen.state
+    if breached(state):
+        return "clear"
     if state.phase in SWITCHED and state.stable and state.stable.id == wanted.id:
         return "promote"
     if state.phase == "promoting" and state.candidate and state.candidate.id == wanted.id:

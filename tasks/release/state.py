@@ -79,10 +79,12 @@ class State:
     could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
     epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
-    approval: the rollout id a person has approved, or ''.
+    approval: the rollout id a person has approved, or ''. breach: what the soak under way has found
+    against stable, or '': whoever finds it there goes back.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
-    looks at a release as that one did. judged: verdicts on releases, newest first.
+    looks at a release as that one did. measured: what the benchmark saw of the candidate, which a
+    soak goes by (tasks.release.soak_rules). judged: verdicts on releases, newest first.
     """
 
     name: str
@@ -95,8 +97,10 @@ class State:
     strategy: str = ""
     verdict: str = ""
     approval: str = ""
+    breach: str = ""
     drain_s: float = DRAIN_S
     spec: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     history: tuple[dict[str, Any], ...] = field(default=())
 
@@ -140,8 +144,10 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             strategy=raw["strategy"],
             verdict=raw["verdict"],
             approval=raw.get("approval", ""),
+            breach=raw.get("breach", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             spec=dict(raw.get("spec") or {}),
+            measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},
             judged=tuple(Judged(**item) for item in raw.get("judged") or ()),
             history=tuple(json.loads(data.get("history", "[]"))),
         )
@@ -196,6 +202,16 @@ def with_verdict(state: State, found: Judged) -> State:
 def judged_before(state: State, release: str, demands: str) -> Judged | None:
     """The verdict that stands on a release under these demands; None where it has none."""
     return next((j for j in state.judged if (j.release, j.demands) == (release, demands)), None)
+
+
+def breached(state: State) -> bool:
+    """What serves has failed its soak, and nobody has gone back yet."""
+    return state.phase == "soaking" and state.breach != ""
+
+
+def unfinished(state: State) -> bool:
+    """The soak of what serves has come to no end yet."""
+    return state.phase == "soaking" and not state.breach
 
 
 def promoted(state: State) -> State:

@@ -210,6 +210,23 @@ def _devices(found: PlanMade) -> str:
     return f"{found.devices_needed} {resource} needed, {found.devices_free} free"
 
 
+def soak(record: Record) -> str:
+    """What was seen of the release after the switch, where it was promoted."""
+    found = record.promote
+    if found is None or not found.looks:
+        return ""
+    worst = found.worst_ttft_ms
+    pairs = [
+        ("Looks", esc(number(found.looks))),
+        ("Bad looks", esc(number(found.bad))),
+        ("Looks that saw nothing", esc(number(found.blind) if found.blind else "")),
+        ("Longest TTFT", esc(f"{number(worst)} ms") if is_number(worst) else ""),
+        ("Requests of others", esc(number(found.requests))),
+        ("Failed requests", esc(number(found.errors) if found.errors else "")),
+    ]
+    return section("soak", "After the switch", "", facts(pairs) + bullets(found.notes))
+
+
 def exam(record: Record) -> str:
     """The exam, where one was taken: its verdict, and what was not right."""
     found = record.exam

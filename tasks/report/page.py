@@ -53,6 +53,7 @@ def render(record: Record, rounds: Sequence[Round]) -> str:
             compared.rounds(record, loads),
             compared.failures(loads),
             told.problems(record, rounds),
+            told.soak(record),
             told.exam(record),
             told.smoke(record),
             told.steps(record),

@@ -20,8 +20,7 @@ from tasks.run.counting import Counter
 class Locked:
     """What may write while the lease is held. After the lock every use raises LockLost.
 
-    ready_timeout_s: how long a release may take to get ready. soak_s: how long one is watched after
-    it was promoted.
+    ready_timeout_s: how long a release may take to get ready.
     """
 
     def __init__(
@@ -32,7 +31,6 @@ class Locked:
         lock: LeaseLock,
         *,
         ready_timeout_s: float = 1800,
-        soak_s: float = 0,
     ) -> None:
         self._cluster, self._lock = cluster, lock
         self._open, self.halt = True, Halt(lambda: lock.abort)
@@ -43,7 +41,6 @@ class Locked:
             fence=self.fence,
             epoch=lock.epoch,
             ready_timeout_s=ready_timeout_s,
-            soak_s=soak_s,
             count=Counter(cluster, namespace, name),
         )
 
@@ -101,7 +98,6 @@ def locked(
     identity: str,
     *,
     ready_timeout_s: float = 1800,
-    soak_s: float = 0,
     wait_s: float | None = None,
 ) -> Iterator[Locked]:
     """Hold the lease of a rollout, and give the only object that can write; afterwards it cannot.
@@ -119,9 +115,7 @@ def locked(
         wait_s=wait_s,
         least_epoch=seen,
     ) as lock:
-        held = Locked(
-            cluster, namespace, name, lock, ready_timeout_s=ready_timeout_s, soak_s=soak_s
-        )
+        held = Locked(cluster, namespace, name, lock, ready_timeout_s=ready_timeout_s)
         try:
             held.actor.take_over()
             with heeding(held.halt):

@@ -19,7 +19,7 @@ from tasks.outside.kubernetes.lease import new_run_id, who
 from tasks.outside.prefect import told
 from tasks.outside.prefect.road import Road
 from tasks.outside.s3.mirror import BucketMirror
-from tasks.outside.vllm.engine import Answered, Engine
+from tasks.outside.vllm.engine import Answered, Engine, Late
 from tasks.record.outcome import Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
@@ -33,7 +33,6 @@ from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import Manifest
 
 _log = logging.getLogger(__name__)
-# A look is one small request; what takes longer is looked at again.
 ASK_S = 10.0
 ASK_TOKENS = 4
 
@@ -42,8 +41,9 @@ class Run:
     """What the steps of one rollout share. It may read the cluster; `locked()` gives what writes.
 
     commit: roll exactly this one out; None: what the revision is now. again: also a release that
-    was judged before. outcome: how it ended, None
-    while it runs. subject: what the steps are about, for the names of their task runs.
+    was judged before. outcome: how it ended, None while it runs. subject: what the steps are about,
+    for the names of their task runs. measured: what the benchmark saw that a soak goes by; None
+    before that. ask_s: how long one small request may take; what takes longer is asked again.
     """
 
     def __init__(
@@ -60,6 +60,8 @@ class Run:
         self.rollout = rollout or new_run_id()
         self.outcome: Outcome | None = None
         self.subject = spec.name
+        self.measured: dict[str, float] | None = None
+        self.ask_s = ASK_S
         self.road = Road()
         self._said, self._well = "", True
         self._held: Locked | None = None
@@ -155,14 +157,19 @@ class Run:
         try:
             with (
                 reach(self.cluster, self.spec, service, release.id) as endpoint,
-                Engine(endpoint.url, timeout_s=ASK_S) as engine,
+                Engine(endpoint.url, timeout_s=self.ask_s) as engine,
             ):
                 names = engine.models()
-                if release.served_name in names:
+                if release.served_name not in names:
+                    return Look(), names
+                try:
                     answer = engine.chat(release.served_name, "Say hello.", ASK_TOKENS)
-                    if not answer.chunks:
-                        return Look(answer="bad", why="a request was answered without a token"), []
-                return Look(), names
+                except Late as error:  # the way there is good: it has just told its models
+                    return Look(answer="none", why=str(error), ttft_s=error.waited_s), []
+                if not answer.chunks:
+                    return Look(answer="bad", why="a request was answered without a token"), []
+                tokens = answer.completion_tokens or answer.chunks
+                return Look(tokens=tokens, ttft_s=answer.ttft_s), names
         except Answered as error:
             return Look(answer="bad", why=str(error)), []
         except (OutsideError, StepFailed) as error:
@@ -191,7 +198,6 @@ class Run:
             spec.name,
             f"{who()}/{self.rollout}",
             ready_timeout_s=spec.serving.startup_timeout_s,
-            soak_s=spec.promotion.soak_s,
         ) as held:
             self._held = held
             try:

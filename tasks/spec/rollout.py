@@ -26,6 +26,7 @@ from tasks.spec.measure import (
     Target,
     Workload,
 )
+from tasks.spec.promotion import Promotion, Soaking
 
 __all__ = [
     "Benchmark",
@@ -39,6 +40,7 @@ __all__ = [
     "Rollout",
     "Serving",
     "SmokePrompt",
+    "Soaking",
     "Store",
     "Target",
     "Toleration",
@@ -240,30 +242,6 @@ class Access(Strict):
     benchmark_through_port_forward: bool = Field(
         False, description="Allow it although a port-forward bends TTFT"
     )
-
-
-class Promotion(Strict):
-    """What happens with the verdict."""
-
-    strategy: Literal["auto", "parallel", "replace"] = Field(
-        "auto", description="auto: parallel where accelerators suffice, else refuse"
-    )
-    allow_interruption: bool = Field(
-        False, description="auto may choose replace: stable is scaled down during the test"
-    )
-    approval: Literal["none", "before-promote"] = "none"
-    on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
-    soak_s: float = Field(
-        60, ge=0, description="Watch the promoted release before the old one stops"
-    )
-    drain_s: float = Field(
-        600,
-        ge=1,
-        description="What served before runs on until it has ended its requests, at most so long "
-        "after the Service has moved (s)",
-    )
-    keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
-    history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")
 
 
 class Mirror(Strict):

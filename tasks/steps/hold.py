@@ -25,7 +25,8 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
         return Outcome("held", f"{why}; {unproven_text(state)}")
     cluster.remember(run.judged("held"))
     state, _ = actor.read_state()
-    actor.save(replace(state, phase="held", verdict=why.verdict))
+    measured = run.measured or {}  # who approves it watches it by the same bounds
+    actor.save(replace(state, phase="held", verdict=why.verdict, measured=measured))
     said = f"inconclusive: {why.reason}"
     if why.verdict == "pass":
         said = "the verdict is pass; a person approves with `rollout promote`"

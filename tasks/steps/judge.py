@@ -10,6 +10,7 @@ from tasks.outside.great_expectations import gate
 from tasks.outside.prefect import artifacts
 from tasks.record.outcome import target_rows
 from tasks.record.parts import Gate, Judge, TargetJudged
+from tasks.release.soak_rules import benchmarked
 from tasks.run.run import Run
 from tasks.run.step import step
 from tasks.verdict import decide
@@ -23,6 +24,7 @@ def judge(run: Run, rounds: Sequence[Round], exam: TargetVerdict | None) -> Deci
     alone = decide.verdict(rounds, exam, spec)
     checked = gate.validate(alone, rounds, spec.targets, run.folder / "data-docs")
     found = decide.agreed(alone, gate.witness(checked))
+    run.measured = benchmarked(rounds)
     run.record.judge = Judge(
         verdict=found.verdict,
         targets=[TargetJudged(**asdict(item)) for item in found.targets],

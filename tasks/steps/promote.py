@@ -11,7 +11,7 @@ from tasks.record.outcome import Outcome
 from tasks.release.moves import decide_promotion
 from tasks.release.state import Release
 from tasks.run.locked import Locked
-from tasks.run.look import look
+from tasks.run.look import note, watch
 from tasks.run.run import Run
 from tasks.run.step import step
 
@@ -22,8 +22,12 @@ _log = logging.getLogger(__name__)
 def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome:
     """Raises SoakFailed where it fails in its first minutes, NotProven where nobody could look."""
     actor = cluster.actor
-    actor.look = lambda promoted: look(run, promoted)
-    course = decide_promotion(actor.observe(), keep_previous=run.spec.promotion.keep_previous)
+    watch(run, actor)
+    course = decide_promotion(
+        actor.observe(),
+        keep_previous=run.spec.promotion.keep_previous,
+        measured=run.measured,
+    )
     try:
         actor.run(course)
     except (OutsideError, StepFailed) as error:
@@ -32,9 +36,12 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
         # it serves and has proven itself; what was to go is settled by whoever comes next
         run.record.leftover = str(error)
         _log.error("%s serves; what served before was not put away: %s", release.deployment, error)
+    finally:
+        note(run, actor.watched)
+    said = f"{course.sentence}; done after a soak of {run.spec.promotion.soak.duration_s:g} s"
     run.say(
         f"{release.deployment} serves {run.spec.namespace}/{run.spec.name}",
-        log=f"{course.sentence}; done after a soak of {run.spec.promotion.soak_s:g} s",
+        log=f"{said}: {actor.watched.told()}" if actor.watched else said,
     )
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
 

@@ -8,8 +8,9 @@ from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed, carry_out
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
+from tasks.release.state import unfinished
 from tasks.run.locked import Locked
-from tasks.run.look import look
+from tasks.run.look import note, watch
 from tasks.run.run import Run
 from tasks.run.step import optional_step
 
@@ -65,9 +66,9 @@ def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
 
 def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     actor = cluster.actor
-    actor.look = lambda promoted: look(run, promoted)
+    watch(run, actor)
     seen = actor.observe()
-    if not isinstance(error, Exception) and seen.state.phase == "soaking":
+    if not isinstance(error, Exception) and unfinished(seen.state):
         # who interrupts wants to leave; nothing is harmed by both releases running on
         return unsoaked_text(seen.state)
     course = decide_recovery(
@@ -75,7 +76,10 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
         keep_previous=run.spec.promotion.keep_previous,
         soak_failed=isinstance(error, SoakFailed),
     )
-    return carry_out(actor, course)
+    try:
+        return carry_out(actor, course)
+    finally:
+        note(run, actor.watched)
 
 
 def _named(run: Run, error: BaseException) -> str:

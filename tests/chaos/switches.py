@@ -97,7 +97,7 @@ def release(ground: Ground, seed: int, more: dict[str, Any]) -> tuple[Rollout, R
         serving__image=ground.image,
         serving__extra_args=["--shutdown-timeout=30"],
         serving__resources={"cpu": "50m", "memory": "300Mi", "shm_gib": 0},
-        promotion={"soak_s": 0, "drain_s": DRAIN_S},
+        promotion={"soak": {"duration_s": 0}, "drain_s": DRAIN_S},
         **more,
     )
     spec = build_spec(data, "switches")

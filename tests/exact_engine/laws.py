@@ -78,8 +78,9 @@ class Behaviour:
     connection ends half-way), half_share (the stream ends politely half-way, no finish reason, no
     usage), die_after (the process ends in the middle of that request, counted from 1),
     wedge_after (from that request on nothing is answered, /health stays 200), sick_on (once it was
-    asked this prompt, it answers HTTP 500 to all but /health and /metrics), model_name (serves
-    another name than asked for), health_delay_s, no_usage, api_key (demanded).
+    asked this prompt, it answers HTTP 500 to all but /health and /metrics), slow_on (once it was
+    asked this prompt, each first token takes slow_s), model_name (serves another name than asked
+    for), health_delay_s, no_usage, api_key (demanded).
     """
 
     ttft: Law = Law("constant", 0.1)
@@ -98,6 +99,8 @@ class Behaviour:
     die_after: int | None = None
     wedge_after: int | None = None
     sick_on: str | None = None
+    slow_on: str | None = None
+    slow_s: float = 5.0
     model_name: str | None = None
     health_delay_s: float = 0.0
     no_usage: bool = False

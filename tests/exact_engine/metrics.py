@@ -18,6 +18,7 @@ class Meter:
         self.generation_tokens = 0
         self.prompt_tokens = 0
         self.requests = 0
+        self.failed = 0
         self.ttft_sum = 0.0
         self.ttft_counts = [0] * (len(BOUNDS) + 1)
 
@@ -37,6 +38,7 @@ class Meter:
         """The Prometheus text format."""
         label = f'engine="0",model_name="{self.model}"'
         ttft = "vllm:time_to_first_token_seconds"
+        http = 'http_requests_total{handler="/v1/chat/completions",method="POST"'
         lines = [
             "# TYPE vllm:num_requests_running gauge",
             f"vllm:num_requests_running{{{label}}} {float(self.running)}",
@@ -49,6 +51,9 @@ class Meter:
             "# TYPE vllm:request_success_total counter",
             f'vllm:request_success_total{{{label},finished_reason="length"}} '
             f"{float(self.requests)}",
+            "# TYPE http_requests_total counter",
+            f'{http},status="2xx"}} {float(self.requests)}',
+            f'{http},status="5xx"}} {float(self.failed)}',
             f"# TYPE {ttft} histogram",
         ]
         seen = 0

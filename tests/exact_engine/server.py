@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tests.exact_engine.laws import Behaviour, Source, Truth
+from tests.exact_engine.laws import Behaviour, Law, Source, Truth
 from tests.exact_engine.metrics import Meter
 
 _TOKEN = re.compile(r"[\u3400-\u9fff]|\w+|[^\w\s]")
@@ -134,7 +134,7 @@ class ExactEngine:
         if key is not None and headers.get("authorization") != f"Bearer {key}":
             return _error(writer, 401, "invalid API key")
         if self._sick:
-            return _error(writer, 500, "the engine is sick on purpose")
+            return self._fail(writer, 500, "the engine is sick on purpose")
         if method == "GET" and path == "/v1/models":
             model = {"id": self.model, "object": "model", "max_model_len": self.max_model_len}
             return _json(writer, 200, {"object": "list", "data": [model]})
@@ -153,7 +153,7 @@ class ExactEngine:
         received: float,
     ) -> bool:
         if self._draining:
-            return _error(writer, 503, "the engine shuts down")
+            return self._fail(writer, 503, "the engine shuts down")
         asked: dict[str, Any] = json.loads(body)
         self._count += 1
         number, does = self._count, self.behaviour
@@ -167,7 +167,9 @@ class ExactEngine:
         )
         if text == does.sick_on:
             self._sick = True
-            return _error(writer, 500, "the engine is sick on purpose")
+            return self._fail(writer, 500, "the engine is sick on purpose")
+        if text == does.slow_on:
+            self._ttft = Source(Law(mean=does.slow_s), does.seed)
         truth.prompt_tokens = count_tokens(text)
         limit = self.max_model_len or 1 << 30
         words = does.answers.get(text, does.answer).split() or ["token"]
@@ -178,7 +180,7 @@ class ExactEngine:
             await asyncio.Event().wait()
         draw = self._fate.random()
         if draw < does.error_share:
-            return _error(writer, 500, "the engine failed on purpose")
+            return self._fail(writer, 500, "the engine failed on purpose")
         draw -= does.error_share
         fate = ""
         for name in ("no_data", "cut", "half"):
@@ -206,6 +208,10 @@ class ExactEngine:
             self.truths.append(truth)
             if self._truth_file is not None:
                 self._truth_file.write(json.dumps(asdict(truth)) + "\n")
+
+    def _fail(self, writer: asyncio.StreamWriter, status: int, message: str) -> bool:
+        self.meter.failed += 1
+        return _error(writer, status, message)
 
     def _length(self, asked: dict[str, Any], room: int, words: int) -> int:
         most = int(asked.get("max_tokens") or asked.get("max_completion_tokens") or room)

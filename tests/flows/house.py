@@ -64,7 +64,7 @@ def spec_data(**changes: Any) -> dict[str, Any]:
         },
         "targets": {"ttft_mean_ms": 2000, "output_throughput_tok_s": 1, "success_rate_percent": 90},
         # the drain outlasts a short stream, also on a busy machine
-        "promotion": {"soak_s": 1, "drain_s": 3},
+        "promotion": {"soak": {"duration_s": 1}, "drain_s": 3},
     }
     for path, value in changes.items():
         node = data

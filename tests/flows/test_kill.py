@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(900)
 )
 def test_killed_and_run_again(home: House, words: str) -> None:
     home.publish(1)
-    spec = str(home.spec(promotion__soak_s=3))
+    spec = str(home.spec(promotion__soak__duration_s=3))
     home.rollout("run", spec, expect=0)
     second = home.publish(2)
     if "fetch" in words:

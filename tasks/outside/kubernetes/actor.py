@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, RolloutError, StepFailed
+from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.reached import labelled, leads_to
@@ -40,7 +40,7 @@ from tasks.release.moves import (
     unproven_text,
 )
 from tasks.release.room import room_for
-from tasks.release.soaking import Look
+from tasks.release.soaking import Look, Rules, Seen
 from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
 from tasks.render.adopted import adopted_deployment, adopted_service
 from tasks.render.services import selector_of, stable_service, switch
@@ -57,7 +57,7 @@ class Actor:
 
     fence: raises LockLost unless this process holds the lease; called before every write.
     epoch: the lease's epoch, marked on what we write.
-    look: how a soak looks at the promoted release; None: nobody can.
+    look: how a soak looks at the promoted release; None: nobody can. rules: of the soak.
     count: requests of everything but the release given, which serves.
     """
 
@@ -70,14 +70,15 @@ class Actor:
         fence: Callable[[], None],
         epoch: int,
         ready_timeout_s: float = 1800,
-        soak_s: float = 0,
+        rules: Rules | None = None,
         look: Callable[[Release], Look] | None = None,
         count: Callable[[str], Count] = lambda _: Count(unread="nobody was told how"),
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
         self.owned, self.epoch = Owned(cluster, namespace, name, fence, epoch), epoch
-        self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
-        self.look, self.count = look, count
+        self.ready_timeout_s, self.count = ready_timeout_s, count
+        self.look, self.rules = look, rules or Rules()
+        self.watched: Seen | None = None  # by the last soak, passed or not
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
@@ -176,13 +177,29 @@ class Actor:
             case Soak(release):
                 if self.look is None:
                     raise NotProven(f"{release.deployment} was not watched: its spec is not known")
-                self._led[release.id] = waits.soak(release, self.soak_s, self.look)
+                try:
+                    self._led[release.id] = waits.soak(release, self.rules, self.look, self._saw)
+                except SoakFailed as error:
+                    self._announce(release, str(error))
+                    raise
             case Drain(ident, seconds):
                 self._drain(ident, seconds)
             case Remove(deployment):
                 self._remove(deployment)
             case RemoveCandidateService():
                 self._remove_candidate_service()
+
+    def _announce(self, release: Release, why: str) -> None:
+        """Write bad news down at once: whoever finds it goes back, also where we end here."""
+        try:
+            state, _ = self.read_state()
+            if state.phase == "soaking" and state.stable and state.stable.id == release.id:
+                self.save(replace(state, breach=why))
+        except OutsideError as error:  # the way back writes it down once more before it moves
+            _log.error("the breach was not written down: %s", error)
+
+    def _saw(self, seen: Seen) -> None:
+        self.watched = seen
 
     def save(self, state: State) -> None:
         """Write the state with our epoch, on top of exactly the version we read."""

@@ -16,7 +16,7 @@ from tasks.outside.kubernetes.access import astray, chosen_pods, release_pods
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
 from tasks.release.draining import Count, Draining
-from tasks.release.soaking import EVERY_S, Look, Watched
+from tasks.release.soaking import Look, Rules, Seen, Watched
 from tasks.release.state import Release
 
 # Beyond the time a pod may take to end by its own word.
@@ -31,7 +31,8 @@ class SoakFailed(StepFailed):
 
 
 class NotProven(StepFailed):
-    """Nobody could look at the promoted release; nothing speaks against it."""
+    """Nobody could look at the promoted release, or too little was seen; nothing speaks against
+    it."""
 
 
 def until_gone(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[str]:
@@ -120,17 +121,24 @@ def until_drained(since: float, drain_s: float, name: str, count: Callable[[], C
         clock.sleep(seen.wait_s(now, drain_s))
 
 
-def soak(release: Release, soak_s: float, look: Callable[[Release], Look]) -> float:
+def soak(
+    release: Release,
+    rules: Rules,
+    look: Callable[[Release], Look],
+    keep: Callable[[Seen], object] = lambda _: None,
+) -> float:
     """Watch a promoted release; gives when it answered first, by the monotonic clock.
 
-    Raises SoakFailed, or NotProven when nobody could look.
+    keep: gets what was seen so far, after each look. Raises SoakFailed, or NotProven when nobody
+    could look.
     """
-    seen = Watched(clock.monotonic())
+    seen, soak_s = Watched(clock.monotonic(), rules), rules.duration_s
     while True:
         found = look(release)
         now = clock.monotonic()
         seen = seen.saw(now, found)
-        end, why = seen.end(now, soak_s)
+        keep(seen.seen)
+        end, why = seen.end(now)
         if end == "passed":
             assert seen.answered is not None
             return seen.answered
@@ -147,12 +155,12 @@ def soak(release: Release, soak_s: float, look: Callable[[Release], Look]) -> fl
                 "promote",
                 "running",
                 release.deployment,
-                f"{said}; {'; '.join(seen.against) or found.why}"
-                if seen.failing or found.why
-                else said,
+                f"{said}; {seen.trouble}" if seen.trouble else said,
                 done=min(soak_s, soak_s - left),
                 total=soak_s,
                 unit="s",
             )
         )
-        clock.sleep(min(EVERY_S, left) if left > 0 and not seen.failing else EVERY_S)
+        # the last look comes when its time is over; what is wrong is not asked any sooner
+        soon = 0 < left < rules.interval_s and seen.fine
+        clock.sleep(left if soon else rules.interval_s)

@@ -25,6 +25,14 @@ class Answered(OutsideError):
     """Something at the address answered, with an error: it was reached, and is not well."""
 
 
+class Late(OutsideError):
+    """Something at the address took a request, and answered nothing for waited_s."""
+
+    def __init__(self, message: str, waited_s: float) -> None:
+        super().__init__(message)
+        self.waited_s = waited_s
+
+
 @dataclass(frozen=True)
 class Answer:
     """One streamed chat answer. Times in seconds; chunks counts events that carried text."""
@@ -69,12 +77,14 @@ class Engine:
 
     def _failed(self, what: str, began: float, error: Exception) -> OutsideError:
         after = clock.monotonic() - began
-        answered = isinstance(error, httpx.HTTPStatusError | _ErrorInStream)
-        kind = Answered if answered else OutsideError
-        return kind(
+        said = (
             f"the engine at {self.url} did not answer {what} after {after:.1f} s "
             f"({type(error).__name__}: {error}); look at the candidate pod's log"
         )
+        if isinstance(error, httpx.ReadTimeout):
+            return Late(said, after)
+        answered = isinstance(error, httpx.HTTPStatusError | _ErrorInStream)
+        return Answered(said) if answered else OutsideError(said)
 
     def models(self) -> list[str]:
         """Names the endpoint serves. Raises OutsideError."""

@@ -11,6 +11,7 @@ import httpx
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.measure.engine_view import Held, Sample, held, parse_metrics
+from tasks.measure.traffic import Counters, counters_of
 
 POLL_S = 0.5
 ASK_S = 5.0
@@ -22,17 +23,38 @@ def requests_at(url: str) -> Held:
 
     Raises OutsideError where it says none.
     """
+    status, text = _asked(url)
+    found = held(parse_metrics(text)) if status == 200 else None
+    if found is None:
+        raise OutsideError(
+            f"{url}/metrics answered HTTP {status} without vLLM's counters of requests"
+        )
+    return found
+
+
+def counters_at(url: str) -> Counters:
+    """What the engine `url` (without a path) has counted so far.
+
+    Raises OutsideError where it says nothing of it.
+    """
+    asked = clock.monotonic()
+    status, text = _asked(url)
+    between = (asked + clock.monotonic()) / 2
+    found = counters_of(text, between) if status == 200 else None
+    if found is None:
+        raise OutsideError(
+            f"{url}/metrics answered HTTP {status} without vLLM's counters of TTFT and tokens"
+        )
+    return found
+
+
+def _asked(url: str) -> tuple[int, str]:
     try:
         timeout = httpx.Timeout(ASK_S, connect=CONNECT_S)
         answer = httpx.get(f"{url}/metrics", timeout=timeout, trust_env=False)
     except httpx.HTTPError as error:
         raise OutsideError(f"{url}/metrics: {type(error).__name__}: {error}") from error
-    found = held(parse_metrics(answer.text)) if answer.status_code == 200 else None
-    if found is None:
-        raise OutsideError(
-            f"{url}/metrics answered HTTP {answer.status_code} without vLLM's counters of requests"
-        )
-    return found
+    return answer.status_code, answer.text
 
 
 def fetch(url: str, http: httpx.Client) -> Sample | None:

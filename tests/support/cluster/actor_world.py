@@ -16,7 +16,7 @@ from tasks.base.errors import OutsideError, StepFailed
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
-from tasks.release.soaking import Look
+from tasks.release.soaking import Look, Rules
 from tasks.release.state import Release, State, to_configmap
 from tests.support.cluster.bodies import (  # noqa: F401 - what a test's world consists of
     DRAIN,
@@ -84,7 +84,7 @@ class World(FakeWrites):
             fence=lambda: None,
             epoch=self.epoch,
             look=look,
-            soak_s=soak_s,
+            rules=Rules(duration_s=soak_s),
         )
 
     # -- the API -------------------------------------------------------------------------------

@@ -133,6 +133,19 @@ def test_the_stable_release_is_drawn_where_it_was_measured() -> None:
     assert 'class="line stable"' not in reportdata.page(reportdata.record(alone), alone)
 
 
+def test_what_was_seen_after_the_switch(measured: tuple[Any, ...]) -> None:
+    record = reportdata.record(measured[:3])
+    assert "After the switch" not in Page(reportdata.page(record, ())).text
+    record["promote"] = {
+        "looks": 31, "bad": 2, "worst_ttft_ms": 812.5, "requests": 1204, "errors": 3,
+        "notes": ["the cards were not watched", EVIL],
+    }  # fmt: skip
+    page = Page(reportdata.page(record, ()))
+    for word in ("After the switch", "31", "812", "1,204", "the cards were not watched"):
+        assert word in page.text
+    assert "Looks that saw nothing" not in page.text and page.all("script") == []
+
+
 def evil(value: Any) -> Any:
     """The record with every text replaced by one that tries to become HTML."""
     if isinstance(value, dict):

@@ -102,6 +102,29 @@ targets:
         ({"targets": {"goodput_ratio": 0.9}}, "targets.0", "goodput needs"),
         ({"store": {"path": "/a/../b"}}, "store.path", "without '..'"),
         (
+            {"promotion": {"soak": {"failures": 5, "window": 3}}},
+            "promotion.soak",
+            "5 failures among the last 3 looks can never be; make window at least 5",
+        ),
+        (
+            {"promotion": {"soak": {"duration_s": 0, "no_traffic": "hold"}}},
+            "promotion.soak",
+            "leaves no time for traffic; give duration_s",
+        ),
+        ({"promotion": {"soak": {"interval_s": 0}}}, "promotion.soak.interval_s", "found 0"),
+        (
+            {"promotion": {"soak": {"no_traffic": "pass"}}},
+            "promotion.soak.no_traffic",
+            "'probes', 'hold' or 'roll-back'",
+        ),
+        (
+            {"promotion": {"soak_s": 5, "soak": {"duration_s": 5}}},
+            "promotion",
+            "soak_s is the older name of soak.duration_s, and both are given; remove soak_s",
+        ),
+        ({"promotion": {"soak": 60}}, "promotion.soak", "found 60"),
+        ({"promotion": {"soak_s": -1}}, "promotion.soak.duration_s", "found -1"),
+        (
             {"benchmark": {"loads": [{"name": "a", "concurrency": 1, "rate": 2}]}},
             "benchmark.loads.0",
             "exactly one",
@@ -115,6 +138,22 @@ def test_impossible_combinations_are_refused(
         build_spec({**MINIMAL, **change}, "f")
     assert len(caught.value.problems) == 1
     assert f": {place}" in caught.value.problems[0] and words in caught.value.problems[0]
+
+
+def test_the_older_name_of_a_soaks_length_is_read() -> None:
+    """Also from the states that older versions left in clusters."""
+    for promotion in ({"soak_s": 7}, {"soak_s": 7, "soak": {"failures": 2}}):
+        spec = build_spec({**MINIMAL, "promotion": promotion}, "f")
+        assert spec.promotion.soak.duration_s == 7
+        plain = spec.model_dump(mode="json", exclude_defaults=True)
+        assert plain["promotion"]["soak"]["duration_s"] == 7 and "soak_s" not in plain["promotion"]
+        assert build_spec(plain, "again") == spec
+
+
+def test_failures_in_a_row_need_no_window() -> None:
+    soak = {"failures": 12, "consecutive": True}
+    spec = build_spec({**MINIMAL, "promotion": {"soak": soak}}, "f")
+    assert (spec.promotion.soak.failures, spec.promotion.soak.window) == (12, 10)
 
 
 def test_a_key_given_twice_is_an_error() -> None:
@@ -173,7 +212,7 @@ def test_targets_and_settings_from_the_command_line(tmp_path: Path) -> None:
     "path",
     [
         "targets.ttft_p95_ms",
-        "promotion.soak_s",
+        "promotion.soak.duration_s",
         "promotion.drain_s",
         "benchmark.budget.seconds",
         "serving.gpu_memory_utilization",

@@ -27,12 +27,15 @@ WAITS = "m-new waits for a person: `rollout promote m` approves it, `rollout rej
 def test_a_candidate_waits_with_its_verdict(word: Any, said: str) -> None:
     at = world(phase="testing", candidate=True)
     run = run_of(at)
+    run.measured = {"ttft_s": 0.4, "queue": 2.0}
     with run.step("hold"):
         ended = hold.function(run, locked(run), Decision(word, True, "too few requests", ()))
     assert (ended.kind, ended.sentence) == ("held", f"{said}; {WAITS}")
     assert run.record.steps[0].sentence == said
     state = at.actor().observe().state
     assert (state.phase, state.verdict) == ("held", word)
+    # by which whoever approves it watches it
+    assert state.measured == {"ttft_s": 0.4, "queue": 2.0}
     assert at.leads_to() == "old" and at.available("new") == 2
 
 

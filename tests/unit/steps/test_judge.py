@@ -55,6 +55,7 @@ def test_a_verdict_that_the_witness_shares(
     run, found = judged(monkeypatch, Witness(word == "pass"), limit=limit)
     kept = run.record.judge
     assert found.verdict == word and kept is not None and kept.verdict == word
+    assert run.measured is not None and run.measured.keys() == {"ttft_s"}
     assert [target.metric for target in kept.targets] == [t.metric for t in found.targets]
     assert kept.gate is not None and kept.gate.success is (word == "pass")
     assert (kept.gate.suite, kept.gate.result, kept.data_docs) == (

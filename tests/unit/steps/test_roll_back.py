@@ -14,7 +14,7 @@ from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, Ste
 from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
 from tasks.record.parts import ResolveModel
 from tasks.release import moves
-from tasks.release.soaking import Look
+from tasks.release.soaking import Look, Rules
 from tasks.release.state import judged_before
 from tasks.release.wish import decide_wish
 from tasks.run.locked import Locked
@@ -172,7 +172,7 @@ FINE = Look(), [NEW.served_name]
 def soaking(answer: Any = FINE) -> tuple[World, Run, Locked]:
     """`new` has the traffic and is watched; asked, it answers so."""
     at, run, cluster = in_test(switched=True)
-    cluster.actor.soak_s = 10
+    cluster.actor.rules = Rules(duration_s=10)
     run.ask = lambda service, release: answer  # type: ignore[method-assign]
     return at, run, cluster
 
@@ -190,7 +190,11 @@ def test_who_interrupts_a_soak_leaves_it_to_whoever_comes_next(error: BaseExcept
     ("answer", "serves", "said"),
     [
         (FINE, "new", "finished the promotion of m-new"),
-        (SICK, "old", "m-new failed while soaking: HTTP 500; went back to m-old"),
+        (
+            SICK,
+            "old",
+            "m-new failed while soaking: HTTP 500 (3 of the last 4 looks); went back to m-old",
+        ),
     ],
 )
 def test_an_error_while_it_soaks_is_no_verdict(answer: Any, serves: str, said: str) -> None:
@@ -261,5 +265,7 @@ def test_an_approved_candidate_is_watched_like_any_other() -> None:
     looks = iter([Look()])
     actor = at.actor(lambda _: next(looks, Look(answer="bad", why="HTTP 500")))
     said = carry_out(actor, decide_wish("promote", actor.observe()))
-    assert said == "m-new failed while soaking: HTTP 500; went back to m-old"
+    assert (
+        said == "m-new failed while soaking: HTTP 500 (3 of the last 4 looks); went back to m-old"
+    )
     assert at.leads_to() == "old" and at.harm == []

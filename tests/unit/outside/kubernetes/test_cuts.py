@@ -14,7 +14,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.course import Course
 from tasks.release.soaking import Look
-from tasks.release.state import State, promoted, to_configmap
+from tasks.release.state import State, breached, promoted, to_configmap
 from tests.support.cluster.actor_world import (
     NEW,
     World,
@@ -58,7 +58,7 @@ def breaks(at: World) -> bool:
 def heir(at: World, broken: bool) -> str:
     """Who is to serve in the end, by what a process left behind."""
     seen = at.actor().observe()
-    if seen.serving == "old" or seen.state.phase == "reverting":
+    if seen.serving == "old" or seen.state.phase == "reverting" or breached(seen.state):
         return "old"
     # an unproven one is a person's to judge
     gone_back = broken and seen.state.phase != "unproven" and "old" in seen.deployments

@@ -1,0 +1,110 @@
+"""The part of the spec that says what follows from a verdict, and how the promoted release is
+watched before what served before it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.spec.base import Strict
+
+NoTraffic = Literal["probes", "hold", "roll-back"]
+
+
+class Soaking(Strict):
+    """How a promoted release is watched.
+
+    Each look asks it for a few tokens through the Service and reads its engines' own counters. A
+    bound that is left out follows from the targets, and where they say nothing from the benchmark.
+    """
+
+    duration_s: float = Field(60, ge=0, description="From its first good answer (s)")
+    interval_s: float = Field(2, ge=0.5, le=300, description="Between looks (s)")
+    failures: int = Field(3, ge=1, description="Bad looks that take the promotion back")
+    window: int = Field(
+        10, ge=1, le=1000, description="They count among so many last looks that saw anything"
+    )
+    consecutive: bool = Field(False, description="Count only bad looks in a row, of any number")
+    factor: float = Field(
+        2, ge=1, description="How far above the targets, or the benchmark, a bound lies"
+    )
+    ttft_ms: float | None = Field(
+        None,
+        gt=0,
+        description="Longest TTFT of a probe, and of an engine's mean between two looks; default: "
+        "factor times the highest ttft limit, or times the benchmark's p99 where there is none",
+    )
+    error_percent: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="Requests that the engines may fail between two looks; default: what the "
+        "success rate's target leaves, at least 1",
+    )
+    queue: float | None = Field(
+        None,
+        ge=0,
+        description="Requests that may wait in one engine; default: factor times the benchmark's "
+        "highest concurrency, or its longest queue if that was longer",
+    )
+    no_traffic: NoTraffic = Field(
+        "probes",
+        description="When no request but our own came: probes (they decide), hold (a person does), "
+        "roll-back",
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if not self.consecutive and self.failures > self.window:
+            raise ValueError(
+                f"{self.failures} failures among the last {self.window} looks can never be; make "
+                f"window at least {self.failures}, or set consecutive"
+            )
+        if self.no_traffic != "probes" and not self.duration_s:
+            raise ValueError(
+                f"no_traffic {self.no_traffic} with a duration_s of 0 leaves no time for traffic; "
+                "give duration_s"
+            )
+        return self
+
+
+class Promotion(Strict):
+    """What happens with the verdict."""
+
+    strategy: Literal["auto", "parallel", "replace"] = Field(
+        "auto", description="auto: parallel where accelerators suffice, else refuse"
+    )
+    allow_interruption: bool = Field(
+        False, description="auto may choose replace: stable is scaled down during the test"
+    )
+    approval: Literal["none", "before-promote"] = "none"
+    on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
+    soak: Soaking = Field(
+        Soaking(), description="Watch the promoted release before the old one stops"
+    )
+    drain_s: float = Field(
+        600,
+        ge=1,
+        description="What served before runs on until it has ended its requests, at most so long "
+        "after the Service has moved (s)",
+    )
+    keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
+    history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_name(cls, data: Any) -> Any:
+        """`soak_s` of older specs, and of the states they left in clusters."""
+        if not isinstance(data, Mapping) or "soak_s" not in data:
+            return data
+        soak = data.get("soak")
+        if isinstance(soak, Mapping) and "duration_s" in soak:
+            raise ValueError(
+                "soak_s is the older name of soak.duration_s, and both are given; remove soak_s"
+            )
+        if soak is not None and not isinstance(soak, Mapping):
+            return data  # wrong in itself, and told as such
+        rest = {key: value for key, value in data.items() if key != "soak_s"}
+        return {**rest, "soak": {**(soak or {}), "duration_s": data["soak_s"]}}
