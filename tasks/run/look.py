@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from tasks.base.errors import OutsideError
-from tasks.objects.pods import ending, restarts
+from tasks.objects.pods import ending, ready, restarts
+from tasks.objects.replicas import replicas_of
 from tasks.outside.kubernetes.access import astray, release_pods
 from tasks.record.parts import Promote
 from tasks.release.soaking import Look
@@ -34,3 +36,15 @@ def look(run: Run, release: Release) -> Look:
         why = f"{where} answers with {', '.join(names) or 'no model'}, not {release.served_name}"
         return Look(trouble, "none", why)
     return replace(found, trouble=trouble)
+
+
+def _wanted(run: Run, release: Release, up: int) -> int:
+    """How many replicas are to be ready: fewer than it serves with while others have its seats."""
+    if up >= release.replicas:
+        return release.replicas
+    with suppress(OutsideError):
+        deploy = run.cluster.get("Deployment", release.deployment, run.spec.namespace)
+        found = replicas_of(deploy) if deploy else None
+        if found and found.lent:
+            return found.asked
+    return release.replicas
