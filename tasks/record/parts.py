@@ -192,11 +192,13 @@ class RoundMeasured(Part):
 
 
 class BenchmarkRun(Part):
-    """note: what the figures do not show. files: evalscope's."""
+    """replicas: of the candidate, when it was measured. note: what the figures do not show. files:
+    evalscope's."""
 
     rounds: list[RoundMeasured] = Field(default_factory=list)
     requests: int = 0
     nodes_with_watched_cards: int = 0
+    replicas: int | None = None
     files: str = ""
     note: str = ""
 

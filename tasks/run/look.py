@@ -26,7 +26,8 @@ def look(run: Run, release: Release) -> Look:
         return Look(trouble=None, answer="none", why=str(error))
     staying = [pod for pod in pods if not ending(pod)]
     first = run.record.promote = run.record.promote or Promote(restarts_before=restarts(staying))
-    trouble = live.trouble(staying, release.replicas, first.restarts_before)
+    wanted = _wanted(run, release, sum(map(ready, staying)))
+    trouble = live.trouble(staying, wanted, first.restarts_before)
     where = f"Service {spec.namespace}/{spec.name}"
     if why:
         return Look(trouble, "none", f"{where}: {why}")

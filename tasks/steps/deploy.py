@@ -21,7 +21,8 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     seen = cluster.actor.observe()
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
     asked = spec.model_dump(mode="json", exclude_defaults=True)
-    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked))
+    lend = planned.plan.lend
+    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend))
     cluster.actor.apply(service(spec, release, candidate=True))
     cluster.actor.apply(planned.body)
     until_ready(
@@ -40,5 +41,5 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     where = ", ".join(f"{pod.name} on {pod.node}" for pod in places)
     run.say(f"{release.deployment} is ready", log=f"{release.deployment} is ready: {where}")
     stable = seen.state.stable
-    beside = strategy == "parallel" and stable is not None and seen.alive(stable.id)
+    beside = strategy in ("parallel", "lend") and stable is not None and seen.alive(stable.id)
     return Candidate(planned, stable if beside else None)

@@ -83,7 +83,10 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     return Planned(
         decided,
         survey,
-        survey.deployment([seat.hostname for seat in decided.nodes]),
+        survey.deployment(
+            [seat.hostname for seat in decided.nodes],
+            decided.lend.tested if decided.lend else None,
+        ),
         said.warnings,
     )
 
