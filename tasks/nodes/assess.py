@@ -62,7 +62,8 @@ class NodeVerdict:
     usable: no reason is an error. resource: extended resource to ask for, '' for none.
     allocatable, free, held_by_stable: devices of it (held_by_stable: by this rollout's own
     release). seats: replicas that fit now; seats_without_stable: with that release scaled down;
-    seats_by_gone: with none of its pods here gone, with one, and so on; lacks, lacks_without_stable: what keeps one more from fitting.
+    seats_by_gone: with none of its pods here gone, with one, and so on; lacks,
+    lacks_without_stable: what keeps one more from fitting.
     driver, cards, cpu: words for a person, '' unknown. engine_memory_bytes: what vLLM's share of
     memory is taken of: the smallest card's, or on the cpu profile one NUMA node's, or the pod's
     limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None unknown.

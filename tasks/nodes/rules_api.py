@@ -174,9 +174,9 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
 
 @dataclass(frozen=True)
 class Seats:
-    """How many replicas fit now, and with this rollout's own release scaled down; by_gone: with none
-    of its pods here gone, with one, and so on; lacks: what keeps one more from fitting, with what a
-    replica asks and what is free, one sentence each."""
+    """How many replicas fit now, and with this rollout's own release scaled down; by_gone: with
+    none of its pods here gone, with one, and so on; lacks: what keeps one more from fitting, with
+    what a replica asks and what is free, one sentence each."""
 
     seats: int
     seats_without_stable: int

@@ -163,8 +163,8 @@ def _switched(seen: Observed) -> bool:
 
 
 def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
-    """The promoted release stays: everything stops that is neither it nor kept as previous. Where it
-    was measured with fewer replicas than it serves with, the others follow now."""
+    """The promoted release stays: everything stops that is neither it nor kept as previous. Where
+    it was measured with fewer replicas than it serves with, the others follow now."""
     assert state.stable is not None
     others, view = seen.others(state.stable.id), seen.view(state.stable.id)
     grows = view is not None and (view.lent or (state.strategy == "lend" and not view.whole))

@@ -13,7 +13,15 @@ from typing import Any
 from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
-from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
+from tasks.objects.labels import (
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    MANAGED_LABEL,
+    MANAGER,
+    RELEASE_LABEL,
+    REPLICAS_ANNOTATION,
+    SCALED_ANNOTATION,
+)
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look
@@ -41,7 +49,8 @@ OLD, NEW, OLDER = release("old"), release("new"), release("older")
 
 
 def deployment(item: Release, replicas: int) -> Object:
-    """Its Deployment, as rendered, asking for one cpu a replica."""
+    """Its Deployment, as rendered, asking for one cpu a replica; one that starts with fewer than it
+    serves with says so."""
     labels = {**selector(NAME, item.id), MANAGED_LABEL: MANAGER, KIND_LABEL: "engine"}
     engine = {
         "name": "engine",
@@ -49,6 +58,7 @@ def deployment(item: Release, replicas: int) -> Object:
         "ports": [{"name": "http", "containerPort": 8000}],
         "resources": {"requests": {"cpu": "1"}},
     }
+    fewer = {SCALED_ANNOTATION: str(replicas)} if 0 < replicas < item.replicas else {}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
     return {
         "apiVersion": "apps/v1",
@@ -57,7 +67,7 @@ def deployment(item: Release, replicas: int) -> Object:
             "name": item.deployment,
             "namespace": NS,
             "labels": labels,
-            "annotations": {"model-rollout/replicas": str(item.replicas)},
+            "annotations": {REPLICAS_ANNOTATION: str(item.replicas), **fewer},
         },
         "spec": {"replicas": replicas, "template": template},
     }
@@ -287,7 +297,8 @@ class World(FakeWrites):
         if new is not None and new["spec"]["replicas"] >= old["spec"]["replicas"]:
             return
         if ident == self.leads_to():
-            if not self.may_interrupt:
+            lent = new is not None and new["spec"]["replicas"] > 0
+            if not self.may_interrupt and not lent:
                 self.harm.append(f"{ident} serves and was stopped")
         elif ident in self.switched and self.available(self.leads_to()):
             waited = clock.monotonic() - self.switched[ident]

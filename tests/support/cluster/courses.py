@@ -108,12 +108,13 @@ def only_taken_over(at: World) -> bool:
 
 
 def at_rest(at: World) -> str:
-    """Nothing is under way: gives who serves, which answers with all its replicas, alone."""
+    """Nothing is under way: gives who serves, which answers with all its replicas, alone; one that
+    waits for a person may have lent seats still."""
     seen = at.actor().observe()
     state = seen.state
     assert state.stable is not None and seen.serving == state.stable.id
     view = seen.view(seen.serving)
-    assert view is not None and view.whole
+    assert view is not None and (view.whole or (state.phase == "unproven" and view.steady))
     if state.phase != "unproven":
         assert state.phase == "idle" and state.candidate is None
         assert [v.release for v in seen.deployments.values() if v.replicas] == [seen.serving]
