@@ -129,10 +129,12 @@ class PodPlace(Part):
 
 
 class Deploy(Part):
-    """The candidate's pods, and what they run: imageID as the nodes tell it."""
+    """The candidate's pods, and what they run: imageID as the nodes tell it. not_known: of what
+    served making room, whether it could come back."""
 
     pods: list[PodPlace] = Field(default_factory=list)
     image_digests: list[str] = Field(default_factory=list)
+    not_known: list[str] = Field(default_factory=list)
 
 
 class CheckMade(Part):

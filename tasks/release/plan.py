@@ -251,7 +251,7 @@ def decide_plan(
     if instead and serving and want.strategy != "parallel" and (cut or serving.serves_with > 1):
         lent = _lent(spec, serving, seats, instead)
     if queue and (lent or (instead and seen.serving and _may_interrupt(want))):
-        return make("refused", _queued(queue))
+        return make("refused", queued(queue))
     if lent and serving:
         lend, nodes = lent
         return make("lend", _lends(serving, release, lend), nodes, _serves_on(lend, minutes), lend)
@@ -291,7 +291,8 @@ def _may_interrupt(want: Promotion) -> bool:
     return want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption)
 
 
-def _queued(queue: Sequence[str]) -> str:
+def queued(queue: Sequence[str]) -> str:
+    """Why nothing is taken from what serves while others wait for it."""
     return (
         f"{', '.join(queue[:_NODES_NAMED])} {'waits' if len(queue) == 1 else 'wait'} for "
         "what the serving release would free, and would take it, also on the way back; let "

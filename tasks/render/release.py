@@ -196,6 +196,8 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "terminationGracePeriodSeconds": ends.grace,
         "tolerations": tolerations(spec.nodes.tolerations),
     }
+    if serving.priority_class:
+        pod["priorityClassName"] = serving.priority_class
     if serving.host_network:
         pod["hostNetwork"] = True
     return merge_site(pod, serving.pod, "serving.pod")

@@ -49,6 +49,7 @@ __all__ = [
 MAX_NAME = 45
 # of the Service a candidate is reached by; no rollout is called so
 CANDIDATE_SUFFIX = "-candidate"
+PRIORITY_CLASS = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 PodFields = Annotated[
     dict[str, Any],
     Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
@@ -205,6 +206,12 @@ class Serving(Strict):
     )
     startup_timeout_s: float = Field(1800, gt=0, description="From apply to ready")
     host_network: bool = False
+    priority_class: str | None = Field(
+        None,
+        pattern=PRIORITY_CLASS,
+        description="PriorityClass of the cluster: keeps the seats of a release, and takes them "
+        "before pods of less",
+    )
     pod: PodFields = Field(default_factory=dict)
 
     @field_validator("extra_args")

@@ -8,6 +8,7 @@ from tasks.outside.kubernetes.waits import until_ready
 from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
 from tasks.render.services import service
+from tasks.run.comeback import must_come_back
 from tasks.run.findings import Candidate, Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -20,6 +21,7 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     spec, release = run.spec, planned.release
     seen = cluster.actor.observe()
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
+    unknown = must_come_back(run, cluster, planned)
     asked = spec.model_dump(mode="json", exclude_defaults=True)
     lend = planned.plan.lend
     cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend))
@@ -37,7 +39,9 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     places = [
         PodPlace(name=pod["metadata"]["name"], node=pod["spec"].get("nodeName")) for pod in pods
     ]
-    run.record.deploy = Deploy(pods=places, image_digests=image_digests(pods))
+    run.record.deploy = Deploy(
+        pods=places, image_digests=image_digests(pods), not_known=list(unknown)
+    )
     where = ", ".join(f"{pod.name} on {pod.node}" for pod in places)
     run.say(f"{release.deployment} is ready", log=f"{release.deployment} is ready: {where}")
     stable = seen.state.stable

@@ -16,6 +16,7 @@ from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
 from tasks.render.services import service
+from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
 from tasks.run.run import Run
 from tasks.run.step import step
@@ -44,6 +45,7 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
     made = [planned.body, *map(planned.fetch_job, planned.nodes)]
     if reasons := planned.survey.refusals(made):
         raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
+    look_back(run, planned)
     if digest is not None and found.digest != digest:
         raise Refused(
             f"the plan is now {found.digest}, not {digest}: the world has changed since; "
@@ -68,13 +70,14 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     # of its container alone, which is the same wherever it runs
     template = survey.deployment([])
     said = objections(survey, template)
+    unranked = priority_refusals(cluster, template)
     decided = decide_plan(
         survey.spec,
         survey.release,
         survey.seen,
         seats,
         resource=survey.resource,
-        refused=said.refused,
+        refused=[*said.refused, *unranked],
         queue=survey.queue,
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
@@ -93,6 +96,18 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
 
 def _engine(body: dict[str, Any] | None) -> Mapping[str, Any] | None:
     return engine_container(body["spec"]["template"]["spec"]) if body else None
+
+
+def priority_refusals(cluster: Cluster, body: Mapping[str, Any]) -> list[str]:
+    """Why the cluster would make no pod of a Deployment: an unknown PriorityClass refuses the pods
+    alone, one by one, long after it took the Deployment."""
+    name = body["spec"]["template"]["spec"].get("priorityClassName")
+    if not name or cluster.get("PriorityClass", name) is not None:
+        return []
+    return [
+        f"serving.priority_class {name} is no PriorityClass of this cluster; `kubectl get "
+        "priorityclass` lists them, an administrator makes one"
+    ]
 
 
 @dataclass(frozen=True)

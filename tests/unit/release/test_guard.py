@@ -116,7 +116,7 @@ def test_idle_is_a_lie_where_we_scaled_what_serves_down() -> None:
     at = world()
     at.may_interrupt = True
     actor = at.actor()
-    actor._scale("m-old", 0)
+    actor._scale("m-old", 0, interrupts=True)
     assert guarded(at) == "m-old serves and was scaled down: it is back"
     assert at_rest(at) == "old" and at.available("old") == 2
 
