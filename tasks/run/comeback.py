@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass, replace
 
 from tasks.base.errors import Refused
 from tasks.base.progress import Progress, emit
@@ -12,7 +12,6 @@ from tasks.outside.kubernetes.access import release_pods
 from tasks.release.comeback import Comeback, decide_comeback, refusal, store_of
 from tasks.release.guard import release_on
 from tasks.release.plan import queued
-from tasks.release.state import Release
 from tasks.render.jobs import verify_job
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
@@ -23,9 +22,19 @@ MOST_S = 24 * 3600
 TAKES = ("lend", "replace")
 
 
-def look_back(run: Run, planned: Planned) -> tuple[Object, Comeback] | None:
-    """The Deployment that serves, and what the API says of its coming back; None where the plan
-    takes nothing from it. Raises Refused where it could not."""
+@dataclass(frozen=True)
+class Looked:
+    """What serves, and how it stands. proofs: a Job for each of its nodes, which hashes its weights
+    there again; empty where nobody knows where they lie."""
+
+    name: str
+    found: Comeback
+    proofs: tuple[tuple[str, Object], ...] = ()
+
+
+def look_back(run: Run, planned: Planned) -> Looked | None:
+    """By what the API shows; None where the plan takes nothing from what serves. Raises Refused
+    where that could not come back."""
     seen, spec = planned.survey.seen, run.spec
     view = seen.view(seen.serving)
     if planned.plan.strategy not in TAKES or view is None:
@@ -37,53 +46,47 @@ def look_back(run: Run, planned: Planned) -> tuple[Object, Comeback] | None:
     found = decide_comeback(deploy, pods, run.cluster.list("Node"))
     if found.wrong:
         raise Refused(refusal(view.name, found.wrong))
-    return deploy, found
+    release = release_on(deploy, view.release)
+    store = store_of(release, deploy["spec"]["template"]["spec"])
+    if store is None or not release.digest:
+        said = f"where the weights of {view.name} come from: they are not hashed again"
+        return Looked(view.name, replace(found, unknown=(*found.unknown, said)))
+    proofs = tuple((node, verify_job(spec, release, store, node)) for node in found.nodes)
+    return Looked(view.name, found, proofs)
 
 
 def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ...]:
     """Right before something is taken from what serves: its nodes, its image, its weights hashed
     again, and nobody else who waits for what it would free. Gives what is not known. Raises
     Refused; nothing has changed then."""
-    looked = look_back(run, planned)
+    looked, spec = look_back(run, planned), run.spec
     if looked is None:
         return ()
-    deploy, found = looked
-    spec, name = run.spec, deploy["metadata"]["name"]
+    # one after the other: they serve meanwhile, from the same disks
+    wrong = [said for proof in looked.proofs if (said := _hash(run, cluster, looked.name, *proof))]
+    if wrong:
+        raise Refused(refusal(looked.name, wrong))
     every = cluster.actor.every_pod()
     if waits := queueing(every, planned.survey.resource, spec.namespace, spec.name):
         raise Refused(queued(waits))
-    release = release_on(deploy, planned.survey.seen.serving or "")
-    store = store_of(release, deploy["spec"]["template"]["spec"])
-    unknown = list(found.unknown)
-    if store is None or not release.digest:
-        unknown.append(f"where the weights of {name} come from: they were not hashed again")
-    else:
-        tasks = [
-            (f"weights of {name} on {node}", partial(_hash, run, cluster, release, store, node))
-            for node in found.nodes
-        ]
-        wrong = [said for said in run.road.fan_out("deploy", tasks) if said]
-        if wrong:
-            raise Refused(refusal(name, wrong))
-    for line in unknown:
-        emit(Progress("deploy", "running", name, f"not known: {line}"))
-    return tuple(unknown)
+    for line in looked.found.unknown:
+        emit(Progress("deploy", "running", looked.name, f"not known: {line}"))
+    return looked.found.unknown
 
 
-def _hash(run: Run, cluster: Locked, release: Release, store: str, node: str) -> str:
-    """Hash the release's weights on one node again; why they are not whole, '' where they are."""
+def _hash(run: Run, cluster: Locked, name: str, node: str, job: Object) -> str:
+    """Hash weights on one node again; why they are not whole, '' where they are."""
     last: Done | Failed | None = None
 
     def on_line(line: str) -> None:
         nonlocal last
         match message_of(line):
             case Transfer(done, total):
-                said = f"hashing what {release.deployment} serves from, before it makes room"
+                said = f"hashing what {name} serves from, before it makes room"
                 emit(Progress("deploy", "running", node, said, done, total, unit="bytes"))
             case Done() | Failed() as end:
                 last = end
 
-    job = verify_job(run.spec, release, store, node)
     result = cluster.run_job(job, timeout_s=MOST_S, on_line=on_line)
     if result.succeeded and isinstance(last, Done):
         return ""

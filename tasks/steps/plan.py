@@ -43,9 +43,9 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
     if found.strategy == "refused":
         raise Refused(found.sentence)
     made = [planned.body, *map(planned.fetch_job, planned.nodes)]
-    if reasons := planned.survey.refusals(made):
-        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
-    look_back(run, planned)
+    _must_be_allowed(planned, made)
+    if looked := look_back(run, planned):
+        _must_be_allowed(planned, [job for _, job in looked.proofs])
     if digest is not None and found.digest != digest:
         raise Refused(
             f"the plan is now {found.digest}, not {digest}: the world has changed since; "
@@ -60,6 +60,11 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         if getattr(error, "status", 0) in (400, 403, 422):
             raise Refused(f"the cluster would not take it: {error}") from error
         raise
+
+
+def _must_be_allowed(planned: Planned, made: Sequence[Mapping[str, Any]]) -> None:
+    if reasons := planned.survey.refusals(made):
+        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
 
 
 def make_plan(cluster: Cluster, survey: Survey) -> Planned:
