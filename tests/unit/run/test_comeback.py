@@ -114,7 +114,7 @@ def test_a_node_that_would_not_take_it_refuses_before_the_lock() -> None:
     real = at._nodes
     at._nodes = lambda: [{**node, "spec": {"unschedulable": True}} for node in real()]  # type: ignore[method-assign]
     run, plan = planned(at, "replace")
-    with pytest.raises(Refused, match="m-old could not come back.*node n is cordoned"):
+    with pytest.raises(Refused, match=r"m-old could not come back.*node n is cordoned"):
         look_back(run, plan)
     assert at.writes == []
 
