@@ -13,15 +13,7 @@ from typing import Any
 from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
-from tasks.objects.labels import (
-    INSTANCE_LABEL,
-    KIND_LABEL,
-    MANAGED_LABEL,
-    MANAGER,
-    RELEASE_LABEL,
-    REPLICAS_ANNOTATION,
-    SCALED_ANNOTATION,
-)
+from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look
@@ -49,8 +41,7 @@ OLD, NEW, OLDER = release("old"), release("new"), release("older")
 
 
 def deployment(item: Release, replicas: int) -> Object:
-    """Its Deployment, as rendered, asking for one cpu a replica; one that starts with fewer than it
-    serves with says so."""
+    """Its Deployment, as rendered, asking for one cpu a replica."""
     labels = {**selector(NAME, item.id), MANAGED_LABEL: MANAGER, KIND_LABEL: "engine"}
     engine = {
         "name": "engine",
@@ -58,7 +49,8 @@ def deployment(item: Release, replicas: int) -> Object:
         "ports": [{"name": "http", "containerPort": 8000}],
         "resources": {"requests": {"cpu": "1"}},
     }
-    fewer = {SCALED_ANNOTATION: str(replicas)} if 0 < replicas < item.replicas else {}
+    # one that starts with fewer than it serves with says so
+    fewer = {"model-rollout/scaled-to": str(replicas)} if 0 < replicas < item.replicas else {}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
     return {
         "apiVersion": "apps/v1",
@@ -67,7 +59,7 @@ def deployment(item: Release, replicas: int) -> Object:
             "name": item.deployment,
             "namespace": NS,
             "labels": labels,
-            "annotations": {REPLICAS_ANNOTATION: str(item.replicas), **fewer},
+            "annotations": {"model-rollout/replicas": str(item.replicas), **fewer},
         },
         "spec": {"replicas": replicas, "template": template},
     }
@@ -370,16 +362,11 @@ class World(FakeWrites):
         return [{"metadata": meta, "ports": [{}] * h, "endpoints": ends} for h, ends in found]
 
     def _nodes(self) -> list[Object]:
-        return [
-            {
-                "metadata": {"name": "n", "labels": {}},
-                "spec": {},
-                "status": {
-                    "allocatable": {"cpu": str(self.seats), "pods": "110"},
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                },
-            }
-        ]
+        status = {
+            "allocatable": {"cpu": str(self.seats), "pods": "110"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        return [{"metadata": {"name": "n", "labels": {}}, "spec": {}, "status": status}]
 
 
 def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> None:

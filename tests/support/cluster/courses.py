@@ -127,3 +127,33 @@ def narrow(seats: int = 2) -> World:
     at = world(seats=seats)
     at.may_interrupt = True
     return at
+
+
+def breaks(at: World) -> bool:
+    """The promoted release dies before its promotion is settled, where it came to that."""
+    if at.leads_to() != "new" or at.actor().observe().state.phase == "idle":
+        return False
+    at.broken.add("new")
+    at.put(at.objects["Deployment", "m-new"])
+    return True
+
+
+def heir(at: World, broken: bool) -> str:
+    """Who is to serve in the end, by what a process left behind."""
+    seen = at.actor().observe()
+    if seen.serving == "old" or seen.state.phase == "reverting":
+        return "old"
+    # an unproven one is a person's to judge
+    gone_back = broken and seen.state.phase != "unproven" and "old" in seen.deployments
+    return "old" if gone_back else "new"
+
+
+def settled(at: World, keep: bool, broken: bool, again: int | None = None) -> None:
+    """It comes to what it has to come to, also where settling is cut."""
+    serves = heir(at, broken)
+    once(at, recovers(), again)
+    stuck = broken and serves == "new"  # nothing is left to go back to, or nobody may
+    once(at, recovers(keep)) if stuck else settle(at, keep=keep)
+    assert at.harm == [] and at.leads_to() == serves
+    if not stuck:
+        assert at_rest(at) == serves
