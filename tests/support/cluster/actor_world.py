@@ -49,7 +49,6 @@ def deployment(item: Release, replicas: int) -> Object:
         "ports": [{"name": "http", "containerPort": 8000}],
         "resources": {"requests": {"cpu": "1"}},
     }
-    # one that starts with fewer than it serves with says so
     fewer = {"model-rollout/scaled-to": str(replicas)} if 0 < replicas < item.replicas else {}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
     return {
