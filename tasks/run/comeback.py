@@ -23,7 +23,7 @@ TAKES = ("lend", "replace")
 
 
 @dataclass(frozen=True)
-class Looked:
+class WayBack:
     """What serves, and how it stands. proofs: a Job for each of its nodes, which hashes its weights
     there again; empty where nobody knows where they lie."""
 
@@ -32,7 +32,7 @@ class Looked:
     proofs: tuple[tuple[str, Object], ...] = ()
 
 
-def look_back(run: Run, planned: Planned) -> Looked | None:
+def look_back(run: Run, planned: Planned) -> WayBack | None:
     """By what the API shows; None where the plan takes nothing from what serves. Raises Refused
     where that could not come back."""
     seen, spec = planned.survey.seen, run.spec
@@ -50,9 +50,9 @@ def look_back(run: Run, planned: Planned) -> Looked | None:
     store = store_of(release, deploy["spec"]["template"]["spec"])
     if store is None or not release.digest:
         said = f"where the weights of {view.name} come from: they are not hashed again"
-        return Looked(view.name, replace(found, unknown=(*found.unknown, said)))
+        return WayBack(view.name, replace(found, unknown=(*found.unknown, said)))
     proofs = tuple((node, verify_job(spec, release, store, node)) for node in found.nodes)
-    return Looked(view.name, found, proofs)
+    return WayBack(view.name, found, proofs)
 
 
 def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ...]:

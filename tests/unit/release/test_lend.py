@@ -15,7 +15,8 @@ from tasks.release.course import AwaitFreed, DeploymentView, Observed, Scale
 from tasks.release.lend import Lend, decide_lend, lent_moves
 from tasks.release.plan import NodeSeat, Plan, decide_plan
 from tasks.release.state import State
-from tests.unit.release.test_plan import NEW, OLD, spec
+from tasks.spec.file import build_spec
+from tests.support.cluster.actor_world import NEW, OLD
 
 TWO = DeploymentView("m-old", "old", 2, 2, 2)
 
@@ -32,7 +33,17 @@ def plan(seats: list[NodeSeat], view: DeploymentView = TWO, replicas: int = 2, *
     promotion = more.pop("promotion", {})
     seen = Observed(State("m", stable=OLD), "old", {"old": view})
     release = replace(NEW, replicas=replicas)
-    what = spec(replicas=replicas, **promotion)
+    what = build_spec(
+        {
+            "name": "m",
+            "model": {"id": "o/n"},
+            "nodes": {"accelerator": "hygon-dcu"},
+            "serving": {"image": "i", "tensor_parallel_size": 4, "replicas": replicas},
+            "targets": {"ttft_p95_ms": 1},
+            "promotion": promotion,
+        },
+        "f",
+    )
     return decide_plan(what, release, seen, seats, resource="hygon.com/dcu", **more)
 
 
