@@ -210,12 +210,16 @@ def job(argv: Sequence[str]) -> int:
     Command line and output are read by flows of other versions, too: they change compatibly.
     """
     parser = argparse.ArgumentParser(prog="rollout job", description="what runs on a node")
-    parser.add_argument("program", choices=["fetch", "probe", "gc"])
+    parser.add_argument("program", choices=["fetch", "probe", "gc", "verify"])
     program = parser.parse_args(argv[:1]).program
     if program == "fetch":
         from tasks.programs import fetch
 
         return fetch.main(list(argv[1:]))
+    if program == "verify":
+        from tasks.programs import verify
+
+        return verify.main(list(argv[1:]))
     if program == "gc":
         from tasks.programs import gc
 

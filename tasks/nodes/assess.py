@@ -62,7 +62,8 @@ class NodeVerdict:
     usable: no reason is an error. resource: extended resource to ask for, '' for none.
     allocatable, free, held_by_stable: devices of it (held_by_stable: by this rollout's own
     release). seats: replicas that fit now; seats_without_stable: with that release scaled down;
-    lacks, lacks_without_stable: what keeps one more from fitting.
+    seats_by_gone: with none of its pods here gone, with one, and so on; lacks,
+    lacks_without_stable: what keeps one more from fitting.
     driver, cards, cpu: words for a person, '' unknown. engine_memory_bytes: what vLLM's share of
     memory is taken of: the smallest card's, or on the cpu profile one NUMA node's, or the pod's
     limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None unknown.
@@ -78,6 +79,7 @@ class NodeVerdict:
     held_by_stable: int = 0
     seats: int = 0
     seats_without_stable: int = 0
+    seats_by_gone: tuple[int, ...] = ()
     lacks: tuple[str, ...] = ()
     lacks_without_stable: tuple[str, ...] = ()
     probed: bool = False
@@ -206,6 +208,7 @@ def judge_node(
         held_by_stable=int(room.held_by_stable),
         seats=room.seats,
         seats_without_stable=room.seats_without_stable,
+        seats_by_gone=room.by_gone,
         lacks=room.lacks,
         lacks_without_stable=room.lacks_without_stable,
         **_summary(spec, profile, probe, hardware),

@@ -174,14 +174,16 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
 
 @dataclass(frozen=True)
 class Seats:
-    """How many replicas fit now, and with this rollout's own release scaled down; lacks: what
-    keeps one more from fitting, with what a replica asks and what is free, one sentence each."""
+    """How many replicas fit now, and with this rollout's own release scaled down; by_gone: with
+    none of its pods here gone, with one, and so on; lacks: what keeps one more from fitting, with
+    what a replica asks and what is free, one sentence each."""
 
     seats: int
     seats_without_stable: int
     held_by_stable: Decimal
     lacks: tuple[str, ...] = ()
     lacks_without_stable: tuple[str, ...] = ()
+    by_gone: tuple[int, ...] = ()
 
 
 def replica_needs(spec: Rollout, resource: str) -> Amounts:
@@ -207,14 +209,18 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
     if "pods" not in api.allocatable:
         free["pods"] = Decimal(1 << 20)
     mine = api.held_here(spec.namespace, spec.name, stable)
-    pods = Decimal(api.pods_here(spec.namespace, spec.name, stable))
-    freed = add(free, {n: v for n, v in {**mine, "pods": pods}.items() if n in need})
+    pods = api.pods_here(spec.namespace, spec.name, stable)
+    whole = {n: v for n, v in {**mine, "pods": Decimal(pods)}.items() if n in need}
+    freed = add(free, whole)
+    # one release's pods are alike
+    shares = [{n: v * gone / pods for n, v in whole.items()} for gone in range(1, pods + 1)]
     return Seats(
         seats=fits(free, need) or 0,
         seats_without_stable=fits(freed, need) or 0,
         held_by_stable=mine.get(resource, Decimal(0)) if resource else Decimal(0),
         lacks=_lacks(need, free, api),
         lacks_without_stable=_lacks(need, freed, api),
+        by_gone=tuple(fits(add(free, share), need) or 0 for share in ({}, *shares)),
     )
 
 

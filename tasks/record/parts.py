@@ -129,10 +129,12 @@ class PodPlace(Part):
 
 
 class Deploy(Part):
-    """The candidate's pods, and what they run: imageID as the nodes tell it."""
+    """The candidate's pods, and what they run: imageID as the nodes tell it. not_known: of what
+    served making room, whether it could come back."""
 
     pods: list[PodPlace] = Field(default_factory=list)
     image_digests: list[str] = Field(default_factory=list)
+    not_known: list[str] = Field(default_factory=list)
 
 
 class CheckMade(Part):
@@ -192,11 +194,13 @@ class RoundMeasured(Part):
 
 
 class BenchmarkRun(Part):
-    """note: what the figures do not show. files: evalscope's."""
+    """replicas: of the candidate, when it was measured. note: what the figures do not show. files:
+    evalscope's."""
 
     rounds: list[RoundMeasured] = Field(default_factory=list)
     requests: int = 0
     nodes_with_watched_cards: int = 0
+    replicas: int | None = None
     files: str = ""
     note: str = ""
 

@@ -54,7 +54,7 @@ def decide_revert(
         )
     switched = seen.serving == target.id
     serving = None if switched else seen.view(seen.serving)
-    interrupt = not switched and _interrupts(
+    interrupt = not (switched or back.lent) and _interrupts(
         state, serving, back, allow=allow_interruption, room=None if begun else room
     )
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
@@ -62,7 +62,7 @@ def decide_revert(
     strategy = "replace" if interrupt else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     stopped: set[str] = set()
-    if not switched and not back.whole:
+    if not (switched or back.whole or back.lent):
         stopping = seen.others(target.id, seen.serving)
         moves += drained(seen, stopping)
         moves += [Scale(view.name, 0) for view in stopping if view.replicas]
@@ -79,6 +79,8 @@ def decide_revert(
     if any(view.runs for view in rest if view.name not in stopped):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
+    if back.lent:  # what it serves with now answers, the rest has room from here on
+        moves += [Scale(back.name, back.serves_with), AwaitReady(back.name)]
     moves.append(
         Save(
             replace(
@@ -175,8 +177,13 @@ def decide_restore(seen: Observed) -> Course:
     others = seen.others(home.release, serving.release if serving else None)
     moves += drained(seen, others)
     moves += [Scale(view.name, 0) for view in others if view.replicas]
+    # the seats it lacks are held by what serves
+    later = home.lent and serving is not None
+    grows: list[Move] = []
     if home.replicas < home.serves_with:
-        moves.append(Scale(home.name, home.serves_with))
+        grows = [Scale(home.name, home.serves_with)]
+    if not later:
+        moves += grows
     if not home.whole:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
@@ -184,6 +191,8 @@ def decide_restore(seen: Observed) -> Course:
         moves.append(PointService(state.stable))
     if serving:
         moves += [Drain(home.release, state.drain_s), Scale(serving.name, 0)]
+        if later:
+            moves += [*grows, AwaitFreed(serving.name), AwaitReady(home.name)]
     # a release that is not proven is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
     moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))

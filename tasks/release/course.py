@@ -31,6 +31,16 @@ class DeploymentView:
         """Every replica it serves with is asked for and available."""
         return min(self.replicas, self.available) >= self.serves_with
 
+    @property
+    def lent(self) -> bool:
+        """Some of its replicas are taken from it, or not given to it yet; the rest run."""
+        return self.stopped and self.replicas > 0
+
+    @property
+    def steady(self) -> bool:
+        """It is whole, but for what we took from it."""
+        return self.whole or (self.lent and self.available >= self.replicas)
+
 
 @dataclass(frozen=True)
 class Observed:
@@ -85,8 +95,8 @@ class PointService:
 
 @dataclass(frozen=True)
 class Scale:
-    """Set a Deployment's replicas, remembering on it what it serves with. interrupts: also where
-    that stops what serves."""
+    """Set a Deployment's replicas, remembering on it what it serves with. What serves keeps as many
+    as are ready, or nothing is done. interrupts: also where that stops what serves."""
 
     deployment: str
     replicas: int
@@ -102,10 +112,12 @@ class AwaitReady:
 
 @dataclass(frozen=True)
 class AwaitFreed:
-    """Wait until the pods of a Deployment that was scaled down are gone, as long as they may take
-    to end: what they held is free then. Whoever needs it judges what is not gone in time."""
+    """Wait until the pods of a Deployment that was scaled down are gone but for `keep`, as long as
+    they may take to end: what they held is free then. Whoever needs it judges what is not gone in
+    time."""
 
     deployment: str
+    keep: int = 0
 
 
 @dataclass(frozen=True)

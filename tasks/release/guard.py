@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tasks.base.errors import StepFailed
-from tasks.objects.labels import REPLICAS_ANNOTATION
 from tasks.objects.pods import Object, engine_container
+from tasks.objects.replicas import replicas_of
 from tasks.release.back import drained
 from tasks.release.course import (
     Course,
@@ -106,7 +106,6 @@ def release_on(deploy: Object, ident: str) -> Release:
     engine = engine_container(deploy["spec"]["template"]["spec"]) or {}
     named = [arg for arg in engine.get("args") or [] if arg.startswith("--served-model-name=")]
     model = marks.get("model-rollout/model", "")
-    replicas = int(deploy["spec"].get("replicas", 1)) or int(marks.get(REPLICAS_ANNOTATION) or 1)
     return Release(
         id=ident,
         deployment=meta["name"],
@@ -116,5 +115,5 @@ def release_on(deploy: Object, ident: str) -> Release:
         digest=marks.get("model-rollout/manifest", ""),
         image=str(engine.get("image", "")),
         served_name=named[-1].partition("=")[2] if named else model,
-        replicas=replicas,
+        replicas=replicas_of(deploy).serves_with,
     )

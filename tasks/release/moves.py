@@ -39,6 +39,7 @@ from tasks.release.course import (
     Scale,
     Soak,
 )
+from tasks.release.lend import Lend, lent_moves
 from tasks.release.state import DRAIN_S, Release, State, breached, promoted
 
 __all__ = [
@@ -81,10 +82,13 @@ def decide_start(
     strategy: str,
     drain_s: float = DRAIN_S,
     spec: Mapping[str, Any] | None = None,
+    lend: Lend | None = None,
 ) -> Course:
-    """Announce the candidate; with `replace`, free the accelerators of stable first.
+    """Announce the candidate; with `replace`, free the accelerators of stable first, with `lend`
+    those of some of its replicas.
 
-    spec: of the rollout, for whoever goes on with it.
+    spec: of the rollout, for whoever goes on with it. Raises StepFailed where what serves is not as
+    it was when it was decided what it lends.
     """
     state = replace(
         seen.state,
@@ -104,6 +108,8 @@ def decide_start(
     if strategy == "replace" and serving:
         # a candidate made now would be Pending for as long as these pods may take to end
         moves += [Scale(serving.name, 0, interrupts=True), AwaitFreed(serving.name)]
+    elif lend is not None:
+        moves += lent_moves(serving, lend)
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
@@ -130,7 +136,7 @@ def decide_promotion(
             )
         candidate = state.candidate
         view = seen.view(candidate.id)
-        if view is None or not view.whole:
+        if view is None or not view.steady:
             ready = f"{view.available} of {view.serves_with}" if view else "none"
             raise StepFailed(
                 f"{candidate.deployment} is not promoted: {ready} of its replicas ready; "
@@ -166,18 +172,26 @@ def _switched(seen: Observed) -> bool:
 
 
 def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
-    """The promoted release stays: everything stops that is neither it nor kept as previous."""
+    """The promoted release stays: everything stops that is neither it nor kept as previous. Where
+    it was measured with fewer replicas than it serves with, the others follow now."""
     assert state.stable is not None
-    others = seen.others(state.stable.id)
+    others, view = seen.others(state.stable.id), seen.view(state.stable.id)
+    grows = view is not None and (view.lent or (state.strategy == "lend" and not view.whole))
     kept = state.previous.id if state.previous and keep_previous else None
     moves: list[Move] = [RemoveCandidateService()]
     if any(view.runs for view in others):
         moves.append(Drain(state.stable.id, state.drain_s))
-    for view in others:
-        if view.release != kept:
-            moves.append(Remove(view.name))
-        elif view.replicas:
-            moves.append(Scale(view.name, 0))
+    if view and grows and view.replicas < view.serves_with:
+        # before its seats are free: it waits for them longer than whoever comes then
+        moves.append(Scale(view.name, view.serves_with))
+    for other in others:
+        if other.release != kept:
+            moves.append(Remove(other.name))
+        elif other.replicas:
+            moves.append(Scale(other.name, 0))
+    if view and grows:
+        moves += [AwaitFreed(other.name) for other in others if other.release == kept]
+        moves.append(AwaitReady(view.name))
     previous = state.previous if keep_previous else None
     moves.append(Save(replace(state, phase="idle", previous=previous, strategy="")))
     return moves
@@ -204,7 +218,7 @@ def decide_recovery(
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
     if state.phase == "restoring" and state.stable and state.stable.id in known:
         back = seen.view(state.previous.id) if state.previous else None
-        if back and back.whole and not seen.alive(state.stable.id):
+        if back and back.steady and not seen.alive(state.stable.id):
             return decide_revert(seen)  # home does not answer, the other does
         return decide_restore(seen)
     if state.phase in ("reverting", "restoring") and state.previous:
@@ -227,7 +241,7 @@ def decide_recovery(
             return decide_revert(seen)
         if state.phase == "unproven" and state.verdict == "fail":
             back = seen.view(state.previous.id) if state.previous else None
-            if back and back.whole:  # what is known to be good makes the better neighbour
+            if back and back.steady:  # what is known to be good makes the better neighbour
                 return decide_revert(seen)
             rest = _finish(seen, state, keep_previous=keep_previous)
         else:

@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from tasks.release.course import DeploymentView
+from tasks.release.lend import Lend, decide_lend
 from tasks.release.moves import Observed
 from tasks.release.state import Release
-from tasks.spec.rollout import Rollout
+from tasks.spec.rollout import Promotion, Rollout
 
-Strategy = Literal["parallel", "replace", "refused", "unchanged"]
+Strategy = Literal["parallel", "lend", "replace", "refused", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,8 @@ class NodeSeat:
     """What one usable node offers this rollout.
 
     hostname: its kubernetes.io/hostname label. seats: replicas that fit now. seats_without_stable:
-    replicas that would fit with this rollout's stable release scaled down. bytes_missing: weights
+    replicas that would fit with this rollout's stable release scaled down. seats_by_gone: with none
+    of its pods there gone, with one, and so on. bytes_missing: weights
     to fetch there; None where unknown (not probed). disk_free: bytes, or None. lacks,
     lacks_without_stable: what keeps one more replica from fitting, one sentence a resource.
     """
@@ -33,13 +36,15 @@ class NodeSeat:
     bytes_missing: int | None = None
     disk_free: int | None = None
     devices_free: int | None = None
+    seats_by_gone: tuple[int, ...] = ()
     lacks: tuple[str, ...] = ()
     lacks_without_stable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The decision, its reasons and its costs. digest names the whole of it."""
+    """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
+    strategy `lend`. digest names the whole of it."""
 
     strategy: Strategy
     sentence: str
@@ -54,6 +59,7 @@ class Plan:
     differences: tuple[str, ...]
     resource: str
     targets: tuple[str, ...]
+    lend: Lend | None = None
     digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,6 +84,24 @@ def _choose(
         chosen.append(seat)
         left -= room(seat)
     return chosen if left <= 0 and len(chosen) >= minimum else []
+
+
+def _lent(
+    spec: Rollout, serving: DeploymentView, seats: Sequence[NodeSeat], instead: Sequence[NodeSeat]
+) -> tuple[Lend, list[NodeSeat]] | None:
+    """What the serving release can lend, and the nodes it takes: those that all replicas of the
+    candidate go to in the end, or all where its pods run as well."""
+    relative = any(target.versus_stable_percent is not None for target in spec.targets)
+    also = [seat for seat in seats if seat not in instead and len(seat.seats_by_gone) > 1]
+    for chosen in ([*instead], [*instead, *also]):
+        tables = [
+            seat.seats_by_gone if seat in chosen else (0,) * len(seat.seats_by_gone)
+            for seat in seats
+            if seat.seats_by_gone
+        ]
+        if lend := decide_lend(tables, serving, spec.serving.replicas, as_many=relative):
+            return lend, chosen
+    return None
 
 
 # More nodes than this are counted, not listed.
@@ -184,6 +208,7 @@ def decide_plan(
         sentence: str,
         nodes: Sequence[NodeSeat] = (),
         interruption: str = "none",
+        lend: Lend | None = None,
     ) -> Plan:
         plan = Plan(
             strategy=strategy,
@@ -199,6 +224,7 @@ def decide_plan(
             differences=tuple(differences),
             resource=resource,
             targets=target_lines(spec),
+            lend=lend,
         )
         return replace(plan, digest=plan_digest(plan))
 
@@ -207,7 +233,10 @@ def decide_plan(
     if seen.state.phase == "idle" and seen.serving == release.id and seen.alive(release.id):
         return make("unchanged", f"{release.deployment} serves already; nothing to do")
     replicas, minimum = spec.serving.replicas, spec.nodes.minimum
-    beside = _choose(seats, replicas, minimum, alone=False)
+    serving = seen.view(seen.serving)
+    # what a rollout took from it and did not give back yet is not free
+    cut = serving is not None and serving.stopped
+    beside = [] if cut else _choose(seats, replicas, minimum, alone=False)
     if want.strategy in ("auto", "parallel") and beside:
         return make(
             "parallel",
@@ -217,14 +246,16 @@ def decide_plan(
         )
     instead = _choose(seats, replicas, minimum, alone=True)
     room = f"{need} {resource}" if need else f"room for {replicas} replica(s)"
-    if want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption):
-        if instead and seen.serving and queue:
-            return make(
-                "refused",
-                f"{', '.join(queue[:_NODES_NAMED])} {'waits' if len(queue) == 1 else 'wait'} for "
-                "what the serving release would free, and would take it, also on the way back; let "
-                "them be placed or remove them, or free room for both releases",
-            )
+    minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
+    lent = None
+    if instead and serving and want.strategy != "parallel" and (cut or serving.serves_with > 1):
+        lent = _lent(spec, serving, seats, instead)
+    if queue and (lent or (instead and seen.serving and _may_interrupt(want))):
+        return make("refused", queued(queue))
+    if lent and serving:
+        lend, nodes = lent
+        return make("lend", _lends(serving, release, lend), nodes, _serves_on(lend, minutes), lend)
+    if _may_interrupt(want):
         if instead and seen.serving and want.approval != "none":
             return make(
                 "refused",
@@ -233,7 +264,6 @@ def decide_plan(
                 "verdict decide (approval: none)",
             )
         if instead:
-            minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
             return make(
                 "replace",
                 f"scale what serves down, test {release.deployment} on its accelerators",
@@ -257,6 +287,35 @@ def decide_plan(
     )
 
 
+def _may_interrupt(want: Promotion) -> bool:
+    return want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption)
+
+
+def queued(queue: Sequence[str]) -> str:
+    """Why nothing is taken from what serves while others wait for it."""
+    return (
+        f"{', '.join(queue[:_NODES_NAMED])} {'waits' if len(queue) == 1 else 'wait'} for "
+        "what the serving release would free, and would take it, also on the way back; let "
+        "them be placed or remove them, or free room for both releases"
+    )
+
+
+def _lends(serving: DeploymentView, release: Release, lend: Lend) -> str:
+    return (
+        f"{serving.name} serves on with {lend.keep} of {lend.of} replica(s), {release.deployment} "
+        f"is tested with {lend.tested} of {release.replicas} on what that leaves; the rest changes "
+        "over once it is promoted"
+    )
+
+
+def _serves_on(lend: Lend, minutes: float) -> str:
+    return (
+        f"none; fewer replicas serve, at least {lend.least}, from the candidate's start (its "
+        f"verdict comes after up to {minutes:.0f} min) until what served before has ended its "
+        "requests, and the new replicas are ready; on failure until the old ones are ready again"
+    )
+
+
 def plan_digest(plan: Plan) -> str:
     """A short name for what a plan promises: what is released, instead of what, where and how.
 
@@ -272,5 +331,6 @@ def plan_digest(plan: Plan) -> str:
         plan.approval,
         plan.differences,
         plan.targets,
+        *([asdict(plan.lend)] if plan.lend else []),
     ]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

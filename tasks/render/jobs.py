@@ -1,4 +1,4 @@
-"""The Jobs that run our own code on nodes: probe, fetch, gc."""
+"""The Jobs that run our own code on nodes: probe, fetch, verify, gc."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tasks.release.state import Release
 from tasks.render.release import labels, merge_site, short_hash, tolerations
 from tasks.spec.hubs import OTHER_FOR_ENV, OTHER_TOKEN_ENV, TOKEN_ENV, is_modelscope, origin
 from tasks.spec.rollout import ModelRef, Rollout, SecretRef
@@ -138,6 +139,24 @@ def gc_job(
     }
     name = f"{spec.name}-gc-{short_hash(node, run)}"
     return _job(spec, name, "gc", node, pod, deadline_s=3600)
+
+
+def verify_job(spec: Rollout, release: Release, store: str, node: str) -> dict[str, Any]:
+    """The Job that hashes a release's weights on a node again. store: host path of its store."""
+    command = [
+        *("rollout", "job", "verify"),
+        f"--model={release.model}",
+        f"--commit={release.commit}",
+        f"--digest={release.digest}",
+        f"--store={STORE_MOUNT}",
+    ]
+    mounts = [{"name": "store", "mountPath": STORE_MOUNT}]  # it seals what it has hashed
+    pod = {
+        "containers": [_runner_container(spec, command, mounts, [])],
+        "volumes": [{"name": "store", "hostPath": {"path": store, "type": "Directory"}}, SCRATCH],
+    }
+    name = f"{spec.name}-verify-{short_hash(node, release.commit, release.digest)}"
+    return _job(spec, name, "verify", node, pod, deadline_s=24 * 3600)
 
 
 def _login(model: ModelRef, hub: str | None) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from tasks.objects.labels import (
     MANAGER,
     RELEASE_LABEL,
     REPLICAS_ANNOTATION,
+    SCALED_ANNOTATION,
     SERVICE_ANNOTATION,
 )
 from tasks.objects.merge import merge_pod
@@ -211,6 +212,8 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "terminationGracePeriodSeconds": ends.grace,
         "tolerations": tolerations(spec.nodes.tolerations),
     }
+    if serving.priority_class:
+        pod["priorityClassName"] = serving.priority_class
     if serving.host_network:
         pod["hostNetwork"] = True
     return merge_site(pod, serving.pod, "serving.pod")
@@ -249,9 +252,14 @@ def node_affinity(hostnames: Sequence[str]) -> dict[str, Any]:
 
 
 def deployment(
-    spec: Rollout, release: Release, needs: PodNeeds, hostnames: Sequence[str]
+    spec: Rollout,
+    release: Release,
+    needs: PodNeeds,
+    hostnames: Sequence[str],
+    asked: int | None = None,
 ) -> dict[str, Any]:
-    """The candidate's Deployment. `hostnames`: kubernetes.io/hostname of the chosen nodes."""
+    """The candidate's Deployment. `hostnames`: kubernetes.io/hostname of the chosen nodes. asked:
+    replicas it starts with; default: as many as it serves with."""
     pod = _pod(spec, weights_path(spec, release.commit), needs)
     pod = merge_pod({"affinity": node_affinity(hostnames)}, pod)
     annotations = {
@@ -261,6 +269,8 @@ def deployment(
     }
     if needs.reasons:
         annotations["model-rollout/exceptions"] = "; ".join(needs.reasons)
+    replicas = release.replicas if asked is None else min(asked, release.replicas)
+    fewer = {SCALED_ANNOTATION: str(replicas)} if replicas < release.replicas else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -271,11 +281,12 @@ def deployment(
             "annotations": {
                 **annotations,
                 REPLICAS_ANNOTATION: str(release.replicas),
+                **fewer,
                 SERVICE_ANNOTATION: service_type(spec),
             },
         },
         "spec": {
-            "replicas": release.replicas,
+            "replicas": replicas,
             "revisionHistoryLimit": 1,
             "progressDeadlineSeconds": int(spec.serving.startup_timeout_s) + 60,
             "selector": {"matchLabels": selector(spec.name, release.id)},

@@ -45,6 +45,7 @@ class Looked:
             bytes_missing=self.bytes_missing,
             disk_free=item.disk_free,
             devices_free=item.free,
+            seats_by_gone=item.seats_by_gone,
             lacks=item.lacks,
             lacks_without_stable=item.lacks_without_stable,
         )
@@ -101,9 +102,9 @@ class Survey:
             outside=self.files_outside,
         )
 
-    def deployment(self, hostnames: Sequence[str]) -> dict[str, Any]:
-        """The Deployment of the release, on nodes of these host names."""
-        return deployment(self.spec, self.release, self.needs, hostnames)
+    def deployment(self, hostnames: Sequence[str], asked: int | None = None) -> dict[str, Any]:
+        """The Deployment of the release, on nodes of these host names. asked: see `deployment`."""
+        return deployment(self.spec, self.release, self.needs, hostnames, asked)
 
     @property
     def serves_already(self) -> bool:
@@ -203,3 +204,9 @@ class Candidate:
     def release(self) -> Release:
         """What is under test."""
         return self.planned.release
+
+    @property
+    def replicas(self) -> int:
+        """With how many it is tested."""
+        lend = self.planned.plan.lend
+        return lend.tested if lend else self.release.replicas

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from tasks.accelerators.profiles import profile
@@ -12,6 +13,7 @@ from tasks.nodes.facts import api_facts, group_pods
 from tasks.nodes.health import CardWatch
 from tasks.nodes.metrics import exporter_url
 from tasks.objects.pods import Object, ending, ready, restarts
+from tasks.objects.replicas import replicas_of
 from tasks.outside.exporter import metrics as exporters
 from tasks.outside.kubernetes.access import astray, release_pods
 from tasks.outside.kubernetes.actor import Actor
@@ -84,7 +86,8 @@ class Watcher:
             record.promote = Promote(restarts_before=restarts(staying), pods=names)
         first = record.promote
         gone = len(set(first.pods) - set(names))
-        out = live.trouble(staying, release.replicas, first.restarts_before)
+        wanted = _wanted(self._run, release, sum(map(ready, staying)))
+        out = live.trouble(staying, wanted, first.restarts_before)
         return (*out, f"{gone} of its pods replaced or gone") if gone else out
 
     def _answer(self, release: Release, astray: str) -> Look:
@@ -164,3 +167,15 @@ def note(run: Run, seen: Seen | None) -> None:
         kept.notes.append(
             f"the cards were not watched: no exporter of {row.name} answered on their nodes"
         )
+
+
+def _wanted(run: Run, release: Release, up: int) -> int:
+    """How many replicas are to be ready: fewer than it serves with while others have its seats."""
+    if up >= release.replicas:
+        return release.replicas
+    with suppress(OutsideError):
+        deploy = run.cluster.get("Deployment", release.deployment, run.spec.namespace)
+        found = replicas_of(deploy) if deploy else None
+        if found and found.lent:
+            return found.asked
+    return release.replicas

@@ -51,6 +51,7 @@ __all__ = [
 MAX_NAME = 45
 # of the Service a candidate is reached by; no rollout is called so
 CANDIDATE_SUFFIX = "-candidate"
+PRIORITY_CLASS = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 PodFields = Annotated[
     dict[str, Any],
     Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
@@ -212,6 +213,12 @@ class Serving(Strict):
     )
     read_only_root: bool = Field(
         False, description="The image's files stay as they are; the engine writes below /tmp alone"
+    )
+    priority_class: str | None = Field(
+        None,
+        pattern=PRIORITY_CLASS,
+        description="PriorityClass of the cluster: keeps the seats of a release, and takes them "
+        "before pods of less",
     )
     pod: PodFields = Field(default_factory=dict)
 

@@ -36,7 +36,7 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
     with ExitStack() as stack:
         here = stack.enter_context(reach(cluster, spec, f"{spec.name}-candidate", release.id))
         # one /metrics answers for all of it only when one process serves
-        one = release.replicas == 1
+        one = candidate.replicas == 1
         own = partial(metrics.watch, f"{here.url}/metrics") if one else None
         target = bench.EngineTarget(here.url, release.served_name, watch=own)
         other = None
@@ -55,22 +55,30 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
             lines=_lines(spec),
         )
     pages.keep_rows(run.folder, rounds)
+    note = cache_note(rounds, cache_flattered(spec.benchmark.workload))
     run.record.benchmark = BenchmarkRun(
         rounds=[_brief(item) for item in rounds],
         requests=sum(len(item.rows) for item in rounds),
         nodes_with_watched_cards=watch.watched,
         files=str(run.folder / "evalscope"),
-        note=cache_note(rounds, cache_flattered(spec.benchmark.workload)) or "",
+        replicas=candidate.replicas,
+        note="; ".join(filter(None, (note, with_fewer(candidate)))),
     )
-    run.say(measured(spec, rounds))
+    run.say("; ".join(filter(None, (measured(spec, rounds), with_fewer(candidate)))))
     return rounds
+
+
+def with_fewer(candidate: Candidate) -> str:
+    """That not all replicas were there; '' where they were."""
+    tested, serves = candidate.replicas, candidate.release.replicas
+    return f"measured with {tested} of {serves} replicas" if tested < serves else ""
 
 
 def _watch(run: Run, candidate: Candidate) -> HealthWatch:
     spec, survey, release = run.spec, candidate.planned.survey, candidate.release
     return HealthWatch(
         lambda: release_pods(run.cluster, spec.namespace, spec.name, release.id),
-        release.replicas,
+        candidate.replicas,
         survey.profile,
         survey.exporters,
         exporters.read,

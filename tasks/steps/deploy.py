@@ -8,6 +8,7 @@ from tasks.outside.kubernetes.waits import until_ready
 from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
 from tasks.render.services import service
+from tasks.run.comeback import must_come_back
 from tasks.run.findings import Candidate, Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -20,8 +21,10 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     spec, release = run.spec, planned.release
     seen = cluster.actor.observe()
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
+    unknown = must_come_back(run, cluster, planned)
     asked = spec.model_dump(mode="json", exclude_defaults=True)
-    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked))
+    lend = planned.plan.lend
+    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend))
     cluster.actor.apply(service(spec, release, candidate=True))
     cluster.actor.apply(planned.body)
     until_ready(
@@ -36,9 +39,11 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     places = [
         PodPlace(name=pod["metadata"]["name"], node=pod["spec"].get("nodeName")) for pod in pods
     ]
-    run.record.deploy = Deploy(pods=places, image_digests=image_digests(pods))
+    run.record.deploy = Deploy(
+        pods=places, image_digests=image_digests(pods), not_known=list(unknown)
+    )
     where = ", ".join(f"{pod.name} on {pod.node}" for pod in places)
     run.say(f"{release.deployment} is ready", log=f"{release.deployment} is ready: {where}")
     stable = seen.state.stable
-    beside = strategy == "parallel" and stable is not None and seen.alive(stable.id)
+    beside = strategy in ("parallel", "lend") and stable is not None and seen.alive(stable.id)
     return Candidate(planned, stable if beside else None)

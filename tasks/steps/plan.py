@@ -16,6 +16,7 @@ from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
 from tasks.render.services import service
+from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
 from tasks.run.run import Run
 from tasks.run.step import step
@@ -42,8 +43,9 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
     if found.strategy == "refused":
         raise Refused(found.sentence)
     made = [planned.body, *map(planned.fetch_job, planned.nodes)]
-    if reasons := planned.survey.refusals(made):
-        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
+    _must_be_allowed(planned, made)
+    if looked := look_back(run, planned):
+        _must_be_allowed(planned, [job for _, job in looked.proofs])
     if digest is not None and found.digest != digest:
         raise Refused(
             f"the plan is now {found.digest}, not {digest}: the world has changed since; "
@@ -60,6 +62,11 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         raise
 
 
+def _must_be_allowed(planned: Planned, made: Sequence[Mapping[str, Any]]) -> None:
+    if reasons := planned.survey.refusals(made):
+        raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
+
+
 def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     """Decide strategy and nodes."""
     seats = [item.seat() for item in survey.looked if item.verdict.usable]
@@ -68,13 +75,14 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     # of its container alone, which is the same wherever it runs
     template = survey.deployment([])
     said = objections(survey, template)
+    unranked = priority_refusals(cluster, template)
     decided = decide_plan(
         survey.spec,
         survey.release,
         survey.seen,
         seats,
         resource=survey.resource,
-        refused=said.refused,
+        refused=[*said.refused, *unranked],
         queue=survey.queue,
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
@@ -83,13 +91,28 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     return Planned(
         decided,
         survey,
-        survey.deployment([seat.hostname for seat in decided.nodes]),
+        survey.deployment(
+            [seat.hostname for seat in decided.nodes],
+            decided.lend.tested if decided.lend else None,
+        ),
         said.warnings,
     )
 
 
 def _engine(body: dict[str, Any] | None) -> Mapping[str, Any] | None:
     return engine_container(body["spec"]["template"]["spec"]) if body else None
+
+
+def priority_refusals(cluster: Cluster, body: Mapping[str, Any]) -> list[str]:
+    """Why the cluster would make no pod of a Deployment: an unknown PriorityClass refuses the pods
+    alone, one by one, long after it took the Deployment."""
+    name = body["spec"]["template"]["spec"].get("priorityClassName")
+    if not name or cluster.get("PriorityClass", name) is not None:
+        return []
+    return [
+        f"serving.priority_class {name} is no PriorityClass of this cluster; `kubectl get "
+        "priorityclass` lists them, an administrator makes one"
+    ]
 
 
 @dataclass(frozen=True)

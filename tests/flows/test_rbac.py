@@ -16,6 +16,7 @@ import yaml
 
 from tasks.outside.kubernetes.writes import FIELD_MANAGER
 from tests.flows.house import NAMESPACE, House, read_until
+from tests.support.cluster.hand import Hand
 
 pytestmark = pytest.mark.timeout(1200)
 MANIFEST = Path(__file__).parents[2] / "deployments" / "cluster" / "rbac.yaml"
@@ -106,6 +107,15 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     assert not writes(idle)
     assert not writes(seen.of(lambda: home.rollout("status", "tiny", "-n", NAMESPACE, expect=0)))
 
+    # a PriorityClass is looked up by whoever names one
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
+        api.apply(PRIORITY)
+    ranked = str(home.spec(serving__priority_class="serving"))
+    looks = seen.of(lambda: home.rollout("plan", ranked, "--json", expect=0))
+    assert ("cluster", "get", "scheduling.k8s.io", "priorityclasses") in looks
+    unknown = str(home.spec(serving__priority_class="nobodys"))
+    assert "nobodys is no PriorityClass" in home.rollout("plan", unknown, expect=5)
+
     home.publish(2)
     forward = ["--set", "access.benchmark_through_port_forward=true"]
     seen.of(lambda: home.rollout("run", spec, "--access", "port-forward", *forward, expect=0))
@@ -168,6 +178,12 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     assert sorted(rights - seen.used) == [], "granted, and nothing uses it"
 
 
+PRIORITY = {
+    "apiVersion": "scheduling.k8s.io/v1",
+    "kind": "PriorityClass",
+    "metadata": {"name": "serving"},
+    "value": 1000,
+}
 LABEL_NODE = {
     "apiVersion": "apps/v1",
     "kind": "DaemonSet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -45,6 +46,55 @@ def test_replace_promotes_a_good_version_and_brings_the_old_one_back_from_a_bad_
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
     assert serves(home) == second
+
+
+def test_seats_are_lent_one_at_a_time_and_no_client_notices(home: House) -> None:
+    # two replicas of 2 cores fill the node
+    two = {
+        "serving__resources": {"cpu": "2", "memory": "4Gi", "shm_gib": 0},
+        "serving__replicas": 2,
+    }
+    spec = str(home.spec(**two))
+    home.publish(1)
+    home.rollout("run", spec, expect=0)
+
+    second = home.publish(2)
+    plan = json.loads(home.rollout("plan", spec, "--json", expect=0))
+    assert (plan["strategy"], plan["lend"]) == ("lend", {"keep": 1, "of": 2, "tested": 1})
+    with home.asking() as seen:
+        said = home.rollout("run", spec, expect=0)
+    assert seen.answered and not seen.failed
+    assert serves(home) == second and "measured with 1 of 2 replicas" in said
+    state = home.state()
+    assert state.stable is not None and state.previous is not None
+    assert replicas(home, state.stable.deployment) == 2
+    assert replicas(home, state.previous.deployment) == 0
+
+    # what serves could not come back: nothing is taken from it
+    home.publish(3, laws={"ttft": {"mean": 1.5}})
+    strict = ["--target", "ttft_mean_ms=800"]
+    (store,) = home.folder.glob(f"node/**/{second}")
+    file = max(store.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+    whole = file.read_bytes()
+    rewrite(file, whole[:-1] + bytes([whole[-1] ^ 1]))
+    with home.asking() as seen:
+        said = home.rollout("run", spec, *strict, expect=5)
+    assert "could not come back if it were stopped" in said and file.name in said
+    assert not seen.failed and replicas(home, state.stable.deployment) == 2
+
+    rewrite(file, whole)
+    with home.asking() as seen:
+        home.rollout("run", spec, *strict, expect=3)
+    assert seen.answered and not seen.failed and serves(home) == second
+    assert home.state().phase == "idle" and replicas(home, state.stable.deployment) == 2
+
+
+def rewrite(file: Path, content: bytes) -> None:
+    """Other bytes in a published file, which is read-only."""
+    mode = file.stat().st_mode
+    file.chmod(0o600)
+    file.write_bytes(content)
+    file.chmod(mode)
 
 
 def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:

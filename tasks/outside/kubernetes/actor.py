@@ -12,6 +12,7 @@ from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.reached import labelled, leads_to
+from tasks.objects.replicas import replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import Cluster, Forbidden
@@ -101,16 +102,15 @@ class Actor:
     def _deployments(self) -> dict[str, DeploymentView]:
         out = {}
         for item in self.owned.deployments():
-            meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+            meta, found = item["metadata"], replicas_of(item)
             release = meta["labels"].get(RELEASE_LABEL, "")
-            replicas = int(spec.get("replicas", 1))
-            # by hand, or by an autoscaler: what it runs with is what it serves with
-            marks = meta.get("annotations") or {}
-            serves = replicas or int(marks.get(REPLICAS_ANNOTATION) or 1)
-            available = int(status.get("availableReplicas") or 0)
-            stopped = replicas < serves and marks.get(SCALED_ANNOTATION) == str(replicas)
             out[release] = DeploymentView(
-                meta["name"], release, replicas, serves, available, stopped
+                meta["name"],
+                release,
+                found.asked,
+                found.serves_with,
+                _available(item),
+                found.stopped,
             )
         return out
 
@@ -172,8 +172,8 @@ class Actor:
                     deployment,
                     timeout_s=self.ready_timeout_s,
                 )
-            case AwaitFreed(deployment):
-                self._gone(deployment)
+            case AwaitFreed(deployment, keep):
+                self._gone(deployment, keep)
             case Soak(release):
                 if self.look is None:
                     raise NotProven(f"{release.deployment} was not watched: its spec is not known")
@@ -316,15 +316,17 @@ class Actor:
             )
 
         def change(found: Body) -> Body:
+            now = replicas_of(found)
             if replicas == 0 and not interrupts:
                 self._must_not_serve(found)  # the Service may have been moved by hand since
-            now = int(found["spec"].get("replicas", 1))
-            annotations = found["metadata"].get("annotations") or {}
-            serves = str(now) if now else annotations.get(REPLICAS_ANNOTATION) or "1"
+            if 0 < replicas < now.asked and _available(found) < replicas:
+                raise StepFailed(
+                    f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
+                    f"{_available(found)} of its replicas are ready; look at its pods"
+                )
+            marks = {REPLICAS_ANNOTATION: now.serves_with, SCALED_ANNOTATION: replicas}
             return {
-                "metadata": {
-                    "annotations": {REPLICAS_ANNOTATION: serves, SCALED_ANNOTATION: str(replicas)}
-                },
+                "metadata": {"annotations": {key: str(value) for key, value in marks.items()}},
                 "spec": {"replicas": replicas},
             }
 
@@ -341,17 +343,21 @@ class Actor:
                 "look for a finalizer or a lost node, then run again"
             )
 
-    def _gone(self, deployment: str) -> None:
+    def _gone(self, deployment: str, keep: int) -> None:
         found = self.cluster.get("Deployment", deployment, self.namespace)
         if found is not None and self.owned.is_ours(found, "engine"):
             emit(Progress("promote", "running", deployment, "waiting for its pods to end"))
-            waits.until_gone(self.cluster, self.namespace, selector_of(found))
+            waits.until_gone(self.cluster, self.namespace, selector_of(found), keep=keep)
 
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
         since = self._led.setdefault(release, clock.monotonic())
         why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
         _log.info("what served before %s may stop: %s", release, why)
+
+
+def _available(deploy: Body) -> int:
+    return int((deploy.get("status") or {}).get("availableReplicas") or 0)
 
 
 def carry_out(actor: Actor, course: Course) -> str:

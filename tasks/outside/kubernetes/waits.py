@@ -9,6 +9,7 @@ from datetime import datetime
 from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
+from tasks.nodes.facts import TERMINAL
 from tasks.objects.labels import INSTANCE_LABEL
 from tasks.objects.pods import ending
 from tasks.objects.reached import reached_of
@@ -35,12 +36,23 @@ class NotProven(StepFailed):
     it."""
 
 
-def until_gone(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[str]:
-    """Wait for the pods of a selector to end; gives the names of those that did not in their time.
+def until_gone(
+    cluster: Cluster, namespace: str, chosen: Mapping[str, str], *, keep: int = 0
+) -> list[str]:
+    """Wait for the pods of a selector to end, but for `keep` of them; gives the names of those that
+    did not in their time.
 
     A pod may take what its own deletionTimestamp says, and GONE_S more.
     """
-    return _until_none(cluster, lambda: chosen_pods(cluster, namespace, chosen))
+
+    def look() -> list[Object]:
+        found = chosen_pods(cluster, namespace, chosen)
+        if not keep:
+            return found
+        here = [pod for pod in found if (pod.get("status") or {}).get("phase") not in TERMINAL]
+        return here if len(here) > keep else []
+
+    return _until_none(cluster, look)
 
 
 def until_ready(

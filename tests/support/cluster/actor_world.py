@@ -235,7 +235,8 @@ class World(FakeWrites):
         if new is not None and new["spec"]["replicas"] >= old["spec"]["replicas"]:
             return
         if ident == self.leads_to():
-            if not self.may_interrupt:
+            lent = new is not None and new["spec"]["replicas"] > 0
+            if not self.may_interrupt and not lent:
                 self.harm.append(f"{ident} serves and was stopped")
         elif ident in self.switched and self.available(self.leads_to()):
             waited = clock.monotonic() - self.switched[ident]
@@ -307,16 +308,11 @@ class World(FakeWrites):
         return [{"metadata": meta, "ports": [{}] * h, "endpoints": ends} for h, ends in found]
 
     def _nodes(self) -> list[Object]:
-        return [
-            {
-                "metadata": {"name": "n", "labels": {}},
-                "spec": {},
-                "status": {
-                    "allocatable": {"cpu": str(self.seats), "pods": "110"},
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                },
-            }
-        ]
+        status = {
+            "allocatable": {"cpu": str(self.seats), "pods": "110"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        }
+        return [{"metadata": {"name": "n", "labels": {}}, "spec": {}, "status": status}]
 
 
 def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> None:

@@ -31,6 +31,7 @@ def deployment(item: Release, replicas: int) -> Object:
         "ports": [{"name": "http", "containerPort": 8000}],
         "resources": {"requests": {"cpu": "1"}},
     }
+    fewer = {"model-rollout/scaled-to": str(replicas)} if 0 < replicas < item.replicas else {}
     template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
     return {
         "apiVersion": "apps/v1",
@@ -39,7 +40,7 @@ def deployment(item: Release, replicas: int) -> Object:
             "name": item.deployment,
             "namespace": NS,
             "labels": labels,
-            "annotations": {"model-rollout/replicas": str(item.replicas)},
+            "annotations": {"model-rollout/replicas": str(item.replicas), **fewer},
         },
         "spec": {"replicas": replicas, "template": template},
     }

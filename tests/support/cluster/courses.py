@@ -14,7 +14,7 @@ from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.release import moves
 from tasks.release.soaking import Look
-from tasks.release.state import with_verdict
+from tasks.release.state import breached, with_verdict
 from tests.support.cluster.actor_world import NEW, Killed, World, world
 from tests.support.cluster.runs import run_of
 
@@ -108,12 +108,13 @@ def only_taken_over(at: World) -> bool:
 
 
 def at_rest(at: World) -> str:
-    """Nothing is under way: gives who serves, which answers with all its replicas, alone."""
+    """Nothing is under way: gives who serves, which answers with all its replicas, alone; one that
+    waits for a person may have lent seats still."""
     seen = at.actor().observe()
     state = seen.state
     assert state.stable is not None and seen.serving == state.stable.id
     view = seen.view(seen.serving)
-    assert view is not None and view.whole
+    assert view is not None and (view.whole or (state.phase == "unproven" and view.steady))
     if state.phase != "unproven":
         assert state.phase == "idle" and state.candidate is None
         assert [v.release for v in seen.deployments.values() if v.replicas] == [seen.serving]
@@ -126,3 +127,33 @@ def narrow(seats: int = 2) -> World:
     at = world(seats=seats)
     at.may_interrupt = True
     return at
+
+
+def breaks(at: World) -> bool:
+    """The promoted release dies before its promotion is settled, where it came to that."""
+    if at.leads_to() != "new" or at.actor().observe().state.phase == "idle":
+        return False
+    at.broken.add("new")
+    at.put(at.objects["Deployment", "m-new"])
+    return True
+
+
+def heir(at: World, broken: bool) -> str:
+    """Who is to serve in the end, by what a process left behind."""
+    seen = at.actor().observe()
+    if seen.serving == "old" or seen.state.phase == "reverting" or breached(seen.state):
+        return "old"
+    # an unproven one is a person's to judge
+    gone_back = broken and seen.state.phase != "unproven" and "old" in seen.deployments
+    return "old" if gone_back else "new"
+
+
+def settled(at: World, keep: bool, broken: bool, again: int | None = None) -> None:
+    """It comes to what it has to come to, also where settling is cut."""
+    serves = heir(at, broken)
+    once(at, recovers(), again)
+    stuck = broken and serves == "new"  # nothing is left to go back to, or nobody may
+    once(at, recovers(keep)) if stuck else settle(at, keep=keep)
+    assert at.harm == [] and at.leads_to() == serves
+    if not stuck:
+        assert at_rest(at) == serves

@@ -9,9 +9,10 @@ import pytest
 from deployments.local.kube.objects import podsecurity
 from tasks.accelerators.profiles import profile
 from tasks.base.errors import SpecError
+from tasks.objects.replicas import Replicas, replicas_of
 from tasks.render import live
 from tasks.render.devices import probe_mounts
-from tasks.render.jobs import fetch_job, probe_job
+from tasks.render.jobs import fetch_job, probe_job, verify_job
 from tasks.render.release import PodNeeds, deployment, release_of, selector
 from tasks.render.services import service
 from tasks.spec.file import build_spec, read_spec
@@ -49,6 +50,33 @@ def test_the_same_inputs_name_the_same_release_and_others_do_not() -> None:
     # how it is judged and where it may run say nothing about what is served
     same = changed(targets={"ttft_p95_ms": 1}, nodes__minimum=2, serving__replicas=3)
     assert release_of(same, COMMIT, DIGEST, PodNeeds()).id == base.id
+
+
+def test_a_priority_class_is_the_pods_and_names_another_release() -> None:
+    ranked = changed(serving__priority_class="serving")
+    release = release_of(ranked, COMMIT, DIGEST, PodNeeds())
+    assert release.id != release_of(SPEC, COMMIT, DIGEST, PodNeeds()).id
+    body = deployment(ranked, release, PodNeeds(), ["node-a"])
+    assert body["spec"]["template"]["spec"]["priorityClassName"] == "serving"
+
+
+def test_one_that_starts_with_fewer_replicas_says_how_many_it_serves_with() -> None:
+    three = changed(serving__replicas=3)
+    release = release_of(three, COMMIT, DIGEST, PodNeeds())
+    whole = deployment(three, release, PodNeeds(), ["node-a"])
+    assert replicas_of(whole) == Replicas(3, 3)
+    fewer = deployment(three, release, PodNeeds(), ["node-a"], 1)
+    assert replicas_of(fewer) == Replicas(1, 3, stopped=True) and replicas_of(fewer).lent
+    assert fewer["spec"]["template"] == whole["spec"]["template"]
+
+
+def test_the_job_that_hashes_what_serves_again() -> None:
+    release = release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    pod = verify_job(SPEC, release, "/data", "node-a")["spec"]["template"]["spec"]
+    command = pod["containers"][0]["command"]
+    assert command[:3] == ["rollout", "job", "verify"] and f"--digest={DIGEST}" in command
+    # where it is not, nothing is made in its place
+    assert pod["volumes"][0]["hostPath"] == {"path": "/data", "type": "Directory"}
 
 
 def test_the_engine_container() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.base.errors import SpecError
-from tasks.spec.file import read_spec
+from tasks.spec.file import build_spec, read_spec
 from tasks.spec.policy import FIELDS, Policy, below, parse_policy, pod_violations, violations
 from tests.support.places import ROOT
 from tests.support.surveys import survey
@@ -50,6 +50,14 @@ def test_every_reason_is_told() -> None:
     words = ("hub https", "store.path", "/etc/passwd", "image vllm-cpu", "named by digest")
     for word in (*words, "host path /proc", "hostNetwork is forbidden"):
         assert any(word in line for line in said), word
+
+
+def test_a_priority_class_may_be_forbidden() -> None:
+    data = EXAMPLE.model_dump(mode="json", exclude_unset=True)
+    data["serving"]["priority_class"] = "serving"
+    spec = build_spec(data, "ranked")
+    said = violations(Policy(forbid=["priorityClassName"]), spec, made(spec))
+    assert len(said) == 1 and "priorityClassName is forbidden here, and the pod has it" in said[0]
 
 
 CALM = {"allowPrivilegeEscalation": False}

@@ -15,7 +15,7 @@ from tasks.nodes.reasons import Reason
 from tasks.release.plan import NodeSeat
 from tasks.run.findings import Looked, Planned, Survey
 from tasks.spec.policy import Policy
-from tasks.steps.plan import Objections, must_hold, objections, plan_rows
+from tasks.steps.plan import Objections, must_hold, objections, plan_rows, priority_refusals
 from tests.support.nodedata import make_spec
 from tests.support.shapes import SMOLLM2, shape
 from tests.support.surveys import survey
@@ -98,6 +98,29 @@ def test_a_way_of_asking_that_bends_figures_is_refused_first() -> None:
     bent = survey(make_spec({"access": {"mode": "port-forward"}}))
     first, *_ = said_of(replace(bent, looked=(node(),))).refused
     assert "bends TTFT" in first
+
+
+class Ranks:
+    """A cluster with one PriorityClass."""
+
+    def get(self, kind: str, name: str, ns: str | None = None) -> Any:
+        return {"value": 1} if (kind, name) == ("PriorityClass", "serving") else None
+
+
+@pytest.mark.parametrize(
+    ("serving", "refused"),
+    [
+        ({}, 0),
+        ({"priority_class": "serving"}, 0),
+        ({"priority_class": "nobodys"}, 1),
+        ({"pod": {"priorityClassName": "nobodys"}}, 1),
+    ],
+)
+def test_a_priority_class_that_is_not_there_is_refused(serving: Any, refused: int) -> None:
+    found = survey(make_spec({"serving": serving}))
+    said = priority_refusals(cast(Any, Ranks()), found.deployment([]))
+    assert len(said) == refused
+    assert all("nobodys is no PriorityClass of this cluster" in line for line in said)
 
 
 # -- whether it holds -------------------------------------------------------------------------

@@ -46,6 +46,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("batch", "v1", "jobs", "Job", True, (), ("status",)),
     Kind("coordination.k8s.io", "v1", "leases", "Lease"),
     Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+    Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False, ("pc",)),
     Kind(_RBAC, "v1", "roles", "Role"),
     Kind(_RBAC, "v1", "rolebindings", "RoleBinding"),
     Kind(_RBAC, "v1", "clusterroles", "ClusterRole", False),

@@ -14,7 +14,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.course import Course
 from tasks.release.soaking import Look
-from tasks.release.state import State, breached, promoted, to_configmap
+from tasks.release.state import State, promoted, to_configmap
 from tests.support.cluster.actor_world import (
     NEW,
     World,
@@ -31,11 +31,13 @@ from tests.support.cluster.courses import (
     Does,
     at_every_cut,
     at_rest,
+    breaks,
     narrow,
     once,
     promotes,
     recovers,
     settle,
+    settled,
 )
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -44,35 +46,6 @@ BROKEN = pytest.mark.parametrize("broken", [False, True])
 
 
 # -- promotions -------------------------------------------------------------------------------
-
-
-def breaks(at: World) -> bool:
-    """The promoted release dies before its promotion is settled, where it came to that."""
-    if at.leads_to() != "new" or at.actor().observe().state.phase == "idle":
-        return False
-    at.broken.add("new")
-    at.put(at.objects["Deployment", "m-new"])
-    return True
-
-
-def heir(at: World, broken: bool) -> str:
-    """Who is to serve in the end, by what a process left behind."""
-    seen = at.actor().observe()
-    if seen.serving == "old" or seen.state.phase == "reverting" or breached(seen.state):
-        return "old"
-    # an unproven one is a person's to judge
-    gone_back = broken and seen.state.phase != "unproven" and "old" in seen.deployments
-    return "old" if gone_back else "new"
-
-
-def settled(at: World, keep: bool, broken: bool, again: int | None = None) -> None:
-    """It comes to what it has to come to, also where settling is cut."""
-    serves = heir(at, broken)
-    once(at, recovers(), again)
-    settle(at, keep=keep)
-    assert at.harm == [] and at.leads_to() == serves
-    if not (broken and serves == "new"):  # else nothing is left to go back to, or nobody may
-        assert at_rest(at) == serves
 
 
 @KEEP

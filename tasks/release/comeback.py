@@ -1,0 +1,133 @@
+"""Whether what serves could start again where it runs: asked before a replica of it is stopped.
+
+Node and image by what the API shows; its weights are hashed again by a Job on the node.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tasks.nodes.facts import TERMINAL, api_facts
+from tasks.objects.labels import ENGINE_CONTAINER
+from tasks.objects.pods import ReadObject, ending, engine_container, is_true, statuses
+from tasks.release.room import takes
+from tasks.release.state import Release
+
+# What a kubelet lists at most (nodeStatusMaxImages), the largest first.
+LISTED = 50
+# containerd's and dockershim's ways to begin an imageID
+_SCHEMES = ("docker-pullable://", "docker://")
+
+
+@dataclass(frozen=True)
+class Comeback:
+    """nodes: where its pods run. wrong: why one could not start there again. unknown: what nobody
+    can say."""
+
+    nodes: tuple[str, ...] = ()
+    wrong: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def decide_comeback(
+    deploy: ReadObject, pods: Iterable[ReadObject], nodes: Iterable[ReadObject]
+) -> Comeback:
+    """By what the API shows. pods: of the release. nodes: of the cluster."""
+    there = {node["metadata"]["name"]: node for node in nodes}
+    template = deploy["spec"]["template"]["spec"]
+    used: list[str] = []
+    wrong: list[str] = []
+    unknown: list[str] = []
+    for pod in pods:
+        name = (pod.get("spec") or {}).get("nodeName")
+        if not name or ending(pod) or (pod.get("status") or {}).get("phase") in TERMINAL:
+            continue
+        used.append(name)
+        if name not in there:
+            wrong.append(f"node {name} is gone")
+            continue
+        wrong += _of_node(template, there[name])
+        said, sure = _of_image(template, pod, there[name])
+        (wrong if sure else unknown).extend(said)
+    if not used:
+        unknown.append(f"no pod of {deploy['metadata']['name']} runs: nothing says where it would")
+    return Comeback(*(tuple(dict.fromkeys(found)) for found in (used, wrong, unknown)))
+
+
+def _of_node(template: ReadObject, node: ReadObject) -> list[str]:
+    name = node["metadata"]["name"]
+    if not is_true(node, "Ready"):
+        return [f"node {name} is not Ready"]
+    if (node.get("spec") or {}).get("unschedulable"):
+        return [f"node {name} is cordoned"]
+    if not takes(template, api_facts(node)):
+        return [f"node {name} takes no such pod any more (its taints or labels have changed)"]
+    return []
+
+
+def _of_image(template: ReadObject, pod: ReadObject, node: ReadObject) -> tuple[list[str], bool]:
+    """What is to be said of the engine's image on the node, and whether it is sure to be wrong."""
+    engine = engine_container(template)
+    image, where = str(engine.get("image", "")), node["metadata"]["name"]
+    entries = (node.get("status") or {}).get("images") or []
+    listed = {str(name) for entry in entries for name in entry.get("names") or []}
+    digest = _digest(pod)
+    if digest and any(name.endswith(f"@{digest}") for name in listed):
+        return [], False
+    tagged = [_plain(name) for name in listed]
+    digests = any(
+        "@" in name
+        for entry in entries
+        if _plain(image) in map(_plain, entry.get("names") or [])
+        for name in entry.get("names") or []
+    )
+    if _plain(image) in tagged and not (digest and digests):
+        return [], False  # by its name: one of the two says no digest
+    if _plain(image) in tagged:
+        return [f"{image} on node {where} is not what runs there ({digest}) any more"], True
+    if not entries or len(entries) >= LISTED:
+        return [f"image {image} is not among the {len(entries)} that node {where} lists"], False
+    return [f"image {image} is no longer on node {where}, and would have to be pulled"], True
+
+
+def _digest(pod: ReadObject) -> str:
+    """Of what the engine runs, as a registry has it; '' where the node tells none."""
+    found = next((e for e in statuses(pod) if e.get("name") == ENGINE_CONTAINER), None)
+    ident = str((found or {}).get("imageID", ""))
+    for scheme in _SCHEMES:
+        ident = ident.removeprefix(scheme)
+    return ident.partition("@")[2]
+
+
+def _plain(image: str) -> str:
+    """An image's name as a node lists it: with its registry and its tag."""
+    name, at, digest = image.partition("@")
+    first, slash, _ = name.partition("/")
+    if not slash:
+        name = f"docker.io/library/{name}"
+    elif not ("." in first or ":" in first or first == "localhost"):
+        name = f"docker.io/{name}"
+    if at:
+        return f"{name}@{digest}"
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
+def store_of(release: Release, template: ReadObject) -> str | None:
+    """The host folder of the store that a release's weights lie in; None for what was adopted, or
+    mounts them in another way."""
+    end = f"/{release.model}/{release.commit}"
+    for volume in template.get("volumes") or ():
+        path = posixpath.normpath(str((volume.get("hostPath") or {}).get("path", "")))
+        if path.endswith(end):
+            return path.removesuffix(end) or "/"
+    return None
+
+
+def refusal(name: str, wrong: Sequence[str]) -> str:
+    """Why nothing is taken from what serves."""
+    return (
+        f"{name} could not come back if it were stopped: {'; '.join(wrong)}. Nothing was taken "
+        "from it; mend that, or free room beside it"
+    )

@@ -1,0 +1,92 @@
+"""How many replicas of what serves give their seats to a candidate, while the others serve on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tasks.base.errors import StepFailed
+from tasks.release.course import AwaitFreed, DeploymentView, Move, Scale
+
+
+@dataclass(frozen=True)
+class Lend:
+    """What serves keeps `keep` of the `of` replicas it serves with; the candidate is measured with
+    `tested`, and gets the rest of its own once it is promoted."""
+
+    keep: int
+    of: int
+    tested: int
+
+    @property
+    def least(self) -> int:
+        """Fewest replicas that the Service leads to meanwhile."""
+        return min(self.keep, self.tested)
+
+
+def decide_lend(
+    tables: Sequence[Sequence[int]],
+    serving: DeploymentView | None,
+    replicas: int,
+    *,
+    as_many: bool = False,
+) -> Lend | None:
+    """The least that makes room for one replica of the candidate; None where nothing of what serves
+    would be left, or not all of it is ready.
+
+    tables: of each node, the seats there with none of the serving pods gone, with one, and so on.
+    replicas: of the candidate. as_many: it is measured against what serves, with no more than that
+    keeps.
+    """
+    if serving is None or not serving.replicas or serving.available < serving.replicas:
+        return None
+    worst = _worst(tables, serving.replicas)
+    for given in range(serving.replicas):
+        keep = serving.replicas - given
+        if worst[given]:
+            tested = min(worst[given], replicas, *([keep] if as_many else []))
+            return Lend(keep, serving.serves_with, tested)
+    return None
+
+
+def _worst(tables: Sequence[Sequence[int]], pods: int) -> list[int]:
+    """By how many pods go, the seats there are at least: which ones go is not ours to choose."""
+    elsewhere = pods - sum(len(table) - 1 for table in tables)
+    worst = [0] * (max(elsewhere, 0) + 1)
+    for table in tables:
+        assert all(a <= b for a, b in pairwise(table))
+        worst = [
+            min(
+                worst[gone - here] + seats
+                for here, seats in enumerate(table)
+                if 0 <= gone - here < len(worst)
+            )
+            for gone in range(len(worst) + len(table) - 1)
+        ]
+    return worst
+
+
+def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
+    """Take its replicas from what serves. Raises StepFailed where it is not as it was planned."""
+    ready = f"{serving.available} of {serving.replicas}" if serving else "none"
+    if (
+        serving is None
+        or serving.serves_with != lend.of
+        or serving.available < min(serving.replicas, lend.keep)
+        or not 1 <= lend.keep <= serving.replicas
+    ):
+        raise StepFailed(
+            f"nothing was taken from what serves: it was to keep {lend.keep} of {lend.of} replicas "
+            f"and has {ready} ready; look at its pods, or run the rollout again"
+        )
+    moves: list[Move] = []
+    if serving.replicas > lend.keep:
+        if serving.available < serving.replicas:  # what is not ready may hold no seat to be freed
+            raise StepFailed(
+                f"nothing was taken from {serving.name}: {ready} of its replicas are ready; look "
+                "at its pods, then run the rollout again"
+            )
+        moves.append(Scale(serving.name, lend.keep))
+    # also where it was scaled before: a pod may be ending still
+    return [*moves, AwaitFreed(serving.name, lend.keep)]
