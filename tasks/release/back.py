@@ -44,7 +44,7 @@ def decide_revert(
     """
     state, begun = seen.state, seen.state.phase == "reverting"
     if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = promoted(state)
+        state = replace(promoted(state), phase="soaking")
     target = state.previous
     back = seen.view(target.id) if target else None
     if target is None or back is None or state.stable is None:
@@ -57,9 +57,10 @@ def decide_revert(
     interrupt = not switched and _interrupts(
         state, serving, back, allow=allow_interruption, room=None if begun else room
     )
+    allowed = allow_interruption or (begun and state.strategy == "replace")
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
-    news = _news(state, failed=failed)
-    strategy = "replace" if interrupt else "parallel"
+    news = known_against(state, failed=failed)
+    strategy = "replace" if interrupt and allowed else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     stopped: set[str] = set()
     if not switched and not back.whole:
@@ -68,18 +69,24 @@ def decide_revert(
         moves += [Scale(view.name, 0) for view in stopping if view.replicas]
         if interrupt and serving:
             stopping.append(serving)
-            moves.append(Scale(serving.name, 0, interrupts=True))
+            # without leave only while it does not answer
+            moves.append(Scale(serving.name, 0, interrupts=allowed))
         if back.replicas < back.serves_with:
             moves.append(Scale(back.name, back.serves_with))
         # also of those at zero already: their pods may be ending still
         moves += [AwaitFreed(view.name) for view in stopping]
         stopped = {view.name for view in stopping}
-    moves += [AwaitReady(back.name), PointService(target), RemoveCandidateService()]
+    # once it answers there, what holds seats goes first: a replica that was asked for meanwhile may
+    # wait for one of them
+    if not (switched and back.available):
+        moves += [AwaitReady(back.name), PointService(target)]
+    moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
     if any(view.runs for view in rest if view.name not in stopped):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
-    moves.append(
+    moves += [
+        AwaitReady(back.name),
         Save(
             replace(
                 state,
@@ -90,27 +97,32 @@ def decide_revert(
                 strategy="",
                 approval="",
                 verdict="",
+                doubt="",
             )
-        )
-    )
+        ),
+    ]
     return Course(tuple(moves), f"went back to {target.deployment}")
 
 
-def _news(state: State, *, failed: bool) -> str:
-    """What is known against the release that is left, and stays known if home is gone to again."""
-    if failed or state.verdict == "fail":
+def known_against(state: State, *, failed: bool = False) -> str:
+    """What is known against the stable release, and stays known whatever happens next."""
+    # in other phases the verdict is the candidate's
+    of_stable = state.phase in ("soaking", "unproven", "reverting", "restoring")
+    if failed or (of_stable and state.verdict == "fail"):
         return "fail"
     if state.phase in ("soaking", "unproven"):
         return "inconclusive"
-    return state.verdict if state.phase == "reverting" else ""
+    return state.verdict if state.phase in ("reverting", "restoring") else state.doubt
 
 
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
     """A pause before these stop, where one of them may have served until a moment ago.
 
-    A candidate never did. Where what serves does not answer, nothing is gained by waiting.
+    A candidate never did, as far as is remembered. Where what serves does not answer, nothing is
+    gained by waiting.
     """
-    candidate = seen.state.candidate.id if seen.state.candidate else None
+    state = seen.state
+    candidate = state.candidate.id if state.candidate and state.stable else None
     served = any(view.runs for view in stopping if view.release != candidate)
     if served and seen.serving and seen.alive(seen.serving):
         return [Drain(seen.serving, seen.state.drain_s)]
@@ -185,18 +197,23 @@ def decide_restore(seen: Observed) -> Course:
         moves += [Drain(home.release, state.drain_s), Scale(serving.name, 0)]
     # a release that is not proven is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
+    if phase == "idle" and moves[-1] != AwaitReady(home.name):
+        moves.append(AwaitReady(home.name))
     moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))
     return Course(tuple(moves), f"{home.name} serves on")
 
 
 def decide_after_failure(seen: Observed) -> Course | None:
-    """What follows when the moves of a course failed: home again from a way back that led nowhere.
+    """What follows when the moves of a course failed: home again from a way back that led nowhere,
+    and back again where home did not come up in its time.
 
     None: nothing but what a recovery does anyway. Once the release gone back to serves, the way
     on is forward.
     """
     state = seen.state
     home, target = state.stable, state.previous
+    if state.phase == "restoring" and home and target and target.id in seen.deployments:
+        return None if seen.alive(home.id) else decide_revert(seen)
     if state.phase != "reverting" or home is None or home.id not in seen.deployments:
         return None
     arrived = target is not None and seen.serving == target.id and seen.alive(target.id)
@@ -208,7 +225,7 @@ def decide_unproven(seen: Observed, verdict: str) -> Course:
 
     verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look.
     """
-    state = replace(seen.state, phase="unproven", verdict=verdict)
+    state = replace(seen.state, phase="unproven", verdict=verdict, doubt=verdict)
     name = state.stable.deployment if state.stable else state.name
     return Course((Save(state),), f"{name} serves, and is not proven")
 

@@ -31,6 +31,11 @@ class DeploymentView:
         """Every replica it serves with is asked for and available."""
         return min(self.replicas, self.available) >= self.serves_with
 
+    @property
+    def settled(self) -> bool:
+        """It answers with all that it asks for, unless we made that less than it serves with."""
+        return self.available >= self.replicas and not self.stopped
+
 
 @dataclass(frozen=True)
 class Observed:

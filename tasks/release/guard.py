@@ -50,6 +50,9 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
             "nothing answers; roll a known good revision out with `rollout run`, or go back with "
             "`rollout rollback`"
         )
+    if state.phase == "held" and serving and serving.stopped and not serving.available:
+        # nobody knows when a person comes, and nothing answers until then
+        return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
     known = remembered(state, seen.serving, around.serving) if state.phase == "idle" else state
     late = strays(seen, known)
     lone = around.tested and known.candidate is None

@@ -22,6 +22,7 @@ from tasks.release.back import (
     decide_soak_failed,
     decide_unproven,
     drained,
+    known_against,
 )
 from tasks.release.course import (
     AwaitFreed,
@@ -66,6 +67,7 @@ __all__ = [
     "decide_start",
     "decide_unproven",
     "held_text",
+    "may_begin_over",
     "unproven_text",
     "unsoaked_text",
 ]
@@ -93,6 +95,7 @@ def decide_start(
         rollout=rollout,
         strategy=strategy,
         verdict="",
+        doubt=known_against(seen.state),
         approval="",
         drain_s=drain_s,
         spec=dict(spec or {}),
@@ -102,6 +105,8 @@ def decide_start(
     if strategy == "replace" and serving:
         # a candidate made now would be Pending for as long as these pods may take to end
         moves += [Scale(serving.name, 0, interrupts=True), AwaitFreed(serving.name)]
+    elif serving and serving.stopped:  # by a run before, which may have had to
+        moves.append(Scale(serving.name, serving.serves_with))
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
@@ -170,8 +175,20 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
         elif view.replicas:
             moves.append(Scale(view.name, 0))
     previous = state.previous if keep_previous else None
-    moves.append(Save(replace(state, phase="idle", previous=previous, strategy="")))
+    moves.append(AwaitReady(state.stable.deployment))
+    settled = replace(state, phase="idle", previous=previous, strategy="", verdict="", doubt="")
+    moves.append(Save(settled))
     return moves
+
+
+def _superseded(seen: Observed, state: State) -> Course:
+    """What failed its soak, and has no better to go back to, serves on while another is tested; it
+    is not settled by that."""
+    assert state.stable is not None
+    others = seen.others(state.stable.id)
+    moves: list[Move] = [RemoveCandidateService(), *drained(seen, others)]
+    moves += [Scale(view.name, 0) for view in others if view.replicas]
+    return Course(tuple(moves), f"{state.stable.deployment} serves on, unproven")
 
 
 def decide_recovery(
@@ -193,6 +210,9 @@ def decide_recovery(
     """
     state = seen.state
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
+    if state.phase in ("reverting", "restoring") and seen.serving not in known:
+        if seen.alive(seen.serving):  # a person led it there
+            return _keep_serving(seen, keep_previous=keep_previous)
     if state.phase == "restoring" and state.stable and state.stable.id in known:
         back = seen.view(state.previous.id) if state.previous else None
         if back and back.whole and not seen.alive(state.stable.id):
@@ -220,9 +240,8 @@ def decide_recovery(
             back = seen.view(state.previous.id) if state.previous else None
             if back and back.whole:  # what is known to be good makes the better neighbour
                 return decide_revert(seen)
-            rest = _finish(seen, state, keep_previous=keep_previous)
-        else:
-            rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
+            return _superseded(seen, state)
+        rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
         sentence = f"finished the promotion of {state.stable.deployment}"
         return Course((*noted, *rest), sentence)
     if state.phase == "held" and state.candidate and not superseded:
@@ -276,12 +295,26 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(serving.name))
     moves += [Remove(view.name) for view in others if view.release not in keep]
-    moves.append(Save(replace(state, phase="idle", candidate=None, strategy="", approval="")))
+    if serving and not down:
+        moves.append(AwaitReady(serving.name))
+    after = replace(state, phase="idle", candidate=None, strategy="", approval="")
+    if state.doubt and state.stable and seen.serving == state.stable.id:
+        after = replace(after, phase="unproven", verdict=state.doubt)
+    moves.append(Save(after))
     gone = state.candidate
     return Course(
         tuple(moves),
         f"removed candidate {gone.deployment}" if gone else "nothing was under way",
     )
+
+
+def may_begin_over(seen: Observed) -> bool:
+    """Whether another release may be tested although what the last rollout left is not settled: it
+    may be what mends a release that does not get ready, and nothing is forgotten by it."""
+    state = seen.state
+    led = state.candidate is not None and seen.serving == state.candidate.id
+    under_test = state.phase in ("testing", "promoting", "held") and not led
+    return under_test or not seen.alive(seen.serving)
 
 
 def decide_resume(seen: Observed, wanted: Release) -> str:

@@ -78,7 +78,9 @@ class State:
     before goes); unproven (the soak was not passed and nothing could be gone back to, or nobody
     could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
-    epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
+    doubt: what is known against stable while another is tested: 'fail', 'inconclusive' or ''.
+    epoch: the lease's epoch of the last writer. writer: a word that only that process has.
+    rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
@@ -91,9 +93,11 @@ class State:
     candidate: Release | None = None
     previous: Release | None = None
     epoch: int = 0
+    writer: str = ""
     rollout: str = ""
     strategy: str = ""
     verdict: str = ""
+    doubt: str = ""
     approval: str = ""
     drain_s: float = DRAIN_S
     spec: dict[str, Any] = field(default_factory=dict)
@@ -136,9 +140,11 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             candidate=_release(raw["candidate"]),
             previous=_release(raw["previous"]),
             epoch=int(raw["epoch"]),
+            writer=raw.get("writer", ""),
             rollout=raw["rollout"],
             strategy=raw["strategy"],
             verdict=raw["verdict"],
+            doubt=raw.get("doubt", ""),
             approval=raw.get("approval", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             spec=dict(raw.get("spec") or {}),
@@ -202,4 +208,4 @@ def promoted(state: State) -> State:
     """The candidate became stable; the old stable becomes previous. Idempotent."""
     if state.candidate is None or state.candidate == state.stable:
         return replace(state, candidate=None)
-    return replace(state, stable=state.candidate, previous=state.stable, candidate=None)
+    return replace(state, stable=state.candidate, previous=state.stable, candidate=None, doubt="")

@@ -13,7 +13,7 @@ from dataclasses import fields
 from tests.support.search import begins, rules
 from tests.support.search.search import search
 
-NAMED = {"at-hand": rules.AT_HAND, "strengthened": rules.STRENGTHENED, "all": rules.ALL}
+NAMED = {"at-hand": rules.AT_HAND, "unmarked": rules.UNMARKED, "all": rules.ALL}
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ from tests.support.search.world import (
     NOBODY,
     SITS,
     SVC,
+    TWINS,
     Dep,
     Flight,
     Mem,
@@ -18,8 +19,8 @@ from tests.support.search.world import (
 )
 
 A, B, C = 0, 1, 2
-UP, DOWN = Dep(1, ready=1, had=1), Dep(0)
-EPOCH = 20  # there have been runs before
+UP, DOWN = Dep(1, ready=1, had=1), Dep(0, zeroed=True)
+EPOCH = 20 * TWINS  # there have been runs before
 
 
 def world(
@@ -47,6 +48,7 @@ def world(
         held=False,
         decided=0,
         twins=False,
+        busy=NOBODY,
         processes=(None, None),
         news=news,
         trouble=trouble,
@@ -75,7 +77,7 @@ def left(trouble: int, starts: int) -> list[World]:
     both = (UP, UP, DOWN)
 
     def mem(phase: str, *who: int, strategy: str = "parallel", verdict: str = "pass") -> Mem:
-        return Mem(phase, *who, strategy, verdict, EPOCH)
+        return Mem(phase, *who, strategy, verdict, epoch=EPOCH)
 
     unsoaked = News(B, "unsoaked")
     bad = News(B, "bad")
@@ -124,9 +126,9 @@ def late(trouble: int, starts: int) -> list[World]:
         svc=NOBODY,
         svc_epoch=0,
         deps=(None, UP, None),
-        mem=Mem("promoting", NOBODY, B, NOBODY, "parallel", "pass", EPOCH),
+        mem=Mem("promoting", NOBODY, B, NOBODY, "parallel", "pass", epoch=EPOCH),
     )
-    idle = ("idle", A, NOBODY, C, "", "")
+    idle = ("idle", A, NOBODY, C, "", "", "")
     return [
         stands(testing, "undo", ("delete", B), B),
         stands(testing, "undo", ("scale", B, 0, EPOCH), B),
