@@ -24,7 +24,7 @@ from tasks.release.course import (
     Save,
     Scale,
 )
-from tasks.release.state import Phase, State, promoted
+from tasks.release.state import Phase, Release, State, in_doubt, promoted, with_doubt
 
 
 def decide_revert(
@@ -63,8 +63,10 @@ def decide_revert(
     strategy = "replace" if interrupt and allowed else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     stopped: set[str] = set()
-    if not switched and not back.whole:
+    if not _enough(back, target) and not (switched and back.available):
         stopping = seen.others(target.id, seen.serving)
+        if switched:  # what answers may have to serve again
+            stopping = [view for view in stopping if not view.available]
         moves += drained(seen, stopping)
         moves += [Scale(view.name, 0) for view in stopping if view.replicas]
         if interrupt and serving:
@@ -82,25 +84,22 @@ def decide_revert(
         moves += [AwaitReady(back.name), PointService(target)]
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
-    if any(view.runs for view in rest if view.name not in stopped):
+    # what serves may run again by then, though it does not now
+    if any(v.runs or v.release == seen.serving for v in rest if v.name not in stopped):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
-    moves += [
-        AwaitReady(back.name),
-        Save(
-            replace(
-                state,
-                phase="idle",
-                stable=target,
-                previous=None,
-                candidate=None,
-                strategy="",
-                approval="",
-                verdict="",
-                doubt="",
-            )
-        ),
-    ]
+    doubt = in_doubt(state, target.id)
+    settled = replace(
+        state,
+        phase="unproven" if doubt else "idle",
+        stable=target,
+        previous=None,
+        candidate=None,
+        strategy="",
+        approval="",
+        verdict=doubt,
+    )
+    moves += [AwaitReady(back.name), Save(settled)]
     return Course(tuple(moves), f"went back to {target.deployment}")
 
 
@@ -112,7 +111,16 @@ def known_against(state: State, *, failed: bool = False) -> str:
         return "fail"
     if state.phase in ("soaking", "unproven"):
         return "inconclusive"
-    return state.verdict if state.phase in ("reverting", "restoring") else state.doubt
+    if state.phase in ("reverting", "restoring"):
+        return state.verdict
+    return in_doubt(state, state.stable.id if state.stable else None)
+
+
+def _enough(view: DeploymentView, release: Release | None) -> bool:
+    """It answers with what its rollout asked for: more, set by hand or by an autoscaler, may be
+    waiting for a seat that is free only after the switch."""
+    asked = release.replicas if release else view.serves_with
+    return min(view.replicas, view.available) >= min(view.serves_with, asked)
 
 
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
@@ -138,7 +146,7 @@ def _interrupts(
     room: Room | None,
 ) -> bool:
     """Whether what serves is scaled down first. Raises Refused when there is no room either way."""
-    if back.whole:
+    if _enough(back, state.previous):
         return False
     alive = serving is not None and serving.available > 0
     if room is None:
@@ -188,7 +196,7 @@ def decide_restore(seen: Observed) -> Course:
     moves += [Scale(view.name, 0) for view in others if view.replicas]
     if home.replicas < home.serves_with:
         moves.append(Scale(home.name, home.serves_with))
-    if not home.whole:
+    if not _enough(home, state.stable):
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
     if away:
@@ -199,7 +207,8 @@ def decide_restore(seen: Observed) -> Course:
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
     if phase == "idle" and moves[-1] != AwaitReady(home.name):
         moves.append(AwaitReady(home.name))
-    moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))
+    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
+    moves.append(Save(with_doubt(after, state.verdict if phase == "unproven" else "")))
     return Course(tuple(moves), f"{home.name} serves on")
 
 
@@ -225,7 +234,7 @@ def decide_unproven(seen: Observed, verdict: str) -> Course:
 
     verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look.
     """
-    state = replace(seen.state, phase="unproven", verdict=verdict, doubt=verdict)
+    state = with_doubt(replace(seen.state, phase="unproven", verdict=verdict), verdict)
     name = state.stable.deployment if state.stable else state.name
     return Course((Save(state),), f"{name} serves, and is not proven")
 

@@ -40,7 +40,15 @@ from tasks.release.course import (
     Scale,
     Soak,
 )
-from tasks.release.state import DRAIN_S, Release, State, promoted
+from tasks.release.state import (
+    DRAIN_S,
+    Release,
+    State,
+    in_doubt,
+    promoted,
+    with_doubt,
+    without_doubt,
+)
 
 __all__ = [
     "AwaitFreed",
@@ -89,13 +97,12 @@ def decide_start(
     spec: of the rollout, for whoever goes on with it.
     """
     state = replace(
-        seen.state,
+        with_doubt(seen.state, known_against(seen.state)),
         phase="testing",
         candidate=candidate,
         rollout=rollout,
         strategy=strategy,
         verdict="",
-        doubt=known_against(seen.state),
         approval="",
         drain_s=drain_s,
         spec=dict(spec or {}),
@@ -105,8 +112,6 @@ def decide_start(
     if strategy == "replace" and serving:
         # a candidate made now would be Pending for as long as these pods may take to end
         moves += [Scale(serving.name, 0, interrupts=True), AwaitFreed(serving.name)]
-    elif serving and serving.stopped:  # by a run before, which may have had to
-        moves.append(Scale(serving.name, serving.serves_with))
     return Course(tuple(moves), f"testing candidate {candidate.deployment}")
 
 
@@ -176,8 +181,8 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
             moves.append(Scale(view.name, 0))
     previous = state.previous if keep_previous else None
     moves.append(AwaitReady(state.stable.deployment))
-    settled = replace(state, phase="idle", previous=previous, strategy="", verdict="", doubt="")
-    moves.append(Save(settled))
+    settled = replace(state, phase="idle", previous=previous, strategy="")
+    moves.append(Save(without_doubt(settled)))
     return moves
 
 
@@ -210,15 +215,19 @@ def decide_recovery(
     """
     state = seen.state
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
-    if state.phase in ("reverting", "restoring") and seen.serving not in known:
-        if seen.alive(seen.serving):  # a person led it there
-            return _keep_serving(seen, keep_previous=keep_previous)
+    on_its_way = state.phase in ("reverting", "restoring")
+    if on_its_way and seen.serving not in known and seen.alive(seen.serving):
+        return _keep_serving(seen, keep_previous=keep_previous)  # a person led it there
     if state.phase == "restoring" and state.stable and state.stable.id in known:
         back = seen.view(state.previous.id) if state.previous else None
         if back and back.whole and not seen.alive(state.stable.id):
             return decide_revert(seen)  # home does not answer, the other does
         return decide_restore(seen)
-    if state.phase in ("reverting", "restoring") and state.previous:
+    if on_its_way and state.previous:
+        home = state.stable.id if state.stable else None
+        fell = seen.serving == state.previous.id and not seen.alive(seen.serving)
+        if fell and seen.alive(home):
+            return decide_restore(seen)
         if state.previous.id in known:
             return decide_revert(seen)
         if known:
@@ -287,7 +296,9 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
         keep.add(state.previous.id)
     others = seen.others(seen.serving)
     down = serving is not None and serving.replicas < serving.serves_with
-    moves: list[Move] = [RemoveCandidateService(), *drained(seen, others)]
+    at_rest = state.phase in ("idle", "held")
+    moves: list[Move] = [Save(replace(state, phase="testing"))] if down and at_rest else []
+    moves += [RemoveCandidateService(), *drained(seen, others)]
     # what holds its devices stops and what served comes back, both without waiting for the other
     moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
     if serving and down:
@@ -298,8 +309,8 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     if serving and not down:
         moves.append(AwaitReady(serving.name))
     after = replace(state, phase="idle", candidate=None, strategy="", approval="")
-    if state.doubt and state.stable and seen.serving == state.stable.id:
-        after = replace(after, phase="unproven", verdict=state.doubt)
+    if doubt := in_doubt(state, seen.serving):
+        after = replace(after, phase="unproven", verdict=doubt)
     moves.append(Save(after))
     gone = state.candidate
     return Course(

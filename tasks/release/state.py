@@ -78,7 +78,8 @@ class State:
     before goes); unproven (the soak was not passed and nothing could be gone back to, or nobody
     could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
-    doubt: what is known against stable while another is tested: 'fail', 'inconclusive' or ''.
+    doubt: what is known against release `doubted`, whatever is tested meanwhile: 'fail',
+    'inconclusive' or ''.
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
     rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
@@ -98,6 +99,7 @@ class State:
     strategy: str = ""
     verdict: str = ""
     doubt: str = ""
+    doubted: str = ""
     approval: str = ""
     drain_s: float = DRAIN_S
     spec: dict[str, Any] = field(default_factory=dict)
@@ -145,6 +147,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             strategy=raw["strategy"],
             verdict=raw["verdict"],
             doubt=raw.get("doubt", ""),
+            doubted=raw.get("doubted", ""),
             approval=raw.get("approval", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             spec=dict(raw.get("spec") or {}),
@@ -183,6 +186,25 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
     }
 
 
+def in_doubt(state: State, release: str | None) -> str:
+    """What is known against a release."""
+    return state.doubt if release and state.doubted == release else ""
+
+
+def with_doubt(state: State, against: str) -> State:
+    """What is known against stable stays on record; '' says nothing of another one."""
+    if state.stable is None or not against:
+        return state
+    return replace(state, doubt=against, doubted=state.stable.id)
+
+
+def without_doubt(state: State) -> State:
+    """Stable is proven, or a person keeps it."""
+    if state.stable is None or state.doubted != state.stable.id:
+        return state
+    return replace(state, doubt="", doubted="")
+
+
 def with_history(state: State, entry: dict[str, Any], keep: int) -> State:
     """Put a record in front, replacing an entry of the same rollout, keeping the newest `keep`."""
     others = [e for e in state.history if e.get("rollout") != entry.get("rollout")]
@@ -208,4 +230,4 @@ def promoted(state: State) -> State:
     """The candidate became stable; the old stable becomes previous. Idempotent."""
     if state.candidate is None or state.candidate == state.stable:
         return replace(state, candidate=None)
-    return replace(state, stable=state.candidate, previous=state.stable, candidate=None, doubt="")
+    return replace(state, stable=state.candidate, previous=state.stable, candidate=None)

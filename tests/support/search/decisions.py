@@ -17,7 +17,7 @@ from tasks.release.course import DeploymentView, Observed, Room
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
-from tests.support.search.world import NAMES, NOBODY, RELEASES, SEATS, SITS, Dep, Mem, World
+from tests.support.search.world import NAMES, NOBODY, RELEASES, SEATS, SITS, Dep, Mem, World, free
 
 ITEMS = tuple(
     Release(name, f"m-{name}", "o/m", "r", f"c-{name}", "sha256:0", "img", "m", 1) for name in NAMES
@@ -107,8 +107,12 @@ class Decisions:
     def guard(self, w: World) -> Course:
         """What the guard, or whoever wishes to recover, does about what is there."""
         tested = w.cand == "ours"
+        dep = w.deps[w.svc] if w.svc in RELEASES else None
+        waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
         return self._course(
-            ("guard", tested), w, lambda seen: decide_guard(seen, Around(_deploy(w), tested))
+            ("guard", tested, waits),
+            w,
+            lambda seen: decide_guard(seen, Around(_deploy(w), tested, waits)),
         )
 
     def after_failure(self, w: World) -> Course | None:
@@ -120,7 +124,7 @@ class Decisions:
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
         deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed) for d in w.deps)
-        key = (what, w.mem[:7] if w.mem else None, w.svc, deps)
+        key = (what, w.mem[:8] if w.mem else None, w.svc, deps)
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
         return self._known[key]
@@ -165,6 +169,7 @@ def state_of(mem: Mem | None) -> State:
         strategy=mem.strategy,
         verdict=mem.verdict,
         doubt=mem.doubt,
+        doubted="" if mem.doubted == NOBODY else ITEMS[mem.doubted].id,
         epoch=mem.epoch,
     )
 
@@ -230,7 +235,9 @@ def compact(move: moves.Move) -> tuple:
     match move:
         case moves.Save(state):
             who = (at(state.stable), at(state.candidate), at(state.previous))
-            return ("save", (state.phase, *who, state.strategy, state.verdict, state.doubt))
+            doubted = NUMBER.get(state.doubted, NOBODY)
+            told = (state.strategy, state.verdict, state.doubt, doubted)
+            return ("save", (state.phase, *who, *told))
         case moves.PointService(release):
             return ("point", at(release))
         case moves.Scale(deployment, replicas, interrupts):

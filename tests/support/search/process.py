@@ -231,7 +231,7 @@ def _choices(m: Model, w: World, p: Process) -> list[tuple[str, str, int]]:
     ends = "cleanup?" if p.kind == "run" and not stage.startswith("cleanup") else ""
     if stage == "judge?":
         mem = w.mem or Mem()
-        held = (("save", ("held", *mem[1:5], "pass", mem.doubt)),)
+        held = (("save", ("held", *mem[1:5], "pass", *mem[6:8])),)
         verdicts = [("judges: pass", "promote?", 0), ("judges: fail", "undo?", 0)]
         if p.strategy != "replace":  # see next_move in tasks/verdict/decide.py
             verdicts.append(("judges: a person decides", "hold", asked.number(held)))

@@ -103,15 +103,14 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
             if svc == w.svc:
                 continue
             news = News() if w.news.said == "unsoaked" else w.news
-            busy = NOBODY if w.busy == svc else w.busy
-            moved = touched(w._replace(svc=svc, news=news, busy=busy), SVC)
+            moved = touched(w._replace(svc=svc, news=news, busy=NOBODY), SVC)
             yield ("a person", "moves the Service to", name(svc)), moved
     for at, dep in enumerate(w.deps):
         if dep and dep.asked and at not in aimed:
-            zero = dep._replace(asked=0, stopped=True)
+            zero = dep._replace(asked=0, stopped=True, had=0)
             yield ("a person", "scales to zero", NAMES[at]), with_dep(w, at, zero)
         if dep and dep.asked < 2:
-            more = dep._replace(asked=dep.asked + 1)
+            more = dep._replace(asked=dep.asked + 1, had=min(dep.had, dep.asked + 1))
             yield ("a person", "scales up", NAMES[at]), with_dep(w, at, more)
     if w.mem:
         lost = touched(w._replace(mem=None, news=News()), MEM, True)

@@ -21,13 +21,18 @@ def words(op: tuple) -> str:
     """A move or a write."""
     match op[0]:
         case "save":
-            phase, stable, candidate, previous, strategy, verdict, doubt = op[1]
+            phase, stable, candidate, previous, strategy, verdict, doubt, doubted = op[1]
             who = "/".join(NAMES[n] if n >= 0 else "-" for n in (stable, candidate, previous))
             return (
                 " ".join(
                     filter(
                         None,
-                        (f"Save({phase} {who}", strategy, verdict, doubt and f"stable: {doubt}"),
+                        (
+                            f"Save({phase} {who}",
+                            strategy,
+                            verdict,
+                            doubt and f"{NAMES[doubted]}: {doubt}",
+                        ),
                     )
                 )
                 + ")"

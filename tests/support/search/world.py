@@ -44,6 +44,7 @@ class Mem(NamedTuple):
     strategy: str = ""
     verdict: str = ""
     doubt: str = ""
+    doubted: int = NOBODY
     epoch: int = 0
 
 
@@ -194,6 +195,7 @@ def with_dep(w: World, at: int, dep: Dep | None) -> World:
         if dep.ready > dep.had or (dep.asked and dep.stopped):
             dep = dep._replace(had=max(dep.had, dep.ready), stopped=dep.stopped and not dep.asked)
     w = w._replace(deps=put(w.deps, at, dep), ending=ending)
-    if w.busy != NOBODY and not available(w):
+    busy = w.deps[w.busy] if w.busy != NOBODY else None
+    if w.busy != NOBODY and not (available(w) and busy and busy.ready):
         w = w._replace(busy=NOBODY)  # nothing is gained by waiting
     return touched(w, at, gone=dep is None or old is None)

@@ -48,7 +48,7 @@ def _takeover(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[
     mem = w.mem or Mem()
     if newer(rules.twins_apart, mem.epoch, p.epoch):
         return [STEP]
-    return [("write", ("save", mem[:7], p.epoch, w.mem is None), MEM)]
+    return [("write", ("save", mem[:8], p.epoch, w.mem is None), MEM)]
 
 
 def _save(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
@@ -274,7 +274,11 @@ def _deployment(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
         if rules.apply_version and (op[3] != (dep is None) or not (op[3] or flight.fresh)):
             return w, AGAIN
         epoch = op[2] if rules.apply_epoch else dep.epoch if dep else 0
-        new = dep._replace(asked=1, serves=1, epoch=epoch) if dep else Dep(1, epoch=epoch)
+        new = (
+            dep._replace(asked=1, serves=1, epoch=epoch, had=min(dep.had, 1))
+            if dep
+            else Dep(1, epoch=epoch)
+        )
         return with_dep(w, at, new), OK
     if op[0] == "delete":
         if dep is None:
