@@ -84,8 +84,8 @@ def decide_revert(
         moves += [AwaitReady(back.name), PointService(target)]
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
-    # what serves may run again by then, though it does not now
-    if any(v.runs or v.release == seen.serving for v in rest if v.name not in stopped):
+    # what serves may run again by then, whoever stopped it
+    if any(v.release == seen.serving or (v.runs and v.name not in stopped) for v in rest):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
     doubt = in_doubt(state, target.id)
@@ -214,18 +214,21 @@ def decide_restore(seen: Observed) -> Course:
 
 def decide_after_failure(seen: Observed) -> Course | None:
     """What follows when the moves of a course failed: home again from a way back that led nowhere,
-    and back again where home did not come up in its time.
+    and back where what serves did not come up in its time.
 
     None: nothing but what a recovery does anyway. Once the release gone back to serves, the way
     on is forward.
     """
     state = seen.state
     home, target = state.stable, state.previous
-    if state.phase == "restoring" and home and target and target.id in seen.deployments:
+    back = seen.view(target.id) if target else None
+    if state.phase in ("proven", "restoring") and home and back:
         return None if seen.alive(home.id) else decide_revert(seen)
     if state.phase != "reverting" or home is None or home.id not in seen.deployments:
         return None
-    arrived = target is not None and seen.serving == target.id and seen.alive(target.id)
+    if back and _enough(back, target) and not seen.alive(home.id):
+        return decide_revert(seen)  # a replica that was asked for meanwhile is not there
+    arrived = back is not None and seen.serving == back.release and back.available
     return None if arrived else decide_restore(seen)
 
 

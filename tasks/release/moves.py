@@ -242,11 +242,12 @@ def decide_recovery(
             return decide_soak_failed(seen)
         if state.phase == "unproven" and not superseded:
             return Course((), unproven_text(state))
-        can_go_back = state.previous is not None and state.previous.id in seen.deployments
-        if not seen.alive(state.stable.id) and can_go_back:
-            return decide_revert(seen)
+        back = seen.view(state.previous.id) if state.previous else None
+        if not seen.alive(state.stable.id) and back:
+            # one that is proven is waited for first, where nothing answers
+            if state.phase != "proven" or back.available:
+                return decide_revert(seen)
         if state.phase == "unproven" and state.verdict == "fail":
-            back = seen.view(state.previous.id) if state.previous else None
             if back and back.whole:  # what is known to be good makes the better neighbour
                 return decide_revert(seen)
             return _superseded(seen, state)

@@ -209,6 +209,8 @@ def _fails(m: Model, w: World, at: int, p: Process, kind: str) -> World:
         return _goes(m, w, at, p, "")
     if stage == "clear" and kind == "step" and m.decide.may_begin_over(w):
         return _goes(m, w, at, p, "begin2?")
+    if stage == "promote" and w.mem and w.mem.phase == "proven":
+        return _goes(m, w, at, p, "")  # it serves, and what is left is for the guard
     if stage in FAILED:
         then = FAILED[stage] if p.kind == "run" else ""
         if stage == "back" and kind == "outside" and then:
