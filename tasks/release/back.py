@@ -81,7 +81,9 @@ def decide_revert(
     # once it answers there, what holds seats goes first: a replica that was asked for meanwhile may
     # wait for one of them
     if not (switched and back.available):
-        moves += [AwaitReady(back.name), PointService(target)]
+        if back.whole or not _enough(back, target):
+            moves.append(AwaitReady(back.name))
+        moves.append(PointService(target))
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
     # what serves may run again by then, whoever stopped it

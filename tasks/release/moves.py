@@ -243,10 +243,9 @@ def decide_recovery(
         if state.phase == "unproven" and not superseded:
             return Course((), unproven_text(state))
         back = seen.view(state.previous.id) if state.previous else None
-        if not seen.alive(state.stable.id) and back:
-            # one that is proven is waited for first, where nothing answers
-            if state.phase != "proven" or back.available:
-                return decide_revert(seen)
+        # one that is proven is waited for first, where nothing else answers
+        if back and (back.available or state.phase != "proven") and not seen.alive(state.stable.id):
+            return decide_revert(seen)
         if state.phase == "unproven" and state.verdict == "fail":
             if back and back.whole:  # what is known to be good makes the better neighbour
                 return decide_revert(seen)
