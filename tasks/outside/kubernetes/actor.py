@@ -283,11 +283,13 @@ class Actor:
     def _must_answer(self, release: Release, service: Body | None) -> None:
         """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
         too, a Service is led only to what can answer."""
-        view = self._deployments().get(release.id)
-        if leads_to(service) == release.id or (view is not None and view.available):
+        every, serving = self._deployments(), leads_to(service) or ""
+        view, before = every.get(release.id), every.get(serving)
+        if serving == release.id or (view is not None and view.available):
             return
+        stays = f"with {before.name}, which answers" if before and before.available else "as it is"
         raise StepFailed(
-            f"Service {self.namespace}/{self.name} stays as it is: {release.deployment} has no "
+            f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} has no "
             "ready replica; look at its pods, then run again"
         )
 

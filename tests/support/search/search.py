@@ -64,7 +64,7 @@ def search(
     consent: bool = True,
     depth: int = 99,
     most: int = 10_000_000,
-    stop_at: str = "",
+    stop_at: str | tuple[str, ...] = (),
 ) -> Found:
     """Look at every world within `depth` steps of these.
 
@@ -83,7 +83,12 @@ def search(
 
 
 def _search(
-    out: Found, begins: list[World], model: Model, depth: int, most: int, stop_at: str
+    out: Found,
+    begins: list[World],
+    model: Model,
+    depth: int,
+    most: int,
+    stop_at: str | tuple[str, ...],
 ) -> Found:
     guard = Guard(model)
     came: dict[World, tuple[World, tuple] | None] = dict.fromkeys(begins)
