@@ -2,7 +2,7 @@
 
 `AT_HAND` is what tasks/outside/kubernetes/actor.py and its callers do today;
 tests/unit/release/test_search_rules.py asks the real Actor and fails where the two differ: then set
-the switch here. Where a counterexample is gone with it, its xfail in test_search.py says so.
+the switch here.
 """
 
 from __future__ import annotations

@@ -237,6 +237,7 @@ def test_a_held_candidate_makes_way_for_what_serves() -> None:
     at.may_interrupt = True
     at.actor().move(moves.Scale("m-old", 0, interrupts=True))
     clock.sleep(60)  # its pods are gone, and the candidate's are there
+    again(at, "new")
     assert at.available("new") == 2
     actor = at.actor()
     actor.take_over()
