@@ -182,7 +182,7 @@ def decide_restore(seen: Observed) -> Course:
 
     Raises StepFailed when that release's Deployment is gone.
     """
-    state = replace(seen.state, phase="restoring")
+    state = replace(seen.state, phase="restoring", verdict=known_against(seen.state))
     home = seen.view(state.stable.id) if state.stable else None
     if home is None or state.stable is None:
         raise StepFailed(

@@ -216,6 +216,10 @@ def decide_recovery(
     state = seen.state
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
     on_its_way = state.phase in ("reverting", "restoring")
+    before, home = state.previous, state.stable.id if state.stable else None
+    fell = before is not None and seen.serving == before.id and not seen.alive(before.id)
+    if fell and seen.alive(home) and (on_its_way or state.phase in SWITCHED):
+        return decide_restore(seen)  # what answers serves, proven or not
     if on_its_way and seen.serving not in known and seen.alive(seen.serving):
         return _keep_serving(seen, keep_previous=keep_previous)  # a person led it there
     if state.phase == "restoring" and state.stable and state.stable.id in known:
@@ -224,10 +228,6 @@ def decide_recovery(
             return decide_revert(seen)  # home does not answer, the other does
         return decide_restore(seen)
     if on_its_way and state.previous:
-        home = state.stable.id if state.stable else None
-        fell = seen.serving == state.previous.id and not seen.alive(seen.serving)
-        if fell and seen.alive(home):
-            return decide_restore(seen)
         if state.previous.id in known:
             return decide_revert(seen)
         if known:
