@@ -15,6 +15,7 @@ from prefect import flow
 from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.outside.disk.records import logs_kept
+from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
@@ -109,10 +110,12 @@ def decide(
 def around(actor: Actor, seen: Observed) -> Around:
     """What the guard looks at besides the roles."""
     cluster, ns, view = actor.cluster, actor.namespace, seen.view(seen.serving)
+    pods = release_pods(cluster, ns, actor.name, view.release) if view else []
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
     return Around(
         cluster.get("Deployment", view.name, ns) if view else None,
         tested is not None and actor.owned.is_ours(tested, "candidate"),
+        any(not pod["spec"].get("nodeName") for pod in pods),
     )
 
 

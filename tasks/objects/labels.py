@@ -11,6 +11,7 @@ REPLICAS_ANNOTATION = "model-rollout/replicas"
 # what we scaled a Deployment to: a person's scaling leaves it as it was
 SCALED_ANNOTATION = "model-rollout/scaled-to"
 EPOCH_ANNOTATION = "model-rollout/epoch"
+WRITER_ANNOTATION = "model-rollout/writer"  # the process of that epoch
 # on a Deployment: the type that the Service in front of it must have at least
 SERVICE_ANNOTATION = "model-rollout/service-type"
 # on what was adopted: by which selector and ports its pods are reached, and its labels before

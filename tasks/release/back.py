@@ -24,7 +24,15 @@ from tasks.release.course import (
     Save,
     Scale,
 )
-from tasks.release.state import Phase, State, breached, promoted
+from tasks.release.state import (
+    Phase,
+    Release,
+    State,
+    breached,
+    in_doubt,
+    promoted,
+    with_doubt,
+)
 
 
 def decide_revert(
@@ -44,7 +52,7 @@ def decide_revert(
     """
     state, begun = seen.state, seen.state.phase == "reverting"
     if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = promoted(state)
+        state = replace(promoted(state), phase="soaking")
     target = state.previous
     back = seen.view(target.id) if target else None
     if target is None or back is None or state.stable is None:
@@ -57,63 +65,85 @@ def decide_revert(
     interrupt = not (switched or back.lent) and _interrupts(
         state, serving, back, allow=allow_interruption, room=None if begun else room
     )
+    allowed = allow_interruption or (begun and state.strategy == "replace")
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
-    news = _news(state, failed=failed)
-    strategy = "replace" if interrupt else "parallel"
+    news = known_against(state, failed=failed)
+    strategy = "replace" if interrupt and allowed else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     stopped: set[str] = set()
-    if not (switched or back.whole or back.lent):
+    if not (_enough(back, target) or back.lent) and not (switched and back.available):
         stopping = seen.others(target.id, seen.serving)
+        if switched:  # what answers may have to serve again
+            stopping = [view for view in stopping if not view.available]
         moves += drained(seen, stopping)
         moves += [Scale(view.name, 0) for view in stopping if view.replicas]
         if interrupt and serving:
             stopping.append(serving)
-            moves.append(Scale(serving.name, 0, interrupts=True))
+            # without leave only while it does not answer
+            moves.append(Scale(serving.name, 0, interrupts=allowed))
         if back.replicas < back.serves_with:
             moves.append(Scale(back.name, back.serves_with))
         # also of those at zero already: their pods may be ending still
         moves += [AwaitFreed(view.name) for view in stopping]
         stopped = {view.name for view in stopping}
-    moves += [AwaitReady(back.name), PointService(target), RemoveCandidateService()]
+    # once it answers there, what holds seats goes first: a replica that was asked for meanwhile may
+    # wait for one of them
+    if not (switched and back.available):
+        if back.steady or not _enough(back, target):
+            moves.append(AwaitReady(back.name))
+        moves.append(PointService(target))
+    moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
-    if any(view.runs for view in rest if view.name not in stopped):
+    # what serves may run again by then, whoever stopped it
+    if any(v.release == seen.serving or (v.runs and v.name not in stopped) for v in rest):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
     if back.lent:  # what it serves with now answers, the rest has room from here on
-        moves += [Scale(back.name, back.serves_with), AwaitReady(back.name)]
-    moves.append(
-        Save(
-            replace(
-                state,
-                phase="idle",
-                stable=target,
-                previous=None,
-                candidate=None,
-                strategy="",
-                approval="",
-                verdict="",
-                breach="",
-            )
-        )
+        moves.append(Scale(back.name, back.serves_with))
+    doubt = in_doubt(state, target.id)
+    settled = replace(
+        state,
+        phase="unproven" if doubt else "idle",
+        stable=target,
+        previous=None,
+        candidate=None,
+        strategy="",
+        approval="",
+        breach="",
+        verdict=doubt,
     )
+    moves += [AwaitReady(back.name), Save(settled)]
     return Course(tuple(moves), f"went back to {target.deployment}")
 
 
-def _news(state: State, *, failed: bool) -> str:
-    """What is known against the release that is left, and stays known if home is gone to again."""
-    if failed or state.verdict == "fail" or breached(state):
+def known_against(state: State, *, failed: bool = False) -> str:
+    """What is known against the stable release, and stays known whatever happens next."""
+    # in other phases the verdict is the candidate's
+    of_stable = state.phase in ("soaking", "unproven", "reverting", "restoring")
+    if failed or breached(state) or (of_stable and state.verdict == "fail"):
         return "fail"
     if state.phase in ("soaking", "unproven"):
         return "inconclusive"
-    return state.verdict if state.phase == "reverting" else ""
+    if state.phase in ("reverting", "restoring"):
+        return state.verdict
+    return in_doubt(state, state.stable.id if state.stable else None)
+
+
+def _enough(view: DeploymentView, release: Release | None) -> bool:
+    """It answers with what its rollout asked for: more, set by hand or by an autoscaler, may be
+    waiting for a seat that is free only after the switch."""
+    asked = release.replicas if release else view.serves_with
+    return min(view.replicas, view.available) >= min(view.serves_with, asked)
 
 
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
     """A pause before these stop, where one of them may have served until a moment ago.
 
-    A candidate never did. Where what serves does not answer, nothing is gained by waiting.
+    A candidate never did, as far as is remembered. Where what serves does not answer, nothing is
+    gained by waiting.
     """
-    candidate = seen.state.candidate.id if seen.state.candidate else None
+    state = seen.state
+    candidate = state.candidate.id if state.candidate and state.stable else None
     served = any(view.runs for view in stopping if view.release != candidate)
     if served and seen.serving and seen.alive(seen.serving):
         return [Drain(seen.serving, seen.state.drain_s)]
@@ -129,7 +159,7 @@ def _interrupts(
     room: Room | None,
 ) -> bool:
     """Whether what serves is scaled down first. Raises Refused when there is no room either way."""
-    if back.whole:
+    if _enough(back, state.previous):
         return False
     alive = serving is not None and serving.available > 0
     if room is None:
@@ -163,7 +193,7 @@ def decide_restore(seen: Observed) -> Course:
 
     Raises StepFailed when that release's Deployment is gone.
     """
-    state = replace(seen.state, phase="restoring")
+    state = replace(seen.state, phase="restoring", verdict=known_against(seen.state))
     home = seen.view(state.stable.id) if state.stable else None
     if home is None or state.stable is None:
         raise StepFailed(
@@ -184,7 +214,7 @@ def decide_restore(seen: Observed) -> Course:
         grows = [Scale(home.name, home.serves_with)]
     if not later:
         moves += grows
-    if not home.whole:
+    if home.lent or not _enough(home, state.stable):
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
     if away:
@@ -195,21 +225,30 @@ def decide_restore(seen: Observed) -> Course:
             moves += [*grows, AwaitFreed(serving.name), AwaitReady(home.name)]
     # a release that is not proven is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
-    moves.append(Save(replace(state, phase=phase, candidate=None, strategy="", approval="")))
+    if phase == "idle" and moves[-1] != AwaitReady(home.name):
+        moves.append(AwaitReady(home.name))
+    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
+    moves.append(Save(with_doubt(after, state.verdict if phase == "unproven" else "")))
     return Course(tuple(moves), f"{home.name} serves on")
 
 
 def decide_after_failure(seen: Observed) -> Course | None:
-    """What follows when the moves of a course failed: home again from a way back that led nowhere.
+    """What follows when the moves of a course failed: home again from a way back that led nowhere,
+    and back where what serves did not come up in its time.
 
     None: nothing but what a recovery does anyway. Once the release gone back to serves, the way
     on is forward.
     """
     state = seen.state
     home, target = state.stable, state.previous
+    back = seen.view(target.id) if target else None
+    if state.phase in ("proven", "restoring") and home and back:
+        return None if seen.alive(home.id) else decide_revert(seen)
     if state.phase != "reverting" or home is None or home.id not in seen.deployments:
         return None
-    arrived = target is not None and seen.serving == target.id and seen.alive(target.id)
+    if back and (back.steady or _enough(back, target)) and not seen.alive(home.id):
+        return decide_revert(seen)  # a replica that was asked for meanwhile is not there
+    arrived = back is not None and seen.serving == back.release and back.available
     return None if arrived else decide_restore(seen)
 
 
@@ -218,7 +257,7 @@ def decide_unproven(seen: Observed, verdict: str) -> Course:
 
     verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look.
     """
-    state = replace(seen.state, phase="unproven", verdict=verdict)
+    state = with_doubt(replace(seen.state, phase="unproven", verdict=verdict), verdict)
     name = state.stable.deployment if state.stable else state.name
     return Course((Save(state),), f"{name} serves, and is not proven")
 

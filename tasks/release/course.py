@@ -41,6 +41,11 @@ class DeploymentView:
         """It is whole, but for what we took from it."""
         return self.whole or (self.lent and self.available >= self.replicas)
 
+    @property
+    def settled(self) -> bool:
+        """It answers with all that it asks for, unless we made that less than it serves with."""
+        return self.available >= self.replicas and not self.stopped
+
 
 @dataclass(frozen=True)
 class Observed:

@@ -29,10 +29,11 @@ AT_REST = ("idle", "held", "unproven")
 @dataclass(frozen=True)
 class Around:
     """What a look at a rollout's roles does not show. serving: the Deployment that the Service
-    leads to. tested: a candidate's Service is there."""
+    leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat."""
 
     serving: Object | None = None
     tested: bool = False
+    waits: bool = False
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -50,6 +51,10 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
             "nothing answers; roll a known good revision out with `rollout run`, or go back with "
             "`rollout rollback`"
         )
+    starved = serving is not None and (serving.stopped or around.waits) and not serving.available
+    if state.phase == "held" and starved:
+        # what it lacks the candidate may have; nobody knows when a person comes
+        return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
     known = remembered(state, seen.serving, around.serving) if state.phase == "idle" else state
     late = strays(seen, known)
     lone = around.tested and known.candidate is None

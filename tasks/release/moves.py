@@ -22,6 +22,7 @@ from tasks.release.back import (
     decide_soak_failed,
     decide_unproven,
     drained,
+    known_against,
 )
 from tasks.release.course import (
     AwaitFreed,
@@ -40,7 +41,16 @@ from tasks.release.course import (
     Soak,
 )
 from tasks.release.lend import Lend, lent_moves
-from tasks.release.state import DRAIN_S, Release, State, breached, promoted
+from tasks.release.state import (
+    DRAIN_S,
+    Release,
+    State,
+    breached,
+    in_doubt,
+    promoted,
+    with_doubt,
+    without_doubt,
+)
 
 __all__ = [
     "AwaitFreed",
@@ -67,6 +77,7 @@ __all__ = [
     "decide_start",
     "decide_unproven",
     "held_text",
+    "may_begin_over",
     "unproven_text",
     "unsoaked_text",
 ]
@@ -91,7 +102,7 @@ def decide_start(
     it was when it was decided what it lends.
     """
     state = replace(
-        seen.state,
+        with_doubt(seen.state, known_against(seen.state)),
         phase="testing",
         candidate=candidate,
         rollout=rollout,
@@ -193,8 +204,20 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
         moves += [AwaitFreed(other.name) for other in others if other.release == kept]
         moves.append(AwaitReady(view.name))
     previous = state.previous if keep_previous else None
-    moves.append(Save(replace(state, phase="idle", previous=previous, strategy="")))
+    moves.append(AwaitReady(state.stable.deployment))
+    settled = replace(state, phase="idle", previous=previous, strategy="")
+    moves.append(Save(without_doubt(settled)))
     return moves
+
+
+def _superseded(seen: Observed, state: State) -> Course:
+    """What failed its soak, and has no better to go back to, serves on while another is tested; it
+    is not settled by that."""
+    assert state.stable is not None
+    others = seen.others(state.stable.id)
+    moves: list[Move] = [RemoveCandidateService(), *drained(seen, others)]
+    moves += [Scale(view.name, 0) for view in others if view.replicas]
+    return Course(tuple(moves), f"{state.stable.deployment} serves on, unproven")
 
 
 def decide_recovery(
@@ -216,12 +239,19 @@ def decide_recovery(
     """
     state = seen.state
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
+    on_its_way = state.phase in ("reverting", "restoring")
+    before, home = state.previous, state.stable.id if state.stable else None
+    fell = before is not None and seen.serving == before.id and not seen.alive(before.id)
+    if fell and seen.alive(home) and (on_its_way or state.phase in SWITCHED):
+        return decide_restore(seen)  # what answers serves, proven or not
+    if on_its_way and seen.serving not in known and seen.alive(seen.serving):
+        return _keep_serving(seen, keep_previous=keep_previous)  # a person led it there
     if state.phase == "restoring" and state.stable and state.stable.id in known:
         back = seen.view(state.previous.id) if state.previous else None
         if back and back.steady and not seen.alive(state.stable.id):
             return decide_revert(seen)  # home does not answer, the other does
         return decide_restore(seen)
-    if state.phase in ("reverting", "restoring") and state.previous:
+    if on_its_way and state.previous:
         if state.previous.id in known:
             return decide_revert(seen)
         if known:
@@ -236,16 +266,15 @@ def decide_recovery(
             return decide_soak_failed(seen)
         if state.phase == "unproven" and not superseded:
             return Course((), unproven_text(state))
-        can_go_back = state.previous is not None and state.previous.id in seen.deployments
-        if not seen.alive(state.stable.id) and can_go_back:
+        back = seen.view(state.previous.id) if state.previous else None
+        # one that is proven is waited for first, where nothing else answers
+        if back and (back.available or state.phase != "proven") and not seen.alive(state.stable.id):
             return decide_revert(seen)
         if state.phase == "unproven" and state.verdict == "fail":
-            back = seen.view(state.previous.id) if state.previous else None
             if back and back.steady:  # what is known to be good makes the better neighbour
                 return decide_revert(seen)
-            rest = _finish(seen, state, keep_previous=keep_previous)
-        else:
-            rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
+            return _superseded(seen, state)
+        rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
         sentence = f"finished the promotion of {state.stable.deployment}"
         return Course((*noted, *rest), sentence)
     if state.phase == "held" and state.candidate and not superseded:
@@ -291,7 +320,9 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
         keep.add(state.previous.id)
     others = seen.others(seen.serving)
     down = serving is not None and serving.replicas < serving.serves_with
-    moves: list[Move] = [RemoveCandidateService(), *drained(seen, others)]
+    at_rest = state.phase in ("idle", "held")
+    moves: list[Move] = [Save(replace(state, phase="testing"))] if down and at_rest else []
+    moves += [RemoveCandidateService(), *drained(seen, others)]
     # what holds its devices stops and what served comes back, both without waiting for the other
     moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
     if serving and down:
@@ -299,12 +330,26 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(serving.name))
     moves += [Remove(view.name) for view in others if view.release not in keep]
-    moves.append(Save(replace(state, phase="idle", candidate=None, strategy="", approval="")))
+    if serving and not down:
+        moves.append(AwaitReady(serving.name))
+    after = replace(state, phase="idle", candidate=None, strategy="", approval="")
+    if doubt := in_doubt(state, seen.serving):
+        after = replace(after, phase="unproven", verdict=doubt)
+    moves.append(Save(after))
     gone = state.candidate
     return Course(
         tuple(moves),
         f"removed candidate {gone.deployment}" if gone else "nothing was under way",
     )
+
+
+def may_begin_over(seen: Observed) -> bool:
+    """Whether another release may be tested although what the last rollout left is not settled: it
+    may be what mends a release that does not get ready, and nothing is forgotten by it."""
+    state = seen.state
+    led = state.candidate is not None and seen.serving == state.candidate.id
+    under_test = state.phase in ("testing", "promoting", "held") and not led
+    return under_test or not seen.alive(seen.serving)
 
 
 def decide_resume(seen: Observed, wanted: Release) -> str:

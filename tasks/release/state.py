@@ -78,7 +78,10 @@ class State:
     before goes); unproven (the soak was not passed and nothing could be gone back to, or nobody
     could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
-    epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
+    doubt: what is known against release `doubted`, whatever is tested meanwhile: 'fail',
+    'inconclusive' or ''.
+    epoch: the lease's epoch of the last writer. writer: a word that only that process has.
+    rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''. breach: what the soak under way has found
     against stable, or '': whoever finds it there goes back.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
@@ -93,9 +96,12 @@ class State:
     candidate: Release | None = None
     previous: Release | None = None
     epoch: int = 0
+    writer: str = ""
     rollout: str = ""
     strategy: str = ""
     verdict: str = ""
+    doubt: str = ""
+    doubted: str = ""
     approval: str = ""
     breach: str = ""
     drain_s: float = DRAIN_S
@@ -140,9 +146,12 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             candidate=_release(raw["candidate"]),
             previous=_release(raw["previous"]),
             epoch=int(raw["epoch"]),
+            writer=raw.get("writer", ""),
             rollout=raw["rollout"],
             strategy=raw["strategy"],
             verdict=raw["verdict"],
+            doubt=raw.get("doubt", ""),
+            doubted=raw.get("doubted", ""),
             approval=raw.get("approval", ""),
             breach=raw.get("breach", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
@@ -181,6 +190,25 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
             "history": json.dumps(history, sort_keys=True),
         },
     }
+
+
+def in_doubt(state: State, release: str | None) -> str:
+    """What is known against a release."""
+    return state.doubt if release and state.doubted == release else ""
+
+
+def with_doubt(state: State, against: str) -> State:
+    """What is known against stable stays on record; '' says nothing of another one."""
+    if state.stable is None or not against:
+        return state
+    return replace(state, doubt=against, doubted=state.stable.id)
+
+
+def without_doubt(state: State) -> State:
+    """Stable is proven, or a person keeps it."""
+    if state.stable is None or state.doubted != state.stable.id:
+        return state
+    return replace(state, doubt="", doubted="")
 
 
 def with_history(state: State, entry: dict[str, Any], keep: int) -> State:

@@ -55,6 +55,14 @@ def stable_service(deploy: Object) -> Object:
     return body
 
 
+def leading_nowhere(deploy: Object) -> Object:
+    """The stable Service that a release's Deployment would have, before it leads to any."""
+    body = stable_service(deploy)
+    del body["spec"]["selector"], body["metadata"]["labels"][RELEASE_LABEL]
+    body["metadata"].pop("annotations", None)  # how an adopted one was reached
+    return body
+
+
 def selector_of(deploy: Object) -> dict[str, str]:
     """By which the pods of a release are reached, whoever made it."""
     if reached := reached_of(deploy):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.base.errors import LockLost
+from tasks.base.errors import LockLost, StepFailed
 from tasks.base.halt import Halt, heeding
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
-from tasks.release.moves import decide_recovery, decide_resume
+from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
 from tasks.release.state import Judged, Release, with_verdict
 from tasks.run.counting import Counter
+
+_log = logging.getLogger(__name__)
 
 
 class Locked:
@@ -75,12 +78,18 @@ class Locked:
         return run_job(self._cluster, job, timeout_s=timeout_s, on_line=on_line, fence=self.fence)
 
     def begin(self, release: Release, *, keep_previous: bool) -> str:
-        """What there is to do: 'fresh', 'done', 'promote' or 'retest' (see decide_resume); what
-        another rollout left behind is settled first."""
+        """What there is to do: 'fresh', 'done', 'promote', 'retest' or, where what another rollout
+        left behind could not be settled first, still 'clear' (see decide_resume)."""
         actor = self.actor
         seen = actor.observe()
         if decide_resume(seen, release) == "clear":
-            carry_out(actor, decide_recovery(seen, keep_previous=keep_previous, superseded=True))
+            try:
+                course = decide_recovery(seen, keep_previous=keep_previous, superseded=True)
+                carry_out(actor, course)
+            except StepFailed as error:
+                if not may_begin_over(actor.observe()):
+                    raise
+                _log.warning("what another rollout left is not settled: %s", error)
             seen = actor.observe()
         return decide_resume(seen, release)
 

@@ -44,7 +44,7 @@ from tasks.release.room import room_for
 from tasks.release.soaking import Look, Rules, Seen
 from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
 from tasks.render.adopted import adopted_deployment, adopted_service
-from tasks.render.services import selector_of, stable_service, switch
+from tasks.render.services import leading_nowhere, selector_of, stable_service, switch
 
 __all__ = ["Actor", "NotProven", "SoakFailed", "carry_out"]
 
@@ -141,14 +141,14 @@ class Actor:
         """Mark state, Services and Deployments with our epoch: a predecessor that stood still finds
         them changed, and its late writes are refused by the API server."""
         state, _ = self.read_state()
-        if state.epoch > self.epoch:
+        if self.owned.is_another(state.epoch, state.writer):
             raise StepFailed(
                 f"the state of rollout {self.name} was written under lease epoch {state.epoch}, "
                 f"ours is {self.epoch}: the Lease was deleted or restored; delete the ConfigMap's "
                 "'epoch' or recreate the Lease with leaseTransitions above it"
             )
-        self.save(replace(state, epoch=self.epoch))
-        self.owned.take_over()
+        self._save(lambda held: held)
+        self.owned.take_over(leading_nowhere)
 
     def run(self, course: Course) -> None:
         """Execute moves in order."""
@@ -159,6 +159,8 @@ class Actor:
         """Execute one move; repeating it changes nothing more."""
         match move:
             case Save(state):
+                if state.phase == "idle":
+                    self._must_be_settled()
                 self.save(state)
             case PointService(release):
                 self._point_service(release)
@@ -203,17 +205,18 @@ class Actor:
 
     def save(self, state: State) -> None:
         """Write the state with our epoch, on top of exactly the version we read."""
-        state = replace(state, epoch=self.epoch)
-        body = to_configmap(state, self.namespace)
-        write = self.owned.write
+        self._save(lambda held: state)
 
+    def _save(self, change: Callable[[State], State]) -> None:
         def attempt() -> None:
             found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
-            if found is None:
-                write.create(body)
-                return
             held = from_configmap(self.name, found)
-            if held.epoch > self.epoch:
+            state = replace(change(held), epoch=self.epoch, writer=self.owned.writer)
+            body = to_configmap(state, self.namespace)
+            if found is None:
+                self.owned.write.create(body)
+                return
+            if self.owned.is_another(held.epoch, held.writer):
                 raise StepFailed(
                     f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
                     f"{self.epoch}); this one stops"
@@ -221,9 +224,21 @@ class Actor:
             if held == state:
                 return  # also where the answer to our own write was lost
             body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            write.replace(body)
+            self.owned.write.replace(body)
 
         looked_anew(attempt)
+
+    def _must_be_settled(self) -> None:
+        """Idle is true only of what answers with all it is asked for."""
+        if self.read_state()[0].phase == "idle":
+            return
+        view = self._deployments().get(leads_to(self._service()) or "")
+        if view is not None and not view.settled:
+            raise StepFailed(
+                f"rollout {self.name} is not idle: {view.name} serves, and {view.available} of its "
+                f"{view.serves_with} replica(s) are available; look at its pods. The guard, or "
+                f"`rollout recover {self.name}`, goes on"
+            )
 
     def adopt(self, adoption: Adoption) -> None:
         """Make what somebody deployed by hand the stable release. The Service comes last: until it
@@ -270,23 +285,30 @@ class Actor:
             )
         wanted = stable_service(deploy)
         self._led.clear()
-        self._keeps_answering(release, deploy)
+
+        def change(found: Body) -> Body:
+            self._must_answer(release, found)
+            return switch(found, wanted)
+
         if self._service() is None:
-            self.owned.put(wanted)
+            self._must_answer(release, None)
+            self.owned.put(wanted, check=lambda found: self._must_answer(release, found))
         else:
-            self.owned.change("Service", self.name, "stable", lambda found: switch(found, wanted))
+            self.owned.change("Service", self.name, "stable", change)
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
 
-    def _keeps_answering(self, release: Release, deploy: Body) -> None:
-        """Last line of defence: whatever was decided, what answers makes way only for what can."""
-        before = self._deployments().get(leads_to(self._service()) or "")
-        if before is None or before.release == release.id or not before.available:
+    def _must_answer(self, release: Release, service: Body | None) -> None:
+        """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
+        too, a Service is led only to what can answer."""
+        every, serving = self._deployments(), leads_to(service) or ""
+        view, before = every.get(release.id), every.get(serving)
+        if serving == release.id or (view is not None and view.available):
             return
-        if not (deploy.get("status") or {}).get("availableReplicas"):
-            raise StepFailed(
-                f"Service {self.namespace}/{self.name} stays with {before.name}, which answers: "
-                f"{release.deployment} has no ready replica"
-            )
+        stays = f"with {before.name}, which answers" if before and before.available else "as it is"
+        raise StepFailed(
+            f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} has no "
+            "ready replica; look at its pods, then run again"
+        )
 
     def try_switch(self, deploy: Body) -> None:
         """What the API server and the Service itself say to leading it to this Deployment, and
@@ -317,7 +339,7 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
-            if replicas == 0 and not interrupts:
+            if replicas == 0 and _available(found) and not interrupts:
                 self._must_not_serve(found)  # the Service may have been moved by hand since
             if 0 < replicas < now.asked and _available(found) < replicas:
                 raise StepFailed(

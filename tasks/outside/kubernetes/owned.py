@@ -5,6 +5,7 @@ version that was read, and not over the head of a newer run: the API server refu
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from tasks.base import clock
@@ -15,6 +16,7 @@ from tasks.objects.labels import (
     KIND_LABEL,
     MANAGED_LABEL,
     MANAGER,
+    WRITER_ANNOTATION,
 )
 from tasks.objects.pods import Object, ending
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
@@ -28,13 +30,15 @@ T = TypeVar("T")
 
 
 class Owned:
-    """The objects of rollout `name`. epoch: of our lease, marked on all that we write."""
+    """The objects of rollout `name`. epoch: of our lease, marked on all that we write, with a word
+    that no other process has: a Lease that is deleted may give one epoch out twice."""
 
     def __init__(
         self, cluster: Cluster, namespace: str, name: str, fence: Fence, epoch: int
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
         self.write, self.epoch = cluster.writer(fence), epoch
+        self.writer = f"{clock.rng().getrandbits(64):016x}"
 
     # -- read
 
@@ -85,22 +89,39 @@ class Owned:
 
     def _must_not_be_newer(self, found: Object) -> None:
         stamped = _epoch_of(found)
-        if stamped > self.epoch:
+        if self.is_another(stamped, _mark(found, WRITER_ANNOTATION)):
             raise StepFailed(
                 f"{found['kind']} {self.namespace}/{found['metadata']['name']} belongs to a newer "
                 f"run (epoch {stamped}, ours {self.epoch}); this one stops"
             )
 
+    def is_another(self, epoch: int, writer: str) -> bool:
+        """Whether marks say that another process has taken over: of a newer epoch, or of ours."""
+        return epoch > self.epoch or (epoch == self.epoch and writer not in ("", self.writer))
+
     # -- change
 
-    def take_over(self) -> None:
-        """Mark all that is ours, so that whatever a predecessor still sends finds it changed."""
-        for item in self.deployments():
+    def take_over(self, missing: Callable[[Object], Object]) -> None:
+        """Mark all that is ours, so that whatever a predecessor still sends finds it changed.
+
+        missing: the Service to make where there is none, and a Deployment that a predecessor may be
+        about to lead one to: its creation comes late then, too.
+        """
+        engines = self.deployments()
+        for item in engines:
             self.change("Deployment", item["metadata"]["name"], "engine", lambda _: {}, gone=True)
         for name, role in ((self.name, "stable"), (f"{self.name}-candidate", "candidate")):
+            if role == "stable" and engines:
+                self._make(missing(engines[0]))
             found = self.cluster.get("Service", name, self.namespace)
             if found is not None and self.is_ours(found, role):
                 self.change("Service", name, role, lambda _: {}, gone=True)
+
+    def _make(self, body: Object) -> None:
+        meta = body["metadata"]
+        if self.cluster.get(body["kind"], meta["name"], self.namespace) is None:
+            with suppress(AlreadyExists):  # made just now: it is marked as what was there
+                self.write.create(self._marked(body))
 
     def change(self, kind: str, name: str, role: str, change: Patch, *, gone: bool = False) -> None:
         """Merge-patch what `change` makes of the object just read.
@@ -179,7 +200,8 @@ class Owned:
 
     def _marked(self, body: Object) -> Object:
         meta = body.get("metadata") or {}
-        marks = {**(meta.get("annotations") or {}), EPOCH_ANNOTATION: str(self.epoch)}
+        ours = {EPOCH_ANNOTATION: str(self.epoch), WRITER_ANNOTATION: self.writer}
+        marks = {**(meta.get("annotations") or {}), **ours}
         return {**body, "metadata": {**meta, "annotations": marks}}
 
 
@@ -196,5 +218,9 @@ def looked_anew(attempt: Callable[[], T]) -> T:
 
 def _epoch_of(found: Object) -> int:
     """The epoch of who wrote last; 0 where nobody of ours did, or the mark is not ours."""
-    mark = str((found["metadata"].get("annotations") or {}).get(EPOCH_ANNOTATION) or "")
+    mark = _mark(found, EPOCH_ANNOTATION)
     return int(mark) if mark.isdecimal() else 0
+
+
+def _mark(found: Object, key: str) -> str:
+    return str((found["metadata"].get("annotations") or {}).get(key) or "")

@@ -207,9 +207,11 @@ class World(FakeWrites):
     def leads_to(self) -> str | None:
         """The release whose pods the stable Service chooses."""
         found = self.objects.get(("Service", NAME))
-        return self._chosen(found["spec"]["selector"]) if found else None
+        return self._chosen(found["spec"].get("selector")) if found else None
 
-    def _chosen(self, selector: Object) -> str | None:
+    def _chosen(self, selector: Object | None) -> str | None:
+        if not selector:
+            return None
         fit = (o for o in self._deployments() if selector.items() <= labels_of(o).items())
         return next(map(ident_of, fit), selector.get(RELEASE_LABEL))
 
@@ -224,7 +226,7 @@ class World(FakeWrites):
 
     def _watch(self, kind: str, old: Object, new: Object | None) -> None:
         if kind == "Service" and old["metadata"]["name"] == NAME and new is not None:
-            before, after = (self._chosen(item["spec"]["selector"]) for item in (old, new))
+            before, after = (self._chosen(item["spec"].get("selector")) for item in (old, new))
             if before != after and before:
                 self.switched[before] = clock.monotonic()
                 self.switched.pop(after or "", None)

@@ -1,4 +1,5 @@
-"""python -m tests.support.search: a search as large as one likes.
+"""python -m tests.support.search: a search as large as one likes. --larger: of each beginning the
+largest scope that ends on a laptop, in some minutes.
 
 Prints states, depth and every kind of counterexample with a shortest trace; exits 1 where there is
 one.
@@ -13,7 +14,9 @@ from dataclasses import fields
 from tests.support.search import begins, rules
 from tests.support.search.search import search
 
-NAMED = {"at-hand": rules.AT_HAND, "strengthened": rules.STRENGTHENED, "all": rules.ALL}
+NAMED = {"at-hand": rules.AT_HAND, "unmarked": rules.UNMARKED, "all": rules.ALL}
+
+LARGER = [("left", 2, 1), ("rest", 2, 1), ("rest", 1, 2), ("first", 1, 2), ("late", 1, 1)]
 
 
 def main() -> int:
@@ -28,20 +31,25 @@ def main() -> int:
     ask.add_argument("--begin", choices=["rest", "first", "left", "late"], default="rest")
     ask.add_argument("--no-consent", action="store_true", help="no interruption is allowed")
     ask.add_argument("--quiet", action="store_true", help="no traces")
+    ask.add_argument("--larger", action="store_true", help="instead of one beginning")
     args = ask.parse_args()
-    found = search(
-        getattr(begins, args.begin)(args.trouble, args.starts),
-        rules=rules.toggled(NAMED[args.rules], *args.toggle),
-        consent=not args.no_consent,
-        depth=args.depth,
-        most=args.most,
-    )
-    print(found)
-    for what, trace in sorted(found.wrong.items()):
-        print(f"\n{what}")
-        if not args.quiet:
-            print(*(f"  {number:2}. {line}" for number, line in enumerate(trace)), sep="\n")
-    return 1 if found.wrong else 0
+    scopes = LARGER if args.larger else [(args.begin, args.trouble, args.starts)]
+    wrong = False
+    for begin, trouble, starts in scopes:
+        found = search(
+            getattr(begins, begin)(trouble, starts),
+            rules=rules.toggled(NAMED[args.rules], *args.toggle),
+            consent=not args.no_consent,
+            depth=args.depth,
+            most=args.most,
+        )
+        print(f"{begin}, trouble {trouble}, starts {starts}: {found}", flush=True)
+        wrong = wrong or bool(found.wrong)
+        for what, trace in sorted(found.wrong.items()):
+            print(f"\n{what}")
+            if not args.quiet:
+                print(*(f"  {number:2}. {line}" for number, line in enumerate(trace)), sep="\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

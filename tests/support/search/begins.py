@@ -9,6 +9,7 @@ from tests.support.search.world import (
     NOBODY,
     SITS,
     SVC,
+    TWINS,
     Dep,
     Flight,
     Mem,
@@ -18,8 +19,8 @@ from tests.support.search.world import (
 )
 
 A, B, C = 0, 1, 2
-UP, DOWN = Dep(1, ready=1, had=1), Dep(0)
-EPOCH = 20  # there have been runs before
+UP, DOWN = Dep(1, ready=1, had=1), Dep(0, zeroed=True)
+EPOCH = 20 * TWINS  # there have been runs before
 
 
 def world(
@@ -47,6 +48,7 @@ def world(
         held=False,
         decided=0,
         twins=False,
+        busy=NOBODY,
         processes=(None, None),
         news=news,
         trouble=trouble,
@@ -75,7 +77,8 @@ def left(trouble: int, starts: int) -> list[World]:
     both = (UP, UP, DOWN)
 
     def mem(phase: str, *who: int, strategy: str = "parallel", verdict: str = "pass") -> Mem:
-        return Mem(phase, *who, strategy, verdict, EPOCH)
+        doubt = verdict if phase == "unproven" else ""
+        return Mem(phase, *who, strategy, verdict, doubt, B if doubt else NOBODY, EPOCH)
 
     unsoaked = News(B, "unsoaked")
     bad = News(B, "bad")
@@ -112,7 +115,7 @@ def unproven(trouble: int, starts: int) -> list[World]:
 def late(trouble: int, starts: int) -> list[World]:
     """A predecessor stands still, its write is fenced and has read what it goes by."""
     testing, replaced = left(trouble, starts)[:2]
-    soaking = left(trouble, starts)[4]
+    soaking, reverting = left(trouble, starts)[4], left(trouble, starts)[7]
     assert testing.mem is not None and soaking.mem is not None
 
     def stands(w: World, stage: str, op: tuple, target: object) -> World:
@@ -124,9 +127,9 @@ def late(trouble: int, starts: int) -> list[World]:
         svc=NOBODY,
         svc_epoch=0,
         deps=(None, UP, None),
-        mem=Mem("promoting", NOBODY, B, NOBODY, "parallel", "pass", EPOCH),
+        mem=Mem("promoting", NOBODY, B, NOBODY, "parallel", "pass", epoch=EPOCH),
     )
-    idle = ("idle", A, NOBODY, C, "", "")
+    idle = ("idle", A, NOBODY, C, "", "", "", NOBODY)
     return [
         stands(testing, "undo", ("delete", B), B),
         stands(testing, "undo", ("scale", B, 0, EPOCH), B),
@@ -140,5 +143,5 @@ def late(trouble: int, starts: int) -> list[World]:
         stands(replaced, "undo", ("scale", B, 0, EPOCH), B),
         stands(replaced, "deploy", ("scale", A, 0, EPOCH), A),
         stands(soaking, "promote", ("scale", A, 0, EPOCH), A),
-        stands(soaking, "back", ("point", A, EPOCH, False), SVC),
+        stands(reverting, "back", ("point", A, EPOCH, False), SVC),
     ]

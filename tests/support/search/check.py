@@ -42,6 +42,10 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
         wanted = op[0] == "scale" and not late and may_interrupt(consent, before, p)
         if not wanted:
             return f"1 what answered does not answer any more [{op[0]}, {by}]"
+    if op[0] in ("scale", "delete") and op[1] == before.busy and before.svc in RELEASES:
+        dep = before.deps[before.busy]
+        if dep and dep.ready and (op[0] == "delete" or op[2] < dep.asked):
+            return f"9 what served was stopped before its requests ended [{by}]"
     if op[0] == "save" and op[1][0] == "idle" and before.mem and before.mem.phase != "idle":
         if flight.short and short(before):
             more = ", of replicas that a person had set" if whole(before) else ""
@@ -83,6 +87,6 @@ def soaked(w: World, release: int, p: Process, by_anybody: bool) -> World:
 
 def name(svc: int) -> str:
     """Where a Service leads, in words."""
-    return {-1: "nothing", 3: "pods of a person's own", 4: "somebody else's"}.get(
+    return {-1: "nothing", 5: "nowhere yet", 3: "pods of a person's own", 4: "somebody else's"}.get(
         svc, NAMES[svc] if svc in RELEASES else "?"
     )

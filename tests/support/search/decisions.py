@@ -7,15 +7,17 @@ World stays small; what was asked before is not asked again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
 from tasks.release.course import DeploymentView, Observed, Room
+from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
-from tests.support.search.world import NAMES, NOBODY, RELEASES, SEATS, SITS, Dep, Mem, World
+from tests.support.search.world import NAMES, NOBODY, RELEASES, SEATS, SITS, Dep, Mem, World, free
 
 ITEMS = tuple(
     Release(name, f"m-{name}", "o/m", "r", f"c-{name}", "sha256:0", "img", "m", 1) for name in NAMES
@@ -60,6 +62,10 @@ class Decisions:
             self._memo(("resume", wanted), w, lambda seen: moves.decide_resume(seen, ITEMS[wanted]))
         )
 
+    def may_begin_over(self, w: World) -> bool:
+        """Whether a run goes on although it could not clear up."""
+        return bool(self._memo(("over",), w, moves.may_begin_over))
+
     def recovery(self, w: World, *, superseded: bool = False, soak_failed: bool = False) -> Course:
         return self._course(
             ("recovery", superseded, soak_failed),
@@ -90,7 +96,23 @@ class Decisions:
         return self._course(
             ("wish", what, allow, room),
             w,
-            lambda seen: wish.decide_wish(what, seen, allow_interruption=allow, room=_room(room)),
+            lambda seen: wish.decide_wish(
+                what,  # type: ignore[arg-type]
+                _reminded(seen, w) if what == "recover" else seen,
+                allow_interruption=allow,
+                room=_room(room),
+            ),
+        )
+
+    def guard(self, w: World) -> Course:
+        """What the guard, or whoever wishes to recover, does about what is there."""
+        tested = w.cand == "ours"
+        dep = w.deps[w.svc] if w.svc in RELEASES else None
+        waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
+        return self._course(
+            ("guard", tested, waits),
+            w,
+            lambda seen: decide_guard(seen, Around(_deploy(w), tested, waits)),
         )
 
     def after_failure(self, w: World) -> Course | None:
@@ -101,8 +123,8 @@ class Decisions:
     # -- how it is asked ----------------------------------------------------------------------
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
-        deps = tuple(d and (d.asked, d.serves, d.ready) for d in w.deps)
-        key = (what, w.mem[:6] if w.mem else None, w.svc, deps)
+        deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed) for d in w.deps)
+        key = (what, w.mem[:8] if w.mem else None, w.svc, deps)
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
         return self._known[key]
@@ -146,6 +168,8 @@ def state_of(mem: Mem | None) -> State:
         previous=_item(mem.previous),
         strategy=mem.strategy,
         verdict=mem.verdict,
+        doubt=mem.doubt,
+        doubted="" if mem.doubted == NOBODY else ITEMS[mem.doubted].id,
         epoch=mem.epoch,
     )
 
@@ -153,7 +177,23 @@ def state_of(mem: Mem | None) -> State:
 def view(at: int, dep: Dep, rules: Rules) -> DeploymentView:
     """How a process sees a Deployment."""
     serves = (dep.asked or dep.serves) if rules.scale_by_hand else dep.serves
-    return DeploymentView(ITEMS[at].deployment, ITEMS[at].id, dep.asked, serves, dep.ready)
+    stopped = dep.asked < serves and dep.zeroed
+    return DeploymentView(ITEMS[at].deployment, ITEMS[at].id, dep.asked, serves, dep.ready, stopped)
+
+
+def _deploy(w: World) -> dict[str, Any] | None:
+    """The Deployment of what serves, as far as memory is rebuilt from it."""
+    if w.svc not in RELEASES or w.deps[w.svc] is None:
+        return None
+    spec = {"replicas": 1, "template": {"spec": {"containers": []}}}
+    return {"metadata": {"name": ITEMS[w.svc].deployment}, "spec": spec}
+
+
+def _reminded(seen: Observed, w: World) -> Observed:
+    """As flows/rollback.py does before a recovery."""
+    if seen.state.phase != "idle":
+        return seen
+    return replace(seen, state=remembered(seen.state, seen.serving, _deploy(w)))
 
 
 def observed(w: World, rules: Rules) -> Observed:
@@ -195,11 +235,13 @@ def compact(move: moves.Move) -> tuple:
     match move:
         case moves.Save(state):
             who = (at(state.stable), at(state.candidate), at(state.previous))
-            return ("save", (state.phase, *who, state.strategy, state.verdict))
+            doubted = NUMBER.get(state.doubted, NOBODY)
+            told = (state.strategy, state.verdict, state.doubt, doubted)
+            return ("save", (state.phase, *who, *told))
         case moves.PointService(release):
             return ("point", at(release))
-        case moves.Scale(deployment, replicas):
-            return ("scale", BY_DEPLOYMENT[deployment], replicas)
+        case moves.Scale(deployment, replicas, interrupts):
+            return ("scale", BY_DEPLOYMENT[deployment], replicas, interrupts)
         case moves.AwaitReady(deployment):
             return ("ready", BY_DEPLOYMENT[deployment])
         case moves.AwaitFreed(deployment):

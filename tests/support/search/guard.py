@@ -1,15 +1,14 @@
-"""Whether the guard alone settles what is left: `recover`, again and again, while pods follow."""
+"""Whether the guard alone settles what is left, again and again, while pods follow."""
 
 from __future__ import annotations
 
-from tests.support.search.process import Model, starts, steps
+from tests.support.search.process import Model, guards, starts, steps
 from tests.support.search.surroundings import pods
 from tests.support.search.world import (
     FOREIGN,
     HAND,
     NOBODY,
     RELEASES,
-    REST,
     SEATS,
     SITS,
     News,
@@ -31,7 +30,9 @@ class Guard:
 
     def judge(self, w: World) -> str:
         """The invariant that the guard cannot restore; '' where it can."""
-        core = leaves(w)._replace(trouble=0, starts=0, news=News(), decided=0, twins=False)
+        core = leaves(w)._replace(
+            trouble=0, starts=0, news=News(), decided=0, twins=False, busy=NOBODY
+        )
         if core not in self._known:
             self._known[core] = self._judge(core)
         return self._known[core]
@@ -44,7 +45,7 @@ class Guard:
             w = quiet(w)
             if not self._works(w):
                 break
-            after = starts(self.model, w, "recover")
+            after = starts(self.model, w, "guard")
             if after is None:
                 break
             w, took = self._through(after)
@@ -69,9 +70,7 @@ class Guard:
 
     def _works(self, w: World) -> bool:
         """Whether the guard finds anything to do."""
-        if w.mem is None:
-            return self.model.rules.memory_rebuilt and w.svc in RELEASES
-        return w.mem.phase not in REST
+        return bool(guards(self.model, w))
 
     def _through(self, w: World) -> tuple[World, int]:
         """One process from its start to its end; it goes on where it can, and waits for pods."""

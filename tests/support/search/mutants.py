@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tasks.release import back, moves, wish
-from tasks.release.course import Course, Move, Observed, PointService, Save, Scale, Soak
-from tests.support.search.known import APPLIED, FAILED, HARM, NEVER, NOWHERE, RESTS, UNSOAKED
+from tasks.release import back, guard, moves, wish
+from tasks.release.course import Course, Move, Observed, PointService, Scale, Soak
+from tests.support.search.signs import FAILED, HARM, NEVER, NOWHERE, RESTS, UNSOAKED
 
 Decide = Callable[..., Any]
 
@@ -30,7 +30,7 @@ class Mutant:
 
 def put_in(patch: pytest.MonkeyPatch, mutant: Mutant) -> None:
     """Wherever the product has imported that function."""
-    for module in (moves, back, wish):
+    for module in (moves, back, wish, guard):
         if hasattr(module, mutant.function):
             patch.setattr(module, mutant.function, mutant.make(getattr(module, mutant.function)))
 
@@ -51,7 +51,7 @@ def changed(change: Callable[[Observed, list[Move]], list[Move]]) -> Callable[[D
 def stops_what_serves(seen: Observed, course: list[Move]) -> list[Move]:
     """Room is made before it is known whether it is needed."""
     serving = seen.view(seen.serving)
-    return [Scale(serving.name, 0), *course] if serving else course
+    return [Scale(serving.name, 0, interrupts=True), *course] if serving else course
 
 
 def stops_first(seen: Observed, course: list[Move]) -> list[Move]:
@@ -61,7 +61,7 @@ def stops_first(seen: Observed, course: list[Move]) -> list[Move]:
     if point is None or serving is None or serving.release == point.release.id:
         return course
     at = course.index(point)
-    return [*course[:at], Scale(serving.name, 0), *course[at:]]
+    return [*course[:at], Scale(serving.name, 0, interrupts=True), *course[at:]]
 
 
 def settles_first(seen: Observed, course: list[Move]) -> list[Move]:
@@ -78,22 +78,6 @@ def keeps_down(seen: Observed, course: list[Move]) -> list[Move]:
     return [move for move in course if not (isinstance(move, Scale) and move.replicas)]
 
 
-def silent(seen: Observed, course: list[Move]) -> list[Move]:
-    """Only the end is written down."""
-    saves = [move for move in course if isinstance(move, Save)]
-    return [move for move in course if not isinstance(move, Save) or move is saves[-1]]
-
-
-def impatient(decide: Decide) -> Decide:
-    """A recovery takes an unproven release for one that another rollout supersedes."""
-
-    def decided(seen: Observed, **more: Any) -> Course:
-        found: Course = decide(seen, **{**more, "superseded": True})
-        return found
-
-    return decided
-
-
 def no_way_home(decide: Decide) -> Decide:
     return lambda seen: None
 
@@ -106,7 +90,7 @@ MUTANTS = {
     "a way back that stops before it moves": Mutant("decide_revert", changed(stops_first), HARM),
     "a promotion without a soak": Mutant("decide_promotion", changed(without_soak), UNSOAKED),
     "a recovery that settles first": Mutant(
-        "_keep_serving", changed(settles_first), ("2 idle", RESTS), "left", consent=True
+        "_keep_serving", changed(settles_first), ("2 idle", RESTS, NOWHERE), "left", consent=True
     ),
     "a recovery that leaves what served down": Mutant(
         "_keep_serving",
@@ -115,14 +99,10 @@ MUTANTS = {
         "left",
         consent=True,
     ),
-    "a start that is not announced": Mutant(
-        "decide_start", changed(lambda seen, course: course[1:]), RESTS, trouble=1, consent=True
+    "a way back that forgets bad news": Mutant(
+        "known_against", lambda decide: lambda state, **_: "", FAILED, "unproven", trouble=1
     ),
-    "a recovery that forgets bad news": Mutant("decide_recovery", impatient, FAILED, "unproven"),
     "a way back without a way home": Mutant(
         "decide_after_failure", no_way_home, (NEVER, NOWHERE), "left", trouble=1
-    ),
-    "a new run that deploys what serves": Mutant(
-        "decide_resume", lambda decide: lambda seen, wanted: "fresh", APPLIED, "left"
     ),
 }

@@ -15,6 +15,7 @@ from tests.support.search.rules import Rules
 from tests.support.search.world import (
     FOREIGN,
     NOBODY,
+    TWINS,
     Flight,
     Mem,
     News,
@@ -52,21 +53,33 @@ def starts(m: Model, w: World, kind: str, wanted: int = NOBODY) -> World | None:
     if kind == "run":
         if w.svc == FOREIGN or not (strategy := _strategy(m, w, wanted)):
             return None
-    elif w.mem is None and not m.rules.memory_rebuilt:
+    elif kind == "guard":
+        if w.svc == FOREIGN or not guards(m, w):
+            return None
+    elif w.mem is None:
         return None
-    epoch = (w.lease or 0) + 1
+    last = w.lease or 0
     if m.rules.epoch_above_all:
-        written = [w.svc_epoch, w.mem.epoch if w.mem else 0, *(d.epoch for d in w.deps if d)]
-        epoch = max(epoch - 1, *written, *(p.epoch for p in w.processes if p)) + 1
-    take: list[tuple] = [("takeover",), ("stampsvc",)]
+        last = max(last, w.svc_epoch, w.mem.epoch if w.mem else 0, *(d.epoch for d in w.deps if d))
+    epoch = (last // TWINS + 1) * TWINS
+    alike = [p.epoch for p in w.processes if p and p.epoch // TWINS == epoch // TWINS]
+    epoch = max(alike) + 1 if alike else epoch
+    take: list[tuple] = [("takeover",)]
     if m.rules.take_over_deployments:
         take += [("stampdep", n) for n in range(len(w.deps))]
+    take += [("stampsvc",), ("stampcand",)]
     course = m.decide.number(tuple(take))
     new = Process(kind, wanted, epoch, "start", course, strategy=strategy)
-    twins = w.twins or any(p and p.epoch == epoch for p in w.processes)
+    twins = w.twins or bool(alike)
     processes = put(w.processes, at, new)
     w = w._replace(lease=epoch, held=True, twins=twins, processes=processes)
     return w
+
+
+def guards(m: Model, w: World) -> tuple:
+    """The moves that the guard finds to do."""
+    course = m.decide.guard(w)
+    return m.decide.moves_of[course] if isinstance(course, int) else ()
 
 
 def _strategy(m: Model, w: World, wanted: int) -> str:
@@ -119,6 +132,8 @@ def steps(m: Model, w: World, at: int) -> Iterator[Step]:
             if what[0] == "done":
                 if move[0] == "soak":
                     after = check.soaked(after, move[1], p, m.rules.soak_by_anybody)
+                if move[0] == "drain":
+                    after = after._replace(busy=NOBODY)
                 yield (who, "is through with", move), _advance(m, after, at, p), ""
             else:
                 yield (who, f"fails ({what[1]}) at", move), _fails(m, after, at, p, what[1]), ""
@@ -192,6 +207,10 @@ def _fails(m: Model, w: World, at: int, p: Process, kind: str) -> World:
         return _goes(m, w, at, p, _after_home(stage))
     if stage == "start":
         return _goes(m, w, at, p, "")
+    if stage == "clear" and kind == "step" and m.decide.may_begin_over(w):
+        return _goes(m, w, at, p, "begin2?")
+    if stage == "promote" and w.mem and w.mem.phase == "proven":
+        return _goes(m, w, at, p, "")  # it serves, and what is left is for the guard
     if stage in FAILED:
         then = FAILED[stage] if p.kind == "run" else ""
         if stage == "back" and kind == "outside" and then:
@@ -214,12 +233,11 @@ def _choices(m: Model, w: World, p: Process) -> list[tuple[str, str, int]]:
     ends = "cleanup?" if p.kind == "run" and not stage.startswith("cleanup") else ""
     if stage == "judge?":
         mem = w.mem or Mem()
-        held = (("save", ("held", *mem[1:5], "pass")),)
-        return [
-            ("judges: pass", "promote?", 0),
-            ("judges: fail", "undo?", 0),
-            ("judges: a person decides", "hold", asked.number(held)),
-        ]
+        held = (("save", ("held", *mem[1:5], "pass", *mem[6:8])),)
+        verdicts = [("judges: pass", "promote?", 0), ("judges: fail", "undo?", 0)]
+        if p.strategy != "replace":  # see next_move in tasks/verdict/decide.py
+            verdicts.append(("judges: a person decides", "hold", asked.number(held)))
+        return verdicts
     if stage.startswith("after:"):
         then = stage[6:-1]
         home = None if w.svc == FOREIGN else asked.after_failure(w)
@@ -242,7 +260,10 @@ def _choices(m: Model, w: World, p: Process) -> list[tuple[str, str, int]]:
         "undo?": lambda: (asked.recovery(w), "undo"),
         "cleanup?": lambda: (asked.recovery(w), "cleanup"),
         "cleanup_soak?": lambda: (asked.recovery(w, soak_failed=True), "cleanup"),
-        "wish?": lambda: (asked.wish(w, p.kind, m.consent), "wish"),
+        "wish?": lambda: (
+            asked.guard(w) if p.kind == "guard" else asked.wish(w, p.kind, m.consent),
+            "wish",
+        ),
     }[stage]()
     return _course(f"decides: {name}", course, name, ends)
 

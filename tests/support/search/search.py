@@ -1,8 +1,9 @@
 """Breadth first through every world that can be reached: the first trace found is a shortest one.
 
 What the model leaves out:
-- time: a drain, a soak and a deadline are points at which something may happen, not durations
-  (invariant 9 is tests/unit/outside/kubernetes/test_cuts.py's);
+- time: a drain, a soak and a deadline are points at which something may happen, not durations;
+  how a drain counts is tests/unit/release/test_draining.py's;
+- requests in flight where nothing answers at the Service, or a person has led it elsewhere;
 - reading is one instant: an Observed is read at once, and what a move reads, it reads at once;
 - one replica a release (a person may ask for two), one kind of seat, one node, one neighbour;
 - pods follow their Deployment's replicas at once, and a template is the same for a release always;
@@ -10,7 +11,7 @@ What the model leaves out:
 - answers lost after a write, and API errors beyond conflicts and objects that are gone: a death
   before and after each write stands for them;
 - access, ports, types of Services; fetching, smoke, benchmark (a verdict falls from the sky);
-- histories, approvals, `keep_previous: false`, adoption, verdicts that are remembered;
+- histories, approvals, `keep_previous: false`, adoption, verdicts on releases under test;
 - a person deletes no Deployment and no Service, and does not write into the ConfigMap.
 What no precondition of one object can exclude is not entered, either: a pod that falls, or that a
 person stops, while a switch to it is in flight; a Service that a person leads to what a write in
@@ -64,7 +65,7 @@ def search(
     consent: bool = True,
     depth: int = 99,
     most: int = 10_000_000,
-    stop_at: str = "",
+    stop_at: str | tuple[str, ...] = (),
 ) -> Found:
     """Look at every world within `depth` steps of these.
 
@@ -83,7 +84,12 @@ def search(
 
 
 def _search(
-    out: Found, begins: list[World], model: Model, depth: int, most: int, stop_at: str
+    out: Found,
+    begins: list[World],
+    model: Model,
+    depth: int,
+    most: int,
+    stop_at: str | tuple[str, ...],
 ) -> Found:
     guard = Guard(model)
     came: dict[World, tuple[World, tuple] | None] = dict.fromkeys(begins)

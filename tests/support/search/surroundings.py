@@ -13,6 +13,8 @@ from tests.support.search.world import (
     HAND,
     MEM,
     NAMES,
+    NOBODY,
+    NOWHERE,
     QUEUES,
     RELEASES,
     SITS,
@@ -26,7 +28,7 @@ from tests.support.search.world import (
 from tests.support.search.writes import ends
 
 ORPHAN = 3  # two more writes
-WISHES = ("recover", "rollback", "promote")
+WISHES = ("guard", "recover", "rollback", "promote")
 
 
 def around(m: Model, w: World) -> Iterator[Step]:
@@ -52,7 +54,7 @@ def pods(w: World) -> Iterator[tuple[tuple, World]]:
 
 
 def wishes(m: Model, w: World) -> Iterator[tuple[tuple, World]]:
-    """Somebody starts a process: `recover` is the guard, too."""
+    """Somebody starts a process."""
     if not w.starts:
         return
     wanted = [("run", at) for at in RELEASES] + [(kind, -1) for kind in WISHES]
@@ -94,21 +96,21 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
     """A person with kubectl, who leads the Service to what answers. Not to what a write is on its
     way to: no precondition of a Deployment knows of a Service."""
     flying = {p.flight.target for p in w.processes if p and p.flight}
-    if w.svc != -1:
+    if w.svc not in (NOBODY, NOWHERE):
         ours = [at for at, dep in enumerate(w.deps) if dep and dep.ready and at not in flying]
         there = [*ours, HAND, FOREIGN]
         for svc in there:
             if svc == w.svc:
                 continue
             news = News() if w.news.said == "unsoaked" else w.news
-            moved = touched(w._replace(svc=svc, news=news), SVC)
+            moved = touched(w._replace(svc=svc, news=news, busy=NOBODY), SVC)
             yield ("a person", "moves the Service to", name(svc)), moved
     for at, dep in enumerate(w.deps):
         if dep and dep.asked and at not in aimed:
-            zero = dep._replace(asked=0, stopped=True)
+            zero = dep._replace(asked=0, stopped=True, had=0)
             yield ("a person", "scales to zero", NAMES[at]), with_dep(w, at, zero)
         if dep and dep.asked < 2:
-            more = dep._replace(asked=dep.asked + 1)
+            more = dep._replace(asked=dep.asked + 1, had=min(dep.had, dep.asked + 1))
             yield ("a person", "scales up", NAMES[at]), with_dep(w, at, more)
     if w.mem:
         lost = touched(w._replace(mem=None, news=News()), MEM, True)

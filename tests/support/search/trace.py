@@ -21,9 +21,22 @@ def words(op: tuple) -> str:
     """A move or a write."""
     match op[0]:
         case "save":
-            phase, stable, candidate, previous, strategy, verdict = op[1]
+            phase, stable, candidate, previous, strategy, verdict, doubt, doubted = op[1]
             who = "/".join(NAMES[n] if n >= 0 else "-" for n in (stable, candidate, previous))
-            return " ".join(filter(None, (f"Save({phase} {who}", strategy, verdict))) + ")"
+            return (
+                " ".join(
+                    filter(
+                        None,
+                        (
+                            f"Save({phase} {who}",
+                            strategy,
+                            verdict,
+                            doubt and f"{NAMES[doubted]}: {doubt}",
+                        ),
+                    )
+                )
+                + ")"
+            )
         case "point":
             return f"PointService({NAMES[op[1]]})"
         case "scale":
@@ -32,6 +45,10 @@ def words(op: tuple) -> str:
             return f"stamp of {NAMES[op[1]]}"
         case "stamp" | "stampsvc":
             return "stamp of the Service"
+        case "make":
+            return "creation of a Service that leads nowhere"
+        case "stampcand":
+            return "stamp of the candidate's Service"
         case "rmcand":
             return "RemoveCandidateService"
         case "applycand":

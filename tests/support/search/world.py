@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-NOBODY, HAND, FOREIGN = -1, 3, 4  # no Service; of ours but at a person's own pods; not ours
+# no Service; of ours, at a person's own pods; not ours; of ours and without a selector
+NOBODY, HAND, FOREIGN, NOWHERE = -1, 3, 4, 5
 NAMES = "ABC"
 RELEASES = (0, 1, 2)
+TWINS = 4  # an epoch is its number times this, and which of those that were given it out
 SEATS = 2
 SVC, MEM, CAND = "svc", "mem", "cand"  # objects, beside Deployments 0, 1, 2
 AWAY, QUEUES, SITS = 0, 1, 2  # the neighbour
-REST = ("idle", "held", "unproven")
 
 
 class Dep(NamedTuple):
     """A Deployment. unready: pods that hold a seat and do not answer; serves: replicas it serves
-    with, by its annotation; had: most that answered at once; stopped: a person scaled it to zero.
-    """
+    with, by its annotation; had: most that answered at once; stopped: a person scaled it to zero;
+    zeroed: the last that we scaled it to was zero."""
 
     asked: int
     ready: int = 0
@@ -30,6 +31,7 @@ class Dep(NamedTuple):
     serves: int = 1
     had: int = 0
     stopped: bool = False
+    zeroed: bool = False
 
 
 class Mem(NamedTuple):
@@ -41,6 +43,8 @@ class Mem(NamedTuple):
     previous: int = NOBODY
     strategy: str = ""
     verdict: str = ""
+    doubt: str = ""
+    doubted: int = NOBODY
     epoch: int = 0
 
 
@@ -87,8 +91,8 @@ class News(NamedTuple):
 class World(NamedTuple):
     """Everything. lease: epoch it was last taken with, None where it was deleted; held:
     whether that process still holds it. decided: how many processes had taken over, and
-    went on to look. twins: there have been two of one epoch. trouble, starts: what may still
-    happen."""
+    went on to look. twins: there have been two of one epoch. busy: what served until a switch of
+    ours, and may have requests. trouble, starts: what may still happen."""
 
     svc: int
     svc_epoch: int
@@ -102,10 +106,19 @@ class World(NamedTuple):
     held: bool
     decided: int
     twins: bool
+    busy: int
     processes: tuple[Process | None, Process | None]
     news: News
     trouble: int
     starts: int
+
+
+def newer(apart: bool, mark: int, mine: int) -> bool:
+    """A mark is of a newer epoch than mine, or of another process of mine. apart: that can be
+    told."""
+    return mark // TWINS > mine // TWINS or (
+        apart and mark // TWINS == mine // TWINS != 0 and mark != mine
+    )
 
 
 def put(items: tuple, at: int, value: object) -> tuple:
@@ -124,7 +137,7 @@ def available(w: World, svc: int | None = None) -> int:
     svc = w.svc if svc is None else svc
     if svc in (HAND, FOREIGN):
         return 1
-    dep = w.deps[svc] if svc >= 0 else None
+    dep = w.deps[svc] if svc in RELEASES else None
     return dep.ready if dep else 0
 
 
@@ -182,4 +195,7 @@ def with_dep(w: World, at: int, dep: Dep | None) -> World:
         if dep.ready > dep.had or (dep.asked and dep.stopped):
             dep = dep._replace(had=max(dep.had, dep.ready), stopped=dep.stopped and not dep.asked)
     w = w._replace(deps=put(w.deps, at, dep), ending=ending)
+    busy = w.deps[w.busy] if w.busy != NOBODY else None
+    if w.busy != NOBODY and not (available(w) and busy and busy.ready):
+        w = w._replace(busy=NOBODY)  # nothing is gained by waiting
     return touched(w, at, gone=dep is None or old is None)

@@ -13,6 +13,7 @@ from tests.support.search.world import (
     HAND,
     MEM,
     NOBODY,
+    NOWHERE,
     RELEASES,
     SVC,
     Dep,
@@ -20,10 +21,11 @@ from tests.support.search.world import (
     Mem,
     Process,
     World,
+    available,
     free,
+    newer,
     put,
     touched,
-    whole,
     with_dep,
 )
 
@@ -43,25 +45,27 @@ def look(rules: Rules, w: World, p: Process, move: tuple, interrupts: bool) -> l
 
 
 def _takeover(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
-    lost = rules.memory_rebuilt and any(w.deps)
-    mem = w.mem or Mem("testing" if lost else "idle")
-    if mem.epoch > p.epoch:
+    mem = w.mem or Mem()
+    if newer(rules.twins_apart, mem.epoch, p.epoch):
         return [STEP]
-    return [("write", ("save", mem[:6], p.epoch, w.mem is None), MEM)]
+    return [("write", ("save", mem[:8], p.epoch, w.mem is None), MEM)]
 
 
 def _save(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
-    if w.mem and rules.save_epoch and w.mem.epoch > p.epoch:
+    if w.mem and rules.save_epoch and newer(rules.twins_apart, w.mem.epoch, p.epoch):
         return [STEP]
-    if rules.idle_if_whole and move[1][0] == "idle" and not whole(w):
+    settles = move[1][0] == "idle" and w.mem and w.mem.phase != "idle"
+    if rules.idle_if_whole and settles and not settled(rules, w):
         return [STEP]
     return [("write", ("save", move[1], p.epoch, w.mem is None), MEM)]
 
 
 def _stampsvc(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    if w.svc == NOBODY and rules.makes_missing and any(w.deps):
+        return [("write", ("make", p.epoch), SVC)]
     if w.svc == NOBODY or (w.svc == FOREIGN and rules.stamp_ours):
         return [DONE]
-    if w.svc_epoch > p.epoch:
+    if newer(rules.twins_apart, w.svc_epoch, p.epoch):
         return [STEP]
     return [("write", ("stamp", p.epoch), SVC)]
 
@@ -70,7 +74,7 @@ def _stampdep(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[
     dep = w.deps[move[1]]
     if dep is None:
         return [DONE]
-    if dep.epoch > p.epoch:
+    if newer(rules.twins_apart, dep.epoch, p.epoch):
         return [STEP]
     return [("write", ("stampdep", move[1], p.epoch), move[1])]
 
@@ -81,24 +85,21 @@ def _point(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
         return [STEP]
     if w.svc == FOREIGN and rules.point_ours:
         return [REFUSED]
-    # looking at a conflict anew does not ask this again
-    if rules.point_answers and not p.again and w.svc in RELEASES and w.svc != at:
-        before, dep = w.deps[w.svc], w.deps[at]
-        if before and before.ready and not (dep and dep.ready):
-            return [STEP]
-    if rules.point_hand and w.svc == HAND and not ((dep := w.deps[at]) and dep.ready):
+    if w.svc != NOBODY and rules.point_epoch and newer(rules.twins_apart, w.svc_epoch, p.epoch):
         return [STEP]
-    if w.svc != NOBODY and rules.point_epoch and w.svc_epoch > p.epoch:
+    dep = w.deps[at]
+    asked = rules.point_hand if w.svc == HAND else rules.point_answers
+    if asked and w.svc != at and not (dep and dep.ready):
         return [STEP]
     return [("write", ("point", at, p.epoch, w.svc == NOBODY), SVC)]
 
 
-def _scale(rules: Rules, w: World, p: Process, move: tuple, interrupts: bool) -> list[tuple]:
-    at, replicas = move[1], move[2]
+def _scale(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    at, replicas, interrupts = move[1:]
     dep = w.deps[at]
     if dep is None:
         return [DONE if replicas == 0 else STEP]
-    if rules.scale_epoch and dep.epoch > p.epoch:
+    if rules.scale_epoch and newer(rules.twins_apart, dep.epoch, p.epoch):
         return [STEP]
     if rules.scale_serving and replicas == 0 and w.svc == at and dep.ready and not interrupts:
         return [STEP]
@@ -114,7 +115,7 @@ def _remove(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tu
         return [REFUSED]
     if rules.delete_serving and w.svc == at:
         return [STEP]
-    if rules.delete_epoch and dep.epoch > p.epoch:
+    if rules.delete_epoch and newer(rules.twins_apart, dep.epoch, p.epoch):
         return [STEP]
     return [("write", ("delete", at), at)]
 
@@ -136,9 +137,20 @@ def _apply(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
     dep = w.deps[at]
     if rules.apply_serving and w.svc == at:
         return [STEP]
-    if rules.apply_epoch and dep and dep.epoch > p.epoch:
+    if rules.apply_epoch and dep and newer(rules.twins_apart, dep.epoch, p.epoch):
         return [STEP]
     return [("write", ("apply", at, p.epoch, dep is None), at)]
+
+
+def _stampcand(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
+    return [("write", ("stampcand",), CAND)] if w.cand == "ours" else [DONE]
+
+
+def settled(rules: Rules, w: World) -> bool:
+    """What serves is not one of ours, or answers with all that it asks for, and it is not us who
+    scaled it to zero."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return dep is None or (dep.ready >= dep.asked and not (dep.asked == 0 and dep.zeroed))
 
 
 # -- what only waits --------------------------------------------------------------------------
@@ -192,6 +204,7 @@ def gone(w: World, p: Process, at: int) -> list[tuple]:
 
 _LOOKS = {
     "takeover": _takeover,
+    "stampcand": _stampcand,
     "save": _save,
     "stampsvc": _stampsvc,
     "stampdep": _stampdep,
@@ -222,6 +235,12 @@ def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
             if rules.save_version and not op[3] and not flight.fresh:
                 return w, AGAIN if rules.save_again else ERROR
             return touched(w._replace(mem=Mem(*op[1], op[2])), MEM, op[3]), OK
+        case "make":
+            if w.svc != NOBODY:
+                return w, AGAIN
+            return touched(w._replace(svc=NOWHERE, svc_epoch=op[1]), SVC, True), OK
+        case "stampcand":
+            return (touched(w, CAND), OK) if flight.fresh else (w, AGAIN)
         case "stamp":
             if w.svc == NOBODY:
                 return w, ERROR
@@ -233,8 +252,12 @@ def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
                 return w, AGAIN if op[3] else ERROR
             if rules.point_version and not op[3] and not flight.fresh:
                 return w, AGAIN
-            return touched(w._replace(svc=op[1], svc_epoch=op[2]), SVC, op[3]), OK
-        case "rmcand" | "applycand" if rules.candidate_ours and op[1] != (not w.cand):
+            busy = w.svc if w.svc != op[1] and available(w) and w.svc in RELEASES else w.busy
+            busy = NOBODY if busy == op[1] else busy
+            return touched(w._replace(svc=op[1], svc_epoch=op[2], busy=busy), SVC, op[3]), OK
+        case "rmcand" | "applycand" if rules.candidate_ours and (
+            not flight.fresh or op[1] != (not w.cand)
+        ):
             return w, AGAIN
         case "rmcand":
             return touched(w._replace(cand=""), CAND, True), OK
@@ -251,13 +274,17 @@ def _deployment(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
         if rules.apply_version and (op[3] != (dep is None) or not (op[3] or flight.fresh)):
             return w, AGAIN
         epoch = op[2] if rules.apply_epoch else dep.epoch if dep else 0
-        new = dep._replace(asked=1, serves=1, epoch=epoch) if dep else Dep(1, epoch=epoch)
+        new = (
+            dep._replace(asked=1, serves=1, epoch=epoch, had=min(dep.had, 1))
+            if dep
+            else Dep(1, epoch=epoch)
+        )
         return with_dep(w, at, new), OK
     if op[0] == "delete":
         if dep is None:
             return w, OK
         if (rules.delete_uid and not flight.same) or (rules.delete_version and not flight.fresh):
-            return w, ERROR
+            return w, AGAIN
         return with_dep(w, at, None), OK
     if dep is None:
         return w, ERROR
@@ -267,7 +294,9 @@ def _deployment(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
         return with_dep(w, at, dep._replace(epoch=op[2])), OK
     serves = dep.asked if rules.scale_by_hand and dep.asked else dep.serves
     epoch = op[3] if rules.take_over_deployments else dep.epoch
-    return with_dep(w, at, dep._replace(asked=op[2], serves=serves, epoch=epoch)), OK
+    return with_dep(
+        w, at, dep._replace(asked=op[2], serves=serves, epoch=epoch, zeroed=op[2] == 0)
+    ), OK
 
 
 def ends(w: World, at: int) -> World:

@@ -12,7 +12,7 @@ from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.back import decide_revert, decide_soak_failed
 from tasks.release.course import DeploymentView, Observed, Room, Save
 from tasks.release.room import room_for
-from tasks.release.state import State
+from tasks.release.state import State, with_doubt
 from tests.support.cluster.actor_world import NEW, OLD
 
 DCU = "hygon.com/dcu"
@@ -121,4 +121,5 @@ def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
         decide_revert(seen, allow_interruption=True, room=queued)
     course = decide_soak_failed(seen, queued)
     assert [type(move) for move in course.moves] == [Save]
-    assert course.moves[0] == Save(replace(state, phase="unproven", verdict="fail"))
+    unproven = replace(state, phase="unproven", verdict="fail")
+    assert course.moves[0] == Save(with_doubt(unproven, "fail"))

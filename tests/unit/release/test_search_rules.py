@@ -9,7 +9,6 @@ import pytest
 
 from tasks.base.errors import RolloutError
 from tasks.objects.labels import EPOCH_ANNOTATION, MANAGED_LABEL, RELEASE_LABEL
-from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.waits import NotProven
 from tasks.release import moves
 from tasks.release.state import State, to_configmap
@@ -161,16 +160,20 @@ def take_over_deployments() -> bool:
 
 
 def delete_meets(change: Callable[[World], Callable[[], None]]) -> bool:
-    """Another one of that name, or another version of it, is not deleted."""
+    """Another one of that name, or another version of it, is looked at anew."""
     at = in_test()
     meets(at, NEWS, "delete", change(at))
-    return refuses(lambda: at.actor().move(moves.Remove("m-new")))
+    at.actor().move(moves.Remove("m-new"))
+    return at.writes.count(("delete", *NEWS)) == 2
 
 
 def another(at: World) -> Callable[[], None]:
+    version = at.objects[NEWS]["metadata"]["resourceVersion"]
+
     def made_anew() -> None:
         del at.objects[NEWS]
         at.put(deployment(NEW, 2))
+        at.objects[NEWS]["metadata"]["resourceVersion"] = version
 
     return made_anew
 
@@ -188,12 +191,26 @@ def candidate_ours() -> bool:
     return CANDIDATE in at.objects
 
 
-def memory_rebuilt() -> bool:
+def makes_missing() -> bool:
+    """It leads nowhere, and what comes late finds it."""
     at = in_test()
-    del at.objects[MEMORY]
-    actor = at.actor()
-    actor.take_over()
-    return actor.observe().state.phase != "idle"
+    del at.objects[SERVICE]
+    late = at.actor()
+    meets(at, SERVICE, "create", lambda: at.actor().take_over())
+    refused = refuses(lambda: late.move(moves.PointService(NEW)))
+    return refused and not at.objects[SERVICE]["spec"].get("selector")
+
+
+def twins_apart() -> bool:
+    """A Lease that was deleted gave one epoch out twice."""
+    at = in_test()
+    first = at.actor()
+    at.epoch -= 1
+    second = at.actor()
+    second.owned.writer = "another"
+    first.take_over()
+    assert (first.epoch, at.leads_to()) == (second.epoch, "old")
+    return refuses(second.take_over) and refuses(lambda: second.move(POINT))
 
 
 def soak_by_anybody() -> bool:
@@ -204,9 +221,17 @@ def soak_by_anybody() -> bool:
     return False
 
 
-def applies() -> bool:
-    """Today a template is applied by Locked, which asks nothing; see STRENGTHENED."""
-    return hasattr(Actor, "apply")
+def apply_version() -> bool:
+    at = in_test()
+    meets(at, NEWS, "apply", again(at, NEWS))
+    at.actor().apply(deployment(NEW, 2))
+    return at.writes.count(("apply", *NEWS)) == 2
+
+
+def apply_epoch() -> bool:
+    at = in_test()
+    newer(at, NEWS)
+    return refuses(lambda: at.actor().apply(deployment(NEW, 2)))
 
 
 POINT, SCALE = moves.PointService(NEW), moves.Scale("m-new", 1)
@@ -221,6 +246,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "point_answers": lambda: point_at_what_is_broken(in_test()),
     "point_hand": point_hand,
     "stamp_ours": stamp_ours,
+    "makes_missing": makes_missing,
     "scale_version": lambda: conditional(SCALE, NEWS),
     "scale_epoch": lambda: stopped_by_newer(SCALE, NEWS),
     "scale_serving": scale_serving,
@@ -230,11 +256,11 @@ PROBES: dict[str, Callable[[], bool]] = {
     "delete_version": lambda: delete_meets(lambda at: again(at, NEWS)),
     "delete_epoch": lambda: stopped_by_newer(moves.Remove("m-new"), NEWS),
     "delete_serving": delete_serving,
-    "apply_version": applies,
-    "apply_serving": applies,
-    "apply_epoch": applies,
+    "apply_version": apply_version,
+    "apply_serving": lambda: refuses(lambda: in_test().actor().apply(deployment(OLD, 2))),
+    "apply_epoch": apply_epoch,
     "candidate_ours": candidate_ours,
-    "memory_rebuilt": memory_rebuilt,
+    "twins_apart": twins_apart,
     "soak_by_anybody": soak_by_anybody,
 }
 NOT_THE_ACTORS = {"epoch_above_all"}  # the Lease's
