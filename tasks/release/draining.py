@@ -69,7 +69,8 @@ class Draining:
 
     def wait_s(self, at: float, drain_s: float) -> float:
         """Seconds until the next look, or the end."""
-        return max(0.0, min(APART_S, self.since + drain_s - at))
+        # what is left may be too little to move a clock of floats on
+        return max(0.001, min(APART_S, self.since + drain_s - at))
 
     def _said(self) -> str:
         if self.last is None or self.last.look == "empty":
