@@ -175,4 +175,5 @@ def soak(
         )
         # the last look comes when its time is over; what is wrong is not asked any sooner
         soon = 0 < left < rules.interval_s and seen.fine
-        clock.sleep(left if soon else rules.interval_s)
+        # what is left may be too little to move a clock of floats on
+        clock.sleep(max(left, 0.001) if soon else rules.interval_s)

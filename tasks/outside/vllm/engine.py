@@ -81,8 +81,6 @@ class Engine:
             f"the engine at {self.url} did not answer {what} after {after:.1f} s "
             f"({type(error).__name__}: {error}); look at the candidate pod's log"
         )
-        if isinstance(error, httpx.ReadTimeout):
-            return Late(said, after)
         answered = isinstance(error, httpx.HTTPStatusError | _ErrorInStream)
         return Answered(said) if answered else OutsideError(said)
 
@@ -116,6 +114,9 @@ class Engine:
                         f"{answer.status_code}: {detail}"
                     )
                 return _read_stream(answer, began)
+        except httpx.ReadTimeout as error:
+            waited = clock.monotonic() - began
+            raise Late(str(self._failed("a chat request", began, error)), waited) from error
         except (httpx.HTTPError, ValueError) as error:
             raise self._failed("a chat request", began, error) from error
 
