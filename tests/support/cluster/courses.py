@@ -154,7 +154,7 @@ def settled(at: World, keep: bool, broken: bool, again: int | None = None) -> No
     serves = heir(at, broken)
     once(at, recovers(), again)
     lost = broken and serves == "new"  # nothing is left to go back to, or nobody may
-    with suppress(StepFailed) if lost else nullcontext():
+    with suppress(StepFailed) if broken else nullcontext():  # the error is told, wherever it led
         settle(at, keep=keep)
     assert at.harm == [] and at.leads_to() == serves
     assert at.actor().observe().state.phase != "idle" if lost else at_rest(at) == serves
