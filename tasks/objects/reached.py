@@ -70,6 +70,20 @@ def leads_to(service: ReadObject | None) -> str | None:
     return reached.release
 
 
+def bent(service: ReadObject | None, deployments: Iterable[ReadObject]) -> bool:
+    """Whether a Service that leads to one of these Deployments asks for more than its pods carry:
+    an applied manifest brings a former selector back beside the one it has."""
+    leads = leads_to(service)
+    if service is None or leads is None:
+        return False
+    chosen = service["spec"].get("selector") or {}
+    return any(
+        item["metadata"]["labels"].get(RELEASE_LABEL) == leads
+        and not chooses(chosen, item["spec"]["template"].get("metadata", {}).get("labels"))
+        for item in deployments
+    )
+
+
 def labelled(pods: Iterable[Object], deployments: Iterable[ReadObject]) -> list[Object]:
     """Pods, those of adopted releases with the labels that ours have and what their Deployment
     remembers: for whoever counts them or asks them."""

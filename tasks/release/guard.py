@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from tasks.base.errors import StepFailed
 from tasks.objects.labels import REPLICAS_ANNOTATION
 from tasks.objects.pods import Object, engine_container
-from tasks.release.back import drained
+from tasks.release.back import drained, straightened
 from tasks.release.course import (
     Course,
     DeploymentView,
@@ -54,9 +54,11 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     late = strays(seen, known)
     lone = around.tested and known.candidate is None
     down = state.phase == "idle" and serving is not None and serving.stopped
+    straight = straightened(seen, known)
     said = [
         f"{serving.name} serves and is remembered again" if serving and known != state else "",
         f"{serving.name} serves and was scaled down: it is back" if serving and down else "",
+        f"Service {state.name} led to no pod: it leads to {seen.serving} again" if straight else "",
         f"removed what came late: {', '.join(v.name for v in late)}" if late else "",
         "removed the Service of a candidate that is gone" if lone else "",
     ]
@@ -67,7 +69,7 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         rest = decide_recovery(replace(seen, state=known), keep_previous=keep_previous)
         return replace(rest, sentence=sentence)
     # all else stays exactly as it is: a person may have made it so
-    moves: list[Move] = [Save(known)] if known != state else []
+    moves: list[Move] = [*([Save(known)] if known != state else []), *straight]
     moves += [RemoveCandidateService()] if lone else []
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
     return Course(tuple(moves), sentence)

@@ -22,6 +22,7 @@ from tasks.release.back import (
     decide_soak_failed,
     decide_unproven,
     drained,
+    straightened,
 )
 from tasks.release.course import (
     AwaitFreed,
@@ -268,7 +269,11 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
         keep.add(state.previous.id)
     others = seen.others(seen.serving)
     down = serving is not None and serving.replicas < serving.serves_with
-    moves: list[Move] = [RemoveCandidateService(), *drained(seen, others)]
+    moves: list[Move] = [
+        *straightened(seen, state),
+        RemoveCandidateService(),
+        *drained(seen, others),
+    ]
     # what holds its devices stops and what served comes back, both without waiting for the other
     moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
     if serving and down:
@@ -297,7 +302,7 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
         return "promote" if seen.alive(wanted.id) else "retest"
     if state.phase == "idle":
         if seen.serving == wanted.id and seen.alive(wanted.id):
-            return "done"
+            return "clear" if seen.bent else "done"
         return "fresh"
     if state.candidate and state.candidate.id == wanted.id:
         return "retest"

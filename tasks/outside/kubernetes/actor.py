@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from tasks.base import clock
 from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
-from tasks.objects.reached import labelled, leads_to
+from tasks.objects.reached import bent, labelled, leads_to
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import Cluster, Forbidden
@@ -86,7 +86,8 @@ class Actor:
     def observe(self) -> Observed:
         """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
         state, _ = self.read_state()
-        return Observed(state, leads_to(self._service()), self._deployments())
+        service, items = self._service(), self.owned.deployments()
+        return Observed(state, leads_to(service), _views(items), bent=bent(service, items))
 
     def read_state(self) -> tuple[State, str | None]:
         """The state and the ConfigMap's resourceVersion (None where it does not exist)."""
@@ -96,22 +97,6 @@ class Actor:
 
     def _service(self) -> Body | None:
         return self.owned.get("Service", self.name, "stable")
-
-    def _deployments(self) -> dict[str, DeploymentView]:
-        out = {}
-        for item in self.owned.deployments():
-            meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
-            release = meta["labels"].get(RELEASE_LABEL, "")
-            replicas = int(spec.get("replicas", 1))
-            # by hand, or by an autoscaler: what it runs with is what it serves with
-            marks = meta.get("annotations") or {}
-            serves = replicas or int(marks.get(REPLICAS_ANNOTATION) or 1)
-            available = int(status.get("availableReplicas") or 0)
-            stopped = replicas < serves and marks.get(SCALED_ANNOTATION) == str(replicas)
-            out[release] = DeploymentView(
-                meta["name"], release, replicas, serves, available, stopped
-            )
-        return out
 
     def room(self, release: Release | None, serving: str | None) -> Room | None:
         """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
@@ -262,7 +247,7 @@ class Actor:
 
     def _keeps_answering(self, release: Release, deploy: Body) -> None:
         """Last line of defence: whatever was decided, what answers makes way only for what can."""
-        before = self._deployments().get(leads_to(self._service()) or "")
+        before = _views(self.owned.deployments()).get(leads_to(self._service()) or "")
         if before is None or before.release == release.id or not before.available:
             return
         if not (deploy.get("status") or {}).get("availableReplicas"):
@@ -335,6 +320,21 @@ class Actor:
         since = self._led.setdefault(release, clock.monotonic())
         why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
         _log.info("what served before %s may stop: %s", release, why)
+
+
+def _views(items: Iterable[Body]) -> dict[str, DeploymentView]:
+    out = {}
+    for item in items:
+        meta, spec, status = item["metadata"], item["spec"], item.get("status") or {}
+        release = meta["labels"].get(RELEASE_LABEL, "")
+        replicas = int(spec.get("replicas", 1))
+        # by hand, or by an autoscaler: what it runs with is what it serves with
+        marks = meta.get("annotations") or {}
+        serves = replicas or int(marks.get(REPLICAS_ANNOTATION) or 1)
+        available = int(status.get("availableReplicas") or 0)
+        stopped = replicas < serves and marks.get(SCALED_ANNOTATION) == str(replicas)
+        out[release] = DeploymentView(meta["name"], release, replicas, serves, available, stopped)
+    return out
 
 
 def carry_out(actor: Actor, course: Course) -> str:

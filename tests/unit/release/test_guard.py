@@ -116,7 +116,7 @@ def test_idle_is_a_lie_where_we_scaled_what_serves_down() -> None:
     at = world()
     at.may_interrupt = True
     actor = at.actor()
-    actor._scale("m-old", 0)
+    actor._scale("m-old", 0, interrupts=True)
     assert guarded(at) == "m-old serves and was scaled down: it is back"
     assert at_rest(at) == "old" and at.available("old") == 2
 
@@ -192,3 +192,27 @@ def test_a_memory_that_agrees_stays_as_it_is() -> None:
     assert remembered(state, "old", None) is state
     assert remembered(state, None, None) is state
     assert remembered(state, "unknown", None) is state
+
+
+@pytest.mark.parametrize("phase", ["idle", "unproven"])
+def test_a_service_that_asks_for_more_than_its_pods_have_gets_them_back(phase: Any) -> None:
+    """Somebody applied the manifest of the Service that was adopted once more."""
+    at = with_state(world(), phase=phase)
+    service = at.get("Service", NAME)
+    straight = dict(service["spec"]["selector"])
+    service["spec"]["selector"] = {"app": "vllm", **straight}
+    service["spec"]["ports"] = [{"port": 80, "targetPort": 8123}]
+    at.put(service)
+    assert at.actor().observe().bent
+    assert guarded(at).endswith("led to no pod: it leads to old again")
+    spec = at.get("Service", NAME)["spec"]
+    assert spec["selector"] == straight and spec["ports"][0]["targetPort"] == "http"
+    assert state_of(at).phase == phase
+
+
+def test_a_service_that_a_person_led_elsewhere_stays() -> None:
+    at = world()
+    service = at.get("Service", NAME)
+    service["spec"]["selector"] = {"app": "elsewhere"}
+    at.put(service)
+    assert not at.actor().observe().bent and decided(at).moves == ()
