@@ -135,8 +135,8 @@ class Switches:
         spec, new, body = release(self.ground, self.made, more)
         actor, ns = self.held.actor, self.ground.namespace
         actor.run(decide_start(actor.observe(), new, f"run-{self.made}", "parallel", DRAIN_S))
-        self.held.apply(service(spec, new, candidate=True))
-        self.held.apply(body)
+        self.held.actor.apply(service(spec, new, candidate=True))
+        self.held.actor.apply(body)
         until_ready(self.cluster, ns, spec.name, new.deployment, timeout_s=120)
         return spec, new
 
