@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tasks.base.errors import StepFailed
-from tasks.objects.labels import REPLICAS_ANNOTATION
+from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION
 from tasks.objects.pods import Object, engine_container
 from tasks.release.back import drained, straightened
 from tasks.release.course import (
@@ -29,10 +29,12 @@ AT_REST = ("idle", "held", "unproven")
 @dataclass(frozen=True)
 class Around:
     """What a look at a rollout's roles does not show. serving: the Deployment that the Service
-    leads to. tested: a candidate's Service is there."""
+    leads to. tested: a candidate's Service is there. stopped: the Deployments of other releases
+    that we scaled down."""
 
     serving: Object | None = None
     tested: bool = False
+    stopped: tuple[Object, ...] = ()
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -50,7 +52,7 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
             "nothing answers; roll a known good revision out with `rollout run`, or go back with "
             "`rollout rollback`"
         )
-    known = remembered(state, seen.serving, around.serving) if state.phase == "idle" else state
+    known = remembered(state, seen.serving, around) if state.phase == "idle" else state
     late = strays(seen, known)
     lone = around.tested and known.candidate is None
     down = state.phase == "idle" and serving is not None and serving.stopped
@@ -86,19 +88,24 @@ def strays(seen: Observed, state: State) -> list[DeploymentView]:
     return seen.others(seen.serving, *(item.id for item in roles if item))
 
 
-def remembered(state: State, serving: str | None, deploy: Object | None) -> State:
+def remembered(state: State, serving: str | None, around: Around) -> State:
     """The state as the Service has it: what it leads to is stable.
 
-    deploy: that release's Deployment, for one that the state does not know.
+    Where nothing is remembered, what we scaled down last is kept for the way back: neither a
+    candidate nor what comes late was scaled down.
     """
     if not serving or (state.stable and state.stable.id == serving):
         return state
     before = state.stable
     if state.previous and state.previous.id == serving:
         return replace(state, stable=state.previous, previous=before)
-    if deploy is None:
+    if around.serving is None:
         return state
-    return replace(state, stable=release_on(deploy, serving), previous=before or state.previous)
+    previous = before or state.previous
+    if previous is None and around.stopped:
+        kept = max(around.stopped, key=lambda d: str(d["metadata"].get("creationTimestamp", "")))
+        previous = release_on(kept, kept["metadata"]["labels"][RELEASE_LABEL])
+    return replace(state, stable=release_on(around.serving, serving), previous=previous)
 
 
 def release_on(deploy: Object, ident: str) -> Release:
