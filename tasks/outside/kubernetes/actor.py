@@ -182,9 +182,10 @@ class Actor:
                 return
             held = from_configmap(self.name, found)
             if held.epoch > self.epoch:
-                raise StepFailed(
+                raise LockLost(
                     f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
-                    f"{self.epoch}); this one stops"
+                    f"{self.epoch}); this one stops, and `rollout status {self.name} -n "
+                    f"{self.namespace}` shows what that one does"
                 )
             if held == state:
                 return  # also where the answer to our own write was lost

@@ -114,7 +114,7 @@ def test_a_predecessor_that_wakes_up_stops(move: Any) -> None:
     before.take_over()
     after = at.actor()
     after.take_over()
-    with pytest.raises(StepFailed, match="newer run"):
+    with pytest.raises(LockLost, match="newer run"):
         before.move(move)
     assert at.leads_to() == "old"
     stamped = at.objects[SERVICE]["metadata"]["annotations"][EPOCH_ANNOTATION]
