@@ -78,6 +78,7 @@ class Actor:
         self.owned, self.epoch = Owned(cluster, namespace, name, fence, epoch), epoch
         self.ready_timeout_s, self.soak_s = ready_timeout_s, soak_s
         self.look, self.count = look, count
+        self._saved: State | None = None
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
@@ -90,8 +91,14 @@ class Actor:
         return Observed(state, leads_to(service), _views(items), bent=bent(service, items))
 
     def read_state(self) -> tuple[State, str | None]:
-        """The state and the ConfigMap's resourceVersion (None where it does not exist)."""
+        """The state and the ConfigMap's resourceVersion (None where it does not exist).
+
+        Where it was deleted under a run that lives, what that run wrote last holds: nobody else may
+        have written since.
+        """
         found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
+        if found is None and self._saved is not None:
+            return self._saved, None
         version = found["metadata"]["resourceVersion"] if found else None
         return from_configmap(self.name, found), version
 
@@ -193,6 +200,7 @@ class Actor:
             write.replace(body)
 
         looked_anew(attempt)
+        self._saved = state
 
     def adopt(self, adoption: Adoption) -> None:
         """Make what somebody deployed by hand the stable release. The Service comes last: until it
