@@ -14,6 +14,7 @@ from prefect import flow
 
 from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
+from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor, carry_out
@@ -81,8 +82,11 @@ def settle(
 
 
 def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:
-    """Raises Refused for a rollout that never ran."""
-    if cluster.get("ConfigMap", configmap_name(name), namespace) is None:
+    """Raises Refused for a rollout that never ran. One whose state is lost has its engines."""
+    ours = f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=engine,{INSTANCE_LABEL}={name}"
+    if cluster.get("ConfigMap", configmap_name(name), namespace) is None and not cluster.list(
+        "Deployment", namespace, label_selector=ours
+    ):
         raise Refused(
             f"no rollout {name} in namespace {namespace}; `kubectl get configmap -A -l "
             "model-rollout/kind=state` lists them"
@@ -97,8 +101,9 @@ def decide(
     keep = spec is None or spec.promotion.keep_previous
     if what == "guard":
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
-    if what in ("recover", "abort") and seen.state.phase == "idle":
-        state = remembered(seen.state, seen.serving, around(actor, seen).serving)
+    lost = what == "rollback" and seen.state.stable is None
+    if (what in ("recover", "abort") or lost) and seen.state.phase == "idle":
+        state = remembered(seen.state, seen.serving, around(actor, seen))
         seen = replace(seen, state=state)
     room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
     course = decide_wish(
@@ -111,11 +116,14 @@ def around(actor: Actor, seen: Observed) -> Around:
     """What the guard looks at besides the roles."""
     cluster, ns, view = actor.cluster, actor.namespace, seen.view(seen.serving)
     pods = release_pods(cluster, ns, actor.name, view.release) if view else []
+    others = [v for v in seen.others(seen.serving) if v.stopped and not v.replicas]
+    stopped = [cluster.get("Deployment", other.name, ns) for other in others]
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
     return Around(
         cluster.get("Deployment", view.name, ns) if view else None,
         tested is not None and actor.owned.is_ours(tested, "candidate"),
         any(not pod["spec"].get("nodeName") for pod in pods),
+        tuple(item for item in stopped if item is not None),
     )
 
 

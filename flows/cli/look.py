@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from rich.table import Table
 
+from flows.cli.named import BENT
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit
 from tasks.nodes.assess import as_rows, judge_node
@@ -261,9 +262,12 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
         seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).observe()
     state, console = seen.state, Screen()
     serving = seen.deployments.get(seen.serving or "")
+    served = f"{serving.name}, {serving.available} available" if serving else "nothing"
+    if serving and seen.bent:
+        served = f"nothing: the Service names {serving.name} and {BENT}"
     rows = [
         ("phase", state.phase),
-        ("serving", f"{serving.name}, {serving.available} available" if serving else "nothing"),
+        ("serving", served),
         (
             "stable",
             _named(state.stable) if state.stable else "none",

@@ -17,6 +17,7 @@ from tasks.release.wish import consequences
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 
+BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
 ASKED = ("rollback", "reject", "abort")
 
 
@@ -99,6 +100,8 @@ def in_words(seen: Observed) -> str:
         serves = f"nothing serves: release {seen.serving} has no Deployment"
     else:
         serves = "nothing serves: there is no Service"
+    if view and seen.bent:
+        serves = f"nothing serves: the Service names {view.name} and {BENT}"
     candidate = seen.state.candidate
     tested = f", candidate {candidate.deployment}" if candidate else ""
     return f"{serves}; {seen.state.phase}{tested}"

@@ -70,22 +70,39 @@ def leads_to(service: ReadObject | None) -> str | None:
     return reached.release
 
 
+def bent(service: ReadObject | None, deployments: Iterable[ReadObject]) -> bool:
+    """Whether a Service that leads to one of these Deployments asks for more than its pods carry:
+    an applied manifest brings a former selector back beside the one it has."""
+    leads = leads_to(service)
+    if service is None or leads is None:
+        return False
+    chosen = service["spec"].get("selector") or {}
+    return any(
+        item["metadata"]["labels"].get(RELEASE_LABEL) == leads
+        and not chooses(chosen, item["spec"]["template"].get("metadata", {}).get("labels"))
+        for item in deployments
+    )
+
+
 def labelled(pods: Iterable[Object], deployments: Iterable[ReadObject]) -> list[Object]:
-    """Pods, those of adopted releases with the labels that ours have: for whoever counts them."""
+    """Pods, those of adopted releases with the labels that ours have and what their Deployment
+    remembers: for whoever counts them or asks them."""
     adopted = []
     for item in deployments:
         if reached := reached_of(item):
             meta = item["metadata"]
             marks = {key: meta["labels"][key] for key in (INSTANCE_LABEL, RELEASE_LABEL)}
-            adopted.append((meta["namespace"], reached.selector, marks))
+            adopted.append((meta["namespace"], reached, marks))
     return [_labelled(pod, adopted) for pod in pods] if adopted else list(pods)
 
 
-def _labelled(pod: Object, adopted: list[tuple[str, dict[str, str], dict[str, str]]]) -> Object:
+def _labelled(pod: Object, adopted: list[tuple[str, Reached, dict[str, str]]]) -> Object:
     meta = pod["metadata"]
-    for namespace, selector, marks in adopted:
-        if meta.get("namespace") == namespace and chooses(selector, meta.get("labels")):
-            return {**pod, "metadata": {**meta, "labels": {**meta["labels"], **marks}}}
+    for namespace, reached, marks in adopted:
+        if meta.get("namespace") == namespace and chooses(reached.selector, meta.get("labels")):
+            noted = {**(meta.get("annotations") or {}), REACHED_ANNOTATION: reached.text()}
+            labels = {**meta["labels"], **marks}
+            return {**pod, "metadata": {**meta, "labels": labels, "annotations": noted}}
     return pod
 
 

@@ -136,6 +136,16 @@ def _enough(view: DeploymentView, release: Release | None) -> bool:
     return min(view.replicas, view.available) >= min(view.serves_with, asked)
 
 
+def straightened(seen: Observed, state: State) -> list[Move]:
+    """A Service that names what serves, and asks for more than its pods carry, gets its pods back.
+
+    Nobody wants that: who leads it elsewhere by hand takes our label away.
+    """
+    named = (state.stable, state.previous, state.candidate)
+    found = next((item for item in named if item and item.id == seen.serving), None)
+    return [PointService(found)] if seen.bent and found else []
+
+
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
     """A pause before these stop, where one of them may have served until a moment ago.
 

@@ -50,11 +50,13 @@ class DeploymentView:
 @dataclass(frozen=True)
 class Observed:
     """What the cluster holds for one rollout. `serving` is the release in the Service's selector,
-    None where there is no Service."""
+    None where there is no Service. bent: the selector asks for more than that release's pods carry,
+    so that it chooses none of them."""
 
     state: State
     serving: str | None
     deployments: dict[str, DeploymentView] = field(default_factory=dict)  # release id -> view
+    bent: bool = False
 
     def view(self, release: str | None) -> DeploymentView | None:
         """The Deployment of a release, None where there is none."""

@@ -7,9 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tasks.base.errors import StepFailed
+from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.pods import Object, engine_container
 from tasks.objects.replicas import replicas_of
-from tasks.release.back import drained
+from tasks.release.back import drained, straightened
 from tasks.release.course import (
     Course,
     DeploymentView,
@@ -29,11 +30,13 @@ AT_REST = ("idle", "held", "unproven")
 @dataclass(frozen=True)
 class Around:
     """What a look at a rollout's roles does not show. serving: the Deployment that the Service
-    leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat."""
+    leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat.
+    stopped: the Deployments of other releases that we scaled down."""
 
     serving: Object | None = None
     tested: bool = False
     waits: bool = False
+    stopped: tuple[Object, ...] = ()
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -55,13 +58,15 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     if state.phase == "held" and starved:
         # what it lacks the candidate may have; nobody knows when a person comes
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
-    known = remembered(state, seen.serving, around.serving) if state.phase == "idle" else state
+    known = remembered(state, seen.serving, around) if state.phase == "idle" else state
     late = strays(seen, known)
     lone = around.tested and known.candidate is None
     down = state.phase == "idle" and serving is not None and serving.stopped
+    straight = straightened(seen, known)
     said = [
         f"{serving.name} serves and is remembered again" if serving and known != state else "",
         f"{serving.name} serves and was scaled down: it is back" if serving and down else "",
+        f"Service {state.name} led to no pod: it leads to {seen.serving} again" if straight else "",
         f"removed what came late: {', '.join(v.name for v in late)}" if late else "",
         "removed the Service of a candidate that is gone" if lone else "",
     ]
@@ -72,7 +77,7 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         rest = decide_recovery(replace(seen, state=known), keep_previous=keep_previous)
         return replace(rest, sentence=sentence)
     # all else stays exactly as it is: a person may have made it so
-    moves: list[Move] = [Save(known)] if known != state else []
+    moves: list[Move] = [*([Save(known)] if known != state else []), *straight]
     moves += [RemoveCandidateService()] if lone else []
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
     return Course(tuple(moves), sentence)
@@ -89,19 +94,24 @@ def strays(seen: Observed, state: State) -> list[DeploymentView]:
     return seen.others(seen.serving, *(item.id for item in roles if item))
 
 
-def remembered(state: State, serving: str | None, deploy: Object | None) -> State:
+def remembered(state: State, serving: str | None, around: Around) -> State:
     """The state as the Service has it: what it leads to is stable.
 
-    deploy: that release's Deployment, for one that the state does not know.
+    Where nothing is remembered, what we scaled down last is kept for the way back: neither a
+    candidate nor what comes late was scaled down.
     """
     if not serving or (state.stable and state.stable.id == serving):
         return state
     before = state.stable
     if state.previous and state.previous.id == serving:
         return replace(state, stable=state.previous, previous=before)
-    if deploy is None:
+    if around.serving is None:
         return state
-    return replace(state, stable=release_on(deploy, serving), previous=before or state.previous)
+    previous = before or state.previous
+    if previous is None and around.stopped:
+        kept = max(around.stopped, key=lambda d: str(d["metadata"].get("creationTimestamp", "")))
+        previous = release_on(kept, kept["metadata"]["labels"][RELEASE_LABEL])
+    return replace(state, stable=release_on(around.serving, serving), previous=previous)
 
 
 def release_on(deploy: Object, ident: str) -> Release:

@@ -23,6 +23,7 @@ from tasks.release.back import (
     decide_unproven,
     drained,
     known_against,
+    straightened,
 )
 from tasks.release.course import (
     AwaitFreed,
@@ -322,7 +323,7 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     down = serving is not None and serving.replicas < serving.serves_with
     at_rest = state.phase in ("idle", "held")
     moves: list[Move] = [Save(replace(state, phase="testing"))] if down and at_rest else []
-    moves += [RemoveCandidateService(), *drained(seen, others)]
+    moves += [*straightened(seen, state), RemoveCandidateService(), *drained(seen, others)]
     # what holds its devices stops and what served comes back, both without waiting for the other
     moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
     if serving and down:
@@ -367,7 +368,7 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
         return "promote" if seen.alive(wanted.id) else "retest"
     if state.phase == "idle":
         if seen.serving == wanted.id and seen.alive(wanted.id):
-            return "done"
+            return "clear" if seen.bent else "done"
         return "fresh"
     if state.candidate and state.candidate.id == wanted.id:
         return "retest"

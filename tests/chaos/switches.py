@@ -26,6 +26,7 @@ from tasks.outside.kubernetes.access import rollout_pods
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.waits import until_ready
 from tasks.release.moves import decide_promotion, decide_revert, decide_start
+from tasks.release.soaking import Look
 from tasks.release.state import Release
 from tasks.render.release import PodNeeds, deployment, release_of
 from tasks.render.services import service
@@ -135,8 +136,8 @@ class Switches:
         spec, new, body = release(self.ground, self.made, more)
         actor, ns = self.held.actor, self.ground.namespace
         actor.run(decide_start(actor.observe(), new, f"run-{self.made}", "parallel", DRAIN_S))
-        self.held.apply(service(spec, new, candidate=True))
-        self.held.apply(body)
+        self.held.actor.apply(service(spec, new, candidate=True))
+        self.held.actor.apply(body)
         until_ready(self.cluster, ns, spec.name, new.deployment, timeout_s=120)
         return spec, new
 
@@ -180,6 +181,7 @@ def run(ground: Ground, switches: int, rollbacks: int, seed: int) -> Sum:
     ):
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ground.namespace}})
         with locked(cluster, ground.namespace, "tiny", "chaos") as held:
+            held.actor.look = lambda _: Look()  # the clients look
             it = Switches(ground, api, cluster, held, seed)
             it.begin()
             # a way back needs a switch before it

@@ -10,7 +10,7 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.objects.endpoints import leads_astray
 from tasks.objects.labels import ADOPTED, INSTANCE_LABEL
 from tasks.objects.pods import ready
-from tasks.objects.reached import reached_of
+from tasks.objects.reached import labelled, reached_of
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port, selector_of, target_port
@@ -40,8 +40,9 @@ class Endpoint:
 def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
     """All pods of one release."""
     adopted = _adopted(cluster, namespace, name, release)
-    chosen = selector_of(adopted) if adopted else selector(name, release)
-    return chosen_pods(cluster, namespace, chosen)
+    if adopted is None:
+        return chosen_pods(cluster, namespace, selector(name, release))
+    return labelled(chosen_pods(cluster, namespace, selector_of(adopted)), [adopted])
 
 
 def chosen_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:
@@ -62,8 +63,12 @@ def _adopted(cluster: Cluster, namespace: str, name: str, release: str) -> Objec
 
 
 def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
-    """All pods of one rollout."""
-    return cluster.list("Pod", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
+    """All pods of one rollout, those of an adopted release labelled as ours are."""
+    kept = cluster.list("Deployment", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
+    adopted = [item for item in kept if reached_of(item)]
+    chosen = [{INSTANCE_LABEL: name}, *(selector_of(item) for item in adopted)]
+    every = [pod for one in chosen for pod in chosen_pods(cluster, namespace, one)]
+    return labelled({pod["metadata"]["name"]: pod for pod in every}.values(), adopted)
 
 
 def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:
@@ -116,11 +121,7 @@ def reach(cluster: Cluster, spec: Rollout, service: str, release: str) -> Iterat
     pod = next((p for p in pods if ready(p)), None)
     if pod is None:
         raise StepFailed(f"no pod of release {release} is ready; look at its events")
-    adopted = _adopted(cluster, ns, spec.name, release)
-    reached = reached_of(adopted) if adopted else None
-    target = target_port(reached) if reached else PORT
-    default = spec.serving.port
-    port = target if isinstance(target, int) else engine_port(pod, default, name=target)
+    port = engine_port(pod, spec.serving.port)
     if mode == "pod-ip":
         yield Endpoint(pod_url(pod, port), "pod address")
         return
@@ -133,10 +134,15 @@ def pod_url(pod: Object, port: int) -> str:
     return f"http://{_host((pod.get('status') or {}).get('podIP') or '')}:{port}"
 
 
-def engine_port(pod: Object, default: int, *, name: str = PORT) -> int:
-    """Where this pod's engine listens: another release's may listen elsewhere than the spec's."""
+def engine_port(pod: Object, default: int) -> int:
+    """Where this pod's engine listens: another release's may listen elsewhere than the spec's, and
+    an adopted one's where its Service sent to."""
+    reached = reached_of(pod)
+    target = target_port(reached) if reached else PORT
+    if isinstance(target, int):
+        return target
     ports = [port for item in pod["spec"]["containers"] for port in item.get("ports") or []]
-    return next((int(p["containerPort"]) for p in ports if p.get("name") == name), default)
+    return next((int(p["containerPort"]) for p in ports if p.get("name") == target), default)
 
 
 def node_address(nodes: Sequence[Object], pods: Sequence[Object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from tasks.base import clock
 from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
-from tasks.objects.reached import labelled, leads_to
+from tasks.objects.reached import bent, labelled, leads_to
 from tasks.objects.replicas import replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
@@ -80,6 +80,7 @@ class Actor:
         self.ready_timeout_s, self.count = ready_timeout_s, count
         self.look, self.rules = look, rules or Rules()
         self.watched: Seen | None = None  # by the last soak, passed or not
+        self._saved: State | None = None
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
@@ -88,11 +89,18 @@ class Actor:
     def observe(self) -> Observed:
         """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
         state, _ = self.read_state()
-        return Observed(state, leads_to(self._service()), self._deployments())
+        service, items = self._service(), self.owned.deployments()
+        return Observed(state, leads_to(service), _views(items), bent=bent(service, items))
 
     def read_state(self) -> tuple[State, str | None]:
-        """The state and the ConfigMap's resourceVersion (None where it does not exist)."""
+        """The state and the ConfigMap's resourceVersion (None where it does not exist).
+
+        Where it was deleted under a run that lives, what that run wrote last holds: nobody else may
+        have written since.
+        """
         found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
+        if found is None and self._saved is not None:
+            return self._saved, None
         version = found["metadata"]["resourceVersion"] if found else None
         return from_configmap(self.name, found), version
 
@@ -100,19 +108,7 @@ class Actor:
         return self.owned.get("Service", self.name, "stable")
 
     def _deployments(self) -> dict[str, DeploymentView]:
-        out = {}
-        for item in self.owned.deployments():
-            meta, found = item["metadata"], replicas_of(item)
-            release = meta["labels"].get(RELEASE_LABEL, "")
-            out[release] = DeploymentView(
-                meta["name"],
-                release,
-                found.asked,
-                found.serves_with,
-                _available(item),
-                found.stopped,
-            )
-        return out
+        return _views(self.owned.deployments())
 
     def room(self, release: Release | None, serving: str | None) -> Room | None:
         """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
@@ -208,25 +204,27 @@ class Actor:
         self._save(lambda held: state)
 
     def _save(self, change: Callable[[State], State]) -> None:
-        def attempt() -> None:
+        def attempt() -> State:
             found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
             held = from_configmap(self.name, found)
             state = replace(change(held), epoch=self.epoch, writer=self.owned.writer)
             body = to_configmap(state, self.namespace)
             if found is None:
                 self.owned.write.create(body)
-                return
+                return state
             if self.owned.is_another(held.epoch, held.writer):
-                raise StepFailed(
+                raise LockLost(
                     f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
-                    f"{self.epoch}); this one stops"
+                    f"{self.epoch}); this one stops, and `rollout status {self.name} -n "
+                    f"{self.namespace}` shows what that one does"
                 )
             if held == state:
-                return  # also where the answer to our own write was lost
+                return state  # also where the answer to our own write was lost
             body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
             self.owned.write.replace(body)
+            return state
 
-        looked_anew(attempt)
+        self._saved = looked_anew(attempt)
 
     def _must_be_settled(self) -> None:
         """Idle is true only of what answers with all it is asked for."""
@@ -380,6 +378,22 @@ class Actor:
 
 def _available(deploy: Body) -> int:
     return int((deploy.get("status") or {}).get("availableReplicas") or 0)
+
+
+def _views(items: Iterable[Body]) -> dict[str, DeploymentView]:
+    out = {}
+    for item in items:
+        meta, found = item["metadata"], replicas_of(item)
+        release = meta["labels"].get(RELEASE_LABEL, "")
+        out[release] = DeploymentView(
+            meta["name"],
+            release,
+            found.asked,
+            found.serves_with,
+            _available(item),
+            found.stopped,
+        )
+    return out
 
 
 def carry_out(actor: Actor, course: Course) -> str:

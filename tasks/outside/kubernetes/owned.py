@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from tasks.base import clock
-from tasks.base.errors import Refused, StepFailed
+from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.objects.labels import (
     EPOCH_ANNOTATION,
     INSTANCE_LABEL,
@@ -90,9 +90,10 @@ class Owned:
     def _must_not_be_newer(self, found: Object) -> None:
         stamped = _epoch_of(found)
         if self.is_another(stamped, _mark(found, WRITER_ANNOTATION)):
-            raise StepFailed(
+            raise LockLost(
                 f"{found['kind']} {self.namespace}/{found['metadata']['name']} belongs to a newer "
-                f"run (epoch {stamped}, ours {self.epoch}); this one stops"
+                f"run (epoch {stamped}, ours {self.epoch}); this one stops, and `rollout status "
+                f"{self.name} -n {self.namespace}` shows what that one does"
             )
 
     def is_another(self, epoch: int, writer: str) -> bool:
@@ -126,8 +127,8 @@ class Owned:
     def change(self, kind: str, name: str, role: str, change: Patch, *, gone: bool = False) -> None:
         """Merge-patch what `change` makes of the object just read.
 
-        gone: it may be gone. Raises Refused for somebody else's, StepFailed for one that a newer
-        run has, or that is gone, Conflict where it changes faster than it can be read.
+        gone: it may be gone. Raises Refused for somebody else's, LockLost for one that a newer run
+        has, StepFailed for one that is gone, Conflict where it changes faster than it can be read.
         """
         self._change(kind, name, lambda: self.get(kind, name, role), change, gone=gone)
 

@@ -10,10 +10,8 @@ from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.nodes.facts import TERMINAL
-from tasks.objects.labels import INSTANCE_LABEL
 from tasks.objects.pods import ending
-from tasks.objects.reached import reached_of
-from tasks.outside.kubernetes.access import astray, chosen_pods, release_pods
+from tasks.outside.kubernetes.access import astray, chosen_pods, release_pods, rollout_pods
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
 from tasks.release.draining import Count, Draining
@@ -66,13 +64,9 @@ def until_ready(
     """
     found = cluster.get("Deployment", deployment, namespace)
     if found is None or not is_ready(found):
-        ours = {INSTANCE_LABEL: name}
-        kept = cluster.list("Deployment", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
-        adopted = [reached.selector for item in kept if (reached := reached_of(item))]
 
         def leaving() -> list[Object]:
-            every = [chosen_pods(cluster, namespace, chosen) for chosen in (ours, *adopted)]
-            return [pod for pods in every for pod in pods if ending(pod)]
+            return [pod for pod in rollout_pods(cluster, namespace, name) if ending(pod)]
 
         _until_none(cluster, leaving)
     wait_ready(cluster, namespace, deployment, timeout_s=timeout_s)

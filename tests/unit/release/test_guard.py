@@ -38,7 +38,9 @@ def looked(at: World) -> tuple[Actor, Observed, Around]:
     seen = actor.observe()
     view = seen.view(seen.serving)
     tested = ("Service", f"{NAME}-candidate") in at.objects
-    return actor, seen, Around(at.get("Deployment", view.name) if view else None, tested)
+    found = [at.get("Deployment", v.name) for v in seen.others(seen.serving) if v.stopped]
+    serving = at.get("Deployment", view.name) if view else None
+    return actor, seen, Around(serving, tested, tuple(filter(None, found)))
 
 
 def decided(at: World) -> Course:
@@ -189,6 +191,43 @@ def test_a_release_is_read_from_its_deployment() -> None:
 
 def test_a_memory_that_agrees_stays_as_it_is() -> None:
     state = State(NAME, stable=OLD, previous=OLDER)
-    assert remembered(state, "old", None) is state
-    assert remembered(state, None, None) is state
-    assert remembered(state, "unknown", None) is state
+    assert remembered(state, "old", Around()) is state
+    assert remembered(state, None, Around()) is state
+    assert remembered(state, "unknown", Around()) is state
+
+
+@pytest.mark.parametrize("phase", ["idle", "unproven"])
+def test_a_service_that_asks_for_more_than_its_pods_have_gets_them_back(phase: Any) -> None:
+    """Somebody applied the manifest of the Service that was adopted once more."""
+    at = with_state(world(), phase=phase)
+    service = at.get("Service", NAME)
+    straight = dict(service["spec"]["selector"])
+    service["spec"]["selector"] = {"app": "vllm", **straight}
+    service["spec"]["ports"] = [{"port": 80, "targetPort": 8123}]
+    at.put(service)
+    assert at.actor().observe().bent
+    assert guarded(at).endswith("led to no pod: it leads to old again")
+    spec = at.get("Service", NAME)["spec"]
+    assert spec["selector"] == straight and spec["ports"][0]["targetPort"] == "http"
+    assert state_of(at).phase == phase
+
+
+def test_a_service_that_a_person_led_elsewhere_stays() -> None:
+    at = world()
+    service = at.get("Service", NAME)
+    service["spec"]["selector"] = {"app": "elsewhere"}
+    at.put(service)
+    assert not at.actor().observe().bent and decided(at).moves == ()
+
+
+def test_where_the_memory_is_lost_the_way_back_is_kept() -> None:
+    at = world()
+    actor = at.actor()
+    actor._scale("m-older", 2)
+    actor._scale("m-older", 0)
+    at.put(deployment(LATE, 2))
+    del at.objects["ConfigMap", "rollout-m"]
+    assert guarded(at) == "m-old serves and is remembered again; removed what came late: m-late"
+    state = state_of(at)
+    assert state.stable is not None and state.stable.id == "old"
+    assert state.previous is not None and state.previous.deployment == "m-older"

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tasks.base.errors import OutsideError
-from tasks.objects.labels import KIND_LABEL, RELEASE_LABEL
+from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, REACHED_ANNOTATION, RELEASE_LABEL
+from tasks.objects.reached import Reached
 from tasks.release.draining import Count
 from tasks.run.counting import Counter
 from tests.exact_engine import Behaviour, Law, in_thread
@@ -24,12 +25,15 @@ class Fake:
 
     def __init__(self, pods: list[dict[str, Any]], port: int | None = None) -> None:
         self.pods, self.port = pods, port
+        self.deployments: list[dict[str, Any]] = []
         self.forwards = 0
 
     def list(self, kind: str, ns: str, label_selector: str) -> list[dict[str, Any]]:
         if not self.pods:
             raise OutsideError("the API server does not answer")
-        return self.pods
+        wanted = dict(part.split("=") for part in label_selector.split(","))
+        every = self.pods if kind == "Pod" else self.deployments
+        return [item for item in every if wanted.items() <= item["metadata"]["labels"].items()]
 
     @contextmanager
     def port_forward(self, pod: str, ns: str, port: int) -> Iterator[int]:
@@ -41,8 +45,9 @@ class Fake:
 
 def pod(name: str, port: int, release: str = "old") -> dict[str, Any]:
     ports = [{"name": "http", "containerPort": port}]
+    labels = {INSTANCE_LABEL: "m", KIND_LABEL: "engine", RELEASE_LABEL: release}
     return {
-        "metadata": {"name": name, "labels": {KIND_LABEL: "engine", RELEASE_LABEL: release}},
+        "metadata": {"name": name, "labels": labels},
         "spec": {"containers": [{"name": "engine", "ports": ports}]},
         "status": {"phase": "Running", "podIP": NOWHERE},
     }
@@ -86,6 +91,35 @@ def test_a_port_forward_is_tried_where_the_address_leads_nowhere() -> None:
         assert fake.forwards == 4
     found = counter("new")
     assert found.look == "unread" and found.unread.startswith("m-old-0: ")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_adopted_release_has_requests_too(named: bool) -> None:
+    """Its pods carry no label of ours, and listen where the Service that it had sent to."""
+    with in_thread(Behaviour(ttft=Law("constant", 1.0))) as (busy, url):
+        theirs = pod("by-hand-0", busy.port)
+        theirs["metadata"]["labels"] = {"app": "vllm"}
+        theirs["spec"]["containers"][0] = {
+            "name": "vllm",
+            "ports": [{"name": "web", "containerPort": busy.port}],
+        }
+        ports = [{"port": 80, "targetPort": "web" if named else busy.port}]
+        fake = Fake([theirs, pod("m-new", 1, "new")])
+        reached = Reached("adopted-1", {"app": "vllm"}, ports)
+        meta = {
+            "name": "by-hand",
+            "namespace": "models",
+            "labels": {INSTANCE_LABEL: "m", RELEASE_LABEL: "adopted-1"},
+            "annotations": {REACHED_ANNOTATION: reached.text()},
+        }
+        fake.deployments = [{"kind": "Deployment", "metadata": meta}]
+        for item in fake.pods:
+            item["metadata"]["namespace"] = "models"
+        with asking(url, 1):
+            while not busy.meter.running:
+                pass
+            assert count(fake) == Count(1)
+        assert count(fake) == Count(answered=2)
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(metrics=False)])

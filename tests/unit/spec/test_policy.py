@@ -141,10 +141,25 @@ def test_the_api_server_holds_the_same_rules() -> None:
     named = SHIPPED.model_dump(exclude={"digests", "local_files"})
     assert held == named
     # a rule for each, and one for each field that may be forbidden
-    rules = " ".join(item["expression"] for item in policy["spec"]["validations"])
+    parts = [*policy["spec"]["variables"], *policy["spec"]["validations"]]
+    rules = " ".join(item["expression"] for item in parts)
     for field in FIELDS:
         assert f"'{field}' in variables.forbid" in rules
     for part in ("host_paths", "digests", "hubs"):
         assert f"'{part}' in params.data" in rules
     assert binding["spec"]["paramRef"]["parameterNotFoundAction"] == "Deny"
     assert binding["spec"]["paramRef"]["name"] == params["metadata"]["name"]
+
+
+def test_who_is_bound_by_the_rules_cannot_write_them() -> None:
+    """The account may update any ConfigMap of the namespaces that it serves in."""
+    params, _, binding = yaml.safe_load_all((CLUSTER / "admission.yaml").read_text())
+    roles = [
+        item
+        for item in yaml.safe_load_all((CLUSTER / "rbac.yaml").read_text())
+        if any("configmaps" in rule["resources"] for rule in item.get("rules", []))
+    ]
+    assert roles and all(role["kind"] == "Role" for role in roles)
+    written = {role["metadata"]["namespace"] for role in roles}
+    assert params["metadata"]["namespace"] not in written
+    assert binding["spec"]["paramRef"]["namespace"] == params["metadata"]["namespace"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import StepFailed
-from tasks.objects.labels import REACHED_ANNOTATION
+from tasks.objects.labels import INSTANCE_LABEL, REACHED_ANNOTATION, RELEASE_LABEL
 from tasks.objects.reached import Reached
 from tasks.outside.kubernetes.access import Endpoint, astray, node_address, reach, release_pods
 from tests.support.nodedata import make_spec
@@ -168,11 +168,15 @@ def test_an_adopted_release_is_reached_as_it_was(target: Any, port: int) -> None
     """By the selector and the port of the Service that was in front of it."""
     spec, ports = {"app": "vllm"}, [{"port": 80, "targetPort": target}]
     note = {REACHED_ANNOTATION: Reached("adopted-1", spec, ports).text()}
-    deploy = {"metadata": {"name": "d", "annotations": note}}
+    labels = {INSTANCE_LABEL: "m", RELEASE_LABEL: "adopted-1"}
+    meta = {"name": "d", "namespace": "models", "annotations": note, "labels": labels}
+    deploy = {"metadata": meta}
     one = pod("b")
+    one["metadata"] |= {"namespace": "models", "labels": spec}
     one["spec"]["containers"][1]["ports"] = [{"name": "web", "containerPort": 9000}]
     cluster: Any = Cluster(Pod=[one], Deployment=[deploy])
-    assert release_pods(cluster, "models", "m", "adopted-1") == [one]
+    (found,) = release_pods(cluster, "models", "m", "adopted-1")
+    assert found["metadata"]["labels"] == {**spec, **labels} and found["spec"] == one["spec"]
     assert cluster.asked[-1] == ("Pod", "models", "app=vllm")
     assert reached(cluster, "pod-ip", "adopted-1").url == f"http://10.0.0.7:{port}"
     # its Deployment is gone, and its pods with it

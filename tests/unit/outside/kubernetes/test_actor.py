@@ -114,7 +114,7 @@ def test_a_predecessor_that_wakes_up_stops(move: Any) -> None:
     before.take_over()
     after = at.actor()
     after.take_over()
-    with pytest.raises(StepFailed, match="newer run"):
+    with pytest.raises(LockLost, match="newer run"):
         before.move(move)
     assert at.leads_to() == "old"
     stamped = at.objects[SERVICE]["metadata"]["annotations"][EPOCH_ANNOTATION]
@@ -364,3 +364,14 @@ def test_a_lease_made_anew_begins_above_all_that_was_ever_written() -> None:
     assert at.actor().highest_epoch() == 42
     del at.objects["ConfigMap", "rollout-m"]  # and the memory is lost, too
     assert at.actor().highest_epoch() == 42
+
+
+def test_a_state_that_is_deleted_under_a_run_is_not_forgotten() -> None:
+    at = in_test()
+    actor = at.actor()
+    actor.take_over()
+    del at.objects["ConfigMap", "rollout-m"]
+    seen = actor.observe().state
+    assert seen.candidate is not None and seen.phase == "testing"
+    actor.save(seen)
+    assert at.actor().observe().state == seen
