@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,11 +213,17 @@ class House:
 
 @contextmanager
 def house(
-    folder: Path, prefect_api: str, *, node: NodeDef | None = None, code: Path = ROOT
+    folder: Path,
+    prefect_api: str,
+    *,
+    node: NodeDef | None = None,
+    code: Path = ROOT,
+    beside: Sequence[NodeDef] = (),
 ) -> Iterator[House]:
     """Start cluster and hub below `folder`.
 
     node: another one than a plain CPU node. code: a copy of the product to be run in its place.
+    beside: more nodes.
     """
     here = str(Path(sys.executable).parent)
     images = {
@@ -230,7 +236,7 @@ def house(
     hub_folder = folder / "hub"
     hub_folder.mkdir()
     with (
-        LocalCluster(folder / "cluster", nodes=[node], images=images) as cluster,
+        LocalCluster(folder / "cluster", nodes=[node, *beside], images=images) as cluster,
         hub.LocalHub(hub_folder) as server,
     ):
         with Hand.connect(str(cluster.kubeconfig)) as api:
