@@ -132,6 +132,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("promote", "approve a held candidate, or finish a promotion", _by_name("promote")),
         ("reject", "remove a held candidate", _by_name("reject")),
         ("rollback", "go back to the previous release", _by_name("rollback")),
+        ("undo", "take the last promotion back, asking where it interrupts", _by_name("undo")),
         ("recover", "settle what a dead rollout left behind", _by_name("recover")),
         ("abort", "stop a rollout, wherever it runs; it cleans up", _by_name("abort")),
     ):
@@ -143,7 +144,7 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
-        if name in ("rollback", "reject", "abort"):
+        if name in ("rollback", "undo", "reject", "abort"):
             sub.add_argument("--yes", action="store_true", help="do not ask first")
 
     guard = add("guard", "settle what nobody looks after any more, every minute", _guard)

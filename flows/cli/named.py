@@ -6,6 +6,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from flows.cli.screen import Screen
+from flows.cli.view import showing
 from flows.rollback import decide, must_be_there, settle
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
@@ -30,7 +32,12 @@ def by_name(
     allow_interruption: bool = False,
     yes: bool = False,
 ) -> int:
-    """Ask, do it, and print what the cluster shows, however it ended."""
+    """Ask, do it, and print what the cluster shows, however it ended.
+
+    undo is a rollback that may interrupt, once somebody has agreed to it.
+    """
+    verb, allow_interruption = what, allow_interruption or what == "undo"
+    what = "rollback" if what == "undo" else what
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
         if what in ASKED and not yes:
@@ -38,14 +45,15 @@ def by_name(
             question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
             agree(question, interrupts=interrupts)
         try:
-            said = settle(
-                what,
-                name,
-                namespace,
-                kubeconfig=kubeconfig,
-                context=context,
-                allow_interruption=allow_interruption,
-            )
+            with showing(Screen(stderr=True), f"{verb} {namespace}/{name}", verb):
+                said = settle(
+                    what,
+                    name,
+                    namespace,
+                    kubeconfig=kubeconfig,
+                    context=context,
+                    allow_interruption=allow_interruption,
+                )
             print(plain(mask(said)))
         finally:
             print(plain(mask(shown(actor))))

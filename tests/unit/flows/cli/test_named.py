@@ -123,6 +123,30 @@ def test_a_way_back_that_may_not_interrupt_is_not_asked_about(at: Put) -> None:
     assert main(BACK[:-1]) == 0
 
 
+def test_undo_is_a_way_back_that_asks_where_it_interrupts(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undo = ["undo", NAME, *HERE]
+    beside, tight = world(), narrow()
+    at(beside)
+    assert main(undo) == 0 and beside.leads_to() == "older" and beside.harm == []
+    at(tight)
+    assert main(undo) == 2 and tight.leads_to() == "old"
+    assert "m-old is scaled down first" in capsys.readouterr().err
+    assert main([*undo, "--yes"]) == 0 and tight.leads_to() == "older"
+    assert main([*undo, "--yes"]) == 5
+    assert "no previous release to go back to" in capsys.readouterr().err
+
+
+def test_its_waits_are_told_as_its_own(at: Put, capsys: pytest.CaptureFixture[str]) -> None:
+    at(world())
+    assert main(BACK) == 0
+    said = capsys.readouterr()
+    assert "[rollback] m running: Service sends to m-older" in said.err
+    assert "[rollback] m running: what served before may stop" in said.err
+    assert "[promote]" not in said.err and len(said.out.splitlines()) == 2
+
+
 def test_a_rejection_is_asked_about_at_a_terminal_alone(
     at: Put, capsys: pytest.CaptureFixture[str]
 ) -> None:
