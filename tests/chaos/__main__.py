@@ -7,6 +7,7 @@ operator would, and clients ask all the while. `--only K` takes one round of a s
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.2, help="of the API's calls that go wrong")
     args = parser.parse_args(argv)
     hear_signals()
+    # calls that trouble cuts are told by the hundred
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     strategies: list[Strategy] = [args.strategy] if args.strategy else ["parallel", "replace"]
     wanted: list[tuple[Strategy, list[list[Draw]]]] = []
     for strategy in strategies:

@@ -22,7 +22,7 @@ from tasks.base.errors import Exit
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.state import State, configmap_name, from_configmap
 from tests.chaos.draws import Draw, Strategy
-from tests.flows.house import LAWS, NAMESPACE, House, spec_data
+from tests.flows.house import NAMESPACE, House, spec_data
 from tests.support.streams import Seen, clients, streamed
 from tests.support.waiting import until
 
@@ -35,6 +35,8 @@ ENDING: dict[str, Any] = {
     "serving__pod": {"terminationGracePeriodSeconds": 15},
 }
 TOKENS = 60
+# a first token so late that a machine which is busy with all lanes measures it well enough
+LAWS = {"ttft": {"mean": 1.0}, "itl": {"mean": 0.01}}
 _publishing = threading.Lock()  # lanes share a hub
 
 
@@ -77,7 +79,7 @@ class Lane:
         )
         if strategy == "replace":  # two do not fit
             data["serving"]["resources"] = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
-        data["benchmark"] |= {"requests_per_round": 16, "max_rounds": 3}
+        data["benchmark"] |= {"requests_per_round": 8, "max_rounds": 3}
         self.spec = self.folder / "spec.yaml"
         self.spec.write_text(yaml.safe_dump(data))
 
@@ -90,7 +92,7 @@ class Lane:
         # no two lanes have the same bytes
         seed = self._published * 1000 + sum(self.name.encode())
         source = tiny_model(self.folder / note, size_bytes=1 << 20, shards=2, seed=seed)
-        (source / "exact_engine.json").write_text(json.dumps({**LAWS, "ttft": {"mean": 0.05}}))
+        (source / "exact_engine.json").write_text(json.dumps(LAWS))
         with _publishing:
             return hub.publish(self.home.hub_folder, self.model, "master", source, note)
 
@@ -136,7 +138,8 @@ class Lane:
             return -1
         if code == 0:
             self.typical_s[what] = time.monotonic() - begun
-        if self.state().phase == "idle":
+        state = self.state()
+        if state.phase == "idle" and state.stable:
             self.must_answer(f"after {what} ({log.name})")
         return code
 
@@ -253,8 +256,9 @@ class Lane:
         self.home.cluster.store.listen(self.hear)
         for _ in range(2):
             self.publish()
-            if code := self.give("run"):
-                raise RuntimeError(f"{self.name}: the first runs end with {code}: {self.folder}")
+            while code := self.give("run"):
+                if self._runs > MOST:
+                    raise RuntimeError(f"the first runs end with {code}: {self.folder}")
         with clients(
             self.address, model=self.name, streams=1, tokens=TOKENS, kept_chats=1, every_s=0.3
         ) as seen:
