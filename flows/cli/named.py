@@ -14,6 +14,7 @@ from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
+from tasks.release.approval import ANY, Meant
 from tasks.release.course import Observed
 from tasks.release.wish import consequences
 from tasks.report.html import plain
@@ -31,6 +32,7 @@ def by_name(
     *,
     allow_interruption: bool = False,
     yes: bool = False,
+    meant: Meant = ANY,
 ) -> int:
     """Ask, do it, and print what the cluster shows, however it ended.
 
@@ -53,6 +55,7 @@ def by_name(
                     kubeconfig=kubeconfig,
                     context=context,
                     allow_interruption=allow_interruption,
+                    meant=meant,
                 )
             print(plain(mask(said)))
         finally:

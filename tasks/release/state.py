@@ -80,6 +80,8 @@ class State:
     restoring (that failed, what served comes back); held (the candidate waits for a person).
     epoch: the lease's epoch of the last writer. rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''.
+    plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
+    approved at the latest; '' for ever.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
     looks at a release as that one did. judged: verdicts on releases, newest first.
@@ -95,6 +97,8 @@ class State:
     strategy: str = ""
     verdict: str = ""
     approval: str = ""
+    plan: str = ""
+    until: str = ""
     drain_s: float = DRAIN_S
     spec: dict[str, Any] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
@@ -140,6 +144,8 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             strategy=raw["strategy"],
             verdict=raw["verdict"],
             approval=raw.get("approval", ""),
+            plan=raw.get("plan", ""),
+            until=raw.get("until", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             spec=dict(raw.get("spec") or {}),
             judged=tuple(Judged(**item) for item in raw.get("judged") or ()),

@@ -233,11 +233,12 @@ def house(
     node: NodeDef | None = None,
     code: Path = ROOT,
     beside: Sequence[NodeDef] = (),
+    hub_token: str | None = None,
 ) -> Iterator[House]:
     """Start cluster and hub below `folder`.
 
     node: another one than a plain CPU node. code: a copy of the product to be run in its place.
-    beside: more nodes.
+    beside: more nodes. hub_token: what the hub demands.
     """
     here = str(Path(sys.executable).parent)
     images = {
@@ -251,7 +252,7 @@ def house(
     hub_folder.mkdir()
     with (
         LocalCluster(folder / "cluster", nodes=[node, *beside], images=images) as cluster,
-        hub.LocalHub(hub_folder) as server,
+        hub.LocalHub(hub_folder, token=hub_token) as server,
     ):
         with Hand.connect(str(cluster.kubeconfig)) as api:
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})

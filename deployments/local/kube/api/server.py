@@ -31,15 +31,16 @@ _log = logging.getLogger(__name__)
 Logs = Callable[[str, str, str, bool], Path | None]
 Audit = tuple[str, str, str, str, str, str]
 _BODY_LIMIT = 8 * 2**20
+_USER = web.RequestKey("user", str)
 _JSON = "application/json"
 
 
 class ApiServer:
     """A Kubernetes API on 127.0.0.1.
 
-    token: the administrator's bearer token; None lets everybody in. logs: (ns, pod, container, previous) to the
-    log file, None where there is none. forward: (ns, pod, port) to where that port of the pod's
-    loopback is, None where nothing listens.
+    token: the administrator's bearer token; None lets everybody in. logs: (ns, pod, container,
+    previous) to the log file, None where there is none. forward: (ns, pod, port) to where that port
+    of the pod's loopback is, None where nothing listens.
     admit, on_delete: see Verbs. accounts: the tokens of others, who may do what their roles say.
     `audit` holds (verb, group, resource, subresource, namespace,
     user agent) of every request for a resource; `forbidden` (verb, resource) pairs, such as
@@ -138,12 +139,12 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            request["user"] = self._authenticate(request)
+            request[_USER] = self._authenticate(request)
             about = self._about(request)
             if about is not None:
                 return about
             if request.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
-                return _answer(self._review(request["user"], await _body(request)), 201)
+                return _answer(self._review(request[_USER], await _body(request)), 201)
             target = parse_path(request.path)
             if target is None:
                 raise StatusError(
@@ -231,7 +232,7 @@ class ApiServer:
         agent = request.headers.get("User-Agent", "")
         kind = target.kind
         self.audit.append((verb, kind.group, kind.plural, target.sub, target.ns, agent))
-        self._must_be_allowed(request["user"], verb, target)
+        self._must_be_allowed(request[_USER], verb, target)
         if target.sub == "log":
             return await logs_api.serve(request, target, self.store, self._logs, self._over)
         if target.sub == "portforward":
@@ -273,7 +274,7 @@ class ApiServer:
                         )
                     exists = self.store.get(target.plural, target.ns, target.name)
                     if not exists:  # an apply that makes the object
-                        self._must_be_allowed(request["user"], "create", target)
+                        self._must_be_allowed(request[_USER], "create", target)
                     code = 200 if exists else 201
                 found = self._verbs.patch(target, request.content_type, body, options, warnings)
             else:
