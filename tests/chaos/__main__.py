@@ -11,6 +11,7 @@ import logging
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tests.chaos.draws import BOUNDARIES, Draw, Strategy, draws
@@ -30,6 +31,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--only", type=int, metavar="K", help="only this round of the strategy")
     parser.add_argument("--lanes", type=int, default=2, help="rollouts at once, each strategy")
     parser.add_argument("--share", type=float, default=0.2, help="of the API's calls that go wrong")
+    parser.add_argument(
+        "--whole", action="store_true", help="measure, and tell Prefect, in every round"
+    )
     args = parser.parse_args(argv)
     hear_signals()
     # calls that trouble cuts are told by the hundred
@@ -38,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
     wanted: list[tuple[Strategy, list[list[Draw]]]] = []
     for strategy in strategies:
         found = draws(args.seed, strategy, args.kills, args.boundaries)
+        if args.whole:
+            found = [replace(draw, whole=True) for draw in found]
         if args.only is not None:
             found = [draw for draw in found if draw.number == args.only]
         lanes = [found[first :: args.lanes] for first in range(args.lanes)]

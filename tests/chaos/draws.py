@@ -24,6 +24,7 @@ BOUNDARIES: tuple[tuple[Begun, str], ...] = (
     ("rollback", "Service sends to"),
     ("rollback", "what served before"),
 )
+WHOLE = 0.1  # of the rounds
 THEN = (("recover",), ("run",), ("guard",), ("recover", "run"), ("guard", "run"))
 
 
@@ -31,7 +32,8 @@ THEN = (("recover",), ("run",), ("guard",), ("recover", "run"), ("guard", "run")
 class Draw:
     """words: the line of its output at which the command is killed; '' for `share` of the time that
     such a command takes. then: the commands that follow. again: of what the first of them takes,
-    the share at which it is killed as well; None: it is not."""
+    the share at which it is killed as well; None: it is not. whole: with what measures, and with
+    Prefect (see quick)."""
 
     number: int
     begun: Begun
@@ -39,11 +41,13 @@ class Draw:
     share: float
     then: tuple[str, ...]
     again: float | None
+    whole: bool = False
 
     def __str__(self) -> str:
         at = f"at '{self.words.strip(', ')}'" if self.words else f"after {self.share:.0%}"
         more = " (killed as well)" if self.again is not None else ""
-        return f"{self.begun} {at}, then {self.then[0]}{more}{', '.join(['', *self.then[1:]])}"
+        begun = f"whole {self.begun}" if self.whole else self.begun
+        return f"{begun} {at}, then {self.then[0]}{more}{', '.join(['', *self.then[1:]])}"
 
 
 def draws(
@@ -69,4 +73,4 @@ def _draw(seed: int, strategy: Strategy, number: int, at: tuple[Begun, str] | No
     share, then = chance.uniform(0.02, 1), chance.choice(THEN)
     again = chance.uniform(0.05, 1) if chance.random() < 0.3 else None
     begun, words = at or (drawn, "")
-    return Draw(number, begun, words, share, then, again)
+    return Draw(number, begun, words, share, then, again, whole=chance.random() < WHOLE)

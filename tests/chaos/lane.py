@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from tasks.base.errors import Exit
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.state import State, configmap_name, from_configmap
 from tests.chaos.draws import Draw, Strategy
+from tests.chaos.quick import Forked
 from tests.flows.house import NAMESPACE, House, spec_data
 from tests.support.streams import Seen, clients, streamed
 from tests.support.waiting import until
@@ -62,12 +62,14 @@ class Lane:
         self.home, self.name, self.strategy = home, name, strategy
         self.folder = home.folder / name
         self.folder.mkdir()
-        self.sum, self.windows, self.typical_s = Sum(), list[list[float]](), {"rollback": 20.0}
+        self.sum, self.windows = Sum(), list[list[float]]()
+        self.typical_s: dict[tuple[str, bool], float] = {}
         self.model, self._told, self._published, self._runs = f"test/{name}", 0, 0, 0
         self.cut = 0  # requests that broke where none may
+        self.whole = False
         data = spec_data(
             name=name,
-            model={"id": self.model},
+            model={"id": self.model, "endpoint": home.hub.url},
             serving__served_model_name=name,
             nodes={"accelerator": "cpu", "selector": {"kubernetes.io/hostname": node}},
             promotion={
@@ -111,13 +113,18 @@ class Lane:
                 return ["rollback", *named, *wide, "--yes"]
         return [what, *named]
 
-    def start(self, what: str) -> tuple[subprocess.Popen[bytes], Path]:
+    def start(self, what: str) -> tuple[subprocess.Popen[bytes] | Forked, Path]:
         """Start one; its output goes to a file."""
         self._runs += 1
         log = self.folder / f"{self._runs:03d}-{what}.log"
+        config = ["--kubeconfig", str(self.home.kubeconfig)]
+        arguments = [*self.arguments(what), *config]
+        log.touch()
+        if not self.whole:
+            return Forked(arguments, self.home.environment, self.folder, log), log
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", *self.arguments(what)],
+                [sys.executable, "-m", "flows.cli", *arguments],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=self.home.environment,
@@ -137,7 +144,7 @@ class Lane:
             self.breach(f"{what} did not end in {COMMAND_S:.0f} s: {log}")
             return -1
         if code == 0:
-            self.typical_s[what] = time.monotonic() - begun
+            self.typical_s[what, self.whole] = time.monotonic() - begun
         state = self.state()
         if state.phase == "idle" and state.stable:
             self.must_answer(f"after {what} ({log.name})")
@@ -147,10 +154,11 @@ class Lane:
         """Start one and kill it; False where it ended before."""
         begun = time.monotonic()
         process, log = self.start(what)
-        at = begun + share * self.typical_s.get(what, self.typical_s["run"])
+        typical = self.typical_s.get((what, self.whole), 20.0)
+        at = begun + share * typical
         while process.poll() is None:
             if words in log.read_text(errors="replace") if words else time.monotonic() >= at:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 process.wait()
                 self.sum.killed += 1
                 return True
@@ -271,6 +279,7 @@ class Lane:
         begun = "run" if draw.begun == "rollback" and before.previous is None else draw.begun
         words = draw.words if begun == draw.begun else ""
         wanted = self.publish() if begun != "rollback" else ""
+        self.whole = draw.whole
         round_ = f"round {draw.number} ({draw})"
         killed = self.kill(begun, words, draw.share)
         since = time.monotonic()
