@@ -129,6 +129,20 @@ def secrets(home: House) -> None:
             api.apply({**body, "data": {"token": base64.b64encode(value.encode()).decode()}})
 
 
+@pytest.mark.parametrize("pad", ["", "a", "ab"])
+def test_the_hunt_finds_what_is_hidden(pad: str) -> None:
+    hidden = [
+        f"Bearer {HUB}.",
+        f"?token={quote(HUB, safe='')}&",
+        json.dumps({"a": json.dumps({"b": HUB})}),
+        base64.b64encode(f"{pad}:{HUB}:{pad}".encode()).decode(),
+    ]
+    for text in hidden:
+        hunt = Hunt({"it": HUB, "another": ENGINE})
+        hunt.look("text", text.encode())
+        assert hunt.found == ["it in text"], text
+
+
 def test_no_credential_is_written_anywhere(
     tmp_path: Path,
     prefect_api: str,
