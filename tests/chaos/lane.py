@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,12 @@ class Sum:
     failed: int = 0  # commands of an operator that were given again
     breaches: list[str] = field(default_factory=list)
     settled_s: list[float] = field(default_factory=list)
+
+
+def _renewed(spec: dict[str, Any]) -> bool:
+    """Whether its holder may be alive."""
+    ago = datetime.now(UTC) - datetime.fromisoformat(spec["renewTime"])
+    return ago.total_seconds() < spec["leaseDurationSeconds"]
 
 
 class Lane:
@@ -222,7 +229,8 @@ class Lane:
             if release != stable.id and phase not in ("Succeeded", "Failed"):
                 return f"pod {pod['metadata']['name']} is {phase}"
         lease = store.get("leases", NAMESPACE, configmap_name(self.name))
-        if lease and lease["spec"].get("holderIdentity"):
+        # one that a dead process holds runs out: nobody has to do anything about it
+        if lease and lease["spec"].get("holderIdentity") and _renewed(lease["spec"]):
             return f"{lease['spec']['holderIdentity']} holds the lease"
         return ""
 
