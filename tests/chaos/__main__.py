@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--strategy", choices=["parallel", "replace"], help="default: both")
     parser.add_argument("--only", type=int, metavar="K", help="only this round of the strategy")
     parser.add_argument("--lanes", type=int, default=2, help="rollouts at once, each strategy")
+    parser.add_argument("--minutes", type=float, default=600, help="no round begins later")
     parser.add_argument("--share", type=float, default=0.2, help="of the API's calls that go wrong")
     parser.add_argument(
         "--whole", action="store_true", help="measure, and tell Prefect, in every round"
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"all output is kept below {folder}", flush=True)
     with prefect(folder) as api:
-        report = chaos(folder, api, args.seed, wanted, args.share)
+        report = chaos(folder, api, args.seed, wanted, args.share, args.minutes * 60)
     print(report.text())
     print(f"{time.monotonic() - begun:.0f} s; logs: {folder}")
     same = f"--seed {args.seed} --kills {args.kills} --boundaries {args.boundaries}"

@@ -26,6 +26,7 @@ class Report:
     seed: int
     killed: int = 0
     ended: int = 0
+    left: int = 0
     again: int = 0
     requests: int = 0
     reopened: int = 0
@@ -39,7 +40,7 @@ class Report:
         faults = ", ".join(f"{count} {kind}" for kind, count in sorted(self.faults.items()))
         lines = [
             f"seed {self.seed}: {self.killed} kills ({self.ended} commands ended before theirs), "
-            f"{self.again} commands given again",
+            f"{self.again} commands given again, {self.left} rounds left out for want of time",
             f"faults of the API server: {faults or 'none'}",
             f"{self.requests} requests, {self.reopened} kept connections reopened, "
             f"{self.interrupted} broken in an interruption that was announced",
@@ -80,12 +81,14 @@ def chaos(
     seed: int,
     wanted: Sequence[tuple[Strategy, Sequence[Sequence[Draw]]]],
     share: float,
+    most_s: float = float("inf"),
 ) -> Report:
     """Every draw, each of its lanes at once, in one cluster.
 
     wanted: for each strategy its lanes, each with its draws. share: of the API's calls that go
-    wrong, from when all lanes have something that serves.
+    wrong, from when all lanes have something that serves. most_s: no round begins later.
     """
+    end = time.monotonic() + most_s
     first, *beside = nodes(folder, sum(len(lanes) for _, lanes in wanted))
     report, trouble = Report(seed), Trouble(seed, share)
     with house(folder, prefect_api, node=first, beside=beside) as home:
@@ -96,7 +99,9 @@ def chaos(
                 work.append((lane, draws))
         ready = threading.Barrier(len(work), action=lambda: home.cluster.befall(trouble))
         threads = [
-            threading.Thread(target=_through, args=(lane, draws, ready, report), name=lane.name)
+            threading.Thread(
+                target=_through, args=(lane, draws, ready, report, end), name=lane.name
+            )
             for lane, draws in work
         ]
         for thread in threads:
@@ -108,12 +113,17 @@ def chaos(
     return report
 
 
-def _through(lane: Lane, draws: Sequence[Draw], ready: threading.Barrier, report: Report) -> None:
+def _through(
+    lane: Lane, draws: Sequence[Draw], ready: threading.Barrier, report: Report, end: float
+) -> None:
     seen: Seen | None = None
     try:
         with lane.begun() as seen:
             ready.wait()
-            for draw in draws:
+            for number, draw in enumerate(draws):
+                if time.monotonic() > end:
+                    report.left += len(draws) - number
+                    break
                 lane.round(draw, seen)
             time.sleep(2)  # nothing comes late
         lane.hear_clients(seen, "at the end")
