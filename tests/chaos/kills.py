@@ -99,9 +99,7 @@ def chaos(
                 work.append((lane, draws))
         ready = threading.Barrier(len(work), action=lambda: home.cluster.befall(trouble))
         threads = [
-            threading.Thread(
-                target=_through, args=(lane, draws, ready, report, end), name=lane.name
-            )
+            threading.Thread(target=_through, args=(lane, draws, ready, report, end), daemon=True)
             for lane, draws in work
         ]
         for thread in threads:
