@@ -9,12 +9,13 @@ from typing import TextIO
 from flows.cli.screen import Screen
 from flows.cli.view import showing
 from flows.rollback import decide, must_be_there, settle
+from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
-from tasks.release.approval import ANY, Meant
+from tasks.release.approval import ANY, Meant, must_be_meant
 from tasks.release.course import Observed
 from tasks.release.wish import consequences
 from tasks.report.html import plain
@@ -44,6 +45,7 @@ def by_name(
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
         if what in ASKED and not yes:
             must_be_there(cluster, name, namespace)
+            must_be_meant(what, actor.read_state()[0], meant, clock.now())
             question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
             agree(question, interrupts=interrupts)
         try:
