@@ -14,7 +14,7 @@ export MODELSCOPE_LOG_LEVEL ?= 40
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup demo test test-fast lint types layers fmt bench lock lock-check clean
+.PHONY: help setup demo test test-fast chaos lint types layers fmt bench lock lock-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ test: setup ## every test: unit, embedded cluster, flows, one end-to-end run wit
 
 test-fast: $(VENV)/.ok ## the unit tests alone
 	$(VENV)/bin/python -m pytest tests/unit $(ARGS)
+
+chaos: $(VENV)/.ok ## kill -9 everywhere, in a cluster in trouble, under clients (an hour; ARGS="--seed N --kills N")
+	$(VENV)/bin/python -m tests.chaos $(ARGS)
 
 lint: $(VENV)/.ok ## format, lint, types and layers
 	$(VENV)/bin/ruff format --check .

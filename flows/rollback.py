@@ -21,6 +21,7 @@ from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
+from tasks.release.approval import ANY, Meant, must_be_meant
 from tasks.release.course import Course, Observed
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import State, configmap_name, with_history
@@ -46,8 +47,10 @@ def settle(
     context: str | None = None,
     allow_interruption: bool = False,
     ready_timeout_s: float = 1800,
+    meant: Meant = ANY,
 ) -> str:
-    """Do it under the lease; gives one sentence. what: a What, or 'guard'.
+    """Do it under the lease; gives one sentence. what: a What, or 'guard'. meant: the candidate
+    that is approved or rejected.
 
     Raises Refused, LockLost, OutsideError.
     """
@@ -67,6 +70,7 @@ def settle(
         with lock as held, logs_kept(name, run):
             actor = held.actor
             try:
+                must_be_meant(what, actor.read_state()[0], meant, clock.now())
                 course = _course(what, actor, run, allow_interruption=allow_interruption)
                 if what == "guard" and not course.moves:
                     return course.sentence  # somebody else was faster
@@ -162,6 +166,8 @@ def rollback(
     namespace: str = "default",
     what: What = "rollback",
     allow_interruption: bool = False,
+    rollout: str = "",
+    plan: str = "",
     kubeconfig: str | None = None,
     context: str | None = None,
 ) -> str:
@@ -170,9 +176,11 @@ def rollback(
     Args:
         name: Name of the rollout (the spec's name).
         namespace: Its namespace.
-        what: rollback, promote or reject (a held candidate), abort (a run, wherever it runs), or
-            recover (clean up what died).
+        what: rollback, approve, promote or reject (a held candidate), abort (a run, wherever it
+            runs), or recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
+        rollout: Approve or reject what this rollout tested, and nothing else.
+        plan: Approve or reject what was tested under the plan of this digest, and nothing else.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
@@ -183,4 +191,5 @@ def rollback(
         kubeconfig=kubeconfig,
         context=context,
         allow_interruption=allow_interruption,
+        meant=Meant(rollout, plan),
     )

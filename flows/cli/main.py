@@ -129,9 +129,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     for name, text, handler in (
         ("status", "who serves, who is tested, who served before", _status),
-        ("promote", "approve a held candidate, or finish a promotion", _by_name("promote")),
+        ("approve", "promote the held candidate of one rollout", _by_name("approve")),
+        ("promote", "promote whatever is held, or finish a promotion", _by_name("promote")),
         ("reject", "remove a held candidate", _by_name("reject")),
         ("rollback", "go back to the previous release", _by_name("rollback")),
+        ("undo", "take the last promotion back, asking where it interrupts", _by_name("undo")),
         ("recover", "settle what a dead rollout left behind", _by_name("recover")),
         ("abort", "stop a rollout, wherever it runs; it cleans up", _by_name("abort")),
     ):
@@ -143,7 +145,11 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
-        if name in ("rollback", "reject", "abort"):
+        if name in ("approve", "reject"):
+            needed = name == "approve"
+            sub.add_argument("--rollout", required=needed, help="refuse what another one tested")
+            sub.add_argument("--plan", metavar="DIGEST", help="refuse what has another plan")
+        if name in ("rollback", "undo", "reject", "abort"):
             sub.add_argument("--yes", action="store_true", help="do not ask first")
 
     guard = add("guard", "settle what nobody looks after any more, every minute", _guard)
@@ -279,7 +285,9 @@ def _status(args: argparse.Namespace) -> int:
 def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
     def handler(args: argparse.Namespace) -> int:
         from flows.cli.named import by_name
+        from tasks.release.approval import Meant
 
+        meant = Meant(getattr(args, "rollout", "") or "", getattr(args, "plan", "") or "")
         return by_name(
             what,
             args.name,
@@ -288,6 +296,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
             yes=getattr(args, "yes", False),
+            meant=meant,
         )
 
     return handler

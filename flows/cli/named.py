@@ -6,12 +6,16 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from flows.cli.screen import Screen
+from flows.cli.view import showing
 from flows.rollback import decide, must_be_there, settle
+from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
+from tasks.release.approval import ANY, Meant, must_be_meant
 from tasks.release.course import Observed
 from tasks.release.wish import consequences
 from tasks.report.html import plain
@@ -30,23 +34,32 @@ def by_name(
     *,
     allow_interruption: bool = False,
     yes: bool = False,
+    meant: Meant = ANY,
 ) -> int:
-    """Ask, do it, and print what the cluster shows, however it ended."""
+    """Ask, do it, and print what the cluster shows, however it ended.
+
+    undo is a rollback that may interrupt, once somebody has agreed to it.
+    """
+    verb, allow_interruption = what, allow_interruption or what == "undo"
+    what = "rollback" if what == "undo" else what
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
         if what in ASKED and not yes:
             must_be_there(cluster, name, namespace)
+            must_be_meant(what, actor.read_state()[0], meant, clock.now())
             question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
             agree(question, interrupts=interrupts)
         try:
-            said = settle(
-                what,
-                name,
-                namespace,
-                kubeconfig=kubeconfig,
-                context=context,
-                allow_interruption=allow_interruption,
-            )
+            with showing(Screen(stderr=True), f"{verb} {namespace}/{name}", verb):
+                said = settle(
+                    what,
+                    name,
+                    namespace,
+                    kubeconfig=kubeconfig,
+                    context=context,
+                    allow_interruption=allow_interruption,
+                    meant=meant,
+                )
             print(plain(mask(said)))
         finally:
             print(plain(mask(shown(actor))))

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
@@ -74,9 +74,10 @@ def _kind(event: Progress) -> str:
 class View:
     """Listens to Progress and shows it."""
 
-    def __init__(self, console: Console, title: str) -> None:
-        self.console, self.title = console, title
-        self.lines: dict[str, _Line] = {name: _Line() for name in (step.name for step in STEPS)}
+    def __init__(self, console: Console, title: str, verb: str = "") -> None:
+        self.console, self.title, self.verb = console, title, verb
+        names = () if verb else tuple(step.name for step in STEPS)
+        self.lines: dict[str, _Line] = {name: _Line() for name in names}
         self._lock = threading.Lock()
         self._printed: dict[tuple[str, str], tuple[float, str]] = {}
         self._pending: dict[tuple[str, str], Progress] = {}
@@ -86,6 +87,7 @@ class View:
 
     def hear(self, event: Progress) -> None:
         """Take one event."""
+        event = replace(event, step=self.verb or event.step)
         with self._lock:
             line = self.lines.setdefault(event.step, _Line())
             if line.began is None:
@@ -191,9 +193,10 @@ class View:
 
 
 @contextmanager
-def showing(console: Console, title: str) -> Iterator[View]:
-    """Show progress while a `with` block runs."""
-    view = View(console, title)
+def showing(console: Console, title: str, verb: str = "") -> Iterator[View]:
+    """Show progress while a `with` block runs. verb: of a command that takes no steps, under which
+    all of it is told."""
+    view = View(console, title, verb)
     with listening(view.hear):
         if not console.is_terminal:
             try:

@@ -286,8 +286,10 @@ def decide_recovery(
 def held_text(state: State) -> str:
     """What a person may do with a candidate that waits."""
     name = state.candidate.deployment if state.candidate else "a candidate"
+    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
+    until = f" until {state.until}" if state.until else ""
     return (
-        f"{name} waits for a person: `rollout promote {state.name}` approves it, "
+        f"{name} waits for a person: `rollout approve {state.name} {meant}` approves it{until}, "
         f"`rollout reject {state.name}` removes it"
     )
 

@@ -84,6 +84,8 @@ class State:
     rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''. breach: what the soak under way has found
     against stable, or '': whoever finds it there goes back.
+    plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
+    approved at the latest; '' for ever.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
     looks at a release as that one did. measured: what the benchmark saw of the candidate, which a
@@ -104,6 +106,8 @@ class State:
     doubted: str = ""
     approval: str = ""
     breach: str = ""
+    plan: str = ""
+    until: str = ""
     drain_s: float = DRAIN_S
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
@@ -154,6 +158,8 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             doubted=raw.get("doubted", ""),
             approval=raw.get("approval", ""),
             breach=raw.get("breach", ""),
+            plan=raw.get("plan", ""),
+            until=raw.get("until", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             spec=dict(raw.get("spec") or {}),
             measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},

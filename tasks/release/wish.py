@@ -18,7 +18,7 @@ from tasks.release.moves import (
     decide_revert,
 )
 
-What = Literal["rollback", "promote", "reject", "recover", "abort"]
+What = Literal["rollback", "approve", "promote", "reject", "recover", "abort"]
 
 
 def decide_wish(
@@ -33,7 +33,7 @@ def decide_wish(
     state = seen.state
     if what == "rollback":
         return decide_revert(seen, allow_interruption=allow_interruption, room=room)
-    if what == "promote":
+    if what in ("approve", "promote"):
         if state.phase not in ("held", "promoting", "soaking", "proven", "unproven"):
             raise Refused(
                 f"rollout {state.name} is {state.phase}, only a held candidate can be promoted by "

@@ -80,6 +80,9 @@ class Promotion(Strict):
         False, description="auto may choose replace: stable is scaled down during the test"
     )
     approval: Literal["none", "before-promote"] = "none"
+    approval_hours: float = Field(
+        72, gt=0, description="How long a candidate that waits for a person may be approved (h)"
+    )
     on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
     soak: Soaking = Field(
         Soaking(), description="Watch the promoted release before the old one stops"

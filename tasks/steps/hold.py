@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
+from tasks.base import clock
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.outcome import Outcome
 from tasks.release.moves import decide_unproven, held_text, unproven_text
@@ -25,11 +27,19 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
         return Outcome("held", f"{why}; {unproven_text(state)}")
     cluster.remember(run.judged("held"))
     state, _ = actor.read_state()
-    measured = run.measured or {}  # who approves it watches it by the same bounds
-    actor.save(replace(state, phase="held", verdict=why.verdict, measured=measured))
+    until = clock.now() + timedelta(hours=run.spec.promotion.approval_hours)
+    state = replace(
+        state,
+        phase="held",
+        verdict=why.verdict,
+        plan=run.record.plan.digest if run.record.plan else "",
+        until=until.isoformat(timespec="seconds"),
+        measured=run.measured or {},  # who approves it watches it by the same bounds
+    )
+    actor.save(state)
     said = f"inconclusive: {why.reason}"
     if why.verdict == "pass":
-        said = "the verdict is pass; a person approves with `rollout promote`"
+        said = "the verdict is pass"
     run.say(said)
     state, _ = actor.read_state()
     return Outcome("held", f"{said}; {held_text(state)}")

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ import yaml
 
 from deployments.local import hub, stack
 from deployments.local.kube.cluster import LocalCluster
+from deployments.local.kube.objects.kinds import BY_KIND
 from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
 from tasks.release.state import State, configmap_name, from_configmap
@@ -85,10 +86,15 @@ class Asked:
 
 @dataclass
 class House:
-    """Everything a flow test needs; `folder` is its own."""
+    """Everything a flow test needs; `folder` is its own.
+
+    kubeconfig: of what is tested, the account with the roles we ship. What a test does itself, it
+    does as the cluster's administrator.
+    """
 
     folder: Path
     cluster: LocalCluster
+    kubeconfig: Path
     hub: hub.LocalHub
     hub_folder: Path
     prefect_api: str
@@ -99,7 +105,7 @@ class House:
         """For a `rollout` command of its own process."""
         return {
             **os.environ,
-            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "KUBECONFIG": str(self.kubeconfig),
             "MODELSCOPE_ENDPOINT": self.hub.url,
             "PREFECT_API_URL": self.prefect_api,
             "PREFECT_HOME": str(self.folder / "prefect"),
@@ -211,13 +217,28 @@ class House:
             kept.close()
 
 
+def account(cluster: LocalCluster) -> Path:
+    """A kubeconfig of the account that a cluster's administrator makes of deployments/cluster."""
+    for item in yaml.safe_load_all((ROOT / "deployments/cluster/rbac.yaml").read_text()):
+        plural = BY_KIND[item["kind"]].plural
+        cluster.store.create(plural, cluster.admit(plural, item, None))
+    return cluster.kubeconfig_of(NAMESPACE, "model-rollout")
+
+
 @contextmanager
 def house(
-    folder: Path, prefect_api: str, *, node: NodeDef | None = None, code: Path = ROOT
+    folder: Path,
+    prefect_api: str,
+    *,
+    node: NodeDef | None = None,
+    code: Path = ROOT,
+    beside: Sequence[NodeDef] = (),
+    hub_token: str | None = None,
 ) -> Iterator[House]:
     """Start cluster and hub below `folder`.
 
     node: another one than a plain CPU node. code: a copy of the product to be run in its place.
+    beside: more nodes. hub_token: what the hub demands.
     """
     here = str(Path(sys.executable).parent)
     images = {
@@ -230,12 +251,12 @@ def house(
     hub_folder = folder / "hub"
     hub_folder.mkdir()
     with (
-        LocalCluster(folder / "cluster", nodes=[node], images=images) as cluster,
-        hub.LocalHub(hub_folder) as server,
+        LocalCluster(folder / "cluster", nodes=[node, *beside], images=images) as cluster,
+        hub.LocalHub(hub_folder, token=hub_token) as server,
     ):
         with Hand.connect(str(cluster.kubeconfig)) as api:
             api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-        yield House(folder, cluster, server, hub_folder, prefect_api, code)
+        yield House(folder, cluster, account(cluster), server, hub_folder, prefect_api, code)
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> str:

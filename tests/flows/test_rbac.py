@@ -80,11 +80,11 @@ def writes(rights: set[Right]) -> set[Right]:
     return {right for right in rights if right[1] in WRITES}
 
 
-def python(home: House, code: str) -> None:
-    """Code in a process of its own, as a worker would run it."""
+def python(home: House, code: str, **more: str) -> None:
+    """Code in a process of its own, as a worker would run it. more: of its environment."""
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env=home.environment,
+        env={**home.environment, **more},
         cwd=home.folder,
         capture_output=True,
         text=True,
@@ -164,7 +164,8 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
         f"prepare_cluster('cpu', [{str(vendor)!r}], ['node-a'])"
     )
     other, seen.used = seen.used, set()
-    prepared = seen.of(lambda: python(home, prepare))
+    admin = str(home.cluster.kubeconfig)
+    prepared = seen.of(lambda: python(home, prepare, KUBECONFIG=admin))
     assert ("namespace", "create", "apps", "daemonsets") in prepared
     seen.used = other | (prepared - writes(prepared))
 

@@ -20,11 +20,12 @@ TIMEOUT_S = 90.0
 class Seen:
     """What the clients saw. answered: whole answers by kind of client. reopened: kept connections
     that their server closed between two requests, which clients may expect. broken: why, of each
-    that was lost or cut."""
+    that was lost or cut; spans: when it began and broke (monotonic seconds)."""
 
     answered: Counter[str] = field(default_factory=Counter)
     reopened: int = 0
     broken: list[str] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
     longest_s: float = 0.0
 
     @property
@@ -37,10 +38,10 @@ class Broken(Exception):
     """An answer that is not whole."""
 
 
-def chat(tokens: int, *, stream: bool) -> dict[str, Any]:
+def chat(model: str, tokens: int, *, stream: bool) -> dict[str, Any]:
     """A request for exactly so many tokens of the exact engine."""
     return {
-        "model": "tiny",
+        "model": model,
         "messages": [{"role": "user", "content": "Say something."}],
         "max_tokens": tokens,
         "ignore_eos": True,
@@ -48,9 +49,9 @@ def chat(tokens: int, *, stream: bool) -> dict[str, Any]:
     }
 
 
-def streamed(url: str, tokens: int) -> None:
+def streamed(url: str, model: str, tokens: int) -> None:
     """One stream over a connection of its own. Raises Broken, httpx.HTTPError."""
-    body = chat(tokens, stream=True)
+    body = chat(model, tokens, stream=True)
     with httpx.stream("POST", url, json=body, timeout=TIMEOUT_S, trust_env=False) as answer:
         answer.raise_for_status()
         lines = [line[6:] for line in answer.iter_lines() if line.startswith("data: ")]
@@ -86,14 +87,22 @@ class Kept:
 
 @contextmanager
 def clients(
-    address: str, *, streams: int = 3, tokens: int = 160, kept_chats: int = 0
+    address: str,
+    *,
+    model: str = "tiny",
+    streams: int = 3,
+    tokens: int = 160,
+    kept_chats: int = 0,
+    every_s: float = 0.1,
 ) -> Iterator[Seen]:
     """Ask all the while: `streams` at once of `tokens` tokens, one after the other; a client with a
     connection anew each time; a kept one that asks nothing of the engine; `kept_chats` that do.
+    every_s: the pause of the two that stream nothing.
 
     What has begun when the block ends is waited for.
     """
     seen, stop, lock = Seen(), threading.Event(), threading.Lock()
+    short = chat(model, 4, stream=False)
     completions, models = f"{address}/v1/chat/completions", f"{address}/v1/models"
 
     def ask(kind: str, pause: float, once: Callable[[], None]) -> None:
@@ -103,8 +112,11 @@ def clients(
                 once()
             except Exception as error:
                 with lock:
-                    after = time.monotonic() - begun
-                    seen.broken.append(f"{kind} after {after:.1f} s: {error!r}")
+                    now = time.monotonic()
+                    # whoever reads the first, by its number, finds the second
+                    seen.spans.append((begun, now))
+                    seen.broken.append(f"{kind} after {now - begun:.1f} s: {error!r}")
+                stop.wait(0.2)  # what is refused is refused at once
             else:
                 with lock:
                     seen.answered[kind] += 1
@@ -117,13 +129,10 @@ def clients(
     idle = Kept(seen)
     chats = [Kept(seen) for _ in range(kept_chats)]
     jobs: list[tuple[str, float, Callable[[], None]]] = [
-        ("anew", 0.1, anew),
-        ("kept", 0.1, lambda: idle.send("GET", models)),
-        *(("stream", 0.0, lambda: streamed(completions, tokens)) for _ in range(streams)),
-        *(
-            ("kept chat", 0.2, lambda k=k: k.send("POST", completions, chat(4, stream=False)))
-            for k in chats
-        ),
+        ("anew", every_s, anew),
+        ("kept", every_s, lambda: idle.send("GET", models)),
+        *(("stream", 0.0, lambda: streamed(completions, model, tokens)) for _ in range(streams)),
+        *(("kept chat", 0.2, lambda k=k: k.send("POST", completions, short)) for k in chats),
     ]
     threads = [threading.Thread(target=ask, args=job, daemon=True) for job in jobs]
     for thread in threads:

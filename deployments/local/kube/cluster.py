@@ -157,6 +157,13 @@ class LocalCluster:
         """Let trouble befall the API's requests from now on; None: no more."""
         self._api.trouble = trouble
 
+    def kubeconfig_of(self, ns: str, account: str) -> Path:
+        """Write a kubeconfig of a ServiceAccount, which may do what roles in the cluster let it."""
+        path = self.kubeconfig.with_name(f"kubeconfig-{ns}-{account}")
+        token = self._api.accounts.token_of(ns, account)
+        write_kubeconfig(path, self.url, token, self._certificate.pem)
+        return path
+
     @property
     def url(self) -> str:
         """Where the API server listens."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from tasks.base import clock
 from tasks.outside.kubernetes.actor import NotProven
+from tasks.record.parts import PlanMade
 from tasks.release import moves
 from tasks.steps.hold import hold
 from tasks.verdict.targets import Decision
@@ -14,13 +17,16 @@ from tests.support.cluster.actor_world import world
 from tests.support.cluster.runs import locked, run_of
 
 pytestmark = pytest.mark.usefixtures("quick")
-WAITS = "m-new waits for a person: `rollout promote m` approves it, `rollout reject m` removes it"
+WAITS = (
+    "m-new waits for a person: `rollout approve m --rollout {state.rollout} --plan 0123abcd` "
+    "approves it until {state.until}, `rollout reject m` removes it"
+)
 
 
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("pass", "the verdict is pass; a person approves with `rollout promote`"),
+        ("pass", "the verdict is pass"),
         ("inconclusive", "inconclusive: too few requests"),
     ],
 )
@@ -28,11 +34,14 @@ def test_a_candidate_waits_with_its_verdict(word: Any, said: str) -> None:
     at = world(phase="testing", candidate=True)
     run = run_of(at)
     run.measured = {"ttft_s": 0.4, "queue": 2.0}
+    run.record.plan = PlanMade(digest="0123abcd")
     with run.step("hold"):
         ended = hold.function(run, locked(run), Decision(word, True, "too few requests", ()))
-    assert (ended.kind, ended.sentence) == ("held", f"{said}; {WAITS}")
-    assert run.record.steps[0].sentence == said
     state = at.actor().observe().state
+    waits = WAITS.format(state=state)
+    assert (ended.kind, ended.sentence) == ("held", f"{said}; {waits}")
+    assert run.record.steps[0].sentence == said
+    assert datetime.fromisoformat(state.until) - clock.now() == timedelta(hours=72)
     assert (state.phase, state.verdict) == ("held", word)
     # by which whoever approves it watches it
     assert state.measured == {"ttft_s": 0.4, "queue": 2.0}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hmac
 import json
 import logging
 import threading
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from deployments.local.kube.api import discovery, portforward, tables
 from deployments.local.kube.api import logs as logs_api
+from deployments.local.kube.api.accounts import ADMIN, Accounts
 from deployments.local.kube.api.reading import Reader
 from deployments.local.kube.api.target import Options, Target, parse_options, parse_path
 from deployments.local.kube.api.tls import Certificate
@@ -31,16 +31,18 @@ _log = logging.getLogger(__name__)
 Logs = Callable[[str, str, str, bool], Path | None]
 Audit = tuple[str, str, str, str, str, str]
 _BODY_LIMIT = 8 * 2**20
+_USER = web.RequestKey("user", str)
 _JSON = "application/json"
 
 
 class ApiServer:
     """A Kubernetes API on 127.0.0.1.
 
-    token: the bearer token demanded, None for none. logs: (ns, pod, container, previous) to the
-    log file, None where there is none. forward: (ns, pod, port) to where that port of the pod's
-    loopback is, None where nothing listens.
-    admit, on_delete: see Verbs. `audit` holds (verb, group, resource, subresource, namespace,
+    token: the administrator's bearer token; None lets everybody in. logs: (ns, pod, container,
+    previous) to the log file, None where there is none. forward: (ns, pod, port) to where that port
+    of the pod's loopback is, None where nothing listens.
+    admit, on_delete: see Verbs. accounts: the tokens of others, who may do what their roles say.
+    `audit` holds (verb, group, resource, subresource, namespace,
     user agent) of every request for a resource; `forbidden` (verb, resource) pairs, such as
     ('create', 'pods') or ('get', 'pods/log'), answer 403 and are denied in access reviews.
     `trouble` befalls requests for resources.
@@ -64,7 +66,8 @@ class ApiServer:
         self.forbidden: set[tuple[str, str]] = set()
         self.trouble: Trouble | None = None
         self._verbs, self._reader = Verbs(store, admit, on_delete), Reader(store)
-        self._token, self._logs, self._forward, self._port = token, logs, forward, port
+        self.accounts = Accounts(store, token)
+        self._logs, self._forward, self._port = logs, forward, port
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._alarm: Alarm | None = None
@@ -136,12 +139,12 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            self._authenticate(request)
+            request[_USER] = self._authenticate(request)
             about = self._about(request)
             if about is not None:
                 return about
             if request.path == "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews":
-                return _answer(self._review(await _body(request)), 201)
+                return _answer(self._review(request[_USER], await _body(request)), 201)
             target = parse_path(request.path)
             if target is None:
                 raise StatusError(
@@ -159,12 +162,13 @@ class ApiServer:
             told = StatusError(500, "InternalError", f"{type(error).__name__}: {error}")
             return _answer(told.body(), 500)
 
-    def _authenticate(self, request: web.Request) -> None:
-        if self._token is None or request.path in ("/healthz", "/livez", "/readyz"):
-            return
-        given = request.headers.get("Authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {self._token}".encode()):
+    def _authenticate(self, request: web.Request) -> str:
+        if request.path in ("/healthz", "/livez", "/readyz"):
+            return ADMIN
+        user = self.accounts.who(request.headers.get("Authorization", ""))
+        if user is None:
             raise StatusError(401, "Unauthorized", "Unauthorized")
+        return user
 
     def _about(self, request: web.Request) -> web.Response | None:
         """Paths that are no resource."""
@@ -195,25 +199,40 @@ class ApiServer:
             found = discovery.resources(f"{parts[1]}/{parts[2]}")
         return None if found is None else _answer(found)
 
-    def _review(self, body: Any) -> Object:
+    def _review(self, user: str, body: Any) -> Object:
         asked = ((body or {}).get("spec") or {}).get("resourceAttributes") or {}
         sub = f"/{asked['subresource']}" if asked.get("subresource") else ""
-        denied = (asked.get("verb"), f"{asked.get('resource')}{sub}") in self.forbidden
-        return {**body, "status": {"allowed": not denied}}
+        what = ("verb", "group", "resource", "namespace", "name")
+        verb, group, resource, ns, name = (str(asked.get(key) or "") for key in what)
+        return {
+            **body,
+            "status": {"allowed": self._may(user, verb, group, f"{resource}{sub}", ns, name)},
+        }
+
+    def _may(self, user: str, verb: str, group: str, resource: str, ns: str, name: str) -> bool:
+        if (verb, resource) in self.forbidden:
+            return False
+        return self.accounts.may(user, verb, group, resource, ns, name)
+
+    def _must_be_allowed(self, user: str, verb: str, target: Target) -> None:
+        kind = target.kind
+        named = f"{kind.plural}/{target.sub}" if target.sub else kind.plural
+        if self._may(user, verb, kind.group, named, target.ns, target.name):
+            return
+        where = f' in the namespace "{target.ns}"' if target.ns else " at the cluster scope"
+        raise StatusError(
+            403,
+            "Forbidden",
+            f'{target.label} "{target.name}" is forbidden: User "{user}" cannot {verb} '
+            f'resource "{named}" in API group "{kind.group}"{where}',
+        )
 
     async def _resource(self, request: web.Request, target: Target) -> web.StreamResponse:
         verb = _verb(request, target)
         agent = request.headers.get("User-Agent", "")
         kind = target.kind
         self.audit.append((verb, kind.group, kind.plural, target.sub, target.ns, agent))
-        named = f"{kind.plural}/{target.sub}" if target.sub else kind.plural
-        if (verb, named) in self.forbidden:
-            raise StatusError(
-                403,
-                "Forbidden",
-                f'{target.label} "{target.name}" is forbidden: User "standin" cannot {verb} '
-                f'resource "{named}" in API group "{kind.group}"',
-            )
+        self._must_be_allowed(request[_USER], verb, target)
         if target.sub == "log":
             return await logs_api.serve(request, target, self.store, self._logs, self._over)
         if target.sub == "portforward":
@@ -254,6 +273,8 @@ class ApiServer:
                             400, "BadRequest", "fieldManager: Required value: is required for apply"
                         )
                     exists = self.store.get(target.plural, target.ns, target.name)
+                    if not exists:  # an apply that makes the object
+                        self._must_be_allowed(request[_USER], "create", target)
                     code = 200 if exists else 201
                 found = self._verbs.patch(target, request.content_type, body, options, warnings)
             else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,47 @@ def test_where_there_is_room_nothing_is_interrupted_and_nobody_needs_to_agree(at
 def test_a_way_back_that_may_not_interrupt_is_not_asked_about(at: Put) -> None:
     at(world(), "")
     assert main(BACK[:-1]) == 0
+
+
+def test_undo_is_a_way_back_that_asks_where_it_interrupts(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    undo = ["undo", NAME, *HERE]
+    beside, tight = world(), narrow()
+    at(beside)
+    assert main(undo) == 0 and beside.leads_to() == "older" and beside.harm == []
+    at(tight)
+    assert main(undo) == 2 and tight.leads_to() == "old"
+    assert "m-old is scaled down first" in capsys.readouterr().err
+    assert main([*undo, "--yes"]) == 0 and tight.leads_to() == "older"
+    assert main([*undo, "--yes"]) == 5
+    assert "no previous release to go back to" in capsys.readouterr().err
+
+
+def test_its_waits_are_told_as_its_own(at: Put, capsys: pytest.CaptureFixture[str]) -> None:
+    at(world())
+    assert main(BACK) == 0
+    said = capsys.readouterr()
+    assert "[rollback] m running: Service sends to m-older" in said.err
+    assert "[rollback] m running: what served before may stop" in said.err
+    assert "[promote]" not in said.err and len(said.out.splitlines()) == 2
+
+
+def test_an_approval_is_of_what_one_rollout_tested(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = world(phase="held", candidate=True)
+    at(found)
+    run = "run-1"
+    found.actor().save(replace(found.actor().observe().state, rollout=run))
+    assert main(["approve", NAME, *HERE, "--rollout", "another"]) == 5
+    assert f"is of rollout {run}, not another" in capsys.readouterr().err
+    assert main(["reject", NAME, *HERE, "--rollout", run, "--plan", "another"]) == 5
+    assert found.actor().observe().state.phase == "held" and found.leads_to() == "old"
+    main(["approve", NAME, *HERE, "--rollout", run])
+    assert found.leads_to() == "new" and found.harm == []
+    with pytest.raises(SystemExit):
+        main(["approve", NAME, *HERE])
 
 
 def test_a_rejection_is_asked_about_at_a_terminal_alone(
