@@ -21,11 +21,10 @@ from tasks.outside.kubernetes.actor import Actor, carry_out
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
-from tasks.release.approval import ANY, Meant, must_be_meant
 from tasks.release.course import Course, Observed
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import State, configmap_name, with_history
-from tasks.release.wish import What, decide_wish
+from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.run.locked import locked
 from tasks.run.look import watch
 from tasks.run.run import Run

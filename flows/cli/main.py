@@ -285,7 +285,7 @@ def _status(args: argparse.Namespace) -> int:
 def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
     def handler(args: argparse.Namespace) -> int:
         from flows.cli.named import by_name
-        from tasks.release.approval import Meant
+        from tasks.release.wish import Meant
 
         meant = Meant(getattr(args, "rollout", "") or "", getattr(args, "plan", "") or "")
         return by_name(

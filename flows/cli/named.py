@@ -15,9 +15,8 @@ from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
-from tasks.release.approval import ANY, Meant, must_be_meant
 from tasks.release.course import Observed
-from tasks.release.wish import consequences
+from tasks.release.wish import ANY, Meant, consequences, must_be_meant
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.base.errors import RolloutError
+from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
 from tasks.release.course import DeploymentView, Observed, Room
@@ -112,7 +113,7 @@ class Decisions:
         return self._course(
             ("guard", tested, waits),
             w,
-            lambda seen: decide_guard(seen, Around(_deploy(w), tested, waits)),
+            lambda seen: decide_guard(seen, _around(w, tested, waits)),
         )
 
     def after_failure(self, w: World) -> Course | None:
@@ -181,19 +182,25 @@ def view(at: int, dep: Dep, rules: Rules) -> DeploymentView:
     return DeploymentView(ITEMS[at].deployment, ITEMS[at].id, dep.asked, serves, dep.ready, stopped)
 
 
-def _deploy(w: World) -> dict[str, Any] | None:
-    """The Deployment of what serves, as far as memory is rebuilt from it."""
-    if w.svc not in RELEASES or w.deps[w.svc] is None:
-        return None
+def _around(w: World, tested: bool = False, waits: bool = False) -> Around:
+    """What memory is rebuilt from: what serves, and what we scaled down."""
+    serving = _deploy(w.svc) if w.svc in RELEASES and w.deps[w.svc] else None
+    every = ((at, dep) for at, dep in enumerate(w.deps) if dep and at != w.svc)
+    stopped = (_deploy(at) for at, dep in every if dep.zeroed and not dep.asked and dep.serves)
+    return Around(serving, tested, waits, tuple(stopped))
+
+
+def _deploy(at: int) -> dict[str, Any]:
+    labels = {RELEASE_LABEL: ITEMS[at].id}
     spec = {"replicas": 1, "template": {"spec": {"containers": []}}}
-    return {"metadata": {"name": ITEMS[w.svc].deployment}, "spec": spec}
+    return {"metadata": {"name": ITEMS[at].deployment, "labels": labels}, "spec": spec}
 
 
 def _reminded(seen: Observed, w: World) -> Observed:
     """As flows/rollback.py does before a recovery."""
     if seen.state.phase != "idle":
         return seen
-    return replace(seen, state=remembered(seen.state, seen.serving, _deploy(w)))
+    return replace(seen, state=remembered(seen.state, seen.serving, _around(w)))
 
 
 def observed(w: World, rules: Rules) -> Observed:

@@ -40,7 +40,7 @@ def looked(at: World) -> tuple[Actor, Observed, Around]:
     tested = ("Service", f"{NAME}-candidate") in at.objects
     found = [at.get("Deployment", v.name) for v in seen.others(seen.serving) if v.stopped]
     serving = at.get("Deployment", view.name) if view else None
-    return actor, seen, Around(serving, tested, tuple(filter(None, found)))
+    return actor, seen, Around(serving, tested, stopped=tuple(filter(None, found)))
 
 
 def decided(at: World) -> Course:

@@ -9,7 +9,7 @@ import pytest
 
 from flows.rollback import decide
 from tasks.base import clock
-from tasks.base.errors import RolloutError, StepFailed
+from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import carry_out
 from tasks.release import moves
 from tasks.release.state import State, to_configmap
@@ -163,7 +163,7 @@ def test_of_two_processes_of_one_epoch_the_first_goes_on() -> None:
     second = at.actor()
     second.owned.writer = "another"
     for move in (moves.Remove("m-new"), moves.PointService(NEW), moves.Save(State(NAME))):
-        with pytest.raises(StepFailed, match="newer run"):
+        with pytest.raises(LockLost, match="newer run"):
             second.move(move)
     with pytest.raises(StepFailed, match="the Lease was deleted or restored"):
         second.take_over()
@@ -185,7 +185,7 @@ def test_a_service_that_is_made_late_leads_nowhere() -> None:
         settle(at)
 
     at.meddle = meddle
-    with pytest.raises(StepFailed, match="newer run"):
+    with pytest.raises(LockLost, match="newer run"):
         late.move(moves.PointService(NEW))
     assert at.leads_to() is None and ("Deployment", "m-new") not in at.objects
 

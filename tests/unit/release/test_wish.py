@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.approval import Meant, must_be_meant
 from tasks.release.state import State
+from tasks.release.wish import Meant, must_be_meant
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HELD = State("m", phase="held", rollout="run-1", plan="0123", until=UNTIL.isoformat())
