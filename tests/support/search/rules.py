@@ -1,7 +1,7 @@
 """Which precondition each write carries: one switch each, so that the model follows the Actor.
 
 `AT_HAND` is what tasks/outside/kubernetes/actor.py and its callers do today;
-tests/unit/release/test_search_rules.py asks the real Actor and fails where the two differ: then set
+tests/unit/project/invariants/test_search_rules.py asks the real Actor and fails where the two differ: then set
 the switch here.
 """
 
