@@ -276,7 +276,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
         ("previous", _named(state.previous) if state.previous else "none"),
     ]
     for label, text in rows:
-        console.print(f"{label + ':':<11}{text}")
+        console.print(f"{label + ':':<11}{text}", soft_wrap=True)
     for entry in map(read_record, state.history[:10]):
         line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
         console.print(line, soft_wrap=True)
