@@ -17,7 +17,7 @@ from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.access import release_pods
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
@@ -25,6 +25,7 @@ from tasks.release.course import Course, Observed
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
+from tasks.run.carry_out import carry_out
 from tasks.run.locked import locked
 from tasks.run.look import watch
 from tasks.run.run import Run

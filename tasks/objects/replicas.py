@@ -32,3 +32,8 @@ def replicas_of(deploy: ReadObject) -> Replicas:
     noted = int(marks.get(REPLICAS_ANNOTATION) or 1)
     serves = max(asked, noted) if ours or not asked else asked
     return Replicas(asked, serves, ours and asked < serves)
+
+
+def available_of(deploy: ReadObject) -> int:
+    """How many of its replicas answer."""
+    return int((deploy.get("status") or {}).get("availableReplicas") or 0)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tasks.objects.labels import RELEASE_LABEL
+from tasks.objects.pods import ReadObject
+from tasks.objects.replicas import available_of, replicas_of
 from tasks.release.state import Release, State
 
 
@@ -174,3 +178,20 @@ class Course:
 
     moves: tuple[Move, ...]
     sentence: str
+
+
+def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
+    """The Deployments of a rollout by release id."""
+    out = {}
+    for item in deployments:
+        meta, found = item["metadata"], replicas_of(item)
+        release = meta["labels"].get(RELEASE_LABEL, "")
+        out[release] = DeploymentView(
+            meta["name"],
+            release,
+            found.asked,
+            found.serves_with,
+            available_of(item),
+            found.stopped,
+        )
+    return out

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from tasks.base.errors import LockLost, StepFailed
 from tasks.base.halt import Halt, heeding
 from tasks.objects.pods import Object
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
 from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
 from tasks.release.state import Judged, Release, with_verdict
+from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
 
 _log = logging.getLogger(__name__)

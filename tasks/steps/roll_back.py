@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 
 from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import SoakFailed, carry_out
+from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
+from tasks.run.carry_out import carry_out
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
 from tasks.run.run import Run

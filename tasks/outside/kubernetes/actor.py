@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
+from tasks.base.errors import LockLost, OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.reached import bent, labelled, leads_to
-from tasks.objects.replicas import replicas_of
+from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.owned import Owned, looked_anew
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
+from tasks.release.course import views_of
 from tasks.release.draining import Count
 from tasks.release.moves import (
     AwaitFreed,
@@ -35,10 +36,6 @@ from tasks.release.moves import (
     Save,
     Scale,
     Soak,
-    decide_after_failure,
-    decide_soak_failed,
-    decide_unproven,
-    unproven_text,
 )
 from tasks.release.room import room_for
 from tasks.release.soaking import Look, Rules, Seen
@@ -46,7 +43,7 @@ from tasks.release.state import Release, State, configmap_name, from_configmap, 
 from tasks.render.adopted import adopted_deployment, adopted_service
 from tasks.render.services import leading_nowhere, selector_of, stable_service, switch
 
-__all__ = ["Actor", "NotProven", "SoakFailed", "carry_out"]
+__all__ = ["Actor", "NotProven", "SoakFailed"]
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +87,7 @@ class Actor:
         """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
         state, _ = self.read_state()
         service, items = self._service(), self.owned.deployments()
-        return Observed(state, leads_to(service), _views(items), bent=bent(service, items))
+        return Observed(state, leads_to(service), views_of(items), bent=bent(service, items))
 
     def read_state(self) -> tuple[State, str | None]:
         """The state and the ConfigMap's resourceVersion (None where it does not exist).
@@ -108,7 +105,7 @@ class Actor:
         return self.owned.get("Service", self.name, "stable")
 
     def _deployments(self) -> dict[str, DeploymentView]:
-        return _views(self.owned.deployments())
+        return views_of(self.owned.deployments())
 
     def room(self, release: Release | None, serving: str | None) -> Room | None:
         """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
@@ -337,12 +334,12 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
-            if replicas == 0 and _available(found) and not interrupts:
+            if replicas == 0 and available_of(found) and not interrupts:
                 self._must_not_serve(found)  # the Service may have been moved by hand since
-            if 0 < replicas < now.asked and _available(found) < replicas:
+            if 0 < replicas < now.asked and available_of(found) < replicas:
                 raise StepFailed(
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
-                    f"{_available(found)} of its replicas are ready; look at its pods"
+                    f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
             marks = {REPLICAS_ANNOTATION: now.serves_with, SCALED_ANNOTATION: replicas}
             return {
@@ -374,52 +371,3 @@ class Actor:
         since = self._led.setdefault(release, clock.monotonic())
         why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
         _log.info("what served before %s may stop: %s", release, why)
-
-
-def _available(deploy: Body) -> int:
-    return int((deploy.get("status") or {}).get("availableReplicas") or 0)
-
-
-def _views(items: Iterable[Body]) -> dict[str, DeploymentView]:
-    out = {}
-    for item in items:
-        meta, found = item["metadata"], replicas_of(item)
-        release = meta["labels"].get(RELEASE_LABEL, "")
-        out[release] = DeploymentView(
-            meta["name"],
-            release,
-            found.asked,
-            found.serves_with,
-            _available(item),
-            found.stopped,
-        )
-    return out
-
-
-def carry_out(actor: Actor, course: Course) -> str:
-    """Execute a course; gives its sentence, and what came instead where its soak was not passed.
-
-    Where a way back fails, by an error or by its operator's Ctrl-C, what served before it serves
-    again first. The error is raised all the same, and says what serves now.
-    """
-    try:
-        actor.run(course)
-    except LockLost:
-        raise  # another run owns the cluster now, and cleans up
-    except SoakFailed as error:
-        seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
-        return f"{error}; {carry_out(actor, decide_soak_failed(seen, room))}"
-    except NotProven as error:
-        actor.run(decide_unproven(actor.observe(), "inconclusive"))
-        return f"{error}; {unproven_text(actor.observe().state)}"
-    except BaseException as error:
-        home = decide_after_failure(actor.observe())
-        if home is None:
-            raise
-        actor.run(home)
-        _log.warning("%s", home.sentence)
-        if isinstance(error, RolloutError):
-            raise StepFailed(f"{error}; {home.sentence}") from error
-        raise
-    return course.sentence

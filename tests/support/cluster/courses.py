@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from flows.rollout import promoted
 from tasks.base.errors import RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import breached, with_verdict
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, Killed, World, world
 from tests.support.cluster.runs import run_of
 

@@ -1,8 +1,8 @@
 """Which precondition each write carries: one switch each, so that the model follows the Actor.
 
 `AT_HAND` is what tasks/outside/kubernetes/actor.py and its callers do today;
-tests/unit/project/invariants/test_search_rules.py asks the real Actor and fails where the two differ: then set
-the switch here.
+tests/unit/project/invariants/test_search_rules.py asks the real Actor and fails where the two
+differ: then set the switch here.
 """
 
 from __future__ import annotations

@@ -18,10 +18,11 @@ from tasks.objects.labels import (
     RELEASE_LABEL,
 )
 from tasks.objects.reached import labelled, leads_to, reached_of
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NAME, NEW, Killed, World, deployment
 from tests.support.cluster.by_hand import (
     HAND,

@@ -7,12 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tasks.base.errors import OutsideError
-from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
+from tasks.outside.kubernetes.actor import Actor, SoakFailed
 from tasks.release import moves
 from tasks.release.guard import Around, decide_guard
 from tasks.release.soaking import Look
 from tasks.release.state import promoted
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, World, in_test
 
 pytestmark = pytest.mark.usefixtures("quick")

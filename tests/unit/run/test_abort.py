@@ -10,9 +10,9 @@ import pytest
 
 from tasks.base.errors import Aborted
 from tasks.base.progress import Progress, emit
-from tasks.outside.kubernetes.actor import carry_out
 from tasks.record.outcome import Outcome
 from tasks.release import moves
+from tasks.run.carry_out import carry_out
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.steps.roll_back import clean_up

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import Actor, SoakFailed, carry_out
+from tasks.outside.kubernetes.actor import Actor, SoakFailed
 from tasks.record.parts import ResolveModel
 from tasks.release import moves
 from tasks.release.soaking import Look, Rules
 from tasks.release.state import judged_before
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.steps.roll_back import clean_up, roll_back

@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tasks.base.errors import RolloutError
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.state import Release, State, to_configmap
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import (
     DRAIN,
     NAME,

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.base.errors import Refused, StepFailed
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import to_configmap
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, OLDER, World, deployment, in_test, world
 from tests.support.cluster.courses import (
     ANSWERS,

@@ -11,10 +11,11 @@ import pytest
 
 from tasks.base.errors import OutsideError, RolloutError
 from tasks.objects.labels import EPOCH_ANNOTATION
-from tasks.outside.kubernetes.actor import Actor, carry_out
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, World, deployment, in_test, world
 from tests.support.cluster.courses import Does, at_rest, narrow, promotes, recovers
 

@@ -10,10 +10,10 @@ import pytest
 from flows.rollback import decide
 from tasks.base import clock
 from tasks.base.errors import LockLost, RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import carry_out
 from tasks.release import moves
 from tasks.release.state import State, to_configmap
 from tasks.release.wish import decide_wish
+from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import (
     DRAIN,
     NAME,

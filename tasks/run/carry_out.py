@@ -1,0 +1,47 @@
+"""Carry a course out, and go home where a way back fails."""
+
+from __future__ import annotations
+
+import logging
+
+from tasks.base.errors import LockLost, RolloutError, StepFailed
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.waits import NotProven, SoakFailed
+from tasks.release.course import Course
+from tasks.release.moves import (
+    decide_after_failure,
+    decide_soak_failed,
+    decide_unproven,
+    unproven_text,
+)
+
+_log = logging.getLogger(__name__)
+
+
+def carry_out(actor: Actor, course: Course) -> str:
+    """Execute a course; gives its sentence, and what came instead where its soak was not passed.
+
+    Where a way back fails, by an error or by its operator's Ctrl-C, what served before it serves
+    again first. The error is raised all the same, and says what serves now.
+    """
+    try:
+        actor.run(course)
+    except LockLost:
+        raise  # another run owns the cluster now, and cleans up
+    except SoakFailed as error:
+        seen = actor.observe()
+        room = actor.room(seen.state.previous, seen.serving)
+        return f"{error}; {carry_out(actor, decide_soak_failed(seen, room))}"
+    except NotProven as error:
+        actor.run(decide_unproven(actor.observe(), "inconclusive"))
+        return f"{error}; {unproven_text(actor.observe().state)}"
+    except BaseException as error:
+        home = decide_after_failure(actor.observe())
+        if home is None:
+            raise
+        actor.run(home)
+        _log.warning("%s", home.sentence)
+        if isinstance(error, RolloutError):
+            raise StepFailed(f"{error}; {home.sentence}") from error
+        raise
+    return course.sentence
