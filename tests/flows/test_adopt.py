@@ -4,8 +4,10 @@ back as it was; its clients notice nothing."""
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.flows.house import IMAGE, LAWS, NAMESPACE, House, record_of
@@ -147,3 +149,11 @@ def comes_back_from_a_manifest_applied_again(home: House) -> None:
     said = home.rollout("guard", "--once", "-n", NAMESPACE, expect=0)
     assert "led to no pod" in said
     assert set(found(home, "Service", "tiny")["spec"]["selector"]).isdisjoint(SELECTOR)
+
+    def answers() -> bool:
+        # its rules come a moment later
+        with suppress(httpx.HTTPError):
+            return httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False).is_success
+        return False
+
+    until(answers)
