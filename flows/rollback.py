@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import replace
 
 from prefect import flow
 
@@ -16,18 +15,18 @@ from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.records import logs_kept
-from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
 from tasks.release.course import Course, Observed
-from tasks.release.guard import Around, decide_guard, remembered
+from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import locked
 from tasks.run.look import watch
+from tasks.run.recall import around, recalled
 from tasks.run.run import Run
 from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
@@ -107,28 +106,13 @@ def decide(
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
     lost = what == "rollback" and seen.state.stable is None
     if (what in ("recover", "abort") or lost) and seen.state.phase == "idle":
-        state = remembered(seen.state, seen.serving, around(actor, seen))
-        seen = replace(seen, state=state)
-    room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
+        seen = recalled(actor, seen)
+    back = what == "rollback" or seen.state.phase == "reverting"
+    room = actor.room(seen.state.previous, seen.serving) if back else None
     course = decide_wish(
         what, seen, allow_interruption=allow_interruption, room=room, keep_previous=keep
     )
     return seen, course
-
-
-def around(actor: Actor, seen: Observed) -> Around:
-    """What the guard looks at besides the roles."""
-    cluster, ns, view = actor.cluster, actor.namespace, seen.view(seen.serving)
-    pods = release_pods(cluster, ns, actor.name, view.release) if view else []
-    others = [v for v in seen.others(seen.serving) if v.stopped and not v.replicas]
-    stopped = [cluster.get("Deployment", other.name, ns) for other in others]
-    tested = cluster.get("Service", f"{actor.name}-candidate", ns)
-    return Around(
-        cluster.get("Deployment", view.name, ns) if view else None,
-        tested is not None and actor.owned.is_ours(tested, "candidate"),
-        any(not pod["spec"].get("nodeName") for pod in pods),
-        tuple(item for item in stopped if item is not None),
-    )
 
 
 def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool) -> Course:

@@ -51,6 +51,9 @@ def decide_revert(
     no way.
     """
     state, begun = seen.state, seen.state.phase == "reverting"
+    led = straightened(seen, state) if seen.lost else []
+    if led and state.stable:  # until the other is ready, what answers is led to again
+        seen = replace(seen, serving=state.stable.id, lost=False)
     if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
         state = replace(promoted(state), phase="soaking")
     target = state.previous
@@ -62,16 +65,20 @@ def decide_revert(
         )
     switched = seen.serving == target.id
     serving = None if switched else seen.view(seen.serving)
-    interrupt = not (switched or back.lent) and _interrupts(
-        state, serving, back, allow=allow_interruption, room=None if begun else room
-    )
     allowed = allow_interruption or (begun and state.strategy == "replace")
-    # on record first: whoever comes after a crash goes on, and interrupts only what may be
     news = known_against(state, failed=failed)
+    # what answers is preferred to what does not, or is known to be bad: it is filled up later
+    at_once = bool(back.available) and not switched
+    at_once = at_once and (news == "fail" or not seen.alive(seen.serving))
+    interrupt = not (switched or back.lent or at_once) and _interrupts(
+        state, serving, back, allow=allowed, room=room
+    )
+    # on record first: whoever comes after a crash goes on, and interrupts only what may be
     strategy = "replace" if interrupt and allowed else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
+    moves += led
     stopped: set[str] = set()
-    if not (_enough(back, target) or back.lent) and not (switched and back.available):
+    if not (_enough(back, target) or back.lent or at_once or (switched and back.available)):
         stopping = seen.others(target.id, seen.serving)
         if switched:  # what answers may have to serve again
             stopping = [view for view in stopping if not view.available]
@@ -89,7 +96,7 @@ def decide_revert(
     # once it answers there, what holds seats goes first: a replica that was asked for meanwhile may
     # wait for one of them
     if not (switched and back.available):
-        if back.steady or not _enough(back, target):
+        if back.steady or not (at_once or _enough(back, target)):
             moves.append(AwaitReady(back.name))
         moves.append(PointService(target))
     moves.append(RemoveCandidateService())
@@ -139,8 +146,11 @@ def _enough(view: DeploymentView, release: Release | None) -> bool:
 def straightened(seen: Observed, state: State) -> list[Move]:
     """A Service that names what serves, and asks for more than its pods carry, gets its pods back.
 
-    Nobody wants that: who leads it elsewhere by hand takes our label away.
+    Nobody wants that: who leads it elsewhere by hand takes our label away. One that is gone leads
+    to stable again, where that answers.
     """
+    if seen.lost and state.stable and seen.alive(state.stable.id):
+        return [PointService(state.stable)]
     named = (state.stable, state.previous, state.candidate)
     found = next((item for item in named if item and item.id == seen.serving), None)
     return [PointService(found)] if seen.bent and found else []
@@ -215,6 +225,9 @@ def decide_restore(seen: Observed) -> Course:
     # what answers at the Service goes on until home does
     serving = seen.view(seen.serving) if away and seen.alive(seen.serving) else None
     others = seen.others(home.release, serving.release if serving else None)
+    if away and home.available and serving is None:  # it answers, and nothing else does there
+        moves += [PointService(state.stable), Drain(home.release, state.drain_s)]
+        away = False
     moves += drained(seen, others)
     moves += [Scale(view.name, 0) for view in others if view.replicas]
     # the seats it lacks are held by what serves
@@ -256,6 +269,8 @@ def decide_after_failure(seen: Observed) -> Course | None:
         return None if seen.alive(home.id) else decide_revert(seen)
     if state.phase != "reverting" or home is None or home.id not in seen.deployments:
         return None
+    if back and back.available and state.verdict == "fail":
+        return None  # whoever comes next goes on: home is known to be bad
     if back and (back.steady or _enough(back, target)) and not seen.alive(home.id):
         return decide_revert(seen)  # a replica that was asked for meanwhile is not there
     arrived = back is not None and seen.serving == back.release and back.available

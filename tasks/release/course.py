@@ -54,13 +54,40 @@ class DeploymentView:
 @dataclass(frozen=True)
 class Observed:
     """What the cluster holds for one rollout. `serving` is the release in the Service's selector,
-    None where there is no Service. bent: the selector asks for more than that release's pods carry,
-    so that it chooses none of them."""
+    None where it leads to none of ours. lost: there is no Service, or it leads nowhere. bent: the
+    selector asks for more than that release's pods carry, so that it chooses none of them."""
 
     state: State
     serving: str | None
     deployments: dict[str, DeploymentView] = field(default_factory=dict)  # release id -> view
     bent: bool = False
+    lost: bool = False
+
+    def unsettled(self) -> str:
+        """What is amiss with what serves; '' where it answers with all that it is asked for."""
+        view = self.view(self.serving)
+        if self.serving is not None and view is None:
+            return f"its Service leads to release {self.serving}, which has no Deployment"
+        if view is None or view.settled:
+            return ""
+        answer = f"{view.available} of its {view.serves_with} replica(s) are available"
+        return f"{view.name} serves, and {answer}; look at its pods"
+
+    def missed(self, release: str) -> str:
+        """Why a release that a rollout served with must not stop: it answers, and what the Service
+        leads to does not; '' where it may."""
+        state = self.state
+        served = {
+            item.id for item in (state.stable, state.previous) if item and item != state.candidate
+        }
+        elsewhere = self.serving is None and not self.lost  # at a person's own pods
+        # before a switch it is what serves that comes back, and what holds its seats stops
+        early = state.phase in ("idle", "testing", "held") and not self.lost
+        if release not in served or release == self.serving or elsewhere or early:
+            return ""
+        if not self.alive(release) or self.alive(self.serving):
+            return ""
+        return f"{self.serving or 'nothing'}, which the Service of {self.state.name} leads to, not"
 
     def view(self, release: str | None) -> DeploymentView | None:
         """The Deployment of a release, None where there is none."""

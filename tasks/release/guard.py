@@ -18,6 +18,7 @@ from tasks.release.course import (
     Observed,
     Remove,
     RemoveCandidateService,
+    Room,
     Save,
 )
 from tasks.release.moves import decide_recovery
@@ -31,12 +32,14 @@ AT_REST = ("idle", "held", "unproven")
 class Around:
     """What a look at a rollout's roles does not show. serving: the Deployment that the Service
     leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat.
-    stopped: the Deployments of other releases that we scaled down."""
+    stopped: the Deployments of other releases that we scaled down. room: for the release that is
+    gone back to."""
 
     serving: Object | None = None
     tested: bool = False
     waits: bool = False
     stopped: tuple[Object, ...] = ()
+    room: Room | None = None
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -45,9 +48,11 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     Raises StepFailed where the Service leads to a release that has no Deployment.
     """
     state = seen.state
-    if state.phase not in AT_REST:
-        return decide_recovery(seen, keep_previous=keep_previous)
     serving = seen.view(seen.serving)
+    back = seen.view(state.previous.id) if state.previous else None
+    fell = state.phase == "unproven" and not seen.alive(seen.serving)
+    if state.phase not in AT_REST or (fell and back is not None and back.available):
+        return decide_recovery(seen, keep_previous=keep_previous, room=around.room)
     if seen.serving and serving is None:
         raise StepFailed(
             f"Service {state.name} leads to release {seen.serving}, which has no Deployment: "
@@ -61,12 +66,15 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     known = remembered(state, seen.serving, around) if state.phase == "idle" else state
     late = strays(seen, known)
     lone = around.tested and known.candidate is None
-    down = state.phase == "idle" and serving is not None and serving.stopped
+    down = serving is not None and serving.stopped
+    if state.phase != "idle":  # what it lent may be under test
+        down = down and serving is not None and not serving.available
     straight = straightened(seen, known)
+    leads = seen.serving or (known.stable.id if known.stable else "")
     said = [
         f"{serving.name} serves and is remembered again" if serving and known != state else "",
         f"{serving.name} serves and was scaled down: it is back" if serving and down else "",
-        f"Service {state.name} led to no pod: it leads to {seen.serving} again" if straight else "",
+        f"Service {state.name} led to no pod: it leads to {leads} again" if straight else "",
         f"removed what came late: {', '.join(v.name for v in late)}" if late else "",
         "removed the Service of a candidate that is gone" if lone else "",
     ]
@@ -86,9 +94,9 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
 def strays(seen: Observed, state: State) -> list[DeploymentView]:
     """Deployments that neither serve nor stand in the state: what a dead process sent arrived late.
 
-    None where there is neither a Service nor a memory of any rollout: who knows what they are?
+    None where there is no Service, or no memory of any rollout: who knows what they are?
     """
-    if seen.serving is None and not state.rollout:
+    if seen.serving is None or not state.rollout:
         return []
     roles = (state.stable, state.previous, state.candidate)
     return seen.others(seen.serving, *(item.id for item in roles if item))

@@ -100,8 +100,14 @@ def decide_start(
     those of some of its replicas.
 
     spec: of the rollout, for whoever goes on with it. Raises StepFailed where what serves is not as
-    it was when it was decided what it lends.
+    it was when it was decided what it lends, and for what serves itself.
     """
+    if seen.serving == candidate.id:
+        raise StepFailed(
+            f"{candidate.deployment} serves {seen.state.name} and is not tested beside itself: it "
+            "does not answer; look at its pods, or go back with `rollout rollback "
+            f"{seen.state.name}`"
+        )
     state = replace(
         with_doubt(seen.state, known_against(seen.state)),
         phase="testing",
@@ -227,6 +233,7 @@ def decide_recovery(
     keep_previous: bool = True,
     soak_failed: bool = False,
     superseded: bool = False,
+    room: Room | None = None,
 ) -> Course:
     """Settle what a failed, cancelled or dead rollout left behind. Idempotent.
 
@@ -236,9 +243,14 @@ def decide_recovery(
     back.
 
     soak_failed: the caller saw the promoted release fail. superseded: another release is wanted, or
-    a person rejects this one: nothing waits for a person any more.
+    a person rejects this one: nothing waits for a person any more. room: for the release gone back
+    to, where a way back was begun; None where nobody looked.
     """
     state = seen.state
+    if seen.lost and state.stable and seen.alive(state.stable.id):
+        led = replace(seen, serving=state.stable.id, lost=False)
+        after = decide_recovery(led, keep_previous=keep_previous, superseded=superseded)
+        return replace(after, moves=(PointService(state.stable), *after.moves))
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
     on_its_way = state.phase in ("reverting", "restoring")
     before, home = state.previous, state.stable.id if state.stable else None
@@ -254,7 +266,10 @@ def decide_recovery(
         return decide_restore(seen)
     if on_its_way and state.previous:
         if state.previous.id in known:
-            return decide_revert(seen)
+            try:
+                return decide_revert(seen, room=room)
+            except Refused:  # the room it was begun with is gone
+                return decide_restore(seen)
         if known:
             return decide_restore(seen)
     noted: list[Move] = []
@@ -265,12 +280,14 @@ def decide_recovery(
         assert state.stable is not None
         if soak_failed or breached(state):
             return decide_soak_failed(seen)
-        if state.phase == "unproven" and not superseded:
-            return Course((), unproven_text(state))
         back = seen.view(state.previous.id) if state.previous else None
+        waits = state.phase == "unproven" and not superseded
         # one that is proven is waited for first, where nothing else answers
-        if back and (back.available or state.phase != "proven") and not seen.alive(state.stable.id):
+        starts = state.phase != "proven" and not waits
+        if back and (back.available or starts) and not seen.alive(state.stable.id):
             return decide_revert(seen)
+        if waits:
+            return Course((), unproven_text(state))
         if state.phase == "unproven" and state.verdict == "fail":
             if back and back.steady:  # what is known to be good makes the better neighbour
                 return decide_revert(seen)
@@ -325,13 +342,17 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     down = serving is not None and serving.replicas < serving.serves_with
     at_rest = state.phase in ("idle", "held")
     moves: list[Move] = [Save(replace(state, phase="testing"))] if down and at_rest else []
-    moves += [*straightened(seen, state), RemoveCandidateService(), *drained(seen, others)]
-    # what holds its devices stops and what served comes back, both without waiting for the other
-    moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
+    moves += straightened(seen, state)
+    # what served comes back and what holds its devices stops, both without waiting for the other;
+    # the first is asked first, since the other may be refused
     if serving and down:
         moves.append(Scale(serving.name, serving.serves_with))
+    moves += drained(seen, others)
+    moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
+    if serving and down:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(serving.name))
+    moves.append(RemoveCandidateService())
     moves += [Remove(view.name) for view in others if view.release not in keep]
     if serving and not down:
         moves.append(AwaitReady(serving.name))
@@ -372,6 +393,7 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
         if seen.serving == wanted.id and seen.alive(wanted.id):
             return "clear" if seen.bent else "done"
         return "fresh"
-    if state.candidate and state.candidate.id == wanted.id:
+    under_test = state.phase in ("testing", "promoting", "held")
+    if under_test and state.candidate and state.candidate.id == wanted.id:
         return "retest"
     return "clear"

@@ -105,7 +105,7 @@ def decide_wish(
                 "`rollout status` shows what there is"
             )
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
-    return decide_recovery(seen, keep_previous=keep_previous)
+    return decide_recovery(seen, keep_previous=keep_previous, room=room)
 
 
 def consequences(seen: Observed, course: Course) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
 from tasks.release.state import Judged, Release, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
+from tasks.run.recall import recalled
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,10 @@ class Locked:
         left behind could not be settled first, still 'clear' (see decide_resume)."""
         actor = self.actor
         seen = actor.observe()
+        known = recalled(actor, seen)
+        if known.state != seen.state:
+            actor.save(known.state)
+            seen = actor.observe()
         if decide_resume(seen, release) == "clear":
             try:
                 course = decide_recovery(seen, keep_previous=keep_previous, superseded=True)

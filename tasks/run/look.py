@@ -39,6 +39,7 @@ def watch(run: Run, actor: Actor) -> None:
         measured = actor.read_state()[0].measured
     actor.rules = rules_of(run.spec, measured)
     actor.look = Watcher(run)
+    actor.ready_timeout_s = run.spec.serving.startup_timeout_s
     allowed = actor.rules.bounds.ttft_s
     # what has not come by then is past the bound, and no fault of the way there
     run.ask_s = max(ASK_S, 1.25 * allowed) if allowed is not None else ASK_S

@@ -11,7 +11,8 @@ from tasks.base import clock
 from tasks.base.errors import LockLost, OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
-from tasks.objects.reached import bent, labelled, leads_to
+from tasks.objects.pods import ready
+from tasks.objects.reached import bent, chooses, labelled, leads_to
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import astray
@@ -87,7 +88,13 @@ class Actor:
         """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
         state, _ = self.read_state()
         service, items = self._service(), self.owned.deployments()
-        return Observed(state, leads_to(service), views_of(items), bent=bent(service, items))
+        return Observed(
+            state,
+            leads_to(service),
+            views_of(items),
+            bent=bent(service, items),
+            lost=service is None or not service["spec"].get("selector"),
+        )
 
     def read_state(self) -> tuple[State, str | None]:
         """The state and the ConfigMap's resourceVersion (None where it does not exist).
@@ -225,14 +232,11 @@ class Actor:
 
     def _must_be_settled(self) -> None:
         """Idle is true only of what answers with all it is asked for."""
-        if self.read_state()[0].phase == "idle":
-            return
-        view = self._deployments().get(leads_to(self._service()) or "")
-        if view is not None and not view.settled:
+        seen = self.observe()
+        if seen.state.phase != "idle" and (why := seen.unsettled()):
             raise StepFailed(
-                f"rollout {self.name} is not idle: {view.name} serves, and {view.available} of its "
-                f"{view.serves_with} replica(s) are available; look at its pods. The guard, or "
-                f"`rollout recover {self.name}`, goes on"
+                f"rollout {self.name} is not idle: {why}. The guard, or `rollout recover "
+                f"{self.name}`, goes on"
             )
 
     def adopt(self, adoption: Adoption) -> None:
@@ -259,12 +263,21 @@ class Actor:
         self.owned.put(body, check=self._must_not_serve)
 
     def _must_not_serve(self, found: Body) -> None:
+        if found["kind"] != "Deployment":
+            return
         release = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
-        if found["kind"] == "Deployment" and release == (leads_to(self._service()) or ""):
+        service = self._service()
+        chosen = (service or {"spec": {}})["spec"].get("selector") or {}
+        pods = found["spec"]["template"]["metadata"].get("labels")
+        if release == (leads_to(service) or "") or (chosen and chooses(chosen, pods)):
             raise StepFailed(
                 f"{found['metadata']['name']} serves {self.namespace}/{self.name}: it is neither "
                 "changed nor removed"
             )
+
+    def _must_not_be_missed(self, found: Body) -> None:
+        if why := self.observe().missed(found["metadata"]["labels"].get(RELEASE_LABEL, "")):
+            raise StepFailed(f"{found['metadata']['name']} is not stopped: it answers, and {why}")
 
     def _remove_candidate_service(self) -> None:
         name = f"{self.name}-candidate"
@@ -282,27 +295,34 @@ class Actor:
         self._led.clear()
 
         def change(found: Body) -> Body:
-            self._must_answer(release, found)
+            self._must_answer(release, found, wanted)
             return switch(found, wanted)
 
         if self._service() is None:
-            self._must_answer(release, None)
-            self.owned.put(wanted, check=lambda found: self._must_answer(release, found))
+            self._must_answer(release, None, wanted)
+            self.owned.put(wanted, check=lambda found: self._must_answer(release, found, wanted))
         else:
             self.owned.change("Service", self.name, "stable", change)
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
 
-    def _must_answer(self, release: Release, service: Body | None) -> None:
+    def _must_answer(self, release: Release, service: Body | None, wanted: Body) -> None:
         """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
-        too, a Service is led only to what can answer."""
+        too, a Service is led only to what can answer: to pods that it will choose."""
         every, serving = self._deployments(), leads_to(service) or ""
         view, before = every.get(release.id), every.get(serving)
-        if serving == release.id or (view is not None and view.available):
+        if serving == release.id:
             return
+        why = "has no ready replica"
+        if view is not None and view.available:
+            chosen = wanted["spec"]["selector"]
+            said = ",".join(f"{key}={value}" for key, value in chosen.items())
+            if any(map(ready, self.cluster.list("Pod", self.namespace, label_selector=said))):
+                return
+            why = f"has no ready pod that {said} chooses"
         stays = f"with {before.name}, which answers" if before and before.available else "as it is"
         raise StepFailed(
-            f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} has no "
-            "ready replica; look at its pods, then run again"
+            f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} {why}; look "
+            "at its pods, then run again"
         )
 
     def try_switch(self, deploy: Body) -> None:
@@ -334,6 +354,8 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
+            if replicas == 0 and not interrupts:
+                self._must_not_be_missed(found)
             if replicas == 0 and available_of(found) and not interrupts:
                 self._must_not_serve(found)  # the Service may have been moved by hand since
             if 0 < replicas < now.asked and available_of(found) < replicas:
@@ -351,7 +373,12 @@ class Actor:
 
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
-        found = self.owned.delete("Deployment", deployment, "engine", check=self._must_not_serve)
+
+        def check(found: Body) -> None:
+            self._must_not_serve(found)
+            self._must_not_be_missed(found)
+
+        found = self.owned.delete("Deployment", deployment, "engine", check=check)
         if found is None:
             return
         if left := waits.until_gone(self.cluster, self.namespace, selector_of(found)):

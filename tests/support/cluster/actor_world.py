@@ -333,6 +333,7 @@ def world(*, seats: int = 99, phase: str = "idle", candidate: bool = False) -> W
         stable=OLD,
         previous=OLDER,
         candidate=NEW if candidate else None,
+        rollout="run-0",
         drain_s=DRAIN,
     )
     out.put(to_configmap(state, NS))

@@ -146,7 +146,8 @@ def heir(at: World, broken: bool) -> str:
     if seen.serving == "old" or seen.state.phase == "reverting" or breached(seen.state):
         return "old"
     # an unproven one is a person's to judge
-    gone_back = broken and seen.state.phase != "unproven" and "old" in seen.deployments
+    judged = seen.state.phase != "unproven" or seen.alive("old")
+    gone_back = broken and judged and "old" in seen.deployments
     return "old" if gone_back else "new"
 
 

@@ -18,7 +18,18 @@ from tasks.release.course import DeploymentView, Observed, Room
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
-from tests.support.search.world import NAMES, NOBODY, RELEASES, SEATS, SITS, Dep, Mem, World, free
+from tests.support.search.world import (
+    NAMES,
+    NOBODY,
+    NOWHERE,
+    RELEASES,
+    SEATS,
+    SITS,
+    Dep,
+    Mem,
+    World,
+    free,
+)
 
 ITEMS = tuple(
     Release(name, f"m-{name}", "o/m", "r", f"c-{name}", "sha256:0", "img", "m", 1) for name in NAMES
@@ -209,6 +220,7 @@ def observed(w: World, rules: Rules) -> Observed:
         state_of(w.mem),
         ITEMS[w.svc].id if w.svc in RELEASES else None,
         {ITEMS[at].id: view(at, dep, rules) for at, dep in enumerate(w.deps) if dep},
+        lost=w.svc in (NOBODY, NOWHERE),
     )
 
 

@@ -32,6 +32,7 @@ class Rules:
     scale_version: bool = True  # patched at the version read; a conflict is looked at anew
     scale_epoch: bool = True  # process: a newer epoch on it stops us
     scale_serving: bool = True  # process: what answers there to zero only where it may interrupt
+    stop_missed: bool = True  # process: nor what answers while what serves does not
     scale_by_hand: bool = True  # what it runs with is what it serves with, whoever set it
     take_over_deployments: bool = True  # a new process stamps them, too
     delete_uid: bool = True

@@ -103,6 +103,8 @@ def _scale(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
         return [STEP]
     if rules.scale_serving and replicas == 0 and w.svc == at and dep.ready and not interrupts:
         return [STEP]
+    if rules.stop_missed and replicas == 0 and not interrupts and missed(w, at):
+        return [STEP]
     return [("write", ("scale", at, replicas, p.epoch), at)]
 
 
@@ -117,7 +119,20 @@ def _remove(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tu
         return [STEP]
     if rules.delete_epoch and newer(rules.twins_apart, dep.epoch, p.epoch):
         return [STEP]
+    if rules.stop_missed and missed(w, at):
+        return [STEP]
     return [("write", ("delete", at), at)]
+
+
+def missed(w: World, at: int) -> bool:
+    """A release served with answers, and what the Service leads to does not."""
+    mem, dep = w.mem or Mem(), w.deps[at]
+    if at not in (mem.stable, mem.previous) or at == mem.candidate or w.svc in (at, HAND, FOREIGN):
+        return False
+    if mem.phase in ("idle", "testing", "held") and w.svc in RELEASES:
+        return False
+    there = w.deps[w.svc] if w.svc in RELEASES else None
+    return bool(dep and dep.ready) and not (there and there.ready)
 
 
 def _rmcand(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:

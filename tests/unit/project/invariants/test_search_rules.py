@@ -17,6 +17,7 @@ from tests.support.cluster.actor_world import (
     NEW,
     NS,
     OLD,
+    OLDER,
     Object,
     World,
     deployment,
@@ -213,6 +214,17 @@ def twins_apart() -> bool:
     return refuses(second.take_over) and refuses(lambda: second.move(POINT))
 
 
+def stop_missed() -> bool:
+    """What served before answers, what serves does not."""
+    at = in_test()
+    at.put(to_configmap(State(NAME, "soaking", stable=OLD, previous=OLDER), NS))
+    at.broken.add("old")
+    at.put(at.objects["Deployment", "m-old"])
+    at.put(deployment(OLDER, 2))
+    stops = refuses(lambda: at.actor().move(moves.Scale("m-older", 0)))
+    return stops and refuses(lambda: at.actor().move(moves.Remove("m-older")))
+
+
 def soak_by_anybody() -> bool:
     try:
         in_test().actor().move(moves.Soak(OLD))
@@ -251,6 +263,7 @@ PROBES: dict[str, Callable[[], bool]] = {
     "scale_epoch": lambda: stopped_by_newer(SCALE, NEWS),
     "scale_serving": scale_serving,
     "scale_by_hand": scale_by_hand,
+    "stop_missed": stop_missed,
     "take_over_deployments": take_over_deployments,
     "delete_uid": lambda: delete_meets(another),
     "delete_version": lambda: delete_meets(lambda at: again(at, NEWS)),

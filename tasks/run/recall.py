@@ -1,0 +1,33 @@
+"""What a rollout's roles are where its memory is lost, or somebody moved its Service."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tasks.outside.kubernetes.access import release_pods
+from tasks.outside.kubernetes.actor import Actor
+from tasks.release.guard import Around, remembered
+from tasks.release.moves import Observed
+
+
+def around(actor: Actor, seen: Observed) -> Around:
+    """What the guard looks at besides the roles."""
+    cluster, ns, view = actor.cluster, actor.namespace, seen.view(seen.serving)
+    pods = release_pods(cluster, ns, actor.name, view.release) if view else []
+    others = [v for v in seen.others(seen.serving) if v.stopped and not v.replicas]
+    stopped = [cluster.get("Deployment", other.name, ns) for other in others]
+    tested = cluster.get("Service", f"{actor.name}-candidate", ns)
+    return Around(
+        cluster.get("Deployment", view.name, ns) if view else None,
+        tested is not None and actor.owned.is_ours(tested, "candidate"),
+        any(not pod["spec"].get("nodeName") for pod in pods),
+        tuple(item for item in stopped if item is not None),
+        actor.room(seen.state.previous, seen.serving) if seen.state.phase == "reverting" else None,
+    )
+
+
+def recalled(actor: Actor, seen: Observed) -> Observed:
+    """What is seen, with a state that agrees with the Service."""
+    if seen.state.phase != "idle":
+        return seen
+    return replace(seen, state=remembered(seen.state, seen.serving, around(actor, seen)))
