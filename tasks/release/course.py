@@ -63,6 +63,15 @@ class Observed:
     bent: bool = False
     lost: bool = False
 
+    @property
+    def astray(self) -> bool:
+        """The Service is gone, or a person led it to what died since."""
+        state, view = self.state, self.view(self.serving)
+        stable = state.stable.id if state.stable else None
+        by_hand = state.phase in ("testing", "held") and self.serving not in (None, stable)
+        died = not self.alive(self.serving) and not (view and view.stopped)
+        return self.lost or (by_hand and died)
+
     def unsettled(self) -> str:
         """What is amiss with what serves; '' where it answers with all that it is asked for."""
         view = self.view(self.serving)

@@ -47,8 +47,11 @@ from tasks.release.state import (
     Release,
     State,
     breached,
+    held_text,
     in_doubt,
     promoted,
+    unproven_text,
+    unsoaked_text,
     with_doubt,
     without_doubt,
 )
@@ -247,7 +250,7 @@ def decide_recovery(
     to, where a way back was begun; None where nobody looked.
     """
     state = seen.state
-    if seen.lost and state.stable and seen.alive(state.stable.id):
+    if state.stable and seen.alive(state.stable.id) and seen.astray:
         led = replace(seen, serving=state.stable.id, lost=False)
         after = decide_recovery(led, keep_previous=keep_previous, superseded=superseded)
         return replace(after, moves=(PointService(state.stable), *after.moves))
@@ -298,38 +301,6 @@ def decide_recovery(
     if state.phase == "held" and state.candidate and not superseded:
         return Course((), held_text(state))
     return _keep_serving(seen, keep_previous=keep_previous)
-
-
-def held_text(state: State) -> str:
-    """What a person may do with a candidate that waits."""
-    name = state.candidate.deployment if state.candidate else "a candidate"
-    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
-    until = f" until {state.until}" if state.until else ""
-    return (
-        f"{name} waits for a person: `rollout approve {state.name} {meant}` approves it{until}, "
-        f"`rollout reject {state.name}` removes it"
-    )
-
-
-def unsoaked_text(state: State) -> str:
-    """What goes on with a release whose soak was interrupted."""
-    name = state.stable.deployment if state.stable else "a release"
-    return (
-        f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
-        f"`rollout recover {state.name}`, watches it to the end"
-    )
-
-
-def unproven_text(state: State) -> str:
-    """What a person may do with a release that serves unproven."""
-    name = state.stable.deployment if state.stable else "a release"
-    text = f"{name} serves and is not proven: `rollout promote {state.name}` keeps it"
-    if state.previous:
-        text += (
-            f", `rollout rollback {state.name}` goes back to {state.previous.deployment}, "
-            "which was left as it was"
-        )
-    return text
 
 
 def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:

@@ -253,3 +253,35 @@ def promoted(state: State) -> State:
     if state.candidate is None or state.candidate == state.stable:
         return replace(state, candidate=None)
     return replace(state, stable=state.candidate, previous=state.stable, candidate=None)
+
+
+def held_text(state: State) -> str:
+    """What a person may do with a candidate that waits."""
+    name = state.candidate.deployment if state.candidate else "a candidate"
+    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
+    until = f" until {state.until}" if state.until else ""
+    return (
+        f"{name} waits for a person: `rollout approve {state.name} {meant}` approves it{until}, "
+        f"`rollout reject {state.name}` removes it"
+    )
+
+
+def unsoaked_text(state: State) -> str:
+    """What goes on with a release whose soak was interrupted."""
+    name = state.stable.deployment if state.stable else "a release"
+    return (
+        f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
+        f"`rollout recover {state.name}`, watches it to the end"
+    )
+
+
+def unproven_text(state: State) -> str:
+    """What a person may do with a release that serves unproven."""
+    name = state.stable.deployment if state.stable else "a release"
+    text = f"{name} serves and is not proven: `rollout promote {state.name}` keeps it"
+    if state.previous:
+        text += (
+            f", `rollout rollback {state.name}` goes back to {state.previous.deployment}, "
+            "which was left as it was"
+        )
+    return text

@@ -27,6 +27,7 @@ from tasks.render import live
 from tasks.run.counting import Ways
 from tasks.run.run import ASK_S, Run
 from tasks.spec.rollout import Rollout
+from tasks.verdict.decide import asked_of
 
 Read = Callable[[Object], Counters]
 
@@ -40,6 +41,7 @@ def watch(run: Run, actor: Actor) -> None:
     actor.rules = rules_of(run.spec, measured)
     actor.look = Watcher(run)
     actor.ready_timeout_s = run.spec.serving.startup_timeout_s
+    actor.asked = asked_of(run.spec)
     allowed = actor.rules.bounds.ttft_s
     # what has not come by then is past the bound, and no fault of the way there
     run.ask_s = max(ASK_S, 1.25 * allowed) if allowed is not None else ASK_S

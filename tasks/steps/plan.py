@@ -55,7 +55,7 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         trial = run.cluster.trial()
         trial.apply(planned.body)
         trial.apply(service(run.spec, planned.release, candidate=True))
-        run.observer().try_switch(planned.body)
+        run.observer().owned.try_switch(planned.body)
     except OutsideError as error:
         if getattr(error, "status", 0) in (400, 403, 422):
             raise Refused(f"the cluster would not take it: {error}") from error

@@ -15,7 +15,6 @@ from tasks.objects.pods import ready
 from tasks.objects.reached import bent, chooses, labelled, leads_to
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
-from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.owned import Owned, looked_anew
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
@@ -40,7 +39,15 @@ from tasks.release.moves import (
 )
 from tasks.release.room import room_for
 from tasks.release.soaking import Look, Rules, Seen
-from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
+from tasks.release.state import (
+    Judged,
+    Release,
+    State,
+    configmap_name,
+    from_configmap,
+    to_configmap,
+    with_verdict,
+)
 from tasks.render.adopted import adopted_deployment, adopted_service
 from tasks.render.services import leading_nowhere, selector_of, stable_service, switch
 
@@ -78,6 +85,7 @@ class Actor:
         self.ready_timeout_s, self.count = ready_timeout_s, count
         self.look, self.rules = look, rules or Rules()
         self.watched: Seen | None = None  # by the last soak, passed or not
+        self.asked = ""  # digest of what is asked of the release, for the verdict of a soak
         self._saved: State | None = None
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
@@ -196,7 +204,9 @@ class Actor:
         try:
             state, _ = self.read_state()
             if state.phase == "soaking" and state.stable and state.stable.id == release.id:
-                self.save(replace(state, breach=why))
+                at = clock.now().isoformat(timespec="seconds")
+                known = Judged(release.id, self.asked, "failed", state.rollout, at)
+                self.save(with_verdict(replace(state, breach=why), known))
         except OutsideError as error:  # the way back writes it down once more before it moves
             _log.error("the breach was not written down: %s", error)
 
@@ -324,23 +334,6 @@ class Actor:
             f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} {why}; look "
             "at its pods, then run again"
         )
-
-    def try_switch(self, deploy: Body) -> None:
-        """What the API server and the Service itself say to leading it to this Deployment, and
-        whether what a rollout makes on its way is free to be made.
-
-        Changes nothing. Raises Refused, or OutsideError with the server's reason.
-        """
-        wanted = stable_service(deploy)
-        self.owned.get("Service", f"{self.name}-candidate", "candidate")
-        self.owned.get("Deployment", deploy["metadata"]["name"], "engine")
-        found = self._service()
-        if found is None:
-            self.cluster.trial().create(wanted)
-        else:
-            body = switch(found, wanted)
-            self.cluster.trial().patch("Service", self.name, self.namespace, body)
-        astray(self.cluster, self.namespace, self.name, [])
 
     def _scale(self, deployment: str, replicas: int, *, interrupts: bool = False) -> None:
         found = self.owned.get("Deployment", deployment, "engine")

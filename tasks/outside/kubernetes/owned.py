@@ -19,8 +19,10 @@ from tasks.objects.labels import (
     WRITER_ANNOTATION,
 )
 from tasks.objects.pods import Object, ending
+from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
+from tasks.render.services import stable_service, switch
 
 TRIES = 8
 
@@ -99,6 +101,23 @@ class Owned:
     def is_another(self, epoch: int, writer: str) -> bool:
         """Whether marks say that another process has taken over: of a newer epoch, or of ours."""
         return epoch > self.epoch or (epoch == self.epoch and writer not in ("", self.writer))
+
+    def try_switch(self, deploy: Object) -> None:
+        """What the API server and the Service itself say to leading it to this Deployment, and
+        whether what a rollout makes on its way is free to be made.
+
+        Changes nothing. Raises Refused, or OutsideError with the server's reason.
+        """
+        wanted = stable_service(deploy)
+        self.get("Service", f"{self.name}-candidate", "candidate")
+        self.get("Deployment", deploy["metadata"]["name"], "engine")
+        found = self.get("Service", self.name, "stable")
+        if found is None:
+            self.cluster.trial().create(wanted)
+        else:
+            body = switch(found, wanted)
+            self.cluster.trial().patch("Service", self.name, self.namespace, body)
+        astray(self.cluster, self.namespace, self.name, [])
 
     # -- change
 

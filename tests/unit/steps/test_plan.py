@@ -136,6 +136,10 @@ class Cluster:
     def trial(self) -> Cluster:
         return self
 
+    @property
+    def owned(self) -> Cluster:
+        return self
+
     def apply(self, body: Any) -> None:
         self._try(body["kind"])
 

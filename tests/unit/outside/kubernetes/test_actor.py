@@ -201,7 +201,7 @@ def replace_phase(at: World, phase: Any) -> Observed:
 def test_try_switch_changes_nothing() -> None:
     at = in_test()
     before = {key: item["metadata"]["resourceVersion"] for key, item in at.objects.items()}
-    at.actor().try_switch(at.objects["Deployment", "m-new"])
+    at.actor().owned.try_switch(at.objects["Deployment", "m-new"])
     assert at.writes == [] and at.leads_to() == "old"
     assert before == {k: o["metadata"]["resourceVersion"] for k, o in at.objects.items()}
 

@@ -121,7 +121,7 @@ def test_what_a_stranger_made_between_look_and_write_is_left_alone() -> None:
     actor = at.actor(lambda _: Look())
     actor.take_over()
     with pytest.raises(RolloutError, match="is not this rollout's"):
-        actor.try_switch(deployment(NEW, 2))
+        actor.owned.try_switch(deployment(NEW, 2))
     for _ in range(2):  # a clean-up passes it by, as often as it runs
         carry_out(actor, moves.decide_recovery(actor.observe()))
     assert specs(at)["Service", "m-candidate"] == before["Service", "m-candidate"]
