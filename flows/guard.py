@@ -18,7 +18,7 @@ from prefect import flow
 
 from flows.rollback import decide, settle
 from tasks.base import clock
-from tasks.base.errors import OutsideError, Refused, RolloutError
+from tasks.base.errors import Busy, OutsideError, RolloutError
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import Actor
@@ -73,7 +73,7 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
                 return None
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)
-    except Refused as error:  # its holder renews the lease: alive, not ours
+    except Busy as error:  # its holder renews the lease: alive, not ours
         return Tended(key, "left alone", str(error))
     except Exception as error:
         return Tended(key, "failed", str(error) or repr(error))

@@ -71,3 +71,7 @@ class Refused(RolloutError):
     """The rollout was refused before anything was changed."""
 
     exit_code = Exit.REFUSED
+
+
+class Busy(Refused):
+    """Somebody alive holds the lease."""

@@ -91,7 +91,7 @@ class Observed:
         }
         elsewhere = self.serving is None and not self.lost  # at a person's own pods
         # before a switch it is what serves that comes back, and what holds its seats stops
-        early = state.phase in ("idle", "testing", "held") and not self.lost
+        early = state.phase in ("idle", "testing", "held", "promoting") and not self.lost
         if release not in served or release == self.serving or elsewhere or early:
             return ""
         if not self.alive(release) or self.alive(self.serving):

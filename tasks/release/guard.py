@@ -20,6 +20,7 @@ from tasks.release.course import (
     RemoveCandidateService,
     Room,
     Save,
+    Scale,
 )
 from tasks.release.moves import decide_recovery
 from tasks.release.state import Release, State
@@ -33,13 +34,14 @@ class Around:
     """What a look at a rollout's roles does not show. serving: the Deployment that the Service
     leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat.
     stopped: the Deployments of other releases that we scaled down. room: for the release that is
-    gone back to."""
+    gone back to. expired: the candidate that is held may not be approved any more."""
 
     serving: Object | None = None
     tested: bool = False
     waits: bool = False
     stopped: tuple[Object, ...] = ()
     room: Room | None = None
+    expired: bool = False
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -59,12 +61,20 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
             "nothing answers; roll a known good revision out with `rollout run`, or go back with "
             "`rollout rollback`"
         )
+    if state.phase == "held" and around.expired:
+        course = decide_recovery(seen, keep_previous=keep_previous, superseded=True)
+        return replace(
+            course, sentence=f"{course.sentence}: nobody approved it until {state.until}"
+        )
     starved = serving is not None and (serving.stopped or around.waits) and not serving.available
     if state.phase == "held" and starved:
         # what it lacks the candidate may have; nobody knows when a person comes
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
     known = remembered(state, seen.serving, around) if state.phase == "idle" else state
     late = strays(seen, known)
+    # nobody knows what these are: they are not removed, and stop only where what serves has no seat
+    unknown = [] if known.rollout or not starved else _without_role(seen, known)
+    stopped = [view for view in unknown if view.replicas]
     lone = around.tested and known.candidate is None
     down = serving is not None and serving.stopped
     if state.phase != "idle":  # what it lent may be under test
@@ -75,6 +85,7 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         f"{serving.name} serves and is remembered again" if serving and known != state else "",
         f"{serving.name} serves and was scaled down: it is back" if serving and down else "",
         f"Service {state.name} led to no pod: it leads to {leads} again" if straight else "",
+        f"stopped what holds its seats: {', '.join(v.name for v in stopped)}" if stopped else "",
         f"removed what came late: {', '.join(v.name for v in late)}" if late else "",
         "removed the Service of a candidate that is gone" if lone else "",
     ]
@@ -87,6 +98,7 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     # all else stays exactly as it is: a person may have made it so
     moves: list[Move] = [*([Save(known)] if known != state else []), *straight]
     moves += [RemoveCandidateService()] if lone else []
+    moves += [Scale(view.name, 0) for view in stopped]
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
     return Course(tuple(moves), sentence)
 
@@ -96,8 +108,10 @@ def strays(seen: Observed, state: State) -> list[DeploymentView]:
 
     None where there is no Service, or no memory of any rollout: who knows what they are?
     """
-    if seen.serving is None or not state.rollout:
-        return []
+    return [] if seen.serving is None or not state.rollout else _without_role(seen, state)
+
+
+def _without_role(seen: Observed, state: State) -> list[DeploymentView]:
     roles = (state.stable, state.previous, state.candidate)
     return seen.others(seen.serving, *(item.id for item in roles if item))
 

@@ -253,7 +253,10 @@ def decide_recovery(
     if state.stable and seen.alive(state.stable.id) and seen.astray:
         led = replace(seen, serving=state.stable.id, lost=False)
         after = decide_recovery(led, keep_previous=keep_previous, superseded=superseded)
-        return replace(after, moves=(PointService(state.stable), *after.moves))
+        first: list[Move] = [PointService(state.stable)]
+        if seen.serving is not None:  # it may answer again by then
+            first.append(Drain(state.stable.id, state.drain_s))
+        return replace(after, moves=(*first, *after.moves))
     known = {item.id for item in (state.stable, state.previous) if item} & set(seen.deployments)
     on_its_way = state.phase in ("reverting", "restoring")
     before, home = state.previous, state.stable.id if state.stable else None

@@ -38,6 +38,11 @@ class Meant:
 ANY = Meant()
 
 
+def expired(state: State, now: datetime) -> bool:
+    """Whether what waits for a person has waited too long."""
+    return bool(state.until) and now >= datetime.fromisoformat(state.until)
+
+
 def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
     """Raises Refused where another candidate waits by now, or this one for too long: an approval is
     of one candidate, and not for ever."""
@@ -58,11 +63,7 @@ def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
                 f"what waits for a person is of {word} {here or 'unknown'}, not {given}: another "
                 f"candidate waits by now; look at it with `rollout report {name}`"
             )
-    if (
-        what in ("approve", "promote")
-        and state.until
-        and now >= datetime.fromisoformat(state.until)
-    ):
+    if what in ("approve", "promote") and expired(state, now):
         raise Refused(
             f"the candidate of rollout {state.rollout} could be approved until {state.until} "
             "(promotion.approval_hours): what was measured is too old by now; `rollout run` "

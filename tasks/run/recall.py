@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tasks.base import clock
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
 from tasks.release.moves import Observed
+from tasks.release.wish import expired
 
 
 def around(actor: Actor, seen: Observed) -> Around:
@@ -23,6 +25,7 @@ def around(actor: Actor, seen: Observed) -> Around:
         any(not pod["spec"].get("nodeName") for pod in pods),
         tuple(item for item in stopped if item is not None),
         actor.room(seen.state.previous, seen.serving) if seen.state.phase == "reverting" else None,
+        expired(seen.state, clock.now()),
     )
 
 

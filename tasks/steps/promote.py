@@ -31,7 +31,7 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
     try:
         actor.run(course)
     except (OutsideError, StepFailed) as error:
-        if isinstance(error, SoakFailed | NotProven) or not _proven(actor):
+        if isinstance(error, SoakFailed | NotProven) or not _proven(actor, release):
             raise
         # it serves and has proven itself; what was to go is settled by whoever comes next
         run.record.leftover = str(error)
@@ -46,7 +46,9 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
 
 
-def _proven(actor: Actor) -> bool:
+def _proven(actor: Actor, release: Release) -> bool:
+    """It passed its soak, and the Service leads to it still."""
     with suppress(OutsideError):
-        return actor.read_state()[0].phase == "proven"
+        seen = actor.observe()
+        return seen.state.phase == "proven" and seen.serving == release.id
     return False

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, OutsideError, Refused
+from tasks.base.errors import Busy, LockLost, OutsideError
 from tasks.base.progress import Progress, emit
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.objects import Objects
@@ -183,7 +183,7 @@ class LeaseLock:
             )
             alive = self._wait_s is None and moved
             if alive or (self._wait_s is not None and now - began >= self._wait_s):
-                raise Refused(
+                raise Busy(
                     f"{who} (last renewed {spec.get('renewTime')}); one rollout of a name runs at "
                     "a time: wait for it to end, or cancel it"
                 )

@@ -183,6 +183,7 @@ def state_of(mem: Mem | None) -> State:
         doubt=mem.doubt,
         doubted="" if mem.doubted == NOBODY else ITEMS[mem.doubted].id,
         epoch=mem.epoch,
+        rollout="r",
     )
 
 

@@ -129,7 +129,7 @@ def missed(w: World, at: int) -> bool:
     mem, dep = w.mem or Mem(), w.deps[at]
     if at not in (mem.stable, mem.previous) or at == mem.candidate or w.svc in (at, HAND, FOREIGN):
         return False
-    if mem.phase in ("idle", "testing", "held") and w.svc in RELEASES:
+    if mem.phase in ("idle", "testing", "held", "promoting") and w.svc in RELEASES:
         return False
     there = w.deps[w.svc] if w.svc in RELEASES else None
     return bool(dep and dep.ready) and not (there and there.ready)

@@ -14,7 +14,7 @@ from flows import guard as flow
 from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, watch
 from flows.rollback import settle
 from tasks.base.clock import FakeClock
-from tasks.base.errors import OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
 from tasks.release.state import State, to_configmap
 from tests.support.cluster.actor_world import NAME, NS, World, deployment, in_test, release, world
 from tests.support.cluster.courses import at_rest
@@ -145,7 +145,7 @@ def test_who_renews_the_lease_is_left_alone(
     reached.append(at)
 
     def held(*_: object, **__: object) -> None:
-        raise Refused("rollout-m is held by 'alice'")
+        raise Busy("rollout-m is held by 'alice'")
 
     monkeypatch.setattr("flows.guard.settle", held)
     assert stood(at) == ["models/m: left alone: rollout-m is held by 'alice'"]

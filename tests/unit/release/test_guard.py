@@ -105,6 +105,17 @@ def test_a_held_candidate_keeps_its_service_and_what_came_late_goes() -> None:
     assert at.get("Service", f"{NAME}-candidate") is not None and state_of(at).phase == "held"
 
 
+def test_a_candidate_that_nobody_approved_in_time_goes() -> None:
+    at = world(phase="held", candidate=True)
+    with_state(at, until="2000-01-01T00:00:00+00:00")
+    actor, seen, around = looked(at)
+    assert decide_guard(seen, around).moves == ()
+    actor.take_over()
+    actor.run(decide_guard(seen, replace(around, expired=True)))
+    assert state_of(at).phase == "idle" and set(seen.deployments) - {"new"} == {"old", "older"}
+    assert at.available("new") == 0 and at.harm == []
+
+
 def test_what_served_a_moment_ago_is_drained_before_it_goes() -> None:
     """A Service moved by hand: what it led to has no role any more, and ends what it has begun."""
     at = with_state(world(), stable=NEW, previous=None)

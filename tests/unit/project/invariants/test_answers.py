@@ -12,6 +12,7 @@ from flows.rollback import decide
 from tasks.base.errors import OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.client import Forbidden
 from tasks.release import moves
+from tasks.release.guard import Around, decide_guard
 from tasks.release.soaking import Look
 from tasks.release.state import State, to_configmap
 from tasks.run.carry_out import carry_out
@@ -177,6 +178,17 @@ def test_nothing_is_removed_while_nothing_is_remembered() -> None:
     settles(at)
     assert {"m-old", "m-older", "m-new"} <= {name for _, name in at.objects}
     assert serves(at, "new") and at.available("old") == 2
+
+
+def test_what_nobody_remembers_stops_where_what_serves_has_no_seat() -> None:
+    at = in_test()
+    dies(at, "old")
+    del at.objects["ConfigMap", f"rollout-{NAME}"]
+    serving = at.get("Deployment", "m-old")
+    for waits in (False, True):
+        course = decide_guard(at.actor().observe(), Around(serving, waits=waits))
+        assert (moves.Scale("m-new", 0) in course.moves) == waits
+        assert not any(isinstance(move, moves.Remove) for move in course.moves)
 
 
 def test_a_run_begins_with_what_the_service_says() -> None:
