@@ -106,7 +106,8 @@ def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
 def test_the_engines_own_view_agrees(generator: LoadGenerator, tmp_path: Path) -> None:
     slow = Behaviour(ttft=Law(mean=0.1), itl=Law(mean=0.02))
     found = _round(generator, tmp_path, slow, requests=48)
-    assert found.server.available and found.server.ttft_mean_s == pytest.approx(0.1, abs=0.03)
+    seen = fmean(row.ttft for row in found.rows if row.ttft is not None)
+    assert found.server.available and found.server.ttft_mean_s == pytest.approx(seen, abs=0.03)
     assert found.problems == ()
 
 
