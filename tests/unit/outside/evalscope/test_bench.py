@@ -87,8 +87,12 @@ def _prompts(folder: Path) -> list[str]:
 
 
 def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
-    told: list[Progress] = []
-    found = _round(generator, tmp_path, FAST, warmup=None, on_progress=told.append)
+    for attempt in range(5):  # another where neighbours took the client's cores just then
+        told: list[Progress] = []
+        folder = tmp_path / str(attempt)
+        found = _round(generator, folder, FAST, warmup=None, on_progress=told.append)
+        if not found.client.saturated:
+            break
     assert found.problems == () and _passes(found)
     assert len(found.rows) == 24 and all(row.ok for row in found.rows)
     assert {row.completion_tokens for row in found.rows} <= set(range(4, 13))
@@ -96,7 +100,7 @@ def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
     assert all(row.prompt_tokens > 20 for row in found.rows)
     assert list(found.rows) == sorted(found.rows, key=lambda row: row.start)
     assert found.rows[0].start <= found.window[0] < found.window[1] <= found.rows[-1].end
-    prompts = _prompts(tmp_path)  # warm-up batches, ramp and measured ones
+    prompts = _prompts(folder)  # warm-up batches, ramp and measured ones
     assert len(set(prompts)) == len(prompts) >= 24 + 4 + 16
     assert told[-1].done == told[-1].total == 24
     assert {p.subject for p in told} == {"c4"}
