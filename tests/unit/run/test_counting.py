@@ -16,6 +16,7 @@ from tasks.objects.reached import Reached
 from tasks.release.draining import Count
 from tasks.run.counting import Counter
 from tests.exact_engine import Behaviour, Law, in_thread
+from tests.support.waiting import until
 
 NOWHERE = "127.0.0.1"
 
@@ -71,13 +72,12 @@ def asking(url: str, streams: int) -> Iterator[None]:
 
 
 def test_running_and_waiting_of_all_pods() -> None:
-    slow = Behaviour(ttft=Law("constant", 1.0), slots=1)
+    slow = Behaviour(ttft=Law("constant", 3.0), slots=1)
     with in_thread(slow) as (busy, url), in_thread(Behaviour()) as (idle, _):
         pods = [pod("m-old-0", idle.port), pod("m-old-1", busy.port), pod("m-new", 1, "new")]
         assert count(Fake(pods)) == Count()
         with asking(url, 2):
-            while busy.meter.running + busy.meter.waiting < 2:
-                pass
+            until(lambda: busy.meter.running + busy.meter.waiting == 2, every_s=0.02)
             assert count(Fake(pods)) == Count(2)
         # each has a first token, and an end
         assert count(Fake(pods)) == Count(answered=4)
@@ -96,7 +96,7 @@ def test_a_port_forward_is_tried_where_the_address_leads_nowhere() -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_an_adopted_release_has_requests_too(named: bool) -> None:
     """Its pods carry no label of ours, and listen where the Service that it had sent to."""
-    with in_thread(Behaviour(ttft=Law("constant", 1.0))) as (busy, url):
+    with in_thread(Behaviour(ttft=Law("constant", 3.0))) as (busy, url):
         theirs = pod("by-hand-0", busy.port)
         theirs["metadata"]["labels"] = {"app": "vllm"}
         theirs["spec"]["containers"][0] = {
@@ -116,8 +116,7 @@ def test_an_adopted_release_has_requests_too(named: bool) -> None:
         for item in fake.pods:
             item["metadata"]["namespace"] = "models"
         with asking(url, 1):
-            while not busy.meter.running:
-                pass
+            until(lambda: busy.meter.running, every_s=0.02)
             assert count(fake) == Count(1)
         assert count(fake) == Count(answered=2)
 
