@@ -175,8 +175,7 @@ def test_reasoning_counts_and_an_empty_chunk_does_not(
 ) -> None:
     odd = replace(FAST, empty_first_chunk_s=0.001, reasoning_tokens=3)
     found = _round(generator, tmp_path, odd)
-    ttfts = [row.ttft for row in found.rows if row.ttft is not None]
-    assert min(ttfts) >= 0.03 and fmean(ttfts) < 0.045
+    assert all(row.ttft is not None and row.ttft > 0.02 for row in found.rows)
     assert all(len(row.itl) == row.completion_tokens - 1 for row in found.rows)
 
 
