@@ -225,9 +225,10 @@ def weights_path(spec: Rollout, commit: str) -> str:
 
 
 def release_of(spec: Rollout, commit: str, digest: str, needs: PodNeeds) -> Release:
-    """Name the release that a spec and a manifest make."""
+    """Name the release that a spec and a manifest make. Words that explain it change no id."""
     pod = _pod(spec, weights_path(spec, commit), needs)
-    body = json.dumps([commit, digest, pod, needs.reasons], sort_keys=True)
+    replicas = [] if spec.serving.replicas == 1 else [spec.serving.replicas]
+    body = json.dumps([commit, digest, pod, replicas], sort_keys=True)
     ident = short_hash(body, length=10)
     return Release(
         id=ident,

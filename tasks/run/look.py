@@ -59,6 +59,7 @@ class Watcher:
         self._read = read or (lambda pod: ways.ask(pod, counters_at))
         self._engines: dict[str, Counters] = {}
         self._own = 0
+        self._pods: set[str] = set()
         self._cards: CardWatch | None = None
 
     def __call__(self, release: Release) -> Look:
@@ -87,10 +88,11 @@ class Watcher:
         record = self._run.record
         if record.promote is None:
             record.promote = Promote(restarts_before=restarts(staying), pods=names)
-        first = record.promote
-        gone = len(set(first.pods) - set(names))
+        # told once: a node that is drained replaces pods, and that says nothing of the release
+        gone = len(self._pods - set(names))
+        self._pods = set(names)
         wanted = _wanted(self._run, release, sum(map(ready, staying)))
-        out = live.trouble(staying, wanted, first.restarts_before)
+        out = live.trouble(staying, wanted, record.promote.restarts_before)
         return (*out, f"{gone} of its pods replaced or gone") if gone else out
 
     def _answer(self, release: Release, astray: str) -> Look:

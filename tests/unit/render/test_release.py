@@ -45,11 +45,14 @@ def test_the_same_inputs_name_the_same_release_and_others_do_not() -> None:
         release_of(changed(serving__image="vllm-cpu:0.33.0"), COMMIT, DIGEST, PodNeeds()),
         release_of(changed(serving__max_num_seqs=8), COMMIT, DIGEST, PodNeeds()),
         release_of(changed(serving__pod={"priorityClassName": "p"}), COMMIT, DIGEST, PodNeeds()),
+        release_of(changed(serving__replicas=3), COMMIT, DIGEST, PodNeeds()),
     ]
-    assert len({base.id, *(other.id for other in others)}) == 7
+    assert len({base.id, *(other.id for other in others)}) == 8
     # how it is judged and where it may run say nothing about what is served
-    same = changed(targets={"ttft_p95_ms": 1}, nodes__minimum=2, serving__replicas=3)
+    same = changed(targets={"ttft_p95_ms": 1}, nodes__minimum=2)
     assert release_of(same, COMMIT, DIGEST, PodNeeds()).id == base.id
+    # nor does how a need is worded
+    assert release_of(SPEC, COMMIT, DIGEST, PodNeeds(reasons=("why",))).id == base.id
 
 
 def test_a_priority_class_is_the_pods_and_names_another_release() -> None:

@@ -89,14 +89,16 @@ def test_restarts_count_from_the_first_look() -> None:
     assert run.record.promote.restarts_before == 4
 
 
-def test_pods_that_are_replaced_count_from_the_first_look() -> None:
+def test_a_pod_that_is_replaced_is_told_once() -> None:
     pods = [A, B]
     run = seen(pods)
-    assert look(run).trouble == ()
+    watcher = Watcher(run, unread)
+    assert watcher(NEW).trouble == ()
     pods.append(pod("c"))  # more of them are no news
-    assert look(run).trouble == ()
+    assert watcher(NEW).trouble == ()
     pods.remove(B)
-    assert look(run).trouble == ("1 of its pods replaced or gone",)
+    assert watcher(NEW).trouble == ("1 of its pods replaced or gone",)
+    assert watcher(NEW).trouble == ()
 
 
 def test_a_cluster_that_does_not_answer_is_no_news() -> None:
