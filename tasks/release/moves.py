@@ -334,11 +334,12 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     if doubt := in_doubt(state, seen.serving):
         after = replace(after, phase="unproven", verdict=doubt)
     moves.append(Save(after))
-    gone = state.candidate
-    return Course(
-        tuple(moves),
-        f"removed candidate {gone.deployment}" if gone else "nothing was under way",
-    )
+    said = "nothing was under way"
+    if state.candidate and state.candidate.id == seen.serving:  # by a person's hand
+        said = f"{state.candidate.deployment} serves on"
+    elif state.candidate:
+        said = f"removed candidate {state.candidate.deployment}"
+    return Course(tuple(moves), said)
 
 
 def may_begin_over(seen: Observed) -> bool:

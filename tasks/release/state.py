@@ -280,8 +280,5 @@ def unproven_text(state: State) -> str:
     name = state.stable.deployment if state.stable else "a release"
     text = f"{name} serves and is not proven: `rollout promote {state.name}` keeps it"
     if state.previous:
-        text += (
-            f", `rollout rollback {state.name}` goes back to {state.previous.deployment}, "
-            "which was left as it was"
-        )
+        text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
     return text

@@ -60,7 +60,7 @@ def test_what_nobody_could_watch_serves_on_unproven() -> None:
     assert ended.kind == "held"
     assert ended.sentence == (
         "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m` "
-        "keeps it, `rollout rollback m` goes back to m-old, which was left as it was"
+        "keeps it, `rollout rollback m` goes back to m-old"
     )
     assert run.record.steps[0].sentence == "m-new could not be watched: no route"
     state = at.actor().observe().state

@@ -141,6 +141,13 @@ def test_a_release_that_nobody_proved_and_that_dies_makes_way() -> None:
     assert serves(at, "old")
 
 
+def test_a_candidate_that_a_person_led_the_service_to_is_not_said_to_be_removed() -> None:
+    at = world(phase="held", candidate=True)
+    at.put(stable_service(NEW))
+    course = decide("reject", at.actor())[1]
+    assert course.sentence == "m-new serves on" and moves.Remove("m-new") not in course.moves
+
+
 def test_led_by_hand_to_a_candidate_that_dies() -> None:
     at = in_test()
     at.put(stable_service(NEW))
