@@ -14,6 +14,7 @@ from tests.support.cluster.hand import Hand
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
+AGREED = ("--allow-interruption", "--yes")
 WIDE = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
 
 
@@ -107,7 +108,7 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     # killed when nothing serves any more: whoever comes next brings something back
     stable = home.state().stable
     assert stable is not None
-    process = home.start("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption")
+    process = home.start("rollback", "tiny", "-n", NAMESPACE, *AGREED)
     try:
         until(lambda: replicas(home, stable.deployment) == 0)
     finally:
@@ -129,7 +130,7 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
         (container,) = found["spec"]["template"]["spec"]["containers"]
         body = {"spec": {"template": {"spec": {"containers": [{**container, **engine}]}}}}
         api.patch("Deployment", old.deployment, NAMESPACE, body)
-    said = home.rollout("rollback", "tiny", "-n", NAMESPACE, "--allow-interruption", expect=1)
+    said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=1)
     assert "nowhere/engine:9" in said and "serves on" in said
     assert home.state().phase == "idle" and serves(home) == second
 

@@ -75,7 +75,7 @@ def test_a_promoted_release_that_grows_slow_makes_way_for_the_one_before(home: H
     record = record_named(said)
     assert "at most 3000 ms is allowed (3 of the last " in record["sentence"]
     seen = record["promote"]
-    assert seen["bad"] == 3 and seen["worst_ttft_ms"] > 3000 and seen["requests"] >= 1
+    assert seen["bad"] == 3 and seen["worst_ttft_ms"] > 3000
     assert seen["said"].startswith(f"{seen['looks']} looks, 3 of them bad")
 
 
