@@ -45,7 +45,6 @@ def settle(
     kubeconfig: str | None = None,
     context: str | None = None,
     allow_interruption: bool = False,
-    ready_timeout_s: float = 1800,
     meant: Meant = ANY,
 ) -> str:
     """Do it under the lease; gives one sentence. what: a What, or 'guard'. meant: the candidate
@@ -63,7 +62,6 @@ def settle(
             namespace,
             name,
             f"{who()}/{what}-{run}",
-            ready_timeout_s=ready_timeout_s,
             wait_s=ABORT_S if stopped else None,
         )
         with lock as held, logs_kept(name, run):
@@ -105,7 +103,7 @@ def decide(
     if what == "guard":
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
     lost = what == "rollback" and seen.state.stable is None
-    if (what in ("recover", "abort") or lost) and seen.state.phase == "idle":
+    if what in ("recover", "abort") or lost:
         seen = recalled(actor, seen)
     back = what == "rollback" or seen.state.phase == "reverting"
     room = actor.room(seen.state.previous, seen.serving) if back else None

@@ -10,50 +10,18 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import threading
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from tasks.base import clock
 from tasks.base.errors import Exit, OutsideError, Refused, RolloutError
-from tasks.base.scrub import mask, watch
-from tasks.outside.disk.downloads import Update
+from tasks.base.scrub import watch
 from tasks.outside.disk.store import Fetched, WeightStore
 from tasks.outside.modelscope.hub import Hub, Limits
+from tasks.programs.telling import say, transfers
 from tasks.weights.disk import KeepFree
 from tasks.weights.manifest import Manifest, safe_commit, safe_model
-from tasks.weights.messages import (
-    Done,
-    Failed,
-    Message,
-    Said,
-    Transfer,
-    Verified,
-    line_of,
-)
-
-_say_lock = threading.Lock()
-
-
-def say(message: Message) -> None:
-    """Print one line and flush it."""
-    with _say_lock:
-        print(mask(line_of(message)), flush=True)
-
-
-class Rate:
-    """Bytes per second over the last seconds."""
-
-    def __init__(self, window: int = 5) -> None:
-        self._seen: deque[tuple[float, int]] = deque(maxlen=window + 1)
-
-    def __call__(self, fetched: int) -> float:
-        """Note that `fetched` bytes have come so far; returns the current rate."""
-        self._seen.append((clock.monotonic(), fetched))
-        (then, before), (now, after) = self._seen[0], self._seen[-1]
-        return (after - before) / (now - then) if now > then else 0.0
+from tasks.weights.messages import Done, Failed, Said, Verified
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -127,17 +95,12 @@ class _Moved(Refused):
 
 
 def _fetch(store: WeightStore, hub: Hub, manifest: Manifest, args: argparse.Namespace) -> Fetched:
-    rate = Rate()
-
-    def update(now: Update) -> None:
-        say(Transfer(now.present, now.total, round(rate(now.fetched)), now.path))
-
     return store.fetch(
         manifest,
         hub,
         keep_free=KeepFree(args.keep_free_gib, args.eviction_percent),
         parallel=args.parallel,
-        on_update=update,
+        on_update=transfers(),
         on_verified=lambda path: say(Verified(path)),
         on_wait=lambda text: say(Said(text)),
         rehash=args.verify,

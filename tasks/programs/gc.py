@@ -11,17 +11,12 @@ import argparse
 import os
 from pathlib import Path
 
-from tasks.base.errors import Exit, OutsideError, RolloutError
-from tasks.base.scrub import mask, watch
+from tasks.base.scrub import watch
 from tasks.outside.disk.store import WeightStore
+from tasks.programs.telling import ended, say
 from tasks.weights.garbage import garbage
 from tasks.weights.manifest import safe_commit, safe_model
-from tasks.weights.messages import Cleared, Failed, Garbage, Message, line_of
-
-
-def say(message: Message) -> None:
-    """Print one line and flush it."""
-    print(mask(line_of(message)), flush=True)
+from tasks.weights.messages import Cleared, Garbage
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -62,13 +57,4 @@ def main(argv: list[str] | None = None) -> int:
     """Entry of the Job; returns the exit status."""
     watch(os.environ)
     args = parse(argv)
-    try:
-        run(args)
-    except RolloutError as error:
-        kind = "outside" if isinstance(error, OutsideError) else "damaged"
-        say(Failed(kind, str(error)))
-        return Exit.ERROR
-    except OSError as error:
-        say(Failed("disk", f"{args.store}: {error.strerror or error}"))
-        return Exit.ERROR
-    return 0
+    return ended(lambda: run(args), args.store)

@@ -12,13 +12,12 @@ import os
 from pathlib import Path
 
 from tasks.base import clock
-from tasks.base.errors import Exit, OutsideError, RolloutError, StepFailed
+from tasks.base.errors import StepFailed
 from tasks.base.scrub import watch
-from tasks.outside.disk.downloads import Update
 from tasks.outside.disk.store import WeightStore
-from tasks.programs.fetch import Rate, say
+from tasks.programs.telling import ended, say, transfers
 from tasks.weights.manifest import Manifest, safe_commit, safe_model
-from tasks.weights.messages import Done, Failed, Transfer
+from tasks.weights.messages import Done
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,13 +38,10 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> None:
     """Do what the arguments ask; StepFailed, with every difference, where a byte is another."""
-    store, started, rate = WeightStore(args.store), clock.monotonic(), Rate()
+    store, started = WeightStore(args.store), clock.monotonic()
     manifest = _published(store, args)
 
-    def update(now: Update) -> None:
-        say(Transfer(now.present, now.total, round(rate(now.fetched)), now.path))
-
-    path = store.prove(manifest, update)
+    path = store.prove(manifest, transfers())
     if path is None:
         raise _missing(store, args)
     say(
@@ -87,12 +83,4 @@ def main(argv: list[str] | None = None) -> int:
     """Entry of the Job; returns the exit status."""
     watch(os.environ)
     args = parse(argv)
-    try:
-        run(args)
-    except RolloutError as error:
-        say(Failed("outside" if isinstance(error, OutsideError) else "damaged", str(error)))
-        return Exit.ERROR
-    except OSError as error:
-        say(Failed("disk", f"{args.store}: {error.strerror or error}"))
-        return Exit.ERROR
-    return 0
+    return ended(lambda: run(args), args.store)

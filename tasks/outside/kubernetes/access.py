@@ -26,6 +26,7 @@ __all__ = [
     "reach",
     "release_pods",
     "rollout_pods",
+    "selector_text",
 ]
 
 
@@ -47,10 +48,11 @@ def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> l
 
 def chosen_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:
     """All pods that a Service's selector chooses."""
-    return cluster.list("Pod", namespace, label_selector=_text(chosen))
+    return cluster.list("Pod", namespace, label_selector=selector_text(chosen))
 
 
-def _text(chosen: Mapping[str, str]) -> str:
+def selector_text(chosen: Mapping[str, str]) -> str:
+    """A selector as the API is asked by it."""
     return ",".join(f"{key}={value}" for key, value in chosen.items())
 
 
@@ -58,7 +60,7 @@ def _adopted(cluster: Cluster, namespace: str, name: str, release: str) -> Objec
     """The Deployment of an adopted release, which says how its pods are reached."""
     if not release.startswith(ADOPTED):
         return None
-    ours = _text(selector(name, release))
+    ours = selector_text(selector(name, release))
     return next(iter(cluster.list("Deployment", namespace, label_selector=ours)), None)
 
 

@@ -15,6 +15,7 @@ from tasks.objects.pods import ready
 from tasks.objects.reached import bent, chooses, labelled, leads_to
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
+from tasks.outside.kubernetes.access import chosen_pods, selector_text
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.owned import Owned, looked_anew
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
@@ -279,7 +280,7 @@ class Actor:
         service = self._service()
         chosen = (service or {"spec": {}})["spec"].get("selector") or {}
         pods = found["spec"]["template"]["metadata"].get("labels")
-        if release == (leads_to(service) or "") or (chosen and chooses(chosen, pods)):
+        if release == (leads_to(service) or "") or chooses(chosen, pods):
             raise StepFailed(
                 f"{found['metadata']['name']} serves {self.namespace}/{self.name}: it is neither "
                 "changed nor removed"
@@ -325,10 +326,9 @@ class Actor:
         why = "has no ready replica"
         if view is not None and view.available:
             chosen = wanted["spec"]["selector"]
-            said = ",".join(f"{key}={value}" for key, value in chosen.items())
-            if any(map(ready, self.cluster.list("Pod", self.namespace, label_selector=said))):
+            if any(map(ready, chosen_pods(self.cluster, self.namespace, chosen))):
                 return
-            why = f"has no ready pod that {said} chooses"
+            why = f"has no ready pod that {selector_text(chosen)} chooses"
         stays = f"with {before.name}, which answers" if before and before.available else "as it is"
         raise StepFailed(
             f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} {why}; look "
@@ -347,9 +347,8 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
-            if replicas == 0 and not interrupts:
-                self._must_not_be_missed(found)
             if replicas == 0 and available_of(found) and not interrupts:
+                self._must_not_be_missed(found)
                 self._must_not_serve(found)  # the Service may have been moved by hand since
             if 0 < replicas < now.asked and available_of(found) < replicas:
                 raise StepFailed(
