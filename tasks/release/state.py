@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tasks.base.errors import StepFailed
-from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.objects.ours import marks, must_be_ours
 
 SCHEMA = 1
+ROLE = "state"
 # A ConfigMap holds 1 MiB; leave room for managed fields and neighbours.
 HISTORY_BYTES = 300_000
 
@@ -130,10 +131,12 @@ def _release(data: dict[str, Any] | None) -> Release | None:
 def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
     """Read the state; an absent ConfigMap is a rollout that never ran.
 
-    Raises StepFailed on a state this version cannot read: guessing could stop what serves.
+    Raises Refused for somebody else's of that name, StepFailed on a state this version cannot read:
+    guessing could stop what serves.
     """
     if configmap is None:
         return State(name)
+    must_be_ours(configmap, name, ROLE)
     where = f"ConfigMap {configmap['metadata'].get('namespace', '')}/{configmap_name(name)}"
     data = configmap.get("data") or {}
     try:
@@ -185,11 +188,7 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
         "metadata": {
             "name": configmap_name(state.name),
             "namespace": namespace,
-            "labels": {
-                MANAGED_LABEL: MANAGER,
-                INSTANCE_LABEL: state.name,
-                KIND_LABEL: "state",
-            },
+            "labels": marks(state.name, ROLE),
         },
         "data": {
             "state": json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True),

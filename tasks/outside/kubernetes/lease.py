@@ -20,6 +20,7 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import Busy, LockLost, OutsideError
 from tasks.base.progress import Progress, emit
+from tasks.objects.ours import marks, must_be_ours
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound, unfenced
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
 # on a Lease: who asks its holder to stop. Of one hold alone, which its epoch names.
 ABORT_ANNOTATION = "model-rollout/abort"
+ROLE = "lock"
 
 
 def lease_seconds() -> int:
@@ -52,18 +54,26 @@ def new_run_id() -> str:
 _STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
+def lease_of(cluster: Objects, ns: str, name: str) -> Object | None:
+    """A rollout's Lease, None where there is none. Raises Refused for somebody else's."""
+    found = cluster.get("Lease", f"rollout-{name}", ns)
+    if found is not None:
+        must_be_ours(found, name, ROLE)
+    return found
+
+
 def holder_of(cluster: Objects, ns: str, name: str) -> str:
-    """Who is written in a rollout's lease, alive or not; '' where nobody is."""
-    lease = cluster.get("Lease", f"rollout-{name}", ns)
+    """Who is written in a rollout's lease, alive or not; '' where nobody is. Raises Refused."""
+    lease = lease_of(cluster, ns, name)
     return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
 def ask_to_stop(cluster: Objects, ns: str, name: str, by: str) -> str:
     """Ask the holder of a rollout's lease to stop, which it hears when it renews; gives who that
-    is, '' where nobody holds it."""
+    is, '' where nobody holds it. Raises Refused for somebody else's Lease."""
     write = cluster.writer(unfenced)
     while True:
-        lease = cluster.get("Lease", f"rollout-{name}", ns)
+        lease = lease_of(cluster, ns, name)
         spec = (lease or {}).get("spec") or {}
         holder = str(spec.get("holderIdentity") or "")
         if lease is None or not holder:
@@ -109,7 +119,7 @@ class LeaseLock:
         self._cluster = cluster.limited(max(1.0, duration_s / 6), duration_s / 6)
         # nothing guards the guard: each write names the version it was read at
         self._write_to = self._cluster.writer(unfenced)
-        self._ns, self.lease_name = ns, f"rollout-{name}"
+        self._ns, self._name, self.lease_name = ns, name, f"rollout-{name}"
         self.identity, self.duration_s = identity, duration_s
         self._wait_s, self._step, self._least_epoch = wait_s, step, least_epoch
         self._epoch: int | None = None
@@ -156,13 +166,14 @@ class LeaseLock:
     def acquire(self) -> None:
         """Take the lease and start to renew it.
 
-        Raises Refused naming the holder, or OutsideError when the cluster does not answer.
+        Raises Refused naming the holder, or a Lease of that name that is somebody else's, and
+        OutsideError when the cluster does not answer.
         """
         began = seen_at = clock.monotonic()
         seen: tuple[Any, ...] | None = None
         told = moved = False
         while True:
-            lease = self._cluster.get("Lease", self.lease_name, self._ns)
+            lease = lease_of(self._cluster, self._ns, self._name)
             spec = (lease or {}).get("spec") or {}
             holder = spec.get("holderIdentity") or ""
             now = clock.monotonic()
@@ -214,7 +225,11 @@ class LeaseLock:
                     {
                         "apiVersion": "coordination.k8s.io/v1",
                         "kind": "Lease",
-                        "metadata": {"name": self.lease_name, "namespace": self._ns},
+                        "metadata": {
+                            "name": self.lease_name,
+                            "namespace": self._ns,
+                            "labels": marks(self._name, ROLE),
+                        },
                         "spec": spec,
                     }
                 )

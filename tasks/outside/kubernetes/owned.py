@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.base.errors import LockLost, StepFailed
 from tasks.objects.labels import (
     EPOCH_ANNOTATION,
     INSTANCE_LABEL,
@@ -18,6 +18,7 @@ from tasks.objects.labels import (
     MANAGER,
     WRITER_ANNOTATION,
 )
+from tasks.objects.ours import is_ours, must_be_ours
 from tasks.objects.pods import Object, ending
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
@@ -48,7 +49,7 @@ class Owned:
         """One of ours, None where there is none. Raises Refused for somebody else's."""
         found = self.cluster.get(kind, name, self.namespace)
         if found is not None:
-            self._must_be_ours(found, role)
+            must_be_ours(found, self.name, role, self._instead(found, role))
         return found
 
     def deployments(self) -> list[Object]:
@@ -64,21 +65,7 @@ class Owned:
 
     def is_ours(self, found: Object, role: str) -> bool:
         """Whether an object carries this rollout's labels."""
-        labels = found["metadata"].get("labels") or {}
-        marks = [labels.get(key) for key in (MANAGED_LABEL, INSTANCE_LABEL, KIND_LABEL)]
-        return marks == [MANAGER, self.name, role]
-
-    def _must_be_ours(self, found: Object, role: str) -> None:
-        if not self.is_ours(found, role):
-            labels = found["metadata"].get("labels") or {}
-            where = f"{found['kind']} {self.namespace}/{found['metadata']['name']}"
-            raise Refused(
-                f"{where} exists and is not this rollout's: found labels "
-                f"{', '.join(f'{k}={v}' for k, v in sorted(labels.items())) or 'none'}; expected "
-                f"{MANAGED_LABEL}={MANAGER}, {INSTANCE_LABEL}={self.name}, {KIND_LABEL}={role}. "
-                f"Nothing was changed; {self._instead(found, role)}give the rollout another name, "
-                "or move that object away"
-            )
+        return is_ours(found, self.name, role)
 
     def _instead(self, found: Object, role: str) -> str:
         theirs = (found["metadata"].get("labels") or {}).get(MANAGED_LABEL) != MANAGER
