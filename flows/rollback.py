@@ -23,7 +23,7 @@ from tasks.release.course import Course, Observed
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
-from tasks.run.carry_out import carry_out
+from tasks.run.carry_out import settled
 from tasks.run.locked import locked
 from tasks.run.look import watch
 from tasks.run.recall import around, recalled
@@ -67,11 +67,15 @@ def settle(
         with lock as held, logs_kept(name, run):
             actor = held.actor
             try:
-                must_be_meant(what, actor.read_state()[0], meant, clock.now())
-                course = _course(what, actor, run, allow_interruption=allow_interruption)
+
+                def decided() -> Course:
+                    must_be_meant(what, actor.read_state()[0], meant, clock.now())
+                    return _course(what, actor, run, allow_interruption=allow_interruption)
+
+                course = decided()
                 if what == "guard" and not course.moves:
                     return course.sentence  # somebody else was faster
-                said = carry_out(actor, course)
+                said = settled(actor, course, decided)
             except RolloutError as error:
                 with suppress(RolloutError):
                     note(actor, run, "error", f"{what}: {error}")
@@ -133,13 +137,16 @@ def _spec_of(state: State) -> Rollout | None:
 
 def note(actor: Actor, run: str, outcome: str, said: str) -> None:
     """Put what was done by name into the cluster's history."""
-    state, _ = actor.read_state()
-    last = state.history[0] if state.history else {}
-    if (last.get("outcome"), last.get("sentence")) == (outcome, said):
-        run = str(last.get("rollout"))  # the same again, every few minutes: told once
     finished = clock.now().isoformat(timespec="seconds")
-    entry = Record(rollout=run, outcome=outcome, sentence=said, who=who(), finished=finished)
-    actor.save(with_history(state, entry.as_dict(), HISTORY))
+
+    def noted(held: State) -> State:
+        last = held.history[0] if held.history else {}
+        same = (last.get("outcome"), last.get("sentence")) == (outcome, said)
+        name = str(last.get("rollout")) if same else run  # again, every few minutes: told once
+        entry = Record(rollout=name, outcome=outcome, sentence=said, who=who(), finished=finished)
+        return with_history(held, entry.as_dict(), HISTORY)
+
+    actor.change_state(noted)
 
 
 @flow(name="rollback", persist_result=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from tasks.base.errors import LockLost, RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.actor import Actor, ChangedByHand
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.course import Course
 from tasks.release.moves import (
@@ -16,6 +17,7 @@ from tasks.release.moves import (
 )
 
 _log = logging.getLogger(__name__)
+TRIES = 4
 
 
 def carry_out(actor: Actor, course: Course) -> str:
@@ -26,8 +28,8 @@ def carry_out(actor: Actor, course: Course) -> str:
     """
     try:
         actor.run(course)
-    except LockLost:
-        raise  # another run owns the cluster now, and cleans up
+    except (LockLost, ChangedByHand):
+        raise  # another run owns the cluster now, and cleans up; or this is decided anew
     except SoakFailed as error:
         seen = actor.observe()
         room = actor.room(seen.state.previous, seen.serving)
@@ -45,3 +47,14 @@ def carry_out(actor: Actor, course: Course) -> str:
             raise StepFailed(f"{error}; {home.sentence}") from error
         raise
     return course.sentence
+
+
+def settled(actor: Actor, course: Course, decide: Callable[[], Course]) -> str:
+    """Carry a course out; where a person edits the state meanwhile, one that is decided anew."""
+    for _ in range(TRIES - 1):
+        try:
+            return carry_out(actor, course)
+        except ChangedByHand as error:
+            _log.warning("%s", error)
+            course = decide()
+    return carry_out(actor, course)

@@ -70,8 +70,7 @@ class Locked:
 
     def remember(self, verdict: Judged) -> None:
         """Write a verdict down, before it is acted on."""
-        state, _ = self.actor.read_state()
-        self.actor.save(with_verdict(state, verdict))
+        self.actor.change_state(lambda held: with_verdict(held, verdict))
 
     def run_job(
         self, job: Object, *, timeout_s: float, on_line: Callable[[str], None]

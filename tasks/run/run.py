@@ -270,10 +270,9 @@ class Run:
     def _tell_cluster(self, actor: Actor) -> None:
         """The history in the cluster; the outcome stands even when that fails."""
         try:
-            state, _ = actor.read_state()
             keep = self.spec.promotion.history
             entry = records.scrub(compact(self.record).as_dict())
-            actor.save(with_history(state, entry, keep))
+            actor.change_state(lambda held: with_history(held, entry, keep))
         except Exception as error:
             self.record.history_error = str(error)
             _log.error("the history in the cluster lacks this rollout: %s", error)

@@ -7,9 +7,9 @@ import logging
 from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
-from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
+from tasks.release.moves import Course, Observed, decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
-from tasks.run.carry_out import carry_out
+from tasks.run.carry_out import carry_out, settled
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
 from tasks.run.run import Run
@@ -29,7 +29,11 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
         if kind == "failed":
             cluster.remember(run.judged("failed"))
         keep = run.spec.promotion.keep_previous
-        said = carry_out(actor, decide_recovery(actor.observe(), keep_previous=keep))
+
+        def decide() -> Course:
+            return decide_recovery(actor.observe(), keep_previous=keep)
+
+        said = settled(actor, decide(), decide)
     run.say(said)
     return Outcome(kind, f"{why}; {said}")
 
@@ -72,13 +76,16 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     if not isinstance(error, Exception) and unfinished(seen.state):
         # who interrupts wants to leave; nothing is harmed by both releases running on
         return unsoaked_text(seen.state)
-    course = decide_recovery(
-        seen,
-        keep_previous=run.spec.promotion.keep_previous,
-        soak_failed=isinstance(error, SoakFailed),
-    )
+
+    def decide(seen: Observed) -> Course:
+        return decide_recovery(
+            seen,
+            keep_previous=run.spec.promotion.keep_previous,
+            soak_failed=isinstance(error, SoakFailed),
+        )
+
     try:
-        return carry_out(actor, course)
+        return settled(actor, decide(seen), lambda: decide(actor.observe()))
     finally:
         note(run, actor.watched)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, OutsideError, StepFailed
+from tasks.base.errors import OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.pods import ready
@@ -17,7 +17,7 @@ from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import chosen_pods, selector_text
 from tasks.outside.kubernetes.client import Cluster, Forbidden
-from tasks.outside.kubernetes.owned import Owned, looked_anew
+from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
 from tasks.release.course import views_of
@@ -44,15 +44,12 @@ from tasks.release.state import (
     Judged,
     Release,
     State,
-    configmap_name,
-    from_configmap,
-    to_configmap,
     with_verdict,
 )
 from tasks.render.adopted import adopted_deployment, adopted_service
 from tasks.render.services import leading_nowhere, selector_of, stable_service, switch
 
-__all__ = ["Actor", "NotProven", "SoakFailed"]
+__all__ = ["Actor", "ChangedByHand", "NotProven", "SoakFailed"]
 
 _log = logging.getLogger(__name__)
 
@@ -87,15 +84,17 @@ class Actor:
         self.look, self.rules = look, rules or Rules()
         self.watched: Seen | None = None  # by the last soak, passed or not
         self.asked = ""  # digest of what is asked of the release, for the verdict of a soak
-        self._saved: State | None = None
+        self._memory = Memory(self.owned)
         # release id -> when the Service was first seen to lead to it alone (monotonic seconds)
         self._led: dict[str, float] = {}
 
     # -- observe ------------------------------------------------------------------------------
 
     def observe(self) -> Observed:
-        """Read the cluster. Raises OutsideError; Refused when the Service belongs to another."""
-        state, _ = self.read_state()
+        """Read the cluster, to decide from. Raises OutsideError; Refused for what is another's."""
+        return self._observe(self.read_state()[0])
+
+    def _observe(self, state: State) -> Observed:
         service, items = self._service(), self.owned.deployments()
         return Observed(
             state,
@@ -106,16 +105,12 @@ class Actor:
         )
 
     def read_state(self) -> tuple[State, str | None]:
-        """The state and the ConfigMap's resourceVersion (None where it does not exist).
+        """The state, to decide from, and the ConfigMap's resourceVersion (see Memory.read)."""
+        return self._memory.read()
 
-        Where it was deleted under a run that lives, what that run wrote last holds: nobody else may
-        have written since.
-        """
-        found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
-        if found is None and self._saved is not None:
-            return self._saved, None
-        version = found["metadata"]["resourceVersion"] if found else None
-        return from_configmap(self.name, found), version
+    def _looked(self) -> Observed:
+        """A look before a write; what was decided stays decided from what was read then."""
+        return self._observe(self._memory.read(decide=False)[0])
 
     def _service(self) -> Body | None:
         return self.owned.get("Service", self.name, "stable")
@@ -156,7 +151,7 @@ class Actor:
                 f"ours is {self.epoch}: the Lease was deleted or restored; delete the ConfigMap's "
                 "'epoch' or recreate the Lease with leaseTransitions above it"
             )
-        self._save(lambda held: held)
+        self._memory.change(lambda held: held)
         self.owned.take_over(leading_nowhere)
 
     def run(self, course: Course) -> None:
@@ -202,12 +197,16 @@ class Actor:
 
     def _announce(self, release: Release, why: str) -> None:
         """Write bad news down at once: whoever finds it goes back, also where we end here."""
+
+        def known(state: State) -> State:
+            if state.phase != "soaking" or not state.stable or state.stable.id != release.id:
+                return state
+            at = clock.now().isoformat(timespec="seconds")
+            found = Judged(release.id, self.asked, "failed", state.rollout, at)
+            return with_verdict(replace(state, breach=why), found)
+
         try:
-            state, _ = self.read_state()
-            if state.phase == "soaking" and state.stable and state.stable.id == release.id:
-                at = clock.now().isoformat(timespec="seconds")
-                known = Judged(release.id, self.asked, "failed", state.rollout, at)
-                self.save(with_verdict(replace(state, breach=why), known))
+            self.change_state(known)
         except OutsideError as error:  # the way back writes it down once more before it moves
             _log.error("the breach was not written down: %s", error)
 
@@ -215,35 +214,17 @@ class Actor:
         self.watched = seen
 
     def save(self, state: State) -> None:
-        """Write the state with our epoch, on top of exactly the version we read."""
-        self._save(lambda held: state)
+        """Write what was decided from the state as it was read last. Raises ChangedByHand where it
+        is not that any more."""
+        self._memory.save(state)
 
-    def _save(self, change: Callable[[State], State]) -> None:
-        def attempt() -> State:
-            found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
-            held = from_configmap(self.name, found)
-            state = replace(change(held), epoch=self.epoch, writer=self.owned.writer)
-            body = to_configmap(state, self.namespace)
-            if found is None:
-                self.owned.write.create(body)
-                return state
-            if self.owned.is_another(held.epoch, held.writer):
-                raise LockLost(
-                    f"rollout {self.name} is driven by a newer run (epoch {held.epoch}, ours "
-                    f"{self.epoch}); this one stops, and `rollout status {self.name} -n "
-                    f"{self.namespace}` shows what that one does"
-                )
-            if held == state:
-                return state  # also where the answer to our own write was lost
-            body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            self.owned.write.replace(body)
-            return state
-
-        self._saved = looked_anew(attempt)
+    def change_state(self, change: Callable[[State], State]) -> None:
+        """Write what `change` makes of the state that is there then."""
+        self._memory.change(change)
 
     def _must_be_settled(self) -> None:
         """Idle is true only of what answers with all it is asked for."""
-        seen = self.observe()
+        seen = self._looked()
         if seen.state.phase != "idle" and (why := seen.unsettled()):
             raise StepFailed(
                 f"rollout {self.name} is not idle: {why}. The guard, or `rollout recover "
@@ -287,7 +268,7 @@ class Actor:
             )
 
     def _must_not_be_missed(self, found: Body) -> None:
-        if why := self.observe().missed(found["metadata"]["labels"].get(RELEASE_LABEL, "")):
+        if why := self._looked().missed(found["metadata"]["labels"].get(RELEASE_LABEL, "")):
             raise StepFailed(f"{found['metadata']['name']} is not stopped: it answers, and {why}")
 
     def _remove_candidate_service(self) -> None:

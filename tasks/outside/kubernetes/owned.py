@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 from tasks.base import clock
@@ -23,6 +24,7 @@ from tasks.objects.pods import Object, ending
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
+from tasks.release.state import State, configmap_name, from_configmap, to_configmap
 from tasks.render.services import stable_service, switch
 
 TRIES = 8
@@ -210,6 +212,111 @@ class Owned:
         ours = {EPOCH_ANNOTATION: str(self.epoch), WRITER_ANNOTATION: self.writer}
         marks = {**(meta.get("annotations") or {}), **ours}
         return {**body, "metadata": {**meta, "annotations": marks}}
+
+
+class ChangedByHand(StepFailed):
+    """The state is not what a decision was made from: it is read again, and decided anew."""
+
+
+class Memory:
+    """The state of a rollout in its ConfigMap. What was decided from it is written over exactly
+    that: a person's edit is never written over by who has not read it."""
+
+    def __init__(self, owned: Owned) -> None:
+        self._owned = owned
+        self._known: State | None = None  # what decisions go by: read for them, or written since
+        self._saved: State | None = None
+
+    def read(self, *, decide: bool = True) -> tuple[State, str | None]:
+        """The state and the ConfigMap's resourceVersion (None where it does not exist).
+
+        Where it was deleted under a run that lives, what that run wrote last holds: nobody else may
+        have written since. decide: what is saved from here on was decided from this.
+        """
+        found, held = self._look()
+        if decide:
+            self._known = held
+        return held, found["metadata"]["resourceVersion"] if found else None
+
+    def save(self, state: State) -> None:
+        """Write what was decided. Raises ChangedByHand where somebody has edited what it was
+        decided from, LockLost where a newer run has written."""
+
+        def decided(held: State, there: bool) -> State:
+            if there and self._known is not None and _plain(held) != _plain(self._known):
+                raise ChangedByHand(
+                    f"ConfigMap {self._owned.namespace}/{configmap_name(self._owned.name)} was "
+                    f"edited by hand since it was read: {_apart(self._known, held)}; nothing was "
+                    "written over it, and what follows is decided anew from what it says"
+                )
+            return state
+
+        self._known = self._write(decided)
+
+    def change(self, change: Callable[[State], State]) -> None:
+        """Write what `change` makes of what is there, whoever wrote it. What was decided before
+        stays decided from what was read then."""
+        seen: list[State] = []
+
+        def made(held: State, there: bool) -> State:
+            seen.append(held)
+            return change(held)
+
+        written = self._write(made)
+        if self._known is None or _plain(seen[-1]) == _plain(self._known):
+            self._known = written
+
+    def _look(self) -> tuple[Object | None, State]:
+        name, ns = self._owned.name, self._owned.namespace
+        found = self._owned.cluster.get("ConfigMap", configmap_name(name), ns)
+        if found is None and self._saved is not None:
+            return None, self._saved
+        return found, from_configmap(name, found)
+
+    def _write(self, change: Callable[[State, bool], State]) -> State:
+        """Under our epoch, on top of exactly the version that `change` was given."""
+        owned = self._owned
+        sent: list[State] = []
+
+        def attempt() -> State:
+            found, held = self._look()
+            if found is not None and owned.is_another(held.epoch, held.writer):
+                raise LockLost(
+                    f"rollout {owned.name} is driven by a newer run (epoch {held.epoch}, ours "
+                    f"{owned.epoch}); this one stops, and `rollout status {owned.name} -n "
+                    f"{owned.namespace}` shows what that one does"
+                )
+            if found is not None and held in sent:
+                return held  # the answer to our own write was lost
+            made = change(held, found is not None)
+            state = replace(made, epoch=owned.epoch, writer=owned.writer)
+            body = to_configmap(state, owned.namespace)
+            if found is not None and held == state:
+                return state
+            sent.append(state)
+            if found is None:
+                owned.write.create(body)
+                return state
+            # what a person noted on it beside the state stays
+            meta = found["metadata"]
+            labels = {**(meta.get("labels") or {}), **body["metadata"]["labels"]}
+            data = {**(found.get("data") or {}), **body["data"]}
+            owned.write.replace({**found, "metadata": {**meta, "labels": labels}, "data": data})
+            return state
+
+        self._saved = looked_anew(attempt)
+        return self._saved
+
+
+def _plain(state: State) -> State:
+    """What it says, whoever wrote it."""
+    return replace(state, epoch=0, writer="")
+
+
+def _apart(before: State, now: State) -> str:
+    """The fields in which two states differ, in words."""
+    old, new = asdict(_plain(before)), asdict(_plain(now))
+    return ", ".join(key for key in old if old[key] != new[key])
 
 
 def looked_anew(attempt: Callable[[], T]) -> T:

@@ -47,7 +47,7 @@ def promotes(keep: bool, answers: str = "good") -> Does:
         run.ask = lambda service, release: next(looks, then)
         held: Any = SimpleNamespace(
             actor=actor,
-            remember=lambda found: actor.save(with_verdict(actor.read_state()[0], found)),
+            remember=lambda found: actor.change_state(lambda held: with_verdict(held, found)),
         )
         promoted(run, held, NEW, "it passed")
 

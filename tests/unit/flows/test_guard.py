@@ -161,7 +161,7 @@ def test_the_same_failure_again_is_noted_once(
     def fails(*_: object) -> None:
         raise StepFailed("m-old never becomes ready")
 
-    monkeypatch.setattr("flows.rollback.carry_out", fails)
+    monkeypatch.setattr("flows.rollback.settled", fails)
     for _ in range(3):
         assert stood(at) == ["models/m: failed: m-old never becomes ready"]
     assert told(at) == [("error", "guard: m-old never becomes ready")]

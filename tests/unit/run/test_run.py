@@ -173,7 +173,7 @@ def test_an_error_in_telling_the_cluster_changes_no_outcome(
         raise StepFailed("a newer run drives it")
 
     with run.locked(kept):
-        monkeypatch.setattr(Actor, "save", refuse)
+        monkeypatch.setattr(Actor, "change_state", refuse)
         run.finish(FAILED)
     assert on_disk(run)["outcome"] == "failed"
     assert on_disk(run)["history_error"] == "a newer run drives it"

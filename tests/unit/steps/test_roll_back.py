@@ -221,7 +221,7 @@ def test_a_verdict_is_remembered_before_it_is_acted_on(monkeypatch: pytest.Monke
     at, run, cluster = in_test()
     run.record.resolve_model = ResolveModel(release="new")
     module = sys.modules["tasks.steps.roll_back"]
-    monkeypatch.setattr(module, "carry_out", lambda *_: 1 / 0)
+    monkeypatch.setattr(module, "settled", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         roll_back.function(run, cluster, "failed", "ttft_p95_ms: missed")
     found = judged_before(at.actor().observe().state, "new", asked_of(run.spec))

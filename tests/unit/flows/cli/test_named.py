@@ -65,7 +65,7 @@ def test_also_where_it_fails(
         raise StepFailed("m-older never becomes ready")
 
     at(in_test())
-    monkeypatch.setattr("flows.rollback.carry_out", fails)
+    monkeypatch.setattr("flows.rollback.settled", fails)
     assert main(["recover", NAME, *HERE]) == 1
     said = capsys.readouterr()
     assert said.out == (
