@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from flows.cli.named import BENT
+from flows.cli.named import BENT, not_as_judged, strangers_told
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit
 from tasks.nodes.assess import as_rows, judge_node
@@ -272,11 +272,23 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
             "stable",
             _named(state.stable) if state.stable else "none",
         ),
-        ("candidate", state.candidate.deployment if state.candidate else "none"),
-        ("previous", _named(state.previous) if state.previous else "none"),
+        (
+            "candidate",
+            state.candidate.deployment + not_as_judged(seen, state.candidate)
+            if state.candidate
+            else "none",
+        ),
+        (
+            "previous",
+            _named(state.previous) + not_as_judged(seen, state.previous, which=False)
+            if state.previous
+            else "none",
+        ),
     ]
     for label, text in rows:
         console.print(f"{label + ':':<11}{text}", soft_wrap=True)
+    if told := strangers_told(seen):
+        console.print(f"{'strangers:':<11}{told.removeprefix('; ')}", soft_wrap=True)
     for entry in map(read_record, state.history[:10]):
         line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
         console.print(line, soft_wrap=True)

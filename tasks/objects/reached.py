@@ -3,13 +3,20 @@ ours, the selector by which they were reached before is all there is."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tasks.base.errors import Refused, StepFailed
-from tasks.objects.labels import INSTANCE_LABEL, REACHED_ANNOTATION, RELEASE_LABEL
+from tasks.objects.labels import (
+    ADOPTED,
+    INSTANCE_LABEL,
+    KIND_LABEL,
+    REACHED_ANNOTATION,
+    RELEASE_LABEL,
+)
 from tasks.objects.pods import Object, ReadObject
 
 
@@ -44,6 +51,46 @@ def reached_of(item: ReadObject) -> Reached | None:
             f"{REACHED_ANNOTATION} is not what `rollout adopt` wrote ({error!r}): it says how the "
             "pods are reached that were adopted; write it again as Service or Deployment has it"
         ) from error
+
+
+def adopted_as(selector: Mapping[str, str], uid: str) -> str:
+    """The release id of what is adopted: of this very Deployment, as it is reached."""
+    body = json.dumps([selector, uid], sort_keys=True)
+    return ADOPTED + hashlib.sha256(body.encode()).hexdigest()[:8]
+
+
+def told_apart(name: str, deployments: Iterable[Object]) -> tuple[list[Object], list[Object]]:
+    """The Deployments of rollout `name`, and those that carry its labels and are not: a release has
+    one Deployment, whose name is derived from it; an adopted one is the very one that was adopted,
+    or the only one that says so."""
+    ours: list[Object] = []
+    strangers: list[Object] = []
+    claims = list(deployments)
+    for item in claims:
+        release = (item["metadata"].get("labels") or {}).get(RELEASE_LABEL, "")
+        found = reached_of(item)
+        if found is None:
+            its = item["metadata"]["name"] == deployment_name(name, release)
+        else:
+            same = [o for o in claims if reached_of(o) == found]
+            mine = adopted_as(found.selector, item["metadata"].get("uid", "")) == release
+            its = found.release == release and (mine or len(same) == 1)
+        (ours if its else strangers).append(item)
+    return ours, strangers
+
+
+def deployment_name(name: str, release: str) -> str:
+    """What the Deployment of a release is called."""
+    return f"{name}-{release}"
+
+
+def belongs_to(pod: ReadObject, deployment: str) -> bool:
+    """Whether a Deployment made a pod: its ReplicaSets are called by it and a template's hash."""
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(
+        owner.get("kind") == "ReplicaSet" and owner["name"].rpartition("-")[0] == deployment
+        for owner in owners
+    )
 
 
 def leads_to(service: ReadObject | None) -> str | None:
@@ -86,20 +133,33 @@ def bent(service: ReadObject | None, deployments: Iterable[ReadObject]) -> bool:
 
 def labelled(pods: Iterable[Object], deployments: Iterable[ReadObject]) -> list[Object]:
     """Pods, those of adopted releases with the labels that ours have and what their Deployment
-    remembers: for whoever counts them or asks them."""
+    remembers: for whoever counts them or asks them. What carries the labels of a release and was
+    not made by its Deployment is without them: a copy's pods, and bare ones."""
     adopted = []
     for item in deployments:
         if reached := reached_of(item):
             meta = item["metadata"]
             marks = {key: meta["labels"][key] for key in (INSTANCE_LABEL, RELEASE_LABEL)}
-            adopted.append((meta["namespace"], reached, marks))
-    return [_labelled(pod, adopted) for pod in pods] if adopted else list(pods)
+            adopted.append((meta["namespace"], meta["name"], reached, marks))
+    return [_labelled(_unless_a_strangers(pod), adopted) for pod in pods]
 
 
-def _labelled(pod: Object, adopted: list[tuple[str, Reached, dict[str, str]]]) -> Object:
+def _unless_a_strangers(pod: Object) -> Object:
     meta = pod["metadata"]
-    for namespace, reached, marks in adopted:
-        if meta.get("namespace") == namespace and chooses(reached.selector, meta.get("labels")):
+    marks = meta.get("labels") or {}
+    name, release = marks.get(INSTANCE_LABEL), marks.get(RELEASE_LABEL)
+    engine = marks.get(KIND_LABEL) in (None, "engine")
+    if not (name and release and engine) or belongs_to(pod, deployment_name(name, release)):
+        return pod
+    kept = {k: v for k, v in marks.items() if k not in (INSTANCE_LABEL, RELEASE_LABEL)}
+    return {**pod, "metadata": {**meta, "labels": kept}}
+
+
+def _labelled(pod: Object, adopted: list[tuple[str, str, Reached, dict[str, str]]]) -> Object:
+    meta = pod["metadata"]
+    for namespace, deployment, reached, marks in adopted:
+        its = meta.get("namespace") == namespace and belongs_to(pod, deployment)
+        if its and chooses(reached.selector, meta.get("labels")):
             noted = {**(meta.get("annotations") or {}), REACHED_ANNOTATION: reached.text()}
             labels = {**meta["labels"], **marks}
             return {**pod, "metadata": {**meta, "labels": labels, "annotations": noted}}

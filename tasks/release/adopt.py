@@ -5,8 +5,6 @@ Decided from what is there; the Service's selector is not touched, so that clien
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +19,14 @@ from tasks.objects.labels import (
     MANAGER,
 )
 from tasks.objects.pods import Object, ReadObject, ending, engine_container
-from tasks.objects.reached import Reached, chooses, leads_to, reached_of
+from tasks.objects.reached import (
+    Reached,
+    adopted_as,
+    belongs_to,
+    chooses,
+    leads_to,
+    reached_of,
+)
 from tasks.release.state import Release, State
 from tasks.spec.base import DNS_LABEL
 from tasks.spec.rollout import CANDIDATE_SUFFIX, MAX_NAME
@@ -78,7 +83,9 @@ def decide_adoption(
             "Service's spec and the Deployment's replicas) and pass --force"
         )
     where, what = f"Service {namespace}/{name}", f"Deployment {namespace}/{_name(found)}"
-    strangers = [_name(pod) for pod in seen.pods if _lives(pod) and not _owns(found, pod)]
+    strangers = [
+        _name(pod) for pod in seen.pods if _lives(pod) and not belongs_to(pod, _name(found))
+    ]
     if strangers:
         raise Refused(
             f"{where} leads to pods that are not {what}'s as well: {', '.join(sorted(strangers))}; "
@@ -90,7 +97,7 @@ def decide_adoption(
             f"{what} has no ready replica, so there is nothing to go back to; "
             "mend it first, or roll a version out under another name"
         )
-    ident = _ident(selector, found)
+    ident = adopted_as(selector, found["metadata"]["uid"])
     _must_be_free(name, seen, ident, _name(found))
     ports = [dict(port) for port in service["spec"].get("ports") or []]
     release = _release(found, ident)
@@ -208,15 +215,6 @@ def _lives(pod: ReadObject) -> bool:
     return not ending(pod) and (pod.get("status") or {}).get("phase") not in TERMINAL
 
 
-def _owns(deploy: ReadObject, pod: ReadObject) -> bool:
-    """A ReplicaSet is called by its Deployment's name and the hash of its template."""
-    owners = pod["metadata"].get("ownerReferences") or []
-    return any(
-        owner.get("kind") == "ReplicaSet" and owner["name"].rpartition("-")[0] == _name(deploy)
-        for owner in owners
-    )
-
-
 def _must_be_free(name: str, seen: Standing, ident: str, deployment: str) -> None:
     """The rollout has no life of its own yet, but for an adoption that was cut short."""
     state = seen.state
@@ -239,11 +237,6 @@ def _must_be_free(name: str, seen: Standing, ident: str, deployment: str) -> Non
             f"{listed}); settle it with `rollout recover {name}`, and delete ConfigMap and "
             "Deployments that are not wanted any more"
         )
-
-
-def _ident(selector: dict[str, str], deploy: ReadObject) -> str:
-    body = json.dumps([selector, deploy["metadata"]["uid"]], sort_keys=True)
-    return ADOPTED + hashlib.sha256(body.encode()).hexdigest()[:8]
 
 
 def _release(deploy: ReadObject, ident: str) -> Release:

@@ -47,8 +47,9 @@ def decide_revert(
     room: for the release gone back to; None where nobody could look, then it is tried. failed: the
     serving release failed its soak, which stays on record whatever happens. What serves is scaled
     down first only when the other finds no room beside it, and then only when it does not answer
-    anyway or an interruption is allowed. Raises Refused, before anything changes, when there is
-    no way.
+    anyway or an interruption is allowed. A release whose pod template is not the one that served is
+    no way back while anything else answers; where nothing does it is better than nothing, and is
+    not proven. Raises Refused, before anything changes, when there is no way.
     """
     state, begun = seen.state, seen.state.phase == "reverting"
     led = straightened(seen, state) if seen.lost else []
@@ -64,6 +65,14 @@ def decide_revert(
             "roll a known good revision out with `rollout run`"
         )
     switched = seen.serving == target.id
+    other = seen.changed(target.id, which=False)
+    if barred(seen, target):
+        raise Refused(
+            f"{target.deployment} is not gone back to: since it served {other}, and nobody has "
+            f"proven it like that. `kubectl rollout undo deployment/{target.deployment}` gives a "
+            "Deployment its last pod template back; or roll a known good revision out with "
+            "`rollout run`"
+        )
     serving = None if switched else seen.view(seen.serving)
     allowed = allow_interruption or (begun and state.strategy == "replace")
     news = known_against(state, failed=failed)
@@ -98,7 +107,8 @@ def decide_revert(
     if not (switched and back.available):
         if back.steady or not (at_once or _enough(back, target)):
             moves.append(AwaitReady(back.name))
-        moves.append(PointService(target))
+        point = PointService(target, alone=True) if other else PointService(target, back.made)
+        moves.append(point)
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
     # what serves may run again by then, whoever stopped it
@@ -107,7 +117,7 @@ def decide_revert(
     moves += [Remove(view.name) for view in rest]
     if back.lent:  # what it serves with now answers, the rest has room from here on
         moves.append(Scale(back.name, back.serves_with))
-    doubt = in_doubt(state, target.id)
+    doubt = in_doubt(state, target.id) or ("inconclusive" if other else "")
     settled = replace(
         state,
         phase="unproven" if doubt else "idle",
@@ -119,8 +129,19 @@ def decide_revert(
         breach="",
         verdict=doubt,
     )
-    moves += [AwaitReady(back.name), Save(settled)]
-    return Course(tuple(moves), f"went back to {target.deployment}")
+    moves += [AwaitReady(back.name), Save(with_doubt(settled, doubt))]
+    said = f"went back to {target.deployment}"
+    if other:
+        said += f", which is not proven: since it served before, {other}"
+    return Course(tuple(moves), said)
+
+
+def barred(seen: Observed, target: Release) -> bool:
+    """The pod template of what is gone back to is not the one that served, and something else
+    answers."""
+    if seen.serving == target.id or not seen.changed(target.id, which=False):
+        return False
+    return seen.alive(seen.serving) or (seen.serving is None and not seen.lost)
 
 
 def known_against(state: State, *, failed: bool = False) -> str:
@@ -264,7 +285,7 @@ def decide_after_failure(seen: Observed) -> Course | None:
     """
     state = seen.state
     home, target = state.stable, state.previous
-    back = seen.view(target.id) if target else None
+    back = seen.view(target.id) if target and not barred(seen, target) else None
     if state.phase in ("proven", "restoring") and home and back:
         return None if seen.alive(home.id) else decide_revert(seen)
     if state.phase != "reverting" or home is None or home.id not in seen.deployments:

@@ -6,16 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tasks.objects.labels import RELEASE_LABEL
+from tasks.objects.made import apart, made_of
 from tasks.objects.pods import ReadObject
 from tasks.objects.replicas import available_of, replicas_of
-from tasks.release.state import Release, State
+from tasks.release.state import Release, State, with_made
 
 
 @dataclass(frozen=True)
 class DeploymentView:
     """One of our Deployments: replicas asked now, replicas it serves with, replicas available.
 
-    stopped: it asks for fewer than it serves with, and we made it so.
+    stopped: it asks for fewer than it serves with, and we made it so. made: what it is made of.
     """
 
     name: str
@@ -24,6 +25,7 @@ class DeploymentView:
     serves_with: int
     available: int
     stopped: bool = False
+    made: str = ""
 
     @property
     def runs(self) -> bool:
@@ -55,13 +57,16 @@ class DeploymentView:
 class Observed:
     """What the cluster holds for one rollout. `serving` is the release in the Service's selector,
     None where it leads to none of ours. lost: there is no Service, or it leads nowhere. bent: the
-    selector asks for more than that release's pods carry, so that it chooses none of them."""
+    selector asks for more than that release's pods carry, so that it chooses none of them.
+    strangers: by release, what carries its labels and is not its own, in words: told, and neither
+    counted nor touched."""
 
     state: State
     serving: str | None
     deployments: dict[str, DeploymentView] = field(default_factory=dict)  # release id -> view
     bent: bool = False
     lost: bool = False
+    strangers: dict[str, str] = field(default_factory=dict)
 
     @property
     def astray(self) -> bool:
@@ -97,6 +102,20 @@ class Observed:
         if not self.alive(release) or self.alive(self.serving):
             return ""
         return f"{self.serving or 'nothing'}, which the Service of {self.state.name} leads to, not"
+
+    def changed(self, release: str, *, which: bool = True) -> str:
+        """Why a Deployment is not what was judged, or served, any more; '' where it is. which: that
+        it is the very same object counts as well as its pod template."""
+        view = self.view(release)
+        return apart(self.state.made.get(release, ""), view.made, which=which) if view else ""
+
+    def as_it_serves(self) -> State:
+        """The state, with what serves noted as it is: that is what a way back leads to. Of what was
+        judged what was judged is noted, wherever a person led the Service."""
+        state, view = self.state, self.view(self.serving)
+        if view is None or (state.candidate and state.candidate.id == view.release):
+            return state
+        return with_made(state, view.release, view.made)
 
     def view(self, release: str | None) -> DeploymentView | None:
         """The Deployment of a release, None where there is none."""
@@ -135,9 +154,13 @@ class Save:
 
 @dataclass(frozen=True)
 class PointService:
-    """Send the Service's traffic to a release: the one write of a promotion."""
+    """Send the Service's traffic to a release: the one write of a promotion. made: only where its
+    Deployment is made of exactly that; '' where that does not matter. alone: only while what the
+    Service leads to does not answer."""
 
     release: Release
+    made: str = ""
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -229,5 +252,6 @@ def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
             found.serves_with,
             available_of(item),
             found.stopped,
+            made_of(item),
         )
     return out

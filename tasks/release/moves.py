@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import (
+    barred,
     decide_after_failure,
     decide_restore,
     decide_revert,
@@ -112,7 +113,7 @@ def decide_start(
             f"{seen.state.name}`"
         )
     state = replace(
-        with_doubt(seen.state, known_against(seen.state)),
+        with_doubt(seen.as_it_serves(), known_against(seen.state)),
         phase="testing",
         candidate=candidate,
         rollout=rollout,
@@ -141,9 +142,10 @@ def decide_promotion(
 
     measured: what the benchmark saw, for whoever watches it; None: what the state has stands. Also
     finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
-    there is nothing to promote, StepFailed when a replica of it is not ready.
+    there is nothing to promote, or what is there is not what was judged, StepFailed when a replica
+    of it is not ready.
     """
-    state = seen.state
+    state = seen.as_it_serves() if seen.alive(seen.serving) else seen.state
     if measured is not None:
         state = replace(state, measured=dict(measured))
     moves: list[Move] = []
@@ -163,11 +165,23 @@ def decide_promotion(
                 f"{candidate.deployment} is not promoted: {ready} of its replicas ready; "
                 f"look at its pods, or settle it with `rollout recover {state.name}`"
             )
+        if strangers := seen.strangers.get(candidate.id):
+            raise Refused(
+                f"{candidate.deployment} is not promoted: {strangers} carries its labels, and is "
+                "asked in its place where a Service leads to it; take the labels away from that, "
+                "or remove it, then promote or run again"
+            )
+        if why := seen.changed(candidate.id):
+            raise Refused(
+                f"{candidate.deployment} is not promoted: {why}, and what was judged is not what "
+                f"would serve; `rollout reject {state.name}` removes it, `rollout run` measures "
+                "anew what the spec says"
+            )
         state = replace(state, verdict="pass", breach="")
         after = replace(promoted(state), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            PointService(candidate),
+            PointService(candidate, view.made),
             Save(after),
         ]
     assert after.stable is not None
@@ -266,7 +280,7 @@ def decide_recovery(
     if on_its_way and seen.serving not in known and seen.alive(seen.serving):
         return _keep_serving(seen, keep_previous=keep_previous)  # a person led it there
     if state.phase == "restoring" and state.stable and state.stable.id in known:
-        back = seen.view(state.previous.id) if state.previous else None
+        back = seen.view(before.id) if before and not barred(seen, before) else None
         if back and back.steady and not seen.alive(state.stable.id):
             return decide_revert(seen)  # home does not answer, the other does
         return decide_restore(seen)
@@ -295,7 +309,8 @@ def decide_recovery(
         if waits:
             return Course((), unproven_text(state))
         if state.phase == "unproven" and state.verdict == "fail":
-            if back and back.steady:  # what is known to be good makes the better neighbour
+            # what is known to be good makes the better neighbour
+            if back and back.steady and before and not barred(seen, before):
                 return decide_revert(seen)
             return _superseded(seen, state)
         rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
@@ -363,7 +378,8 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
     if state.phase in SWITCHED and state.stable and state.stable.id == wanted.id:
         return "promote"
     if state.phase == "promoting" and state.candidate and state.candidate.id == wanted.id:
-        return "promote" if seen.alive(wanted.id) else "retest"
+        judged = seen.alive(wanted.id) and not seen.changed(wanted.id)
+        return "promote" if judged else "retest"
     if state.phase == "idle":
         if seen.serving == wanted.id and seen.alive(wanted.id):
             return "clear" if seen.bent else "done"

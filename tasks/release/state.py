@@ -90,7 +90,9 @@ class State:
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
     looks at a release as that one did. measured: what the benchmark saw of the candidate, which a
-    soak goes by (tasks.release.soak_rules). judged: verdicts on releases, newest first.
+    soak goes by (tasks.release.soak_rules). judged: verdicts on releases, newest first. made: by
+    release, what its Deployment was made of (tasks.objects.made) when it was judged; of one that
+    served, when it did so last.
     """
 
     name: str
@@ -113,6 +115,7 @@ class State:
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
+    made: dict[str, str] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -167,6 +170,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             spec=dict(raw.get("spec") or {}),
             measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},
             judged=tuple(Judged(**item) for item in raw.get("judged") or ()),
+            made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
             history=tuple(json.loads(data.get("history", "[]"))),
         )
     except (KeyError, ValueError, TypeError) as error:
@@ -230,6 +234,13 @@ def with_verdict(state: State, found: Judged) -> State:
 
     others = [item for item in state.judged if key(item) != key(found)]
     return replace(state, judged=tuple([found, *others][:JUDGED]))
+
+
+def with_made(state: State, release: str, made: str) -> State:
+    """Note what a release is made of; of those that have no role any more nothing is kept."""
+    roles = {item.id for item in (state.stable, state.candidate, state.previous) if item}
+    kept = {key: value for key, value in state.made.items() if key in roles}
+    return replace(state, made={**kept, release: made})
 
 
 def judged_before(state: State, release: str, demands: str) -> Judged | None:

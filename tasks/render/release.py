@@ -25,6 +25,7 @@ from tasks.objects.labels import (
     SERVICE_ANNOTATION,
 )
 from tasks.objects.merge import merge_pod
+from tasks.objects.reached import deployment_name
 from tasks.release.state import Release
 from tasks.render.stopping import shutdown_args, stopping
 from tasks.spec.rollout import Rollout, Toleration
@@ -232,7 +233,7 @@ def release_of(spec: Rollout, commit: str, digest: str, needs: PodNeeds) -> Rele
     ident = short_hash(body, length=10)
     return Release(
         id=ident,
-        deployment=f"{spec.name}-{ident}",
+        deployment=deployment_name(spec.name, ident),
         model=spec.model.id,
         revision=spec.model.revision,
         commit=commit,

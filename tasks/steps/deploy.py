@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tasks.objects.made import made_of
 from tasks.objects.pods import image_digests, ready
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.waits import until_ready
 from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
+from tasks.release.state import with_made
 from tasks.render.services import service
 from tasks.run.comeback import must_come_back
 from tasks.run.findings import Candidate, Planned
@@ -26,7 +28,9 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     lend = planned.plan.lend
     cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend))
     cluster.actor.apply(service(spec, release, candidate=True))
-    cluster.actor.apply(planned.body)
+    # the verdict will be of this, and of nothing that somebody makes of it later
+    made = made_of(cluster.actor.apply(planned.body))
+    cluster.actor.change_state(lambda held: with_made(held, release.id, made))
     until_ready(
         run.cluster,
         spec.namespace,

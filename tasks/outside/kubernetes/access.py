@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,7 +10,14 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.objects.endpoints import leads_astray
 from tasks.objects.labels import ADOPTED, INSTANCE_LABEL
 from tasks.objects.pods import ready
-from tasks.objects.reached import labelled, reached_of
+from tasks.objects.reached import (
+    belongs_to,
+    chooses,
+    deployment_name,
+    labelled,
+    reached_of,
+    told_apart,
+)
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port, selector_of, target_port
@@ -27,6 +34,8 @@ __all__ = [
     "release_pods",
     "rollout_pods",
     "selector_text",
+    "strange_pods",
+    "strangers_of",
 ]
 
 
@@ -39,11 +48,50 @@ class Endpoint:
 
 
 def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
-    """All pods of one release."""
+    """All pods of one release, and none that only carries its labels."""
+    found, adopted = _chosen_by(cluster, namespace, name, release)
+    its = adopted["metadata"]["name"] if adopted else deployment_name(name, release)
+    return labelled([pod for pod in found if belongs_to(pod, its)], [adopted] if adopted else [])
+
+
+def strange_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
+    """Pods that a Service chooses with those of a release, and that its Deployment did not make."""
+    ours = {pod["metadata"]["name"] for pod in release_pods(cluster, namespace, name, release)}
+    found, _ = _chosen_by(cluster, namespace, name, release)
+    return [pod for pod in found if pod["metadata"]["name"] not in ours]
+
+
+def strangers_of(
+    cluster: Cluster,
+    namespace: str,
+    name: str,
+    releases: Iterable[str | None],
+    copies: Sequence[Object],
+) -> dict[str, str]:
+    """What carries the labels of these releases and is not their own, in words, by release. copies:
+    Deployments that carry a release's labels and are no release's."""
+    out: dict[str, str] = {}
+    for release in filter(None, releases):
+        marks = selector(name, release)
+        named = [
+            f"Deployment {item['metadata']['name']}"
+            for item in copies
+            if chooses(marks, item["metadata"].get("labels"))
+        ]
+        pods = strange_pods(cluster, namespace, name, release)
+        named += [f"pod {pod['metadata']['name']}" for pod in pods]
+        if named:
+            out[release] = ", ".join(sorted(named))
+    return out
+
+
+def _chosen_by(
+    cluster: Cluster, namespace: str, name: str, release: str
+) -> tuple[list[Object], Object | None]:
+    """What a Service that leads to a release chooses, and its Deployment where it was adopted."""
     adopted = _adopted(cluster, namespace, name, release)
-    if adopted is None:
-        return chosen_pods(cluster, namespace, selector(name, release))
-    return labelled(chosen_pods(cluster, namespace, selector_of(adopted)), [adopted])
+    chosen = selector_of(adopted) if adopted else selector(name, release)
+    return chosen_pods(cluster, namespace, chosen), adopted
 
 
 def chosen_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:
@@ -61,16 +109,19 @@ def _adopted(cluster: Cluster, namespace: str, name: str, release: str) -> Objec
     if not release.startswith(ADOPTED):
         return None
     ours = selector_text(selector(name, release))
-    return next(iter(cluster.list("Deployment", namespace, label_selector=ours)), None)
+    found, _ = told_apart(name, cluster.list("Deployment", namespace, label_selector=ours))
+    return next(iter(found), None)
 
 
 def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
     """All pods of one rollout, those of an adopted release labelled as ours are."""
     kept = cluster.list("Deployment", namespace, label_selector=f"{INSTANCE_LABEL}={name}")
-    adopted = [item for item in kept if reached_of(item)]
+    adopted = [item for item in told_apart(name, kept)[0] if reached_of(item)]
     chosen = [{INSTANCE_LABEL: name}, *(selector_of(item) for item in adopted)]
     every = [pod for one in chosen for pod in chosen_pods(cluster, namespace, one)]
-    return labelled({pod["metadata"]["name"]: pod for pod in every}.values(), adopted)
+    kept = labelled({pod["metadata"]["name"]: pod for pod in every}.values(), adopted)
+    mine = {INSTANCE_LABEL: name}
+    return [pod for pod in kept if chooses(mine, pod["metadata"].get("labels"))]
 
 
 def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:

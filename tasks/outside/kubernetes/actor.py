@@ -11,11 +11,12 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
+from tasks.objects.made import apart
 from tasks.objects.pods import ready
 from tasks.objects.reached import bent, chooses, labelled, leads_to
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
-from tasks.outside.kubernetes.access import chosen_pods, selector_text
+from tasks.outside.kubernetes.access import chosen_pods, selector_text, strangers_of
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
@@ -47,7 +48,7 @@ from tasks.release.state import (
     with_verdict,
 )
 from tasks.render.adopted import adopted_deployment, adopted_service
-from tasks.render.services import leading_nowhere, selector_of, stable_service, switch
+from tasks.render.services import leading_nowhere, stable_service, switch
 
 __all__ = ["Actor", "ChangedByHand", "NotProven", "SoakFailed"]
 
@@ -95,13 +96,20 @@ class Actor:
         return self._observe(self.read_state()[0])
 
     def _observe(self, state: State) -> Observed:
-        service, items = self._service(), self.owned.deployments()
+        service, (items, copies) = self._service(), self.owned.told_apart()
         return Observed(
             state,
             leads_to(service),
             views_of(items),
             bent=bent(service, items),
             lost=service is None or not service["spec"].get("selector"),
+            strangers=strangers_of(
+                self.cluster,
+                self.namespace,
+                self.name,
+                {leads_to(service), state.candidate.id if state.candidate else None},
+                copies,
+            ),
         )
 
     def read_state(self) -> tuple[State, str | None]:
@@ -166,8 +174,8 @@ class Actor:
                 if state.phase == "idle":
                     self._must_be_settled()
                 self.save(state)
-            case PointService(release):
-                self._point_service(release)
+            case PointService():
+                self._point_service(move)
             case Scale(deployment, replicas, interrupts):
                 self._scale(deployment, replicas, interrupts=interrupts)
             case AwaitReady(deployment):
@@ -246,13 +254,14 @@ class Actor:
             "Service", self.name, lambda found: adopted_service(found, self.name, adoption)
         )
 
-    def apply(self, body: Body) -> None:
-        """Create a candidate's Service or Deployment, or make what is there the same.
+    def apply(self, body: Body) -> Body:
+        """Create a candidate's Service or Deployment, or make what is there the same; gives it as
+        the API server has it.
 
         Raises Refused for somebody else's, StepFailed for a Deployment that serves: what serves is
         never changed, whatever it is called.
         """
-        self.owned.put(body, check=self._must_not_serve)
+        return self.owned.put(body, check=self._must_not_serve)
 
     def _must_not_serve(self, found: Body) -> None:
         if found["kind"] != "Deployment":
@@ -277,7 +286,8 @@ class Actor:
         if found is not None and self.owned.is_ours(found, "candidate"):
             self.owned.delete("Service", name, "candidate")
 
-    def _point_service(self, release: Release) -> None:
+    def _point_service(self, move: PointService) -> None:
+        release = move.release
         deploy = self.cluster.get("Deployment", release.deployment, self.namespace)
         if deploy is None:
             raise StepFailed(
@@ -287,25 +297,32 @@ class Actor:
         self._led.clear()
 
         def change(found: Body) -> Body:
-            self._must_answer(release, found, wanted)
+            self._must_answer(move, found, wanted)
             return switch(found, wanted)
 
         if self._service() is None:
-            self._must_answer(release, None, wanted)
-            self.owned.put(wanted, check=lambda found: self._must_answer(release, found, wanted))
+            self._must_answer(move, None, wanted)
+            self.owned.put(wanted, check=lambda found: self._must_answer(move, found, wanted))
         else:
             self.owned.change("Service", self.name, "stable", change)
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
 
-    def _must_answer(self, release: Release, service: Body | None, wanted: Body) -> None:
+    def _must_answer(self, move: PointService, service: Body | None, wanted: Body) -> None:
         """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
-        too, a Service is led only to what can answer: to pods that it will choose."""
+        too, a Service is led only to what can answer, to pods that it will choose, and to what it
+        was decided for."""
+        release = move.release
         every, serving = self._deployments(), leads_to(service) or ""
         view, before = every.get(release.id), every.get(serving)
+        chooses_some = bool(service and service["spec"].get("selector"))
         if serving == release.id:
             return
         why = "has no ready replica"
-        if view is not None and view.available:
+        if view is not None and (other := apart(move.made, view.made)):
+            why = f"is not what was decided for: {other}"
+        elif move.alone and ((before and before.available) or (chooses_some and not serving)):
+            why = "is not what served before, and is not proven"
+        elif view is not None and view.available:
             chosen = wanted["spec"]["selector"]
             if any(map(ready, chosen_pods(self.cluster, self.namespace, chosen))):
                 return
@@ -354,7 +371,7 @@ class Actor:
         found = self.owned.delete("Deployment", deployment, "engine", check=check)
         if found is None:
             return
-        if left := waits.until_gone(self.cluster, self.namespace, selector_of(found)):
+        if left := waits.until_gone(self.cluster, self.namespace, found):
             raise StepFailed(
                 f"pods of {deployment} are still there after their time to end: {', '.join(left)}; "
                 "look for a finalizer or a lost node, then run again"
@@ -364,7 +381,7 @@ class Actor:
         found = self.cluster.get("Deployment", deployment, self.namespace)
         if found is not None and self.owned.is_ours(found, "engine"):
             emit(Progress("promote", "running", deployment, "waiting for its pods to end"))
-            waits.until_gone(self.cluster, self.namespace, selector_of(found), keep=keep)
+            waits.until_gone(self.cluster, self.namespace, found, keep=keep)
 
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)

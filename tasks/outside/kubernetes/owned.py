@@ -21,6 +21,7 @@ from tasks.objects.labels import (
 )
 from tasks.objects.ours import is_ours, must_be_ours
 from tasks.objects.pods import Object, ending
+from tasks.objects.reached import told_apart
 from tasks.outside.kubernetes.access import astray
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
@@ -56,9 +57,13 @@ class Owned:
 
     def deployments(self) -> list[Object]:
         """The engines' Deployments that are not ending."""
+        return self.told_apart()[0]
+
+    def told_apart(self) -> tuple[list[Object], list[Object]]:
+        """Those, and Deployments that carry their labels and are no release's (see told_apart)."""
         ours = f"{INSTANCE_LABEL}={self.name},{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=engine"
         found = self.cluster.list("Deployment", self.namespace, label_selector=ours)
-        return [item for item in found if not ending(item)]
+        return told_apart(self.name, [item for item in found if not ending(item)])
 
     def highest_epoch(self) -> int:
         """The newest epoch on what is ours."""
@@ -167,27 +172,26 @@ class Owned:
 
         looked_anew(attempt)
 
-    def put(self, body: Object, *, check: Check = lambda found: None) -> None:
-        """Create it, or make what is there the same. check: raises where that must not be."""
+    def put(self, body: Object, *, check: Check = lambda found: None) -> Object:
+        """Create it, or make what is there the same; gives it as the API server has it. check:
+        raises where that must not be."""
         kind, name = body["kind"], body["metadata"]["name"]
         role = body["metadata"]["labels"][KIND_LABEL]
         wanted = self._marked(body)
 
-        def attempt() -> None:
+        def attempt() -> Object:
             found = self.get(kind, name, role)
             if found is None:
-                self.write.create(wanted)
-                return
+                return self.write.create(wanted)
             self._must_not_be_newer(found)
             check(found)
             version = {"resourceVersion": found["metadata"]["resourceVersion"]}
             at = {**wanted, "metadata": {**wanted["metadata"], **version}}
             if kind == "Service":  # a merge patch takes its list of ports whole
-                self.write.patch(kind, name, self.namespace, at)
-            else:
-                self.write.apply(at)
+                return self.write.patch(kind, name, self.namespace, at)
+            return self.write.apply(at)
 
-        looked_anew(attempt)
+        return looked_anew(attempt)
 
     def delete(
         self, kind: str, name: str, role: str, *, check: Check = lambda found: None

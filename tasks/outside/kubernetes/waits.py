@@ -3,7 +3,7 @@ Every wait is bounded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from tasks.base import clock
@@ -11,12 +11,20 @@ from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.nodes.facts import TERMINAL
 from tasks.objects.pods import ending
-from tasks.outside.kubernetes.access import astray, chosen_pods, release_pods, rollout_pods
+from tasks.objects.reached import belongs_to
+from tasks.outside.kubernetes.access import (
+    astray,
+    chosen_pods,
+    release_pods,
+    rollout_pods,
+    strange_pods,
+)
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
 from tasks.release.draining import Count, Draining
 from tasks.release.soaking import Look, Rules, Seen, Watched
 from tasks.release.state import Release
+from tasks.render.services import selector_of
 
 # Beyond the time a pod may take to end by its own word.
 GONE_S = 120.0
@@ -34,17 +42,16 @@ class NotProven(StepFailed):
     it."""
 
 
-def until_gone(
-    cluster: Cluster, namespace: str, chosen: Mapping[str, str], *, keep: int = 0
-) -> list[str]:
-    """Wait for the pods of a selector to end, but for `keep` of them; gives the names of those that
-    did not in their time.
+def until_gone(cluster: Cluster, namespace: str, deploy: Object, *, keep: int = 0) -> list[str]:
+    """Wait for the pods that a Deployment made to end, but for `keep` of them; gives the names of
+    those that did not in their time.
 
     A pod may take what its own deletionTimestamp says, and GONE_S more.
     """
 
     def look() -> list[Object]:
-        found = chosen_pods(cluster, namespace, chosen)
+        every = chosen_pods(cluster, namespace, selector_of(deploy))
+        found = [pod for pod in every if belongs_to(pod, deploy["metadata"]["name"])]
         if not keep:
             return found
         here = [pod for pod in found if (pod.get("status") or {}).get("phase") not in TERMINAL]
@@ -97,7 +104,15 @@ def until_led(cluster: Cluster, namespace: str, name: str, release: str) -> None
     Raises StepFailed after LEAD_S, with what it leads to.
     """
     deadline = clock.monotonic() + LEAD_S
-    while why := astray(cluster, namespace, name, release_pods(cluster, namespace, name, release)):
+
+    def led() -> str:
+        # strangers with the labels of a release are led to as well: nobody waits for them to go
+        ours = release_pods(cluster, namespace, name, release)
+        return astray(
+            cluster, namespace, name, [*ours, *strange_pods(cluster, namespace, name, release)]
+        )
+
+    while why := led():
         if clock.monotonic() > deadline:
             raise StepFailed(
                 f"Service {namespace}/{name} was moved to release {release} {LEAD_S:.0f} s ago and "

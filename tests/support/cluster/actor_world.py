@@ -60,6 +60,7 @@ class World(FakeWrites):
         self.meddle: Callable[[str, str], None] = lambda verb, kind: None
         self.switched: dict[str, float] = {}
         self.ending: list[tuple[Object, float]] = []  # pods, and when they are gone
+        self.bare: list[Object] = []  # pods that nobody keeps
 
     # -- what a person, or the rollout before, put there -------------------------------------
 
@@ -121,9 +122,10 @@ class World(FakeWrites):
             self._write("create", *key, fence)
         if key in self.objects:
             raise AlreadyExists("exists", 409)
-        if not dry_run:
-            self.put(body)
-        return body
+        if dry_run:
+            return body
+        self.put(body)
+        return copy.deepcopy(self.objects[key])
 
     def replace(self, body: Object, *, fence: Callable[[], None] | None = None) -> Object:
         key = body["kind"], body["metadata"]["name"]
@@ -139,7 +141,7 @@ class World(FakeWrites):
         new = merge_patch(self.objects[key], body)
         self._watch(body["kind"], self.objects[key], new)
         self.put(new)
-        return dict(new)
+        return copy.deepcopy(self.objects[key])
 
     def patch(
         self,
@@ -221,7 +223,7 @@ class World(FakeWrites):
 
     def available(self, ident: str | None) -> int:
         """Replicas of a release that answer."""
-        found = (o for o in self._deployments() if ident_of(o) == ident)
+        found = (o for o in self._deployments() if ident_of(o) == ident and not copy_of(o))
         return next((int(o["status"]["availableReplicas"]) for o in found), 0)
 
     def _watch(self, kind: str, old: Object, new: Object | None) -> None:
@@ -288,7 +290,7 @@ class World(FakeWrites):
         for pod, at in self.ending:
             if at - clock.monotonic() <= ENDING:
                 pod["metadata"]["deletionTimestamp"] = clock.now().isoformat()
-        out = [pod for pod, _ in self.ending]
+        out = [*self.bare, *(pod for pod, _ in self.ending)]
         for item in self._deployments():
             ready = str(item["status"]["availableReplicas"] > 0)
             out += [self._pod(item, number, ready) for number in range(item["placed"])]
@@ -315,6 +317,12 @@ class World(FakeWrites):
             "conditions": [{"type": "Ready", "status": "True"}],
         }
         return [{"metadata": {"name": "n", "labels": {}}, "spec": {}, "status": status}]
+
+
+def copy_of(item: Object) -> bool:
+    """It has the labels of a release, and another name."""
+    name = item["metadata"]["name"]
+    return name != f"{NAME}-{ident_of(item)}" and name.endswith("-copy")
 
 
 def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> None:

@@ -32,8 +32,9 @@ class Lease:
 def run_of(at: World, **spec: Any) -> Run:
     """The Run of a world's rollout."""
 
-    def apply(body: Any, *, fence: Any) -> None:
+    def apply(body: Any, *, fence: Any) -> Any:
         fence()
+        return body
 
     vars(at).update(address="https://api:6443", apply=apply)
     wanted = make_spec({"name": NAME, "namespace": NS, **spec})

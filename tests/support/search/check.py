@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.support.search.world import (
     FOREIGN,
     NAMES,
+    NOBODY,
+    NOWHERE,
     RELEASES,
     Flight,
     News,
@@ -14,6 +16,8 @@ from tests.support.search.world import (
     short,
     whole,
 )
+
+UNLED = (NOBODY, NOWHERE)
 
 
 def may_interrupt(consent: bool, w: World, p: Process) -> bool:
@@ -38,6 +42,17 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
     if op[0] in ("apply", "delete") and before.svc == op[1] and before.deps[op[1]]:
         done = {"apply": "applied to", "delete": "deleted"}[op[0]]
         return f"3 what the Service selects was {done} [{by}]"
+    dep = before.deps[op[1]] if op[0] == "point" else None
+    if (
+        dep
+        and dep.changed
+        and before.svc not in (op[1], *UNLED)
+        and available(before)
+        and not flight.short
+    ):
+        roles = before.mem and (before.mem.candidate, before.mem.previous)
+        if roles and op[1] in roles and op[1] != before.mem.stable:
+            return f"10 what answers was left for what nobody judged [{by}]"
     if available(before) and not available(after):
         wanted = op[0] == "scale" and not late and may_interrupt(consent, before, p)
         if not wanted:

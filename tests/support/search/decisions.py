@@ -36,6 +36,7 @@ ITEMS = tuple(
 )
 NUMBER = {item.id: at for at, item in enumerate(ITEMS)}
 BY_DEPLOYMENT = {item.deployment: at for at, item in enumerate(ITEMS)}
+AS_JUDGED = "u/judged"
 Course = int | str  # its number, or 'step' or 'refused': it raised
 
 
@@ -135,7 +136,7 @@ class Decisions:
     # -- how it is asked ----------------------------------------------------------------------
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
-        deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed) for d in w.deps)
+        deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed, d.changed) for d in w.deps)
         key = (what, w.mem[:8] if w.mem else None, w.svc, deps)
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
@@ -184,6 +185,7 @@ def state_of(mem: Mem | None) -> State:
         doubted="" if mem.doubted == NOBODY else ITEMS[mem.doubted].id,
         epoch=mem.epoch,
         rollout="r",
+        made={item.id: AS_JUDGED for item in ITEMS},
     )
 
 
@@ -191,7 +193,9 @@ def view(at: int, dep: Dep, rules: Rules) -> DeploymentView:
     """How a process sees a Deployment."""
     serves = (dep.asked or dep.serves) if rules.scale_by_hand else dep.serves
     stopped = dep.asked < serves and dep.zeroed
-    return DeploymentView(ITEMS[at].deployment, ITEMS[at].id, dep.asked, serves, dep.ready, stopped)
+    made = "u/changed" if dep.changed else AS_JUDGED
+    name, ident = ITEMS[at].deployment, ITEMS[at].id
+    return DeploymentView(name, ident, dep.asked, serves, dep.ready, stopped, made)
 
 
 def _around(w: World, tested: bool = False, waits: bool = False) -> Around:
@@ -258,8 +262,8 @@ def compact(move: moves.Move) -> tuple:
             doubted = NUMBER.get(state.doubted, NOBODY)
             told = (state.strategy, state.verdict, state.doubt, doubted)
             return ("save", (state.phase, *who, *told))
-        case moves.PointService(release):
-            return ("point", at(release))
+        case moves.PointService(release, made, alone):
+            return ("point", at(release), made == AS_JUDGED, alone)
         case moves.Scale(deployment, replicas, interrupts):
             return ("scale", BY_DEPLOYMENT[deployment], replicas, interrupts)
         case moves.AwaitReady(deployment):

@@ -26,6 +26,8 @@ class Rules:
     point_ours: bool = True  # process: somebody else's is refused
     point_answers: bool = True  # process: only to what has a ready replica
     point_hand: bool = True  # process: also from a person's own pods
+    point_judged: bool = True  # process: only to what it was decided for, as that was made
+    point_alone: bool = True  # process: to what nobody judged only where nothing else answers
     stamp_ours: bool = True  # process: taking over leaves somebody else's alone
     makes_missing: bool = True  # process: taking over makes one where it could come late
     # -- of a Deployment

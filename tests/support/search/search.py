@@ -6,7 +6,8 @@ What the model leaves out:
 - requests in flight where nothing answers at the Service, or a person has led it elsewhere;
 - reading is one instant: an Observed is read at once, and what a move reads, it reads at once;
 - one replica a release (a person may ask for two), one kind of seat, one node, one neighbour;
-- pods follow their Deployment's replicas at once, and a template is the same for a release always;
+- pods follow their Deployment's replicas at once; who changes the template of a candidate, or of
+  what served before, replaces no pod by that, and what serves is changed by nobody;
 - of a process whose Lease a person deleted: more than two writes before it notices;
 - answers lost after a write, and API errors beyond conflicts and objects that are gone: a death
   before and after each write stands for them;
@@ -14,8 +15,8 @@ What the model leaves out:
 - histories, approvals, `keep_previous: false`, adoption, verdicts on releases under test;
 - a person deletes no Deployment and no Service, and does not write into the ConfigMap.
 What no precondition of one object can exclude is not entered, either: a pod that falls, or that a
-person stops, while a switch to it is in flight; a Service that a person leads to what a write in
-flight is about to stop.
+person stops or changes, while a switch to it is in flight; a Service that a person leads to what a
+write in flight is about to stop.
 """
 
 from __future__ import annotations

@@ -112,6 +112,10 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
         if dep and dep.asked < 2:
             more = dep._replace(asked=dep.asked + 1, had=min(dep.had, dep.asked + 1))
             yield ("a person", "scales up", NAMES[at]), with_dep(w, at, more)
+        roles = (w.mem.candidate, w.mem.previous) if w.mem else ()
+        if dep and at in roles and at != w.svc and not dep.changed and at not in aimed:
+            other = with_dep(w, at, dep._replace(changed=True))
+            yield ("a person", "changes the template of", NAMES[at]), other
     if w.mem:
         lost = touched(w._replace(mem=None, news=News()), MEM, True)
         yield ("a person", "deletes the ConfigMap"), lost

@@ -22,7 +22,8 @@ AWAY, QUEUES, SITS = 0, 1, 2  # the neighbour
 class Dep(NamedTuple):
     """A Deployment. unready: pods that hold a seat and do not answer; serves: replicas it serves
     with, by its annotation; had: most that answered at once; stopped: a person scaled it to zero;
-    zeroed: the last that we scaled it to was zero."""
+    zeroed: the last that we scaled it to was zero; changed: a person changed its template since it
+    was judged, or served."""
 
     asked: int
     ready: int = 0
@@ -32,6 +33,7 @@ class Dep(NamedTuple):
     had: int = 0
     stopped: bool = False
     zeroed: bool = False
+    changed: bool = False
 
 
 class Mem(NamedTuple):

@@ -88,6 +88,10 @@ def _point(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
     if w.svc != NOBODY and rules.point_epoch and newer(rules.twins_apart, w.svc_epoch, p.epoch):
         return [STEP]
     dep = w.deps[at]
+    if rules.point_judged and move[2] and w.svc != at and dep and dep.changed:
+        return [STEP]
+    if rules.point_alone and move[3] and w.svc != at and available(w):
+        return [STEP]
     asked = rules.point_hand if w.svc == HAND else rules.point_answers
     if asked and w.svc != at and not (dep and dep.ready):
         return [STEP]
@@ -290,7 +294,7 @@ def _deployment(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
             return w, AGAIN
         epoch = op[2] if rules.apply_epoch else dep.epoch if dep else 0
         new = (
-            dep._replace(asked=1, serves=1, epoch=epoch, had=min(dep.had, 1))
+            dep._replace(asked=1, serves=1, epoch=epoch, had=min(dep.had, 1), changed=False)
             if dep
             else Dep(1, epoch=epoch)
         )

@@ -53,10 +53,17 @@ def test_an_empty_selector_chooses_nothing() -> None:
 
 
 def test_only_pods_of_the_adopted_are_labelled() -> None:
-    theirs = {"metadata": {"namespace": "models", "labels": {"app": "vllm"}}}
+    owners = [{"kind": "ReplicaSet", "name": "m-5d8"}]
+    meta = {"namespace": "models", "labels": {"app": "vllm"}}
+    theirs = {"metadata": {**meta, "ownerReferences": owners}}
+    copies = {"metadata": {**meta, "ownerReferences": [{**owners[0], "name": "m-copy-5d8"}]}}
     other = {"metadata": {"namespace": "models", "labels": {"app": "x"}}}
     bare = {"metadata": {"namespace": "models"}}
-    found = labelled([theirs, other, bare], [item()])
+    found = labelled([theirs, other, bare, copies], [item()])
     marks = {INSTANCE_LABEL: "m", RELEASE_LABEL: "adopted-1"}
-    assert found[0]["metadata"]["labels"] == {"app": "vllm", **marks} and found[1:] == [other, bare]
+    assert found[0]["metadata"]["labels"] == {"app": "vllm", **marks} and found[1:] == [
+        other,
+        bare,
+        copies,
+    ]
     assert labelled([theirs], [item(note=None)]) == [theirs]

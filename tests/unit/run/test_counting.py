@@ -47,8 +47,9 @@ class Fake:
 def pod(name: str, port: int, release: str = "old") -> dict[str, Any]:
     ports = [{"name": "http", "containerPort": port}]
     labels = {INSTANCE_LABEL: "m", KIND_LABEL: "engine", RELEASE_LABEL: release}
+    owners = [{"kind": "ReplicaSet", "name": f"m-{release}-5d8"}]
     return {
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, "ownerReferences": owners},
         "spec": {"containers": [{"name": "engine", "ports": ports}]},
         "status": {"phase": "Running", "podIP": NOWHERE},
     }
@@ -98,6 +99,7 @@ def test_an_adopted_release_has_requests_too(named: bool) -> None:
     """Its pods carry no label of ours, and listen where the Service that it had sent to."""
     with in_thread(Behaviour(ttft=Law("constant", 3.0))) as (busy, url):
         theirs = pod("by-hand-0", busy.port)
+        theirs["metadata"]["ownerReferences"][0]["name"] = "by-hand-5d8"
         theirs["metadata"]["labels"] = {"app": "vllm"}
         theirs["spec"]["containers"][0] = {
             "name": "vllm",

@@ -18,7 +18,9 @@ from tests.support.cluster.runs import locked, run_of
 
 
 def pod(name: str, *, restarts: int = 0, up: bool = True, going: bool = False) -> dict[str, Any]:
-    meta = {"name": name, **({"deletionTimestamp": "2026-01-01T00:00:00Z"} if going else {})}
+    ends = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if going else {}
+    owners = [{"kind": "ReplicaSet", "name": "m-new-5d8"}]
+    meta = {"name": name, "ownerReferences": owners, **ends}
     status = {
         "conditions": [{"type": "Ready", "status": str(up)}],
         "containerStatuses": [{"restartCount": restarts}],

@@ -24,10 +24,13 @@ def node(name: str, *, up: bool = True, **addresses: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "status": {"conditions": conditions, "addresses": shown}}
 
 
-def pod(name: str, *, up: bool = True, at: str = "n1", port: int | None = 8000) -> dict[str, Any]:
+def pod(
+    name: str, *, up: bool = True, at: str = "n1", port: int | None = 8000, of: str = "m-abc"
+) -> dict[str, Any]:
+    owner = {"kind": "ReplicaSet", "name": f"{of}-5d8"}
     ports = [{"name": "http", "containerPort": port}] if port else []
     return {
-        "metadata": {"name": name},
+        "metadata": {"name": name, "ownerReferences": [owner]},
         "spec": {"nodeName": at, "containers": [{"name": "side"}, {"name": "e", "ports": ports}]},
         "status": {"podIP": "10.0.0.7", "conditions": READY if up else []},
     }
@@ -171,7 +174,7 @@ def test_an_adopted_release_is_reached_as_it_was(target: Any, port: int) -> None
     labels = {INSTANCE_LABEL: "m", RELEASE_LABEL: "adopted-1"}
     meta = {"name": "d", "namespace": "models", "annotations": note, "labels": labels}
     deploy = {"metadata": meta}
-    one = pod("b")
+    one = pod("b", of="d")
     one["metadata"] |= {"namespace": "models", "labels": spec}
     one["spec"]["containers"][1]["ports"] = [{"name": "web", "containerPort": 9000}]
     cluster: Any = Cluster(Pod=[one], Deployment=[deploy])

@@ -133,13 +133,34 @@ def point_at_what_is_broken(at: World) -> bool:
     return refuses(lambda: at.actor().move(moves.PointService(NEW)))
 
 
-def point_hand() -> bool:
+def led_by_hand() -> World:
+    """A person's own pods have the Service."""
     at = in_test()
     service = at.objects[SERVICE]
     service["spec"]["selector"] = {"app": "mine"}
     service["metadata"]["labels"].pop(RELEASE_LABEL)
     at.put(service)
-    return point_at_what_is_broken(at)
+    return at
+
+
+def point_hand() -> bool:
+    return point_at_what_is_broken(led_by_hand())
+
+
+def point_judged() -> bool:
+    at = in_test()
+    return refuses(lambda: at.actor().move(moves.PointService(NEW, "another/template")))
+
+
+def point_alone() -> bool:
+    """Where what serves answers, or a person's own pods may; and not where nothing does."""
+    alone = moves.PointService(NEW, alone=True)
+    at, elsewhere = in_test(), led_by_hand()
+    refused = [refuses(lambda to=to: to.actor().move(alone)) for to in (at, elsewhere)]  # type: ignore[misc]
+    at.broken.add("old")
+    at.put(at.objects[OLDS])
+    at.actor().move(alone)
+    return all(refused) and at.leads_to() == "new"
 
 
 def scale_serving() -> bool:
@@ -257,6 +278,8 @@ PROBES: dict[str, Callable[[], bool]] = {
     "point_ours": point_ours,
     "point_answers": lambda: point_at_what_is_broken(in_test()),
     "point_hand": point_hand,
+    "point_judged": point_judged,
+    "point_alone": point_alone,
     "stamp_ours": stamp_ours,
     "makes_missing": makes_missing,
     "scale_version": lambda: conditional(SCALE, NEWS),

@@ -1,0 +1,42 @@
+"""What a Deployment is made of: which object it is, and what its pods are made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from tasks.objects.pods import ReadObject
+
+# `kubectl rollout restart` starts the same pods again
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+
+
+def made_of(deploy: ReadObject) -> str:
+    """'uid/hash of its pod template', as the API server has them. Replicas are no part of it."""
+    template = deploy["spec"].get("template") or {}
+    meta = template.get("metadata") or {}
+    noted = {k: v for k, v in (meta.get("annotations") or {}).items() if k != RESTARTED}
+    # none and empty are the same
+    plain = {key: value for key, value in {**meta, "annotations": noted}.items() if value}
+    body = json.dumps({**template, "metadata": plain}, sort_keys=True)
+    uid = str(deploy["metadata"].get("uid") or "")
+    return f"{uid}/{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+
+
+def template_in(made: str) -> str:
+    """The hash of the pod template."""
+    return made.rpartition("/")[2]
+
+
+def apart(noted: str, now: str, *, which: bool = True) -> str:
+    """What is other than it was noted, in words; '' where nothing is, or nothing was noted. which:
+    the object itself counts, too: its pods were measured."""
+    if not noted or noted == now:
+        return ""
+    here, there = template_in(noted), template_in(now)
+    if here != there:
+        return f"its pod template was {here} then and is {there} now: somebody changed it"
+    if not which:
+        return ""
+    uids = [text.rpartition("/")[0] for text in (noted, now)]
+    return f"it was Deployment {uids[0]} then and is {uids[1]} now: somebody made it anew"
