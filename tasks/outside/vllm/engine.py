@@ -79,7 +79,7 @@ class Engine:
         after = clock.monotonic() - began
         said = (
             f"the engine at {self.url} did not answer {what} after {after:.1f} s "
-            f"({type(error).__name__}: {error}); look at the candidate pod's log"
+            f"({type(error).__name__}: {error}); see its pod's log"
         )
         answered = isinstance(error, httpx.HTTPStatusError | _ErrorInStream)
         return Answered(said) if answered else OutsideError(said)

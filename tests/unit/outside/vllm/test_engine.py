@@ -96,7 +96,7 @@ def test_what_is_no_answer_of_an_engine_says_nothing_of_it(
     with pytest.raises(OutsideError) as caught:
         serve(give).models()
     assert type(caught.value) is OutsideError
-    assert "look at the candidate pod's log" in str(caught.value)
+    assert "see its pod's log" in str(caught.value)
 
 
 @pytest.mark.parametrize(
