@@ -23,6 +23,7 @@ from tasks.release.course import Course, Observed
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
+from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import locked
 from tasks.run.look import watch
@@ -106,7 +107,7 @@ def decide(
     if what in ("recover", "abort") or lost:
         seen = recalled(actor, seen)
     back = what == "rollback" or seen.state.phase == "reverting"
-    room = actor.room(seen.state.previous, seen.serving) if back else None
+    room = seats.room(actor, seen.state.previous, seen.serving) if back else None
     course = decide_wish(
         what, seen, allow_interruption=allow_interruption, room=room, keep_previous=keep
     )

@@ -24,6 +24,7 @@ from tasks.release.course import (
     Save,
     Scale,
 )
+from tasks.release.seats.room import kept_for
 from tasks.release.state import (
     Phase,
     Release,
@@ -190,20 +191,22 @@ def _interrupts(
     need = f"{back.name} needs room for {back.serves_with} replica(s) of {room.replica}"
     if room.instead < back.serves_with:
         raise Refused(
-            f"{need}, its nodes have room for {room.instead} even with what serves scaled down; "
-            "free what others hold there, or roll a known good revision out with `rollout run`"
+            f"{need}, its nodes have room for {room.instead} even with what serves scaled "
+            f"down{kept_for(room.owed)}; free what others hold there, or "
+            "roll a known good revision out with `rollout run`"
         )
     if alive and room.queue:
         raise Refused(
             f"{need}, its nodes have room for {room.beside} while what serves runs, and "
-            f"{', '.join(room.queue[:4])} would take what it frees; let them be placed or remove "
-            "them, or free what others hold there"
+            f"{', '.join(room.queue[:4])} would take what it frees{kept_for(room.owed)}; "
+            "let them be placed or remove them, or free what others hold there"
         )
     if alive and not allow:
         raise Refused(
-            f"{need}, its nodes have room for {room.beside} while what serves runs; free what "
-            "others hold there, or pass --allow-interruption: the serving release is scaled down "
-            "first, and comes back if this one does not get ready"
+            f"{need}, its nodes have room for {room.beside} while what serves runs"
+            f"{kept_for(room.owed)}; free what others hold there, or pass "
+            "--allow-interruption: the serving release is scaled down first, and comes back "
+            "if this one does not get ready"
         )
     return serving is not None
 

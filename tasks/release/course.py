@@ -117,13 +117,15 @@ class Room:
     """How many replicas of a release its nodes could take.
 
     beside: as things are. instead: with the serving release scaled down. replica: what one asks
-    for, in words. queue: pods of others that wait for it as well, and may be placed first.
+    for, in words. queue: pods of others that wait for it as well, and may be placed first. owed: to
+    which other rollouts seats are, and are not counted.
     """
 
     beside: int
     instead: int
     replica: str
     queue: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

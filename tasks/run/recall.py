@@ -10,6 +10,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
 from tasks.release.moves import Observed
 from tasks.release.wish import expired
+from tasks.run import seats
 
 
 def around(actor: Actor, seen: Observed) -> Around:
@@ -24,7 +25,9 @@ def around(actor: Actor, seen: Observed) -> Around:
         tested is not None and actor.owned.is_ours(tested, "candidate"),
         any(not pod["spec"].get("nodeName") for pod in pods),
         tuple(item for item in stopped if item is not None),
-        actor.room(seen.state.previous, seen.serving) if seen.state.phase == "reverting" else None,
+        seats.room(actor, seen.state.previous, seen.serving)
+        if seen.state.phase == "reverting"
+        else None,
         expired(seen.state, clock.now()),
     )
 

@@ -9,6 +9,7 @@ from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
+from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
@@ -39,7 +40,7 @@ def _after_soak(run: Run, cluster: Locked, why: SoakFailed) -> str:
     try:
         cluster.remember(run.judged("failed"))
         seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
+        room = seats.room(actor, seen.state.previous, seen.serving)
         return carry_out(actor, decide_soak_failed(seen, room))
     except OutsideError as error:
         # the bad news stays what it is: whoever settles this must not take it for a success

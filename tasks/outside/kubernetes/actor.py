@@ -12,11 +12,11 @@ from tasks.base.errors import LockLost, OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.pods import ready
-from tasks.objects.reached import bent, chooses, labelled, leads_to
+from tasks.objects.reached import bent, chooses, leads_to
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import chosen_pods, selector_text
-from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.owned import Owned, looked_anew
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
@@ -33,12 +33,10 @@ from tasks.release.moves import (
     PointService,
     Remove,
     RemoveCandidateService,
-    Room,
     Save,
     Scale,
     Soak,
 )
-from tasks.release.room import room_for
 from tasks.release.soaking import Look, Rules, Seen
 from tasks.release.state import (
     Judged,
@@ -123,26 +121,10 @@ class Actor:
     def _deployments(self) -> dict[str, DeploymentView]:
         return views_of(self.owned.deployments())
 
-    def room(self, release: Release | None, serving: str | None) -> Room | None:
-        """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
-        name = release.deployment if release else ""
-        deploy = self.cluster.get("Deployment", name, self.namespace) if name else None
-        if deploy is None:
-            return None
-        try:
-            nodes, pods = self.cluster.list("Node"), self.every_pod()
-        except Forbidden:
-            return None  # then it is tried, and taken back when it finds no place
-        return room_for(deploy, nodes, pods, serving)
-
     def highest_epoch(self) -> int:
         """The newest epoch that left a mark; the Lease may have been deleted since."""
         state, _ = self.read_state()
         return max(state.epoch, self.owned.highest_epoch())
-
-    def every_pod(self) -> list[Body]:
-        """All pods of the cluster, those of an adopted release labelled as ours are."""
-        return labelled(self.cluster.list("Pod"), self.owned.deployments())
 
     # -- act ----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from tasks.base.errors import StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.lend import Lend
+from tasks.run import seats
 from tests.support.cluster.actor_world import NEW, World, deployment, wait_ready, world
 from tests.support.cluster.courses import (
     ANSWERS,
@@ -130,7 +131,7 @@ def test_a_way_back_to_what_lent_its_seat(phase: str, again: int | None) -> None
 
     def goes_back(actor: Actor) -> None:
         seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
+        room = seats.room(actor, seen.state.previous, seen.serving)
         actor.run(moves.decide_revert(seen, room=room))
 
     def then(at: World, whole: bool) -> None:
