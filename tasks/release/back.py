@@ -56,7 +56,7 @@ def decide_revert(
     if led and state.stable:  # until the other is ready, what answers is led to again
         seen = replace(seen, serving=state.stable.id, lost=False)
     if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = replace(promoted(state), phase="soaking")
+        state = replace(promoted(state, seen.deployments), phase="soaking")
     target = state.previous
     back = seen.view(target.id) if target else None
     if target is None or back is None or state.stable is None:

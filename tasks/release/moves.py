@@ -49,6 +49,7 @@ from tasks.release.state import (
     breached,
     held_text,
     in_doubt,
+    kept_for_rollback,
     promoted,
     unproven_text,
     unsoaked_text,
@@ -164,7 +165,7 @@ def decide_promotion(
                 f"look at its pods, or settle it with `rollout recover {state.name}`"
             )
         state = replace(state, verdict="pass", breach="")
-        after = replace(promoted(state), phase="soaking")
+        after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
             PointService(candidate),
@@ -198,7 +199,8 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
     assert state.stable is not None
     others, view = seen.others(state.stable.id), seen.view(state.stable.id)
     grows = view is not None and (view.lent or (state.strategy == "lend" and not view.whole))
-    kept = state.previous.id if state.previous and keep_previous else None
+    previous = kept_for_rollback(state) if keep_previous else None
+    kept = previous.id if previous else None
     moves: list[Move] = [RemoveCandidateService()]
     if any(view.runs for view in others):
         moves.append(Drain(state.stable.id, state.drain_s))
@@ -213,7 +215,6 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
     if view and grows:
         moves += [AwaitFreed(other.name) for other in others if other.release == kept]
         moves.append(AwaitReady(view.name))
-    previous = state.previous if keep_previous else None
     moves.append(AwaitReady(state.stable.deployment))
     settled = replace(state, phase="idle", previous=previous, strategy="")
     moves.append(Save(without_doubt(settled)))
@@ -280,7 +281,7 @@ def decide_recovery(
             return decide_restore(seen)
     noted: list[Move] = []
     if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = replace(promoted(state), phase="soaking")
+        state = replace(promoted(state, seen.deployments), phase="soaking")
         seen, noted = replace(seen, state=state), [Save(state)]
     if _switched(seen):
         assert state.stable is not None
