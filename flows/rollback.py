@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from prefect import flow
 
@@ -19,7 +20,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
-from tasks.release.course import Course, Observed
+from tasks.release.course import Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
@@ -104,6 +105,7 @@ def decide(
     if what == "guard":
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
     lost = what == "rollback" and seen.state.stable is None
+    known = seen.state
     if what in ("recover", "abort") or lost:
         seen = recalled(actor, seen)
     back = what == "rollback" or seen.state.phase == "reverting"
@@ -111,6 +113,8 @@ def decide(
     course = decide_wish(
         what, seen, allow_interruption=allow_interruption, room=room, keep_previous=keep
     )
+    if not course.moves and seen.state != known:
+        course = replace(course, moves=(Save(seen.state),))
     return seen, course
 
 

@@ -74,6 +74,18 @@ def decide_revert(
     interrupt = not (switched or back.lent or at_once) and _interrupts(
         state, serving, back, allow=allowed, room=room
     )
+    doubt = in_doubt(state, target.id)
+    settled = replace(
+        state,
+        phase="unproven" if doubt else "idle",
+        stable=target,
+        previous=None,
+        candidate=None,
+        strategy="",
+        approval="",
+        breach="",
+        verdict=doubt,
+    )
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
     strategy = "replace" if interrupt and allowed else "parallel"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
@@ -99,7 +111,7 @@ def decide_revert(
     if not (switched and back.available):
         if back.steady or not (at_once or _enough(back, target)):
             moves.append(AwaitReady(back.name))
-        moves.append(PointService(target))
+        moves.append(leading(settled))
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
     # what serves may run again by then, whoever stopped it
@@ -108,18 +120,6 @@ def decide_revert(
     moves += [Remove(view.name) for view in rest]
     if back.lent:  # what it serves with now answers, the rest has room from here on
         moves.append(Scale(back.name, back.serves_with))
-    doubt = in_doubt(state, target.id)
-    settled = replace(
-        state,
-        phase="unproven" if doubt else "idle",
-        stable=target,
-        previous=None,
-        candidate=None,
-        strategy="",
-        approval="",
-        breach="",
-        verdict=doubt,
-    )
     moves += [AwaitReady(back.name), Save(settled)]
     return Course(tuple(moves), f"went back to {target.deployment}")
 
@@ -144,6 +144,14 @@ def _enough(view: DeploymentView, release: Release | None) -> bool:
     return min(view.replicas, view.available) >= min(view.serves_with, asked)
 
 
+def leading(state: State) -> PointService:
+    """The switch to stable, of which the Service says what this state does."""
+    assert state.stable is not None
+    previous = state.previous.id if state.previous and state.previous != state.stable else ""
+    waits = state.phase in ("soaking", "unproven") or in_doubt(state, state.stable.id) != ""
+    return PointService(state.stable, previous, not waits)
+
+
 def straightened(seen: Observed, state: State) -> list[Move]:
     """A Service that names what serves, and asks for more than its pods carry, gets its pods back.
 
@@ -151,10 +159,12 @@ def straightened(seen: Observed, state: State) -> list[Move]:
     to stable again, where that answers.
     """
     if seen.lost and state.stable and seen.alive(state.stable.id):
-        return [PointService(state.stable)]
+        return [leading(state)]
     named = (state.stable, state.previous, state.candidate)
     found = next((item for item in named if item and item.id == seen.serving), None)
-    return [PointService(found)] if seen.bent and found else []
+    if not seen.bent or not found:
+        return []
+    return [leading(state) if found == state.stable else PointService(found)]
 
 
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
@@ -223,13 +233,17 @@ def decide_restore(seen: Observed) -> Course:
             f"nothing is left of the release that served {state.name}; "
             "roll a known good revision out with `rollout run`"
         )
+    # a release that is not proven is no better because the one before it did not come back
+    phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
+    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
+    after = with_doubt(after, state.verdict if phase == "unproven" else "")
     moves: list[Move] = [Save(state)]
     away = seen.serving != home.release
     # what answers at the Service goes on until home does
     serving = seen.view(seen.serving) if away and seen.alive(seen.serving) else None
     others = seen.others(home.release, serving.release if serving else None)
     if away and home.available and serving is None:  # it answers, and nothing else does there
-        moves += [PointService(state.stable), Drain(home.release, state.drain_s)]
+        moves += [leading(after), Drain(home.release, state.drain_s)]
         away = False
     moves += drained(seen, others)
     moves += [Scale(view.name, 0) for view in others if view.replicas]
@@ -244,17 +258,14 @@ def decide_restore(seen: Observed) -> Course:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
     if away:
-        moves.append(PointService(state.stable))
+        moves.append(leading(after))
     if serving:
         moves += [Drain(home.release, state.drain_s), Scale(serving.name, 0)]
         if later:
             moves += [*grows, AwaitFreed(serving.name), AwaitReady(home.name)]
-    # a release that is not proven is no better because the one before it did not come back
-    phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
     if phase == "idle" and moves[-1] != AwaitReady(home.name):
         moves.append(AwaitReady(home.name))
-    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
-    moves.append(Save(with_doubt(after, state.verdict if phase == "unproven" else "")))
+    moves.append(Save(after))
     return Course(tuple(moves), f"{home.name} serves on")
 
 

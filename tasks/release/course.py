@@ -137,9 +137,13 @@ class Save:
 
 @dataclass(frozen=True)
 class PointService:
-    """Send the Service's traffic to a release: the one write of a promotion."""
+    """Send the Service's traffic to a release: the one write of a promotion. previous: id of the
+    release that is gone back to from there, '' for none. proven: it has passed its soak. The same
+    write says both."""
 
     release: Release
+    previous: str = ""
+    proven: bool = True
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from tasks.release.back import (
     decide_unproven,
     drained,
     known_against,
+    leading,
     straightened,
 )
 from tasks.release.course import (
@@ -168,7 +169,7 @@ def decide_promotion(
         after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            PointService(candidate),
+            leading(after),
             Save(after),
         ]
     assert after.stable is not None
@@ -254,7 +255,7 @@ def decide_recovery(
     if state.stable and seen.alive(state.stable.id) and seen.astray:
         led = replace(seen, serving=state.stable.id, lost=False)
         after = decide_recovery(led, keep_previous=keep_previous, superseded=superseded)
-        first: list[Move] = [PointService(state.stable)]
+        first: list[Move] = [leading(state)]
         if seen.serving is not None:  # it may answer again by then
             first.append(Drain(state.stable.id, state.drain_s))
         return replace(after, moves=(*first, *after.moves))

@@ -224,9 +224,9 @@ def without_doubt(state: State) -> State:
     """Stable is proven, or a person keeps it."""
     if state.stable is None:
         return state
-    kept = {key: value for key, value in state.doubts.items() if key != state.stable.id}
-    state = replace(state, doubts=kept)
-    return replace(state, doubt="", doubted="") if state.doubted == state.stable.id else state
+    ident = state.stable.id
+    state = replace(state, doubts={k: v for k, v in state.doubts.items() if k != ident})
+    return replace(state, doubt="", doubted="") if state.doubted == ident else state
 
 
 def with_history(state: State, entry: dict[str, Any], keep: int) -> State:

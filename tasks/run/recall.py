@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.base import clock
+from tasks.objects.reached import switched_of
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
@@ -20,6 +21,8 @@ def around(actor: Actor, seen: Observed) -> Around:
     others = [v for v in seen.others(seen.serving) if v.stopped and not v.replicas]
     stopped = [cluster.get("Deployment", other.name, ns) for other in others]
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
+    mark = switched_of(cluster.get("Service", actor.name, ns))
+    back = seen.view(mark.previous) if mark else None
     return Around(
         cluster.get("Deployment", view.name, ns) if view else None,
         tested is not None and actor.owned.is_ours(tested, "candidate"),
@@ -29,6 +32,8 @@ def around(actor: Actor, seen: Observed) -> Around:
         if seen.state.phase == "reverting"
         else None,
         expired(seen.state, clock.now()),
+        cluster.get("Deployment", back.name, ns) if back else None,
+        mark is not None and not mark.proven,
     )
 
 

@@ -12,7 +12,7 @@ from tasks.base.errors import LockLost, OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.pods import ready
-from tasks.objects.reached import bent, chooses, leads_to
+from tasks.objects.reached import Switched, bent, chooses, leads_to, switched_of
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import chosen_pods, selector_text
@@ -48,7 +48,13 @@ from tasks.release.state import (
     with_verdict,
 )
 from tasks.render.adopted import adopted_deployment, adopted_service
-from tasks.render.services import leading_nowhere, selector_of, stable_service, switch
+from tasks.render.services import (
+    leading_nowhere,
+    selector_of,
+    stable_service,
+    switch,
+    switched_by,
+)
 
 __all__ = ["Actor", "NotProven", "SoakFailed"]
 
@@ -153,8 +159,8 @@ class Actor:
                 if state.phase == "idle":
                     self._must_be_settled()
                 self.save(state)
-            case PointService(release):
-                self._point_service(release)
+            case PointService():
+                self._point_service(move)
             case Scale(deployment, replicas, interrupts):
                 self._scale(deployment, replicas, interrupts=interrupts)
             case AwaitReady(deployment):
@@ -175,6 +181,7 @@ class Actor:
                 except SoakFailed as error:
                     self._announce(release, str(error))
                     raise
+                self._prove(release)
             case Drain(ident, seconds):
                 self._drain(ident, seconds)
             case Remove(deployment):
@@ -278,18 +285,30 @@ class Actor:
         if found is not None and self.owned.is_ours(found, "candidate"):
             self.owned.delete("Service", name, "candidate")
 
-    def _point_service(self, release: Release) -> None:
+    def _prove(self, release: Release) -> None:
+        """Say on the Service that the release it leads to has passed its soak."""
+
+        def change(found: Body) -> Body:
+            mark = switched_of(found)
+            if mark is None or mark.release != release.id:
+                return {}
+            return switched_by({}, replace(mark, proven=True))
+
+        self.owned.change("Service", self.name, "stable", change)
+
+    def _point_service(self, move: PointService) -> None:
+        release, mark = move.release, Switched(move.release.id, move.previous, move.proven)
         deploy = self.cluster.get("Deployment", release.deployment, self.namespace)
         if deploy is None:
             raise StepFailed(
                 f"Deployment {self.namespace}/{release.deployment} is gone; run the rollout again"
             )
-        wanted = stable_service(deploy)
+        wanted = switched_by(stable_service(deploy), mark)
         self._led.clear()
 
         def change(found: Body) -> Body:
             self._must_answer(release, found, wanted)
-            return switch(found, wanted)
+            return switched_by(switch(found, wanted), mark)
 
         if self._service() is None:
             self._must_answer(release, None, wanted)
