@@ -15,12 +15,11 @@ from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
-from tasks.release.course import Observed
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant
+from tasks.release.words import in_words
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 
-BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
 ASKED = ("rollback", "reject", "abort")
 
 
@@ -101,19 +100,3 @@ def shown(actor: Actor) -> str:
         return f"{where}: {in_words(actor.observe())}"
     except RolloutError as error:
         return f"{where}: not known what serves: {error}"
-
-
-def in_words(seen: Observed) -> str:
-    """Who serves, with how many replicas, and what is under way."""
-    view = seen.view(seen.serving)
-    if view:
-        serves = f"{view.name} serves, {view.available} of {view.serves_with} replica(s) available"
-    elif seen.serving:
-        serves = f"nothing serves: release {seen.serving} has no Deployment"
-    else:
-        serves = "nothing serves: there is no Service"
-    if view and seen.bent:
-        serves = f"nothing serves: the Service names {view.name} and {BENT}"
-    candidate = seen.state.candidate
-    tested = f", candidate {candidate.deployment}" if candidate else ""
-    return f"{serves}; {seen.state.phase}{tested}"

@@ -55,8 +55,7 @@ def decide_revert(
     led = straightened(seen, state) if seen.lost else []
     if led and state.stable:  # until the other is ready, what answers is led to again
         seen = replace(seen, serving=state.stable.id, lost=False)
-    if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = replace(promoted(state, seen.deployments), phase="soaking")
+    state = arrived(replace(seen, state=state)).state
     target = state.previous
     back = seen.view(target.id) if target else None
     if target is None or back is None or state.stable is None:
@@ -122,6 +121,14 @@ def decide_revert(
         moves.append(Scale(back.name, back.serves_with))
     moves += [AwaitReady(back.name), Save(settled)]
     return Course(tuple(moves), f"went back to {target.deployment}")
+
+
+def arrived(seen: Observed) -> Observed:
+    """A switch that has happened is one, though nobody has written it down yet."""
+    state = seen.state
+    if state.phase != "promoting" or not state.candidate or seen.serving != state.candidate.id:
+        return seen
+    return replace(seen, state=replace(promoted(state, seen.deployments), phase="soaking"))
 
 
 def known_against(state: State, *, failed: bool = False) -> str:
@@ -291,12 +298,14 @@ def decide_after_failure(seen: Observed) -> Course | None:
     return None if arrived else decide_restore(seen)
 
 
-def decide_unproven(seen: Observed, verdict: str) -> Course:
+def decide_unproven(seen: Observed, verdict: str, why: str) -> Course:
     """The Service leads to a release whose soak was not passed; nothing is stopped or moved.
 
-    verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look.
+    verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look. why: in
+    words, for a person.
     """
-    state = with_doubt(replace(seen.state, phase="unproven", verdict=verdict), verdict)
+    state = replace(seen.state, phase="unproven", verdict=verdict, why=why)
+    state = with_doubt(state, verdict)
     name = state.stable.deployment if state.stable else state.name
     return Course((Save(state),), f"{name} serves, and is not proven")
 
@@ -311,5 +320,5 @@ def decide_soak_failed(seen: Observed, room: Room | None = None) -> Course:
             seen, allow_interruption=seen.state.strategy == "replace", room=room, failed=True
         )
     except Refused as error:
-        course = decide_unproven(seen, "fail")
+        course = decide_unproven(seen, "fail", f"no way back: {error}")
         return replace(course, sentence=f"{course.sentence}: {error}")

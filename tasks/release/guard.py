@@ -143,7 +143,8 @@ def remembered(state: State, serving: str | None, around: Around) -> State:
     found = replace(state, stable=release_on(around.serving, serving), previous=previous)
     if not around.unproven:
         return found
-    unproven = replace(found, phase="unproven", verdict="inconclusive")
+    why = "what was known of its soak is lost"
+    unproven = replace(found, phase="unproven", verdict="inconclusive", why=why)
     return with_doubt(unproven, "inconclusive")
 
 

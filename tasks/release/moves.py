@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import (
+    arrived,
     decide_after_failure,
     decide_restore,
     decide_revert,
@@ -281,9 +282,8 @@ def decide_recovery(
         if known:
             return decide_restore(seen)
     noted: list[Move] = []
-    if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = replace(promoted(state, seen.deployments), phase="soaking")
-        seen, noted = replace(seen, state=state), [Save(state)]
+    if (led := arrived(seen)) is not seen:
+        seen, state, noted = led, led.state, [Save(led.state)]
     if _switched(seen):
         assert state.stable is not None
         if soak_failed or breached(state):

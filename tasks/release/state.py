@@ -86,7 +86,8 @@ class State:
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
     rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''. breach: what the soak under way has found
-    against stable, or '': whoever finds it there goes back.
+    against stable, or '': whoever finds it there goes back. why: it is unproven, in words.
+    since: ISO 8601, when it came to this phase.
     plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
     approved at the latest; '' for ever.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
@@ -110,6 +111,8 @@ class State:
     doubts: dict[str, str] = field(default_factory=dict)
     approval: str = ""
     breach: str = ""
+    why: str = ""
+    since: str = ""
     plan: str = ""
     until: str = ""
     drain_s: float = DRAIN_S
@@ -163,6 +166,8 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             doubts={str(k): str(v) for k, v in (raw.get("doubts") or {}).items()},
             approval=raw.get("approval", ""),
             breach=raw.get("breach", ""),
+            why=raw.get("why", ""),
+            since=raw.get("since", ""),
             plan=raw.get("plan", ""),
             until=raw.get("until", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),

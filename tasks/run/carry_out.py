@@ -34,7 +34,7 @@ def carry_out(actor: Actor, course: Course) -> str:
         room = seats.room(actor, seen.state.previous, seen.serving)
         return f"{error}; {carry_out(actor, decide_soak_failed(seen, room))}"
     except NotProven as error:
-        actor.run(decide_unproven(actor.observe(), "inconclusive"))
+        actor.run(decide_unproven(actor.observe(), "inconclusive", str(error)))
         return f"{error}; {unproven_text(actor.observe().state)}"
     except BaseException as error:
         home = decide_after_failure(actor.observe())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
+from tasks.base.errors import Aborted, LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
+from tasks.release.back import arrived
 from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
+from tasks.release.wish import decide_abort
 from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import Locked
@@ -73,6 +75,11 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     if not isinstance(error, Exception) and unfinished(seen.state):
         # who interrupts wants to leave; nothing is harmed by both releases running on
         return unsoaked_text(seen.state)
+    if isinstance(error, Aborted):
+        back = arrived(seen).state.previous
+        room = seats.room(actor, back, seen.serving)
+        keep = run.spec.promotion.keep_previous
+        return carry_out(actor, decide_abort(seen, keep_previous=keep, room=room))
     course = decide_recovery(
         seen,
         keep_previous=run.spec.promotion.keep_previous,

@@ -211,7 +211,11 @@ class Actor:
         def attempt() -> State:
             found = self.cluster.get("ConfigMap", configmap_name(self.name), self.namespace)
             held = from_configmap(self.name, found)
-            state = replace(change(held), epoch=self.epoch, writer=self.owned.writer)
+            state = change(held)
+            now = clock.now().isoformat(timespec="seconds")
+            since = held.since if state.phase == held.phase else now
+            writer = self.owned.writer
+            state = replace(state, epoch=self.epoch, writer=writer, since=since)
             body = to_configmap(state, self.namespace)
             if found is None:
                 self.owned.write.create(body)

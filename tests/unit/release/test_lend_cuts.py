@@ -125,7 +125,7 @@ def test_a_way_back_to_what_lent_its_seat(phase: str, again: int | None) -> None
         for move in moves.decide_promotion(actor.observe(), keep_previous=True).moves[:3]:
             actor.move(move)
         if phase == "unproven":
-            actor.run(moves.decide_unproven(actor.observe(), "inconclusive"))
+            actor.run(moves.decide_unproven(actor.observe(), "inconclusive", "no route"))
         at.writes.clear()
         return at
 
