@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from dataclasses import replace
 
 from prefect import flow
 
@@ -19,10 +20,13 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
-from tasks.release.course import Course, Observed
+from tasks.release.back import arrived
+from tasks.release.course import Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
+from tasks.release.words import in_words
+from tasks.run import seats
 from tasks.run.carry_out import settled
 from tasks.run.locked import locked
 from tasks.run.look import watch
@@ -70,7 +74,13 @@ def settle(
 
                 def decided() -> Course:
                     must_be_meant(what, actor.read_state()[0], meant, clock.now())
-                    return _course(what, actor, run, allow_interruption=allow_interruption)
+                    return _course(
+                        what,
+                        actor,
+                        run,
+                        allow_interruption=allow_interruption,
+                        stopped=stopped.rpartition("/")[2],
+                    )
 
                 course = decided()
                 if what == "guard" and not course.moves:
@@ -81,6 +91,8 @@ def settle(
                     note(actor, run, "error", f"{what}: {error}")
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
+            if what == "abort":  # what the run itself did is not in our course
+                said = f"{said}; {in_words(actor.observe())}"
             said = f"{stopped} was asked to stop; {said}" if stopped else said
             note(actor, run, what, said)
             return said
@@ -99,29 +111,43 @@ def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:
 
 
 def decide(
-    what: str, actor: Actor, *, allow_interruption: bool = False, spec: Rollout | None = None
+    what: str,
+    actor: Actor,
+    *,
+    allow_interruption: bool = False,
+    spec: Rollout | None = None,
+    stopped: str = "",
 ) -> tuple[Observed, Course]:
-    """What is seen, and the course that follows; changes nothing. Raises Refused."""
+    """What is seen, and the course that follows; changes nothing. stopped: id of the run that an
+    abort has stopped. Raises Refused."""
     seen = actor.observe()
     keep = spec is None or spec.promotion.keep_previous
     if what == "guard":
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
     lost = what == "rollback" and seen.state.stable is None
+    known = seen.state
     if what in ("recover", "abort") or lost:
         seen = recalled(actor, seen)
-    back = what == "rollback" or seen.state.phase == "reverting"
-    room = actor.room(seen.state.previous, seen.serving) if back else None
+    back = what in ("rollback", "abort") or seen.state.phase == "reverting"
+    room = seats.room(actor, arrived(seen).state.previous, seen.serving) if back else None
     course = decide_wish(
-        what, seen, allow_interruption=allow_interruption, room=room, keep_previous=keep
+        what,
+        seen,
+        allow_interruption=allow_interruption,
+        room=room,
+        keep_previous=keep,
+        stopped=stopped,
     )
+    if not course.moves and seen.state != known:
+        course = replace(course, moves=(Save(seen.state),))
     return seen, course
 
 
-def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool) -> Course:
+def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool, stopped: str) -> Course:
     spec = _spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
         watch(Run(spec, actor.cluster, rollout=run), actor)
-    return decide(what, actor, allow_interruption=allow_interruption, spec=spec)[1]
+    return decide(what, actor, allow_interruption=allow_interruption, spec=spec, stopped=stopped)[1]
 
 
 def _spec_of(state: State) -> Rollout | None:

@@ -13,7 +13,6 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from flows.cli.named import BENT, not_as_judged, strangers_told
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit
 from tasks.nodes.assess import as_rows, judge_node
@@ -24,6 +23,7 @@ from tasks.outside.kubernetes.jobs import marked
 from tasks.record.record import read as read_record
 from tasks.release.plan import Plan
 from tasks.release.state import Release
+from tasks.release.words import BENT, next_step, not_as_judged, strangers_told, why_so
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.locked import not_held
@@ -266,7 +266,8 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
     if serving and seen.bent:
         served = f"nothing: the Service names {serving.name} and {BENT}"
     rows = [
-        ("phase", state.phase),
+        ("phase", f"{state.phase} since {state.since}" if state.since else state.phase),
+        *([("why", why_so(state))] if why_so(state) else []),
         ("serving", served),
         (
             "stable",
@@ -284,6 +285,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
             if state.previous
             else "none",
         ),
+        ("next", next_step(seen)),
     ]
     for label, text in rows:
         console.print(f"{label + ':':<11}{text}", soft_wrap=True)

@@ -15,13 +15,11 @@ from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
-from tasks.release.course import Observed
-from tasks.release.state import Release
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant
+from tasks.release.words import in_words
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 
-BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
 ASKED = ("rollback", "reject", "abort")
 
 
@@ -102,35 +100,3 @@ def shown(actor: Actor) -> str:
         return f"{where}: {in_words(actor.observe())}"
     except RolloutError as error:
         return f"{where}: not known what serves: {error}"
-
-
-def in_words(seen: Observed) -> str:
-    """Who serves, with how many replicas, and what is under way."""
-    view = seen.view(seen.serving)
-    if view:
-        serves = f"{view.name} serves, {view.available} of {view.serves_with} replica(s) available"
-    elif seen.serving:
-        serves = f"nothing serves: release {seen.serving} has no Deployment"
-    else:
-        serves = "nothing serves: there is no Service"
-    if view and seen.bent:
-        serves = f"nothing serves: the Service names {view.name} and {BENT}"
-    candidate = seen.state.candidate
-    tested = f", candidate {candidate.deployment}" if candidate else ""
-    other = not_as_judged(seen, candidate) if candidate and seen.state.phase == "held" else ""
-    return f"{serves}; {seen.state.phase}{tested}{other}{strangers_told(seen)}"
-
-
-def strangers_told(seen: Observed) -> str:
-    """What carries a release's labels and is not its own; '' where nothing does."""
-    return "".join(
-        f"; {names}: has the labels of release {release} and is not its own: its Service leads "
-        "there, too. It is not counted, nor touched: take the labels away"
-        for release, names in sorted(seen.strangers.items())
-    )
-
-
-def not_as_judged(seen: Observed, release: Release, *, which: bool = True) -> str:
-    """What is other about a release than it was judged, or served; '' where nothing is."""
-    other = seen.changed(release.id, which=which)
-    return f", which is not what {'was judged' if which else 'served'}: {other}" if other else ""

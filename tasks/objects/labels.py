@@ -16,6 +16,8 @@ WRITER_ANNOTATION = "model-rollout/writer"  # the process of that epoch
 SERVICE_ANNOTATION = "model-rollout/service-type"
 # on what was adopted: by which selector and ports its pods are reached, and its labels before
 REACHED_ANNOTATION = "model-rollout/reached-by"
+# on a Service: what the switch to its release was, for whoever finds the memory lost
+SWITCHED_ANNOTATION = "model-rollout/switched"
 FORMER_ANNOTATION = "model-rollout/former-labels"
 ADOPTED = "adopted-"  # how the ids of such releases begin
 ENGINE_CONTAINER = "engine"

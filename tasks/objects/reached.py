@@ -16,6 +16,7 @@ from tasks.objects.labels import (
     KIND_LABEL,
     REACHED_ANNOTATION,
     RELEASE_LABEL,
+    SWITCHED_ANNOTATION,
 )
 from tasks.objects.pods import Object, ReadObject
 
@@ -31,6 +32,31 @@ class Reached:
     def text(self) -> str:
         """As it stands in the annotation."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Switched:
+    """How a Service came to lead to a release: which one is gone back to from there ('' none), and
+    whether it has passed its soak."""
+
+    release: str
+    previous: str = ""
+    proven: bool = True
+
+    def text(self) -> str:
+        """As it stands in the annotation."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+def switched_of(service: ReadObject | None) -> Switched | None:
+    """What a Service says of the switch to the release it leads to; None where it says nothing, or
+    speaks of another one: somebody moved it by hand."""
+    marks = ((service or {}).get("metadata") or {}).get("annotations") or {}
+    try:
+        found = Switched(**json.loads(marks[SWITCHED_ANNOTATION]))
+    except (KeyError, ValueError, TypeError):
+        return None
+    return found if found.release == leads_to(service) else None
 
 
 def reached_of(item: ReadObject) -> Reached | None:

@@ -24,6 +24,7 @@ from tasks.release.course import (
     Save,
     Scale,
 )
+from tasks.release.seats.room import kept_for
 from tasks.release.state import (
     Phase,
     Release,
@@ -55,8 +56,7 @@ def decide_revert(
     led = straightened(seen, state) if seen.lost else []
     if led and state.stable:  # until the other is ready, what answers is led to again
         seen = replace(seen, serving=state.stable.id, lost=False)
-    if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = replace(promoted(state), phase="soaking")
+    state = arrived(replace(seen, state=state)).state
     target = state.previous
     back = seen.view(target.id) if target else None
     if target is None or back is None or state.stable is None:
@@ -81,6 +81,18 @@ def decide_revert(
     at_once = at_once and (news == "fail" or not seen.alive(seen.serving))
     interrupt = not (switched or back.lent or at_once) and _interrupts(
         state, serving, back, allow=allowed, room=room
+    )
+    doubt = in_doubt(state, target.id) or ("inconclusive" if other else "")
+    settled = replace(
+        state,
+        phase="unproven" if doubt else "idle",
+        stable=target,
+        previous=None,
+        candidate=None,
+        strategy="",
+        approval="",
+        breach="",
+        verdict=doubt,
     )
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
     strategy = "replace" if interrupt and allowed else "parallel"
@@ -107,8 +119,7 @@ def decide_revert(
     if not (switched and back.available):
         if back.steady or not (at_once or _enough(back, target)):
             moves.append(AwaitReady(back.name))
-        point = PointService(target, alone=True) if other else PointService(target, back.made)
-        moves.append(point)
+        moves.append(replace(leading(settled), made="" if other else back.made, alone=bool(other)))
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
     # what serves may run again by then, whoever stopped it
@@ -117,18 +128,6 @@ def decide_revert(
     moves += [Remove(view.name) for view in rest]
     if back.lent:  # what it serves with now answers, the rest has room from here on
         moves.append(Scale(back.name, back.serves_with))
-    doubt = in_doubt(state, target.id) or ("inconclusive" if other else "")
-    settled = replace(
-        state,
-        phase="unproven" if doubt else "idle",
-        stable=target,
-        previous=None,
-        candidate=None,
-        strategy="",
-        approval="",
-        breach="",
-        verdict=doubt,
-    )
     moves += [AwaitReady(back.name), Save(with_doubt(settled, doubt))]
     said = f"went back to {target.deployment}"
     if other:
@@ -142,6 +141,14 @@ def barred(seen: Observed, target: Release) -> bool:
     if seen.serving == target.id or not seen.changed(target.id, which=False):
         return False
     return seen.alive(seen.serving) or (seen.serving is None and not seen.lost)
+
+
+def arrived(seen: Observed) -> Observed:
+    """A switch that has happened is one, though nobody has written it down yet."""
+    state = seen.state
+    if state.phase != "promoting" or not state.candidate or seen.serving != state.candidate.id:
+        return seen
+    return replace(seen, state=replace(promoted(state, seen.deployments), phase="soaking"))
 
 
 def known_against(state: State, *, failed: bool = False) -> str:
@@ -164,6 +171,14 @@ def _enough(view: DeploymentView, release: Release | None) -> bool:
     return min(view.replicas, view.available) >= min(view.serves_with, asked)
 
 
+def leading(state: State) -> PointService:
+    """The switch to stable, of which the Service says what this state does."""
+    assert state.stable is not None
+    previous = state.previous.id if state.previous and state.previous != state.stable else ""
+    waits = state.phase in ("soaking", "unproven") or in_doubt(state, state.stable.id) != ""
+    return PointService(state.stable, previous, not waits)
+
+
 def straightened(seen: Observed, state: State) -> list[Move]:
     """A Service that names what serves, and asks for more than its pods carry, gets its pods back.
 
@@ -171,10 +186,12 @@ def straightened(seen: Observed, state: State) -> list[Move]:
     to stable again, where that answers.
     """
     if seen.lost and state.stable and seen.alive(state.stable.id):
-        return [PointService(state.stable)]
+        return [leading(state)]
     named = (state.stable, state.previous, state.candidate)
     found = next((item for item in named if item and item.id == seen.serving), None)
-    return [PointService(found)] if seen.bent and found else []
+    if not seen.bent or not found:
+        return []
+    return [leading(state) if found == state.stable else PointService(found)]
 
 
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
@@ -211,20 +228,22 @@ def _interrupts(
     need = f"{back.name} needs room for {back.serves_with} replica(s) of {room.replica}"
     if room.instead < back.serves_with:
         raise Refused(
-            f"{need}, its nodes have room for {room.instead} even with what serves scaled down; "
-            "free what others hold there, or roll a known good revision out with `rollout run`"
+            f"{need}, its nodes have room for {room.instead} even with what serves scaled "
+            f"down{kept_for(room.owed)}; free what others hold there, or "
+            "roll a known good revision out with `rollout run`"
         )
     if alive and room.queue:
         raise Refused(
             f"{need}, its nodes have room for {room.beside} while what serves runs, and "
-            f"{', '.join(room.queue[:4])} would take what it frees; let them be placed or remove "
-            "them, or free what others hold there"
+            f"{', '.join(room.queue[:4])} would take what it frees{kept_for(room.owed)}; "
+            "let them be placed or remove them, or free what others hold there"
         )
     if alive and not allow:
         raise Refused(
-            f"{need}, its nodes have room for {room.beside} while what serves runs; free what "
-            "others hold there, or pass --allow-interruption: the serving release is scaled down "
-            "first, and comes back if this one does not get ready"
+            f"{need}, its nodes have room for {room.beside} while what serves runs"
+            f"{kept_for(room.owed)}; free what others hold there, or pass "
+            "--allow-interruption: the serving release is scaled down first, and comes back "
+            "if this one does not get ready"
         )
     return serving is not None
 
@@ -241,13 +260,17 @@ def decide_restore(seen: Observed) -> Course:
             f"nothing is left of the release that served {state.name}; "
             "roll a known good revision out with `rollout run`"
         )
+    # a release that is not proven is no better because the one before it did not come back
+    phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
+    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
+    after = with_doubt(after, state.verdict if phase == "unproven" else "")
     moves: list[Move] = [Save(state)]
     away = seen.serving != home.release
     # what answers at the Service goes on until home does
     serving = seen.view(seen.serving) if away and seen.alive(seen.serving) else None
     others = seen.others(home.release, serving.release if serving else None)
     if away and home.available and serving is None:  # it answers, and nothing else does there
-        moves += [PointService(state.stable), Drain(home.release, state.drain_s)]
+        moves += [leading(after), Drain(home.release, state.drain_s)]
         away = False
     moves += drained(seen, others)
     moves += [Scale(view.name, 0) for view in others if view.replicas]
@@ -262,17 +285,14 @@ def decide_restore(seen: Observed) -> Course:
         moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(home.name))
     if away:
-        moves.append(PointService(state.stable))
+        moves.append(leading(after))
     if serving:
         moves += [Drain(home.release, state.drain_s), Scale(serving.name, 0)]
         if later:
             moves += [*grows, AwaitFreed(serving.name), AwaitReady(home.name)]
-    # a release that is not proven is no better because the one before it did not come back
-    phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
     if phase == "idle" and moves[-1] != AwaitReady(home.name):
         moves.append(AwaitReady(home.name))
-    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
-    moves.append(Save(with_doubt(after, state.verdict if phase == "unproven" else "")))
+    moves.append(Save(after))
     return Course(tuple(moves), f"{home.name} serves on")
 
 
@@ -298,12 +318,14 @@ def decide_after_failure(seen: Observed) -> Course | None:
     return None if arrived else decide_restore(seen)
 
 
-def decide_unproven(seen: Observed, verdict: str) -> Course:
+def decide_unproven(seen: Observed, verdict: str, why: str) -> Course:
     """The Service leads to a release whose soak was not passed; nothing is stopped or moved.
 
-    verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look.
+    verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look. why: in
+    words, for a person.
     """
-    state = with_doubt(replace(seen.state, phase="unproven", verdict=verdict), verdict)
+    state = replace(seen.state, phase="unproven", verdict=verdict, why=why)
+    state = with_doubt(state, verdict)
     name = state.stable.deployment if state.stable else state.name
     return Course((Save(state),), f"{name} serves, and is not proven")
 
@@ -318,5 +340,5 @@ def decide_soak_failed(seen: Observed, room: Room | None = None) -> Course:
             seen, allow_interruption=seen.state.strategy == "replace", room=room, failed=True
         )
     except Refused as error:
-        course = decide_unproven(seen, "fail")
+        course = decide_unproven(seen, "fail", f"no way back: {error}")
         return replace(course, sentence=f"{course.sentence}: {error}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tasks.nodes.facts import TERMINAL, api_facts
 from tasks.objects.labels import ENGINE_CONTAINER
 from tasks.objects.pods import ReadObject, ending, engine_container, is_true, statuses
-from tasks.release.room import takes
+from tasks.release.seats.room import takes
 from tasks.release.state import Release
 
 # What a kubelet lists at most (nodeStatusMaxImages), the largest first.

@@ -136,13 +136,15 @@ class Room:
     """How many replicas of a release its nodes could take.
 
     beside: as things are. instead: with the serving release scaled down. replica: what one asks
-    for, in words. queue: pods of others that wait for it as well, and may be placed first.
+    for, in words. queue: pods of others that wait for it as well, and may be placed first. owed: to
+    which other rollouts seats are, and are not counted.
     """
 
     beside: int
     instead: int
     replica: str
     queue: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,11 +156,14 @@ class Save:
 
 @dataclass(frozen=True)
 class PointService:
-    """Send the Service's traffic to a release: the one write of a promotion. made: only where its
-    Deployment is made of exactly that; '' where that does not matter. alone: only while what the
-    Service leads to does not answer."""
+    """Send the Service's traffic to a release: the one write of a promotion. previous: id of the
+    release that is gone back to from there, '' for none. proven: it has passed its soak. The same
+    write says both. made: only where its Deployment is made of exactly that; '' where that does not
+    matter. alone: only while what the Service leads to does not answer."""
 
     release: Release
+    previous: str = ""
+    proven: bool = True
     made: str = ""
     alone: bool = False
 

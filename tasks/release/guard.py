@@ -23,7 +23,7 @@ from tasks.release.course import (
     Scale,
 )
 from tasks.release.moves import decide_recovery
-from tasks.release.state import Release, State
+from tasks.release.state import Release, State, with_doubt
 
 # a person decides about a held candidate, and about one that serves unproven
 AT_REST = ("idle", "held", "unproven")
@@ -34,7 +34,9 @@ class Around:
     """What a look at a rollout's roles does not show. serving: the Deployment that the Service
     leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat.
     stopped: the Deployments of other releases that we scaled down. room: for the release that is
-    gone back to. expired: the candidate that is held may not be approved any more."""
+    gone back to. expired: the candidate that is held may not be approved any more. before: the
+    Deployment that is gone back to, and unproven: the soak is not passed, as the Service says of
+    its switch."""
 
     serving: Object | None = None
     tested: bool = False
@@ -42,6 +44,8 @@ class Around:
     stopped: tuple[Object, ...] = ()
     room: Room | None = None
     expired: bool = False
+    before: Object | None = None
+    unproven: bool = False
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -119,8 +123,9 @@ def _without_role(seen: Observed, state: State) -> list[DeploymentView]:
 def remembered(state: State, serving: str | None, around: Around) -> State:
     """The state as the Service has it: what it leads to is stable.
 
-    Where nothing is remembered, what we scaled down last is kept for the way back: neither a
-    candidate nor what comes late was scaled down.
+    Where nothing is remembered, the Service says which release is gone back to, and that the one
+    it leads to is not proven. Where it does not, what we scaled down last is kept for the way back:
+    neither a candidate nor what comes late was scaled down.
     """
     if not serving or (state.stable and state.stable.id == serving):
         return state
@@ -130,10 +135,21 @@ def remembered(state: State, serving: str | None, around: Around) -> State:
     if around.serving is None:
         return state
     previous = before or state.previous
-    if previous is None and around.stopped:
+    if previous is None and around.before is not None:
+        previous = _of(around.before)
+    elif previous is None and around.stopped:
         kept = max(around.stopped, key=lambda d: str(d["metadata"].get("creationTimestamp", "")))
-        previous = release_on(kept, kept["metadata"]["labels"][RELEASE_LABEL])
-    return replace(state, stable=release_on(around.serving, serving), previous=previous)
+        previous = _of(kept)
+    found = replace(state, stable=release_on(around.serving, serving), previous=previous)
+    if not around.unproven:
+        return found
+    why = "what was known of its soak is lost"
+    unproven = replace(found, phase="unproven", verdict="inconclusive", why=why)
+    return with_doubt(unproven, "inconclusive")
+
+
+def _of(deploy: Object) -> Release:
+    return release_on(deploy, deploy["metadata"]["labels"][RELEASE_LABEL])
 
 
 def release_on(deploy: Object, ident: str) -> Release:

@@ -16,6 +16,7 @@ from typing import Any
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import (
+    arrived,
     barred,
     decide_after_failure,
     decide_restore,
@@ -24,6 +25,7 @@ from tasks.release.back import (
     decide_unproven,
     drained,
     known_against,
+    leading,
     straightened,
 )
 from tasks.release.course import (
@@ -50,6 +52,7 @@ from tasks.release.state import (
     breached,
     held_text,
     in_doubt,
+    kept_for_rollback,
     promoted,
     unproven_text,
     unsoaked_text,
@@ -178,10 +181,10 @@ def decide_promotion(
                 "anew what the spec says"
             )
         state = replace(state, verdict="pass", breach="")
-        after = replace(promoted(state), phase="soaking")
+        after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            PointService(candidate, view.made),
+            replace(leading(after), made=view.made),
             Save(after),
         ]
     assert after.stable is not None
@@ -212,7 +215,8 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
     assert state.stable is not None
     others, view = seen.others(state.stable.id), seen.view(state.stable.id)
     grows = view is not None and (view.lent or (state.strategy == "lend" and not view.whole))
-    kept = state.previous.id if state.previous and keep_previous else None
+    previous = kept_for_rollback(state) if keep_previous else None
+    kept = previous.id if previous else None
     moves: list[Move] = [RemoveCandidateService()]
     if any(view.runs for view in others):
         moves.append(Drain(state.stable.id, state.drain_s))
@@ -227,7 +231,6 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
     if view and grows:
         moves += [AwaitFreed(other.name) for other in others if other.release == kept]
         moves.append(AwaitReady(view.name))
-    previous = state.previous if keep_previous else None
     moves.append(AwaitReady(state.stable.deployment))
     settled = replace(state, phase="idle", previous=previous, strategy="")
     moves.append(Save(without_doubt(settled)))
@@ -267,7 +270,7 @@ def decide_recovery(
     if state.stable and seen.alive(state.stable.id) and seen.astray:
         led = replace(seen, serving=state.stable.id, lost=False)
         after = decide_recovery(led, keep_previous=keep_previous, superseded=superseded)
-        first: list[Move] = [PointService(state.stable)]
+        first: list[Move] = [leading(state)]
         if seen.serving is not None:  # it may answer again by then
             first.append(Drain(state.stable.id, state.drain_s))
         return replace(after, moves=(*first, *after.moves))
@@ -293,9 +296,8 @@ def decide_recovery(
         if known:
             return decide_restore(seen)
     noted: list[Move] = []
-    if state.phase == "promoting" and state.candidate and seen.serving == state.candidate.id:
-        state = replace(promoted(state), phase="soaking")
-        seen, noted = replace(seen, state=state), [Save(state)]
+    if (led := arrived(seen)) is not seen:
+        seen, state, noted = led, led.state, [Save(led.state)]
     if _switched(seen):
         assert state.stable is not None
         if soak_failed or breached(state):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from tasks.release.course import DeploymentView
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.moves import Observed
+from tasks.release.seats.room import kept_for
 from tasks.release.state import Release
 from tasks.spec.rollout import Promotion, Rollout
 
@@ -192,11 +193,13 @@ def decide_plan(
     refused: Sequence[str] = (),
     differences: Sequence[str] = (),
     queue: Sequence[str] = (),
+    owed: Sequence[str] = (),
 ) -> Plan:
     """Choose strategy and nodes.
 
     seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
     (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
+    owed: to which other rollouts seats are, and are not counted.
     """
     want = spec.promotion
     need = spec.devices * spec.serving.replicas
@@ -251,7 +254,7 @@ def decide_plan(
     if instead and serving and want.strategy != "parallel" and (cut or serving.serves_with > 1):
         lent = _lent(spec, serving, seats, instead)
     if queue and (lent or (instead and seen.serving and _may_interrupt(want))):
-        return make("refused", queued(queue))
+        return make("refused", queued(queue) + kept_for(owed))
     if lent and serving:
         lend, nodes = lent
         return make("lend", _lends(serving, release, lend), nodes, _serves_on(lend, minutes), lend)
@@ -274,8 +277,8 @@ def decide_plan(
         return make(
             "refused",
             f"{room} needed on {minimum} node(s), not there even with the serving release down"
-            f"{_shortage(seats, alone=True)}; free what is short, lower serving.replicas or what a "
-            "replica asks for, or add nodes",
+            f"{_shortage(seats, alone=True)}{kept_for(owed)}; free what is short, "
+            "lower serving.replicas or what a replica asks for, or add nodes",
         )
     there = f"{free} free" if need else f"room for {sum(seat.seats for seat in seats)}"
     held = " (it would fit with the serving release scaled down: set promotion.allow_interruption)"
@@ -283,7 +286,7 @@ def decide_plan(
         "refused",
         f"{room} needed beside what serves on at least {minimum} node(s), {there} on "
         f"{len(seats)} usable node(s){held if instead and seen.serving else ''}"
-        f"{_shortage(seats, alone=False)}",
+        f"{_shortage(seats, alone=False)}{kept_for(owed)}",
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -34,6 +35,8 @@ Phase = Literal[
     "restoring",
     "held",
 ]
+# Releases kept in doubt: more than are ever there at once.
+DOUBTS = 8
 # verdicts kept, so that what was judged is not started again by itself
 JUDGED = 50
 
@@ -80,11 +83,12 @@ class State:
     could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
     doubt: what is known against release `doubted`, whatever is tested meanwhile: 'fail',
-    'inconclusive' or ''.
+    'inconclusive' or ''. doubts: the same of releases that served unproven before that, by id.
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
     rollout: id of the run that wrote last.
     approval: the rollout id a person has approved, or ''. breach: what the soak under way has found
-    against stable, or '': whoever finds it there goes back.
+    against stable, or '': whoever finds it there goes back. why: it is unproven, in words.
+    since: ISO 8601, when it came to this phase.
     plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
     approved at the latest; '' for ever.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
@@ -107,8 +111,11 @@ class State:
     verdict: str = ""
     doubt: str = ""
     doubted: str = ""
+    doubts: dict[str, str] = field(default_factory=dict)
     approval: str = ""
     breach: str = ""
+    why: str = ""
+    since: str = ""
     plan: str = ""
     until: str = ""
     drain_s: float = DRAIN_S
@@ -162,8 +169,11 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             verdict=raw["verdict"],
             doubt=raw.get("doubt", ""),
             doubted=raw.get("doubted", ""),
+            doubts={str(k): str(v) for k, v in (raw.get("doubts") or {}).items()},
             approval=raw.get("approval", ""),
             breach=raw.get("breach", ""),
+            why=raw.get("why", ""),
+            since=raw.get("since", ""),
             plan=raw.get("plan", ""),
             until=raw.get("until", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
@@ -202,22 +212,29 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
 
 
 def in_doubt(state: State, release: str | None) -> str:
-    """What is known against a release."""
-    return state.doubt if release and state.doubted == release else ""
+    """What is known against a release; '' of one that has proven itself, or never served."""
+    if not release:
+        return ""
+    return state.doubt if state.doubted == release else state.doubts.get(release, "")
 
 
 def with_doubt(state: State, against: str) -> State:
     """What is known against stable stays on record; '' says nothing of another one."""
     if state.stable is None or not against:
         return state
-    return replace(state, doubt=against, doubted=state.stable.id)
+    before = {**state.doubts, state.doubted: state.doubt} if state.doubt else state.doubts
+    kept = {key: value for key, value in before.items() if key != state.stable.id}
+    doubts = dict(list(kept.items())[-DOUBTS:])
+    return replace(state, doubt=against, doubted=state.stable.id, doubts=doubts)
 
 
 def without_doubt(state: State) -> State:
     """Stable is proven, or a person keeps it."""
-    if state.stable is None or state.doubted != state.stable.id:
+    if state.stable is None:
         return state
-    return replace(state, doubt="", doubted="")
+    ident = state.stable.id
+    state = replace(state, doubts={k: v for k, v in state.doubts.items() if k != ident})
+    return replace(state, doubt="", doubted="") if state.doubted == ident else state
 
 
 def with_history(state: State, entry: dict[str, Any], keep: int) -> State:
@@ -258,11 +275,32 @@ def unfinished(state: State) -> bool:
     return state.phase == "soaking" and not state.breach
 
 
-def promoted(state: State) -> State:
-    """The candidate became stable; the old stable becomes previous. Idempotent."""
+def way_back(state: State, there: Container[str]) -> Release | None:
+    """The release that is gone back to once the candidate serves: the last one that has proven
+    itself. Where none has, what serves now.
+
+    there: ids of the releases that have a Deployment.
+    """
+    stable, before = state.stable, state.previous
+    if stable is None or not in_doubt(state, stable.id):
+        return stable
+    if before is None or before.id not in there or before == state.candidate:
+        return stable
+    return stable if in_doubt(state, before.id) else before
+
+
+def kept_for_rollback(state: State) -> Release | None:
+    """What stays for a way back once stable has proven itself: nothing that has not."""
+    previous = state.previous
+    return None if previous is None or in_doubt(state, previous.id) else previous
+
+
+def promoted(state: State, there: Container[str]) -> State:
+    """The candidate became stable, what is gone back to becomes previous. Idempotent."""
     if state.candidate is None or state.candidate == state.stable:
         return replace(state, candidate=None)
-    return replace(state, stable=state.candidate, previous=state.stable, candidate=None)
+    back = way_back(state, there)
+    return replace(state, stable=state.candidate, previous=back, candidate=None)
 
 
 def held_text(state: State) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 from tasks.base.errors import Refused, StepFailed
+from tasks.release.back import arrived, decide_unproven
 from tasks.release.moves import (
     Course,
     Observed,
@@ -19,7 +20,7 @@ from tasks.release.moves import (
     decide_recovery,
     decide_revert,
 )
-from tasks.release.state import State
+from tasks.release.state import State, unfinished
 
 What = Literal["rollback", "approve", "promote", "reject", "recover", "abort"]
 
@@ -71,6 +72,27 @@ def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
         )
 
 
+def decide_abort(
+    seen: Observed, *, keep_previous: bool = True, room: Room | None = None, stopped: str = ""
+) -> Course:
+    """A person stops a rollout: what served before serves again, also where the Service was moved
+    already and the soak is not passed. Where there is no way back, what serves stays, unproven.
+
+    stopped: id of the run that was asked to stop: what that one holds for a person by now goes, and
+    what another one does waits on. What has proven itself, or waits unproven, stays as it is.
+    """
+    seen = arrived(seen)
+    if unfinished(seen.state):
+        allow = seen.state.strategy == "replace"
+        try:
+            return decide_revert(seen, allow_interruption=allow, room=room)
+        except Refused as error:
+            course = decide_unproven(seen, "inconclusive", f"stopped in its soak; {error}")
+            return replace(course, sentence=f"{course.sentence}: {error}")
+    held = seen.state.phase == "held" and stopped != "" and seen.state.rollout == stopped
+    return decide_recovery(seen, keep_previous=keep_previous, superseded=held, room=room)
+
+
 def decide_wish(
     what: str,
     seen: Observed,
@@ -78,8 +100,10 @@ def decide_wish(
     allow_interruption: bool = False,
     room: Room | None = None,
     keep_previous: bool = True,
+    stopped: str = "",
 ) -> Course:
-    """The moves of an operator's wish. Raises Refused when it makes no sense now."""
+    """The moves of an operator's wish. stopped: see `decide_abort`. Raises Refused when it makes no
+    sense now."""
     state = seen.state
     if what == "rollback":
         return decide_revert(seen, allow_interruption=allow_interruption, room=room)
@@ -106,6 +130,8 @@ def decide_wish(
                 "`rollout status` shows what there is"
             )
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
+    if what == "abort":
+        return decide_abort(seen, keep_previous=keep_previous, room=room, stopped=stopped)
     return decide_recovery(seen, keep_previous=keep_previous, room=room)
 
 

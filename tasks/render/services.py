@@ -18,9 +18,10 @@ from tasks.objects.labels import (
     REACHED_ANNOTATION,
     RELEASE_LABEL,
     SERVICE_ANNOTATION,
+    SWITCHED_ANNOTATION,
 )
 from tasks.objects.pods import Object
-from tasks.objects.reached import Reached, reached_of
+from tasks.objects.reached import Reached, Switched, reached_of
 from tasks.release.state import Release
 from tasks.render.release import ServiceType, selector, service_type
 from tasks.spec.rollout import Rollout
@@ -160,3 +161,10 @@ def our_port(ports: list[Object], where: str) -> Object:
         f"{where} has the ports {listed}, and none is named '{PORT}': name the one that leads to "
         "the engine so"
     )
+
+
+def switched_by(body: Object, mark: Switched) -> Object:
+    """A Service, or a patch of one, that says how it came to lead where it leads."""
+    meta = body.get("metadata") or {}
+    marks = {**(meta.get("annotations") or {}), SWITCHED_ANNOTATION: mark.text()}
+    return {**body, "metadata": {**meta, "annotations": marks}}

@@ -15,6 +15,7 @@ from tasks.release.moves import (
     decide_unproven,
     unproven_text,
 )
+from tasks.run import seats
 
 _log = logging.getLogger(__name__)
 TRIES = 4
@@ -32,10 +33,10 @@ def carry_out(actor: Actor, course: Course) -> str:
         raise  # another run owns the cluster now, and cleans up; or this is decided anew
     except SoakFailed as error:
         seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
+        room = seats.room(actor, seen.state.previous, seen.serving)
         return f"{error}; {carry_out(actor, decide_soak_failed(seen, room))}"
     except NotProven as error:
-        actor.run(decide_unproven(actor.observe(), "inconclusive"))
+        actor.run(decide_unproven(actor.observe(), "inconclusive", str(error)))
         return f"{error}; {unproven_text(actor.observe().state)}"
     except BaseException as error:
         home = decide_after_failure(actor.observe())

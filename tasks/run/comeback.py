@@ -16,6 +16,7 @@ from tasks.render.jobs import verify_job
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
+from tasks.run.seats import taken
 from tasks.weights.messages import Done, Failed, Transfer, message_of
 
 MOST_S = 24 * 3600
@@ -66,7 +67,7 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     wrong = [said for proof in looked.proofs if (said := _hash(run, cluster, looked.name, *proof))]
     if wrong:
         raise Refused(refusal(looked.name, wrong))
-    every = cluster.actor.every_pod()
+    every = taken(cluster.actor, cluster.actor.cluster.list("Node")).pods
     if waits := queueing(every, planned.survey.resource, spec.namespace, spec.name):
         raise Refused(queued(waits))
     for line in looked.found.unknown:

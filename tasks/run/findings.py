@@ -56,9 +56,10 @@ class Survey:
     """Facts without a probe. endpoint: hub address from outside the spec, or None.
 
     resource, needs, release: by what most nodes offer; a probe may still say otherwise. queue: pods
-    of others that wait for that resource. looked: what was found of each node, in the order of
-    facts; empty before that. policy: the site's. files_outside: files that the spec names and that
-    lie outside the working folder, by place.
+    of others that wait for that resource. owed: to which other rollouts seats are that look free.
+    looked: what was found of each node, in the order of facts; empty before that. policy: the
+    site's. files_outside: files that the spec names and that lie outside the working folder, by
+    place.
     """
 
     spec: Rollout
@@ -72,6 +73,7 @@ class Survey:
     release: Release
     shape: ModelShape | None
     queue: tuple[str, ...] = ()
+    owed: tuple[str, ...] = ()
     looked: tuple[Looked, ...] = ()
     policy: Policy = field(default_factory=Policy)
     files_outside: Mapping[str, str] = field(default_factory=dict)

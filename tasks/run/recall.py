@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.base import clock
+from tasks.objects.reached import switched_of
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
 from tasks.release.moves import Observed
 from tasks.release.wish import expired
+from tasks.run import seats
 
 
 def around(actor: Actor, seen: Observed) -> Around:
@@ -19,13 +21,19 @@ def around(actor: Actor, seen: Observed) -> Around:
     others = [v for v in seen.others(seen.serving) if v.stopped and not v.replicas]
     stopped = [cluster.get("Deployment", other.name, ns) for other in others]
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
+    mark = switched_of(cluster.get("Service", actor.name, ns))
+    back = seen.view(mark.previous) if mark else None
     return Around(
         cluster.get("Deployment", view.name, ns) if view else None,
         tested is not None and actor.owned.is_ours(tested, "candidate"),
         any(not pod["spec"].get("nodeName") for pod in pods),
         tuple(item for item in stopped if item is not None),
-        actor.room(seen.state.previous, seen.serving) if seen.state.phase == "reverting" else None,
+        seats.room(actor, seen.state.previous, seen.serving)
+        if seen.state.phase == "reverting"
+        else None,
         expired(seen.state, clock.now()),
+        cluster.get("Deployment", back.name, ns) if back else None,
+        mark is not None and not mark.proven,
     )
 
 

@@ -14,6 +14,7 @@ from tasks.run.comeback import must_come_back
 from tasks.run.findings import Candidate, Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
+from tasks.run.seats import must_have_room
 from tasks.run.step import step
 
 
@@ -24,6 +25,7 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     seen = cluster.actor.observe()
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
     unknown = must_come_back(run, cluster, planned)
+    must_have_room(cluster.actor, planned)
     asked = spec.model_dump(mode="json", exclude_defaults=True)
     lend = planned.plan.lend
     cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend))

@@ -21,7 +21,7 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
     it, which then serves on, unproven."""
     actor = cluster.actor
     if isinstance(why, NotProven):
-        actor.run(decide_unproven(actor.observe(), "inconclusive"))
+        actor.run(decide_unproven(actor.observe(), "inconclusive", str(why)))
         state, _ = actor.read_state()
         run.say(str(why))
         return Outcome("held", f"{why}; {unproven_text(state)}")

@@ -84,6 +84,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
         resource=survey.resource,
         refused=[*said.refused, *unranked],
         queue=survey.queue,
+        owed=survey.owed,
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),

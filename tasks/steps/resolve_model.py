@@ -30,6 +30,7 @@ from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.locked import not_held
 from tasks.run.run import Run
+from tasks.run.seats import taken
 from tasks.run.step import step
 from tasks.spec.policy import hub_violations
 from tasks.spec.rollout import Rollout
@@ -78,7 +79,8 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
     unknown = unknown_nodes(spec, [node["metadata"]["name"] for node in nodes])
     if unknown:
         raise StepFailed("; ".join(str(reason) for reason in unknown))
-    every = actor.every_pod()
+    held = taken(actor, nodes)
+    every = held.pods
     pods = group_pods(pod for pod in every if not _passing(pod, spec, seen.serving))
     daemonsets = cluster.list("DaemonSet")
     facts = tuple(
@@ -101,6 +103,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         release=release_of(spec, manifest.commit, manifest.digest, needs),
         shape=_shape(hub, spec, manifest),
         queue=queueing(every, resource, spec.namespace, spec.name),
+        owed=tuple(map(str, held.owed)),
         policy=policy,
         files_outside=files_outside(spec),
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
+from tasks.base.errors import Aborted, LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
+from tasks.release.back import arrived
 from tasks.release.moves import Course, Observed, decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
+from tasks.release.wish import decide_abort
+from tasks.run import seats
 from tasks.run.carry_out import carry_out, settled
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
@@ -43,7 +46,7 @@ def _after_soak(run: Run, cluster: Locked, why: SoakFailed) -> str:
     try:
         cluster.remember(run.judged("failed"))
         seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
+        room = seats.room(actor, seen.state.previous, seen.serving)
         return carry_out(actor, decide_soak_failed(seen, room))
     except OutsideError as error:
         # the bad news stays what it is: whoever settles this must not take it for a success
@@ -78,11 +81,12 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
         return unsoaked_text(seen.state)
 
     def decide(seen: Observed) -> Course:
-        return decide_recovery(
-            seen,
-            keep_previous=run.spec.promotion.keep_previous,
-            soak_failed=isinstance(error, SoakFailed),
-        )
+        keep = run.spec.promotion.keep_previous
+        if isinstance(error, Aborted):
+            back = arrived(seen).state.previous
+            room = seats.room(actor, back, seen.serving)
+            return decide_abort(seen, keep_previous=keep, room=room)
+        return decide_recovery(seen, keep_previous=keep, soak_failed=isinstance(error, SoakFailed))
 
     try:
         return settled(actor, decide(seen), lambda: decide(actor.observe()))

@@ -13,11 +13,11 @@ from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.made import apart
 from tasks.objects.pods import ready
-from tasks.objects.reached import bent, chooses, labelled, leads_to
+from tasks.objects.reached import Switched, bent, chooses, leads_to, switched_of
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import chosen_pods, selector_text, strangers_of
-from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
@@ -34,12 +34,10 @@ from tasks.release.moves import (
     PointService,
     Remove,
     RemoveCandidateService,
-    Room,
     Save,
     Scale,
     Soak,
 )
-from tasks.release.room import room_for
 from tasks.release.soaking import Look, Rules, Seen
 from tasks.release.state import (
     Judged,
@@ -48,7 +46,12 @@ from tasks.release.state import (
     with_verdict,
 )
 from tasks.render.adopted import adopted_deployment, adopted_service
-from tasks.render.services import leading_nowhere, stable_service, switch
+from tasks.render.services import (
+    leading_nowhere,
+    stable_service,
+    switch,
+    switched_by,
+)
 
 __all__ = ["Actor", "ChangedByHand", "NotProven", "SoakFailed"]
 
@@ -126,26 +129,10 @@ class Actor:
     def _deployments(self) -> dict[str, DeploymentView]:
         return views_of(self.owned.deployments())
 
-    def room(self, release: Release | None, serving: str | None) -> Room | None:
-        """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
-        name = release.deployment if release else ""
-        deploy = self.cluster.get("Deployment", name, self.namespace) if name else None
-        if deploy is None:
-            return None
-        try:
-            nodes, pods = self.cluster.list("Node"), self.every_pod()
-        except Forbidden:
-            return None  # then it is tried, and taken back when it finds no place
-        return room_for(deploy, nodes, pods, serving)
-
     def highest_epoch(self) -> int:
         """The newest epoch that left a mark; the Lease may have been deleted since."""
         state, _ = self.read_state()
         return max(state.epoch, self.owned.highest_epoch())
-
-    def every_pod(self) -> list[Body]:
-        """All pods of the cluster, those of an adopted release labelled as ours are."""
-        return labelled(self.cluster.list("Pod"), self.owned.deployments())
 
     # -- act ----------------------------------------------------------------------------------
 
@@ -196,6 +183,7 @@ class Actor:
                 except SoakFailed as error:
                     self._announce(release, str(error))
                     raise
+                self._prove(release)
             case Drain(ident, seconds):
                 self._drain(ident, seconds)
             case Remove(deployment):
@@ -286,19 +274,30 @@ class Actor:
         if found is not None and self.owned.is_ours(found, "candidate"):
             self.owned.delete("Service", name, "candidate")
 
+    def _prove(self, release: Release) -> None:
+        """Say on the Service that the release it leads to has passed its soak."""
+
+        def change(found: Body) -> Body:
+            mark = switched_of(found)
+            if mark is None or mark.release != release.id:
+                return {}
+            return switched_by({}, replace(mark, proven=True))
+
+        self.owned.change("Service", self.name, "stable", change)
+
     def _point_service(self, move: PointService) -> None:
-        release = move.release
+        release, mark = move.release, Switched(move.release.id, move.previous, move.proven)
         deploy = self.cluster.get("Deployment", release.deployment, self.namespace)
         if deploy is None:
             raise StepFailed(
                 f"Deployment {self.namespace}/{release.deployment} is gone; run the rollout again"
             )
-        wanted = stable_service(deploy)
+        wanted = switched_by(stable_service(deploy), mark)
         self._led.clear()
 
         def change(found: Body) -> Body:
             self._must_answer(move, found, wanted)
-            return switch(found, wanted)
+            return switched_by(switch(found, wanted), mark)
 
         if self._service() is None:
             self._must_answer(move, None, wanted)

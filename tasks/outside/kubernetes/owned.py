@@ -293,7 +293,9 @@ class Memory:
             if found is not None and held in sent:
                 return held  # the answer to our own write was lost
             made = change(held, found is not None)
-            state = replace(made, epoch=owned.epoch, writer=owned.writer)
+            now = clock.now().isoformat(timespec="seconds")
+            since = held.since if made.phase == held.phase else now
+            state = replace(made, epoch=owned.epoch, writer=owned.writer, since=since)
             body = to_configmap(state, owned.namespace)
             if found is not None and held == state:
                 return state

@@ -95,13 +95,13 @@ class World(FakeWrites):
         return copy.deepcopy(self.objects.get((kind, name)))
 
     def list(self, kind: str, ns: str | None = None, label_selector: str = "") -> list[Object]:
+        wanted = dict(part.split("=") for part in label_selector.split(",") if part)
+        service = wanted.pop("kubernetes.io/service-name", NAME)
         found = {
             "Node": self._nodes,
             "Pod": self._pods,
-            "EndpointSlice": self._slices,
+            "EndpointSlice": lambda: self._slices(service),
         }.get(kind, lambda: [o for (k, _), o in self.objects.items() if k == kind])()
-        wanted = dict(part.split("=") for part in label_selector.split(",") if part)
-        wanted.pop("kubernetes.io/service-name", None)
         return [
             copy.deepcopy(item)
             for item in found
@@ -296,8 +296,8 @@ class World(FakeWrites):
             out += [self._pod(item, number, ready) for number in range(item["placed"])]
         return out
 
-    def _slices(self) -> list[Object]:
-        spec = self.objects["Service", NAME]["spec"]
+    def _slices(self, service: str) -> list[Object]:
+        spec = self.objects["Service", service]["spec"]
         (port,) = spec["ports"]
         here = self.list("Pod", NS, ",".join(f"{k}={v}" for k, v in spec["selector"].items()))
         slices: dict[bool, list[Object]] = {True: [], False: []}

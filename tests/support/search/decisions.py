@@ -101,17 +101,17 @@ class Decisions:
 
     def unproven(self, w: World) -> Course:
         return self._course(
-            ("unproven",), w, lambda seen: moves.decide_unproven(seen, "inconclusive")
+            ("unproven",), w, lambda seen: moves.decide_unproven(seen, "inconclusive", "")
         )
 
     def wish(self, w: World, what: str, allow: bool) -> Course:
-        room = room_of_previous(w) if what == "rollback" else None
+        room = room_of_previous(w) if what in ("rollback", "abort") else None
         return self._course(
             ("wish", what, allow, room),
             w,
             lambda seen: wish.decide_wish(
                 what,  # type: ignore[arg-type]
-                _reminded(seen, w) if what == "recover" else seen,
+                _reminded(seen, w) if what in ("recover", "abort") else seen,
                 allow_interruption=allow,
                 room=_room(room),
             ),
@@ -231,7 +231,10 @@ def observed(w: World, rules: Rules) -> Observed:
 
 def room_of_previous(w: World) -> tuple[int, int] | None:
     """What `Actor.room` finds for the release gone back to."""
-    previous = w.mem.previous if w.mem else NOBODY
+    if w.mem is None:
+        return None
+    switched = w.mem.phase == "promoting" and w.svc == w.mem.candidate  # and not written down yet
+    previous = w.mem.stable if switched else w.mem.previous
     if previous == NOBODY or w.deps[previous] is None:
         return None
     return room(w)

@@ -28,7 +28,7 @@ from tests.support.search.world import (
 from tests.support.search.writes import ends
 
 ORPHAN = 3  # two more writes
-WISHES = ("guard", "recover", "rollback", "promote")
+WISHES = ("guard", "recover", "rollback", "promote", "abort")
 
 
 def around(m: Model, w: World) -> Iterator[Step]:

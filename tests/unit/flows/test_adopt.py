@@ -22,6 +22,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.wish import decide_wish
+from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NAME, NEW, Killed, World, deployment
 from tests.support.cluster.by_hand import (
@@ -122,7 +123,7 @@ def test_a_look_before_it_changes_nothing_and_asks_the_api_server() -> None:
 
 def goes_back(actor: Actor) -> None:
     seen = actor.observe()
-    room = actor.room(seen.state.previous, seen.serving)
+    room = seats.room(actor, seen.state.previous, seen.serving)
     carry_out(actor, decide_wish("rollback", seen, allow_interruption=True, room=room))
 
 
@@ -224,9 +225,9 @@ def test_room_for_it_is_counted_by_its_own_pods() -> None:
     at = adopted(seats=3)
     at.put(deployment(NEW, 0))
     actor = at.actor()
-    room = actor.room(NEW, actor.observe().serving)
+    room = seats.room(actor, NEW, actor.observe().serving)
     assert room is not None and (room.beside, room.instead) == (1, 3)
-    (one, *_) = actor.every_pod()
+    (one, *_) = seats.taken(actor, []).pods
     assert one["metadata"]["labels"][RELEASE_LABEL] == ident(at)
     elsewhere = {**one, "metadata": {**one["metadata"], "namespace": "x", "labels": SELECTOR}}
     assert labelled([elsewhere], [at.objects[HANDS]]) == [elsewhere]

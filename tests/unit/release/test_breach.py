@@ -112,5 +112,5 @@ def test_a_breach_of_another_time_is_none() -> None:
     assert all(move.state.breach == "" for move in saved if isinstance(move, moves.Save))
     begun = moves.decide_start(replace(seen, state=state), NEW, "r", "parallel").moves[0]
     assert isinstance(begun, moves.Save) and begun.state.breach == ""
-    idle = replace(seen, state=replace(promoted(state), phase="idle"))
+    idle = replace(seen, state=replace(promoted(state, seen.deployments), phase="idle"))
     assert moves.decide_resume(replace(idle, serving="new"), NEW) == "done"

@@ -13,6 +13,7 @@ from tasks.base.errors import StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.lend import Lend
+from tasks.run import seats
 from tests.support.cluster.actor_world import NEW, World, deployment, wait_ready, world
 from tests.support.cluster.courses import (
     ANSWERS,
@@ -124,13 +125,13 @@ def test_a_way_back_to_what_lent_its_seat(phase: str, again: int | None) -> None
         for move in moves.decide_promotion(actor.observe(), keep_previous=True).moves[:3]:
             actor.move(move)
         if phase == "unproven":
-            actor.run(moves.decide_unproven(actor.observe(), "inconclusive"))
+            actor.run(moves.decide_unproven(actor.observe(), "inconclusive", "no route"))
         at.writes.clear()
         return at
 
     def goes_back(actor: Actor) -> None:
         seen = actor.observe()
-        room = actor.room(seen.state.previous, seen.serving)
+        room = seats.room(actor, seen.state.previous, seen.serving)
         actor.run(moves.decide_revert(seen, room=room))
 
     def then(at: World, whole: bool) -> None:

@@ -153,3 +153,11 @@ def test_what_serves_is_not_taken_down_for_a_neighbour() -> None:
     assert got.strategy == "refused" and got.sentence.startswith("jobs/train-1 waits for")
     # beside what serves nothing is freed
     assert plan(spec(), [seat("a", 1)], queue=("jobs/train-1",)).strategy == "parallel"
+
+
+@pytest.mark.parametrize("want", [{}, {"allow_interruption": True}])
+def test_a_refusal_says_which_rollout_is_owed_the_room(want: dict[str, Any]) -> None:
+    owed = ("rollout models/n is owed 1 of the 2 replica(s) of n-old",)
+    got = plan(spec(**want), [seat("a", 0)], owed=owed)
+    assert got.strategy == "refused"
+    assert f"; {owed[0]}: such seats are not counted as free" in got.sentence

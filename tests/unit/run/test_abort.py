@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from flows.rollback import decide, settle
 from tasks.base.errors import Aborted
 from tasks.base.progress import Progress, emit
 from tasks.record.outcome import Outcome
 from tasks.release import moves
+from tasks.release.state import to_configmap
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.steps.roll_back import clean_up
-from tests.support.cluster.actor_world import NAME, World, in_test, world
+from tests.support.cluster.actor_world import NAME, NEW, NS, OLD, World, in_test, world
 from tests.support.cluster.courses import at_rest
 from tests.support.cluster.runs import locked, run_of
 
@@ -97,3 +102,83 @@ def stop_before(at: World, cluster: Locked, write: int) -> None:
             ask(cluster)
 
     at.meddle = meddle
+
+
+# -- where it has come to ---------------------------------------------------------------------
+
+
+def soaking(**more: Any) -> tuple[World, Run, Locked]:
+    """`new` has the traffic, and is watched."""
+    at = in_test()
+    run = run_of(at)
+    cluster = locked(run)
+    for move in moves.decide_promotion(cluster.actor.observe(), keep_previous=True).moves[:3]:
+        cluster.actor.move(move)
+    state, _ = cluster.actor.read_state()
+    cluster.actor.save(replace(state, **more))
+    at.epoch = cluster.actor.epoch
+    return at, run, cluster
+
+
+def test_in_its_soak_what_served_before_serves_again() -> None:
+    """And it is said so: nothing was finished."""
+    at, run, cluster = soaking()
+    clean_up(run, cluster, Aborted(f"aborted by {BY}"))
+    assert run.record.steps[-1].sentence == "went back to m-old"
+    assert at_rest(at) == "old" and at.harm == []
+
+
+@pytest.mark.parametrize("phase", ["promoting", "soaking"])
+def test_a_dead_one_is_taken_back_by_the_command_alone(phase: Any) -> None:
+    at, _, _ = soaking()
+    state = at.actor().observe().state
+    if phase == "promoting":
+        state = replace(state, phase=phase, stable=OLD, previous=None, candidate=NEW)
+        at.put(to_configmap(state, NS))
+    actor = at.actor()
+    actor.take_over()
+    assert carry_out(actor, decide("abort", actor)[1]) == "went back to m-old"
+    assert at_rest(at) == "old" and at.harm == []
+
+
+def test_where_there_is_no_way_back_it_stays_unproven_and_says_so() -> None:
+    at, run, cluster = soaking(previous=None)
+    clean_up(run, cluster, Aborted(f"aborted by {BY}"))
+    said = run.record.steps[-1].sentence
+    assert said.startswith("m-new serves, and is not proven: rollout m has no previous release")
+    state = at.actor().observe().state
+    assert (state.phase, state.verdict) == ("unproven", "inconclusive")
+    assert state.why.startswith("stopped in its soak; ") and at.leads_to() == "new"
+
+
+def test_what_has_proven_itself_stays() -> None:
+    at, _, _ = soaking(phase="proven")
+    actor = at.actor()
+    actor.take_over()
+    carry_out(actor, decide("abort", actor)[1])
+    assert at_rest(at) == "new" and at.harm == []
+
+
+@pytest.mark.parametrize(("stopped", "phase"), [("run-1", "idle"), ("run-2", "held"), ("", "held")])
+def test_a_candidate_goes_that_its_run_held_while_it_was_asked_to_stop(
+    stopped: str, phase: str
+) -> None:
+    """Near its end it may hear it too late; another one's, or an old one, is for `reject`."""
+    at = world(phase="held", candidate=True)
+    at.put(to_configmap(replace(at.actor().observe().state, rollout="run-1"), NS))
+    actor = at.actor()
+    actor.take_over()
+    said = carry_out(actor, decide("abort", actor, stopped=stopped)[1])
+    assert actor.observe().state.phase == phase and at.harm == []
+    assert ("waits for a person" in said) == (phase == "held")
+    assert (at.get("Deployment", "m-new") is None) == (phase == "idle")
+
+
+def test_the_command_says_what_the_cluster_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = in_test()
+    monkeypatch.setattr("flows.rollback.ask_to_stop", lambda *_: "bob@host/run-1")
+    monkeypatch.setattr("flows.rollback.Cluster.connect", lambda *_: nullcontext(at))
+    assert settle("abort", NAME, NS) == (
+        "bob@host/run-1 was asked to stop; removed candidate m-new; "
+        "m-old serves, 2 of 2 replica(s) available; idle"
+    )

@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from flows.cli.main import main
-from flows.cli.named import agree, in_words
+from flows.cli.named import agree
 from tasks.base.errors import Refused, SpecError, StepFailed
 from tasks.release import moves
 from tasks.release.course import Course, Observed, PointService
 from tasks.release.state import State
 from tasks.release.wish import consequences
+from tasks.release.words import in_words
 from tests.support.cluster.actor_world import NAME, NEW, NS, World, in_test, world
 from tests.support.cluster.courses import narrow
 from tests.support.places import ROOT
@@ -190,7 +191,8 @@ def test_a_run_that_holds_the_lease_is_not_stopped_unasked(
     assert "alice@host/run-1 holds m, which is testing: it is stopped" in capsys.readouterr().err
     assert main(["abort", NAME, *HERE, "--yes"]) == 0 and len(asked) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "alice@host/run-1 was asked to stop; removed candidate m-new",
+        "alice@host/run-1 was asked to stop; removed candidate m-new; m-old serves, 2 of 2 "
+        "replica(s) available; idle",
         "models/m: m-old serves, 2 of 2 replica(s) available; idle",
     ]
 
@@ -258,3 +260,21 @@ def test_a_rollout_that_interrupts_asks_at_a_terminal(
     monkeypatch.setattr("flows.cli.main.run_spec", lambda *a, **_: (ran.append(a) or 0, None))
     assert main(["run", SPEC, *options]) == code
     assert len(ran) == (code == 0)
+
+
+def test_status_says_what_is_wrong_since_when_and_what_to_do(
+    at: Put, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = in_test()
+    actor = found.actor()
+    for move in moves.decide_promotion(actor.observe(), keep_previous=True).moves[:3]:
+        actor.move(move)
+    actor.save(replace(actor.read_state()[0], breach="HTTP 500"))
+    since = actor.read_state()[0].since
+    assert since
+    at(found)
+    assert main(["status", NAME, *HERE]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert f"phase:     soaking since {since}" in said
+    assert "why:       m-new failed its soak: HTTP 500" in said
+    assert "next:      it goes back to m-old: the guard does, or `rollout recover m`" in said

@@ -14,6 +14,7 @@ from tasks.release import moves
 from tasks.release.state import Release, State, to_configmap
 from tasks.release.wish import decide_wish
 from tasks.run.carry_out import carry_out
+from tasks.run.seats import room as room_for
 from tests.support.cluster.actor_world import (
     DRAIN,
     NAME,
@@ -89,7 +90,7 @@ def test_who_answers_answers_on(
         if what == "run":
             carry_out(actor, moves.decide_recovery(seen, superseded=True))
             return
-        room = actor.room(seen.state.previous, seen.serving) if what == "rollback" else None
+        room = room_for(actor, seen.state.previous, seen.serving) if what == "rollback" else None
         carry_out(actor, decide_wish(what, seen, room=room))
 
     once(at, go, cut)

@@ -3,6 +3,7 @@ product settles: whatever dies, the model that served is not harmed. Cut twice, 
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -200,7 +201,9 @@ def courses() -> list[tuple[Course, bool]]:
     """One of every kind, and whether the Service leads to the candidate already."""
     fresh = world().actor().observe()
     seen = in_test().actor().observe()
-    led = replace(seen, serving="new", state=replace(promoted(seen.state), phase="soaking"))
+    led = replace(
+        seen, serving="new", state=replace(promoted(seen.state, seen.deployments), phase="soaking")
+    )
     back = replace(fresh, state=replace(fresh.state, phase="restoring"))
     return [
         (moves.decide_start(fresh, NEW, "r", "replace"), False),
@@ -210,7 +213,7 @@ def courses() -> list[tuple[Course, bool]]:
         (moves.decide_recovery(led, soak_failed=True), True),
         (moves.decide_revert(fresh, allow_interruption=True), False),
         (moves.decide_restore(back), False),
-        (moves.decide_unproven(led, "fail"), True),
+        (moves.decide_unproven(led, "fail", "HTTP 500"), True),
     ]
 
 
@@ -230,9 +233,13 @@ def test_every_move_twice_is_once(number: int) -> None:
 
 
 def stripped(at: World) -> dict[tuple[str, str], Any]:
-    """All objects without their versions."""
+    """All objects without their versions, and without when it was."""
     out = {}
     for key, item in at.objects.items():
+        if key[0] == "ConfigMap":
+            state = {**json.loads(item["data"]["state"]), "since": ""}
+            out[key] = {"state": state, "history": item["data"]["history"]}
+            continue
         meta = {k: v for k, v in item["metadata"].items() if k != "resourceVersion"}
         out[key] = {**item, "metadata": meta}
     return out

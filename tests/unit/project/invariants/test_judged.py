@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from flows.cli.named import in_words
 from flows.rollback import decide
 from tasks.base.errors import Refused, RolloutError, StepFailed
 from tasks.objects.made import RESTARTED, apart, made_of
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import State, to_configmap, with_made
+from tasks.release.words import in_words
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import (
     NAME,

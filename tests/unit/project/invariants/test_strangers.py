@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import pytest
 
-from flows.cli.named import in_words
 from flows.rollback import decide
 from tasks.base.errors import Refused, RolloutError
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL
@@ -15,6 +14,7 @@ from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.lease import LeaseLock, ask_to_stop, holder_of
 from tasks.release import moves
 from tasks.release.soaking import Look
+from tasks.release.words import in_words
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import locked
 from tests.support.cluster.actor_world import NAME, NEW, NS, OLDER, Object, World, in_test, world

@@ -11,7 +11,7 @@ from tasks.base.errors import Refused
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.back import decide_revert, decide_soak_failed
 from tasks.release.course import DeploymentView, Observed, Room, Save
-from tasks.release.room import room_for
+from tasks.release.seats.room import room_for
 from tasks.release.state import State, with_doubt
 from tests.support.cluster.actor_world import NEW, OLD
 

@@ -19,12 +19,22 @@ from tasks.release.course import Room
 _GIB = Decimal(2**30)
 
 
+def kept_for(owed: Sequence[str]) -> str:
+    """What a refusal adds where seats are another rollout's; '' where none is."""
+    return f"; {'; '.join(owed)}: such seats are not counted as free" if owed else ""
+
+
 def room_for(
-    deploy: ReadObject, nodes: Iterable[ReadObject], pods: Iterable[ReadObject], serving: str | None
+    deploy: ReadObject,
+    nodes: Iterable[ReadObject],
+    pods: Iterable[ReadObject],
+    serving: str | None,
+    owed: tuple[str, ...] = (),
 ) -> Room:
     """The room for replicas of a Deployment.
 
-    nodes, pods: of the whole cluster. serving: release id whose pods stay, or are counted as gone
+    nodes, pods: of the whole cluster; owed: to whom some of these stand for seats (see owed.py).
+    serving: release id whose pods stay, or are counted as gone
     for `instead`. Pods of this rollout's other releases are on their way out, or the Deployment's
     own: their seats are free.
     """
@@ -55,7 +65,8 @@ def room_for(
             free = add(free, {name: value for name, value in gone.items() if name in need})
         instead += fits(free, need) or 0
     device = next((item for item in sorted(need) if "/" in item), "")
-    return Room(beside, instead, _words(need), queueing(pods, device, namespace, instance))
+    queue = queueing(pods, device, namespace, instance)
+    return Room(beside, instead, _words(need), queue, owed)
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:

@@ -1,0 +1,109 @@
+"""What is said of a rollout: who serves, what is under way and why, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tasks.release.course import Observed
+from tasks.release.state import Phase, Release, State, held_text, unproven_text, unsoaked_text
+
+BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
+
+
+def in_words(seen: Observed) -> str:
+    """Who serves, with how many replicas, and what is under way."""
+    view = seen.view(seen.serving)
+    if view:
+        serves = f"{view.name} serves, {view.available} of {view.serves_with} replica(s) available"
+    elif seen.serving:
+        serves = f"nothing serves: release {seen.serving} has no Deployment"
+    else:
+        serves = "nothing serves: there is no Service"
+    if view and seen.bent:
+        serves = f"nothing serves: the Service names {view.name} and {BENT}"
+    candidate = seen.state.candidate
+    tested = f", candidate {candidate.deployment}" if candidate else ""
+    other = not_as_judged(seen, candidate) if candidate and seen.state.phase == "held" else ""
+    return f"{serves}; {seen.state.phase}{tested}{other}{strangers_told(seen)}"
+
+
+def strangers_told(seen: Observed) -> str:
+    """What carries a release's labels and is not its own; '' where nothing does."""
+    return "".join(
+        f"; {names}: has the labels of release {release} and is not its own: its Service leads "
+        "there, too. It is not counted, nor touched: take the labels away"
+        for release, names in sorted(seen.strangers.items())
+    )
+
+
+def not_as_judged(seen: Observed, release: Release, *, which: bool = True) -> str:
+    """What is other about a release than it was judged, or served; '' where nothing is."""
+    other = seen.changed(release.id, which=which)
+    return f", which is not what {'was judged' if which else 'served'}: {other}" if other else ""
+
+
+def why_so(state: State) -> str:
+    """Why it is in its phase, where that is bad news; '' where it is not."""
+    if state.phase == "unproven":
+        failed = "it failed its soak" if state.verdict == "fail" else "nobody could prove it"
+        return ": ".join(filter(None, (failed, state.breach or state.why)))
+    if state.phase in ("soaking", "reverting", "restoring") and state.breach:
+        name = state.stable.deployment if state.stable else "what serves"
+        return f"{name} failed its soak: {state.breach}"
+    return ""
+
+
+def next_step(seen: Observed) -> str:
+    """What an operator may do next, or who does it for them."""
+    return _NEXT[seen.state.phase](seen)
+
+
+def _goes_on(doing: str) -> Callable[[Observed], str]:
+    def said(seen: Observed) -> str:
+        name = seen.state.name
+        return (
+            f"{doing}; `rollout abort {name}` stops it, and where nobody does it any more the "
+            f"guard, or `rollout recover {name}`, settles it"
+        )
+
+    return said
+
+
+def _settles(doing: Callable[[State], str]) -> Callable[[Observed], str]:
+    def said(seen: Observed) -> str:
+        return f"{doing(seen.state)}; the guard, or `rollout recover {seen.state.name}`, goes on"
+
+    return said
+
+
+def _idle(seen: Observed) -> str:
+    if seen.lost:
+        return f"the Service leads nowhere: `rollout recover {seen.state.name}` leads it again"
+    return seen.unsettled() or "nothing"
+
+
+def _soaking(seen: Observed) -> str:
+    state = seen.state
+    if not state.breach:
+        return f"{unsoaked_text(state)}; `rollout abort {state.name}` goes back"
+    back = state.previous.deployment if state.previous else "nothing: none served before"
+    return f"it goes back to {back}: the guard does, or `rollout recover {state.name}`"
+
+
+_NEXT: Mapping[Phase, Callable[[Observed], str]] = {
+    "idle": _idle,
+    "testing": _goes_on("a candidate is tested beside what serves"),
+    "promoting": _goes_on("the Service is being moved to the candidate"),
+    "soaking": _soaking,
+    "proven": _settles(lambda state: "what served before ends its requests and is put away"),
+    "unproven": lambda seen: unproven_text(seen.state),
+    "reverting": _settles(lambda state: f"it goes back to {_name(state.previous)}"),
+    "restoring": _settles(
+        lambda state: f"there was no way back: {_name(state.stable)} comes back up"
+    ),
+    "held": lambda seen: held_text(seen.state),
+}
+
+
+def _name(release: object) -> str:
+    return str(getattr(release, "deployment", "nothing"))

@@ -1,0 +1,92 @@
+"""What is free for a rollout: by every pod of the cluster, and by what other rollouts are owed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.base.errors import Refused, StepFailed
+from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.objects.pods import Object, ending
+from tasks.objects.reached import labelled
+from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.release.course import Room
+from tasks.release.seats.owed import Owed, Rolled, owed
+from tasks.release.seats.room import kept_for, room_for
+from tasks.release.state import Release, State, configmap_name, from_configmap
+from tasks.run.findings import Planned
+
+_OURS = f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}="
+
+
+@dataclass(frozen=True)
+class Taken:
+    """pods: of the whole cluster, and those that stand for what is owed. owed: to whom."""
+
+    pods: list[Object]
+    owed: tuple[Owed, ...] = ()
+
+
+def taken(actor: Actor, nodes: Sequence[Object]) -> Taken:
+    """What holds seats, or is to have them. Pods of adopted releases are labelled as ours are."""
+    cluster, ns = actor.cluster, actor.namespace
+    engines = [item for item in _every(cluster, ns, "Deployment", "engine") if not ending(item)]
+    pods = labelled(cluster.list("Pod"), engines)
+    states = _states(_every(cluster, ns, "ConfigMap", "state"))
+    found = owed(engines, states, nodes, pods, (ns, actor.name))
+    return Taken([*pods, *(pod for item in found for pod in item.pods)], found)
+
+
+def _every(cluster: Cluster, namespace: str, kind: str, role: str) -> list[Object]:
+    """Of every rollout: of the cluster's, or, where that may not be read, of the namespace's."""
+    try:
+        return cluster.list(kind, None, label_selector=_OURS + role)
+    except Forbidden:
+        return cluster.list(kind, namespace, label_selector=_OURS + role)
+
+
+def _states(configmaps: Sequence[Object]) -> dict[Rolled, State]:
+    out: dict[Rolled, State] = {}
+    for item in configmaps:
+        meta = item["metadata"]
+        name = meta["name"].removeprefix(configmap_name(""))
+        try:
+            out[meta.get("namespace", ""), name] = from_configmap(name, item)
+        except StepFailed:
+            continue  # its own to mend; its Deployments count all the same
+    return out
+
+
+def room(actor: Actor, release: Release | None, serving: str | None) -> Room | None:
+    """The room for a release; None where it has no Deployment, or nobody may look at nodes."""
+    name = release.deployment if release else ""
+    deploy = actor.cluster.get("Deployment", name, actor.namespace) if name else None
+    if deploy is None:
+        return None
+    try:
+        nodes = actor.cluster.list("Node")
+        found = taken(actor, nodes)
+    except Forbidden:
+        return None  # then it is tried, and taken back when it finds no place
+    return room_for(deploy, nodes, found.pods, serving, tuple(map(str, found.owed)))
+
+
+def must_have_room(actor: Actor, planned: Planned) -> None:
+    """Right before a candidate is made: the seats it was planned for are not owed to another
+    rollout since. Raises Refused."""
+    try:
+        nodes = actor.cluster.list("Node")
+        found = taken(actor, nodes)
+    except Forbidden:
+        return
+    if not found.owed:
+        return
+    body, seen = planned.body, planned.survey.seen
+    there = room_for(body, nodes, found.pods, seen.serving)
+    seats = there.beside if planned.plan.strategy == "parallel" else there.instead
+    if seats < body["spec"]["replicas"]:
+        raise Refused(
+            f"{body['metadata']['name']} was planned for seats that are not free any more"
+            f"{kept_for(tuple(map(str, found.owed)))}; run it again once that is over"
+        )
