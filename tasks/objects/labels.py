@@ -10,6 +10,7 @@ MANAGED_LABEL = "app.kubernetes.io/managed-by"
 REPLICAS_ANNOTATION = "model-rollout/replicas"
 # what we scaled a Deployment to: a person's scaling leaves it as it was
 SCALED_ANNOTATION = "model-rollout/scaled-to"
+SCALED_AT_ANNOTATION = "model-rollout/scaled-at"  # the spec that this was written in
 EPOCH_ANNOTATION = "model-rollout/epoch"
 WRITER_ANNOTATION = "model-rollout/writer"  # the process of that epoch
 # on a Deployment: the type that the Service in front of it must have at least

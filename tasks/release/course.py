@@ -171,11 +171,14 @@ class PointService:
 @dataclass(frozen=True)
 class Scale:
     """Set a Deployment's replicas, remembering on it what it serves with. What serves keeps as many
-    as are ready, or nothing is done. interrupts: also where that stops what serves."""
+    as are ready, or nothing is done. interrupts: also where that stops what serves. lends: it is to
+    ask for fewer than it does; else what we took is given back, and what somebody has set since
+    stays."""
 
     deployment: str
     replicas: int
     interrupts: bool = False
+    lends: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,6 @@ def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
                 f"nothing was taken from {serving.name}: {ready} of its replicas are ready; look "
                 "at its pods, then run the rollout again"
             )
-        moves.append(Scale(serving.name, lend.keep))
+        moves.append(Scale(serving.name, lend.keep, lends=True))
     # also where it was scaled before: a pod may be ending still
     return [*moves, AwaitFreed(serving.name, lend.keep)]

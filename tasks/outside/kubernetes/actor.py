@@ -10,11 +10,11 @@ from typing import Any
 from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
-from tasks.objects.labels import RELEASE_LABEL, REPLICAS_ANNOTATION, SCALED_ANNOTATION
+from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.made import apart
 from tasks.objects.pods import ready
 from tasks.objects.reached import Switched, bent, chooses, leads_to, switched_of
-from tasks.objects.replicas import available_of, replicas_of
+from tasks.objects.replicas import available_of, replicas_of, scaled_marks
 from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.access import chosen_pods, selector_text, strangers_of
 from tasks.outside.kubernetes.client import Cluster
@@ -163,8 +163,8 @@ class Actor:
                 self.save(state)
             case PointService():
                 self._point_service(move)
-            case Scale(deployment, replicas, interrupts):
-                self._scale(deployment, replicas, interrupts=interrupts)
+            case Scale():
+                self._scale(move)
             case AwaitReady(deployment):
                 waits.until_ready(
                     self.cluster,
@@ -332,7 +332,8 @@ class Actor:
             "at its pods, then run again"
         )
 
-    def _scale(self, deployment: str, replicas: int, *, interrupts: bool = False) -> None:
+    def _scale(self, move: Scale) -> None:
+        deployment, replicas = move.deployment, move.replicas
         found = self.owned.get("Deployment", deployment, "engine")
         if found is None:
             if replicas == 0:
@@ -344,19 +345,19 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
-            if replicas == 0 and available_of(found) and not interrupts:
+            if replicas == 0 and available_of(found) and not move.interrupts:
                 self._must_not_be_missed(found)
                 self._must_not_serve(found)  # the Service may have been moved by hand since
-            if 0 < replicas < now.asked and available_of(found) < replicas:
+            asked = replicas
+            if replicas and now.asked and not (move.lends or now.stopped):
+                asked = now.asked  # somebody has set it since this was decided
+            if 0 < asked < now.asked and available_of(found) < asked:
                 raise StepFailed(
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
                     f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
-            marks = {REPLICAS_ANNOTATION: now.serves_with, SCALED_ANNOTATION: replicas}
-            return {
-                "metadata": {"annotations": {key: str(value) for key, value in marks.items()}},
-                "spec": {"replicas": replicas},
-            }
+            marks = scaled_marks(found, asked, now.serves_with)
+            return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)
 

@@ -70,7 +70,10 @@ class World(FakeWrites):
         body = copy.deepcopy(body)
         body["metadata"]["resourceVersion"] = str(self.version)
         key = body["kind"], body["metadata"]["name"]
-        before = self.objects.get(key, {"metadata": {}})["metadata"]
+        held = self.objects.get(key, {"metadata": {}})
+        before = held["metadata"]
+        moved = held.get("spec") != body.get("spec")
+        body["metadata"]["generation"] = before.get("generation", 0) + moved
         body["metadata"]["uid"] = before.get("uid") or f"uid-{self.version}"
         self.objects[key] = body
         self._control()

@@ -10,7 +10,7 @@ import pytest
 from tasks.base.errors import StepFailed
 from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER, SCALED_ANNOTATION
 from tasks.outside.kubernetes.actor import Actor
-from tasks.release.course import Course, Observed
+from tasks.release.course import Course, Observed, Scale
 from tasks.release.guard import Around, decide_guard, release_on, remembered
 from tasks.release.state import State, to_configmap
 from tasks.render.release import selector
@@ -129,7 +129,7 @@ def test_idle_is_a_lie_where_we_scaled_what_serves_down() -> None:
     at = world()
     at.may_interrupt = True
     actor = at.actor()
-    actor._scale("m-old", 0, interrupts=True)
+    actor.move(Scale("m-old", 0, interrupts=True))
     assert guarded(at) == "m-old serves and was scaled down: it is back"
     assert at_rest(at) == "old" and at.available("old") == 2
 
@@ -137,7 +137,7 @@ def test_idle_is_a_lie_where_we_scaled_what_serves_down() -> None:
 def test_what_a_person_scales_down_stays_down() -> None:
     at = world()
     at.may_interrupt = True
-    at.actor()._scale("m-old", 2)
+    at.actor().move(Scale("m-old", 2))
     body = at.objects["Deployment", "m-old"]
     at.put({**body, "spec": {**body["spec"], "replicas": 0}})
     assert body["metadata"]["annotations"][SCALED_ANNOTATION] == "2"
@@ -234,8 +234,8 @@ def test_a_service_that_a_person_led_elsewhere_stays() -> None:
 def test_where_the_memory_is_lost_the_way_back_is_kept() -> None:
     at = world()
     actor = at.actor()
-    actor._scale("m-older", 2)
-    actor._scale("m-older", 0)
+    actor.move(Scale("m-older", 2))
+    actor.move(Scale("m-older", 0))
     at.put(deployment(LATE, 2))
     del at.objects["ConfigMap", "rollout-m"]
     # who knows what else there was: nothing is removed until a rollout is remembered

@@ -100,7 +100,7 @@ def test_whichever_pods_go_there_is_room_and_something_serves(steps: list[list[i
 
 def test_a_seat_is_lent_once() -> None:
     lend = Lend(1, 2, 1)
-    assert lent_moves(TWO, lend) == [Scale("m-old", 1), AwaitFreed("m-old", 1)]
+    assert lent_moves(TWO, lend) == [Scale("m-old", 1, lends=True), AwaitFreed("m-old", 1)]
     lent = replace(TWO, replicas=1, available=1, stopped=True)
     assert lent_moves(lent, lend) == [AwaitFreed("m-old", 1)]
 

@@ -1,0 +1,83 @@
+"""Replicas that a person or an autoscaler has set are theirs: what we noted as we scaled is valid
+for the spec in which we did, and for no other."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from tasks.release import moves
+from tasks.release.course import DeploymentView
+from tests.support.cluster.actor_world import World, in_test
+
+pytestmark = pytest.mark.usefixtures("quick")
+LENDS = moves.Scale("m-old", 1, lends=True)
+
+
+def sets(at: World, *counts: int, restart: bool = False) -> None:
+    """`kubectl scale`, or an autoscaler, time after time."""
+    for count in counts:
+        body = copy.deepcopy(at.objects["Deployment", "m-old"])
+        body["spec"]["replicas"] = count
+        if restart:
+            body["spec"]["template"]["metadata"]["annotations"] = {"restarted": "now"}
+        at.put(body)
+
+
+def view(at: World) -> DeploymentView:
+    found = at.actor().observe().view("old")
+    assert found is not None
+    return found
+
+
+def lent() -> World:
+    """`old` serves with two, and lends one."""
+    at = in_test()
+    at.actor().move(LENDS)
+    assert (view(at).replicas, view(at).serves_with, view(at).stopped) == (1, 2, True)
+    return at
+
+
+@pytest.mark.parametrize("counts", [(3,), (3, 1), (2, 1), (0, 1)])
+def test_a_number_that_somebody_set_since_is_theirs(counts: tuple[int, ...]) -> None:
+    """Also where it is the one that we had scaled it to."""
+    at = lent()
+    sets(at, *counts)
+    assert (view(at).serves_with, view(at).stopped) == (counts[-1], False)
+    at.actor().take_over()  # whoever comes next marks it, and sets nothing
+    assert (view(at).serves_with, view(at).stopped) == (counts[-1], False)
+
+
+def test_what_else_somebody_changes_takes_no_loan_away() -> None:
+    at = lent()
+    sets(at, 1, restart=True)
+    assert (view(at).serves_with, view(at).stopped) == (2, True)
+
+
+def test_marks_of_ours_alone_leave_a_loan_as_it_is() -> None:
+    at = lent()
+    at.actor().take_over()
+    at.actor().move(LENDS)
+    assert (view(at).serves_with, view(at).stopped) == (2, True)
+    at.actor().move(moves.Scale("m-old", 2))
+    assert (view(at).replicas, view(at).serves_with, view(at).stopped) == (2, 2, False)
+
+
+@pytest.mark.parametrize("theirs", [1, 3, 5])
+def test_giving_back_leaves_what_somebody_has_set_since_it_was_decided(theirs: int) -> None:
+    """An hour of soak may lie between."""
+    at = lent()
+    sets(at, 4, theirs)
+    at.actor().move(moves.Scale("m-old", 2))
+    assert (view(at).replicas, view(at).serves_with, view(at).stopped) == (theirs, theirs, False)
+
+
+def test_what_stood_at_a_number_of_theirs_comes_back_with_it() -> None:
+    at = in_test()
+    sets(at, 5)
+    at.may_interrupt = True
+    at.actor().move(moves.Scale("m-old", 0, interrupts=True))
+    assert (view(at).serves_with, view(at).stopped) == (5, True)
+    at.actor().move(moves.Scale("m-old", 5))
+    assert (view(at).replicas, view(at).stopped) == (5, False)
