@@ -24,6 +24,7 @@ from tasks.release.course import (
     Save,
     Scale,
 )
+from tasks.release.lend import Lend, decide_lend, lent_moves
 from tasks.release.seats.room import kept_for
 from tasks.release.state import (
     Phase,
@@ -46,8 +47,9 @@ def decide_revert(
     """Go back from the serving release to the one before it.
 
     room: for the release gone back to; None where nobody could look, then it is tried. failed: the
-    serving release failed its soak, which stays on record whatever happens. What serves is scaled
-    down first only when the other finds no room beside it, and then only when it does not answer
+    serving release failed its soak, which stays on record whatever happens. Where the other finds
+    no room beside what serves, that lends it seats, and the rest changes over after the switch. It
+    is scaled down first only where it has none to lend, and then only when it does not answer
     anyway or an interruption is allowed. A release whose pod template is not the one that served is
     no way back while anything else answers; where nothing does it is better than nothing, and is
     not proven. Raises Refused, before anything changes, when there is no way.
@@ -79,7 +81,8 @@ def decide_revert(
     # what answers is preferred to what does not, or is known to be bad: it is filled up later
     at_once = bool(back.available) and not switched
     at_once = at_once and (news == "fail" or not seen.alive(seen.serving))
-    interrupt = not (switched or back.lent or at_once) and _interrupts(
+    lend = None if switched or at_once else _lends(serving, back, target, room)
+    interrupt = not (switched or back.lent or at_once or lend) and _interrupts(
         state, serving, back, allow=allowed, room=room
     )
     doubt = in_doubt(state, target.id) or ("inconclusive" if other else "")
@@ -109,8 +112,11 @@ def decide_revert(
             stopping.append(serving)
             # without leave only while it does not answer
             moves.append(Scale(serving.name, 0, interrupts=allowed))
+        if lend and serving:
+            moves += [AwaitFreed(view.name) for view in stopping]
+            moves += lent_moves(serving, lend)
         if back.replicas < back.serves_with:
-            moves.append(Scale(back.name, back.serves_with))
+            moves.append(Scale(back.name, lend.tested if lend else back.serves_with))
         # also of those at zero already: their pods may be ending still
         moves += [AwaitFreed(view.name) for view in stopping]
         stopped = {view.name for view in stopping}
@@ -126,7 +132,7 @@ def decide_revert(
     if any(v.release == seen.serving or (v.runs and v.name not in stopped) for v in rest):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
-    if back.lent:  # what it serves with now answers, the rest has room from here on
+    if back.lent or lend:  # what it serves with now answers, the rest has room from here on
         moves.append(Scale(back.name, back.serves_with))
     moves += [AwaitReady(back.name), Save(with_doubt(settled, doubt))]
     said = f"went back to {target.deployment}"
@@ -141,6 +147,18 @@ def barred(seen: Observed, target: Release) -> bool:
     if seen.serving == target.id or not seen.changed(target.id, which=False):
         return False
     return seen.alive(seen.serving) or (seen.serving is None and not seen.lost)
+
+
+def _lends(
+    serving: DeploymentView | None, back: DeploymentView, target: Release, room: Room | None
+) -> Lend | None:
+    """What the serving release lends the one gone back to, which stands at zero; None where there
+    is room beside it, or nothing to lend, or others would take what it frees."""
+    if room is None or back.runs or _enough(back, target) or room.queue:
+        return None
+    if room.beside >= back.serves_with or room.instead < back.serves_with:
+        return None
+    return decide_lend(room.tables, serving, back.serves_with)
 
 
 def arrived(seen: Observed) -> Observed:

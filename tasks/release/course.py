@@ -137,7 +137,8 @@ class Room:
 
     beside: as things are. instead: with the serving release scaled down. replica: what one asks
     for, in words. queue: pods of others that wait for it as well, and may be placed first. owed: to
-    which other rollouts seats are, and are not counted.
+    which other rollouts seats are, and are not counted. tables: of each node, the seats there with
+    none of the serving pods gone, with one, and so on.
     """
 
     beside: int
@@ -145,6 +146,7 @@ class Room:
     replica: str
     queue: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
+    tables: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)

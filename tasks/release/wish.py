@@ -146,6 +146,8 @@ def consequences(seen: Observed, course: Course) -> tuple[str, bool]:
             case Scale(name, 0) if view and name == view.name and not moved:
                 interrupts = view.available > 0
                 said.append(f"{name} is scaled down first, and nothing answers until another does")
+            case Scale(name, replicas) if view and name == view.name and replicas:
+                said.append(f"{name} serves on with {replicas} of {view.serves_with} replica(s)")
             case Scale(name, replicas) if replicas:
                 said.append(f"{name} starts with {replicas} replica(s)")
             case PointService(release) if release.id != seen.serving:

@@ -18,6 +18,7 @@ from tasks.release.state import Judged, Release, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
 from tasks.run.recall import recalled
+from tasks.run.seats import room
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +90,13 @@ class Locked:
             seen = actor.observe()
         if decide_resume(seen, release) == "clear":
             try:
-                course = decide_recovery(seen, keep_previous=keep_previous, superseded=True)
+                begun = seen.state.phase == "reverting"
+                course = decide_recovery(
+                    seen,
+                    keep_previous=keep_previous,
+                    superseded=True,
+                    room=room(actor, seen.state.previous, seen.serving) if begun else None,
+                )
                 carry_out(actor, course)
             except StepFailed as error:
                 if not may_begin_over(actor.observe()):

@@ -51,6 +51,7 @@ def room_for(
     pods = list(pods)
     by_node = group_pods(pod for pod in pods if not passing(pod))
     beside = instead = 0
+    tables = []
     for node in nodes:
         facts = api_facts(node, by_node.get(node["metadata"]["name"], ()))
         if not takes(template, facts):
@@ -60,13 +61,16 @@ def room_for(
             **facts.held_here(namespace, instance, serving),
             "pods": Decimal(facts.pods_here(namespace, instance, serving)),
         }
-        beside += fits(free, need) or 0
-        if serving is not None:
-            free = add(free, {name: value for name, value in gone.items() if name in need})
-        instead += fits(free, need) or 0
+        count = int(gone["pods"]) if serving is not None else 0
+        whole = {name: value for name, value in gone.items() if name in need}
+        # one release's pods are alike
+        shares = [{n: v * out / count for n, v in whole.items()} for out in range(1, count + 1)]
+        table = tuple(fits(add(free, share), need) or 0 for share in ({}, *shares))
+        beside, instead = beside + table[0], instead + table[-1]
+        tables.append(table)
     device = next((item for item in sorted(need) if "/" in item), "")
     queue = queueing(pods, device, namespace, instance)
-    return Room(beside, instead, _words(need), queue, owed)
+    return Room(beside, instead, _words(need), queue, owed, tuple(tables))
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import breached, with_verdict
 from tasks.run.carry_out import carry_out
+from tasks.run.seats import room
 from tests.support.cluster.actor_world import NEW, Killed, World, world
 from tests.support.cluster.runs import run_of
 
@@ -122,6 +124,12 @@ def at_rest(at: World) -> str:
         assert [v.release for v in seen.deployments.values() if v.replicas] == [seen.serving]
     assert at.get("Service", "m-candidate") is None
     return state.stable.id
+
+
+def lends_nothing(actor: Actor, seen: moves.Observed) -> moves.Room | None:
+    """The room for the way back, where what serves has no seat that it could lend."""
+    found = room(actor, seen.state.previous, seen.serving)
+    return found and replace(found, tables=())
 
 
 def narrow(seats: int = 2) -> World:

@@ -16,7 +16,16 @@ from tasks.release.course import Course, Observed, PointService
 from tasks.release.state import State
 from tasks.release.wish import consequences
 from tasks.release.words import in_words
-from tests.support.cluster.actor_world import NAME, NEW, NS, World, in_test, world
+from tests.support.cluster.actor_world import (
+    NAME,
+    NEW,
+    NS,
+    World,
+    deployment,
+    in_test,
+    release,
+    world,
+)
 from tests.support.cluster.courses import narrow
 from tests.support.places import ROOT
 
@@ -75,13 +84,21 @@ def test_also_where_it_fails(
     assert said.err == "rollout: m-older never becomes ready\n"
 
 
+def single() -> World:
+    """One seat, and one replica that has it: nothing can be lent."""
+    found = narrow(1)
+    found.put(deployment(release("old", 1), 1))
+    found.put(deployment(release("older", 1), 0))
+    return found
+
+
 BACK = ["rollback", NAME, *HERE, "--allow-interruption"]
 
 
 def test_without_a_terminal_what_interrupts_wants_yes(
     at: Put, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = narrow()
+    found = single()
     at(found)
     before = len(found.writes)
     assert main(BACK) == 2 and len(found.writes) == before
@@ -89,7 +106,7 @@ def test_without_a_terminal_what_interrupts_wants_yes(
     assert "m-old serves now; m-old is scaled down first" in said and "pass --yes" in said
     assert main([*BACK, "--yes"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "models/m: m-older serves, 2 of 2 replica(s) available; idle"
+        "models/m: m-older serves, 1 of 1 replica(s) available; idle"
     )
 
 
@@ -97,19 +114,19 @@ def test_without_a_terminal_what_interrupts_wants_yes(
 def test_at_a_terminal_it_asks_and_no_answer_is_no(
     at: Put, capsys: pytest.CaptureFixture[str], typed: str
 ) -> None:
-    found = narrow()
+    found = single()
     at(found, typed)
     before = len(found.writes)
     assert main(BACK) == 5 and len(found.writes) == before
     assert capsys.readouterr().err == (
         "m-old serves now; m-old is scaled down first, and nothing answers until another does; "
-        "m-older starts with 2 replica(s); the Service is moved to m-older; m-old is removed; "
+        "m-older starts with 1 replica(s); the Service is moved to m-older; m-old is removed; "
         "go on? [y/N] rollout: not confirmed; nothing was changed\n"
     )
 
 
 def test_yes_is_yes(at: Put) -> None:
-    found = narrow()
+    found = single()
     at(found, "y\n")
     assert main(BACK) == 0 and found.leads_to() == "older"
 
@@ -129,7 +146,7 @@ def test_undo_is_a_way_back_that_asks_where_it_interrupts(
     at: Put, capsys: pytest.CaptureFixture[str]
 ) -> None:
     undo = ["undo", NAME, *HERE]
-    beside, tight = world(), narrow()
+    beside, tight = world(), single()
     at(beside)
     assert main(undo) == 0 and beside.leads_to() == "older" and beside.harm == []
     at(tight)

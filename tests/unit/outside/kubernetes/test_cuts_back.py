@@ -15,7 +15,6 @@ from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import to_configmap
 from tasks.release.wish import decide_wish
-from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, OLDER, World, deployment, in_test, world
 from tests.support.cluster.courses import (
@@ -25,6 +24,7 @@ from tests.support.cluster.courses import (
     Does,
     at_every_cut,
     at_rest,
+    lends_nothing,
     narrow,
     once,
     only_taken_over,
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 def rolls_back(allow: bool) -> Does:
     def go(actor: Actor) -> None:
         seen = actor.observe()
-        room = seats.room(actor, seen.state.previous, seen.serving)
+        room = lends_nothing(actor, seen)
         carry_out(actor, decide_wish("rollback", seen, allow_interruption=allow, room=room))
 
     return go

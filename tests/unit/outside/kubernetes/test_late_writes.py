@@ -18,10 +18,9 @@ from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import Judged, State, from_configmap, to_configmap, with_verdict
 from tasks.release.wish import decide_wish
-from tasks.run import seats
 from tasks.run.carry_out import carry_out, settled
 from tests.support.cluster.actor_world import NEW, NS, World, deployment, in_test, world
-from tests.support.cluster.courses import Does, at_rest, narrow, promotes, recovers
+from tests.support.cluster.courses import Does, at_rest, lends_nothing, narrow, promotes, recovers
 
 pytestmark = pytest.mark.usefixtures("quick")
 Begin = Callable[[], World]
@@ -43,7 +42,7 @@ def starts(strategy: str) -> Does:
 def wishes(what: str) -> Does:
     def go(actor: Actor) -> None:
         seen = actor.observe()
-        room = seats.room(actor, seen.state.previous, seen.serving)
+        room = lends_nothing(actor, seen)
         carry_out(actor, decide_wish(what, seen, allow_interruption=True, room=room))
 
     return go

@@ -121,5 +121,7 @@ def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
         decide_revert(seen, allow_interruption=True, room=queued)
     course = decide_soak_failed(seen, queued)
     assert [type(move) for move in course.moves] == [Save]
-    unproven = replace(state, phase="unproven", verdict="fail")
-    assert course.moves[0] == Save(with_doubt(unproven, "fail"))
+    (saved,) = course.moves
+    assert isinstance(saved, Save) and "would take what it frees" in saved.state.why
+    unproven = replace(state, phase="unproven", verdict="fail", why=saved.state.why)
+    assert saved == Save(with_doubt(unproven, "fail"))

@@ -1,0 +1,99 @@
+"""A way back with no room beside what serves: that lends its seats, and nothing is interrupted."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.base.errors import Refused
+from tasks.outside.kubernetes.actor import Actor
+from tasks.release import moves
+from tasks.release.wish import consequences, decide_wish
+from tasks.run import seats
+from tasks.run.carry_out import carry_out
+from tests.support.cluster.actor_world import OLDER, World, deployment, release, world
+from tests.support.cluster.courses import at_every_cut, at_rest, once
+
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+def goes_back(actor: Actor) -> None:
+    seen = actor.observe()
+    room = seats.room(actor, seen.state.previous, seen.serving)
+    carry_out(actor, decide_wish("rollback", seen, room=room))
+
+
+def recovers(actor: Actor) -> None:
+    """As the guard does."""
+    seen = actor.observe()
+    begun = seen.state.phase == "reverting"
+    room = seats.room(actor, seen.state.previous, seen.serving) if begun else None
+    carry_out(actor, moves.decide_recovery(seen, room=room))
+
+
+def full() -> World:
+    """Two seats, and `old` has both; nobody allows an interruption."""
+    return world(seats=2)
+
+
+def test_seat_by_seat() -> None:
+    at = full()
+    actor = at.actor()
+    seen = actor.observe()
+    room = seats.room(actor, seen.state.previous, seen.serving)
+    said = consequences(seen, decide_wish("rollback", seen, room=room))
+    assert said == (
+        "m-old serves now; m-old serves on with 1 of 2 replica(s); m-older starts with 1 "
+        "replica(s); the Service is moved to m-older; m-old is removed; m-older starts with 2 "
+        "replica(s)",
+        False,
+    )
+    actor.take_over()
+    goes_back(actor)
+    assert at_rest(at) == "older" and at.available("older") == 2 and at.harm == []
+
+
+@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("again", [None, *range(3, 9)])
+def test_cut_anywhere_something_answers_and_all_of_it_comes_back(
+    broken: bool, again: int | None
+) -> None:
+    def begin() -> World:
+        at = full()
+        at.broken |= {"older"} if broken else set()
+        return at
+
+    def then(at: World, whole: bool) -> None:
+        assert at.harm == [] and at.available(at.leads_to())
+        if whole:
+            assert at_rest(at) == ("old" if broken else "older")
+        once(at, recovers, again)
+        assert at.harm == [] and at.available(at.leads_to())
+        once(at, recovers)
+        serves = at_rest(at)
+        assert at.harm == [] and at.available(serves) == 2
+        assert serves == "old" or not broken
+
+    at_every_cut(begin, goes_back, then)
+
+
+def test_one_replica_has_nothing_to_lend() -> None:
+    at = world(seats=1)
+    at.put(deployment(release("old", 1), 1))
+    at.put(deployment(release("older", 1), 0))
+    actor = at.actor()
+    actor.take_over()
+    with pytest.raises(Refused, match="or pass --allow-interruption"):
+        goes_back(actor)
+    assert at.available("old") == 1
+
+
+def test_nothing_is_lent_while_others_wait_for_it_or_it_could_never_be_whole() -> None:
+    at = full()
+    seen = at.actor().observe()
+    for room in (
+        moves.Room(0, 2, "1 cpu", ("jobs/train",), tables=((0, 1, 2),)),
+        moves.Room(0, 1, "1 cpu", tables=((0, 1, 1),)),
+    ):
+        with pytest.raises(Refused):
+            decide_wish("rollback", seen, room=room)
+    assert OLDER.id in seen.deployments
