@@ -265,7 +265,7 @@ def compact(move: moves.Move) -> tuple:
             doubted = NUMBER.get(state.doubted, NOBODY)
             told = (state.strategy, state.verdict, state.doubt, doubted)
             return ("save", (state.phase, *who, *told))
-        case moves.PointService(release, made, alone):
+        case moves.PointService(release=release, made=made, alone=alone):
             return ("point", at(release), made == AS_JUDGED, alone)
         case moves.Scale(deployment, replicas, interrupts):
             return ("scale", BY_DEPLOYMENT[deployment], replicas, interrupts)

@@ -149,7 +149,7 @@ def point_hand() -> bool:
 
 def point_judged() -> bool:
     at = in_test()
-    return refuses(lambda: at.actor().move(moves.PointService(NEW, "another/template")))
+    return refuses(lambda: at.actor().move(moves.PointService(NEW, made="another/template")))
 
 
 def point_alone() -> bool:

@@ -15,6 +15,7 @@ from tasks.outside.kubernetes.lease import LeaseLock, ask_to_stop, holder_of
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.words import in_words
+from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tasks.run.locked import locked
 from tests.support.cluster.actor_world import NAME, NEW, NS, OLDER, Object, World, in_test, world
@@ -166,7 +167,7 @@ def test_a_strangers_pods_free_no_seat_for_a_way_back() -> None:
     """Four seats: `old` has two, its copy has two, and stays."""
     at = world(seats=4)
     copied(at, "m-old")
-    room = at.actor().room(OLDER, "old")
+    room = seats.room(at.actor(), OLDER, "old")
     assert room is not None and (room.beside, room.instead) == (0, 2)
 
 
