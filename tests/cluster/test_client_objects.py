@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import LockLost, Refused, StepFailed
+from tasks.objects.made import made_of
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.outside.kubernetes.lease import LeaseLock
 from tests.cluster.client_fixture import client, namespace
@@ -202,3 +203,18 @@ def test_of_many_at_once_one_gets_the_lease(client: Cluster, namespace: str) -> 
     for thread in threads:
         thread.join(120)
     assert most == [1] and sorted(epochs) == [1, 2, 3, 4, 5]
+
+
+def test_what_is_applied_is_answered_as_it_is_read(client: Cluster, namespace: str) -> None:
+    """With every default: what was judged is told from that, and a restart is no change."""
+    labels = {"app": "made"}
+    engine = {"name": "engine", "image": "none:1", "ports": [{"containerPort": 8000}]}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [engine]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    meta = {"name": "made", "namespace": namespace}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+    made = made_of(client.apply(body))
+    assert made_of(client.get("Deployment", "made", namespace) or {}) == made
+    assert made_of(client.apply(body)) == made
+    client.patch("Deployment", "made", namespace, {"spec": {"replicas": 1}})
+    assert made_of(client.list("Deployment", namespace)[0]) == made
