@@ -141,11 +141,12 @@ class Save:
 class PointService:
     """Send the Service's traffic to a release: the one write of a promotion. previous: id of the
     release that is gone back to from there, '' for none. proven: it has passed its soak. The same
-    write says both."""
+    write says both. least: fewer ready replicas are led to only where no more answer now."""
 
     release: Release
     previous: str = ""
     proven: bool = True
+    least: int = 1
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def decide_promotion(
         after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            leading(after),
+            replace(leading(after), least=view.replicas),
             Save(after),
         ]
     assert after.stable is not None

@@ -311,25 +311,27 @@ class Actor:
         self._led.clear()
 
         def change(found: Body) -> Body:
-            self._must_answer(release, found, wanted)
+            self._must_answer(move, found, wanted)
             return switched_by(switch(found, wanted), mark)
 
         if self._service() is None:
-            self._must_answer(release, None, wanted)
-            self.owned.put(wanted, check=lambda found: self._must_answer(release, found, wanted))
+            self._must_answer(move, None, wanted)
+            self.owned.put(wanted, check=lambda found: self._must_answer(move, found, wanted))
         else:
             self.owned.change("Service", self.name, "stable", change)
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
 
-    def _must_answer(self, release: Release, service: Body | None, wanted: Body) -> None:
+    def _must_answer(self, move: PointService, service: Body | None, wanted: Body) -> None:
         """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
         too, a Service is led only to what can answer: to pods that it will choose."""
-        every, serving = self._deployments(), leads_to(service) or ""
+        release, every, serving = move.release, self._deployments(), leads_to(service) or ""
         view, before = every.get(release.id), every.get(serving)
         if serving == release.id:
             return
         why = "has no ready replica"
-        if view is not None and view.available:
+        if view and before and view.available < min(move.least, before.available):
+            why = f"has {view.available} of {move.least} replicas ready"
+        elif view is not None and view.available:
             chosen = wanted["spec"]["selector"]
             if any(map(ready, chosen_pods(self.cluster, self.namespace, chosen))):
                 return
