@@ -161,13 +161,15 @@ class PointService:
     """Send the Service's traffic to a release: the one write of a promotion. previous: id of the
     release that is gone back to from there, '' for none. proven: it has passed its soak. The same
     write says both. made: only where its Deployment is made of exactly that; '' where that does not
-    matter. alone: only while what the Service leads to does not answer."""
+    matter. alone: only while what the Service leads to does not answer. least: fewer ready replicas
+    are led to only where no more answer now."""
 
     release: Release
     previous: str = ""
     proven: bool = True
     made: str = ""
     alone: bool = False
+    least: int = 1
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ def decide_promotion(
         after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            replace(leading(after), made=view.made),
+            replace(leading(after), made=view.made, least=view.replicas),
             Save(after),
         ]
     assert after.stable is not None

@@ -313,9 +313,10 @@ def _lends(serving: DeploymentView, release: Release, lend: Lend) -> str:
 
 def _serves_on(lend: Lend, minutes: float) -> str:
     return (
-        f"none; fewer replicas serve, at least {lend.least}, from the candidate's start (its "
-        f"verdict comes after up to {minutes:.0f} min) until what served before has ended its "
-        "requests, and the new replicas are ready; on failure until the old ones are ready again"
+        f"none; fewer replicas serve: {lend.keep} of {lend.of} from the candidate's start (its "
+        f"verdict comes after up to {minutes:.0f} min), {lend.tested} from the switch until what "
+        "served before has ended its requests and the new replicas are ready; on failure until the "
+        "old ones are ready again"
     )
 
 

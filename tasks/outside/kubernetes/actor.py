@@ -310,8 +310,7 @@ class Actor:
         """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
         too, a Service is led only to what can answer, to pods that it will choose, and to what it
         was decided for."""
-        release = move.release
-        every, serving = self._deployments(), leads_to(service) or ""
+        release, every, serving = move.release, self._deployments(), leads_to(service) or ""
         view, before = every.get(release.id), every.get(serving)
         chooses_some = bool(service and service["spec"].get("selector"))
         if serving == release.id:
@@ -321,6 +320,8 @@ class Actor:
             why = f"is not what was decided for: {other}"
         elif move.alone and ((before and before.available) or (chooses_some and not serving)):
             why = "is not what served before, and is not proven"
+        elif view and before and view.available < min(move.least, before.available):
+            why = f"has {view.available} of {move.least} replicas ready"
         elif view is not None and view.available:
             chosen = wanted["spec"]["selector"]
             if any(map(ready, chosen_pods(self.cluster, self.namespace, chosen))):

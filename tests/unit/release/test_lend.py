@@ -129,7 +129,7 @@ def test_seats_are_lent_before_anything_is_interrupted(promotion: dict[str, Any]
     got = plan(TIGHT, promotion=promotion)
     assert (got.strategy, got.lend) == ("lend", Lend(keep=1, of=2, tested=1))
     assert "m-old serves on with 1 of 2 replica(s), m-new is tested with 1 of 2" in got.sentence
-    assert got.interruption.startswith("none; fewer replicas serve, at least 1,")
+    assert got.interruption.startswith("none; fewer replicas serve: 1 of 2 from")
     assert [seat.name for seat in got.nodes] == ["a"]
 
 
