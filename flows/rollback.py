@@ -19,7 +19,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
-from tasks.release.course import Course, Observed
+from tasks.release.course import NOTHING, Course, Observed
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
@@ -77,7 +77,9 @@ def settle(
                     note(actor, run, "error", f"{what}: {error}")
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
-            said = f"{stopped} was asked to stop; {said}" if stopped else said
+            if stopped:  # which cleans up itself where it can
+                said = "it has cleaned up" if said == NOTHING else said
+                said = f"{stopped} was asked to stop; {said}"
             note(actor, run, what, said)
             return said
 

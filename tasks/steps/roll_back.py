@@ -7,6 +7,7 @@ import logging
 from tasks.base.errors import LockLost, OutsideError, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
+from tasks.release.course import NOTHING
 from tasks.release.moves import decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
 from tasks.run.carry_out import carry_out
@@ -55,7 +56,9 @@ def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
         return error  # another run owns the cluster now, and cleans up
     try:
         with run.step(roll_back.name):
-            run.say(_after_error(run, cluster, error))
+            said = _after_error(run, cluster, error)
+            run.say(said)
+        run.settled = said if said != NOTHING else ""
     except BaseException as again:
         left = _named(run, again)
         run.record.leftover = left
