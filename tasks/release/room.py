@@ -54,8 +54,7 @@ def room_for(
         if serving is not None:
             free = add(free, {name: value for name, value in gone.items() if name in need})
         instead += fits(free, need) or 0
-    device = next((item for item in sorted(need) if "/" in item), "")
-    return Room(beside, instead, _words(need), queueing(pods, device, namespace, instance))
+    return Room(beside, instead, _words(need), queueing(pods, need, namespace, instance))
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:

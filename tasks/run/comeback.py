@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from tasks.base.errors import Refused
 from tasks.base.progress import Progress, emit
 from tasks.nodes.queue import queueing
+from tasks.nodes.rules_api import replica_needs
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.access import release_pods
 from tasks.release.comeback import Comeback, decide_comeback, refusal, store_of
@@ -67,7 +68,8 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     if wrong:
         raise Refused(refusal(looked.name, wrong))
     every = cluster.actor.every_pod()
-    if waits := queueing(every, planned.survey.resource, spec.namespace, spec.name):
+    need = replica_needs(spec, planned.survey.resource)
+    if waits := queueing(every, need, spec.namespace, spec.name):
         raise Refused(queued(waits))
     for line in looked.found.unknown:
         emit(Progress("deploy", "running", looked.name, f"not known: {line}"))
