@@ -13,7 +13,7 @@ from tasks.outside.kubernetes.access import release_pods
 from tasks.release.comeback import Comeback, decide_comeback, refusal, store_of
 from tasks.release.guard import release_on
 from tasks.release.plan import queued
-from tasks.render.jobs import verify_job
+from tasks.render.jobs import on_host, verify_job
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -93,5 +93,5 @@ def _hash(run: Run, cluster: Locked, name: str, node: str, job: Object) -> str:
     if result.succeeded and isinstance(last, Done):
         return ""
     run.keep_logs(result.logs)
-    why = last.message if isinstance(last, Failed) else result.why()
+    why = on_host(job, last.message) if isinstance(last, Failed) else result.why()
     return f"its weights on node {node}: {why or 'the Job ended without saying that it is done'}"
