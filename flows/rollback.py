@@ -21,7 +21,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
 from tasks.release.back import arrived
-from tasks.release.course import Course, Observed, Save
+from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
@@ -92,6 +92,7 @@ def settle(
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
             if what == "abort":  # what the run itself did is not in our course
+                said = "it has cleaned up" if stopped and said == NOTHING else said
                 said = f"{said}; {in_words(actor.observe())}"
             said = f"{stopped} was asked to stop; {said}" if stopped else said
             note(actor, run, what, said)

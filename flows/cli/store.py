@@ -17,7 +17,7 @@ from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.outside.kubernetes.lease import new_run_id, who
 from tasks.release.keep import commits_named, models_named
 from tasks.release.state import State, from_configmap
-from tasks.render.jobs import gc_job
+from tasks.render.jobs import gc_job, on_host
 from tasks.run.locked import Locked, locked
 from tasks.spec.policy import violations
 from tasks.spec.rollout import Rollout
@@ -87,7 +87,7 @@ def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: b
 
     result = held.run_job(job, timeout_s=MOST_S, on_line=on_line)
     if isinstance(end, Failed):
-        raise StepFailed(f"the store on {node} could not be cleared: {end.message}")
+        raise StepFailed(f"the store on {node} could not be cleared: {on_host(job, end.message)}")
     if not result.succeeded or not isinstance(end, Cleared):
         why = result.why() or "it ended without saying that it is done"
         raise StepFailed(f"the Job on {node} failed: {why}", result.logs)

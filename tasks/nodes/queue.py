@@ -13,14 +13,14 @@ HOST = ("cpu", "memory")
 
 
 def queueing(
-    pods: Iterable[ReadObject], resource: str, namespace: str, name: str
+    pods: Iterable[ReadObject], need: Iterable[str], namespace: str, name: str
 ) -> tuple[str, ...]:
-    """Pods without a node that ask for the resource (on CPUs: for cpu or memory) and are not of
-    this rollout, as namespace/name, sorted.
+    """Pods without a node that ask for a device of which a replica needs some (without devices:
+    for cpu or memory) and are not of this rollout, as namespace/name, sorted.
 
     A pod that is scaled down frees its devices for whoever the scheduler finds first.
     """
-    asked = (resource,) if resource else HOST
+    asked = tuple(item for item in need if "/" in item) or HOST
     out = []
     for pod in pods:
         meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}

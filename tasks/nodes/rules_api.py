@@ -8,8 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from tasks.accelerators.types import Profile
-from tasks.nodes.facts import Amounts, ApiFacts, add, fits, quantity
+from tasks.base.errors import SpecError
+from tasks.nodes.facts import Amounts, ApiFacts, add, fits, pod_requests
 from tasks.nodes.reasons import Reason, error, warning
+from tasks.objects.asked import asking_pod
 from tasks.spec.rollout import Rollout
 
 # the node's own conditions put these taints on it; the conditions are reported instead
@@ -187,15 +189,12 @@ class Seats:
 
 
 def replica_needs(spec: Rollout, resource: str) -> Amounts:
-    """What one replica requests."""
-    need: Amounts = {"pods": Decimal(1)}
-    if resource and spec.devices:
-        need[resource] = Decimal(spec.devices)
-    asked = spec.serving.resources
-    for name, value in (("cpu", asked.cpu), ("memory", asked.memory)):
-        if value:
-            need[name] = quantity(value)
-    return need
+    """What one replica requests, as the scheduler counts. Raises SpecError."""
+    try:
+        asked = pod_requests(asking_pod(spec, resource))
+    except ValueError as error:
+        raise SpecError([f"serving.pod: {error}"]) from error
+    return {"pods": Decimal(1), **{name: value for name, value in asked.items() if value}}
 
 
 def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Seats:
@@ -269,7 +268,7 @@ def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> li
         if total < amount:
             out.append(
                 error(
-                    codes[name],
+                    codes.get(name, "RESOURCE_INSUFFICIENT"),
                     f"{_amount(name, total)} allocatable",
                     f"{_amount(name, amount)} a replica",
                     "use a larger node, or ask for less in serving",
@@ -280,7 +279,7 @@ def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> li
             make = warning if room.seats_without_stable else error
             out.append(
                 make(
-                    "RESOURCE_BUSY" if name == resource else "HOST_BUSY",
+                    "RESOURCE_BUSY" if "/" in name else "HOST_BUSY",
                     f"{_amount(name, free)} free of {_number(name, total)}; this rollout's own "
                     f"release holds {_number(name, mine)}",
                     f"{_amount(name, amount)} free",

@@ -11,6 +11,9 @@ from tasks.objects.pods import ReadObject
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.release.state import Release, State, with_made
 
+# what a course without moves comes to
+NOTHING = "nothing was under way"
+
 
 @dataclass(frozen=True)
 class DeploymentView:

@@ -12,6 +12,7 @@ from tasks.objects.pods import Object, engine_container
 from tasks.objects.replicas import replicas_of
 from tasks.release.back import drained, straightened
 from tasks.release.course import (
+    NOTHING,
     Course,
     DeploymentView,
     Move,
@@ -95,7 +96,7 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     ]
     sentence = "; ".join(filter(None, said))
     if not sentence:
-        return Course((), "nothing was under way")
+        return Course((), NOTHING)
     if down:  # what holds its devices stops, too
         rest = decide_recovery(replace(seen, state=known), keep_previous=keep_previous)
         return replace(rest, sentence=sentence)

@@ -29,6 +29,7 @@ from tasks.release.back import (
     straightened,
 )
 from tasks.release.course import (
+    NOTHING,
     AwaitFreed,
     AwaitReady,
     Course,
@@ -351,7 +352,7 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     if doubt := in_doubt(state, seen.serving):
         after = replace(after, phase="unproven", verdict=doubt)
     moves.append(Save(after))
-    said = "nothing was under way"
+    said = NOTHING
     if state.candidate and state.candidate.id == seen.serving:  # by a person's hand
         said = f"{state.candidate.deployment} serves on"
     elif state.candidate:

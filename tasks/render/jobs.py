@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -13,6 +14,19 @@ from tasks.spec.rollout import ModelRef, Rollout, SecretRef
 
 STORE_MOUNT = "/store"
 SCRATCH_MOUNT = "/scratch"  # all that can be written besides the store
+
+
+def on_host(job: Mapping[str, Any], text: str) -> str:
+    """What a Job said, with the paths of its node, where a person looks, for its container's."""
+    pod = job["spec"]["template"]["spec"]
+    hosts = {
+        item["name"]: item["hostPath"]["path"] for item in pod["volumes"] if "hostPath" in item
+    }
+    for mount in pod["containers"][0]["volumeMounts"]:
+        if path := hosts.get(mount["name"]):
+            inside = re.escape(mount["mountPath"])
+            text = path.join(re.split(rf"(?<![\w./-]){inside}(?![\w.-])", text))
+    return text
 
 
 def _job(

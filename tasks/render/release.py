@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.base.errors import SpecError
+from tasks.objects.asked import engine_resources
 from tasks.objects.labels import (
     ENGINE_CONTAINER,
     INSTANCE_LABEL,
@@ -120,24 +121,6 @@ def _probe(port: int, every: int, failures: int, timeout: int) -> dict[str, Any]
     }
 
 
-def _resources(spec: Rollout, needs: PodNeeds) -> dict[str, Any]:
-    asked = spec.serving.resources
-    requests: dict[str, str] = {}
-    limits: dict[str, str] = {}
-    if asked.cpu:
-        requests["cpu"] = asked.cpu
-    if asked.memory:
-        requests["memory"] = limits["memory"] = asked.memory
-    if needs.resource and spec.devices:
-        requests[needs.resource] = limits[needs.resource] = str(spec.devices)
-    out: dict[str, Any] = {}
-    if requests:
-        out["requests"] = requests
-    if limits:
-        out["limits"] = limits
-    return out
-
-
 def _engine_env(spec: Rollout, needs: PodNeeds) -> list[dict[str, str]]:
     env = {
         **({"HOME": "/tmp"} if _scratch(spec) else {}),  # noqa: S108 - the pod's own
@@ -188,7 +171,7 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "args": engine_args(spec),
         "env": _engine_env(spec, needs),
         "ports": [{"name": "http", "containerPort": serving.port}],
-        "resources": _resources(spec, needs),
+        "resources": engine_resources(spec, needs.resource),
         "volumeMounts": [*mounts, *needs.mounts],
         "startupProbe": _probe(serving.port, PROBE_EVERY_S, start_failures, 5),
         # a saturated server answers /health late: patient time-outs, or it drops out of service

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from tasks.base.errors import Refused
 from tasks.base.progress import Progress, emit
 from tasks.nodes.queue import queueing
+from tasks.nodes.rules_api import replica_needs
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.access import release_pods
 from tasks.release.comeback import Comeback, decide_comeback, refusal, store_of
 from tasks.release.guard import release_on
 from tasks.release.plan import queued
-from tasks.render.jobs import verify_job
+from tasks.render.jobs import on_host, verify_job
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -68,7 +69,8 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     if wrong:
         raise Refused(refusal(looked.name, wrong))
     every = taken(cluster.actor, cluster.actor.cluster.list("Node")).pods
-    if waits := queueing(every, planned.survey.resource, spec.namespace, spec.name):
+    need = replica_needs(spec, planned.survey.resource)
+    if waits := queueing(every, need, spec.namespace, spec.name):
         raise Refused(queued(waits))
     for line in looked.found.unknown:
         emit(Progress("deploy", "running", looked.name, f"not known: {line}"))
@@ -92,5 +94,5 @@ def _hash(run: Run, cluster: Locked, name: str, node: str, job: Object) -> str:
     if result.succeeded and isinstance(last, Done):
         return ""
     run.keep_logs(result.logs)
-    why = last.message if isinstance(last, Failed) else result.why()
+    why = on_host(job, last.message) if isinstance(last, Failed) else result.why()
     return f"its weights on node {node}: {why or 'the Job ended without saying that it is done'}"

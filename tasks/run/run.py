@@ -63,6 +63,7 @@ class Run:
         self.measured: dict[str, float] | None = None
         self.ask_s = ASK_S
         self.road = Road()
+        self.settled = ""  # what cleaning up after an error came to
         self._said, self._well = "", True
         self._held: Locked | None = None
         self.record = Record(
@@ -206,7 +207,7 @@ class Run:
                 held.halt.deafen()
                 ended = error if self.outcome else clean_up(self, held, error)
                 if self.outcome is None:
-                    self._finish_after(ended_by(ended))
+                    self._finish_after(ended_by(ended, self.settled))
                 if ended is error:
                     raise
                 raise ended from error
@@ -306,8 +307,10 @@ class Run:
             records.write(path, self.record.as_dict())
 
 
-def ended_by(error: BaseException) -> Outcome:
-    """The outcome of a run that an error ends."""
+def ended_by(error: BaseException, settled: str = "") -> Outcome:
+    """The outcome of a run that an error ends. settled: what cleaning up came to; an error in a
+    soak may end with the promotion finished."""
+    after = f"; {settled}" if settled else ""
     if isinstance(error, RolloutError):
-        return Outcome("refused" if isinstance(error, Refused) else "error", str(error))
-    return Outcome("error", f"interrupted: {type(error).__name__}")
+        return Outcome("refused" if isinstance(error, Refused) else "error", f"{error}{after}")
+    return Outcome("error", f"interrupted: {type(error).__name__}{after}")

@@ -9,6 +9,7 @@ from tasks.base.errors import StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import FetchedNode, FetchWeights
+from tasks.render.jobs import on_host
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -55,7 +56,7 @@ def fetch(run: Run, cluster: Locked, planned: Planned, node: str) -> Done:
     if not result.succeeded or not isinstance(last, Done):
         run.keep_logs(result.logs)
         if isinstance(last, Failed):
-            raise StepFailed(f"fetching weights on {node} failed: {last.message}")
+            raise StepFailed(f"fetching weights on {node} failed: {on_host(job, last.message)}")
         why = result.why() or "it ended without saying that it is done"
         raise StepFailed(f"the fetch Job on {node} failed: {why}")
     total = float(manifest.total_bytes)

@@ -18,6 +18,7 @@ from tasks.nodes.assess import (
 )
 from tasks.nodes.memory import ModelShape
 from tasks.nodes.queue import queueing
+from tasks.nodes.rules_api import replica_needs
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.outside.disk.site import files_outside, site_policy
 from tasks.outside.kubernetes.actor import Actor
@@ -102,7 +103,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         needs=needs,
         release=release_of(spec, manifest.commit, manifest.digest, needs),
         shape=_shape(hub, spec, manifest),
-        queue=queueing(every, resource, spec.namespace, spec.name),
+        queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
         owed=tuple(map(str, held.owed)),
         policy=policy,
         files_outside=files_outside(spec),

@@ -8,6 +8,7 @@ from tasks.base.errors import Aborted, LockLost, OutsideError, RolloutError, Ste
 from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.back import arrived
+from tasks.release.course import NOTHING
 from tasks.release.moves import Course, Observed, decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
 from tasks.release.wish import decide_abort
@@ -62,7 +63,9 @@ def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
         return error  # another run owns the cluster now, and cleans up
     try:
         with run.step(roll_back.name):
-            run.say(_after_error(run, cluster, error))
+            said = _after_error(run, cluster, error)
+            run.say(said)
+        run.settled = said if said != NOTHING else ""
     except BaseException as again:
         left = _named(run, again)
         run.record.leftover = left

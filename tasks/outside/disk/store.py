@@ -137,9 +137,12 @@ class WeightStore:
         for entry in manifest.files:
             found = present(final / entry.path)
             if found != entry.size:
+                what = "is missing or no plain file"
+                if found >= 0:
+                    what = f"has {found} bytes instead of {entry.size}"
                 raise StepFailed(
-                    f"{final / entry.path} has {found} bytes instead of {entry.size}: the "
-                    "published folder was damaged; remove it, then fetch again"
+                    f"{final / entry.path} {what}: the published folder was damaged; remove it, "
+                    "then fetch again"
                 )
         with suppress(OSError):
             final.chmod(0o555)

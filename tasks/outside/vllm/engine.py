@@ -79,7 +79,7 @@ class Engine:
         after = clock.monotonic() - began
         said = (
             f"the engine at {self.url} did not answer {what} after {after:.1f} s "
-            f"({type(error).__name__}: {error}); see its pod's log"
+            f"({_in_words(error)}); see its pod's log"
         )
         answered = isinstance(error, httpx.HTTPStatusError | _ErrorInStream)
         return Answered(said) if answered else OutsideError(said)
@@ -119,6 +119,14 @@ class Engine:
             raise Late(str(self._failed("a chat request", began, error)), waited) from error
         except (httpx.HTTPError, ValueError) as error:
             raise self._failed("a chat request", began, error) from error
+
+
+def _in_words(error: Exception) -> str:
+    """In one line: httpx tells of a status in two, the second an address that explains HTTP."""
+    if isinstance(error, httpx.HTTPStatusError):
+        detail = " ".join(error.response.text[:300].split())
+        return f"HTTP {error.response.status_code}" + (f": {detail}" if detail else "")
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _read_stream(answer: httpx.Response, began: float) -> Answer:

@@ -68,8 +68,7 @@ def room_for(
         table = tuple(fits(add(free, share), need) or 0 for share in ({}, *shares))
         beside, instead = beside + table[0], instead + table[-1]
         tables.append(table)
-    device = next((item for item in sorted(need) if "/" in item), "")
-    queue = queueing(pods, device, namespace, instance)
+    queue = queueing(pods, need, namespace, instance)
     return Room(beside, instead, _words(need), queue, owed, tuple(tables))
 
 

@@ -38,9 +38,13 @@ OURS = {"labels": {"app.kubernetes.io/instance": "m"}}
     ],
 )
 def test_pods_that_wait_for_devices(found: dict[str, Any], waits: bool) -> None:
-    assert queueing([found], DCU, "models", "m") == (("jobs/a",) if waits else ())
+    assert queueing([found], (DCU, "pods"), "models", "m") == (("jobs/a",) if waits else ())
 
 
 def test_on_cpus_whoever_waits_for_the_host_waits() -> None:
     pods = [pod("b", asks="cpu"), pod("a", asks="memory"), pod("c")]
-    assert queueing(pods, "", "models", "m") == ("jobs/a", "jobs/b")
+    assert queueing(pods, ("pods", "cpu"), "models", "m") == ("jobs/a", "jobs/b")
+
+
+def test_any_device_of_a_replica_may_be_waited_for() -> None:
+    assert queueing([pod("a")], ("cpu", "rdma/hca", DCU), "models", "m") == ("jobs/a",)

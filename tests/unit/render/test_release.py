@@ -12,7 +12,7 @@ from tasks.base.errors import SpecError
 from tasks.objects.replicas import Replicas, replicas_of
 from tasks.render import live
 from tasks.render.devices import probe_mounts
-from tasks.render.jobs import fetch_job, probe_job, verify_job
+from tasks.render.jobs import fetch_job, on_host, probe_job, verify_job
 from tasks.render.release import PodNeeds, deployment, release_of, selector
 from tasks.render.services import service
 from tasks.spec.file import build_spec, read_spec
@@ -251,3 +251,17 @@ def test_a_pod_that_was_changed_on_its_way_is_noticed() -> None:
         "node",
     ]
     assert any(line.startswith("env HF_HUB_OFFLINE") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("/store/o/m/c has 5 bytes", "/data/o/m/c has 5 bytes"),
+        ("no room below /store: 1 GiB", "no room below /data: 1 GiB"),
+        ("(/store), /srv/store/x and /stores", "(/data), /srv/store/x and /stores"),
+        ("the disk is full", "the disk is full"),
+    ],
+)
+def test_what_a_job_says_names_the_nodes_own_paths(said: str, told: str) -> None:
+    release = release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    assert on_host(verify_job(SPEC, release, "/data", "node-a"), said) == told

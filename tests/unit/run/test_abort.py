@@ -60,10 +60,11 @@ def test_it_stops_cleans_up_and_says_by_whom(does: Callable[[Run, Locked], None]
             raise AssertionError("it went on")
 
     ended = run.conduct(pipeline)
-    assert ended == Outcome("error", f"aborted by {BY}") and ended.exit_code == 1
+    said = f"aborted by {BY}; removed candidate m-new"
+    assert ended == Outcome("error", said) and ended.exit_code == 1
     found = at.get("ConfigMap", f"rollout-{NAME}")
     assert found is not None
-    assert json.loads(found["data"]["history"])[0]["sentence"] == f"aborted by {BY}"
+    assert json.loads(found["data"]["history"])[0]["sentence"] == said
     assert at.harm == [] and at_rest(at) == "old"
 
 

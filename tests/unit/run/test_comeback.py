@@ -72,7 +72,11 @@ def test_weights_are_hashed_again_on_each_node() -> None:
 @pytest.mark.parametrize(
     ("says", "result", "why"),
     [
-        (line_of(Failed("damaged", "model.safetensors: sha256 differs")), BAD, "sha256 differs"),
+        (
+            line_of(Failed("damaged", "/store/o/m/c: sha256 differs")),
+            BAD,
+            "/data/o/m/c: sha256 differs",
+        ),
         ("nothing", BAD, "exit code 1"),
         ("nothing", DONE, "ended without saying that it is done"),
     ],

@@ -113,6 +113,23 @@ def test_what_cleaning_up_leaves_behind_is_the_error() -> None:
     assert history(at) == ["error"]
 
 
+def test_what_cleaning_up_came_to_stands_beside_the_error() -> None:
+    """A soak that is cut short may end with the promotion finished."""
+    at = world()
+    run = run_of(at)
+
+    def clean_up(mine: Run, cluster: Locked, why: BaseException) -> BaseException:
+        mine.settled = "finished the promotion of m-new"
+        return why
+
+    def pipeline() -> Outcome:
+        with run.locked(clean_up):
+            raise StepFailed("no answer")
+
+    assert run.conduct(pipeline).sentence == "no answer; finished the promotion of m-new"
+    assert history(at) == ["error"]
+
+
 def test_a_lock_that_cannot_be_used_is_not_cleaned_up_after(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

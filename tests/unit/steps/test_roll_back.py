@@ -99,7 +99,14 @@ def test_what_ends_by_force_is_cleaned_up_as_a_step(error: BaseException) -> Non
     assert at.get("Deployment", "m-new") is None and at.leads_to() == "old"
     assert cluster.actor.observe().state.phase == "idle"
     assert steps_of(run) == [("roll_back", "done", "removed candidate m-new")]
-    assert run.record.leftover == ""
+    assert run.record.leftover == "" and run.settled == "removed candidate m-new"
+
+
+def test_where_nothing_was_left_the_end_does_not_speak_of_it() -> None:
+    at, run, cluster = in_test()
+    clean_up(run, cluster, FULL)
+    assert clean_up(run, cluster, FULL) is FULL and run.settled == ""
+    assert at.harm == []
 
 
 def test_a_lost_lock_is_anothers_to_clean_up() -> None:
@@ -205,7 +212,7 @@ def test_an_error_while_it_soaks_is_no_verdict(answer: Any, serves: str, said: s
     run.ask = lambda service, release: next(answers, answer)  # type: ignore[method-assign]
     ended = clean_up(run, cluster, OutsideError("the API server did not answer"))
     assert str(ended) == "the API server did not answer"
-    assert run.record.steps[-1].sentence == said
+    assert run.record.steps[-1].sentence == said == run.settled
     assert at.leads_to() == serves and at.harm == []
     assert at.actor().observe().state.phase == "idle"
 

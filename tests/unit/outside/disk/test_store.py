@@ -149,6 +149,10 @@ def test_damage_is_found_and_never_repaired_in_place(root: Path) -> None:
     change(weights, b"short")
     with pytest.raises(StepFailed, match="5 bytes instead of 40000"):
         store.fetch(manifest, Copy(DATA))
+    weights.parent.chmod(0o755)
+    weights.unlink()
+    with pytest.raises(StepFailed, match=r"model\.safetensors is missing or no plain file: the"):
+        store.fetch(manifest, Copy(DATA))
 
 
 def hashed(root: Path, manifest: Manifest) -> int:
