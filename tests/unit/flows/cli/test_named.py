@@ -215,7 +215,10 @@ def test_a_run_that_holds_the_lease_is_not_stopped_unasked(
     # the run was faster
     assert main(["abort", NAME, *HERE, "--yes"]) == 0
     said = capsys.readouterr().out.splitlines()[0]
-    assert said == "alice@host/run-1 was asked to stop; it has cleaned up"
+    assert said == (
+        "alice@host/run-1 was asked to stop; it has cleaned up; m-old serves, 2 of 2 replica(s) "
+        "available; idle"
+    )
 
 
 def test_where_nobody_runs_an_abort_is_a_recovery(at: Put) -> None:
