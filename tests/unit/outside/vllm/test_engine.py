@@ -71,7 +71,7 @@ def test_the_models_it_serves(serve: Serve) -> None:
 def test_an_error_it_answers_itself_is_told_apart(status: int, serve: Serve) -> None:
     with pytest.raises(Answered) as caught:
         serve(lambda _: httpx.Response(status, text="no\nworker")).models()
-    said = f"did not answer /v1/models after 0.0 s (HTTP {status}: no worker); look at"
+    said = f"did not answer /v1/models after 0.0 s (HTTP {status}: no worker); see its"
     assert said in str(caught.value)
 
 
