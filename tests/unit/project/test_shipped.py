@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
 
 from tests.support.places import ROOT
 
@@ -14,8 +20,40 @@ def test_the_wheel_leaves_the_stand_in_out() -> None:
     assert APART in wheel["targets"]["wheel"]["exclude"]
 
 
-def test_the_runner_image_leaves_the_stand_in_out() -> None:
+def copied() -> list[str]:
+    """What the runner image has of this repository, by its place there."""
     lines = (ROOT / "deployments/images/runner.Dockerfile").read_text().splitlines()
-    copied = [line.split()[1] for line in lines if line.startswith("COPY deployments")]
-    assert copied and not any(f"{APART}/".startswith(f"{path}/") for path in copied)
-    assert not any(path.startswith(APART) for path in copied)
+    copies = [line.split()[1:] for line in lines if line.startswith("COPY ")]
+    for *sources, target in copies:
+        assert target == "./" or sources == [target], "a file's place there is its place here"
+    return [source for *sources, _ in copies for source in sources]
+
+
+def test_the_runner_image_leaves_the_stand_in_out() -> None:
+    assert not any(f"{APART}/".startswith(f"{path}/") for path in copied())
+    assert not any(path.startswith(APART) for path in copied())
+
+
+def in_the_image(page: str) -> list[str]:
+    """Files of this repository that a page's commands read inside a pod of the runner image."""
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    inside = re.findall(r"(?m)kubectl .*\bexec deploy/\S+ -- (.+)$", text)
+    words = [word for command in inside for word in shlex.split(command)]
+    return [word for word in words if (ROOT / word).is_file() or Path(word).suffix]
+
+
+def entrypoints() -> list[str]:
+    """Files of the flows that prefect.yaml deploys from there."""
+    found = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    return [item["entrypoint"].partition(":")[0] for item in found]
+
+
+@pytest.mark.parametrize("page", ["README.md", "deployments/cluster/README.md", "docs/watch.md"])
+def test_what_a_command_reads_in_the_image_is_there(page: str) -> None:
+    for name in [*in_the_image(page), *entrypoints(), "prefect.yaml"]:
+        assert (ROOT / name).is_file(), name
+        assert any(f"{name}/".startswith(f"{path}/") for path in copied()), name
+
+
+def test_the_commands_of_the_page_are_seen() -> None:
+    assert in_the_image("deployments/cluster/README.md") == ["deployments/automations.yaml"]
