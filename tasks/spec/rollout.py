@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, Strict
-from tasks.spec.flags import second_voice
+from tasks.spec.flags import SHUTDOWN, second_voice, shutdown_fault, value_of
 from tasks.spec.hubs import is_modelscope, origins, plain_address
 from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
 from tasks.spec.measure import (
@@ -51,6 +51,7 @@ __all__ = [
 MAX_NAME = 45
 # of the Service a candidate is reached by; no rollout is called so
 CANDIDATE_SUFFIX = "-candidate"
+GRACE = "terminationGracePeriodSeconds"
 PRIORITY_CLASS = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 PodFields = Annotated[
     dict[str, Any],
@@ -225,7 +226,7 @@ class Serving(Strict):
     @field_validator("extra_args")
     @classmethod
     def _no_second_voice(cls, value: list[str]) -> list[str]:
-        if reason := second_voice(value):
+        if reason := second_voice(value) or shutdown_fault(value):
             raise ValueError(reason)
         return value
 
@@ -335,6 +336,12 @@ class Rollout(Strict):
         if all(target.advisory for target in self.targets):
             problems.append(
                 "targets: every target is advisory, so nothing decides; make one binding"
+            )
+        told, grace = value_of(serving.extra_args, SHUTDOWN), serving.pod.get(GRACE)
+        if told is not None and isinstance(grace, int) and int(told) > grace:
+            problems.append(
+                f"serving.pod.{GRACE}: {grace} s end before the {told} s of {SHUTDOWN}, and what "
+                f"streams is cut there; make it at least {int(told) + 20}, or leave one out"
             )
         problems += [
             *literals_of_env(serving.env, "serving.env"),
