@@ -27,6 +27,7 @@ from tasks.spec.measure import (
     Workload,
 )
 from tasks.spec.promotion import Promotion, Soaking
+from tasks.spec.voices import command_voice, env_voices
 
 __all__ = [
     "Benchmark",
@@ -230,6 +231,13 @@ class Serving(Strict):
             raise ValueError(reason)
         return value
 
+    @field_validator("command")
+    @classmethod
+    def _only_a_program(cls, value: list[str]) -> list[str]:
+        if reason := command_voice(value):
+            raise ValueError(reason)
+        return value
+
 
 class Runner(Strict):
     """The Jobs we run on nodes (probe, fetch)."""
@@ -344,6 +352,7 @@ class Rollout(Strict):
                 f"streams is cut there; make it at least {int(told) + 20}, or leave one out"
             )
         problems += [
+            *env_voices(serving.env, "serving.env"),
             *literals_of_env(serving.env, "serving.env"),
             *literals_of_args(serving.command, "serving.command"),
             *literals_of_args(serving.extra_args, "serving.extra_args"),
