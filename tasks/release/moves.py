@@ -115,6 +115,7 @@ def decide_start(
         with_doubt(seen.state, known_against(seen.state)),
         phase="testing",
         candidate=candidate,
+        wanted=None,
         rollout=rollout,
         strategy=strategy,
         verdict="",
