@@ -140,7 +140,8 @@ def _resources(spec: Rollout, needs: PodNeeds) -> dict[str, Any]:
 
 def _engine_env(spec: Rollout, needs: PodNeeds) -> list[dict[str, str]]:
     env = {
-        **({"HOME": "/tmp"} if _scratch(spec) else {}),  # noqa: S108 - the pod's own
+        # a user that the image does not know has no name, which libraries ask for
+        **({"HOME": "/tmp", "USER": "engine"} if _scratch(spec) else {}),  # noqa: S108 - its own
         # weights are on the host: nothing may be looked up or reported elsewhere
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",

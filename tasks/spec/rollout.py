@@ -246,7 +246,8 @@ class Runner(Strict):
     run_as_user: int | None = Field(
         None,
         ge=1,
-        description="Run as this user, who must own the store's folder; default: the image's",
+        description="Run as this user, who must own the store's folder; default: root for what "
+        "writes there, 10001 for the rest",
     )
     pod: PodFields = Field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks.render.jobs import RUNNER_USER
 from tests.support.places import ROOT
 
 APART = "deployments/local"
@@ -57,3 +58,29 @@ def test_what_a_command_reads_in_the_image_is_there(page: str) -> None:
 
 def test_the_commands_of_the_page_are_seen() -> None:
     assert in_the_image("deployments/cluster/README.md") == ["deployments/automations.yaml"]
+
+
+def test_nothing_of_ours_runs_as_root_unsaid() -> None:
+    """The image has a user of its own, a number as runAsNonRoot wants it, and so have our pods."""
+    lines = (ROOT / "deployments/images/runner.Dockerfile").read_text().splitlines()
+    assert lines[-1] == f"USER {RUNNER_USER}:{RUNNER_USER}"
+    for name in ("guard.yaml", "worker.yaml"):
+        bodies = list(yaml.safe_load_all((ROOT / "deployments" / "cluster" / name).read_text()))
+        spec = bodies[-1]["spec"]
+        pod = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == RUNNER_USER
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deployments/models").glob("*.yaml")))
+def test_an_example_is_restricted_or_says_why_not(path: Path) -> None:
+    text = path.read_text()
+    serving = yaml.safe_load(text)["serving"]
+    if "run_as_user" in serving:
+        assert serving["run_as_user"] == RUNNER_USER and serving["read_only_root"] is True
+    else:
+        assert "# no run_as_user: " in text
