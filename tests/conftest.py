@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
+
+from tasks.base import scrub
 
 # what tests send to processes they start
 _SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -21,6 +24,16 @@ def hear_signals() -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             of_python = number == signal.SIGINT
             signal.signal(number, signal.default_int_handler if of_python else signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def nothing_held() -> Iterator[None]:
+    """A credential that one test holds is hidden in no other: both may write the same word."""
+    held, watched = set(scrub._held), list(scrub._watched)
+    yield
+    with scrub._lock:
+        scrub._held.intersection_update(held)
+        scrub._watched[:] = watched
 
 
 def pytest_configure(config: pytest.Config) -> None:

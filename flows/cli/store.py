@@ -97,8 +97,8 @@ def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: b
 def collect(
     spec: Rollout, kubeconfig: str | None, context: str | None, *, delete: bool
 ) -> list[Swept]:
-    """On every node that the spec means. No rollout of this model runs meanwhile: what one has
-    just fetched is in no state yet. Raises Refused where one does."""
+    """On every node that the spec means. No rollout whose state names this model runs meanwhile,
+    and one that fetches it names it before its first Job. Raises Refused where one runs."""
     with Cluster.connect(kubeconfig, context) as cluster, ExitStack() as locks:
         own = (spec.namespace, spec.name)
         identity = f"{who()}/store-gc-{new_run_id()}"

@@ -7,17 +7,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from tasks.release.state import Release, State
+from tasks.release.state import State, releases_named
 from tasks.weights.manifest import safe_commit
 
 
 def models_named(state: State) -> set[str]:
     """The models that a rollout's state names."""
-    return {release.model for release in _releases(state)}
-
-
-def _releases(state: State) -> list[Release]:
-    return [item for item in (state.stable, state.candidate, state.previous) if item is not None]
+    return {release.model for release in releases_named(state)}
 
 
 def commits_named(
@@ -29,7 +25,10 @@ def commits_named(
     pods: PodSpecs, of templates too; what they mount of the store stays, whosever they are.
     """
     named = {
-        release.commit for state in states for release in _releases(state) if release.model == model
+        release.commit
+        for state in states
+        for release in releases_named(state)
+        if release.model == model
     }
     root = f"{posixpath.normpath(store)}/{model}/"
     for pod in pods:

@@ -120,6 +120,7 @@ def decide_start(
         with_doubt(seen.as_it_serves(), known_against(seen.state)),
         phase="testing",
         candidate=candidate,
+        wanted=None,
         rollout=rollout,
         strategy=strategy,
         verdict="",

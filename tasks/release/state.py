@@ -82,6 +82,8 @@ class State:
     before goes); unproven (the soak was not passed and nothing could be gone back to, or nobody
     could look: a person decides); reverting (going back to previous);
     restoring (that failed, what served comes back); held (the candidate waits for a person).
+    wanted: what a rollout fetches weights for, from before its first Job until it is the candidate;
+    one that ended in between leaves it, and the next one goes on from what was fetched.
     doubt: what is known against release `doubted`, whatever is tested meanwhile: 'fail',
     'inconclusive' or ''. doubts: the same of releases that served unproven before that, by id.
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
@@ -104,6 +106,7 @@ class State:
     stable: Release | None = None
     candidate: Release | None = None
     previous: Release | None = None
+    wanted: Release | None = None
     epoch: int = 0
     writer: str = ""
     rollout: str = ""
@@ -162,6 +165,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             stable=_release(raw["stable"]),
             candidate=_release(raw["candidate"]),
             previous=_release(raw["previous"]),
+            wanted=_release(raw.get("wanted")),
             epoch=int(raw["epoch"]),
             writer=raw.get("writer", ""),
             rollout=raw["rollout"],
@@ -209,6 +213,17 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
             "history": json.dumps(history, sort_keys=True),
         },
     }
+
+
+def releases_named(state: State) -> list[Release]:
+    """Whose weights somebody may need."""
+    named = (state.stable, state.candidate, state.previous, state.wanted)
+    return [item for item in named if item is not None]
+
+
+def wanting(state: State, release: Release) -> State:
+    """The weights of a release are needed from now on, whoever looks."""
+    return replace(state, wanted=None if state.candidate == release else release)
 
 
 def in_doubt(state: State, release: str | None) -> str:

@@ -40,6 +40,15 @@ def pod_needs(profile: Profile, resource: str) -> PodNeeds:
     )
 
 
+def probe_root(profile: Profile) -> str:
+    """Why the probe of such nodes runs as root; '' where it need not. What it mounts it reads only,
+    but as root it may read what only root may."""
+    tools = [tool.name for tool in profile.smi if not tool.in_container]
+    if not tools:
+        return ""
+    return f"root: {' and '.join(tools)} of the host read what the driver shows to root alone"
+
+
 def probe_mounts(
     profile: Profile, store_path: str, *, writable: bool = False
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

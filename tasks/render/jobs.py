@@ -14,6 +14,12 @@ from tasks.spec.rollout import ModelRef, Rollout, SecretRef
 
 STORE_MOUNT = "/store"
 SCRATCH_MOUNT = "/scratch"  # all that can be written besides the store
+# who a Job runs as that needs no root; the runner image's own
+RUNNER_USER = 10001
+STORE_ROOT = (
+    "root: the kubelet makes a missing store's folder root's; "
+    "runner.run_as_user names whoever else owns it"
+)
 
 
 def on_host(job: Mapping[str, Any], text: str) -> str:
@@ -30,9 +36,17 @@ def on_host(job: Mapping[str, Any], text: str) -> str:
 
 
 def _job(
-    spec: Rollout, name: str, kind: str, node: str, pod: dict[str, Any], deadline_s: float
+    spec: Rollout,
+    name: str,
+    kind: str,
+    node: str,
+    pod: dict[str, Any],
+    deadline_s: float,
+    root: str = STORE_ROOT,
 ) -> dict[str, Any]:
-    """A Job pinned to one node by name, which labels cannot forge."""
+    """A Job pinned to one node by name, which labels cannot forge. root: why it runs as root, ''
+    where it need not."""
+    why = "" if spec.runner.run_as_user else root
     field_match = {"key": "metadata.name", "operator": "In", "values": [node]}
     affinity = {
         "nodeAffinity": {
@@ -47,7 +61,7 @@ def _job(
         "enableServiceLinks": False,
         "affinity": affinity,
         "tolerations": tolerations(spec.nodes.tolerations),
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_user(spec)},
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}, **_user(spec, why)},
     }
     whole = merge_site({**base, **pod}, spec.runner.pod, "runner.pod")
     return {
@@ -57,7 +71,10 @@ def _job(
             "name": name,
             "namespace": spec.namespace,
             "labels": labels(spec, kind),
-            "annotations": {"model-rollout/node": node},
+            "annotations": {
+                "model-rollout/node": node,
+                **({"model-rollout/exceptions": why} if why else {}),
+            },
         },
         "spec": {
             "backoffLimit": 0,
@@ -68,11 +85,10 @@ def _job(
     }
 
 
-def _user(spec: Rollout) -> dict[str, Any]:
-    """Who a Job runs as. A folder on the host is root's where the kubelet makes it, so somebody
-    else is named only where an operator has given him the store."""
-    user = spec.runner.run_as_user
-    return {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user} if user else {}
+def _user(spec: Rollout, root: str) -> dict[str, Any]:
+    """Who a Job runs as; root where there is a reason, without any of its capabilities."""
+    user = 0 if root else spec.runner.run_as_user or RUNNER_USER
+    return {**({} if root else {"runAsNonRoot": True}), "runAsUser": user, "runAsGroup": user}
 
 
 def _runner_container(
@@ -196,8 +212,11 @@ def probe_job(
     mounts: Sequence[dict[str, Any]],
     extra_args: Sequence[str] = (),
     env: Mapping[str, str] = MappingProxyType({}),
+    root: str = "",
 ) -> dict[str, Any]:
-    """The Job that looks at one node's hardware; `volumes` and `mounts` show it the host."""
+    """The Job that looks at one node's hardware; `volumes` and `mounts` show it the host. root: why
+    it runs as root; writing to the store is a reason of its own."""
+    root = root or (STORE_ROOT if spec.nodes.measure_disk else "")
     command = [
         *("rollout", "job", "probe"),
         f"--profile={spec.nodes.accelerator}",
@@ -212,4 +231,4 @@ def probe_job(
         "volumes": [*volumes, SCRATCH],
     }
     name = f"{spec.name}-probe-{short_hash(node, run)}"
-    return _job(spec, name, "probe", node, pod, deadline_s=spec.nodes.probe_timeout_s)
+    return _job(spec, name, "probe", node, pod, spec.nodes.probe_timeout_s, root)

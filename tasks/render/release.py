@@ -27,10 +27,12 @@ from tasks.objects.labels import (
     SERVICE_ANNOTATION,
 )
 from tasks.objects.merge import merge_pod
+from tasks.objects.pods import engine_container
 from tasks.objects.reached import deployment_name
 from tasks.release.state import Release
 from tasks.render.stopping import shutdown_args, stopping
 from tasks.spec.rollout import Rollout, Toleration
+from tasks.spec.voices import SWITCHES, env_voices
 
 WEIGHTS_MOUNT = "/mnt/models"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
@@ -123,7 +125,8 @@ def _probe(port: int, every: int, failures: int, timeout: int) -> dict[str, Any]
 
 def _engine_env(spec: Rollout, needs: PodNeeds) -> list[dict[str, str]]:
     env = {
-        **({"HOME": "/tmp"} if _scratch(spec) else {}),  # noqa: S108 - the pod's own
+        # a user that the image does not know has no name, which libraries ask for
+        **({"HOME": "/tmp", "USER": "engine"} if _scratch(spec) else {}),  # noqa: S108 - its own
         # weights are on the host: nothing may be looked up or reported elsewhere
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
@@ -201,7 +204,24 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         pod["priorityClassName"] = serving.priority_class
     if serving.host_network:
         pod["hostNetwork"] = True
-    return merge_site(pod, serving.pod, "serving.pod")
+    return _one_voice(merge_site(pod, serving.pod, "serving.pod"), container)
+
+
+def _one_voice(pod: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+    """The pod, where a site's PodSpec left alone what vLLM is told. made: the engine without it.
+
+    Raises SpecError otherwise: the record and every check would read the spec's own fields.
+    """
+    engine, found = engine_container(pod), list[str]()
+    for part, field_ in (("command", "serving.command"), ("args", "serving.extra_args")):
+        if engine.get(part) != made[part]:
+            found.append(f"serving.pod: the engine's {part} take the place of ours; use {field_}")
+    env = {item["name"]: item.get("value") for item in engine.get("env") or ()}
+    offline = {item["name"]: item["value"] for item in made["env"] if item["name"] in SWITCHES}
+    # one that is taken out is no more what we set it to
+    if found := [*found, *env_voices({**dict.fromkeys(offline), **env}, "serving.pod env")]:
+        raise SpecError(found)
+    return pod
 
 
 def weights_path(spec: Rollout, commit: str) -> str:

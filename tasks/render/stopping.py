@@ -16,14 +16,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.objects.labels import ENGINE_CONTAINER
-from tasks.spec.rollout import Rollout
+from tasks.spec.flags import SHUTDOWN, value_of
+from tasks.spec.rollout import GRACE, Rollout
 
 PAUSE_S = 10
-# A load that hangs holds its devices as long: no pod needs the whole of a long drain.
+# A release that a rollout stops was drained before, by promotion.drain_s: this much is for one that
+# is evicted. An engine that hangs holds its devices as long, and whoever waits for them (`replace`,
+# a way back) serves nobody meanwhile, so it is not the whole of a long drain. Who wants more for
+# evictions gives the flag, and the grace period follows it.
 STREAMS_S = 120
 # From an engine's last answer to its exit.
 EXIT_S = 10
-FLAG = "--shutdown-timeout"
 SINCE = (0, 18)
 
 
@@ -47,8 +50,11 @@ def stopping(spec: Rollout) -> Stopping:
     pod, told = spec.serving.pod, _told(spec)
     streams = min(math.ceil(spec.promotion.drain_s), STREAMS_S) if told is None else told
     pause, last = PAUSE_S, EXIT_S
-    grace = pod.get("terminationGracePeriodSeconds")
-    if isinstance(grace, int):
+    grace = pod.get(GRACE)
+    if isinstance(grace, int) and told is not None:
+        # the spec is refused where the grace period is the shorter one
+        pause = min(pause, (grace - told) // 2)
+    elif isinstance(grace, int):
         pause, last = min(pause, grace // 3), min(last, grace // 3)
         streams = max(grace - pause - last, 0)
     else:
@@ -59,9 +65,9 @@ def stopping(spec: Rollout) -> Stopping:
 def shutdown_args(spec: Rollout) -> list[str]:
     """The flag, where the image is known to have it and the spec does not give it."""
     version, left = vllm_version(spec.serving.image), stopping(spec).streams
-    if version is None or version < SINCE or _given(spec) or not left:
+    if version is None or version < SINCE or _told(spec) is not None or not left:
         return []
-    return [f"{FLAG}={left}"]
+    return [f"{SHUTDOWN}={left}"]
 
 
 def vllm_version(image: str) -> tuple[int, int] | None:
@@ -77,14 +83,10 @@ def vllm_version(image: str) -> tuple[int, int] | None:
     return (0, int(found[1])) if found else None
 
 
-def _given(spec: Rollout) -> list[str]:
-    """The spec's own words for the flag; vLLM reads underscores as hyphens."""
-    return [arg for arg in spec.serving.extra_args if arg.replace("_", "-").startswith(FLAG)]
-
-
 def _told(spec: Rollout) -> int | None:
-    told = [arg.partition("=")[2] for arg in _given(spec)]
-    return int(told[-1]) if told and told[-1].isdigit() else None
+    """The spec's own word for the flag, as vLLM reads it."""
+    told = value_of(spec.serving.extra_args, SHUTDOWN)
+    return None if told is None else int(told)
 
 
 def _hooked(pod: dict[str, Any]) -> bool:

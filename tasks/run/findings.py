@@ -15,7 +15,7 @@ from tasks.nodes.reasons import Reason
 from tasks.release.moves import Observed, decide_resume
 from tasks.release.plan import NodeSeat, Plan
 from tasks.release.state import Release
-from tasks.render.devices import pod_needs, probe_mounts
+from tasks.render.devices import pod_needs, probe_mounts, probe_root
 from tasks.render.jobs import fetch_job, probe_job
 from tasks.render.release import PodNeeds, deployment, release_of
 from tasks.spec.policy import Policy, violations
@@ -92,7 +92,8 @@ class Survey:
             self.profile, spec.store.path, writable=spec.nodes.measure_disk
         )
         more = [f"--metrics={exporter}"] if exporter else []
-        return probe_job(spec, node, run, volumes, mounts, more, self.profile.probe_env)
+        env, root = self.profile.probe_env, probe_root(self.profile)
+        return probe_job(spec, node, run, volumes, mounts, more, env, root)
 
     def refusals(self, objects: Sequence[Mapping[str, Any]]) -> list[str]:
         """Every reason of the site's policy against this rollout and what it would make."""

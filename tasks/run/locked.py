@@ -14,7 +14,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
 from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
-from tasks.release.state import Judged, Release, with_verdict
+from tasks.release.state import Judged, Release, wanting, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
 from tasks.run.recall import recalled
@@ -72,6 +72,13 @@ class Locked:
     def remember(self, verdict: Judged) -> None:
         """Write a verdict down, before it is acted on."""
         self.actor.change_state(lambda held: with_verdict(held, verdict))
+
+    def want(self, release: Release) -> None:
+        """Write down whose weights are fetched, before the first is: `rollout store gc` keeps them,
+        and takes this rollout's lock."""
+        state, _ = self.actor.read_state()
+        if (named := wanting(state, release)) != state:
+            self.actor.save(named)
 
     def run_job(
         self, job: Object, *, timeout_s: float, on_line: Callable[[str], None]

@@ -9,6 +9,7 @@ the file says. Short forms: the options of vllm/engine/arg_utils.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -36,6 +37,7 @@ OWNED: Mapping[str, str] = MappingProxyType(
 PIPELINE = "--pipeline-parallel-size"
 CACHE_TYPE = "--kv-cache-dtype"
 CACHE_BYTES = "--kv-cache-memory-bytes"
+SHUTDOWN = "--shutdown-timeout"
 _ALIASES = {
     "-tp": "--tensor-parallel-size",
     "-pp": PIPELINE,
@@ -45,7 +47,7 @@ _ALIASES = {
 }
 # every spelling that we know, and the flag it is
 SPELLINGS: Mapping[str, str] = MappingProxyType(
-    {name: name for name in (*OWNED, PIPELINE, CACHE_TYPE, CACHE_BYTES)} | _ALIASES
+    {name: name for name in (*OWNED, PIPELINE, CACHE_TYPE, CACHE_BYTES, SHUTDOWN)} | _ALIASES
 )
 # flags of their own, now or in older releases, that another one begins with
 _WHOLE = {"--device", "--no"}
@@ -115,4 +117,12 @@ def second_voice(args: Sequence[str]) -> str:
         if flag.name in OWNED:
             meant = "" if flag.told == flag.name else f" (vLLM reads it as '{flag.name}')"
             return f"'{flag.told}'{meant} is set by its own field; use {OWNED[flag.name]}"
+    return ""
+
+
+def shutdown_fault(args: Sequence[str]) -> str:
+    """Why vLLM would not take the time that it is given to end; '' where it would."""
+    for flag in flags(args):
+        if flag.name == SHUTDOWN and not re.fullmatch("[0-9]+", flag.value or ""):
+            return f"'{flag.told}' wants whole seconds, found '{flag.value or ''}'"
     return ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
@@ -29,7 +29,23 @@ PodField = Literal[
     "automountServiceAccountToken",
     "priorityClassName",
     "nodeName",
+    "unconfined",
 ]
+VolumeKind = Literal[
+    "hostPath",
+    "emptyDir",
+    "configMap",
+    "secret",
+    "projected",
+    "downwardAPI",
+    "persistentVolumeClaim",
+    "ephemeral",
+    "csi",
+    "nfs",
+]
+# what a pod that `exempt` names may have all the same: the rows of the accelerator table that need
+# more than others say why, and no row needs more than this
+EXEMPT_CAPABILITIES = ("SYS_PTRACE",)
 PUBLIC_HUB = "https://modelscope.cn"
 READ_ONLY = ":ro"
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
@@ -45,7 +61,19 @@ class Policy(Strict):
     images: list[str] | None = Field(None, description="Images, or beginnings that end with *")
     digests: bool = Field(False, description="Images are named by digest")
     hubs: list[str] | None = Field(None, description="Addresses of hubs")
+    volumes: list[VolumeKind] | None = Field(None, description="Kinds of volumes")
+    secrets: list[str] | None = Field(
+        None, description="Secrets that pods may read, or beginnings that end with *"
+    )
+    root: list[str] | None = Field(
+        None, description="Images that may run as root, or beginnings that end with *"
+    )
     forbid: list[PodField] = Field(default_factory=list, description="What no pod may have")
+    exempt: list[str] = Field(
+        default_factory=list,
+        description="Resources, or beginnings that end with *: a pod that asks for one may run "
+        "with seccomp Unconfined and add SYS_PTRACE, as the vendor's driver needs",
+    )
     local_files: bool = Field(
         True, description="Files that a spec names may lie outside the working folder"
     )
@@ -59,7 +87,7 @@ class Policy(Strict):
                 raise ValueError(f"'{item}' is no absolute path without '..' and a last '/'")
         return value
 
-    @field_validator("images")
+    @field_validator("images", "secrets", "root", "exempt")
     @classmethod
     def _beginnings(cls, value: list[str] | None) -> list[str] | None:
         for item in value or ():
@@ -128,7 +156,14 @@ def violations(
 
 def pod_violations(policy: Policy, pod: Mapping[str, Any]) -> list[str]:
     """Every reason against one PodSpec."""
-    return [*_images(policy, pod), *_paths(policy, pod), *_fields(policy, pod)]
+    return [
+        *_images(policy, pod),
+        *_paths(policy, pod),
+        *_volumes(policy, pod),
+        *_secrets(policy, pod),
+        *_root(policy, pod),
+        *_fields(policy, pod),
+    ]
 
 
 def _containers(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -138,15 +173,17 @@ def _containers(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _images(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
     for image in dict.fromkeys(str(c.get("image", "")) for c in _containers(pod)):
-        if policy.images is not None and not any(_matches(image, item) for item in policy.images):
+        if policy.images is not None and not _any_matches(image, policy.images):
             known = ", ".join(policy.images) or "none"
             yield f"image {image} is not allowed here; allowed are: {known}"
         if policy.digests and not _DIGEST.search(image):
             yield f"image {image} is not named by digest; write it as NAME@sha256:DIGEST"
 
 
-def _matches(image: str, pattern: str) -> bool:
-    return image.startswith(pattern[:-1]) if pattern.endswith("*") else image == pattern
+def _any_matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(
+        name.startswith(item[:-1]) if item.endswith("*") else name == item for item in patterns
+    )
 
 
 def below(path: str, root: str) -> bool:
@@ -183,32 +220,112 @@ def _read_only(pod: Mapping[str, Any], volume: str) -> bool:
     )
 
 
+def _volumes(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
+    """A kind that is not listed is refused, and so is one that we have never heard of."""
+    for volume in (pod.get("volumes") or ()) if policy.volumes is not None else ():
+        for kind in (set(volume) - {"name"}) or {"emptyDir"}:
+            if kind not in (policy.volumes or ()):
+                known = ", ".join(policy.volumes or ()) or "none"
+                yield f"volume {volume['name']}: {kind} is not allowed here; allowed are: {known}"
+
+
+def secrets_read(pod: Mapping[str, Any]) -> list[str]:
+    """The Secrets that a pod's containers get to read, in whichever way."""
+    found: list[Any] = []
+    for container in _containers(pod):
+        for item in container.get("env") or ():
+            found.append((item.get("valueFrom") or {}).get("secretKeyRef"))
+        found += [item.get("secretRef") for item in container.get("envFrom") or ()]
+    for volume in pod.get("volumes") or ():
+        found.append({"name": (volume.get("secret") or {}).get("secretName")})
+        parts = (volume.get("projected") or {}).get("sources") or ()
+        found += [item.get("secret") for item in parts]
+    return list(dict.fromkeys(str(item["name"]) for item in found if item and item.get("name")))
+
+
+def _secrets(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
+    for name in secrets_read(pod) if policy.secrets is not None else ():
+        if not _any_matches(name, policy.secrets or ()):
+            known = ", ".join(policy.secrets or ()) or "none"
+            yield f"Secret {name} is not allowed here; allowed are: {known}"
+
+
+def _root(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
+    """An image's own user is known to nobody here, so a pod says that it is not root."""
+    whole = pod.get("securityContext") or {}
+    for container in _containers(pod) if policy.root is not None else ():
+        if _any_matches(str(container.get("image", "")), policy.root or ()):
+            continue
+        found = {**whole, **(container.get("securityContext") or {})}
+        if found.get("runAsNonRoot") is not True or found.get("runAsUser") == 0:
+            known = ", ".join(policy.root or ()) or "none"
+            yield (
+                f"container {container.get('name')} may run as root; set serving.run_as_user or "
+                f"runner.run_as_user, as only these images may: {known}"
+            )
+
+
+def exempt(policy: Policy, pod: Mapping[str, Any]) -> bool:
+    """Whether a pod asks for a whole device whose driver needs more than others."""
+    return any(
+        _any_matches(name, policy.exempt) and re.fullmatch("[1-9][0-9]*", str(value))
+        for container in pod.get("containers") or ()
+        for name, value in ((container.get("resources") or {}).get("limits") or {}).items()
+    )
+
+
 def _fields(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
+    free = exempt(policy, pod)
     for name in policy.forbid:
         where = "the pod" if _pod_has(pod, name) else ""
-        found = [str(c.get("name")) for c in _containers(pod) if _container_has(c, name)]
+        found = [str(c.get("name")) for c in _containers(pod) if _container_has(pod, c, name, free)]
         if where or found:
             held = where or f"container {', '.join(found)}"
-            yield f"{name} is forbidden here, and {held} has it; leave it out of the spec"
+            yield f"{name} is forbidden here, and {held} has it; {_instead(name)}"
+
+
+def _instead(name: str) -> str:
+    if name == "capabilities":
+        return "drop ALL, and add none"
+    if name == "unconfined":
+        return "give it the seccompProfile RuntimeDefault, and no AppArmor profile of its own"
+    return "leave it out of the spec"
 
 
 def _pod_has(pod: Mapping[str, Any], name: str) -> bool:
     if name == "serviceAccountName":
         return pod.get(name) not in (None, "", "default")
     if name == "automountServiceAccountToken":
-        return pod.get(name) is not False  # absent means that it is mounted
+        # absent means that it is mounted; a volume brings one, too
+        sources = [
+            item
+            for volume in pod.get("volumes") or ()
+            for item in (volume.get("projected") or {}).get("sources") or ()
+        ]
+        return pod.get(name) is not False or any("serviceAccountToken" in i for i in sources)
     return bool(pod.get(name))
 
 
-def _container_has(container: Mapping[str, Any], name: str) -> bool:
+def _container_has(
+    pod: Mapping[str, Any], container: Mapping[str, Any], name: str, free: bool
+) -> bool:
+    """free: of what a driver needs."""
     security = container.get("securityContext") or {}
     if name == "capabilities":
-        return bool((security.get(name) or {}).get("add"))
+        found = security.get(name) or {}
+        added = set(found.get("add") or ()) - set(EXEMPT_CAPABILITIES if free else ())
+        return bool(added) or "ALL" not in (found.get("drop") or ())
+    if name == "unconfined":
+        both = {**(pod.get("securityContext") or {}), **security}
+        seccomp, armor = (both.get(key) or {} for key in ("seccompProfile", "appArmorProfile"))
+        # absent means none, but on nodes whose kubelet has a default of its own
+        return armor.get("type") == "Unconfined" or not (
+            free or seccomp.get("type") in ("RuntimeDefault", "Localhost")
+        )
     if name == "allowPrivilegeEscalation":
         return security.get(name) is not False  # absent means that it is allowed
     if name == "hostPort":
         return any(port.get(name) for port in container.get("ports") or ())
-    return name == "privileged" and bool(security.get(name))
-
-
-FIELDS: tuple[str, ...] = get_args(PodField)
+    return name == "privileged" and (
+        bool(security.get(name)) or security.get("procMount") == "Unmasked"
+    )

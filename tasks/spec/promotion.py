@@ -91,7 +91,8 @@ class Promotion(Strict):
         600,
         ge=1,
         description="What served before runs on until it has ended its requests, at most so long "
-        "after the Service has moved (s)",
+        "after the Service has moved (s). A pod that is evicted has at most 120 s of it, or what "
+        "--shutdown-timeout says in serving.extra_args",
     )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")

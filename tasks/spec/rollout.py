@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, Strict
-from tasks.spec.flags import second_voice
+from tasks.spec.flags import SHUTDOWN, second_voice, shutdown_fault, value_of
 from tasks.spec.hubs import is_modelscope, origins, plain_address
 from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
 from tasks.spec.measure import (
@@ -27,6 +27,7 @@ from tasks.spec.measure import (
     Workload,
 )
 from tasks.spec.promotion import Promotion, Soaking
+from tasks.spec.voices import command_voice, env_voices
 
 __all__ = [
     "Benchmark",
@@ -51,6 +52,7 @@ __all__ = [
 MAX_NAME = 45
 # of the Service a candidate is reached by; no rollout is called so
 CANDIDATE_SUFFIX = "-candidate"
+GRACE = "terminationGracePeriodSeconds"
 PRIORITY_CLASS = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 PodFields = Annotated[
     dict[str, Any],
@@ -225,7 +227,14 @@ class Serving(Strict):
     @field_validator("extra_args")
     @classmethod
     def _no_second_voice(cls, value: list[str]) -> list[str]:
-        if reason := second_voice(value):
+        if reason := second_voice(value) or shutdown_fault(value):
+            raise ValueError(reason)
+        return value
+
+    @field_validator("command")
+    @classmethod
+    def _only_a_program(cls, value: list[str]) -> list[str]:
+        if reason := command_voice(value):
             raise ValueError(reason)
         return value
 
@@ -237,7 +246,8 @@ class Runner(Strict):
     run_as_user: int | None = Field(
         None,
         ge=1,
-        description="Run as this user, who must own the store's folder; default: the image's",
+        description="Run as this user, who must own the store's folder; default: root for what "
+        "writes there, 10001 for the rest",
     )
     pod: PodFields = Field(default_factory=dict)
 
@@ -336,7 +346,14 @@ class Rollout(Strict):
             problems.append(
                 "targets: every target is advisory, so nothing decides; make one binding"
             )
+        told, grace = value_of(serving.extra_args, SHUTDOWN), serving.pod.get(GRACE)
+        if told is not None and isinstance(grace, int) and int(told) > grace:
+            problems.append(
+                f"serving.pod.{GRACE}: {grace} s end before the {told} s of {SHUTDOWN}, and what "
+                f"streams is cut there; make it at least {int(told) + 20}, or leave one out"
+            )
         problems += [
+            *env_voices(serving.env, "serving.env"),
             *literals_of_env(serving.env, "serving.env"),
             *literals_of_args(serving.command, "serving.command"),
             *literals_of_args(serving.extra_args, "serving.extra_args"),

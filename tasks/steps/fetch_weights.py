@@ -22,6 +22,7 @@ MOST_S = 24 * 3600
 @step_of_nodes
 def fetch_weights(run: Run, cluster: Locked, planned: Planned) -> None:
     """A Job on each node, side by side."""
+    cluster.want(planned.release)
     fetched = run.road.fan_out(
         "fetch_weights",
         [

@@ -33,7 +33,7 @@ REST_S, COMMAND_S = 120.0, 900.0
 # engines end what they have begun, and streams are much shorter than that
 ENDING: dict[str, Any] = {
     "serving__extra_args": ["--shutdown-timeout=12"],
-    "serving__pod": {"terminationGracePeriodSeconds": 15},
+    "serving__pod": {"terminationGracePeriodSeconds": 22},
 }
 TOKENS = 60
 # a first token so late that a machine which is busy with all lanes measures it well enough

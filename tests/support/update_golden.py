@@ -11,7 +11,7 @@ import yaml
 
 from tasks.accelerators.profiles import profile
 from tasks.nodes.reasons import CODES
-from tasks.render.devices import pod_needs, probe_mounts
+from tasks.render.devices import pod_needs, probe_mounts, probe_root
 from tasks.render.jobs import fetch_job, probe_job
 from tasks.render.release import deployment, release_of
 from tasks.render.services import service
@@ -45,7 +45,7 @@ def rendered(spec: Rollout, resource: str | None = None) -> dict[str, dict[str, 
     needs = pod_needs(row, RESOURCES[row.name] if resource is None else resource)
     release = release_of(spec, COMMIT, DIGEST, needs)
     volumes, mounts = probe_mounts(row, spec.store.path)
-    args = (spec, "node-a", "run", volumes, mounts, [], row.probe_env)
+    args = (spec, "node-a", "run", volumes, mounts, [], row.probe_env, probe_root(row))
     return {
         "deployment": deployment(spec, release, needs, ["node-a"]),
         "stable": service(spec, release, candidate=False),

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(900)
 LAWS: dict[str, Any] = {"itl": {"mean": 0.05}}
 SERVING = {
     "serving__extra_args": ["--shutdown-timeout=20"],
-    "serving__pod": {"terminationGracePeriodSeconds": 26},
+    "serving__pod": {"terminationGracePeriodSeconds": 36},
 }
 
 

@@ -15,7 +15,7 @@ from flows.cli.main import log_to_terminal, main
 from tasks.base import scrub as scrubbing
 from tasks.base.errors import OutsideError
 from tasks.base.progress import Progress, emit, listening
-from tasks.base.scrub import hold, mask, masked, says_secret, scrub, scrub_text
+from tasks.base.scrub import hold, mask, masked, says_secret, scrub, scrub_text, watch
 from tasks.outside.disk import pages, records
 from tasks.outside.prefect import ending, told
 from tasks.outside.vllm.engine import Engine
@@ -30,7 +30,6 @@ CANARY = 'plain&words"of-a<canary>'
 
 @pytest.fixture(autouse=True)
 def canary(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scrubbing, "_held", set())
     monkeypatch.setenv("SOME_SERVICE_PASSWORD", CANARY)
 
 
@@ -143,3 +142,13 @@ def test_what_is_no_credential(name: str, value: str) -> None:
 )
 def test_what_is_one(name: str, value: str) -> None:
     assert says_secret(name, value)
+
+
+@pytest.mark.parametrize("turn", ["first", "again"])
+def test_what_one_test_holds_is_no_others(turn: str) -> None:
+    environment = {"OF_A_TEST_PASSWORD": "sixth sense"}
+    for word in ("a word of a test", "sixth sense"):
+        assert mask(word) == word, turn
+    hold("a word of a test")
+    watch(environment)
+    assert mask("a word of a test, sixth sense") == "***, ***"

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tomllib
+from pathlib import Path
 
+import pytest
+import yaml
+
+from tasks.render.jobs import RUNNER_USER
 from tests.support.places import ROOT
 
 APART = "deployments/local"
@@ -14,8 +21,66 @@ def test_the_wheel_leaves_the_stand_in_out() -> None:
     assert APART in wheel["targets"]["wheel"]["exclude"]
 
 
-def test_the_runner_image_leaves_the_stand_in_out() -> None:
+def copied() -> list[str]:
+    """What the runner image has of this repository, by its place there."""
     lines = (ROOT / "deployments/images/runner.Dockerfile").read_text().splitlines()
-    copied = [line.split()[1] for line in lines if line.startswith("COPY deployments")]
-    assert copied and not any(f"{APART}/".startswith(f"{path}/") for path in copied)
-    assert not any(path.startswith(APART) for path in copied)
+    copies = [line.split()[1:] for line in lines if line.startswith("COPY ")]
+    for *sources, target in copies:
+        assert target == "./" or sources == [target], "a file's place there is its place here"
+    return [source for *sources, _ in copies for source in sources]
+
+
+def test_the_runner_image_leaves_the_stand_in_out() -> None:
+    assert not any(f"{APART}/".startswith(f"{path}/") for path in copied())
+    assert not any(path.startswith(APART) for path in copied())
+
+
+def in_the_image(page: str) -> list[str]:
+    """Files of this repository that a page's commands read inside a pod of the runner image."""
+    text = (ROOT / page).read_text().replace("\\\n", " ")
+    inside = re.findall(r"(?m)kubectl .*\bexec deploy/\S+ -- (.+)$", text)
+    words = [word for command in inside for word in shlex.split(command)]
+    return [word for word in words if (ROOT / word).is_file() or Path(word).suffix]
+
+
+def entrypoints() -> list[str]:
+    """Files of the flows that prefect.yaml deploys from there."""
+    found = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    return [item["entrypoint"].partition(":")[0] for item in found]
+
+
+@pytest.mark.parametrize("page", ["README.md", "deployments/cluster/README.md", "docs/watch.md"])
+def test_what_a_command_reads_in_the_image_is_there(page: str) -> None:
+    for name in [*in_the_image(page), *entrypoints(), "prefect.yaml"]:
+        assert (ROOT / name).is_file(), name
+        assert any(f"{name}/".startswith(f"{path}/") for path in copied()), name
+
+
+def test_the_commands_of_the_page_are_seen() -> None:
+    assert in_the_image("deployments/cluster/README.md") == ["deployments/automations.yaml"]
+
+
+def test_nothing_of_ours_runs_as_root_unsaid() -> None:
+    """The image has a user of its own, a number as runAsNonRoot wants it, and so have our pods."""
+    lines = (ROOT / "deployments/images/runner.Dockerfile").read_text().splitlines()
+    assert lines[-1] == f"USER {RUNNER_USER}:{RUNNER_USER}"
+    for name in ("guard.yaml", "worker.yaml"):
+        bodies = list(yaml.safe_load_all((ROOT / "deployments" / "cluster" / name).read_text()))
+        spec = bodies[-1]["spec"]
+        pod = spec.get("jobTemplate", {"spec": spec})["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] == RUNNER_USER
+        for container in pod["containers"]:
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deployments/models").glob("*.yaml")))
+def test_an_example_is_restricted_or_says_why_not(path: Path) -> None:
+    text = path.read_text()
+    serving = yaml.safe_load(text)["serving"]
+    if "run_as_user" in serving:
+        assert serving["run_as_user"] == RUNNER_USER and serving["read_only_root"] is True
+    else:
+        assert "# no run_as_user: " in text

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.release.keep import commits_named, models_named
-from tasks.release.state import Release, State
+from tasks.release.state import Release, State, from_configmap, to_configmap
 from tasks.weights.garbage import garbage
 
 COMMITS = [letter * 40 for letter in "abcdef"]
@@ -28,6 +28,7 @@ STATES = st.builds(
     stable=st.none() | RELEASES,
     candidate=st.none() | RELEASES,
     previous=st.none() | RELEASES,
+    wanted=st.none() | RELEASES,
 )
 PODS = st.builds(
     lambda path: {"volumes": [{"name": "w", "hostPath": {"path": path}}]},
@@ -46,7 +47,12 @@ def test_nothing_that_is_named_goes(
 ) -> None:
     keep = commits_named("o/one", "/data", states, pods)
     gone = garbage(published, "o/one", keep)
-    named = {(r.model, r.commit) for s in states for r in (s.stable, s.candidate, s.previous) if r}
+    named = {
+        (r.model, r.commit)
+        for s in states
+        for r in (s.stable, s.candidate, s.previous, s.wanted)
+        if r is not None
+    }
     mounted = {pod["volumes"][0]["hostPath"]["path"].rstrip("/") for pod in pods}
     for model, commit in gone:
         assert model == "o/one" and (model, commit) in published
@@ -73,3 +79,8 @@ def test_a_rollout_is_locked_for_every_model_that_it_names(state: State) -> None
     for model in MODELS:
         if commits_named(model, "/data", [state], []):
             assert model in models_named(state)
+
+
+@given(STATES)
+def test_a_state_says_the_same_when_it_is_read_again(state: State) -> None:
+    assert from_configmap("n", to_configmap(state, "ns")) == state

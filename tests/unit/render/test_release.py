@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from deployments.local.kube.objects import podsecurity
-from tasks.accelerators.profiles import profile
+from tasks.accelerators.profiles import PROFILES, profile
 from tasks.base.errors import SpecError
+from tasks.objects.labels import KIND_LABEL
 from tasks.objects.replicas import Replicas, replicas_of
 from tasks.render import live
-from tasks.render.devices import probe_mounts
-from tasks.render.jobs import fetch_job, on_host, probe_job, verify_job
+from tasks.render.devices import probe_mounts, probe_root
+from tasks.render.jobs import STORE_ROOT, fetch_job, gc_job, on_host, probe_job, verify_job
 from tasks.render.release import PodNeeds, deployment, release_of, selector
 from tasks.render.services import service
 from tasks.spec.file import build_spec, read_spec
@@ -191,7 +192,10 @@ def test_jobs_are_restricted_but_for_the_hosts_folders(user: int | None) -> None
     ):
         pod = job["spec"]["template"]["spec"]
         found = [line.split(" (")[0] for line in podsecurity.violations("restricted", pod)]
-        left = [] if user else ["runAsNonRoot != true"]
+        said = job["metadata"]["annotations"].get("model-rollout/exceptions", "")
+        root = user is None and job["metadata"]["labels"][KIND_LABEL] == "fetch"
+        left = ["runAsNonRoot != true", "runAsUser=0"] if root else []
+        assert said == (STORE_ROOT if root else "")
         assert found == ["restricted volume types", *left]
         assert [line.split(" (")[0] for line in podsecurity.violations("baseline", pod)] == [
             "hostPath volumes"
@@ -200,6 +204,36 @@ def test_jobs_are_restricted_but_for_the_hosts_folders(user: int | None) -> None
         assert container["securityContext"]["readOnlyRootFilesystem"] is True
         env = {item["name"]: item.get("value") for item in container["env"]}
         assert env["HOME"] == env["TMPDIR"] == "/scratch"
+
+
+def who(job: dict[str, Any]) -> tuple[int, str]:
+    """The user of a Job's pod, and why it is root."""
+    security = job["spec"]["template"]["spec"]["securityContext"]
+    assert security["runAsGroup"] == security["runAsUser"]
+    assert security.get("runAsNonRoot", False) == bool(security["runAsUser"])
+    annotations = job["metadata"]["annotations"]
+    return security["runAsUser"], annotations.get("model-rollout/exceptions", "")
+
+
+def test_a_job_is_root_with_a_reason_or_not_at_all() -> None:
+    release = release_of(SPEC, COMMIT, DIGEST, PodNeeds())
+    for job in (
+        fetch_job(SPEC, "n", COMMIT, DIGEST),
+        verify_job(SPEC, release, "/data", "n"),
+        gc_job(SPEC, "n", [], "run", delete=True),
+        probe_job(changed(nodes__measure_disk=True), "n", "run", [], []),
+    ):
+        assert who(job) == (0, STORE_ROOT)
+    assert who(probe_job(SPEC, "n", "run", [], [])) == (10001, "")
+    own = changed(runner__run_as_user=7, nodes__measure_disk=True)
+    for row in PROFILES.values():
+        root = probe_root(row)
+        # a tool of the image's own, or none, reads what everybody may
+        assert (row.name in ("cpu", "nvidia-gpu")) == (root == "")
+        job = probe_job(SPEC, "n", "run", [], [], root=root)
+        assert who(job) == ((0, root) if root else (10001, ""))
+        assert who(probe_job(own, "n", "run", [], [], root=root)) == (7, "")
+    assert who(fetch_job(own, "n", COMMIT, DIGEST)) == (7, "")
 
 
 @pytest.mark.parametrize("user", [None, 10001])
@@ -215,12 +249,13 @@ def test_an_engine_is_as_restricted_as_its_image_allows(user: int | None, read_o
     assert container["securityContext"].get("readOnlyRootFilesystem", False) == read_only
     mounts = {item["mountPath"] for item in container["volumeMounts"]}
     env = {item["name"]: item.get("value") for item in container["env"]}
-    assert ("/tmp" in mounts) == (env.get("HOME") == "/tmp") == asked
+    assert ("/tmp" in mounts) == (env.get("HOME") == "/tmp") == ("USER" in env) == asked
 
 
 def test_the_restrictions_are_part_of_the_release() -> None:
+    free = {"serving__run_as_user": None, "serving__read_only_root": False}
     found = {
-        release_of(changed(**more), COMMIT, DIGEST, PodNeeds()).id
+        release_of(changed(**{**free, **more}), COMMIT, DIGEST, PodNeeds()).id
         for more in ({}, {"serving__run_as_user": 10001}, {"serving__read_only_root": True})
     }
     assert len(found) == 3

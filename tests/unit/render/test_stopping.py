@@ -7,13 +7,16 @@ from typing import Any
 
 import kubernetes_validate
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tasks.base.errors import SpecError
 from tasks.render.release import PodNeeds, deployment, release_of
-from tasks.render.stopping import FLAG, stopping, vllm_version
+from tasks.render.stopping import STREAMS_S, stopping, vllm_version
 from tasks.spec.file import read_spec
+from tasks.spec.flags import SHUTDOWN as FLAG
 from tasks.spec.overrides import Override
+from tasks.spec.promotion import Promotion
 from tasks.spec.rollout import Rollout
 from tests.support.places import ROOT, VERSIONS
 
@@ -68,10 +71,43 @@ def test_what_the_spec_says_wins() -> None:
     assert set(engine["lifecycle"]) == {"preStop", "postStart"}
 
 
-@pytest.mark.parametrize("word", ["--shutdown-timeout=300", "--shutdown_timeout=300"])
-def test_a_flag_of_its_own_makes_room_for_itself(word: str) -> None:
-    pod, _, said = rendered(changed(serving__extra_args=[word]))
-    assert said == [word] and pod["terminationGracePeriodSeconds"] == 320
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--shutdown-timeout=300"],
+        ["--shutdown_timeout=300"],
+        ["--shutdown-timeout", "300"],
+        ["--shutdown-time=300"],
+        ["--shutdown_time", "300"],
+        ["--shutdown-timeout=5", "--shutdown-t=300"],
+    ],
+)
+def test_a_flag_of_its_own_makes_room_for_itself(words: list[str]) -> None:
+    pod, engine, _ = rendered(changed(serving__extra_args=words))
+    assert engine["args"][-len(words) :] == words and f"{FLAG}=120" not in engine["args"]
+    assert pod["terminationGracePeriodSeconds"] == 320
+    # beside a grace period of the site's own
+    own = {"terminationGracePeriodSeconds": 304}
+    pod, engine, _ = rendered(changed(serving__extra_args=words, serving__pod=own))
+    assert pod["terminationGracePeriodSeconds"] == 304
+    assert engine["lifecycle"] == {"preStop": {"sleep": {"seconds": 2}}}
+
+
+@pytest.mark.parametrize("words", [[FLAG], [f"{FLAG}=300.5"], [FLAG, "-1"], [f"{FLAG}=x"]])
+def test_a_flag_that_vllm_would_not_take_is_refused(words: list[str]) -> None:
+    with pytest.raises(SpecError, match=r"serving\.extra_args: .* whole seconds"):
+        changed(serving__extra_args=words)
+
+
+def test_streams_are_not_cut_by_a_shorter_grace_period() -> None:
+    own = {"terminationGracePeriodSeconds": 100}
+    with pytest.raises(SpecError, match=r"serving\.pod.*100 s end before the 300 s"):
+        changed(serving__extra_args=[f"{FLAG}=300"], serving__pod=own)
+
+
+def test_what_a_long_drain_does_not_give_is_said() -> None:
+    said = Promotion.model_fields["drain_s"].description or ""
+    assert f"evicted has at most {STREAMS_S} s" in said and FLAG in said
 
 
 @given(
@@ -87,11 +123,14 @@ def test_the_parts_fit_into_the_whole(drain_s: float, grace: int | None, told: i
             "extra_args": [] if told is None else [f"{FLAG}={told}"],
         }
     )
+    assume(grace is None or told is None or told <= grace)
     found = stopping(BASE.model_copy(update={"promotion": promotion, "serving": serving}))
     assert found.grace >= found.pause + found.streams
     assert grace in (None, found.grace)
     # the API refuses a sleep of 0, and one beyond the grace period
     assert not found.hook or 0 < found.hook["preStop"]["sleep"]["seconds"] <= found.grace
+    if told is not None:
+        assert found.streams == told
     if grace is None:
         assert found.streams == (min(math.ceil(drain_s), 120) if told is None else told)
 

@@ -10,11 +10,22 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.accelerators.profiles import PROFILES
 from tasks.base.errors import SpecError
+from tasks.objects.merge import merge_pod
 from tasks.spec.file import build_spec, read_spec
-from tasks.spec.policy import FIELDS, Policy, below, parse_policy, pod_violations, violations
+from tasks.spec.policy import (
+    EXEMPT_CAPABILITIES,
+    Policy,
+    below,
+    parse_policy,
+    pod_violations,
+    violations,
+)
+from tests.support.admission import BINDING, PARAMS, POLICY, Admission, pod_of
 from tests.support.places import ROOT
 from tests.support.surveys import survey
+from tests.support.update_golden import RESOURCES
 
 CLUSTER = ROOT / "deployments" / "cluster"
 SHIPPED = parse_policy((ROOT / "deployments" / "policy.yaml").read_text(), "policy.yaml")
@@ -60,7 +71,35 @@ def test_a_priority_class_may_be_forbidden() -> None:
     assert len(said) == 1 and "priorityClassName is forbidden here, and the pod has it" in said[0]
 
 
-CALM = {"allowPrivilegeEscalation": False}
+def overlay(pod: dict[str, Any], container: dict[str, Any]) -> dict[str, Any]:
+    """A partial PodSpec; the container's part is for the first one."""
+    return {**pod, "containers": [{"name": "?", **container}]} if container else pod
+
+
+def security(**fields: Any) -> dict[str, Any]:
+    return {"securityContext": fields}
+
+
+def volume(**source: Any) -> dict[str, Any]:
+    return {"volumes": [{"name": "v", **source}]}
+
+
+def projected(source: dict[str, Any]) -> dict[str, Any]:
+    return volume(projected={"sources": [source]})
+
+
+PRIVATE = {"secretKeyRef": {"name": "model-rollout-prefect", "key": "k"}}
+ANOTHER = {"name": "model-rollout-prefect"}
+CALM = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 9,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+# what a site that takes more kinds of volumes still refuses
+WIDE = {"volumes": ["hostPath", "emptyDir", "secret", "projected"]}
+# rule, pod, first container
 MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("hostNetwork", {"hostNetwork": True}, {}),
     ("hostPID", {"hostPID": True}, {}),
@@ -68,45 +107,176 @@ MUTATIONS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("nodeName", {"nodeName": "n"}, {}),
     ("serviceAccountName", {"serviceAccountName": "admin"}, {}),
     ("automountServiceAccountToken", {"automountServiceAccountToken": True}, {}),
+    ("automountServiceAccountToken", {"automountServiceAccountToken": None}, {}),
+    ("automountServiceAccountToken", projected({"serviceAccountToken": {"path": "t"}}), {}),
     ("hostPort", {}, {"ports": [{"hostPort": 80, "containerPort": 80}]}),
+    ("privileged", {}, security(privileged=True)),
+    ("privileged", {}, security(procMount="Unmasked")),
+    ("allowPrivilegeEscalation", {}, security(allowPrivilegeEscalation=None)),
+    ("capabilities", {}, security(capabilities={"add": ["SYS_ADMIN"]})),
+    ("capabilities", {}, security(capabilities={"add": ["SYS_PTRACE"]})),
+    ("capabilities", {}, security(capabilities={"drop": ["NET_RAW"]})),
+    ("capabilities", {}, security(capabilities=None)),
+    ("unconfined", {}, security(seccompProfile={"type": "Unconfined"})),
+    ("unconfined", security(seccompProfile={"type": "Unconfined"}), {}),
+    ("unconfined", security(seccompProfile=None), {}),
+    ("unconfined", {}, security(appArmorProfile={"type": "Unconfined"})),
+    ("unconfined", security(appArmorProfile={"type": "Unconfined"}), {}),
+    ("volume", volume(nfs={"server": "evil", "path": "/"}), {}),
+    ("volume", volume(secret={"secretName": "model-hub-x"}), {}),
+    ("volume", volume(csi={"driver": "d"}), {}),
+    ("volume", volume(glusterfs={"path": "/", "endpoints": "e"}), {}),
+    ("Secret", {}, {"env": [{"name": "X", "valueFrom": PRIVATE}]}),
+    ("Secret", {}, {"envFrom": [{"secretRef": ANOTHER}]}),
+    ("Secret", volume(secret={"secretName": "model-rollout-prefect"}), {}),
+    ("Secret", projected({"secret": ANOTHER}), {}),
     (
-        "privileged",
+        "Secret",
+        {"initContainers": [{"name": "i", "image": "vllm-cpu:1", "securityContext": CALM,
+                             "envFrom": [{"secretRef": ANOTHER}]}]},
         {},
-        {"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
     ),
-    ("allowPrivilegeEscalation", {}, {"securityContext": {}}),
-    ("image evil/x:1", {}, {"image": "evil/x:1"}),
-    ("image quay.io/ascend-evil/x", {}, {"image": "quay.io/ascend-evil/x"}),
-    ("host path /etc", {"volumes": [{"name": "h", "hostPath": {"path": "/etc"}}]}, {}),
+    ("root", {}, {"image": "vllm-cpu:1", **security(runAsUser=0, runAsNonRoot=None)}),
+    ("root", {}, {"image": "vllm-cpu:1", **security(runAsNonRoot=False)}),
+    ("root", security(runAsUser=0), {"image": "vllm-cpu:1", **security(runAsUser=None)}),
+    (
+        "root",
+        security(runAsNonRoot=None),
+        {"image": "vllm-cpu:1", **security(runAsNonRoot=None)},
+    ),
+    ("image evil/x:1", {}, {"image": "evil/x:1", **security(runAsNonRoot=True, runAsUser=9)}),
+    (
+        "image quay.io/ascend-evil/x",
+        {},
+        {"image": "quay.io/ascend-evil/x", **security(runAsNonRoot=True, runAsUser=9)},
+    ),
+    ("host path /etc", volume(hostPath={"path": "/etc"}), {}),
     (
         "host path /var/lib/model-rollout/models/../../x",
-        {"volumes": [{"name": "h", "hostPath": {"path": "/var/lib/model-rollout/models/../../x"}}]},
+        volume(hostPath={"path": "/var/lib/model-rollout/models/../../x"}),
         {},
     ),
     (
         "host path /var/lib/x",
-        {"volumes": [{"name": "h", "hostPath": {"path": "/var/lib/x"}}]},
-        {"volumeMounts": [{"name": "h", "mountPath": "/h"}]},
+        volume(hostPath={"path": "/var/lib/x"}),
+        {"volumeMounts": [{"name": "v", "mountPath": "/h"}]},
     ),
     (
         "image evil/init",
-        {"initContainers": [{"image": "evil/init", "securityContext": CALM}]},
+        {"initContainers": [{"name": "i", "image": "evil/init", "securityContext": CALM}]},
         {},
     ),
-]
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("reason", "pod", "container"), MUTATIONS, ids=lambda x: str(x)[:30])
+def broken(body: dict[str, Any], pod: dict[str, Any], container: dict[str, Any]) -> dict[str, Any]:
+    """An object with a rule's opposite laid over it."""
+    out = copy.deepcopy(body)
+    spec = out["spec"]["template"]["spec"]
+    patch = overlay(pod, container)
+    if "containers" in patch:
+        patch["containers"][0]["name"] = spec["containers"][0]["name"]
+    out["spec"]["template"]["spec"] = merge_pod(spec, patch)
+    return out
+
+
+def site(rule: str, pod: dict[str, Any]) -> Policy:
+    """The shipped policy; where a volume is what brings the thing, one that takes such volumes."""
+    sources = [next(iter(set(item) - {"name"})) for item in pod.get("volumes") or ()]
+    wide = rule != "volume" and bool(set(sources) & {"secret", "projected"})
+    return SHIPPED.model_copy(update=WIDE) if wide else SHIPPED
+
+
+def data_of(policy: Policy) -> dict[str, str]:
+    """The ConfigMap that says the same to the API server."""
+    named = policy.model_dump(exclude={"digests", "local_files"}, exclude_none=True)
+    return {
+        **{key: "".join(f"{item}\n" for item in value) for key, value in named.items()},
+        "digests": str(policy.digests).lower(),
+    }
+
+
+@pytest.mark.parametrize(("rule", "pod", "container"), MUTATIONS, ids=lambda x: str(x)[:30])
 def test_what_breaks_the_shipped_policy(
-    reason: str, pod: dict[str, Any], container: dict[str, Any]
+    rule: str, pod: dict[str, Any], container: dict[str, Any]
 ) -> None:
+    """Here, and in the API server: each evaluates its own rules."""
+    policy = site(rule, pod)
     for body in made()[:2]:
-        found = copy.deepcopy(body["spec"]["template"]["spec"])
-        assert pod_violations(SHIPPED, found) == []
-        found.update(pod)
-        found["containers"][0].update(container)
-        (said,) = pod_violations(SHIPPED, found)
-        assert reason in said
+        bad = broken(body, pod, container)
+        (said,) = pod_violations(policy, pod_of(bad))
+        assert rule in said
+        (told,) = Admission(bad, data=data_of(policy)).refusals()
+        assert rule.split()[0] in told
+
+
+def test_every_rule_of_the_api_server_is_broken_once() -> None:
+    """A rule that nothing breaks may be one that holds nothing."""
+    body, unbroken = made()[0], {item["expression"] for item in POLICY["spec"]["validations"]}
+    hub = {"command": ["fetch", "--endpoint=https://evil.example"]}
+    more = [("hub", {}, hub), ("priorityClassName", {"priorityClassName": "p"}, {})]
+    strict = {"digests": True, "forbid": [*SHIPPED.forbid, "priorityClassName"]}
+    for rule, pod, container in [*MUTATIONS, *more]:
+        data = data_of(site(rule, pod).model_copy(update=strict))
+        asked = Admission(broken(body, pod, container), data=data)
+        asked.refusals()
+        unbroken -= {e for e in unbroken if asked.evaluate(e) is not True}
+    assert unbroken == set()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_api_server_takes_our_examples(path: Any) -> None:
+    for body in made(read_spec(path)):
+        assert Admission(body).asked() and Admission(body).refusals() == []
+
+
+@pytest.mark.parametrize("row", PROFILES.values(), ids=lambda row: row.name)
+@pytest.mark.parametrize("amount", ["1", "8", 2, "0", 0, "0.0", "-1"])
+def test_a_drivers_needs_are_for_who_asks_for_its_device(row: Any, amount: Any) -> None:
+    """Rows that need more are exempt with a whole device, and every row keeps the policy."""
+    name = RESOURCES[row.name]
+    data = EXAMPLE.model_dump(mode="json", exclude_unset=True)
+    data["nodes"] = {"accelerator": row.name}
+    body = copy.deepcopy(made(build_spec(data, row.name))[0])
+    if name:
+        pod_of(body)["containers"][0]["resources"]["limits"][name] = amount
+    needs = bool(row.container_security.get("capabilities") or row.pod_security)
+    refused = needs and str(amount) not in ("1", "8", "2")
+    assert bool(pod_violations(SHIPPED, pod_of(body))) is refused
+    assert bool(Admission(body).refusals()) is refused
+    added = (row.container_security.get("capabilities") or {}).get("add", ())
+    assert set(added) <= set(EXEMPT_CAPABILITIES)
+
+
+def test_what_is_allowed_is_read_in_both() -> None:
+    """Secrets by their beginning, and a part left out allows what it is about."""
+    body = made()[1]
+    good = {"secretKeyRef": {"name": "model-hub-x", "key": "k"}}
+    bad = broken(body, {}, {"env": [{"name": "X", "valueFrom": good}]})
+    assert pod_violations(SHIPPED, pod_of(bad)) == Admission(bad).refusals() == []
+    for rule, pod, container in MUTATIONS:
+        bad = broken(body, pod, container)
+        assert pod_violations(Policy(), pod_of(bad)) == [], rule
+        assert Admission(bad, data={}).refusals() == [], rule
+
+
+def test_who_is_asked() -> None:
+    """Our account and our label; no template that stays as it was, and no controller's pods."""
+    body = made()[0]
+    account = f"system:serviceaccount:{body['metadata']['namespace']}:model-rollout"
+    assert Admission(body).asked() and not Admission(body, old=body).asked()
+    assert Admission(broken(body, {"hostPID": True}, {}), old=body).asked()
+    plain = copy.deepcopy(body)
+    del plain["metadata"]["labels"]
+    assert not Admission(plain).asked() and Admission(plain, user=account).asked()
+    owner = [{"kind": "ReplicaSet", "controller": True}]
+    pod = {
+        "kind": "Pod",
+        "metadata": {**body["metadata"], "ownerReferences": owner},
+        "spec": pod_of(body),
+    }
+    assert not Admission(pod, user="system:serviceaccount:kube-system:replicaset").asked()
+    assert Admission(pod, user=account).asked() and Admission(pod).refusals() == []
 
 
 @given(st.text("ab./", max_size=12), st.sampled_from(["/a", "/a/b"]))
@@ -134,26 +304,17 @@ def test_a_policy_that_is_not_understood_is_an_error(text: str) -> None:
         parse_policy(text, "p.yaml")
 
 
-def test_the_api_server_holds_the_same_rules() -> None:
-    params, policy, binding = yaml.safe_load_all((CLUSTER / "admission.yaml").read_text())
-    held = {key: value.split() for key, value in params["data"].items()}
-    assert held.pop("digests") == [str(SHIPPED.digests).lower()]
-    named = SHIPPED.model_dump(exclude={"digests", "local_files"})
-    assert held == named
-    # a rule for each, and one for each field that may be forbidden
-    parts = [*policy["spec"]["variables"], *policy["spec"]["validations"]]
-    rules = " ".join(item["expression"] for item in parts)
-    for field in FIELDS:
-        assert f"'{field}' in variables.forbid" in rules
-    for part in ("host_paths", "digests", "hubs"):
-        assert f"'{part}' in params.data" in rules
-    assert binding["spec"]["paramRef"]["parameterNotFoundAction"] == "Deny"
-    assert binding["spec"]["paramRef"]["name"] == params["metadata"]["name"]
+def test_the_api_server_has_the_same_values() -> None:
+    assert {key: value.split() for key, value in PARAMS["data"].items()} == {
+        key: value.split() for key, value in data_of(SHIPPED).items()
+    }
+    assert BINDING["spec"]["paramRef"]["parameterNotFoundAction"] == "Deny"
+    assert BINDING["spec"]["paramRef"]["name"] == PARAMS["metadata"]["name"]
 
 
 def test_who_is_bound_by_the_rules_cannot_write_them() -> None:
     """The account may update any ConfigMap of the namespaces that it serves in."""
-    params, _, binding = yaml.safe_load_all((CLUSTER / "admission.yaml").read_text())
+    params, binding = PARAMS, BINDING
     roles = [
         item
         for item in yaml.safe_load_all((CLUSTER / "rbac.yaml").read_text())
