@@ -14,7 +14,7 @@ export MODELSCOPE_LOG_LEVEL ?= 40
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup demo test test-fast chaos lint types layers fmt bench lock lock-check clean
+.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench lock lock-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,13 @@ test-fast: $(VENV)/.ok ## the unit tests alone
 
 chaos: $(VENV)/.ok ## kill -9 everywhere, in a cluster in trouble, under clients (an hour; ARGS="--seed N --kills N")
 	$(VENV)/bin/python -m tests.chaos $(ARGS)
+
+switches: $(VENV)/.ok ## 20 switches and 5 ways back under load, nothing lost or cut (20 minutes; ARGS="--seed N")
+	$(VENV)/bin/python -m tests.chaos.switches $(ARGS)
+
+search: $(VENV)/.ok ## decisions in every interleaving, and on thousands of walks (minutes; ARGS="--seed N")
+	$(VENV)/bin/python -m tests.support.search --table
+	$(VENV)/bin/python -m tests.support.walks $(ARGS)
 
 lint: $(VENV)/.ok ## format, lint, types and layers
 	$(VENV)/bin/ruff format --check .

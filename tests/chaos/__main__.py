@@ -14,7 +14,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tests.chaos.draws import BOUNDARIES, Draw, Strategy, draws
+from tests.chaos.draws import BOUNDARIES, STRATEGIES, Draw, Strategy, draws
 from tests.chaos.kills import chaos, prefect
 from tests.conftest import hear_signals
 
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--boundaries", type=int, default=len(BOUNDARIES), help="of steps, each strategy"
     )
-    parser.add_argument("--strategy", choices=["parallel", "replace"], help="default: both")
+    parser.add_argument("--strategy", choices=STRATEGIES, help="default: all")
     parser.add_argument("--only", type=int, metavar="K", help="only this round of the strategy")
     parser.add_argument("--lanes", type=int, default=2, help="rollouts at once, each strategy")
     parser.add_argument("--minutes", type=float, default=600, help="no round begins later")
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     hear_signals()
     # calls that trouble cuts are told by the hundred
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
-    strategies: list[Strategy] = [args.strategy] if args.strategy else ["parallel", "replace"]
+    strategies: list[Strategy] = [args.strategy] if args.strategy else [*STRATEGIES]
     wanted: list[tuple[Strategy, list[list[Draw]]]] = []
     for strategy in strategies:
         found = draws(args.seed, strategy, args.kills, args.boundaries)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Strategy = Literal["parallel", "replace"]
+Strategy = Literal["parallel", "lend", "replace"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 # run: of a good version. fails: of one that misses its targets.
 Begun = Literal["run", "fails", "rollback"]
 

@@ -52,7 +52,7 @@ class Report:
 
 
 def nodes(folder: Path, count: int) -> list[NodeDef]:
-    """One for each lane: on its own, `replace` has no room beside what serves."""
+    """One for each lane: on its own, `lend` and `replace` have no room beside what serves."""
     return [
         NodeDef(
             f"node-{number}",

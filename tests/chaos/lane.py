@@ -20,6 +20,7 @@ from deployments.local import hub
 from deployments.local.model import tiny_model
 from tasks.base.errors import Exit
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.objects.replicas import replicas_of
 from tasks.release.state import State, configmap_name, from_configmap
 from tests.chaos.draws import Draw, Strategy
 from tests.chaos.quick import Forked
@@ -36,6 +37,12 @@ ENDING: dict[str, Any] = {
     "serving__pod": {"terminationGracePeriodSeconds": 22},
 }
 TOKENS = 60
+# of a node's 4 cores: beside one replica another fits, beside two none, beside a wide one none
+SEATS: dict[Strategy, dict[str, Any]] = {
+    "parallel": {},
+    "lend": {"replicas": 2, "resources": {"cpu": "2", "memory": "4Gi", "shm_gib": 0}},
+    "replace": {"resources": {"cpu": "3", "memory": "4Gi", "shm_gib": 0}},
+}
 # a first token so late that a machine which is busy with all lanes measures it well enough
 LAWS = {"ttft": {"mean": 1.0}, "itl": {"mean": 0.01}}
 _publishing = threading.Lock()  # lanes share a hub
@@ -86,8 +93,7 @@ class Lane:
             },
             **ENDING,
         )
-        if strategy == "replace":  # two do not fit
-            data["serving"]["resources"] = {"cpu": "3", "memory": "4Gi", "shm_gib": 0}
+        data["serving"] |= SEATS[strategy]
         data["benchmark"] |= {"requests_per_round": 8, "max_rounds": 3}
         self.spec = self.folder / "spec.yaml"
         self.spec.write_text(yaml.safe_dump(data))
@@ -116,7 +122,8 @@ class Lane:
             case "guard":
                 return ["guard", "--once", "-n", NAMESPACE]
             case "rollback":
-                wide = ["--allow-interruption"] if self.strategy == "replace" else []
+                # nothing is lent on a way back that a person asks for
+                wide = ["--allow-interruption"] if self.strategy != "parallel" else []
                 return ["rollback", *named, *wide, "--yes"]
         return [what, *named]
 
@@ -221,6 +228,8 @@ class Lane:
             if named == stable.deployment:
                 if not asked or there < asked:
                     return f"{named} serves with {there} of {asked} replicas"
+                if replicas_of(item).stopped:
+                    return f"{named} serves with {asked} replicas, and was given nothing back"
             elif previous is None or named != previous.deployment or asked:
                 return f"{named} with {asked} replica(s)"
         for pod in ours("pods"):

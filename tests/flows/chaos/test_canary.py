@@ -185,18 +185,32 @@ def test_no_credential_is_written_anywhere(
                 records={"bucket": "records", "endpoint": address, "region": "us-east-1"},
             )
         )
+        named = ("tiny", "-n", NAMESPACE)
+
+        def give(code: int, *arguments: str) -> None:
+            said = home.rollout(*arguments, expect=code)
+            hunt.look(f"what {arguments[0]} says", said.encode())
+
         with hunt.arguments():
-            for arguments, code in (
-                (("plan", spec, "--json"), 0),
-                (("run", spec), 0),
-                # its pod says why it crashes, and so does everybody after it
-                (("run", spec, "--set", f"serving.command={['sh', '-c', LOUD]}"), 1),
-                (("status", "tiny", "-n", NAMESPACE), 0),
-                (("recover", "tiny", "-n", NAMESPACE), 0),
-                (("report", "tiny", "--no-open", "--junit", str(tmp_path / "junit.xml")), 0),
-            ):
-                said = home.rollout(*arguments, expect=code)
-                hunt.look(f"what {arguments[0]} says", said.encode())
+            give(0, "plan", spec, "--json")
+            give(0, "run", spec)
+            # its pod says why it crashes, and so does everybody after it
+            give(1, "run", spec, "--set", f"serving.command={['sh', '-c', LOUD]}")
+            give(0, "status", *named)
+            give(0, "recover", *named)
+            give(0, "report", "tiny", "--no-open", "--junit", str(tmp_path / "junit.xml"))
+            home.publish(2)
+            give(4, "run", spec, "--set", "promotion.approval=before-promote")
+            give(5, "reject", *named, "--rollout", "another", "--yes")
+            give(0, "approve", *named, "--rollout", home.state().rollout)
+            give(0, "undo", *named, "--yes")
+            # nothing to do, or refused: what is said of it was read of everything all the same
+            give(5, "rollback", *named, "--yes")
+            give(5, "adopt", *named)
+            give(0, "abort", *named, "--yes")
+            give(0, "guard", "--once", "-n", NAMESPACE)
+            give(0, "store", "gc", spec, "--kubeconfig", str(home.cluster.kubeconfig))
+            give(0, "status", *named)  # with its history
         for path, body in put.items():
             hunt.look(f"s3 {path}", body)
         for plural in BY_PLURAL:

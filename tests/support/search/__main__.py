@@ -1,5 +1,5 @@
-"""python -m tests.support.search: a search as large as one likes. --larger: of each beginning the
-largest scope that ends on a laptop, in some minutes.
+"""python -m tests.support.search: a search as large as one likes. --table: every scope of the table
+in docs/architecture.md, in some minutes, and the table. --larger: its three largest that end.
 
 Prints states, depth and every kind of counterexample with a shortest trace; exits 1 where there is
 one.
@@ -11,12 +11,12 @@ import argparse
 import sys
 from dataclasses import fields
 
-from tests.support.search import begins, rules
+from tests.support.search import begins, rules, table
 from tests.support.search.search import search
 
 NAMED = {"at-hand": rules.AT_HAND, "unmarked": rules.UNMARKED, "all": rules.ALL}
 
-LARGER = [("rest", 2, 1), ("first", 1, 2), ("late", 1, 1)]
+LARGER = [(s.begin, s.trouble, s.starts) for s in table.LARGE if s.most > 1_000_000]
 
 
 def main() -> int:
@@ -32,7 +32,10 @@ def main() -> int:
     ask.add_argument("--no-consent", action="store_true", help="no interruption is allowed")
     ask.add_argument("--quiet", action="store_true", help="no traces")
     ask.add_argument("--larger", action="store_true", help="several beginnings")
+    ask.add_argument("--table", action="store_true", help="the table of docs/architecture.md")
     args = ask.parse_args()
+    if args.table:
+        return tabled()
     scopes = LARGER if args.larger else [(args.begin, args.trouble, args.starts)]
     wrong = False
     for begin, trouble, starts in scopes:
@@ -49,6 +52,21 @@ def main() -> int:
             print(f"\n{what}")
             if not args.quiet:
                 print(*(f"  {number:2}. {line}" for number, line in enumerate(trace)), sep="\n")
+    return 1 if wrong else 0
+
+
+def tabled() -> int:
+    """Print the table, and under it what is wrong."""
+    print(table.HEAD, flush=True)
+    wrong: dict[str, list[str]] = {}
+    for row, found in table.table((*table.SMALL, *table.LARGE)):
+        print(row, flush=True)
+        wrong |= found.wrong
+    print(f"\n{len(wrong)} kinds of counterexample")
+    for what, trace in sorted(wrong.items()):
+        print(
+            f"\n{what}", *(f"  {number:2}. {line}" for number, line in enumerate(trace)), sep="\n"
+        )
     return 1 if wrong else 0
 
 

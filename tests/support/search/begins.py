@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from tests.support.search.world import (
-    AWAY,
     CAND,
     MEM,
     NOBODY,
-    SITS,
+    SEATS,
     SVC,
     TWINS,
     Dep,
@@ -26,30 +25,37 @@ EPOCH = 20 * TWINS  # there have been runs before
 def world(
     *,
     svc: int = A,
-    deps: tuple[Dep | None, Dep | None, Dep | None] = (UP, None, DOWN),
+    deps: tuple[Dep | None, ...] = (UP, None, DOWN),
     mem: Mem | None = Mem("idle", A, NOBODY, C, epoch=EPOCH),  # noqa: B008
-    neighbour: int = AWAY,
+    sits: bool = False,
+    away: int = 1,
+    seats: int = SEATS,
+    processes: int = 2,
     cand: str = "",
     news: News = News(),  # noqa: B008
     trouble: int = 2,
     starts: int = 2,
 ) -> World:
-    """Nobody acts."""
+    """Nobody acts. sits: the neighbour has a seat."""
+    away -= sits
     return World(
         svc=svc,
         svc_epoch=EPOCH if svc != NOBODY else 0,
+        bent=False,
         deps=deps,
-        ending=(0, 0, 0),
-        broken=(False, False, False),
-        neighbour=neighbour,
+        ending=(0,) * len(deps),
+        broken=(False,) * len(deps),
+        neighbours=(away, 0, int(sits)),
+        seats=seats,
         cand=cand,
         mem=mem,
+        expired=False,
         lease=mem.epoch if mem else None,
         held=False,
         decided=0,
         twins=False,
         busy=NOBODY,
-        processes=(None, None),
+        processes=(None,) * processes,
         news=news,
         trouble=trouble,
         starts=starts,
@@ -61,7 +67,7 @@ def rest(trouble: int, starts: int) -> list[World]:
     some = {"trouble": trouble, "starts": starts}
     return [
         world(**some),
-        world(neighbour=SITS, **some),
+        world(sits=True, **some),
         world(svc=NOBODY, deps=(None, None, None), mem=None, **some),
     ]
 
@@ -78,7 +84,7 @@ def left(trouble: int, starts: int) -> list[World]:
 
     def mem(phase: str, *who: int, strategy: str = "parallel", verdict: str = "pass") -> Mem:
         doubt = verdict if phase == "unproven" else ""
-        return Mem(phase, *who, strategy, verdict, doubt, B if doubt else NOBODY, EPOCH)
+        return Mem(phase, *who, strategy, verdict, doubt, B if doubt else NOBODY, epoch=EPOCH)
 
     unsoaked = News(B, "unsoaked")
     bad = News(B, "bad")
@@ -86,7 +92,7 @@ def left(trouble: int, starts: int) -> list[World]:
         world(deps=both, mem=mem("testing", A, B, C, verdict=""), cand="ours", **some),
         world(
             deps=(DOWN, UP, DOWN),
-            neighbour=SITS,
+            sits=True,
             mem=mem("testing", A, B, C, strategy="replace", verdict=""),
             cand="ours",
             **some,
@@ -120,8 +126,8 @@ def late(trouble: int, starts: int) -> list[World]:
 
     def stands(w: World, stage: str, op: tuple, target: object) -> World:
         flight = Flight(op, target)
-        process = Process("run", B, EPOCH, stage, flight=flight, born=1, strategy=w.mem.strategy)  # type: ignore[union-attr]
-        return w._replace(decided=1, processes=(process, None))
+        process = Process("run", B, EPOCH, stage, flight=flight, strategy=w.mem.strategy)  # type: ignore[union-attr]
+        return w._replace(decided=EPOCH, processes=(process, None))
 
     before = testing._replace(
         svc=NOBODY,
@@ -129,7 +135,7 @@ def late(trouble: int, starts: int) -> list[World]:
         deps=(None, UP, None),
         mem=Mem("promoting", NOBODY, B, NOBODY, "parallel", "pass", epoch=EPOCH),
     )
-    idle = ("idle", A, NOBODY, C, "", "", "", NOBODY)
+    idle = ("idle", A, NOBODY, C, "", "", "", NOBODY, False)
     return [
         stands(testing, "undo", ("delete", B), B),
         stands(testing, "undo", ("scale", B, 0, EPOCH), B),

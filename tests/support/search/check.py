@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.search.world import (
     FOREIGN,
+    HAND,
     NAMES,
     NOBODY,
     NOWHERE,
@@ -24,7 +25,7 @@ def may_interrupt(consent: bool, w: World, p: Process) -> bool:
     """What serves may be stopped by this process: its operator allows it, or it is on record."""
     if not consent:
         return False
-    own = (p.kind == "run" and p.strategy == "replace") or p.kind == "rollback"
+    own = p.strategy == "replace" or p.kind == "rollback"
     return own or (w.mem is not None and w.mem.strategy == "replace")
 
 
@@ -74,22 +75,20 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
 
 def holds(w: World, p: Process) -> bool:
     """Nobody who has taken the lease since has looked, and may have decided otherwise."""
-    return p.stage == "start" or w.decided <= p.born
+    return p.stage == "start" or w.decided <= p.epoch
 
 
-def noted(w: World, p: Process, op: tuple) -> World:
+def noted(before: World, w: World, p: Process, op: tuple) -> World:
     """The world with what is known of the release that was switched to."""
     news = w.news
-    if op[0] == "point" and op[1] != news.release and news.said != "bad":
+    moves = op[0] == "point" and op[1] != before.svc
+    if moves and op[1] != news.release and news.said != "bad":
         switched = p.stage in ("promote", "wish") and p.kind in ("run", "promote", "recover")
         promotes = switched and w.mem is not None and w.mem.phase == "promoting"
         return w._replace(news=News(op[1], "unsoaked") if promotes else News())
-    if (
-        op[0] == "save"
-        and p.stage != "start"
-        and op[1][5] == "fail"
-        and op[1][0] in ("reverting", "unproven")
-    ):
+    if op[0] != "save" or p.stage == "start":
+        return w
+    if op[1][8] or (op[1][5] == "fail" and op[1][0] in ("reverting", "unproven")):
         return w._replace(news=News(op[1][1], "bad") if op[1][1] in RELEASES else news)
     return w
 
@@ -102,6 +101,10 @@ def soaked(w: World, release: int, p: Process, by_anybody: bool) -> World:
 
 def name(svc: int) -> str:
     """Where a Service leads, in words."""
-    return {-1: "nothing", 5: "nowhere yet", 3: "pods of a person's own", 4: "somebody else's"}.get(
-        svc, NAMES[svc] if svc in RELEASES else "?"
-    )
+    words = {
+        NOBODY: "nothing",
+        NOWHERE: "nowhere yet",
+        HAND: "pods of a person's own",
+        FOREIGN: "somebody else's",
+    }
+    return words.get(svc) or NAMES[svc]

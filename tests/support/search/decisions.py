@@ -14,6 +14,7 @@ from tasks.base.errors import RolloutError
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
+from tasks.release.back import arrived
 from tasks.release.course import DeploymentView, Observed, Room
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import Release, State
@@ -22,8 +23,8 @@ from tests.support.search.world import (
     NAMES,
     NOBODY,
     NOWHERE,
+    QUEUES,
     RELEASES,
-    SEATS,
     SITS,
     Dep,
     Mem,
@@ -105,27 +106,49 @@ class Decisions:
         )
 
     def wish(self, w: World, what: str, allow: bool) -> Course:
-        room = room_of_previous(w) if what in ("rollback", "abort") else None
-        return self._course(
-            ("wish", what, allow, room),
-            w,
-            lambda seen: wish.decide_wish(
+        if w.mem and w.mem.phase == "held" and w.expired and what == "promote":
+            return "refused"  # see must_be_meant in tasks/release/wish.py
+        lost = what == "rollback" and (w.mem is None or w.mem.stable == NOBODY)
+        mend = what in ("recover", "abort") or lost
+
+        def asked(seen: Observed) -> moves.Course:
+            seen = _reminded(seen, w) if mend else seen
+            back = what in ("rollback", "abort") or seen.state.phase == "reverting"
+            previous = arrived(seen).state.previous
+            found = _room(room_of(w, NUMBER[previous.id] if previous else NOBODY)) if back else None
+            return wish.decide_wish(
                 what,  # type: ignore[arg-type]
-                _reminded(seen, w) if what in ("recover", "abort") else seen,
+                seen,
                 allow_interruption=allow,
-                room=_room(room),
-            ),
-        )
+                room=found,
+            )
+
+        return self._course(("wish", what, allow, room(w)), w, asked)
+
+    def recalled(self, w: World) -> tuple | None:
+        """What a run that begins remembers first, where the Service knows better."""
+
+        def asked(seen: Observed) -> tuple | None:
+            known = _reminded(seen, w).state
+            return None if known == seen.state else compact(moves.Save(known))
+
+        found: tuple | None = self._memo(("recalled",), w, asked)
+        return found
 
     def guard(self, w: World) -> Course:
         """What the guard, or whoever wishes to recover, does about what is there."""
         tested = w.cand == "ours"
         dep = w.deps[w.svc] if w.svc in RELEASES else None
         waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
+        reverting = w.mem is not None and w.mem.phase == "reverting"
+        place = room_of_previous(w) if reverting else None
         return self._course(
-            ("guard", tested, waits),
+            ("guard", tested, waits, place, w.expired),
             w,
-            lambda seen: decide_guard(seen, _around(w, tested, waits)),
+            lambda seen: decide_guard(
+                seen,
+                replace(_around(w, tested, waits), room=_room(place), expired=w.expired),
+            ),
         )
 
     def after_failure(self, w: World) -> Course | None:
@@ -137,7 +160,7 @@ class Decisions:
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
         deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed, d.changed) for d in w.deps)
-        key = (what, w.mem[:8] if w.mem else None, w.svc, deps)
+        key = (what, w.mem[:9] if w.mem else None, w.svc, w.bent, deps)
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
         return self._known[key]
@@ -183,6 +206,7 @@ def state_of(mem: Mem | None) -> State:
         verdict=mem.verdict,
         doubt=mem.doubt,
         doubted="" if mem.doubted == NOBODY else ITEMS[mem.doubted].id,
+        breach="breach" * mem.breach,
         epoch=mem.epoch,
         rollout="r",
         made={item.id: AS_JUDGED for item in ITEMS},
@@ -225,32 +249,35 @@ def observed(w: World, rules: Rules) -> Observed:
         state_of(w.mem),
         ITEMS[w.svc].id if w.svc in RELEASES else None,
         {ITEMS[at].id: view(at, dep, rules) for at, dep in enumerate(w.deps) if dep},
+        bent=w.bent,
         lost=w.svc in (NOBODY, NOWHERE),
     )
 
 
-def room_of_previous(w: World) -> tuple[int, int] | None:
+def room_of_previous(w: World) -> tuple[int, int, bool] | None:
     """What `Actor.room` finds for the release gone back to."""
     if w.mem is None:
         return None
     switched = w.mem.phase == "promoting" and w.svc == w.mem.candidate  # and not written down yet
-    previous = w.mem.stable if switched else w.mem.previous
-    if previous == NOBODY or w.deps[previous] is None:
-        return None
-    return room(w)
+    return room_of(w, w.mem.stable if switched else w.mem.previous)
 
 
-def room(w: World) -> tuple[int, int]:
-    """Seats beside what serves, and with that down; pods of our other releases are as gone."""
-    instead = SEATS - (w.neighbour == SITS)
-    if w.svc not in RELEASES:
-        return instead, instead
-    dep = w.deps[w.svc]
-    return instead - w.ending[w.svc] - (dep.ready + dep.unready if dep else 0), instead
+def room_of(w: World, at: int) -> tuple[int, int, bool] | None:
+    """What `Actor.room` finds for a release."""
+    return None if at == NOBODY or w.deps[at] is None else room(w)
 
 
-def _room(found: tuple[int, int] | None) -> Room | None:
-    return Room(*found, "one seat") if found else None
+def room(w: World) -> tuple[int, int, bool]:
+    """Seats beside what serves, and with that down; pods of our other releases are as gone. And
+    whether somebody queues for them."""
+    instead = w.seats - w.neighbours[SITS]
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    held = w.ending[w.svc] + (dep.ready + dep.unready if dep else 0) if w.svc in RELEASES else 0
+    return instead - held, instead, w.neighbours[QUEUES] > 0
+
+
+def _room(found: tuple[int, int, bool] | None) -> Room | None:
+    return Room(*found[:2], "one seat", ("a neighbour",) * found[2]) if found else None
 
 
 def compact(move: moves.Move) -> tuple:
@@ -263,7 +290,7 @@ def compact(move: moves.Move) -> tuple:
         case moves.Save(state):
             who = (at(state.stable), at(state.candidate), at(state.previous))
             doubted = NUMBER.get(state.doubted, NOBODY)
-            told = (state.strategy, state.verdict, state.doubt, doubted)
+            told = (state.strategy, state.verdict, state.doubt, doubted, state.breach != "")
             return ("save", (state.phase, *who, *told))
         case moves.PointService(release=release, made=made, alone=alone):
             return ("point", at(release), made == AS_JUDGED, alone)

@@ -26,7 +26,7 @@ from tests.support.search.world import (
 )
 
 # what follows when a list of moves is through; what is not named here ends
-NEXT = {"clear": "begin2?", "deploy": "judge?"}
+NEXT = {"recall": "begin?", "clear": "begin2?", "deploy": "judge?"}
 # who goes on when one fails, after `carry_out` has looked whether it leads home
 FAILED = {"clear": "cleanup?", "undo": "cleanup?", "back": "cleanup?", "cleanup": "", "wish": ""}
 
@@ -56,7 +56,7 @@ def starts(m: Model, w: World, kind: str, wanted: int = NOBODY) -> World | None:
     elif kind == "guard":
         if w.svc == FOREIGN or not guards(m, w):
             return None
-    elif w.mem is None:
+    elif w.mem is None and (kind not in ("recover", "rollback") or not any(w.deps)):
         return None
     last = w.lease or 0
     if m.rules.epoch_above_all:
@@ -88,10 +88,10 @@ def _strategy(m: Model, w: World, wanted: int) -> str:
     dep = w.deps[wanted]
     if phase == "idle" and w.svc == wanted and dep and dep.ready:
         return ""
-    beside, instead = room(w)
+    beside, instead, queued = room(w)
     if beside >= 1:
         return "parallel"
-    return "replace" if m.consent and instead >= 1 else ""
+    return "replace" if m.consent and instead >= 1 and not queued else ""
 
 
 def acts(w: World, p: Process) -> bool:
@@ -155,7 +155,7 @@ def _lands(m: Model, w: World, at: int, p: Process, said: tuple) -> Step:
     wrong = ""
     if told == writes.OK:
         wrong = check.landed(m.consent, before, after, p, p.flight)
-        after = check.noted(after, p, p.flight.op)
+        after = check.noted(before, after, p, p.flight.op)
     else:
         said = (*said, f"which is refused ({told})")
     q = p._replace(flight=None, orphan=p.orphan and p.orphan - 1)
@@ -163,8 +163,10 @@ def _lands(m: Model, w: World, at: int, p: Process, said: tuple) -> Step:
         return said, put_process(after, at, None), wrong
     if told == writes.AGAIN:
         return said, put_process(after, at, q._replace(again=True)), wrong
-    if told == writes.ERROR:
+    if told == writes.ERROR and p.flight.op[0] != "breach":
         return said, _fails(m, after, at, q, "outside"), wrong
+    if p.flight.op[0] == "breach":
+        return said, _fails(m, after, at, q, "soak"), wrong
     if p.flight.op[0] == "delete":
         return said, put_process(after, at, q._replace(waits=True)), wrong
     return said, _advance(m, after, at, q), wrong
@@ -177,8 +179,7 @@ def _advance(m: Model, w: World, at: int, p: Process) -> World:
     if p.stage.startswith("home:"):
         return _goes(m, w, at, p, _after_home(p.stage))
     if p.stage == "start":
-        w = w._replace(decided=w.decided + 1)
-        p = p._replace(born=w.decided)
+        w = w._replace(decided=max(w.decided, p.epoch))
         return _goes(m, w, at, p, "begin?" if p.kind == "run" else "wish?")
     return _goes(m, w, at, p, NEXT.get(p.stage, ""))
 
@@ -223,6 +224,8 @@ def _decides(m: Model, w: World, at: int, p: Process, who: str) -> Iterator[Step
     found = _choices(m, w, p)
     if p.stage == "wish?" and p.kind == "promote" and w.mem and w.mem.phase == "unproven":
         w = w._replace(news=News())  # a person keeps it
+    if p.kind != "run" and w.mem:  # what is on record now, whoever deletes it later
+        p = p._replace(strategy=w.mem.strategy)
     for label, stage, course in found:
         yield (who, label), _goes(m, w, at, p, stage, course), ""
 
@@ -233,7 +236,7 @@ def _choices(m: Model, w: World, p: Process) -> list[tuple[str, str, int]]:
     ends = "cleanup?" if p.kind == "run" and not stage.startswith("cleanup") else ""
     if stage == "judge?":
         mem = w.mem or Mem()
-        held = (("save", ("held", *mem[1:5], "pass", *mem[6:8])),)
+        held = (("save", ("held", *mem[1:5], "pass", *mem[6:9])),)
         verdicts = [("judges: pass", "promote?", 0), ("judges: fail", "undo?", 0)]
         if p.strategy != "replace":  # see next_move in tasks/verdict/decide.py
             verdicts.append(("judges: a person decides", "hold", asked.number(held)))
@@ -246,6 +249,8 @@ def _choices(m: Model, w: World, p: Process) -> list[tuple[str, str, int]]:
         return [("goes home", f"home:{then.rstrip('?')}", home)]
     if w.svc == FOREIGN:
         return [("finds a Service that is not ours", ends, 0)]
+    if stage == "begin?" and (known := asked.recalled(w)):
+        return [("remembers what the Service says", "recall", asked.number((known,)))]
     if stage in ("begin?", "begin2?"):
         found = asked.resume(w, p.wanted)
         if found == "clear" and stage == "begin?":

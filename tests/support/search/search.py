@@ -1,18 +1,28 @@
 """Breadth first through every world that can be reached: the first trace found is a shortest one.
 
 What the model leaves out:
-- time: a drain, a soak and a deadline are points at which something may happen, not durations;
-  how a drain counts is tests/unit/release/test_draining.py's;
-- requests in flight where nothing answers at the Service, or a person has led it elsewhere;
+- time: a drain, a soak, a deadline and a hold's end are points at which something may happen, not
+  durations; how a drain counts is tests/unit/release/test_draining.py's;
+- requests in flight where nothing answers at the Service, a person has led it elsewhere, or nobody
+  remembers the switch: its ConfigMap was deleted since;
 - reading is one instant: an Observed is read at once, and what a move reads, it reads at once;
-- one replica a release (a person may ask for two), one kind of seat, one node, one neighbour;
+- one replica a release (a person may ask for two), one kind of seat, one node, one neighbour (the
+  walks have more of each, but for replicas and nodes);
+- `lend`, which needs two replicas: tests/unit/release/seats/test_lend_cuts.py cuts it at every
+  write, and `make chaos` kills it; whether a release could come back, and PriorityClasses;
+- a Service that a person has both bent (asked for more than its pods carry) and led elsewhere. Idle
+  may be saved of one that was bent a moment ago: the guard straightens it at its next look;
 - pods follow their Deployment's replicas at once; who changes the template of a candidate, or of
   what served before, replaces no pod by that, and what serves is changed by nobody;
 - of a process whose Lease a person deleted: more than two writes before it notices;
 - answers lost after a write, and API errors beyond conflicts and objects that are gone: a death
   before and after each write stands for them;
 - access, ports, types of Services; fetching, smoke, benchmark (a verdict falls from the sky);
-- histories, approvals, `keep_previous: false`, adoption, verdicts on releases under test;
+- histories, `keep_previous: false`, adoption, verdicts on releases under test, specs; an approval
+  of another candidate than the one that waits (it is refused before anything is decided);
+- a person's Ctrl-C: a death, or an error at the next write, stands for them;
+- a state that is found again after its ConfigMap was deleted counts as one of a rollout, so that
+  what has no role is removed there; the product leaves it;
 - a person deletes no Deployment and no Service, and does not write into the ConfigMap.
 What no precondition of one object can exclude is not entered, either: a pod that falls, or that a
 person stops or changes, while a switch to it is in flight; a Service that a person leads to what a

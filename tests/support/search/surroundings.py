@@ -22,19 +22,22 @@ from tests.support.search.world import (
     News,
     World,
     free,
+    moved,
     touched,
     with_dep,
 )
 from tests.support.search.writes import ends
 
 ORPHAN = 3  # two more writes
-WISHES = ("guard", "recover", "rollback", "promote", "abort")
+WISHES = ("guard", "recover", "rollback", "promote", "reject", "abort")
 
 
 def around(m: Model, w: World) -> Iterator[Step]:
     """Everything that may happen next outside of the processes."""
     for said, after in (*pods(w), *wishes(m, w), *(troubles(w) if w.trouble else ())):
         yield said, after, ""
+    if w.mem and w.mem.phase == "held" and not w.expired:
+        yield ("what is held", "has waited too long"), w._replace(expired=True), ""
 
 
 def pods(w: World) -> Iterator[tuple[tuple, World]]:
@@ -49,15 +52,15 @@ def pods(w: World) -> Iterator[tuple[tuple, World]]:
             yield ("a pod of", NAMES[at], "gets ready"), with_dep(w, at, up)
         if w.ending[at]:
             yield ("a pod of", NAMES[at], "is gone"), ends(w, at)
-    if w.neighbour == QUEUES and room > 0:
-        yield ("the neighbour", "takes a seat"), w._replace(neighbour=SITS)
+    if w.neighbours[QUEUES] and room > 0:
+        yield ("the neighbour", "takes a seat"), moved(w, QUEUES, SITS)
 
 
 def wishes(m: Model, w: World) -> Iterator[tuple[tuple, World]]:
     """Somebody starts a process."""
     if not w.starts:
         return
-    wanted = [("run", at) for at in RELEASES] + [(kind, -1) for kind in WISHES]
+    wanted = [("run", at) for at in range(len(w.deps))] + [(kind, -1) for kind in WISHES]
     for kind, at in wanted:
         if after := starts(m, w, kind, at):
             what = f"{kind} {NAMES[at]}" if kind == "run" else kind
@@ -86,25 +89,28 @@ def _breaks(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
                 down = dep._replace(ready=0, unready=dep.unready + dep.ready)
                 worse = with_dep(worse, at, down)
             yield (NAMES[at], "breaks for good"), worse
-    if w.neighbour == AWAY:
-        yield ("a neighbour", "queues for a seat"), w._replace(neighbour=QUEUES)
-    if w.neighbour == SITS:
-        yield ("the neighbour", "frees its seat"), w._replace(neighbour=AWAY)
+    if w.neighbours[AWAY]:
+        yield ("a neighbour", "queues for a seat"), moved(w, AWAY, QUEUES)
+    if w.neighbours[SITS]:
+        yield ("the neighbour", "frees its seat"), moved(w, SITS, AWAY)
 
 
 def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
     """A person with kubectl, who leads the Service to what answers. Not to what a write is on its
     way to: no precondition of a Deployment knows of a Service."""
     flying = {p.flight.target for p in w.processes if p and p.flight}
-    if w.svc not in (NOBODY, NOWHERE):
+    if w.svc not in (NOBODY, NOWHERE) and not w.bent:
         ours = [at for at, dep in enumerate(w.deps) if dep and dep.ready and at not in flying]
         there = [*ours, HAND, FOREIGN]
         for svc in there:
             if svc == w.svc:
                 continue
             news = News() if w.news.said == "unsoaked" else w.news
-            moved = touched(w._replace(svc=svc, news=news, busy=NOBODY), SVC)
-            yield ("a person", "moves the Service to", name(svc)), moved
+            led = w._replace(svc=svc, bent=False, news=news, busy=NOBODY)
+            yield ("a person", "moves the Service to", name(svc)), touched(led, SVC)
+    if w.svc in RELEASES and not w.bent and w.svc not in aimed:
+        bent = touched(w._replace(bent=True, busy=NOBODY), SVC)
+        yield ("a person", "asks for more in the Service than its pods carry"), bent
     for at, dep in enumerate(w.deps):
         if dep and dep.asked and at not in aimed:
             zero = dep._replace(asked=0, stopped=True, had=0)
@@ -117,7 +123,8 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
             other = with_dep(w, at, dep._replace(changed=True))
             yield ("a person", "changes the template of", NAMES[at]), other
     if w.mem:
-        lost = touched(w._replace(mem=None, news=News()), MEM, True)
+        # of a switch that nobody remembers nobody knows what has requests yet
+        lost = touched(w._replace(mem=None, news=News(), busy=NOBODY), MEM, True)
         yield ("a person", "deletes the ConfigMap"), lost
     if w.lease is not None:
         yield ("a person", "deletes the Lease"), _without_lease(w)

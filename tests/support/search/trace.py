@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.search.check import name
-from tests.support.search.world import AWAY, NAMES, QUEUES, World
+from tests.support.search.world import NAMES, QUEUES, SITS, World
 
 
 def told(path: list[tuple[tuple, World | None]]) -> list[str]:
@@ -21,7 +21,7 @@ def words(op: tuple) -> str:
     """A move or a write."""
     match op[0]:
         case "save":
-            phase, stable, candidate, previous, strategy, verdict, doubt, doubted = op[1]
+            phase, stable, candidate, previous, strategy, verdict, doubt, doubted, breach = op[1]
             who = "/".join(NAMES[n] if n >= 0 else "-" for n in (stable, candidate, previous))
             return (
                 " ".join(
@@ -32,6 +32,7 @@ def words(op: tuple) -> str:
                             strategy,
                             verdict,
                             doubt and f"{NAMES[doubted]}: {doubt}",
+                            "breach" * breach,
                         ),
                     )
                 )
@@ -53,6 +54,8 @@ def words(op: tuple) -> str:
             return "RemoveCandidateService"
         case "applycand":
             return "apply of the candidate's Service"
+        case "breach":
+            return "Save(what its soak has found)"
         case "takeover":
             return "taking over"
     return f"{op[0]}({NAMES[op[1]]})"
@@ -60,19 +63,21 @@ def words(op: tuple) -> str:
 
 def picture(w: World) -> str:
     """The world in one line: who serves, pods that answer of those asked for, memory."""
-    parts = [f"Service->{name(w.svc)}"]
+    parts = [f"Service->{name(w.svc)}" + ", bent" * w.bent]
     for at, dep in enumerate(w.deps):
         more = f" +{w.ending[at]} ending" if w.ending[at] else ""
         if dep:
             parts.append(f"{NAMES[at]} {dep.ready}/{dep.asked}{more}")
         elif more:
             parts.append(f"{NAMES[at]} gone{more}")
-    if w.neighbour != AWAY:
-        parts.append("neighbour " + ("queues" if w.neighbour == QUEUES else "sits"))
+    for number, does in ((w.neighbours[QUEUES], "queues"), (w.neighbours[SITS], "sits")):
+        if number:
+            parts.append(f"neighbour {does}" if number == 1 else f"{number} neighbours: {does}")
     if w.mem:
         who = (w.mem.stable, w.mem.candidate, w.mem.previous)
         known = "/".join(NAMES[n] if n >= 0 else "-" for n in who)
-        said = (w.mem.phase, known, w.mem.strategy, w.mem.verdict, f"epoch {w.mem.epoch}")
+        more = "breach" * w.mem.breach or "expired" * w.expired
+        said = (w.mem.phase, known, w.mem.strategy, w.mem.verdict, more, f"epoch {w.mem.epoch}")
         parts.append(" ".join(filter(None, said)))
     else:
         parts.append("no ConfigMap")

@@ -1,6 +1,6 @@
 """The state of the world in the search: small, immutable, hashable.
 
-Releases are 0, 1, 2 and are called A, B, C in a trace. A version is not a number: what a write in
+Releases are numbers, and are called A, B, C in a trace. A version is not a number: what a write in
 flight has read is either still there as it was (`fresh`) or not, and its object is the same one
 (`same`) or another of its name. That is all that the API server's preconditions can tell apart.
 """
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 # no Service; of ours, at a person's own pods; not ours; of ours and without a selector
-NOBODY, HAND, FOREIGN, NOWHERE = -1, 3, 4, 5
-NAMES = "ABC"
-RELEASES = (0, 1, 2)
+NOBODY, HAND, FOREIGN, NOWHERE = -1, 13, 14, 15
+NAMES = "ABCDEFGH"
+RELEASES = range(len(NAMES))  # as many as there are Deployments in a world
 TWINS = 4  # an epoch is its number times this, and which of those that were given it out
 SEATS = 2
-SVC, MEM, CAND = "svc", "mem", "cand"  # objects, beside Deployments 0, 1, 2
-AWAY, QUEUES, SITS = 0, 1, 2  # the neighbour
+SVC, MEM, CAND = "svc", "mem", "cand"  # objects, beside the Deployments
+AWAY, QUEUES, SITS = 0, 1, 2  # a neighbour
 
 
 class Dep(NamedTuple):
@@ -37,7 +37,8 @@ class Dep(NamedTuple):
 
 
 class Mem(NamedTuple):
-    """What the ConfigMap says; releases by number, NOBODY where there is none."""
+    """What the ConfigMap says; releases by number, NOBODY where there is none. breach: the soak
+    under way has found something against stable."""
 
     phase: str = "idle"
     stable: int = NOBODY
@@ -47,6 +48,7 @@ class Mem(NamedTuple):
     verdict: str = ""
     doubt: str = ""
     doubted: int = NOBODY
+    breach: bool = False
     epoch: int = 0
 
 
@@ -65,8 +67,8 @@ class Process(NamedTuple):
     """A process. kind: 'run', 'recover', 'rollback', 'promote'. course: number of the list of moves
     it carries out, and where it is in it. waits: its write has landed and its end is waited for.
     again: a conflict is being looked at anew. orphan: its Lease was deleted and it has not noticed:
-    writes that its last renewal is still good for, and one. born: how many had taken over when it
-    had."""
+    writes that its last renewal is still good for, and one. strategy: what it may do, whatever
+    becomes of the memory: 'replace' stops what serves."""
 
     kind: str
     wanted: int
@@ -78,7 +80,6 @@ class Process(NamedTuple):
     waits: bool = False
     again: bool = False
     orphan: int = 0
-    born: int = 0
     strategy: str = ""
 
 
@@ -91,25 +92,30 @@ class News(NamedTuple):
 
 
 class World(NamedTuple):
-    """Everything. lease: epoch it was last taken with, None where it was deleted; held:
-    whether that process still holds it. decided: how many processes had taken over, and
-    went on to look. twins: there have been two of one epoch. busy: what served until a switch of
-    ours, and may have requests. trouble, starts: what may still happen."""
+    """Everything. bent: the Service names a release, and asks for more than its pods carry.
+    neighbours: how many are away, queue, and sit. expired: what is held may not be approved any
+    more. lease: epoch it was last taken with, None where it was deleted; held: whether that process
+    still holds it. decided: the newest epoch of those who took over, and went on to look. twins:
+    there have been two of one epoch. busy: what served until a switch of ours, and may have
+    requests. trouble, starts: what may still happen."""
 
     svc: int
     svc_epoch: int
-    deps: tuple[Dep | None, Dep | None, Dep | None]
-    ending: tuple[int, int, int]
-    broken: tuple[bool, bool, bool]
-    neighbour: int
+    bent: bool
+    deps: tuple[Dep | None, ...]
+    ending: tuple[int, ...]
+    broken: tuple[bool, ...]
+    neighbours: tuple[int, int, int]
+    seats: int
     cand: str  # '', 'ours', 'theirs'
     mem: Mem | None
+    expired: bool
     lease: int | None
     held: bool
     decided: int
     twins: bool
     busy: int
-    processes: tuple[Process | None, Process | None]
+    processes: tuple[Process | None, ...]
     news: News
     trouble: int
     starts: int
@@ -130,8 +136,16 @@ def put(items: tuple, at: int, value: object) -> tuple:
 
 def free(w: World) -> int:
     """Seats that nobody holds."""
-    held = sum(d.ready + d.unready for d in w.deps if d) + sum(w.ending) + (w.neighbour == SITS)
-    return SEATS - held
+    held = sum(d.ready + d.unready for d in w.deps if d) + sum(w.ending) + w.neighbours[SITS]
+    return w.seats - held
+
+
+def moved(w: World, before: int, after: int) -> World:
+    """One of the neighbours does something else."""
+    counts = list(w.neighbours)
+    counts[before] -= 1
+    counts[after] += 1
+    return w._replace(neighbours=(counts[AWAY], counts[QUEUES], counts[SITS]))
 
 
 def available(w: World, svc: int | None = None) -> int:
@@ -139,7 +153,7 @@ def available(w: World, svc: int | None = None) -> int:
     svc = w.svc if svc is None else svc
     if svc in (HAND, FOREIGN):
         return 1
-    dep = w.deps[svc] if svc in RELEASES else None
+    dep = w.deps[svc] if svc in RELEASES and not w.bent else None
     return dep.ready if dep else 0
 
 
@@ -159,12 +173,12 @@ def whole(w: World) -> bool:
 
 def leaves(w: World) -> World:
     """Nobody acts, and nothing is in flight."""
-    return w._replace(processes=(None, None))
+    return w._replace(processes=(None,) * len(w.processes))
 
 
 def touched(w: World, what: object, gone: bool = False) -> World:
     """An object has changed: whoever read it has an old version; gone: it is another one."""
-    if w.processes == (None, None):
+    if not any(w.processes):
         return w
     out = []
     for process in w.processes:

@@ -48,7 +48,7 @@ def _takeover(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[
     mem = w.mem or Mem()
     if newer(rules.twins_apart, mem.epoch, p.epoch):
         return [STEP]
-    return [("write", ("save", mem[:8], p.epoch, w.mem is None), MEM)]
+    return [("write", ("save", mem[:9], p.epoch, w.mem is None), MEM)]
 
 
 def _save(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
@@ -201,8 +201,23 @@ def _soak(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tupl
     """A release may fail it at any time, and nobody may be able to look."""
     if p.kind != "run" and not rules.soak_by_anybody:
         return [DONE]
-    out: list[tuple] = [("fails", "soak", 0), ("fails", "unproven", 0)]
-    if w.svc == move[1] and (dep := w.deps[move[1]]) and dep.ready and dep.ready >= dep.asked:
+    mem = w.mem or Mem()
+    bad: tuple = ("fails", "soak", 0)
+    if mem.phase == "soaking" and mem.stable == move[1]:
+        if newer(rules.twins_apart, mem.epoch, p.epoch):
+            return [STEP]
+        bad = ("write", ("breach", p.epoch), MEM)
+    out: list[tuple] = [bad]
+    if p.again:  # its soak has failed
+        return out
+    out.append(("fails", "unproven", 0))
+    if (
+        w.svc == move[1]
+        and not w.bent
+        and (dep := w.deps[move[1]])
+        and dep.ready
+        and dep.ready >= dep.asked
+    ):
         out.insert(0, ("done", 0))
     return out
 
@@ -210,7 +225,7 @@ def _soak(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tupl
 def _drain(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
     at = move[1]
     dep = w.deps[at]
-    return [DONE if w.svc == at and dep and dep.ready else STEP]
+    return [DONE if w.svc == at and not w.bent and dep and dep.ready else STEP]
 
 
 def gone(w: World, p: Process, at: int) -> list[tuple]:
@@ -253,11 +268,19 @@ def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
                 return w, AGAIN if rules.save_again and op[3] else ERROR
             if rules.save_version and not op[3] and not flight.fresh:
                 return w, AGAIN if rules.save_again else ERROR
-            return touched(w._replace(mem=Mem(*op[1], op[2])), MEM, op[3]), OK
+            held = op[1][0] == "held" and w.mem is not None and w.mem.phase == "held"
+            after = w._replace(mem=Mem(*op[1], op[2]), expired=w.expired and held)
+            return touched(after, MEM, op[3]), OK
+        case "breach":
+            # at the version read, by whoever holds the lease; where it is refused, the way back
+            # writes it down once more before it moves
+            if w.mem is None or (rules.save_version and not flight.fresh):
+                return w, AGAIN
+            return touched(w._replace(mem=w.mem._replace(breach=True, epoch=op[1])), MEM), OK
         case "make":
             if w.svc != NOBODY:
                 return w, AGAIN
-            return touched(w._replace(svc=NOWHERE, svc_epoch=op[1]), SVC, True), OK
+            return touched(w._replace(svc=NOWHERE, svc_epoch=op[1], bent=False), SVC, True), OK
         case "stampcand":
             return (touched(w, CAND), OK) if flight.fresh else (w, AGAIN)
         case "stamp":
@@ -271,9 +294,12 @@ def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
                 return w, AGAIN if op[3] else ERROR
             if rules.point_version and not op[3] and not flight.fresh:
                 return w, AGAIN
-            busy = w.svc if w.svc != op[1] and available(w) and w.svc in RELEASES else w.busy
+            mem = w.mem or Mem()
+            known = w.svc in (mem.stable, mem.candidate, mem.previous) and w.svc in RELEASES
+            busy = w.svc if w.svc != op[1] and available(w) and known else w.busy
             busy = NOBODY if busy == op[1] else busy
-            return touched(w._replace(svc=op[1], svc_epoch=op[2], busy=busy), SVC, op[3]), OK
+            led = w._replace(svc=op[1], svc_epoch=op[2], bent=False, busy=busy)
+            return touched(led, SVC, op[3]), OK
         case "rmcand" | "applycand" if rules.candidate_ours and (
             not flight.fresh or op[1] != (not w.cand)
         ):

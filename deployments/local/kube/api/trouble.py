@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable
 
@@ -22,8 +23,8 @@ CUT_S = 1.0
 class Trouble:
     """Befalls a `share` (0 to 1) of the calls; the same seed befalls the same ones in their order.
 
-    seen: how often each kind came: an answer's code, 'conflict', 'lost' (done, and not answered),
-    'cut' (of a watch).
+    seen: how often each kind came: an answer's code, 'conflict PUT' (or PATCH, DELETE), 'lost'
+    (done, and not answered), 'cut' (of a watch).
     """
 
     def __init__(self, seed: int, share: float) -> None:
@@ -42,9 +43,9 @@ class Trouble:
             except TimeoutError:
                 raise ConnectionResetError("cut") from None
         kinds = ["429", "500", "503", "lost"]
-        # a conflict is for who names a version, or deletes
-        kind = self._rng.choice([*kinds, "conflict"] if request.method == "PUT" else kinds)
-        self._note(kind)
+        named = _names_a_version(request.method, await request.read())
+        kind = self._rng.choice([*kinds, "conflict"] if named else kinds)
+        self._note(f"{kind} {request.method}" if kind == "conflict" else kind)
         if kind == "lost":
             await handle(request)
             if request.transport is not None:
@@ -57,3 +58,18 @@ class Trouble:
 
     def _note(self, kind: str) -> None:
         self.seen[kind] = self.seen.get(kind, 0) + 1
+
+
+def _names_a_version(method: str, body: bytes) -> bool:
+    """Whether a write goes only at the version, or only to the very object, that it names. The API
+    server answers 409 where that has changed; any other write it takes to what is there by then."""
+    if method not in ("PUT", "PATCH", "DELETE"):
+        return False
+    try:
+        sent = json.loads(body)
+    except ValueError:
+        return False  # no client of ours
+    if not isinstance(sent, dict):
+        return False
+    demands = sent.get("preconditions" if method == "DELETE" else "metadata") or {}
+    return any(demands.get(key) for key in ("resourceVersion", "uid"))
