@@ -55,7 +55,7 @@ def decide_revert(
     not proven. Raises Refused, before anything changes, when there is no way.
     """
     state, begun = seen.state, seen.state.phase == "reverting"
-    led = straightened(seen, state) if seen.lost else []
+    led = straightened(seen, state)
     if led and state.stable:  # until the other is ready, what answers is led to again
         seen = replace(seen, serving=state.stable.id, lost=False)
     state = arrived(replace(seen, state=state)).state
@@ -282,7 +282,7 @@ def decide_restore(seen: Observed) -> Course:
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
     after = replace(state, phase=phase, candidate=None, strategy="", approval="")
     after = with_doubt(after, state.verdict if phase == "unproven" else "")
-    moves: list[Move] = [Save(state)]
+    moves: list[Move] = [Save(state), *straightened(seen, state)]
     away = seen.serving != home.release
     # what answers at the Service goes on until home does
     serving = seen.view(seen.serving) if away and seen.alive(seen.serving) else None

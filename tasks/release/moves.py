@@ -268,6 +268,15 @@ def decide_recovery(
     a person rejects this one: nothing waits for a person any more. room: for the release gone back
     to, where a way back was begun; None where nobody looked.
     """
+    course = _recovery(seen, keep_previous, soak_failed, superseded, room)
+    # whatever it comes to, a Service that leads nowhere is mended first
+    led = [move for move in straightened(seen, seen.state) if move not in course.moves]
+    return replace(course, moves=(*led, *course.moves)) if led else course
+
+
+def _recovery(
+    seen: Observed, keep_previous: bool, soak_failed: bool, superseded: bool, room: Room | None
+) -> Course:
     state = seen.state
     if state.stable and seen.alive(state.stable.id) and seen.astray:
         led = replace(seen, serving=state.stable.id, lost=False)
@@ -335,7 +344,6 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     down = serving is not None and serving.replicas < serving.serves_with
     at_rest = state.phase in ("idle", "held")
     moves: list[Move] = [Save(replace(state, phase="testing"))] if down and at_rest else []
-    moves += straightened(seen, state)
     # what served comes back and what holds its devices stops, both without waiting for the other;
     # the first is asked first, since the other may be refused
     if serving and down:

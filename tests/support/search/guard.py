@@ -17,9 +17,6 @@ from tests.support.search.world import (
 )
 
 ROUNDS, MOVES = 8, 200
-# Faults that are known: in these phases, and of a release that no memory names, the guard leaves a
-# Service bent. test_search.py and test_search_shown.py show it, and fail once it is mended.
-NOT_STRAIGHTENED: tuple[str, ...] = ("proven", "reverting", "restoring")
 
 
 class Guard:
@@ -43,10 +40,8 @@ class Guard:
         behind = w.mem is not None and (w.lease or 0) < w.mem.epoch
         w = self.settled(w)
         phase = w.mem.phase if w.mem else "memory lost"
-        if w.bent and w.mem and NOT_STRAIGHTENED:
-            named = w.svc in (w.mem.stable, w.mem.candidate, w.mem.previous)
-            if phase in NOT_STRAIGHTENED or not named:
-                return ""
+        if w.bent and w.mem and w.svc not in (w.mem.stable, w.mem.candidate, w.mem.previous):
+            return ""  # known, not mended: a release that no memory names
         if self._works(w):
             phase += ", Lease lost" if behind else ""
             if available(w):

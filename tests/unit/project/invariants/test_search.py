@@ -9,10 +9,10 @@ from functools import cache
 import pytest
 
 from tests.support.places import ROOT
-from tests.support.search import begins, guard, mutants
+from tests.support.search import begins, mutants
 from tests.support.search.rules import AT_HAND, UNMARKED, Rules, toggled
 from tests.support.search.search import Found, search
-from tests.support.search.signs import APPLIED, DELETED, HARM, NOT_WHOLE, NOWHERE
+from tests.support.search.signs import APPLIED, DELETED, HARM, NOT_WHOLE
 from tests.support.search.table import LARGE, SAID, SMALL, Scope
 
 WRITTEN = (ROOT / "docs" / "architecture.md").read_text()
@@ -47,12 +47,6 @@ def test_the_documentation_has_a_row_for_every_scope() -> None:
     kinds = [row.split("|")[1:4] for row in rows]
     empty = Found()
     assert kinds == [scope.row(empty).split("|")[1:4] for scope in (*SMALL, *LARGE)]
-
-
-@pytest.mark.xfail(strict=True, reason="see NOT_STRAIGHTENED in tests/support/search/guard.py")
-def test_the_guard_straightens_a_service_in_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "NOT_STRAIGHTENED", ())
-    assert not search(begins.rest(1, 1), stop_at=NOWHERE).wrong
 
 
 def test_a_late_write_of_a_predecessor_lands_where_nothing_is_marked() -> None:

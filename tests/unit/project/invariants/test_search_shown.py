@@ -245,7 +245,6 @@ def test_a_held_candidate_makes_way_for_what_serves() -> None:
     assert at.available("old") == 2 and ("Deployment", "m-new") not in at.objects
 
 
-@pytest.mark.xfail(strict=True, reason="the way on waits for pods that a bent Service never gets")
 @pytest.mark.parametrize("phase", ["proven", "reverting", "restoring"])
 def test_a_bent_service_gets_its_pods_back_whatever_was_under_way(phase: str) -> None:
     at = promoted(phase, serves=stable_service(OLD if phase == "reverting" else NEW))
