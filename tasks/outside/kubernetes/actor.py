@@ -352,6 +352,8 @@ class Actor:
             asked = replicas
             if replicas and now.asked and not (move.lends or now.stopped):
                 asked = now.asked  # somebody has set it since this was decided
+            if move.lends:
+                asked = min(asked, now.asked)
             if 0 < asked < now.asked and available_of(found) < asked:
                 raise StepFailed(
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 KEEP = pytest.mark.parametrize("keep", [True, False])
 BROKEN = pytest.mark.parametrize("broken", [False, True])
 
-LEND = Lend(keep=1, of=2, tested=1)
+LEND = Lend(keep=1, of=2, tested=1, stays=1, comes=1)
 
 
 def full(seats: int = 2) -> World:
