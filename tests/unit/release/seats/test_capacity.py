@@ -36,19 +36,8 @@ from tests.support.cluster.actor_world import (
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-class Counted(World):
-    """The fewest pods that answered where the Service led, ever."""
-
-    fewest = 99
-
-    def put(self, body: dict[str, object]) -> None:
-        super().put(body)
-        if ("Service", NAME) in self.objects:
-            self.fewest = min(self.fewest, self.available(self.leads_to()))
-
-
-def serving(replicas: int, seats: int) -> Counted:
-    at = Counted(seats)
+def serving(replicas: int, seats: int) -> World:
+    at = World(seats)
     old = release("old", replicas)
     at.put(to_configmap(State(NAME, stable=old, rollout="r", drain_s=DRAIN), NS))
     at.put(deployment(old, replicas))
@@ -219,7 +208,7 @@ def test_more_seats_change_over_before_the_switch(replicas: int) -> None:
     assert at.fewest == replicas // 2 == lend.least and at.available("new") == replicas
 
 
-def lent(replicas: int = 8) -> tuple[Counted, Actor]:
+def lent(replicas: int = 8) -> tuple[World, Actor]:
     """A candidate that was tested on the one seat that was lent, and passed."""
     at = serving(replicas, replicas)
     lend = decide_lend([tuple(range(replicas + 1))], at.actor().observe().view("old"), replicas)
