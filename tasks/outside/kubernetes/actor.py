@@ -346,14 +346,14 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
+            if move.lends and now.asked <= replicas:
+                return {}  # we did that before, or somebody has
             if replicas == 0 and available_of(found) and not move.interrupts:
                 self._must_not_be_missed(found)
                 self._must_not_serve(found)  # the Service may have been moved by hand since
             asked = replicas
             if replicas and now.asked and not (move.lends or now.stopped):
                 asked = now.asked  # somebody has set it since this was decided
-            if move.lends:
-                asked = min(asked, now.asked)
             if 0 < asked < now.asked and available_of(found) < asked:
                 raise StepFailed(
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
