@@ -131,6 +131,8 @@ def decide(
         seen = recalled(actor, seen)
     back = what in ("rollback", "abort") or seen.state.phase == "reverting"
     room = seats.room(actor, arrived(seen).state.previous, seen.serving) if back else None
+    if what in ("approve", "promote"):
+        room = seats.room_to_promote(actor, seen)
     course = decide_wish(
         what,
         seen,

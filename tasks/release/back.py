@@ -25,6 +25,7 @@ from tasks.release.course import (
     Scale,
 )
 from tasks.release.lend import Lend, decide_lend, lent_moves
+from tasks.release.seats.over import goes_over
 from tasks.release.seats.room import kept_for
 from tasks.release.state import (
     Phase,
@@ -80,7 +81,8 @@ def decide_revert(
     news = known_against(state, failed=failed)
     # what answers is preferred to what does not, or is known to be bad: it is filled up later
     at_once = bool(back.available) and not switched
-    at_once = at_once and (news == "fail" or not seen.alive(seen.serving))
+    bad = news == "fail" and not _halfway(state)  # the few that have come would be overrun
+    at_once = at_once and (bad or not seen.alive(seen.serving))
     lend = None if switched or at_once else _lends(serving, back, target, room)
     interrupt = not (switched or back.lent or at_once or lend) and _interrupts(
         state, serving, back, allow=allowed, room=room
@@ -98,7 +100,10 @@ def decide_revert(
         verdict=doubt,
     )
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
+    over, least = goes_over(None if at_once else serving, back, lend, room)
     strategy = "replace" if interrupt and allowed else "parallel"
+    if not switched and (lend or over or _halfway(state)):
+        strategy = "lend"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     moves += led
     stopped: set[str] = set()
@@ -125,7 +130,9 @@ def decide_revert(
     if not (switched and back.available):
         if back.steady or not (at_once or _enough(back, target)):
             moves.append(AwaitReady(back.name))
-        moves.append(replace(leading(settled), made="" if other else back.made, alone=bool(other)))
+        made = "" if other else back.made
+        moves += over
+        moves.append(replace(leading(settled), made=made, alone=bool(other), least=least))
     moves.append(RemoveCandidateService())
     rest = seen.others(target.id)
     # what serves may run again by then, whoever stopped it
@@ -159,6 +166,11 @@ def _lends(
     if room.beside >= back.serves_with or room.instead < back.serves_with:
         return None
     return decide_lend(room.tables, serving, back.serves_with)
+
+
+def _halfway(state: State) -> bool:
+    """Seats change over one by one, on a way back that was begun."""
+    return state.phase == "reverting" and state.strategy == "lend"
 
 
 def arrived(seen: Observed) -> Observed:
@@ -328,7 +340,7 @@ def decide_after_failure(seen: Observed) -> Course | None:
         return None if seen.alive(home.id) else decide_revert(seen)
     if state.phase != "reverting" or home is None or home.id not in seen.deployments:
         return None
-    if back and back.available and state.verdict == "fail":
+    if back and back.available and state.verdict == "fail" and state.strategy != "lend":
         return None  # whoever comes next goes on: home is known to be bad
     if back and (back.steady or _enough(back, target)) and not seen.alive(home.id):
         return decide_revert(seen)  # a replica that was asked for meanwhile is not there

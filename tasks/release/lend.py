@@ -7,22 +7,25 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tasks.base.errors import StepFailed
-from tasks.release.course import AwaitFreed, DeploymentView, Move, Scale
+from tasks.release.course import AwaitFreed, AwaitReady, DeploymentView, Move, Scale
 
 
 @dataclass(frozen=True)
 class Lend:
     """What serves keeps `keep` of the `of` replicas it serves with; the candidate is measured with
-    `tested`, and gets the rest of its own once it is promoted."""
+    `tested`. Once it passed, seats change over until what serves has `stays` and the candidate
+    `comes`; then the Service is moved, and the candidate gets the rest of its own."""
 
     keep: int
     of: int
     tested: int
+    stays: int
+    comes: int
 
     @property
     def least(self) -> int:
         """Fewest replicas that the Service leads to meanwhile."""
-        return min(self.keep, self.tested)
+        return min(self.stays, self.comes)
 
 
 def decide_lend(
@@ -46,12 +49,57 @@ def decide_lend(
         keep = serving.replicas - given
         if worst[given]:
             tested = min(worst[given], replicas, *([keep] if as_many else []))
-            return Lend(keep, serving.serves_with, tested)
+            path = _path(worst[given:], keep, tested, serving.serves_with, replicas)
+            return Lend(keep, serving.serves_with, tested, *path[-1])
     return None
 
 
+def exchange(
+    tables: Sequence[Sequence[int]] | None, serving: DeploymentView, other: DeploymentView
+) -> list[tuple[int, int]]:
+    """How seats change over until both have as much as can be at the same time: what the first is
+    to ask for and then the other, from as it is to where the Service is moved.
+
+    tables: see decide_lend, in which what the other has counts as free; None: nobody could look,
+    then one seat is taken to be as good as another, and who is wrong about that waits in vain.
+    """
+    keep, has = serving.replicas, other.replicas
+    worst = [has + given for given in range(keep)] if tables is None else _worst(tables, keep)
+    return _path(worst, keep, has, serving.serves_with, other.serves_with)
+
+
+def _path(worst: Sequence[int], keep: int, has: int, of: int, whole: int) -> list[tuple[int, int]]:
+    """worst: by how many more pods go, seats for the other. of, whole: what the two serve with."""
+    every = [
+        (keep - given, max(has, min(whole, seats))) for given, seats in enumerate(worst[:keep])
+    ] or [(keep, has)]
+
+    def both(step: tuple[int, int]) -> tuple[int, int]:
+        stays, comes = step
+        return min(step), min(stays * whole, comes * of)  # replicas, then the shares of each
+
+    return every[: every.index(max(every, key=both)) + 1]
+
+
+def exchange_moves(
+    serving: DeploymentView, other: DeploymentView, path: Sequence[tuple[int, int]]
+) -> list[Move]:
+    """One seat after the other: its pod has ended its requests and is gone before the replica that
+    takes its seat is asked for, and that is ready before the next one goes."""
+    moves: list[Move] = []
+    keeps, has = path[0][0], other.replicas
+    for keep, takes in path:
+        if keep < keeps:
+            moves += [Scale(serving.name, keep, lends=True), AwaitFreed(serving.name, keep)]
+        if takes > has:
+            moves += [Scale(other.name, takes), AwaitReady(other.name)]
+        keeps, has = keep, max(has, takes)
+    return moves
+
+
 def _worst(tables: Sequence[Sequence[int]], pods: int) -> list[int]:
-    """By how many pods go, the seats there are at least: which ones go is not ours to choose."""
+    """By how many pods go, the seats there are at least: which ones go is not ours to choose. Those
+    beyond `pods` are on their way already."""
     elsewhere = pods - sum(len(table) - 1 for table in tables)
     worst = [0] * (max(elsewhere, 0) + 1)
     for table in tables:
@@ -64,7 +112,7 @@ def _worst(tables: Sequence[Sequence[int]], pods: int) -> list[int]:
             )
             for gone in range(len(worst) + len(table) - 1)
         ]
-    return worst
+    return worst[max(-elsewhere, 0) :]
 
 
 def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:

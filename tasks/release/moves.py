@@ -46,6 +46,7 @@ from tasks.release.course import (
     Soak,
 )
 from tasks.release.lend import Lend, lent_moves
+from tasks.release.seats.over import changes_over, promotable
 from tasks.release.state import (
     DRAIN_S,
     Release,
@@ -129,6 +130,7 @@ def decide_start(
         drain_s=drain_s,
         spec=dict(spec or {}),
         measured={},
+        least=lend.least if lend else 0,
     )
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
@@ -141,14 +143,20 @@ def decide_start(
 
 
 def decide_promotion(
-    seen: Observed, *, keep_previous: bool, measured: Mapping[str, float] | None = None
+    seen: Observed,
+    *,
+    keep_previous: bool,
+    measured: Mapping[str, float] | None = None,
+    room: Room | None = None,
 ) -> Course:
-    """The candidate passed: move the Service, soak, retire the old.
+    """The candidate passed: move the Service, soak, retire the old. Where it has lent seats, more
+    of them change over before the switch.
 
-    measured: what the benchmark saw, for whoever watches it; None: what the state has stands. Also
-    finishes a promotion that died half-way, or that nobody could look at. Raises Refused when
-    there is nothing to promote, or what is there is not what was judged, StepFailed when a replica
-    of it is not ready.
+    measured: what the benchmark saw, for whoever watches it; None: what the state has stands.
+    room: for the candidate, where it has lent seats; None where nobody could look. Also finishes a
+    promotion that died half-way, or that nobody could look at. Raises Refused when there is nothing
+    to promote, or what is there is not what was judged, StepFailed when a replica of it is not
+    ready.
     """
     state = seen.as_it_serves() if seen.alive(seen.serving) else seen.state
     if measured is not None:
@@ -163,30 +171,14 @@ def decide_promotion(
                 f"rollout {state.name} has no candidate to promote; start one with `rollout run`"
             )
         candidate = state.candidate
-        view = seen.view(candidate.id)
-        if view is None or not view.steady:
-            ready = f"{view.available} of {view.serves_with}" if view else "none"
-            raise StepFailed(
-                f"{candidate.deployment} is not promoted: {ready} of its replicas ready; "
-                f"look at its pods, or settle it with `rollout recover {state.name}`"
-            )
-        if strangers := seen.strangers.get(candidate.id):
-            raise Refused(
-                f"{candidate.deployment} is not promoted: {strangers} carries its labels, and is "
-                "asked in its place where a Service leads to it; take the labels away from that, "
-                "or remove it, then promote or run again"
-            )
-        if why := seen.changed(candidate.id):
-            raise Refused(
-                f"{candidate.deployment} is not promoted: {why}, and what was judged is not what "
-                f"would serve; `rollout reject {state.name}` removes it, `rollout run` measures "
-                "anew what the spec says"
-            )
+        view = promotable(seen, candidate)
+        over, least = changes_over(seen, view, room)
         state = replace(state, verdict="pass", breach="")
         after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            replace(leading(after), made=view.made, least=view.replicas),
+            *over,
+            replace(leading(after), made=view.made, least=least),
             Save(after),
         ]
     assert after.stable is not None

@@ -257,7 +257,12 @@ def decide_plan(
         return make("refused", queued(queue) + kept_for(owed))
     if lent and serving:
         lend, nodes = lent
-        return make("lend", _lends(serving, release, lend), nodes, _serves_on(lend, minutes), lend)
+        more = max(1, replicas - sum(seat.seats for seat in seats))
+        free_more = f"{more} seat(s) more" + (
+            f" ({more * spec.devices} {resource})" if need else ""
+        )
+        said = _serves_on(lend, minutes, free_more)
+        return make("lend", _lends(serving, release, lend), nodes, said, lend)
     if _may_interrupt(want):
         if instead and seen.serving and want.approval != "none":
             return make(
@@ -306,17 +311,20 @@ def queued(queue: Sequence[str]) -> str:
 def _lends(serving: DeploymentView, release: Release, lend: Lend) -> str:
     return (
         f"{serving.name} serves on with {lend.keep} of {lend.of} replica(s), {release.deployment} "
-        f"is tested with {lend.tested} of {release.replicas} on what that leaves; the rest changes "
-        "over once it is promoted"
+        f"is tested with {lend.tested} of {release.replicas} on what that leaves; once it passed, "
+        f"seats change over one by one until {lend.stays} and {lend.comes} serve, then the Service "
+        "is moved and the rest follows"
     )
 
 
-def _serves_on(lend: Lend, minutes: float) -> str:
+def _serves_on(lend: Lend, minutes: float, free_more: str) -> str:
     return (
-        f"none; fewer replicas serve: {lend.keep} of {lend.of} from the candidate's start (its "
-        f"verdict comes after up to {minutes:.0f} min), {lend.tested} from the switch until what "
-        "served before has ended its requests and the new replicas are ready; on failure until the "
-        "old ones are ready again"
+        f"none; fewer replicas serve: {lend.of} do now, never fewer than {lend.least}; {lend.keep} "
+        f"from the candidate's start (its verdict comes after up to {minutes:.0f} min) down to "
+        f"{lend.stays} at the switch, {lend.comes} from there until what served before has ended "
+        "its requests and the new replicas are ready; on failure until the old ones are ready "
+        f"again. Where that is too few: with {free_more} free all of them serve on, and the "
+        "candidate is tested beside them"
     )
 
 

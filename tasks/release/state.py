@@ -93,6 +93,7 @@ class State:
     since: ISO 8601, when it came to this phase.
     plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
     approved at the latest; '' for ever.
+    least: fewest replicas that the plan said the Service leads to, where seats are lent.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
     looks at a release as that one did. measured: what the benchmark saw of the candidate, which a
@@ -122,6 +123,7 @@ class State:
     plan: str = ""
     until: str = ""
     drain_s: float = DRAIN_S
+    least: int = 0
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
@@ -181,6 +183,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             plan=raw.get("plan", ""),
             until=raw.get("until", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
+            least=int(raw.get("least", 0)),
             spec=dict(raw.get("spec") or {}),
             measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},
             judged=tuple(Judged(**item) for item in raw.get("judged") or ()),

@@ -102,7 +102,8 @@ def decide_wish(
     keep_previous: bool = True,
     stopped: str = "",
 ) -> Course:
-    """The moves of an operator's wish. stopped: see `decide_abort`. Raises Refused when it makes no
+    """The moves of an operator's wish. room: for the release that is to serve. stopped: see
+    `decide_abort`. Raises Refused when it makes no
     sense now."""
     state = seen.state
     if what == "rollback":
@@ -120,7 +121,7 @@ def decide_wish(
                 "`rollout rollback`, or run again"
             )
         try:
-            return decide_promotion(seen, keep_previous=keep_previous)
+            return decide_promotion(seen, keep_previous=keep_previous, room=room)
         except StepFailed as error:
             raise Refused(str(error)) from error
     if what == "reject":
@@ -141,15 +142,25 @@ def consequences(seen: Observed, course: Course) -> tuple[str, bool]:
     view = seen.view(seen.serving)
     said = [f"{view.name} serves now" if view else "nothing serves now"]
     interrupts = moved = False
+    scaled: dict[str, int] = {}
+
+    def scales(name: str, text: str) -> None:
+        """Before the switch a Deployment is told of once, however many steps it takes."""
+        if name in scaled and not moved:
+            said[scaled[name]] = f"{text}, seat by seat"
+            return
+        scaled[name] = len(said)
+        said.append(text)
+
     for move in course.moves:
         match move:
             case Scale(name, 0) if view and name == view.name and not moved:
                 interrupts = view.available > 0
                 said.append(f"{name} is scaled down first, and nothing answers until another does")
             case Scale(name, replicas) if view and name == view.name and replicas:
-                said.append(f"{name} serves on with {replicas} of {view.serves_with} replica(s)")
+                scales(name, f"{name} serves on with {replicas} of {view.serves_with} replica(s)")
             case Scale(name, replicas) if replicas:
-                said.append(f"{name} starts with {replicas} replica(s)")
+                scales(name, f"{name} starts with {replicas} replica(s)")
             case PointService(release) if release.id != seen.serving:
                 moved = True
                 said.append(f"the Service is moved to {release.deployment}")

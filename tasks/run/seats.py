@@ -11,7 +11,7 @@ from tasks.objects.pods import Object, ending
 from tasks.objects.reached import labelled
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Forbidden
-from tasks.release.course import Room
+from tasks.release.course import Observed, Room
 from tasks.release.seats.owed import Owed, Rolled, owed
 from tasks.release.seats.room import kept_for, room_for
 from tasks.release.state import Release, State, configmap_name, from_configmap
@@ -70,6 +70,12 @@ def room(actor: Actor, release: Release | None, serving: str | None) -> Room | N
     except Forbidden:
         return None  # then it is tried, and taken back when it finds no place
     return room_for(deploy, nodes, found.pods, serving, tuple(map(str, found.owed)))
+
+
+def room_to_promote(actor: Actor, seen: Observed) -> Room | None:
+    """The room for a candidate that has lent seats, and gets more of them before the switch."""
+    state = seen.state
+    return room(actor, state.candidate, seen.serving) if state.strategy == "lend" else None
 
 
 def must_have_room(actor: Actor, planned: Planned) -> None:

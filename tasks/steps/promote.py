@@ -13,6 +13,7 @@ from tasks.release.state import Release
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
 from tasks.run.run import Run
+from tasks.run.seats import room_to_promote
 from tasks.run.step import step
 
 _log = logging.getLogger(__name__)
@@ -23,10 +24,12 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
     """Raises SoakFailed where it fails in its first minutes, NotProven where nobody could look."""
     actor = cluster.actor
     watch(run, actor)
+    seen = actor.observe()
     course = decide_promotion(
-        actor.observe(),
+        seen,
         keep_previous=run.spec.promotion.keep_previous,
         measured=run.measured,
+        room=room_to_promote(actor, seen),
     )
     try:
         actor.run(course)

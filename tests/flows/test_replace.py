@@ -61,7 +61,10 @@ def test_seats_are_lent_one_at_a_time_and_no_client_notices(home: House) -> None
 
     second = home.publish(2)
     plan = json.loads(home.rollout("plan", spec, "--json", expect=0))
-    assert (plan["strategy"], plan["lend"]) == ("lend", {"keep": 1, "of": 2, "tested": 1})
+    assert (plan["strategy"], plan["lend"]) == (
+        "lend",
+        {"keep": 1, "of": 2, "tested": 1, "stays": 1, "comes": 1},
+    )
     with home.asking() as seen:
         said = home.rollout("run", spec, expect=0)
     assert seen.answered and not seen.failed

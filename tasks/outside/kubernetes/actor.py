@@ -346,6 +346,8 @@ class Actor:
 
         def change(found: Body) -> Body:
             now = replicas_of(found)
+            if move.lends and now.asked <= replicas:
+                return {}  # we did that before, or somebody has
             if replicas == 0 and available_of(found) and not move.interrupts:
                 self._must_not_be_missed(found)
                 self._must_not_serve(found)  # the Service may have been moved by hand since

@@ -18,7 +18,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look, Rules
 from tasks.release.state import Release, State, to_configmap
-from tests.support.cluster.bodies import (  # noqa: F401 - what a test's world consists of
+from tests.support.cluster.bodies import (
     DRAIN,
     NAME,
     NEW,
@@ -58,6 +58,7 @@ class World(FakeWrites):
         self.harm: list[str] = []
         self.may_interrupt = False
         self.meddle: Callable[[str, str], None] = lambda verb, kind: None
+        self.fewest = 99  # pods that answered where the Service led, ever
         self.switched: dict[str, float] = {}
         self.ending: list[tuple[Object, float]] = []  # pods, and when they are gone
         self.bare: list[Object] = []  # pods that nobody keeps
@@ -77,6 +78,8 @@ class World(FakeWrites):
         body["metadata"]["uid"] = before.get("uid") or f"uid-{self.version}"
         self.objects[key] = body
         self._control()
+        if ("Service", NAME) in self.objects:
+            self.fewest = min(self.fewest, self.available(self.leads_to()))
 
     def actor(self, look: Callable[[Release], Look] | None = None, soak_s: float = 4) -> Actor:
         """The Actor of a new process, which has taken the lease over."""
@@ -335,24 +338,27 @@ def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> Non
         raise StepFailed(f"{name} never becomes ready")
 
 
-def world(*, seats: int = 99, phase: str = "idle", candidate: bool = False) -> World:
+def world(
+    *, seats: int = 99, phase: str = "idle", candidate: bool = False, replicas: int = 2
+) -> World:
     """`old` serves, `older` is kept at zero, `new` may be under test."""
     out = World(seats)
+    old, older, new = (release(item.id, replicas) for item in (OLD, OLDER, NEW))
     state = State(
         NAME,
         phase=phase,  # type: ignore[arg-type]
-        stable=OLD,
-        previous=OLDER,
-        candidate=NEW if candidate else None,
+        stable=old,
+        previous=older,
+        candidate=new if candidate else None,
         rollout="run-0",
         drain_s=DRAIN,
     )
     out.put(to_configmap(state, NS))
-    out.put(deployment(OLD, 2))
-    out.put(deployment(OLDER, 0))
+    out.put(deployment(old, replicas))
+    out.put(deployment(older, 0))
     if candidate:
-        out.put(deployment(NEW, 2))
-    out.put(stable_service(OLD))
+        out.put(deployment(new, replicas))
+    out.put(stable_service(old))
     return out
 
 

@@ -177,7 +177,7 @@ def test_a_refusal_says_who_is_owed_what() -> None:
     at = both(m, n)
     actor = m.actor(at)
     actor.take_over()
-    actor.run(moves.decide_start(actor.observe(), m.new, "r", "lend", lend=Lend(1, 2, 1)))
+    actor.run(moves.decide_start(actor.observe(), m.new, "r", "lend", lend=Lend(1, 2, 1, 1, 1)))
     assert n.room(at).owed == (f"rollout {NS}/m is owed 1 of the 2 replica(s) of m-old-m",)
     assert m.room(at).owed == () and m.room(at).beside == 1
 

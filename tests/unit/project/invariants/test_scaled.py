@@ -73,6 +73,17 @@ def test_giving_back_leaves_what_somebody_has_set_since_it_was_decided(theirs: i
     assert (view(at).replicas, view(at).serves_with, view(at).stopped) == (theirs, theirs, False)
 
 
+@pytest.mark.parametrize("theirs", [0, 1, 2])
+def test_what_is_to_lend_is_never_given_more(theirs: int) -> None:
+    """Minutes lie between one seat and the next."""
+    at = in_test()
+    sets(at, 5)
+    sets(at, theirs)
+    before = view(at)
+    at.actor().move(moves.Scale("m-old", 3, lends=True))
+    assert view(at) == before and before.replicas == theirs
+
+
 def test_what_stood_at_a_number_of_theirs_comes_back_with_it() -> None:
     at = in_test()
     sets(at, 5)

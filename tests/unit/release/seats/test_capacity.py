@@ -1,18 +1,25 @@
 """How many ready pods the Service leads to while a release is promoted: never fewer than served
-(beside), or than the plan announced (lent): with two replicas that is all but one."""
+(beside), or than the plan announced (lent): half of them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.base.errors import StepFailed
+from tasks.base.errors import Refused, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
+from tasks.release.back import arrived
+from tasks.release.course import Room
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.soaking import Look
 from tasks.release.state import State, to_configmap
+from tasks.release.wish import decide_wish
+from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import (
     DRAIN,
@@ -29,19 +36,8 @@ from tests.support.cluster.actor_world import (
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-class Counted(World):
-    """The fewest pods that answered where the Service led, ever."""
-
-    fewest = 99
-
-    def put(self, body: dict[str, object]) -> None:
-        super().put(body)
-        if ("Service", NAME) in self.objects:
-            self.fewest = min(self.fewest, self.available(self.leads_to()))
-
-
-def serving(replicas: int, seats: int) -> Counted:
-    at = Counted(seats)
+def serving(replicas: int, seats: int) -> World:
+    at = World(seats)
     old = release("old", replicas)
     at.put(to_configmap(State(NAME, stable=old, rollout="r", drain_s=DRAIN), NS))
     at.put(deployment(old, replicas))
@@ -49,46 +45,112 @@ def serving(replicas: int, seats: int) -> Counted:
     return at
 
 
-def rolls(at: World, replicas: int, lend: Lend | None, cut: int | None, *, passes: bool) -> None:
-    """A whole rollout, killed before a write, and then the guard until nothing is left."""
-    new = release("new", replicas)
+NEW = release("new")
+WELL, ILL = Look(), Look(answer="bad", why="HTTP 500")
+
+
+def one_process(at: World, what: Callable[[Actor], object], look: Look, cut: int | None) -> None:
+    """A process that may be killed before one of its writes."""
+    actor = at.actor(lambda _: look)
     at.left = cut
     try:
-        actor = at.actor(lambda _: Look())
         actor.take_over()
+        what(actor)
+    except (Killed, RolloutError):
+        pass
+    finally:
+        at.left = None
+
+
+def rolls(at: World, replicas: int, lend: Lend | None, *, passes: bool) -> Callable[[Actor], None]:
+    """A whole rollout, and what follows from its soak."""
+    new = replace(NEW, replicas=replicas)
+
+    def go(actor: Actor) -> None:
         strategy = "lend" if lend else "parallel"
         actor.run(moves.decide_start(actor.observe(), new, "r", strategy, DRAIN, lend=lend))
         actor.apply(deployment(new, lend.tested if lend else replicas))
         wait_ready(at, NS, new.deployment, timeout_s=1)  # type: ignore[arg-type]
         if passes:
-            actor.run(moves.decide_promotion(actor.observe(), keep_previous=True))
+            promotes(actor)
         else:
             carry_out(actor, moves.decide_recovery(actor.observe()))
-    except Killed:
-        pass
-    finally:
-        at.left = None
-    guard: Actor = at.actor(lambda _: Look())
-    guard.take_over()
-    carry_out(guard, moves.decide_recovery(guard.observe()))
+
+    return go
 
 
+def promotes(actor: Actor) -> None:
+    seen = actor.observe()
+    room = seats.room_to_promote(actor, seen)
+    carry_out(actor, moves.decide_promotion(seen, keep_previous=True, room=room))
+
+
+def runs_again(actor: Actor) -> None:
+    """The same release is wanted: what passed is promoted, whatever it came to."""
+    if actor.observe().state.phase == "promoting":
+        promotes(actor)
+    else:
+        guards(actor)
+
+
+def guards(actor: Actor) -> None:
+    """Also what a run does first, and at its end."""
+    seen = actor.observe()
+    back = seen.state.previous if seen.state.phase == "reverting" else None
+    room = seats.room(actor, back, seen.serving)
+    carry_out(actor, moves.decide_recovery(seen, room=room))
+
+
+def aborts(actor: Actor) -> None:
+    seen = actor.observe()
+    room = seats.room(actor, arrived(seen).state.previous, seen.serving)
+    carry_out(actor, decide_wish("abort", seen, room=room))
+
+
+def undoes(actor: Actor) -> None:
+    """To what is kept from before, wherever it stands."""
+    seen = actor.observe()
+    room = seats.room(actor, arrived(seen).state.previous, seen.serving)
+    carry_out(actor, decide_wish("rollback", seen, room=room))
+
+
+THEN = {"guard": guards, "run": runs_again, "abort": aborts, "undo": undoes}
 SOME = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+CUTS = st.none() | st.integers(3, 32)
+
+
+def comes_to_rest(at: World, replicas: int) -> None:
+    for _ in range(3):
+        one_process(at, guards, WELL, None)
+    state = at.actor().observe().state
+    assert at.available(at.leads_to()) == replicas or state.phase == "unproven"
+    assert at.harm == []
 
 
 @SOME
 @given(
-    replicas=st.integers(1, 5),
+    replicas=st.sampled_from([1, 2, 3, 4, 5, 8]),
     spare=st.integers(0, 3),
     lends=st.booleans(),
-    cut=st.none() | st.integers(3, 16),
+    cut=CUTS,
     passes=st.booleans(),
+    look=st.sampled_from([WELL, WELL, ILL]),
+    then=st.sampled_from(sorted(THEN)),
+    again=CUTS,
 )
 def test_never_fewer_answer_than_was_announced(
-    replicas: int, spare: int, lends: bool, cut: int | None, passes: bool
+    replicas: int,
+    spare: int,
+    lends: bool,
+    cut: int | None,
+    passes: bool,
+    look: Look,
+    then: str,
+    again: int | None,
 ) -> None:
+    """Whoever dies, and whoever comes next and dies, too."""
     if not lends:
         at, lend, least = serving(replicas, 2 * replicas), None, replicas
     else:
@@ -100,10 +162,99 @@ def test_never_fewer_answer_than_was_announced(
             assert replicas == 1 and spare == 0
             return
         least = lend.least
-        assert replicas != 2 or spare or least == replicas - 1
-    rolls(at, replicas, lend, cut, passes=passes)
-    assert at.fewest >= least and at.harm == []
-    assert at.available(at.leads_to()) == replicas
+        assert least >= replicas // 2
+    one_process(at, rolls(at, replicas, lend, passes=passes), look, cut)
+    assert at.fewest >= least
+    one_process(at, THEN[then], WELL, again)
+    assert at.fewest >= min(least, max(1, replicas // 2))
+    comes_to_rest(at, replicas)
+    assert at.fewest >= min(least, max(1, replicas // 2))
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 4, 8])
+@pytest.mark.parametrize("then", sorted(THEN))
+def test_half_serve_wherever_it_is_cut(replicas: int, then: str) -> None:
+    """Before each write of a promotion that lends, with no seat to spare."""
+    cut: int | None = None
+    while cut is None or cut >= 3:
+        at = serving(replicas, replicas)
+        lend = decide_lend([tuple(range(replicas + 1))], at.actor().observe().view("old"), replicas)
+        one_process(at, rolls(at, replicas, lend, passes=True), WELL, cut)
+        if cut is None:
+            assert at.leads_to() == "new" and at.available("new") == replicas
+        cut = len(at.writes) - 1
+        one_process(at, THEN[then], WELL, None)
+        comes_to_rest(at, replicas)
+        assert at.fewest >= replicas // 2, cut + 1
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 4, 8])
+def test_more_seats_change_over_before_the_switch(replicas: int) -> None:
+    at = serving(replicas, replicas)
+    lend = decide_lend([tuple(range(replicas + 1))], at.actor().observe().view("old"), replicas)
+    assert lend is not None and lend.keep == replicas - 1 and lend.tested == 1
+    at_switch: list[tuple[int, int]] = []
+    lead = at.leads_to
+
+    def look(_: object) -> Look:
+        at_switch.append((at.available("old"), at.available("new")))
+        assert lead() == "new"
+        return WELL
+
+    actor = at.actor(look)
+    actor.take_over()
+    rolls(at, replicas, lend, passes=True)(actor)
+    assert at_switch[0] == (lend.stays, lend.comes)
+    assert at.fewest == replicas // 2 == lend.least and at.available("new") == replicas
+
+
+def lent(replicas: int = 8) -> tuple[World, Actor]:
+    """A candidate that was tested on the one seat that was lent, and passed."""
+    at = serving(replicas, replicas)
+    lend = decide_lend([tuple(range(replicas + 1))], at.actor().observe().view("old"), replicas)
+    new = replace(NEW, replicas=replicas)
+    actor = at.actor(lambda _: WELL)
+    actor.take_over()
+    actor.run(moves.decide_start(actor.observe(), new, "r", "lend", DRAIN, lend=lend))
+    actor.apply(deployment(new, 1))
+    return at, actor
+
+
+def test_who_cannot_count_seats_leaves_no_fewer() -> None:
+    at, actor = lent()
+    actor.run(moves.decide_promotion(actor.observe(), keep_previous=True))
+    assert at.fewest == 4 and at.available("new") == 8
+
+
+def test_fewer_than_was_announced_is_refused_and_nothing_has_changed() -> None:
+    at, actor = lent()
+    writes, seen = list(at.writes), actor.observe()
+    tight = Room(1, 1, "1 cpu", tables=((1,) * 8,))  # its nodes take no more of it
+    with pytest.raises(
+        Refused, match="never fewer than 4 replicas serve, its nodes have room for 1"
+    ):
+        moves.decide_promotion(seen, keep_previous=True, room=tight)
+    waits = Room(1, 8, "1 cpu", queue=("jobs/train",), tables=(tuple(range(1, 9)),))
+    with pytest.raises(Refused, match="jobs/train would take the seats that m-old gives to m-new"):
+        moves.decide_promotion(seen, keep_previous=True, room=waits)
+    assert at.writes == writes
+
+
+def test_a_replica_that_does_not_come_up_half_way_brings_all_seats_home() -> None:
+    at, actor = lent()
+    seen = actor.observe()
+    course = moves.decide_promotion(
+        seen, keep_previous=True, room=seats.room_to_promote(actor, seen)
+    )
+    fourth = [n for n, move in enumerate(course.moves) if move == moves.Scale("m-new", 3)]
+    for move in course.moves[: fourth[0]]:
+        actor.move(move)
+    at.seats = 7  # what was freed is lost
+    with pytest.raises(StepFailed):
+        actor.run(replace(course, moves=course.moves[fourth[0] :]))
+    at.seats = 8
+    comes_to_rest(at, 8)
+    assert at.leads_to() == "old" and at.fewest >= 4
 
 
 def test_a_replica_that_falls_before_the_switch_keeps_the_service_where_more_answer() -> None:

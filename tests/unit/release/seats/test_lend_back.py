@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.base.errors import Refused
+from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.wish import consequences, decide_wish
@@ -74,6 +74,98 @@ def test_cut_anywhere_something_answers_and_all_of_it_comes_back(
         assert serves == "old" or not broken
 
     at_every_cut(begin, goes_back, then)
+
+
+def of(replicas: int, *, failed: bool = False) -> World:
+    """As many seats as `old` has replicas. failed: that is known to be bad, and serves all the
+    same."""
+    at = world(seats=replicas, replicas=replicas)
+    if failed:
+        actor = at.actor()
+        actor.take_over()
+        actor.run(moves.decide_unproven(actor.observe(), "fail", "HTTP 500"))
+        at.writes.clear()
+    return at
+
+
+SIZES = pytest.mark.parametrize("replicas", [2, 3, 4, 8])
+
+
+@SIZES
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("again", [None, 5, 8])
+def test_half_serve_wherever_it_is_cut(replicas: int, failed: bool, again: int | None) -> None:
+    def then(at: World, whole: bool) -> None:
+        assert at.harm == [] and at.fewest >= replicas // 2
+        if whole:
+            assert at_rest(at) == "older"
+        once(at, recovers, again)
+        assert at.harm == [] and at.fewest >= replicas // 2
+        once(at, recovers)
+        seen = at.actor().observe()
+        assert at.harm == [] and at.fewest >= replicas // 2
+        assert at.available(at.leads_to()) == replicas and seen.state.phase in ("idle", "unproven")
+
+    at_every_cut(lambda: of(replicas, failed=failed), goes_back, then)
+
+
+@SIZES
+@pytest.mark.parametrize("failed", [False, True])
+def test_half_of_it_answers_at_the_switch(replicas: int, failed: bool) -> None:
+    at = of(replicas, failed=failed)
+    once(at, goes_back)
+    assert at_rest(at) == "older" and at.available("older") == replicas
+    assert at.fewest == replicas // 2 and at.harm == []
+
+
+def test_a_way_back_says_how_many_serve() -> None:
+    at = of(8)
+    actor = at.actor()
+    seen = actor.observe()
+    room = seats.room(actor, seen.state.previous, seen.serving)
+    said, interrupts = consequences(seen, decide_wish("rollback", seen, room=room))
+    assert not interrupts and said == (
+        "m-old serves now; m-old serves on with 4 of 8 replica(s), seat by seat; m-older starts "
+        "with 4 replica(s), seat by seat; the Service is moved to m-older; m-old is removed; "
+        "m-older starts with 8 replica(s)"
+    )
+
+
+@pytest.mark.parametrize("failed", [False, True])
+@pytest.mark.parametrize("at_move", range(1, 4))
+def test_a_seat_that_is_lost_half_way_brings_the_others_home(failed: bool, at_move: int) -> None:
+    """Also to what is known to be bad: the few that have come would be overrun."""
+    at = of(8, failed=failed)
+    actor = at.actor()
+    actor.take_over()
+
+    def meddle(verb: str, kind: str) -> None:
+        if at.available("older") == at_move:
+            at.seats = 7
+
+    at.meddle = meddle
+    with pytest.raises(StepFailed):
+        goes_back(actor)
+    at.meddle, at.seats = (lambda verb, kind: None), 8
+    once(at, recovers)
+    assert at.leads_to() == "old" and at.available("old") == 8
+    assert at.fewest >= 4 and at.harm == []
+    assert at.actor().observe().state.phase == ("unproven" if failed else "idle")
+
+
+def test_seats_that_others_wait_for_do_not_change_over() -> None:
+    """What was begun goes home then."""
+    at = of(8)
+    once(at, goes_back, 9)
+    actor = at.actor()
+    seen = actor.observe()
+    assert seen.state.phase == "reverting" and 0 < seen.deployments["older"].replicas < 4
+    room = moves.Room(1, 8, "1 cpu", ("jobs/train",), tables=(tuple(range(1, 9)),))
+    with pytest.raises(Refused, match="jobs/train would take the seats that m-old gives to m-old"):
+        moves.decide_revert(seen, room=room)
+    actor.take_over()
+    actor.run(moves.decide_recovery(seen, room=room))
+    assert at_rest(at) == "old" and at.available("old") == 8 and at.fewest >= 4
 
 
 def test_one_replica_has_nothing_to_lend() -> None:

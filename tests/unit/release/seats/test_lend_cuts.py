@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from tasks.base.errors import StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
-from tasks.release.lend import Lend
+from tasks.release.course import DeploymentView
+from tasks.release.lend import Lend, decide_lend
 from tasks.run import seats
-from tests.support.cluster.actor_world import NEW, World, deployment, wait_ready, world
+from tests.support.cluster.actor_world import NEW, World, deployment, release, wait_ready, world
 from tests.support.cluster.courses import (
     ANSWERS,
     CUTS,
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 KEEP = pytest.mark.parametrize("keep", [True, False])
 BROKEN = pytest.mark.parametrize("broken", [False, True])
 
-LEND = Lend(keep=1, of=2, tested=1)
+LEND = Lend(keep=1, of=2, tested=1, stays=1, comes=1)
 
 
 def full(seats: int = 2) -> World:
@@ -97,6 +98,33 @@ def test_a_seat_that_is_lent_cut_twice(
     served(at)
     settled(at, keep, broken and breaks(at), again)
     served(at)
+
+
+@pytest.mark.parametrize("replicas", [3, 4, 8])
+@pytest.mark.parametrize("answers", ANSWERS)
+def test_seats_that_change_over(replicas: int, answers: str) -> None:
+    """By the flow's own promotion; whoever finds it half-way goes home, or on."""
+    lend = decide_lend(
+        [tuple(range(replicas + 1))], DeploymentView("m-old", "old", *[replicas] * 3), replicas
+    )
+    assert lend is not None
+
+    def does(actor: Actor) -> None:
+        new = release("new", replicas)
+        actor.run(moves.decide_start(actor.observe(), new, "r", "lend", 30.0, lend=lend))
+        actor.apply(deployment(new, lend.tested))
+        wait_ready(actor.cluster, "models", "m-new", timeout_s=1)
+        promotes(True, answers)(actor)
+
+    def then(at: World, whole: bool) -> None:
+        if whole:
+            assert at.leads_to() == ("old" if answers == "bad" else "new")
+        served(at)
+        settled(at, True, False)
+        served(at)
+        assert at.fewest >= replicas // 2
+
+    at_every_cut(lambda: world(seats=replicas, replicas=replicas), does, then)
 
 
 @pytest.mark.parametrize("again", [None, *range(8)])
