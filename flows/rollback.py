@@ -6,14 +6,13 @@ all decide with the same functions of tasks/release.
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from dataclasses import replace
 
 from prefect import flow
 
 from tasks.base import clock
-from tasks.base.errors import Refused, RolloutError, SpecError
+from tasks.base.errors import Refused, RolloutError
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.actor import Actor
@@ -30,12 +29,10 @@ from tasks.run import seats
 from tasks.run.carry_out import settled
 from tasks.run.locked import locked
 from tasks.run.look import watch
-from tasks.run.recall import around, recalled
+from tasks.run.recall import around, recalled, spec_of
 from tasks.run.run import Run
-from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
 
-_log = logging.getLogger(__name__)
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
 ABORT_S = 3600.0
 HISTORY = 50
@@ -49,10 +46,12 @@ def settle(
     kubeconfig: str | None = None,
     context: str | None = None,
     allow_interruption: bool = False,
+    unchecked: bool = False,
     meant: Meant = ANY,
 ) -> str:
-    """Do it under the lease; gives one sentence. what: a What, or 'guard'. meant: the candidate
-    that is approved or rejected.
+    """Do it under the lease; gives one sentence. what: a What, or 'guard'. unchecked: without proof
+    that what takes the place of what serves can start. meant: the candidate that is approved or
+    rejected.
 
     Raises Refused, LockLost, OutsideError.
     """
@@ -85,7 +84,7 @@ def settle(
                 course = decided()
                 if what == "guard" and not course.moves:
                     return course.sentence  # somebody else was faster
-                said = settled(actor, course, decided)
+                said = settled(actor, course, decided, unchecked=unchecked)
             except RolloutError as error:
                 with suppress(RolloutError):
                     note(actor, run, "error", f"{what}: {error}")
@@ -145,21 +144,10 @@ def decide(
 
 
 def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool, stopped: str) -> Course:
-    spec = _spec_of(actor.read_state()[0])
+    spec = spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
         watch(Run(spec, actor.cluster, rollout=run), actor)
     return decide(what, actor, allow_interruption=allow_interruption, spec=spec, stopped=stopped)[1]
-
-
-def _spec_of(state: State) -> Rollout | None:
-    """The spec that the cluster remembers; None where it has none that this version reads."""
-    if not state.spec:
-        return None
-    try:
-        return build_spec(state.spec, f"the spec of rollout {state.name} in the cluster")
-    except SpecError as error:
-        _log.warning("%s", error)
-        return None
 
 
 def note(actor: Actor, run: str, outcome: str, said: str) -> None:
@@ -182,6 +170,7 @@ def rollback(
     namespace: str = "default",
     what: What = "rollback",
     allow_interruption: bool = False,
+    unchecked: bool = False,
     rollout: str = "",
     plan: str = "",
     kubeconfig: str | None = None,
@@ -195,6 +184,7 @@ def rollback(
         what: rollback, approve, promote or reject (a held candidate), abort (a run, wherever it
             runs), or recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
+        unchecked: In an emergency: do so without proof that what is gone back to can start.
         rollout: Approve or reject what this rollout tested, and nothing else.
         plan: Approve or reject what was tested under the plan of this digest, and nothing else.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
@@ -207,5 +197,6 @@ def rollback(
         kubeconfig=kubeconfig,
         context=context,
         allow_interruption=allow_interruption,
+        unchecked=unchecked,
         meant=Meant(rollout, plan),
     )

@@ -145,6 +145,12 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
+        if name in ("rollback", "undo"):
+            sub.add_argument(
+                "--unchecked",
+                action="store_true",
+                help="in an emergency: without proof that what is gone back to can start",
+            )
         if name in ("approve", "reject"):
             needed = name == "approve"
             sub.add_argument("--rollout", required=needed, help="refuse what another one tested")
@@ -295,6 +301,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             args.kubeconfig,
             args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
+            unchecked=getattr(args, "unchecked", False),
             yes=getattr(args, "yes", False),
             meant=meant,
         )

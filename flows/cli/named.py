@@ -31,6 +31,7 @@ def by_name(
     context: str | None,
     *,
     allow_interruption: bool = False,
+    unchecked: bool = False,
     yes: bool = False,
     meant: Meant = ANY,
 ) -> int:
@@ -56,6 +57,7 @@ def by_name(
                     kubeconfig=kubeconfig,
                     context=context,
                     allow_interruption=allow_interruption,
+                    unchecked=unchecked,
                     meant=meant,
                 )
             print(plain(mask(said)))

@@ -354,9 +354,10 @@ def decide_soak_failed(seen: Observed, room: Room | None = None) -> Course:
     A rollout that was allowed to interrupt on its way there may do so on its way back.
     """
     try:
-        return decide_revert(
+        course = decide_revert(
             seen, allow_interruption=seen.state.strategy == "replace", room=room, failed=True
         )
+        return replace(course, unless="fail")
     except Refused as error:
         course = decide_unproven(seen, "fail", f"no way back: {error}")
         return replace(course, sentence=f"{course.sentence}: {error}")

@@ -248,10 +248,13 @@ Move = (
 
 @dataclass(frozen=True)
 class Course:
-    """Moves in order, and one sentence for a person."""
+    """Moves in order, and one sentence for a person. unless: how what serves is judged where it is
+    not proven that another could take its place, and it therefore serves on: 'fail' or
+    'inconclusive'; '' where the course is refused then."""
 
     moves: tuple[Move, ...]
     sentence: str
+    unless: str = ""
 
 
 def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:

@@ -85,7 +85,8 @@ def decide_abort(
     if unfinished(seen.state):
         allow = seen.state.strategy == "replace"
         try:
-            return decide_revert(seen, allow_interruption=allow, room=room)
+            course = decide_revert(seen, allow_interruption=allow, room=room)
+            return replace(course, unless="inconclusive")
         except Refused as error:
             course = decide_unproven(seen, "inconclusive", f"stopped in its soak; {error}")
             return replace(course, sentence=f"{course.sentence}: {error}")

@@ -120,9 +120,17 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
 
     allowed = home.spec(serving__resources=WIDE, promotion__allow_interruption=True)
     home.rollout("run", str(allowed), expect=0)
-    # `first` cannot start any more, which shows only after `second` has made room for it
+    # `first` cannot start any more: nothing is taken from `second`
     old = home.state().previous
     assert old is not None and old.commit == first
+    (store,) = home.folder.glob(f"node/**/{first}")
+    file = max(store.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+    whole = file.read_bytes()
+    rewrite(file, whole[:-1] + bytes([whole[-1] ^ 1]))
+    with home.asking() as seen:
+        said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=5)
+    assert old.deployment in said and file.name in said and not seen.failed
+    rewrite(file, whole)
     engine = {"name": "engine", "image": "nowhere/engine:9"}
     with Hand.connect(str(home.cluster.kubeconfig)) as api:
         found = api.get("Deployment", old.deployment, NAMESPACE)
@@ -130,7 +138,12 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
         (container,) = found["spec"]["template"]["spec"]["containers"]
         body = {"spec": {"template": {"spec": {"containers": [{**container, **engine}]}}}}
         api.patch("Deployment", old.deployment, NAMESPACE, body)
-    said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=1)
+    with home.asking() as seen:
+        said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=5)
+    assert "nowhere/engine:9" in said and not seen.failed
+    # an operator who insists finds out, and comes home
+    back = ("rollback", "tiny", "-n", NAMESPACE, *AGREED, "--unchecked")
+    said = home.rollout(*back, expect=1)
     assert "nowhere/engine:9" in said and "serves on" in said
     assert home.state().phase == "idle" and serves(home) == second
 

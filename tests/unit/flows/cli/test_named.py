@@ -71,7 +71,7 @@ def test_what_it_says_at_the_end_is_what_the_cluster_shows(
 def test_also_where_it_fails(
     at: Put, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise StepFailed("m-older never becomes ready")
 
     at(in_test())
