@@ -155,7 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
             needed = name == "approve"
             sub.add_argument("--rollout", required=needed, help="refuse what another one tested")
             sub.add_argument("--plan", metavar="DIGEST", help="refuse what has another plan")
-        if name in ("rollback", "undo", "reject", "abort"):
+        if name != "status":
             sub.add_argument("--yes", action="store_true", help="do not ask first")
 
     guard = add("guard", "settle what nobody looks after any more, every minute", _guard)
@@ -246,12 +246,14 @@ def job(argv: Sequence[str]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     spec = read(args, args.spec)
-    if sys.stdin.isatty() and not args.yes:
+    agreed = args.yes
+    if not agreed:
         from flows.cli.look import interruption
         from flows.cli.named import agree
 
         question = interruption(spec, args.kubeconfig, args.context)
         agree(question, interrupts=bool(question))
+        agreed = bool(question)
     code, _ = run_spec(
         spec,
         Screen(),
@@ -259,6 +261,7 @@ def _run(args: argparse.Namespace) -> int:
         context=args.context,
         why="rollout run",
         plan=args.plan,
+        may_interrupt=agreed,
     )
     return code
 

@@ -20,7 +20,7 @@ from tasks.release.words import in_words
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 
-ASKED = ("rollback", "reject", "abort")
+ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
 
 
 def by_name(
@@ -43,12 +43,13 @@ def by_name(
     what = "rollback" if what == "undo" else what
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-        if what in ASKED and not yes:
-            must_be_there(cluster, name, namespace)
-            must_be_meant(what, actor.read_state()[0], meant, clock.now())
-            question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
-            agree(question, interrupts=interrupts)
         try:
+            if not yes:
+                must_be_there(cluster, name, namespace)
+                must_be_meant(what, actor.read_state()[0], meant, clock.now())
+                question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
+                asks = interrupts or what in ASKED
+                agree(question if asks else "", interrupts=interrupts)
             with showing(Screen(stderr=True), f"{verb} {namespace}/{name}", verb):
                 said = settle(
                     what,

@@ -110,15 +110,15 @@ class Lane:
         named = [self.name, "-n", NAMESPACE]
         match what:
             case "run":
-                return ["run", str(self.spec)]
+                return ["run", str(self.spec), "--yes"]
             case "fails":
-                return ["run", str(self.spec), "--target", "ttft_mean_ms=1"]
+                return ["run", str(self.spec), "--yes", "--target", "ttft_mean_ms=1"]
             case "guard":
                 return ["guard", "--once", "-n", NAMESPACE]
             case "rollback":
                 wide = ["--allow-interruption"] if self.strategy == "replace" else []
                 return ["rollback", *named, *wide, "--yes"]
-        return [what, *named]
+        return [what, *named, "--yes"]
 
     def start(self, what: str) -> tuple[subprocess.Popen[bytes] | Forked, Path]:
         """Start one; its output goes to a file."""
