@@ -185,8 +185,8 @@ def rollback(
             runs), or recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
         unchecked: In an emergency: do so without proof that what is gone back to can start.
-        rollout: Approve or reject what this rollout tested, and nothing else.
-        plan: Approve or reject what was tested under the plan of this digest, and nothing else.
+        rollout: To approve, promote or reject a held candidate: id of the rollout that tested it.
+        plan: And the digest of the plan that it was tested under.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """

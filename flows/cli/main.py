@@ -18,6 +18,7 @@ from flows.cli.run import read, run_spec
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit, RolloutError, SpecError
 from tasks.base.scrub import mask, masked, watch
+from tasks.release.wish import BOUND
 from tasks.report.html import plain
 
 
@@ -130,7 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text, handler in (
         ("status", "who serves, who is tested, who served before", _status),
         ("approve", "promote the held candidate of one rollout", _by_name("approve")),
-        ("promote", "promote whatever is held, or finish a promotion", _by_name("promote")),
+        ("promote", "promote a held candidate, or finish a promotion", _by_name("promote")),
         ("reject", "remove a held candidate", _by_name("reject")),
         ("rollback", "go back to the previous release", _by_name("rollback")),
         ("undo", "take the last promotion back, asking where it interrupts", _by_name("undo")),
@@ -151,10 +152,11 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="in an emergency: without proof that what is gone back to can start",
             )
-        if name in ("approve", "reject"):
-            needed = name == "approve"
-            sub.add_argument("--rollout", required=needed, help="refuse what another one tested")
-            sub.add_argument("--plan", metavar="DIGEST", help="refuse what has another plan")
+        if name in BOUND:
+            sub.add_argument("--rollout", metavar="ID", help="which one tested what is meant")
+            sub.add_argument(
+                "--plan", metavar="DIGEST", help="under which plan; asked at a terminal"
+            )
         if name != "status":
             sub.add_argument("--yes", action="store_true", help="do not ask first")
 

@@ -15,7 +15,8 @@ from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
-from tasks.release.wish import ANY, Meant, consequences, must_be_meant
+from tasks.release.state import State
+from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.release.words import in_words
 from tasks.report.html import plain
 from tasks.run.locked import not_held
@@ -44,12 +45,17 @@ def by_name(
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
         try:
+            must_be_there(cluster, name, namespace)
+            state = actor.read_state()[0]
+            missing = unnamed(what, state, meant)
+            if missing:
+                meant = shown_at_terminal(what, state, meant, missing, yes=yes)
             if not yes:
-                must_be_there(cluster, name, namespace)
-                must_be_meant(what, actor.read_state()[0], meant, clock.now())
+                must_be_meant(what, state, meant, clock.now())
                 question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
-                asks = interrupts or what in ASKED
-                agree(question if asks else "", interrupts=interrupts)
+                asks = interrupts or what in ASKED or missing
+                seen = f"{waiting(state)}: {question}" if missing else question
+                agree(seen if asks else "", interrupts=interrupts)
             with showing(Screen(stderr=True), f"{verb} {namespace}/{name}", verb):
                 said = settle(
                     what,
@@ -65,6 +71,19 @@ def by_name(
         finally:
             print(plain(mask(shown(actor))))
     return 0
+
+
+def shown_at_terminal(what: str, state: State, meant: Meant, missing: str, *, yes: bool) -> Meant:
+    """Who does not name the candidate that is meant is shown it, and asked. Raises SpecError where
+    nobody can be, or is to be."""
+    if yes or not sys.stdin.isatty():
+        raise SpecError(
+            [
+                f"{waiting(state)}, waits for a person: nobody is asked (no terminal, or "
+                f"--yes); name what is meant: `rollout {what} {state.name} {missing}`"
+            ]
+        )
+    return Meant(meant.rollout or state.rollout, meant.plan or state.plan)
 
 
 def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str, bool]:

@@ -93,7 +93,6 @@ def decide_revert(
         previous=None,
         candidate=None,
         strategy="",
-        approval="",
         breach="",
         verdict=doubt,
     )
@@ -280,7 +279,7 @@ def decide_restore(seen: Observed) -> Course:
         )
     # a release that is not proven is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
-    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
+    after = replace(state, phase=phase, candidate=None, strategy="")
     after = with_doubt(after, state.verdict if phase == "unproven" else "")
     moves: list[Move] = [Save(state)]
     away = seen.serving != home.release

@@ -118,6 +118,11 @@ class Lane:
             case "rollback":
                 wide = ["--allow-interruption"] if self.strategy == "replace" else []
                 return ["rollback", *named, *wide, "--yes"]
+            case "promote":
+                state = self.state()
+                held = state.phase == "held"
+                meant = ["--rollout", state.rollout, "--plan", state.plan] if held else []
+                return ["promote", *named, *meant, "--yes"]
         return [what, *named, "--yes"]
 
     def start(self, what: str) -> tuple[subprocess.Popen[bytes] | Forked, Path]:

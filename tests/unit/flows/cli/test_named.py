@@ -10,6 +10,7 @@ import pytest
 
 from flows.cli.main import main
 from flows.cli.named import agree
+from flows.rollback import settle
 from tasks.base.errors import Refused, SpecError, StepFailed
 from tasks.release import moves
 from tasks.release.course import Course, Observed, PointService
@@ -179,16 +180,56 @@ def test_an_approval_is_of_what_one_rollout_tested(
     assert found.actor().observe().state.phase == "held" and found.leads_to() == "old"
     main(["approve", NAME, *HERE, "--rollout", run])
     assert found.leads_to() == "new" and found.harm == []
-    with pytest.raises(SystemExit):
-        main(["approve", NAME, *HERE])
+
+
+def held() -> World:
+    found = world(phase="held", candidate=True)
+    found.actor().save(replace(found.actor().observe().state, rollout="run-1", plan="0123"))
+    return found
+
+
+@pytest.mark.parametrize("what", ["approve", "promote", "reject"])
+def test_which_one_is_meant_is_named_or_shown_and_confirmed(
+    at: Put, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    bare = [what, NAME, *HERE]
+    named = [*bare, "--rollout", "run-1", "--plan", "0123", "--yes"]
+    for typed, command, code in (
+        (None, bare, 2),
+        (None, [*bare, "--yes"], 2),
+        (None, [*bare, "--rollout", "run-1"], 2),
+        ("y\n", [*bare, "--yes"], 2),
+        ("n\n", bare, 5),
+    ):
+        found = held()
+        at(found, typed)
+        assert main(command) == code and found.actor().observe().state.phase == "held"
+        said = capsys.readouterr().err
+        assert "m-new of rollout run-1, tested under plan 0123" in said
+        assert ("go on? [y/N]" in said) == (code == 5)
+    for typed, command in ((None, named), ("y\n", bare)):
+        found = held()
+        at(found, typed)
+        main(command)
+        assert found.actor().observe().state.phase != "held"
+        assert found.leads_to() == ("old" if what == "reject" else "new")
+
+
+def test_a_flow_run_names_it_too(at: Put) -> None:
+    found = held()
+    at(found)
+    for what in ("approve", "promote", "reject"):
+        with pytest.raises(Refused, match=f"`rollout {what} m --rollout run-1 --plan 0123`"):
+            settle(what, NAME, NS)
+    assert found.actor().observe().state.phase == "held"
 
 
 def test_a_rejection_is_asked_about_at_a_terminal_alone(
     at: Put, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for typed, code in ((None, 0), ("no\n", 5), ("yes\n", 0)):
-        at(world(phase="held", candidate=True), typed)
-        assert main(["reject", NAME, *HERE]) == code
+        at(held(), typed)
+        assert main(["reject", NAME, *HERE, "--rollout", "run-1", "--plan", "0123"]) == code
         assert (typed is None) != ("m-new is removed; go on?" in capsys.readouterr().err)
 
 
