@@ -27,7 +27,7 @@ from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
 from tasks.run import seats
 from tasks.run.carry_out import settled
-from tasks.run.locked import locked
+from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
 from tasks.run.recall import around, recalled, spec_of
 from tasks.run.run import Run
@@ -90,12 +90,21 @@ def settle(
                     note(actor, run, "error", f"{what}: {error}")
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
-            if what == "abort":  # what the run itself did is not in our course
-                said = "it has cleaned up" if stopped and said == NOTHING else said
-                said = f"{said}; {in_words(actor.observe())}"
-            said = f"{stopped} was asked to stop; {said}" if stopped else said
-            note(actor, run, what, said)
+            if stopped:  # what the run itself did is not in our course
+                did = "it has cleaned up" if said == NOTHING else said
+                said = f"{stopped} was asked to stop; {did}"
+            now = f"; {in_words(actor.observe())}" if what == "abort" else ""
+            note(actor, run, what, f"{said}{now}")
             return said
+
+
+def shown(actor: Actor) -> str:
+    """What the cluster shows now, in one line."""
+    where = f"{actor.namespace}/{actor.name}"
+    try:
+        return f"{where}: {in_words(actor.observe())}"
+    except RolloutError as error:
+        return f"{where}: not known what serves: {error}"
 
 
 def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:
@@ -190,7 +199,7 @@ def rollback(
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
-    return settle(
+    said = settle(
         what,
         name,
         namespace,
@@ -200,3 +209,6 @@ def rollback(
         unchecked=unchecked,
         meant=Meant(rollout, plan),
     )
+    with Cluster.connect(kubeconfig, context) as cluster:
+        now = shown(Actor(cluster, namespace, name, fence=not_held, epoch=0))
+    return f"{said}; {now}"

@@ -162,12 +162,16 @@ def build_parser() -> argparse.ArgumentParser:
 
     guard = add("guard", "settle what nobody looks after any more, every minute", _guard)
     guard.add_argument("-n", "--namespace", help="default: all namespaces")
-    guard.add_argument("--once", action="store_true", help="look once, settle, and end")
+    guard.add_argument(
+        "--once",
+        action="store_true",
+        help="end once everything is at rest; what is busy is looked at every minute",
+    )
     _cluster_arguments(guard)
 
     adopt = add("adopt", "take over a vLLM that somebody deployed by hand", _adopt)
     adopt.add_argument("name", metavar="NAME", help="name of the rollout, and of its Service")
-    adopt.add_argument("--service", help="the Service its clients ask; default: NAME")
+    adopt.add_argument("--service", help="must be NAME: a rollout is called as its Service is")
     adopt.add_argument("--deployment", help="default: the one whose pods the Service chooses")
     adopt.add_argument(
         "--force", action="store_true", help="also what Helm, Argo CD or an owner manages"
@@ -256,15 +260,18 @@ def _run(args: argparse.Namespace) -> int:
         question = interruption(spec, args.kubeconfig, args.context)
         agree(question, interrupts=bool(question))
         agreed = bool(question)
-    code, _ = run_spec(
-        spec,
-        Screen(),
-        kubeconfig=args.kubeconfig,
-        context=args.context,
-        why="rollout run",
-        plan=args.plan,
-        may_interrupt=agreed,
-    )
+    from flows.cli.named import ending_with_what_is_there
+
+    with ending_with_what_is_there(spec.name, spec.namespace, args.kubeconfig, args.context):
+        code, _ = run_spec(
+            spec,
+            Screen(),
+            kubeconfig=args.kubeconfig,
+            context=args.context,
+            why="rollout run",
+            plan=args.plan,
+            may_interrupt=agreed,
+        )
     return code
 
 
@@ -316,17 +323,19 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
 
 def _adopt(args: argparse.Namespace) -> int:
     from flows.adopt import adopt
+    from flows.cli.named import ending_with_what_is_there
 
-    sentence = adopt(
-        args.name,
-        args.namespace,
-        service=args.service,
-        deployment=args.deployment,
-        force=args.force,
-        kubeconfig=args.kubeconfig,
-        context=args.context,
-    )
-    print(plain(mask(sentence)))
+    with ending_with_what_is_there(args.name, args.namespace, args.kubeconfig, args.context):
+        sentence = adopt(
+            args.name,
+            args.namespace,
+            service=args.service,
+            deployment=args.deployment,
+            force=args.force,
+            kubeconfig=args.kubeconfig,
+            context=args.context,
+        )
+        print(plain(mask(sentence)))
     return 0
 
 

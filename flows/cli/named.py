@@ -4,11 +4,13 @@ cluster shows."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from flows.cli.screen import Screen
 from flows.cli.view import showing
-from flows.rollback import decide, must_be_there, settle
+from flows.rollback import decide, must_be_there, settle, shown
 from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
@@ -17,7 +19,6 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
-from tasks.release.words import in_words
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 
@@ -115,10 +116,17 @@ def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> No
         raise Refused("not confirmed; nothing was changed")
 
 
-def shown(actor: Actor) -> str:
-    """What the cluster shows now, in one line."""
-    where = f"{actor.namespace}/{actor.name}"
+@contextmanager
+def ending_with_what_is_there(
+    name: str, namespace: str, kubeconfig: str | None, context: str | None
+) -> Iterator[None]:
+    """However a command about a rollout ends, what the cluster shows then is its last word."""
     try:
-        return f"{where}: {in_words(actor.observe())}"
-    except RolloutError as error:
-        return f"{where}: not known what serves: {error}"
+        yield
+    finally:
+        try:
+            with Cluster.connect(kubeconfig, context) as cluster:
+                actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
+                print(plain(mask(shown(actor))))
+        except RolloutError as error:
+            print(plain(mask(f"{namespace}/{name}: not known what serves: {error}")))

@@ -107,6 +107,7 @@ class Actor:
             views_of(items),
             bent=bent(service, items),
             lost=service is None or not service["spec"].get("selector"),
+            absent=service is None,
             strangers=strangers_of(
                 self.cluster,
                 self.namespace,

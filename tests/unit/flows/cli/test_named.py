@@ -10,7 +10,7 @@ import pytest
 
 from flows.cli.main import main
 from flows.cli.named import agree
-from flows.rollback import settle
+from flows.rollback import settle, shown
 from tasks.base.errors import Refused, SpecError, StepFailed
 from tasks.release import moves
 from tasks.release.course import Course, Observed, PointService
@@ -31,6 +31,7 @@ from tests.support.cluster.courses import narrow
 from tests.support.places import ROOT
 
 HERE = ["-n", NS]
+SPEC = str(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
 
 
 class Terminal(io.StringIO):
@@ -249,17 +250,13 @@ def test_a_run_that_holds_the_lease_is_not_stopped_unasked(
     assert "alice@host/run-1 holds m, which is testing: it is stopped" in capsys.readouterr().err
     assert main(["abort", NAME, *HERE, "--yes"]) == 0 and len(asked) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "alice@host/run-1 was asked to stop; removed candidate m-new; m-old serves, 2 of 2 "
-        "replica(s) available; idle",
+        "alice@host/run-1 was asked to stop; removed candidate m-new",
         "models/m: m-old serves, 2 of 2 replica(s) available; idle",
     ]
     # the run was faster
     assert main(["abort", NAME, *HERE, "--yes"]) == 0
     said = capsys.readouterr().out.splitlines()[0]
-    assert said == (
-        "alice@host/run-1 was asked to stop; it has cleaned up; m-old serves, 2 of 2 replica(s) "
-        "available; idle"
-    )
+    assert said == "alice@host/run-1 was asked to stop; it has cleaned up"
 
 
 def test_where_nobody_runs_an_abort_is_a_recovery(at: Put) -> None:
@@ -289,7 +286,15 @@ def test_the_guards_exit_status_says_whether_something_is_left(
 
 
 def test_words() -> None:
-    assert in_words(Observed(State(NAME), None)) == "nothing serves: there is no Service; idle"
+    for how, said in (
+        ({"lost": True, "absent": True}, "nothing serves: there is no Service; idle"),
+        ({"lost": True}, "nothing serves: the Service leads nowhere; idle"),
+        (
+            {},
+            "the Service leads to none of our releases: a person's own pods serve, if any do; idle",
+        ),
+    ):
+        assert in_words(Observed(State(NAME), None, **how)) == said
     assert in_words(Observed(State(NAME), "x")) == (
         "nothing serves: release x has no Deployment; idle"
     )
@@ -309,7 +314,34 @@ def test_agreeing() -> None:
         agree("x stops", interrupts=True, given=Terminal("n\n"))
 
 
-SPEC = str(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
+def test_a_service_that_a_person_leads_elsewhere_is_one(at: Put) -> None:
+    found = world()
+    for selector, said in (({"app": "mine"}, "to none of our releases"), ({}, "leads nowhere")):
+        service = found.objects["Service", NAME]
+        found.put({**service, "spec": {**service["spec"], "selector": selector}})
+        assert said in shown(found.actor())
+    del found.objects["Service", NAME]
+    assert "there is no Service" in shown(found.actor())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_run_and_adopt_end_with_what_the_cluster_shows(
+    at: Put, fails: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def does(*_: object, **__: object) -> tuple[int, None]:
+        if fails:
+            raise StepFailed("no")
+        return 0, None
+
+    at(world())
+    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "")
+    monkeypatch.setattr("flows.cli.main.run_spec", does)
+    monkeypatch.setattr("flows.adopt.adopt", does)
+    last = f"{NS}/{NAME}: m-old serves, 2 of 2 replica(s) available; idle"
+    named = ["--set", f"name={NAME}", "--set", f"namespace={NS}"]
+    for command in (["run", SPEC, *named], ["adopt", NAME, *HERE]):
+        assert main(command) == int(fails)
+        assert capsys.readouterr().out.splitlines()[-1] == last
 
 
 @pytest.mark.parametrize(
