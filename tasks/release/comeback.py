@@ -20,6 +20,8 @@ from tasks.release.state import Release
 
 # What a kubelet lists at most (nodeStatusMaxImages), the largest first.
 LISTED = 50
+# how what is wrong with weights begins
+WEIGHTS = "its weights on node"
 # containerd's and dockershim's ways to begin an imageID
 _SCHEMES = ("docker-pullable://", "docker://")
 
@@ -194,14 +196,26 @@ def store_of(release: Release, template: ReadObject) -> str | None:
 
 def refusal(name: str, wrong: Sequence[str]) -> str:
     """Why nothing is taken from what serves."""
+    said = f"{name} could not come back if it were stopped: {'; '.join(wrong)}. Nothing was taken"
+    if any(item.startswith(WEIGHTS) for item in wrong):
+        return (
+            f"{said} from it: it serves on from what it has in memory, and would not start again. "
+            f"{repair('what runs keeps it open')}, or free room beside it"
+        )
+    return f"{said} from it; mend that, or free room beside it"
+
+
+def repair(why: str = "") -> str:
+    """What to do about weights on a node that are not whole. why: their folder may be moved."""
+    aside = f" ({why})" if why else ""
     return (
-        f"{name} could not come back if it were stopped: {'; '.join(wrong)}. Nothing was taken "
-        "from it; mend that, or free room beside it"
+        f"To repair them move their folder aside on that node{aside}, and fetch that commit anew "
+        "there: `rollout job fetch` in the runner image, as the fetch Job of a rollout does"
     )
 
 
 def no_start(name: str, wrong: Sequence[str]) -> str:
     """Why nothing is taken from what serves, for a release that is to take its place."""
-    return (
-        f"{name} cannot be proven to start: {'; '.join(wrong)}. Nothing was taken from what serves"
-    )
+    said = f"{name} cannot be proven to start: {'; '.join(wrong)}"
+    advice = f". {repair()}" if any(item.startswith(WEIGHTS) for item in wrong) else ""
+    return f"{said}. Nothing was taken from what serves{advice}"

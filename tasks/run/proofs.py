@@ -15,6 +15,7 @@ from tasks.outside.kubernetes.client import Forbidden
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.release.back import known_against
 from tasks.release.comeback import (
+    WEIGHTS,
     Comeback,
     Taking,
     decide_comeback,
@@ -163,4 +164,4 @@ def _hash(run: RunJob, keep: Keep, step: str, name: str, node: str, job: Object)
         return ""
     keep(result.logs)
     why = on_host(job, last.message) if isinstance(last, Failed) else result.why()
-    return f"its weights on node {node}: {why or 'the Job ended without saying that it is done'}"
+    return f"{WEIGHTS} {node}: {why or 'the Job ended without saying that it is done'}"

@@ -344,43 +344,6 @@ def test_run_and_adopt_end_with_what_the_cluster_shows(
         assert capsys.readouterr().out.splitlines()[-1] == last
 
 
-@pytest.mark.parametrize(
-    ("typed", "options", "code"),
-    [
-        ("n\n", [], 5),
-        ("y\n", [], 0),
-        ("n\n", ["--yes"], 0),
-        (None, [], 2),
-        (None, ["--yes"], 0),
-    ],
-)
-def test_a_rollout_that_interrupts_asks_and_without_a_terminal_wants_yes(
-    typed: str | None, options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ran: list[object] = []
-    monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Terminal(typed))
-    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "m-old is scaled down first")
-
-    def run(*_: object, may_interrupt: bool, **__: object) -> tuple[int, None]:
-        ran.append(may_interrupt)
-        return 0, None
-
-    monkeypatch.setattr("flows.cli.main.run_spec", run)
-    assert main(["run", SPEC, *options]) == code
-    assert ran == [True] * (code == 0)
-
-
-def test_what_nobody_was_asked_about_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The flow looks at the nodes, too: its plan may interrupt where what was foretold did not."""
-    ran: list[object] = []
-    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
-    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "")
-    monkeypatch.setattr(
-        "flows.cli.main.run_spec", lambda *_, **how: (ran.append(how["may_interrupt"]) or 0, None)
-    )
-    assert main(["run", SPEC]) == 0 and ran == [False]
-
-
 @pytest.mark.parametrize("typed", [None, "n\n", "y\n"])
 def test_what_finishes_a_way_back_that_interrupts_asks_as_well(
     at: Put, typed: str | None, capsys: pytest.CaptureFixture[str]
