@@ -6,14 +6,13 @@ all decide with the same functions of tasks/release.
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from dataclasses import replace
 
 from prefect import flow
 
 from tasks.base import clock
-from tasks.base.errors import Refused, RolloutError, SpecError
+from tasks.base.errors import Refused, RolloutError
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.actor import Actor
@@ -28,14 +27,12 @@ from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
 from tasks.run import seats
 from tasks.run.carry_out import settled
-from tasks.run.locked import locked
+from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
-from tasks.run.recall import around, recalled
+from tasks.run.recall import around, recalled, spec_of
 from tasks.run.run import Run
-from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
 
-_log = logging.getLogger(__name__)
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
 ABORT_S = 3600.0
 HISTORY = 50
@@ -49,10 +46,12 @@ def settle(
     kubeconfig: str | None = None,
     context: str | None = None,
     allow_interruption: bool = False,
+    unchecked: bool = False,
     meant: Meant = ANY,
 ) -> str:
-    """Do it under the lease; gives one sentence. what: a What, or 'guard'. meant: the candidate
-    that is approved or rejected.
+    """Do it under the lease; gives one sentence. what: a What, or 'guard'. unchecked: without proof
+    that what takes the place of what serves can start. meant: the candidate that is approved or
+    rejected.
 
     Raises Refused, LockLost, OutsideError.
     """
@@ -85,18 +84,27 @@ def settle(
                 course = decided()
                 if what == "guard" and not course.moves:
                     return course.sentence  # somebody else was faster
-                said = settled(actor, course, decided)
+                said = settled(actor, course, decided, unchecked=unchecked)
             except RolloutError as error:
                 with suppress(RolloutError):
                     note(actor, run, "error", f"{what}: {error}")
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
-            if what == "abort":  # what the run itself did is not in our course
-                said = "it has cleaned up" if stopped and said == NOTHING else said
-                said = f"{said}; {in_words(actor.observe())}"
-            said = f"{stopped} was asked to stop; {said}" if stopped else said
-            note(actor, run, what, said)
+            if stopped:  # what the run itself did is not in our course
+                did = "it has cleaned up" if said == NOTHING else said
+                said = f"{stopped} was asked to stop; {did}"
+            now = f"; {in_words(actor.observe())}" if what == "abort" else ""
+            note(actor, run, what, f"{said}{now}")
             return said
+
+
+def shown(actor: Actor) -> str:
+    """What the cluster shows now, in one line."""
+    where = f"{actor.namespace}/{actor.name}"
+    try:
+        return f"{where}: {in_words(actor.observe())}"
+    except RolloutError as error:
+        return f"{where}: not known what serves: {error}"
 
 
 def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:
@@ -147,21 +155,10 @@ def decide(
 
 
 def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool, stopped: str) -> Course:
-    spec = _spec_of(actor.read_state()[0])
+    spec = spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
         watch(Run(spec, actor.cluster, rollout=run), actor)
     return decide(what, actor, allow_interruption=allow_interruption, spec=spec, stopped=stopped)[1]
-
-
-def _spec_of(state: State) -> Rollout | None:
-    """The spec that the cluster remembers; None where it has none that this version reads."""
-    if not state.spec:
-        return None
-    try:
-        return build_spec(state.spec, f"the spec of rollout {state.name} in the cluster")
-    except SpecError as error:
-        _log.warning("%s", error)
-        return None
 
 
 def note(actor: Actor, run: str, outcome: str, said: str) -> None:
@@ -184,6 +181,7 @@ def rollback(
     namespace: str = "default",
     what: What = "rollback",
     allow_interruption: bool = False,
+    unchecked: bool = False,
     rollout: str = "",
     plan: str = "",
     kubeconfig: str | None = None,
@@ -197,17 +195,22 @@ def rollback(
         what: rollback, approve, promote or reject (a held candidate), abort (a run, wherever it
             runs), or recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
-        rollout: Approve or reject what this rollout tested, and nothing else.
-        plan: Approve or reject what was tested under the plan of this digest, and nothing else.
+        unchecked: In an emergency: do so without proof that what is gone back to can start.
+        rollout: To approve, promote or reject a held candidate: id of the rollout that tested it.
+        plan: And the digest of the plan that it was tested under.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
-    return settle(
+    said = settle(
         what,
         name,
         namespace,
         kubeconfig=kubeconfig,
         context=context,
         allow_interruption=allow_interruption,
+        unchecked=unchecked,
         meant=Meant(rollout, plan),
     )
+    with Cluster.connect(kubeconfig, context) as cluster:
+        now = shown(Actor(cluster, namespace, name, fence=not_held, epoch=0))
+    return f"{said}; {now}"

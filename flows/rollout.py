@@ -86,6 +86,7 @@ def rollout(
     context: str | None = None,
     why: str = "started by hand",
     again: bool = False,
+    may_interrupt: bool = True,
 ) -> State[Any]:
     """Roll a model out; promote it only when it meets its targets.
 
@@ -99,13 +100,22 @@ def rollout(
         context: Context of the kubeconfig.
         why: What started it, for the record.
         again: Try a release again that failed under the same targets, or waits for a person.
+        may_interrupt: Where not, what interrupts is refused, whatever the spec allows. The command
+            line sets it where nobody was asked.
     """
     try:
         if spec_file is not None:
             spec_below(spec_file, "parameters.spec_file")
         wanted = parameters.of_parameters(spec, spec_file, revision, commit)
         with Cluster.connect(kubeconfig, context) as cluster:
-            run = Run(wanted, cluster, why=why, commit=commit, again=again)
+            run = Run(
+                wanted,
+                cluster,
+                why=why,
+                commit=commit,
+                again=again,
+                may_interrupt=may_interrupt,
+            )
             outcome = run.conduct(lambda: pipeline(run, plan))
     except RolloutError as error:
         return ending.no_record(error)

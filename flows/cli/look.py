@@ -29,7 +29,7 @@ from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.locked import not_held
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
-from tasks.steps.plan import make_plan, objections
+from tasks.steps.plan import interrupts, make_plan, objections
 from tasks.steps.resolve_model import look_around
 from tasks.steps.validate_nodes import probe_node
 
@@ -147,11 +147,7 @@ def interruption(spec: Rollout, kubeconfig: str | None, context: str | None) -> 
     if not (spec.promotion.allow_interruption or spec.promotion.strategy == "replace"):
         return ""
     with Cluster.connect(kubeconfig, context) as cluster:
-        planned = make_plan(cluster, _look(cluster, spec, Run(spec, cluster), probe=False))
-        view = planned.survey.seen.view(planned.survey.seen.serving)
-    if planned.plan.strategy != "replace" or view is None or not view.available:
-        return ""
-    return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
+        return interrupts(make_plan(cluster, _look(cluster, spec, Run(spec, cluster), probe=False)))
 
 
 def _print_plan(

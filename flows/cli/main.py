@@ -18,6 +18,7 @@ from flows.cli.run import read, run_spec
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit, RolloutError, SpecError
 from tasks.base.scrub import mask, masked, watch
+from tasks.release.wish import BOUND
 from tasks.report.html import plain
 
 
@@ -130,7 +131,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, text, handler in (
         ("status", "who serves, who is tested, who served before", _status),
         ("approve", "promote the held candidate of one rollout", _by_name("approve")),
-        ("promote", "promote whatever is held, or finish a promotion", _by_name("promote")),
+        ("promote", "promote a held candidate, or finish a promotion", _by_name("promote")),
         ("reject", "remove a held candidate", _by_name("reject")),
         ("rollback", "go back to the previous release", _by_name("rollback")),
         ("undo", "take the last promotion back, asking where it interrupts", _by_name("undo")),
@@ -145,21 +146,32 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
-        if name in ("approve", "reject"):
-            needed = name == "approve"
-            sub.add_argument("--rollout", required=needed, help="refuse what another one tested")
-            sub.add_argument("--plan", metavar="DIGEST", help="refuse what has another plan")
-        if name in ("rollback", "undo", "reject", "abort"):
+        if name in ("rollback", "undo"):
+            sub.add_argument(
+                "--unchecked",
+                action="store_true",
+                help="in an emergency: without proof that what is gone back to can start",
+            )
+        if name in BOUND:
+            sub.add_argument("--rollout", metavar="ID", help="which one tested what is meant")
+            sub.add_argument(
+                "--plan", metavar="DIGEST", help="under which plan; asked at a terminal"
+            )
+        if name != "status":
             sub.add_argument("--yes", action="store_true", help="do not ask first")
 
     guard = add("guard", "settle what nobody looks after any more, every minute", _guard)
     guard.add_argument("-n", "--namespace", help="default: all namespaces")
-    guard.add_argument("--once", action="store_true", help="look once, settle, and end")
+    guard.add_argument(
+        "--once",
+        action="store_true",
+        help="end once everything is at rest; what is busy is looked at every minute",
+    )
     _cluster_arguments(guard)
 
     adopt = add("adopt", "take over a vLLM that somebody deployed by hand", _adopt)
     adopt.add_argument("name", metavar="NAME", help="name of the rollout, and of its Service")
-    adopt.add_argument("--service", help="the Service its clients ask; default: NAME")
+    adopt.add_argument("--service", help="must be NAME: a rollout is called as its Service is")
     adopt.add_argument("--deployment", help="default: the one whose pods the Service chooses")
     adopt.add_argument(
         "--force", action="store_true", help="also what Helm, Argo CD or an owner manages"
@@ -240,20 +252,26 @@ def job(argv: Sequence[str]) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     spec = read(args, args.spec)
-    if sys.stdin.isatty() and not args.yes:
+    agreed = args.yes
+    if not agreed:
         from flows.cli.look import interruption
         from flows.cli.named import agree
 
         question = interruption(spec, args.kubeconfig, args.context)
         agree(question, interrupts=bool(question))
-    code, _ = run_spec(
-        spec,
-        Screen(),
-        kubeconfig=args.kubeconfig,
-        context=args.context,
-        why="rollout run",
-        plan=args.plan,
-    )
+        agreed = bool(question)
+    from flows.cli.named import ending_with_what_is_there
+
+    with ending_with_what_is_there(spec.name, spec.namespace, args.kubeconfig, args.context):
+        code, _ = run_spec(
+            spec,
+            Screen(),
+            kubeconfig=args.kubeconfig,
+            context=args.context,
+            why="rollout run",
+            plan=args.plan,
+            may_interrupt=agreed,
+        )
     return code
 
 
@@ -295,6 +313,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             args.kubeconfig,
             args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
+            unchecked=getattr(args, "unchecked", False),
             yes=getattr(args, "yes", False),
             meant=meant,
         )
@@ -304,17 +323,19 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
 
 def _adopt(args: argparse.Namespace) -> int:
     from flows.adopt import adopt
+    from flows.cli.named import ending_with_what_is_there
 
-    sentence = adopt(
-        args.name,
-        args.namespace,
-        service=args.service,
-        deployment=args.deployment,
-        force=args.force,
-        kubeconfig=args.kubeconfig,
-        context=args.context,
-    )
-    print(plain(mask(sentence)))
+    with ending_with_what_is_there(args.name, args.namespace, args.kubeconfig, args.context):
+        sentence = adopt(
+            args.name,
+            args.namespace,
+            service=args.service,
+            deployment=args.deployment,
+            force=args.force,
+            kubeconfig=args.kubeconfig,
+            context=args.context,
+        )
+        print(plain(mask(sentence)))
     return 0
 
 

@@ -4,23 +4,25 @@ cluster shows."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from flows.cli.screen import Screen
 from flows.cli.view import showing
-from flows.rollback import decide, must_be_there, settle
+from flows.rollback import decide, must_be_there, settle, shown
 from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
-from tasks.release.wish import ANY, Meant, consequences, must_be_meant
-from tasks.release.words import in_words
+from tasks.release.state import State
+from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
 from tasks.run.locked import not_held
 
-ASKED = ("rollback", "reject", "abort")
+ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
 
 
 def by_name(
@@ -31,6 +33,7 @@ def by_name(
     context: str | None,
     *,
     allow_interruption: bool = False,
+    unchecked: bool = False,
     yes: bool = False,
     meant: Meant = ANY,
 ) -> int:
@@ -42,12 +45,18 @@ def by_name(
     what = "rollback" if what == "undo" else what
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-        if what in ASKED and not yes:
-            must_be_there(cluster, name, namespace)
-            must_be_meant(what, actor.read_state()[0], meant, clock.now())
-            question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
-            agree(question, interrupts=interrupts)
         try:
+            must_be_there(cluster, name, namespace)
+            state = actor.read_state()[0]
+            missing = unnamed(what, state, meant)
+            if missing:
+                meant = shown_at_terminal(what, state, meant, missing, yes=yes)
+            if not yes:
+                must_be_meant(what, state, meant, clock.now())
+                question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
+                asks = interrupts or what in ASKED or missing
+                seen = f"{waiting(state)}: {question}" if missing else question
+                agree(seen if asks else "", interrupts=interrupts)
             with showing(Screen(stderr=True), f"{verb} {namespace}/{name}", verb):
                 said = settle(
                     what,
@@ -56,12 +65,26 @@ def by_name(
                     kubeconfig=kubeconfig,
                     context=context,
                     allow_interruption=allow_interruption,
+                    unchecked=unchecked,
                     meant=meant,
                 )
             print(plain(mask(said)))
         finally:
             print(plain(mask(shown(actor))))
     return 0
+
+
+def shown_at_terminal(what: str, state: State, meant: Meant, missing: str, *, yes: bool) -> Meant:
+    """Who does not name the candidate that is meant is shown it, and asked. Raises SpecError where
+    nobody can be, or is to be."""
+    if yes or not sys.stdin.isatty():
+        raise SpecError(
+            [
+                f"{waiting(state)}, waits for a person: nobody is asked (no terminal, or "
+                f"--yes); name what is meant: `rollout {what} {state.name} {missing}`"
+            ]
+        )
+    return Meant(meant.rollout or state.rollout, meant.plan or state.plan)
 
 
 def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str, bool]:
@@ -93,10 +116,17 @@ def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> No
         raise Refused("not confirmed; nothing was changed")
 
 
-def shown(actor: Actor) -> str:
-    """What the cluster shows now, in one line."""
-    where = f"{actor.namespace}/{actor.name}"
+@contextmanager
+def ending_with_what_is_there(
+    name: str, namespace: str, kubeconfig: str | None, context: str | None
+) -> Iterator[None]:
+    """However a command about a rollout ends, what the cluster shows then is its last word."""
     try:
-        return f"{where}: {in_words(actor.observe())}"
-    except RolloutError as error:
-        return f"{where}: not known what serves: {error}"
+        yield
+    finally:
+        try:
+            with Cluster.connect(kubeconfig, context) as cluster:
+                actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
+                print(plain(mask(shown(actor))))
+        except RolloutError as error:
+            print(plain(mask(f"{namespace}/{name}: not known what serves: {error}")))

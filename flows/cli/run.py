@@ -35,8 +35,10 @@ def run_spec(
     context: str | None,
     why: str,
     plan: str | None = None,
+    may_interrupt: bool = True,
 ) -> tuple[int, Record]:
-    """Run the flow under the live view and print its end; (exit status, record)."""
+    """Run the flow under the live view and print its end; (exit status, record). may_interrupt:
+    somebody has agreed to what the plan interrupts."""
     from flows.cli.view import showing
     from flows.rollout import rollout
     from tasks.outside.prefect.ending import NotPromoted
@@ -50,6 +52,7 @@ def run_spec(
             context=context,
             why=why,
             again=True,
+            may_interrupt=may_interrupt,
             return_state=True,
         )
         found: Any = state.result(raise_on_failure=False)

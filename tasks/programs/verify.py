@@ -14,7 +14,7 @@ from pathlib import Path
 from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.base.scrub import watch
-from tasks.outside.disk.store import WeightStore
+from tasks.outside.disk.store import AGAIN, WeightStore
 from tasks.programs.telling import ended, say, transfers
 from tasks.weights.manifest import Manifest, safe_commit, safe_model
 from tasks.weights.messages import Done
@@ -41,7 +41,10 @@ def run(args: argparse.Namespace) -> None:
     store, started = WeightStore(args.store), clock.monotonic()
     manifest = _published(store, args)
 
-    path = store.prove(manifest, transfers())
+    try:
+        path = store.prove(manifest, transfers())
+    except StepFailed as error:  # an engine may serve from it: whoever asked knows what to do
+        raise StepFailed(str(error).removesuffix(AGAIN)) from error
     if path is None:
         raise _missing(store, args)
     say(
@@ -64,19 +67,14 @@ def _published(store: WeightStore, args: argparse.Namespace) -> Manifest:
     try:
         manifest = Manifest.from_dict(found.get("manifest") or {})
     except ValueError as error:
-        raise StepFailed(
-            f"{where} does not say what it holds ({error}); remove it and fetch it again"
-        ) from error
+        raise StepFailed(f"{where} does not say what it holds ({error})") from error
     if manifest.digest != args.digest:
-        raise StepFailed(
-            f"{where} holds {manifest.short_digest}, expected {args.digest[:19]}; "
-            "remove it and fetch it again"
-        )
+        raise StepFailed(f"{where} holds {manifest.short_digest}, expected {args.digest[:19]}")
     return manifest
 
 
 def _missing(store: WeightStore, args: argparse.Namespace) -> StepFailed:
-    return StepFailed(f"{store.path(args.model, args.commit)} is not there; fetch it again")
+    return StepFailed(f"{store.path(args.model, args.commit)} is not there")
 
 
 def main(argv: list[str] | None = None) -> int:

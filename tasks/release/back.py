@@ -95,7 +95,6 @@ def decide_revert(
         previous=None,
         candidate=None,
         strategy="",
-        approval="",
         breach="",
         verdict=doubt,
     )
@@ -292,7 +291,7 @@ def decide_restore(seen: Observed) -> Course:
         )
     # a release that is not proven is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
-    after = replace(state, phase=phase, candidate=None, strategy="", approval="")
+    after = replace(state, phase=phase, candidate=None, strategy="")
     after = with_doubt(after, state.verdict if phase == "unproven" else "")
     moves: list[Move] = [Save(state), *straightened(seen, state)]
     away = seen.serving != home.release
@@ -366,9 +365,10 @@ def decide_soak_failed(seen: Observed, room: Room | None = None) -> Course:
     A rollout that was allowed to interrupt on its way there may do so on its way back.
     """
     try:
-        return decide_revert(
+        course = decide_revert(
             seen, allow_interruption=seen.state.strategy == "replace", room=room, failed=True
         )
+        return replace(course, unless="fail")
     except Refused as error:
         course = decide_unproven(seen, "fail", f"no way back: {error}")
         return replace(course, sentence=f"{course.sentence}: {error}")

@@ -59,16 +59,17 @@ class DeploymentView:
 @dataclass(frozen=True)
 class Observed:
     """What the cluster holds for one rollout. `serving` is the release in the Service's selector,
-    None where it leads to none of ours. lost: there is no Service, or it leads nowhere. bent: the
-    selector asks for more than that release's pods carry, so that it chooses none of them.
-    strangers: by release, what carries its labels and is not its own, in words: told, and neither
-    counted nor touched."""
+    None where it leads to none of ours. lost: there is no Service, or it leads nowhere. absent:
+    there is none. bent: the selector asks for more than that release's pods carry, so that it
+    chooses none of them. strangers: by release, what carries its labels and is not its own, in
+    words: told, and neither counted nor touched."""
 
     state: State
     serving: str | None
     deployments: dict[str, DeploymentView] = field(default_factory=dict)  # release id -> view
     bent: bool = False
     lost: bool = False
+    absent: bool = False
     strangers: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -248,10 +249,13 @@ Move = (
 
 @dataclass(frozen=True)
 class Course:
-    """Moves in order, and one sentence for a person."""
+    """Moves in order, and one sentence for a person. unless: how what serves is judged where it is
+    not proven that another could take its place, and it therefore serves on: 'fail' or
+    'inconclusive'; '' where the course is refused then."""
 
     moves: tuple[Move, ...]
     sentence: str
+    unless: str = ""
 
 
 def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:

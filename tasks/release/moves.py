@@ -125,7 +125,6 @@ def decide_start(
         rollout=rollout,
         strategy=strategy,
         verdict="",
-        approval="",
         breach="",
         drain_s=drain_s,
         spec=dict(spec or {}),
@@ -349,7 +348,7 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
     moves += [Remove(view.name) for view in others if view.release not in keep]
     if serving and not down:
         moves.append(AwaitReady(serving.name))
-    after = replace(state, phase="idle", candidate=None, strategy="", approval="")
+    after = replace(state, phase="idle", candidate=None, strategy="")
     if doubt := in_doubt(state, seen.serving):
         after = replace(after, phase="unproven", verdict=doubt)
     moves.append(Save(after))

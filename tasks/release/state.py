@@ -88,7 +88,7 @@ class State:
     'inconclusive' or ''. doubts: the same of releases that served unproven before that, by id.
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
     rollout: id of the run that wrote last.
-    approval: the rollout id a person has approved, or ''. breach: what the soak under way has found
+    breach: what the soak under way has found
     against stable, or '': whoever finds it there goes back. why: it is unproven, in words.
     since: ISO 8601, when it came to this phase.
     plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
@@ -116,7 +116,6 @@ class State:
     doubt: str = ""
     doubted: str = ""
     doubts: dict[str, str] = field(default_factory=dict)
-    approval: str = ""
     breach: str = ""
     why: str = ""
     since: str = ""
@@ -176,7 +175,6 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             doubt=raw.get("doubt", ""),
             doubted=raw.get("doubted", ""),
             doubts={str(k): str(v) for k, v in (raw.get("doubts") or {}).items()},
-            approval=raw.get("approval", ""),
             breach=raw.get("breach", ""),
             why=raw.get("why", ""),
             since=raw.get("since", ""),
@@ -328,7 +326,7 @@ def held_text(state: State) -> str:
     until = f" until {state.until}" if state.until else ""
     return (
         f"{name} waits for a person: `rollout approve {state.name} {meant}` approves it{until}, "
-        f"`rollout reject {state.name}` removes it"
+        f"`rollout reject {state.name} {meant}` removes it"
     )
 
 

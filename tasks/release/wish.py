@@ -37,6 +37,7 @@ class Meant:
 
 
 ANY = Meant()
+BOUND = ("approve", "promote", "reject")  # about a candidate that waits for a person
 
 
 def expired(state: State, now: datetime) -> bool:
@@ -44,9 +45,26 @@ def expired(state: State, now: datetime) -> bool:
     return bool(state.until) and now >= datetime.fromisoformat(state.until)
 
 
+def waiting(state: State) -> str:
+    """The candidate that waits for a person, as it is named to decide about it."""
+    name = state.candidate.deployment if state.candidate else "a candidate"
+    under = f", tested under plan {state.plan}" if state.plan else ""
+    until = f", may be approved until {state.until}" if state.until else ""
+    return f"{name} of rollout {state.rollout or 'unknown'}{under}{until}"
+
+
+def unnamed(what: str, state: State, meant: Meant) -> str:
+    """The options that are to name the candidate that waits, and do not; '' where nothing is
+    missing."""
+    if what not in BOUND or state.phase != "held":
+        return ""
+    asked = (("rollout", state.rollout, meant.rollout), ("plan", state.plan, meant.plan))
+    return " ".join(f"--{word} {here}" for word, here, given in asked if here and not given)
+
+
 def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
-    """Raises Refused where another candidate waits by now, or this one for too long: an approval is
-    of one candidate, and not for ever."""
+    """Raises Refused where it is not said which candidate is meant, another one waits by now, or
+    this one for too long: an approval is of one candidate, and not for ever."""
     name = state.name
     if state.phase != "held":
         if what == "approve":
@@ -64,6 +82,11 @@ def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
                 f"what waits for a person is of {word} {here or 'unknown'}, not {given}: another "
                 f"candidate waits by now; look at it with `rollout report {name}`"
             )
+    if missing := unnamed(what, state, meant):
+        raise Refused(
+            f"{waiting(state)}, waits for a person: say that this one is meant: "
+            f"`rollout {what} {name} {missing}`"
+        )
     if what in ("approve", "promote") and expired(state, now):
         raise Refused(
             f"the candidate of rollout {state.rollout} could be approved until {state.until} "
@@ -85,7 +108,8 @@ def decide_abort(
     if unfinished(seen.state):
         allow = seen.state.strategy == "replace"
         try:
-            return decide_revert(seen, allow_interruption=allow, room=room)
+            course = decide_revert(seen, allow_interruption=allow, room=room)
+            return replace(course, unless="inconclusive")
         except Refused as error:
             course = decide_unproven(seen, "inconclusive", f"stopped in its soak; {error}")
             return replace(course, sentence=f"{course.sentence}: {error}")

@@ -17,8 +17,12 @@ def in_words(seen: Observed) -> str:
         serves = f"{view.name} serves, {view.available} of {view.serves_with} replica(s) available"
     elif seen.serving:
         serves = f"nothing serves: release {seen.serving} has no Deployment"
-    else:
+    elif seen.absent:
         serves = "nothing serves: there is no Service"
+    elif seen.lost:
+        serves = "nothing serves: the Service leads nowhere"
+    else:
+        serves = "the Service leads to none of our releases: a person's own pods serve, if any do"
     if view and seen.bent:
         serves = f"nothing serves: the Service names {view.name} and {BENT}"
     candidate = seen.state.candidate

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from tasks.base import clock
+from tasks.base.errors import SpecError
 from tasks.objects.reached import switched_of
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
 from tasks.release.moves import Observed
+from tasks.release.state import State
 from tasks.release.wish import expired
 from tasks.run import seats
+from tasks.spec.file import build_spec
+from tasks.spec.rollout import Rollout
+
+_log = logging.getLogger(__name__)
 
 
 def around(actor: Actor, seen: Observed) -> Around:
@@ -42,3 +49,14 @@ def recalled(actor: Actor, seen: Observed) -> Observed:
     if seen.state.phase != "idle":
         return seen
     return replace(seen, state=remembered(seen.state, seen.serving, around(actor, seen)))
+
+
+def spec_of(state: State) -> Rollout | None:
+    """The spec that the cluster remembers; None where it has none that this version reads."""
+    if not state.spec:
+        return None
+    try:
+        return build_spec(state.spec, f"the spec of rollout {state.name} in the cluster")
+    except SpecError as error:
+        _log.warning("%s", error)
+        return None

@@ -41,9 +41,10 @@ class Run:
     """What the steps of one rollout share. It may read the cluster; `locked()` gives what writes.
 
     commit: roll exactly this one out; None: what the revision is now. again: also a release that
-    was judged before. outcome: how it ended, None while it runs. subject: what the steps are about,
-    for the names of their task runs. measured: what the benchmark saw that a soak goes by; None
-    before that. ask_s: how long one small request may take; what takes longer is asked again.
+    was judged before. may_interrupt: somebody has agreed to what the plan interrupts. outcome: how
+    it ended, None while it runs. subject: what the steps are about, for the names of their task
+    runs. measured: what the benchmark saw that a soak goes by; None before that. ask_s: how long
+    one small request may take; what takes longer is asked again.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Run:
         why: str = "started by hand",
         commit: str | None = None,
         again: bool = True,
+        may_interrupt: bool = True,
     ) -> None:
         self.spec, self.cluster, self.commit, self.again = spec, cluster, commit, again
+        self.may_interrupt = may_interrupt
         self.rollout = rollout or new_run_id()
         self.outcome: Outcome | None = None
         self.subject = spec.name

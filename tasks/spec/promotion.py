@@ -74,7 +74,10 @@ class Promotion(Strict):
     """What happens with the verdict."""
 
     strategy: Literal["auto", "parallel", "replace"] = Field(
-        "auto", description="auto: parallel where accelerators suffice, else refuse"
+        "auto",
+        description="auto: parallel where accelerators suffice; else what serves lends some of "
+        "its replicas' seats, where it has two or more; else, where allow_interruption says so, "
+        "replace; else refuse",
     )
     allow_interruption: bool = Field(
         False, description="auto may choose replace: stable is scaled down during the test"

@@ -42,6 +42,8 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
     found = planned.plan
     if found.strategy == "refused":
         raise Refused(found.sentence)
+    if not run.may_interrupt and (said := interrupts(planned)):
+        raise Refused(f"{said}: nobody has agreed to that; look at `rollout plan`, then pass --yes")
     made = [planned.body, *map(planned.fetch_job, planned.nodes)]
     _must_be_allowed(planned, made)
     if looked := look_back(run, planned):
@@ -60,6 +62,15 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         if getattr(error, "status", 0) in (400, 403, 422):
             raise Refused(f"the cluster would not take it: {error}") from error
         raise
+
+
+def interrupts(planned: Planned) -> str:
+    """What a plan stops that serves and answers; '' for nothing."""
+    seen = planned.survey.seen
+    view = seen.view(seen.serving)
+    if planned.plan.strategy != "replace" or view is None or not view.available:
+        return ""
+    return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
 
 
 def _must_be_allowed(planned: Planned, made: Sequence[Mapping[str, Any]]) -> None:

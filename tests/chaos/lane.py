@@ -116,16 +116,21 @@ class Lane:
         named = [self.name, "-n", NAMESPACE]
         match what:
             case "run":
-                return ["run", str(self.spec)]
+                return ["run", str(self.spec), "--yes"]
             case "fails":
-                return ["run", str(self.spec), "--target", "ttft_mean_ms=1"]
+                return ["run", str(self.spec), "--yes", "--target", "ttft_mean_ms=1"]
             case "guard":
                 return ["guard", "--once", "-n", NAMESPACE]
             case "rollback":
                 # nothing is lent on a way back that a person asks for
                 wide = ["--allow-interruption"] if self.strategy != "parallel" else []
                 return ["rollback", *named, *wide, "--yes"]
-        return [what, *named]
+            case "promote":
+                state = self.state()
+                held = state.phase == "held"
+                meant = ["--rollout", state.rollout, "--plan", state.plan] if held else []
+                return ["promote", *named, *meant, "--yes"]
+        return [what, *named, "--yes"]
 
     def start(self, what: str) -> tuple[subprocess.Popen[bytes] | Forked, Path]:
         """Start one; its output goes to a file."""

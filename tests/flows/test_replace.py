@@ -36,14 +36,17 @@ def test_replace_promotes_a_good_version_and_brings_the_old_one_back_from_a_bad_
     allowed = str(home.spec(serving__resources=WIDE, promotion__allow_interruption=True))
     plan = json.loads(home.rollout("plan", allowed, "--json", expect=0))
     assert plan["strategy"] == "replace" and "from the candidate's start" in plan["interruption"]
-    home.rollout("run", allowed, expect=0)
+    # without a terminal it wants to be agreed to
+    said = home.rollout("run", allowed, expect=2)
+    assert "is scaled down first" in said and "--yes" in said and home.state().phase == "idle"
+    home.rollout("run", allowed, "--yes", expect=0)
     state = home.state()
     assert state.stable is not None and state.stable.commit == second
 
     goes_back_only_when_it_may(home, first, second)
 
     home.publish(3, laws={"ttft": {"mean": 1.5}})
-    home.rollout("run", allowed, "--target", "ttft_mean_ms=800", expect=3)
+    home.rollout("run", allowed, "--yes", "--target", "ttft_mean_ms=800", expect=3)
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
     assert serves(home) == second
@@ -118,14 +121,22 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
         process.kill()
         process.communicate()
     # the operator's wish is finished
-    home.rollout("recover", "tiny", "-n", NAMESPACE, expect=0)
+    home.rollout("recover", "tiny", "-n", NAMESPACE, "--yes", expect=0)
     assert home.state().phase == "idle" and serves(home) == first
 
     allowed = home.spec(serving__resources=WIDE, promotion__allow_interruption=True)
-    home.rollout("run", str(allowed), expect=0)
-    # `first` cannot start any more, which shows only after `second` has made room for it
+    home.rollout("run", str(allowed), "--yes", expect=0)
+    # `first` cannot start any more: nothing is taken from `second`
     old = home.state().previous
     assert old is not None and old.commit == first
+    (store,) = home.folder.glob(f"node/**/{first}")
+    file = max(store.glob("*.safetensors"), key=lambda path: path.stat().st_size)
+    whole = file.read_bytes()
+    rewrite(file, whole[:-1] + bytes([whole[-1] ^ 1]))
+    with home.asking() as seen:
+        said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=5)
+    assert old.deployment in said and file.name in said and not seen.failed
+    rewrite(file, whole)
     engine = {"name": "engine", "image": "nowhere/engine:9"}
     with Hand.connect(str(home.cluster.kubeconfig)) as api:
         found = api.get("Deployment", old.deployment, NAMESPACE)
@@ -133,8 +144,9 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
         (container,) = found["spec"]["template"]["spec"]["containers"]
         body = {"spec": {"template": {"spec": {"containers": [{**container, **engine}]}}}}
         api.patch("Deployment", old.deployment, NAMESPACE, body)
-    said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=1)
-    assert "nowhere/engine:9" in said and "serves on" in said
+    with home.asking() as seen:
+        said = home.rollout("rollback", "tiny", "-n", NAMESPACE, *AGREED, expect=5)
+    assert f"{old.deployment} is not gone back to" in said and not seen.failed
     assert home.state().phase == "idle" and serves(home) == second
 
 

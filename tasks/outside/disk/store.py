@@ -86,6 +86,10 @@ class Published:
     published_at: str
 
 
+# what to do about a folder that is to be fetched
+AGAIN = "; remove it, then fetch again"
+
+
 class WeightStore:
     """The store at `root`. space(path) -> (free, total) bytes, replaceable for tests."""
 
@@ -132,7 +136,7 @@ class WeightStore:
         if stored != manifest.digest:
             raise StepFailed(
                 f"{final} holds other files ({stored}) than {manifest.model} lists for this commit "
-                f"({manifest.digest}); remove that folder, then fetch again"
+                f"({manifest.digest}){AGAIN}"
             )
         for entry in manifest.files:
             found = present(final / entry.path)
@@ -141,8 +145,7 @@ class WeightStore:
                 if found >= 0:
                     what = f"has {found} bytes instead of {entry.size}"
                 raise StepFailed(
-                    f"{final / entry.path} {what}: the published folder was damaged; remove it, "
-                    "then fetch again"
+                    f"{final / entry.path} {what}: the published folder was damaged{AGAIN}"
                 )
         with suppress(OSError):
             final.chmod(0o555)
@@ -177,8 +180,7 @@ class WeightStore:
             problems.append("its files changed while they were hashed")
         if problems:
             raise StepFailed(
-                f"the published folder {final} was damaged: {'; '.join(problems[:10])}; remove "
-                "it, then fetch again"
+                f"the published folder {final} was damaged: {'; '.join(problems[:10])}{AGAIN}"
             )
         write_seal(self._seal_path(manifest.model, manifest.commit), manifest.digest, before)
         return final

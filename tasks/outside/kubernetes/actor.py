@@ -83,7 +83,8 @@ class Actor:
         count: Callable[[str], Count] = lambda _: Count(unread="nobody was told how"),
     ) -> None:
         self.cluster, self.namespace, self.name = cluster, namespace, name
-        self.owned, self.epoch = Owned(cluster, namespace, name, fence, epoch), epoch
+        self.owned = Owned(cluster, namespace, name, fence, epoch)
+        self.epoch, self.fence = epoch, fence
         self.ready_timeout_s, self.count = ready_timeout_s, count
         self.look, self.rules = look, rules or Rules()
         self.watched: Seen | None = None  # by the last soak, passed or not
@@ -106,6 +107,7 @@ class Actor:
             views_of(items),
             bent=bent(service, items),
             lost=service is None or not service["spec"].get("selector"),
+            absent=service is None,
             strangers=strangers_of(
                 self.cluster,
                 self.namespace,
@@ -119,7 +121,7 @@ class Actor:
         """The state, to decide from, and the ConfigMap's resourceVersion (see Memory.read)."""
         return self._memory.read()
 
-    def _looked(self) -> Observed:
+    def looked(self) -> Observed:
         """A look before a write; what was decided stays decided from what was read then."""
         return self._observe(self._memory.read(decide=False)[0])
 
@@ -220,7 +222,7 @@ class Actor:
 
     def _must_be_settled(self) -> None:
         """Idle is true only of what answers with all it is asked for."""
-        seen = self._looked()
+        seen = self.looked()
         if seen.state.phase != "idle" and (why := seen.unsettled()):
             raise StepFailed(
                 f"rollout {self.name} is not idle: {why}. The guard, or `rollout recover "
@@ -265,7 +267,7 @@ class Actor:
             )
 
     def _must_not_be_missed(self, found: Body) -> None:
-        if why := self._looked().missed(found["metadata"]["labels"].get(RELEASE_LABEL, "")):
+        if why := self.looked().missed(found["metadata"]["labels"].get(RELEASE_LABEL, "")):
             raise StepFailed(f"{found['metadata']['name']} is not stopped: it answers, and {why}")
 
     def _remove_candidate_service(self) -> None:

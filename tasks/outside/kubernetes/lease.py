@@ -30,6 +30,8 @@ LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
 # on a Lease: who asks its holder to stop. Of one hold alone, which its epoch names.
 ABORT_ANNOTATION = "model-rollout/abort"
 ROLE = "lock"
+# what an identity begins with, behind who it is, where no rollout runs but one is settled
+SETTLES = ("guard", "recover", "rollback", "abort", "approve", "promote", "reject")
 
 
 def lease_seconds() -> int:
@@ -66,6 +68,19 @@ def holder_of(cluster: Objects, ns: str, name: str) -> str:
     """Who is written in a rollout's lease, alive or not; '' where nobody is. Raises Refused."""
     lease = lease_of(cluster, ns, name)
     return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
+
+
+def at_it(holder: str, name: str) -> str:
+    """What a living holder is at, by its identity, and what whoever finds it there may do."""
+    by, _, run = holder.rpartition("/")
+    what = run.partition("-")[0]
+    if what not in SETTLES:
+        return "one rollout of a name runs at a time: wait for it to end, or cancel it"
+    said = "the guard" if what == "guard" else f"`rollout {what}`"
+    return (
+        f"{said} of {by} is at it, and settles it: there is nothing left to do but to wait, "
+        f"`rollout status {name}` shows how far it is"
+    )
 
 
 def ask_to_stop(cluster: Objects, ns: str, name: str, by: str) -> str:
@@ -195,8 +210,7 @@ class LeaseLock:
             alive = self._wait_s is None and moved
             if alive or (self._wait_s is not None and now - began >= self._wait_s):
                 raise Busy(
-                    f"{who} (last renewed {spec.get('renewTime')}); one rollout of a name runs at "
-                    "a time: wait for it to end, or cancel it"
+                    f"{who} (last renewed {spec.get('renewTime')}); {at_it(holder, self._name)}"
                 )
             if not told:
                 emit(Progress(self._step, "running", self.lease_name, f"waiting: {who}"))

@@ -158,7 +158,7 @@ def test_the_same_failure_again_is_noted_once(
     at = in_test()
     reached.append(at)
 
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise StepFailed("m-old never becomes ready")
 
     monkeypatch.setattr("flows.rollback.settled", fails)

@@ -59,7 +59,7 @@ TAINT = {"taints": [{"key": "down", "effect": "NoSchedule"}]}
         ([node(["docker.io/library/other:1"])], "image img is no longer on node n"),
         (
             [node(["docker.io/library/img:latest", f"docker.io/library/img@{OTHER}"])],
-            f"img on node n is not what runs there \\({DIGEST}\\) any more",
+            f"img on node n is not what ran there \\({DIGEST}\\) any more",
         ),
     ],
 )

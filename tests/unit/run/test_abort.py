@@ -175,11 +175,11 @@ def test_a_candidate_goes_that_its_run_held_while_it_was_asked_to_stop(
     assert (at.get("Deployment", "m-new") is None) == (phase == "idle")
 
 
-def test_the_command_says_what_the_cluster_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_cluster_showed_is_in_the_history_once(monkeypatch: pytest.MonkeyPatch) -> None:
     at = in_test()
     monkeypatch.setattr("flows.rollback.ask_to_stop", lambda *_: "bob@host/run-1")
     monkeypatch.setattr("flows.rollback.Cluster.connect", lambda *_: nullcontext(at))
-    assert settle("abort", NAME, NS) == (
-        "bob@host/run-1 was asked to stop; removed candidate m-new; "
-        "m-old serves, 2 of 2 replica(s) available; idle"
-    )
+    said = settle("abort", NAME, NS)
+    assert said == "bob@host/run-1 was asked to stop; removed candidate m-new"
+    last = at.actor().read_state()[0].history[0]["sentence"]
+    assert last == f"{said}; m-old serves, 2 of 2 replica(s) available; idle"

@@ -83,7 +83,8 @@ def test_weights_are_hashed_again_on_each_node() -> None:
 )
 def test_what_is_not_proven_refuses(says: str, result: JobResult, why: str) -> None:
     at = serving()
-    with pytest.raises(Refused, match=f"m-old could not come back.*node n: .*{why}"):
+    then = "serves on from what it has in memory, and would not start again.*`rollout job fetch`"
+    with pytest.raises(Refused, match=f"m-old could not come back.*node n: .*{why}.*{then}"):
         asked(at, says, result)
     assert at.writes == [] and at.available("old") == 2
 

@@ -19,7 +19,8 @@ from tests.support.cluster.runs import locked, run_of
 pytestmark = pytest.mark.usefixtures("quick")
 WAITS = (
     "m-new waits for a person: `rollout approve m --rollout {state.rollout} --plan 0123abcd` "
-    "approves it until {state.until}, `rollout reject m` removes it"
+    "approves it until {state.until}, `rollout reject m --rollout {state.rollout} --plan "
+    "0123abcd` removes it"
 )
 
 

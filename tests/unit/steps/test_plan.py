@@ -12,10 +12,19 @@ from tasks.base.errors import OutsideError, Refused
 from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.memory import GIB
 from tasks.nodes.reasons import Reason
+from tasks.release.course import DeploymentView, Observed
 from tasks.release.plan import NodeSeat
+from tasks.release.state import State
 from tasks.run.findings import Looked, Planned, Survey
 from tasks.spec.policy import Policy
-from tasks.steps.plan import Objections, must_hold, objections, plan_rows, priority_refusals
+from tasks.steps.plan import (
+    Objections,
+    interrupts,
+    must_hold,
+    objections,
+    plan_rows,
+    priority_refusals,
+)
 from tests.support.nodedata import make_spec
 from tests.support.shapes import SMOLLM2, shape
 from tests.support.surveys import survey
@@ -157,15 +166,44 @@ def holding(
     strategy: str = "parallel",
     digest: str | None = None,
     policy: Policy = Policy(),  # noqa: B008 - frozen in effect
+    *,
+    may_interrupt: bool = False,
+    seen: Observed | None = None,
 ) -> None:
     found = survey(make_spec())
-    run: Any = SimpleNamespace(spec=found.spec, cluster=cluster, observer=lambda: cluster)
+    run: Any = SimpleNamespace(
+        spec=found.spec,
+        cluster=cluster,
+        observer=lambda: cluster,
+        may_interrupt=may_interrupt,
+    )
     made = SimpleNamespace(
         strategy=strategy, sentence="no node is usable", digest="d1g35t", nodes=()
     )
-    found = replace(found, policy=policy)
+    found = replace(found, policy=policy, seen=seen or found.seen)
     planned: Any = Planned(cast(Any, made), found, found.deployment([]))
     must_hold(run, planned, digest)
+
+
+def test_what_nobody_has_agreed_to_is_not_interrupted() -> None:
+    cluster = Cluster()
+    view = DeploymentView("m-old", "old", 1, 1, 1)
+    seen = Observed(State("m"), "old", {"old": view})
+    with pytest.raises(Refused, match=r"m-old serves now.*nobody has agreed to that.*--yes"):
+        holding(cluster, "replace", seen=seen)
+    assert cluster.tried == []
+
+
+@pytest.mark.parametrize(
+    ("strategy", "available", "stops"),
+    [("replace", 1, True), ("replace", 0, False), ("lend", 1, False)],
+)
+def test_what_a_plan_interrupts(strategy: str, available: int, stops: bool) -> None:
+    made = SimpleNamespace(strategy=strategy, sentence="no room beside")
+    seen = Observed(State("m"), "old", {"old": DeploymentView("m-old", "old", 1, 1, available)})
+    found = replace(survey(make_spec()), seen=seen)
+    said = interrupts(Planned(cast(Any, made), found, {}))
+    assert said == ("no room beside; m-old serves now and is scaled down first" if stops else "")
 
 
 def test_what_the_site_does_not_allow_is_refused_with_every_reason() -> None:

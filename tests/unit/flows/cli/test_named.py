@@ -10,6 +10,7 @@ import pytest
 
 from flows.cli.main import main
 from flows.cli.named import agree
+from flows.rollback import settle, shown
 from tasks.base.errors import Refused, SpecError, StepFailed
 from tasks.release import moves
 from tasks.release.course import Course, Observed, PointService
@@ -30,6 +31,7 @@ from tests.support.cluster.courses import narrow
 from tests.support.places import ROOT
 
 HERE = ["-n", NS]
+SPEC = str(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
 
 
 class Terminal(io.StringIO):
@@ -71,7 +73,7 @@ def test_what_it_says_at_the_end_is_what_the_cluster_shows(
 def test_also_where_it_fails(
     at: Put, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise StepFailed("m-older never becomes ready")
 
     at(in_test())
@@ -179,16 +181,56 @@ def test_an_approval_is_of_what_one_rollout_tested(
     assert found.actor().observe().state.phase == "held" and found.leads_to() == "old"
     main(["approve", NAME, *HERE, "--rollout", run])
     assert found.leads_to() == "new" and found.harm == []
-    with pytest.raises(SystemExit):
-        main(["approve", NAME, *HERE])
+
+
+def held() -> World:
+    found = world(phase="held", candidate=True)
+    found.actor().save(replace(found.actor().observe().state, rollout="run-1", plan="0123"))
+    return found
+
+
+@pytest.mark.parametrize("what", ["approve", "promote", "reject"])
+def test_which_one_is_meant_is_named_or_shown_and_confirmed(
+    at: Put, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    bare = [what, NAME, *HERE]
+    named = [*bare, "--rollout", "run-1", "--plan", "0123", "--yes"]
+    for typed, command, code in (
+        (None, bare, 2),
+        (None, [*bare, "--yes"], 2),
+        (None, [*bare, "--rollout", "run-1"], 2),
+        ("y\n", [*bare, "--yes"], 2),
+        ("n\n", bare, 5),
+    ):
+        found = held()
+        at(found, typed)
+        assert main(command) == code and found.actor().observe().state.phase == "held"
+        said = capsys.readouterr().err
+        assert "m-new of rollout run-1, tested under plan 0123" in said
+        assert ("go on? [y/N]" in said) == (code == 5)
+    for typed, command in ((None, named), ("y\n", bare)):
+        found = held()
+        at(found, typed)
+        main(command)
+        assert found.actor().observe().state.phase != "held"
+        assert found.leads_to() == ("old" if what == "reject" else "new")
+
+
+def test_a_flow_run_names_it_too(at: Put) -> None:
+    found = held()
+    at(found)
+    for what in ("approve", "promote", "reject"):
+        with pytest.raises(Refused, match=f"`rollout {what} m --rollout run-1 --plan 0123`"):
+            settle(what, NAME, NS)
+    assert found.actor().observe().state.phase == "held"
 
 
 def test_a_rejection_is_asked_about_at_a_terminal_alone(
     at: Put, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for typed, code in ((None, 0), ("no\n", 5), ("yes\n", 0)):
-        at(world(phase="held", candidate=True), typed)
-        assert main(["reject", NAME, *HERE]) == code
+        at(held(), typed)
+        assert main(["reject", NAME, *HERE, "--rollout", "run-1", "--plan", "0123"]) == code
         assert (typed is None) != ("m-new is removed; go on?" in capsys.readouterr().err)
 
 
@@ -208,17 +250,13 @@ def test_a_run_that_holds_the_lease_is_not_stopped_unasked(
     assert "alice@host/run-1 holds m, which is testing: it is stopped" in capsys.readouterr().err
     assert main(["abort", NAME, *HERE, "--yes"]) == 0 and len(asked) == 1
     assert capsys.readouterr().out.splitlines() == [
-        "alice@host/run-1 was asked to stop; removed candidate m-new; m-old serves, 2 of 2 "
-        "replica(s) available; idle",
+        "alice@host/run-1 was asked to stop; removed candidate m-new",
         "models/m: m-old serves, 2 of 2 replica(s) available; idle",
     ]
     # the run was faster
     assert main(["abort", NAME, *HERE, "--yes"]) == 0
     said = capsys.readouterr().out.splitlines()[0]
-    assert said == (
-        "alice@host/run-1 was asked to stop; it has cleaned up; m-old serves, 2 of 2 replica(s) "
-        "available; idle"
-    )
+    assert said == "alice@host/run-1 was asked to stop; it has cleaned up"
 
 
 def test_where_nobody_runs_an_abort_is_a_recovery(at: Put) -> None:
@@ -248,7 +286,15 @@ def test_the_guards_exit_status_says_whether_something_is_left(
 
 
 def test_words() -> None:
-    assert in_words(Observed(State(NAME), None)) == "nothing serves: there is no Service; idle"
+    for how, said in (
+        ({"lost": True, "absent": True}, "nothing serves: there is no Service; idle"),
+        ({"lost": True}, "nothing serves: the Service leads nowhere; idle"),
+        (
+            {},
+            "the Service leads to none of our releases: a person's own pods serve, if any do; idle",
+        ),
+    ):
+        assert in_words(Observed(State(NAME), None, **how)) == said
     assert in_words(Observed(State(NAME), "x")) == (
         "nothing serves: release x has no Deployment; idle"
     )
@@ -268,22 +314,51 @@ def test_agreeing() -> None:
         agree("x stops", interrupts=True, given=Terminal("n\n"))
 
 
-SPEC = str(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
+def test_a_service_that_a_person_leads_elsewhere_is_one(at: Put) -> None:
+    found = world()
+    for selector, said in (({"app": "mine"}, "to none of our releases"), ({}, "leads nowhere")):
+        service = found.objects["Service", NAME]
+        found.put({**service, "spec": {**service["spec"], "selector": selector}})
+        assert said in shown(found.actor())
+    del found.objects["Service", NAME]
+    assert "there is no Service" in shown(found.actor())
 
 
-@pytest.mark.parametrize(
-    ("typed", "options", "code"),
-    [("n\n", [], 5), ("y\n", [], 0), ("n\n", ["--yes"], 0), (None, [], 0)],
-)
-def test_a_rollout_that_interrupts_asks_at_a_terminal(
-    typed: str | None, options: list[str], code: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fails", [False, True])
+def test_run_and_adopt_end_with_what_the_cluster_shows(
+    at: Put, fails: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran: list[object] = []
-    monkeypatch.setattr("sys.stdin", io.StringIO() if typed is None else Terminal(typed))
-    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "m-old is scaled down first")
-    monkeypatch.setattr("flows.cli.main.run_spec", lambda *a, **_: (ran.append(a) or 0, None))
-    assert main(["run", SPEC, *options]) == code
-    assert len(ran) == (code == 0)
+    def does(*_: object, **__: object) -> tuple[int, None]:
+        if fails:
+            raise StepFailed("no")
+        return 0, None
+
+    at(world())
+    monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "")
+    monkeypatch.setattr("flows.cli.main.run_spec", does)
+    monkeypatch.setattr("flows.adopt.adopt", does)
+    last = f"{NS}/{NAME}: m-old serves, 2 of 2 replica(s) available; idle"
+    named = ["--set", f"name={NAME}", "--set", f"namespace={NS}"]
+    for command in (["run", SPEC, *named], ["adopt", NAME, *HERE]):
+        assert main(command) == int(fails)
+        assert capsys.readouterr().out.splitlines()[-1] == last
+
+
+@pytest.mark.parametrize("typed", [None, "n\n", "y\n"])
+def test_what_finishes_a_way_back_that_interrupts_asks_as_well(
+    at: Put, typed: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = single()
+    actor = found.actor()
+    state = replace(actor.observe().state, phase="reverting", strategy="replace")
+    actor.save(state)
+    found.may_interrupt = True
+    at(found, typed)
+    back = ["recover", NAME, *HERE]
+    assert main(back) == {None: 2, "n\n": 5, "y\n": 0}[typed]
+    assert "m-old is scaled down first" in capsys.readouterr().err
+    assert found.leads_to() == ("older" if typed == "y\n" else "old")
+    assert main([*back, "--yes"]) == 0 and found.leads_to() == "older"
 
 
 def test_status_says_what_is_wrong_since_when_and_what_to_do(

@@ -186,10 +186,10 @@ def test_an_edit_is_told_by_what_it_changed() -> None:
     at.put(to_configmap(replace(state, verdict="fail", drain_s=77.0), NS))
     with pytest.raises(ChangedByHand, match=r"rollout-m was edited by hand .*: verdict, drain_s; "):
         actor.save(replace(state, phase="held"))
-    actor.change_state(lambda held: replace(held, approval="r"))  # of what is there: it may
+    actor.change_state(lambda held: replace(held, why="r"))  # of what is there: it may
     with pytest.raises(ChangedByHand):
         actor.save(replace(state, phase="held"))
-    assert (state_of(at).verdict, state_of(at).approval) == ("fail", "r")
+    assert (state_of(at).verdict, state_of(at).why) == ("fail", "r")
     actor.save(replace(actor.observe().state, phase="held"))
     assert (state_of(at).phase, state_of(at).verdict) == ("held", "fail")
 

@@ -12,7 +12,7 @@ import pytest
 from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, Refused
 from tasks.base.progress import Progress, listening
-from tasks.outside.kubernetes.lease import LeaseLock, ask_to_stop, holder_of
+from tasks.outside.kubernetes.lease import LeaseLock, ask_to_stop, at_it, holder_of
 from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, NotFound
 
 pytestmark = pytest.mark.usefixtures("time")
@@ -344,3 +344,15 @@ def test_what_is_no_wish_stops_nobody(api: Api, time: FakeClock, wish: str) -> N
         api.touch()
         held.renew()
         assert held.abort == ""
+
+
+@pytest.mark.parametrize(
+    ("holder", "said"),
+    [
+        ("bob@host/20260301T120000-0a0a0a", "wait for it to end, or cancel it"),
+        ("root@pod/guard-20260301T120000-0a0a0a", "the guard of root@pod is at it, and settles it"),
+        ("bob@host/recover-20260301T120000-0a0a0a", "`rollout recover` of bob@host is at it"),
+    ],
+)
+def test_who_is_at_it_is_told(holder: str, said: str) -> None:
+    assert said in at_it(holder, "m")
