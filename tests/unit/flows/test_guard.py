@@ -86,6 +86,26 @@ def test_one_that_takes_long_does_not_blind_it(time: FakeClock) -> None:
     assert sorted(found) == [A, B] and found.count(B) == 1
 
 
+@pytest.mark.parametrize("first", ["at rest", "left alone"])
+def test_what_dies_after_the_first_look_is_tended_to(first: str, time: FakeClock) -> None:
+    """At rest at the first look, or in the hands of somebody alive, and broken at the third."""
+    over, looks = threading.Event(), iter(range(3))
+    alone = Tended(B, "left alone", "its holder renews the lease")
+
+    def tend(key: Key) -> Tended | None:
+        if key == A:
+            assert over.wait(60)  # in work until B is settled
+            return settled(key)
+        if next(looks) < 2:
+            return alone if first == "left alone" else None
+        over.set()
+        return settled(key)
+
+    found = list(watch(lambda: [A, B], tend, once=True, limit_s=1e9))
+    assert sorted(f.key for f in found if f.end == "settled") == [A, B]
+    assert [f for f in found if f.end != "settled"] == [alone] * (first == "left alone")
+
+
 def test_a_cluster_that_does_not_answer_ends_one_look_and_not_a_watch(time: FakeClock) -> None:
     def down() -> list[Key]:
         raise OutsideError("no answer")
