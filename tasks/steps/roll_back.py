@@ -12,6 +12,7 @@ from tasks.release.course import NOTHING
 from tasks.release.moves import Course, Observed, decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
 from tasks.release.wish import decide_abort
+from tasks.release.words import next_step
 from tasks.run import seats
 from tasks.run.carry_out import carry_out, settled
 from tasks.run.locked import Locked
@@ -79,9 +80,12 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     actor = cluster.actor
     watch(run, actor)
     seen = actor.observe()
-    if not isinstance(error, Exception) and unfinished(seen.state):
+    if not isinstance(error, Exception):
         # who interrupts wants to leave; nothing is harmed by both releases running on
-        return unsoaked_text(seen.state)
+        if unfinished(seen.state):
+            return unsoaked_text(seen.state)
+        if seen.state.phase == "proven" and seen.alive(seen.serving):
+            return next_step(seen)
 
     def decide(seen: Observed) -> Course:
         keep = run.spec.promotion.keep_previous
