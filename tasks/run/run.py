@@ -138,6 +138,7 @@ class Run:
 
     def judged(self, verdict: str) -> Judged:
         """A verdict on what is rolled out, for the cluster's memory."""
+        plan = self.record.plan
         what = self.record.resolve_model
         return Judged(
             what.release if what else "",
@@ -145,6 +146,7 @@ class Run:
             verdict,
             self.rollout,
             clock.now().isoformat(timespec="seconds"),
+            strategy=plan.strategy if plan else "",
         )
 
     def keep_logs(self, logs: Mapping[str, str]) -> None:

@@ -93,6 +93,12 @@ class Promotion(Strict):
         description="What served before runs on until it has ended its requests, at most so long "
         "after the Service has moved (s)",
     )
+    tries: int | None = Field(
+        None,
+        ge=1,
+        description="How often a schedule or an event starts a release that could not start, or "
+        "ended inconclusive; default: once where what serves was stopped for it, else 3 times",
+    )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")
 

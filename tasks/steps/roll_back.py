@@ -31,8 +31,9 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
     if isinstance(why, SoakFailed):
         said = _after_soak(run, cluster, why)
     else:
-        if kind == "failed":
-            cluster.remember(run.judged("failed"))
+        # where nothing was measured, the way there failed, and not the release
+        if kind == "failed" or (kind == "inconclusive" and _measured(run)):
+            cluster.remember(run.judged(kind))
         keep = run.spec.promotion.keep_previous
 
         def decide() -> Course:
@@ -41,6 +42,11 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
         said = settled(actor, decide(), decide)
     run.say(said)
     return Outcome(kind, f"{why}; {said}")
+
+
+def _measured(run: Run) -> bool:
+    judge = run.record.judge
+    return judge is not None and any(item.measured is not None for item in judge.targets)
 
 
 def _after_soak(run: Run, cluster: Locked, why: SoakFailed) -> str:
