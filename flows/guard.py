@@ -18,7 +18,7 @@ from prefect import flow
 
 from flows.rollback import decide, settle
 from tasks.base import clock
-from tasks.base.errors import Busy, OutsideError, RolloutError
+from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import Actor
@@ -69,14 +69,24 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
     try:
         with Cluster.connect(kubeconfig, context) as cluster:
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-            if not decide("guard", actor)[1].moves:
-                return None
+            try:
+                if not decide("guard", actor)[1].moves:
+                    return None
+            except StepFailed as error:  # nothing to do but to say it, in the history once
+                if _noted(actor, str(error)):
+                    raise
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)
     except Busy as error:  # its holder renews the lease: alive, not ours
         return Tended(key, "left alone", str(error))
     except Exception as error:
         return Tended(key, "failed", str(error) or repr(error))
+
+
+def _noted(actor: Actor, said: str) -> bool:
+    """Whether the guard's last words in the history are these."""
+    last = next(iter(actor.read_state()[0].history), {})
+    return (last.get("outcome"), last.get("sentence")) == ("error", f"guard: {said}")
 
 
 def watch(

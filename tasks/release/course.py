@@ -9,6 +9,7 @@ from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.made import apart, made_of
 from tasks.objects.pods import ReadObject
 from tasks.objects.replicas import available_of, replicas_of
+from tasks.release.down import Down
 from tasks.release.state import Release, State, with_made
 
 # what a course without moves comes to
@@ -62,7 +63,7 @@ class Observed:
     None where it leads to none of ours. lost: there is no Service, or it leads nowhere. bent: the
     selector asks for more than that release's pods carry, so that it chooses none of them.
     strangers: by release, what carries its labels and is not its own, in words: told, and neither
-    counted nor touched."""
+    counted nor touched. down: what serves does not answer, beyond what a start-up takes."""
 
     state: State
     serving: str | None
@@ -70,6 +71,7 @@ class Observed:
     bent: bool = False
     lost: bool = False
     strangers: dict[str, str] = field(default_factory=dict)
+    down: Down | None = None
 
     @property
     def astray(self) -> bool:
@@ -87,6 +89,8 @@ class Observed:
             return f"its Service leads to release {self.serving}, which has no Deployment"
         if view is None or view.settled:
             return ""
+        if self.down:
+            return self.down.why
         answer = f"{view.available} of its {view.serves_with} replica(s) are available"
         return f"{view.name} serves, and {answer}; look at its pods"
 

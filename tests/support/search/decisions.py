@@ -15,6 +15,7 @@ from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
 from tasks.release.course import DeploymentView, Observed, Room
+from tasks.release.down import Down
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
@@ -122,10 +123,14 @@ class Decisions:
         tested = w.cand == "ours"
         dep = w.deps[w.svc] if w.svc in RELEASES else None
         waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
+        room = room_of_previous(w) if broken(w) else None
         return self._course(
-            ("guard", tested, waits),
+            ("guard", tested, waits, room),
             w,
-            lambda seen: decide_guard(seen, _around(w, tested, waits)),
+            lambda seen: decide_guard(
+                seen,
+                replace(_around(w, tested, waits), room=_room(room)),
+            ),
         )
 
     def after_failure(self, w: World) -> Course | None:
@@ -137,7 +142,7 @@ class Decisions:
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
         deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed, d.changed) for d in w.deps)
-        key = (what, w.mem[:8] if w.mem else None, w.svc, deps)
+        key = (what, w.mem[:8] if w.mem else None, w.svc, deps, broken(w))
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
         return self._known[key]
@@ -226,7 +231,14 @@ def observed(w: World, rules: Rules) -> Observed:
         ITEMS[w.svc].id if w.svc in RELEASES else None,
         {ITEMS[at].id: view(at, dep, rules) for at, dep in enumerate(w.deps) if dep},
         lost=w.svc in (NOBODY, NOWHERE),
+        down=Down("it is broken", True) if broken(w) else None,
     )
+
+
+def broken(w: World) -> bool:
+    """What the Service leads to crashes again and again, in every pod that it has."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return dep is not None and w.broken[w.svc] and not dep.ready and dep.unready >= dep.asked > 0
 
 
 def room_of_previous(w: World) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, 
 from flows.rollback import settle
 from tasks.base.clock import FakeClock
 from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
+from tasks.release.down import Down
 from tasks.release.state import State, to_configmap
 from tests.support.cluster.actor_world import NAME, NS, World, deployment, in_test, release, world
 from tests.support.cluster.courses import at_rest
@@ -185,6 +186,23 @@ def test_the_same_failure_again_is_noted_once(
     for _ in range(3):
         assert stood(at) == ["models/m: failed: m-old never becomes ready"]
     assert told(at) == [("error", "guard: m-old never becomes ready")]
+
+
+def test_what_serves_and_does_not_answer_is_told_and_noted_once(
+    reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = world()
+    reached.append(at)
+    at.broken = {"old"}
+    why = "m-old serves and none of its replicas answers"
+    monkeypatch.setattr("tasks.outside.kubernetes.actor.down", lambda *_: Down(why))
+    for _ in range(2):
+        (said,) = stood(at)
+        assert said.startswith(f"models/m: failed: {why}; look at its pods")
+    ((outcome, sentence),) = told(at)
+    assert outcome == "error" and sentence.startswith(f"guard: {why}")
+    before = len(at.writes)
+    assert stood(at) and len(at.writes) == before  # told, and nothing is written
 
 
 def test_a_rollout_whose_state_is_lost_is_found_by_its_engines(reached: list[World]) -> None:
