@@ -50,9 +50,10 @@ def settle(
     context: str | None = None,
     allow_interruption: bool = False,
     meant: Meant = ANY,
+    unwatched: bool = False,
 ) -> str:
     """Do it under the lease; gives one sentence. what: a What, or 'guard'. meant: the candidate
-    that is approved or rejected.
+    that is approved or rejected. unwatched: what serves is kept without a look.
 
     Raises Refused, LockLost, OutsideError.
     """
@@ -80,6 +81,7 @@ def settle(
                         run,
                         allow_interruption=allow_interruption,
                         stopped=stopped.rpartition("/")[2],
+                        unwatched=unwatched,
                     )
 
                 course = decided()
@@ -118,6 +120,7 @@ def decide(
     allow_interruption: bool = False,
     spec: Rollout | None = None,
     stopped: str = "",
+    unwatched: bool = False,
 ) -> tuple[Observed, Course]:
     """What is seen, and the course that follows; changes nothing. stopped: id of the run that an
     abort has stopped. Raises Refused."""
@@ -138,17 +141,33 @@ def decide(
         room=room,
         keep_previous=keep,
         stopped=stopped,
+        unwatched=unwatched,
     )
     if not course.moves and seen.state != known:
         course = replace(course, moves=(Save(seen.state),))
     return seen, course
 
 
-def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool, stopped: str) -> Course:
+def _course(
+    what: str,
+    actor: Actor,
+    run: str,
+    *,
+    allow_interruption: bool,
+    stopped: str,
+    unwatched: bool,
+) -> Course:
     spec = _spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
         watch(Run(spec, actor.cluster, rollout=run), actor)
-    return decide(what, actor, allow_interruption=allow_interruption, spec=spec, stopped=stopped)[1]
+    return decide(
+        what,
+        actor,
+        allow_interruption=allow_interruption,
+        spec=spec,
+        stopped=stopped,
+        unwatched=unwatched,
+    )[1]
 
 
 def _spec_of(state: State) -> Rollout | None:
@@ -184,6 +203,7 @@ def rollback(
     allow_interruption: bool = False,
     rollout: str = "",
     plan: str = "",
+    unwatched: bool = False,
     kubeconfig: str | None = None,
     context: str | None = None,
 ) -> str:
@@ -197,6 +217,7 @@ def rollback(
         allow_interruption: Scale the serving release down first, to make room.
         rollout: Approve or reject what this rollout tested, and nothing else.
         plan: Approve or reject what was tested under the plan of this digest, and nothing else.
+        unwatched: Promote what serves unproven without a look at it.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
@@ -208,4 +229,5 @@ def rollback(
         context=context,
         allow_interruption=allow_interruption,
         meant=Meant(rollout, plan),
+        unwatched=unwatched,
     )

@@ -145,6 +145,12 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="scale the serving release down first, to make room",
             )
+        if name == "promote":
+            sub.add_argument(
+                "--unwatched",
+                action="store_true",
+                help="keep what serves unproven without a look: nothing more is known of it then",
+            )
         if name in ("approve", "reject"):
             needed = name == "approve"
             sub.add_argument("--rollout", required=needed, help="refuse what another one tested")
@@ -297,6 +303,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             allow_interruption=getattr(args, "allow_interruption", False),
             yes=getattr(args, "yes", False),
             meant=meant,
+            unwatched=getattr(args, "unwatched", False),
         )
 
     return handler

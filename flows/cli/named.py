@@ -33,6 +33,7 @@ def by_name(
     allow_interruption: bool = False,
     yes: bool = False,
     meant: Meant = ANY,
+    unwatched: bool = False,
 ) -> int:
     """Ask, do it, and print what the cluster shows, however it ended.
 
@@ -57,6 +58,7 @@ def by_name(
                     context=context,
                     allow_interruption=allow_interruption,
                     meant=meant,
+                    unwatched=unwatched,
                 )
             print(plain(mask(said)))
         finally:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.made import apart, made_of
 from tasks.objects.pods import ReadObject
 from tasks.objects.replicas import available_of, replicas_of
-from tasks.release.down import Down
 from tasks.release.state import Release, State, with_made
 
 # what a course without moves comes to

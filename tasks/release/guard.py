@@ -4,6 +4,7 @@ half-way, mend a memory that says less than the Service, and put away what came 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tasks.base.errors import Refused, StepFailed
@@ -23,15 +24,17 @@ from tasks.release.course import (
     Save,
     Scale,
 )
-from tasks.release.moves import decide_recovery
+from tasks.release.moves import decide_recovery, superseded_by
 from tasks.release.state import (
     Judged,
     Release,
     State,
     in_doubt,
+    unproven_until,
     with_doubt,
     with_verdict,
 )
+from tasks.release.wish import decide_keep
 from tasks.release.words import next_step
 
 # a person decides about a held candidate, and about one that serves unproven
@@ -83,6 +86,8 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         return replace(
             course, sentence=f"{course.sentence}: nobody approved it until {state.until}"
         )
+    if around.expired and (overdue := _overdue(seen, around, keep_previous=keep_previous)):
+        return overdue
     starved = serving is not None and (serving.stopped or around.waits) and not serving.available
     if state.phase == "held" and starved:
         # what it lacks the candidate may have; nobody knows when a person comes
@@ -122,6 +127,31 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     moves += [Scale(view.name, 0) for view in stopped]
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
     return Course(tuple(moves), sentence)
+
+
+def _overdue(seen: Observed, around: Around, *, keep_previous: bool) -> Course | None:
+    """What serves unproven has waited for a person long enough, and what served before holds its
+    seats: one of them is put away. None where there is nothing to do."""
+    state, target = seen.state, seen.state.previous
+    if state.phase != "unproven" or not state.stable or state.stable.id != seen.serving:
+        return None
+    if not seen.alive(seen.serving):
+        return None
+    late = f"; nobody decided until {unproven_until(state)}"
+    asked = (state.spec.get("promotion") or {}).get("on_unproven", "keep")
+    if (asked == "roll-back" or state.verdict == "fail") and target is not None:
+        proven = not in_doubt(state, target.id) and not seen.changed(target.id, which=False)
+        with suppress(Refused):  # no way back: it stays
+            if proven and seen.alive(target.id):
+                course = decide_revert(seen, room=around.room)
+                return replace(course, sentence=course.sentence + late)
+    if state.verdict != "fail":
+        course = decide_keep(seen, keep_previous=keep_previous)
+        return replace(course, sentence=course.sentence + late)
+    if not any(view.runs for view in seen.others(seen.serving)):
+        return None
+    course = superseded_by(seen, state)  # it failed, and is all there is: it goes on, and says so
+    return replace(course, sentence=course.sentence + late)
 
 
 def _away_from_broken(seen: Observed, around: Around) -> Course | None:

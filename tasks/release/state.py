@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tasks.base.errors import StepFailed
@@ -37,6 +38,8 @@ Phase = Literal[
 ]
 # Releases kept in doubt: more than are ever there at once.
 DOUBTS = 8
+# How long what serves unproven waits for a person, where no rollout said (h).
+UNPROVEN_HOURS = 72.0
 # Verdicts that may be the world's fault as well: tried again by itself, but not for ever.
 OPEN = ("unfit", "inconclusive")
 TRIES, TRIES_INTERRUPTING = 3, 1
@@ -347,10 +350,25 @@ def unsoaked_text(state: State) -> str:
     )
 
 
+def unproven_until(state: State) -> str:
+    """Until when a release that serves unproven waits for a person, ISO 8601; '' where it does not,
+    or where nobody noted since when it does."""
+    if state.phase != "unproven" or not state.since:
+        return ""
+    asked = state.spec.get("promotion") or {}
+    hours = float(asked.get("unproven_hours", UNPROVEN_HOURS))
+    until = datetime.fromisoformat(state.since) + timedelta(hours=hours)
+    return until.isoformat(timespec="seconds")
+
+
 def unproven_text(state: State) -> str:
     """What a person may do with a release that serves unproven."""
     name = state.stable.deployment if state.stable else "a release"
-    text = f"{name} serves and is not proven: `rollout promote {state.name}` keeps it"
+    text = (
+        f"{name} serves and is not proven: `rollout promote {state.name}` watches it again and "
+        "keeps it, with --unwatched without a look"
+    )
     if state.previous:
         text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
-    return text
+    until = unproven_until(state)
+    return f"{text}; the guard settles it after {until}" if until else text

@@ -83,6 +83,14 @@ class Promotion(Strict):
     approval_hours: float = Field(
         72, gt=0, description="How long a candidate that waits for a person may be approved (h)"
     )
+    unproven_hours: float = Field(
+        72, gt=0, description="How long a release that serves unproven waits for a person (h)"
+    )
+    on_unproven: Literal["keep", "roll-back"] = Field(
+        "keep",
+        description="What the guard does with one that answers after that: keep it, or go back "
+        "where the one before it answers still",
+    )
     on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
     soak: Soaking = Field(
         Soaking(), description="Watch the promoted release before the old one stops"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, StepFailed
+from tasks.objects.down import Down, down_of
 from tasks.objects.endpoints import leads_astray
 from tasks.objects.labels import ADOPTED, INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ready
@@ -20,7 +21,6 @@ from tasks.objects.reached import (
 )
 from tasks.objects.replicas import available_of
 from tasks.outside.kubernetes.client import Cluster, Object
-from tasks.release.down import Down, down_of
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port, selector_of, target_port
 from tasks.spec.rollout import Rollout

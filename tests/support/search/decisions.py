@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.base.errors import RolloutError
+from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
 from tasks.release.course import DeploymentView, Observed, Room
-from tasks.release.down import Down
 from tasks.release.guard import Around, decide_guard, remembered
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
@@ -123,13 +123,14 @@ class Decisions:
         tested = w.cand == "ours"
         dep = w.deps[w.svc] if w.svc in RELEASES else None
         waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
-        room = room_of_previous(w) if broken(w) else None
+        overdue = w.mem is not None and w.mem.phase == "unproven"  # its time is always over
+        room = room_of_previous(w) if broken(w) or overdue else None
         return self._course(
             ("guard", tested, waits, room),
             w,
             lambda seen: decide_guard(
                 seen,
-                replace(_around(w, tested, waits), room=_room(room)),
+                replace(_around(w, tested, waits), room=_room(room), expired=overdue),
             ),
         )
 

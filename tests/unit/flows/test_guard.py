@@ -15,7 +15,7 @@ from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, 
 from flows.rollback import settle
 from tasks.base.clock import FakeClock
 from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
-from tasks.release.down import Down
+from tasks.objects.down import Down
 from tasks.release.state import State, to_configmap
 from tests.support.cluster.actor_world import NAME, NS, World, deployment, in_test, release, world
 from tests.support.cluster.courses import at_rest

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import StepFailed
+from tasks.objects.down import Down
 from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER, SCALED_ANNOTATION
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.course import Course, Observed, Room, Save, Scale
-from tasks.release.down import Down
 from tasks.release.guard import Around, decide_guard, release_on, remembered
-from tasks.release.state import Judged, State, to_configmap
+from tasks.release.state import Judged, State, in_doubt, to_configmap
 from tasks.render.release import selector
 from tests.support.cluster.actor_world import (
     NAME,
@@ -322,3 +322,78 @@ def test_a_candidate_that_waits_for_a_person_is_left_to_them() -> None:
     _, _, seen, around = broken(phase="held")
     with pytest.raises(StepFailed, match=WHY):
         decide_guard(seen, around)
+
+
+# -- unproven for too long ----------------------------------------------------------------------
+
+
+def overdue(**changes: Any) -> tuple[World, Actor, Observed, Around]:
+    """`old` serves unproven, `older` runs beside it, and nobody came in time."""
+    why = "no route to it"
+    at = with_state(
+        world(),
+        **{
+            "phase": "unproven",
+            "verdict": "inconclusive",
+            "doubt": "inconclusive",
+            "doubted": "old",
+            "why": why,
+            "since": SINCE,
+            **changes,
+        },
+    )
+    at.put(deployment(OLDER, 2))
+    actor, seen, around = looked(at)
+    return at, actor, seen, replace(around, expired=True, room=ROOM)
+
+
+SINCE = "2026-03-01T12:00:00+00:00"
+LATE_BY = "nobody decided until 2026-03-04T12:00:00+00:00"
+
+
+def test_what_answers_is_kept_and_the_other_put_away() -> None:
+    at, actor, seen, around = overdue()
+    assert decide_guard(seen, replace(around, expired=False)).moves == ()
+    course = decide_guard(seen, around)
+    assert course.sentence == (
+        "m-old is kept without a look. Whether it serves as well as was measured is not known; "
+        f"last known of its soak: inconclusive: no route to it; {LATE_BY}"
+    )
+    actor.take_over()
+    actor.run(course)
+    assert at_rest(at) == "old" and at.available("older") == 0 and at.harm == []
+    state = state_of(at)
+    # nobody has proven it: what is gone back to after the next promotion is the other
+    assert state.phase == "idle" and in_doubt(state, "old") == "inconclusive"
+    assert state.previous == OLDER and decided(at).moves == ()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spec": {"promotion": {"on_unproven": "roll-back"}}}, {"verdict": "fail"}]
+)
+def test_where_the_spec_says_so_or_it_failed_it_goes_back(changes: dict[str, Any]) -> None:
+    at, actor, seen, around = overdue(**changes)
+    course = decide_guard(seen, around)
+    assert course.sentence == f"went back to m-older; {LATE_BY}"
+    actor.take_over()
+    actor.run(course)
+    assert at_rest(at) == "older" and at.harm == []
+
+
+def test_what_failed_and_has_no_way_back_goes_on_alone() -> None:
+    at, actor, seen, around = overdue(verdict="fail", doubts={"older": "fail"})
+    course = decide_guard(seen, around)
+    assert course.sentence == f"m-old serves on, unproven; {LATE_BY}"
+    actor.take_over()
+    actor.run(course)
+    assert at.available("older") == 0 and at.available("old") == 2 and at.harm == []
+    assert state_of(at).phase == "unproven"
+    _, seen, around = looked(at)
+    assert decide_guard(seen, replace(around, expired=True)).moves == ()
+
+
+def test_what_does_not_answer_is_not_kept() -> None:
+    at, _, _, _ = overdue(previous=None)
+    at.broken = {"old"}
+    _, seen, around = looked(at)
+    assert "kept" not in decide_guard(seen, replace(around, expired=True)).sentence

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.release.down import Down, down_of
+from tasks.objects.down import Down, down_of
 from tests.support.cluster.actor_world import OLD, deployment
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
