@@ -18,7 +18,7 @@ from prefect import flow
 
 from flows.rollback import decide, settle
 from tasks.base import clock
-from tasks.base.errors import Busy, OutsideError, RolloutError
+from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import Actor
@@ -69,14 +69,24 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
     try:
         with Cluster.connect(kubeconfig, context) as cluster:
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-            if not decide("guard", actor)[1].moves:
-                return None
+            try:
+                if not decide("guard", actor)[1].moves:
+                    return None
+            except StepFailed as error:  # nothing to do but to say it, in the history once
+                if _noted(actor, str(error)):
+                    raise
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)
     except Busy as error:  # its holder renews the lease: alive, not ours
         return Tended(key, "left alone", str(error))
     except Exception as error:
         return Tended(key, "failed", str(error) or repr(error))
+
+
+def _noted(actor: Actor, said: str) -> bool:
+    """Whether the guard's last words in the history are these."""
+    last = next(iter(actor.read_state()[0].history), {})
+    return (last.get("outcome"), last.get("sentence")) == ("error", f"guard: {said}")
 
 
 def watch(
@@ -88,14 +98,16 @@ def watch(
 ) -> Iterator[Tended]:
     """Look every EVERY_S and tend to what is found, WIDTH at once, each in a thread of its own.
 
-    once: end when nothing is in hand any more; each rollout is tended to once. What takes longer
-    than limit_s is told as failed and left behind, and holds up nobody.
+    Every look considers every rollout that is not in hand right then: what is at rest, or in the
+    hands of somebody alive, may die a minute later. once: end when nothing is in hand any more;
+    what was settled, or failed, is left to the next round then. What takes longer than limit_s is
+    told as failed and left behind, and holds up nobody.
     """
     waiting: deque[Key] = deque()
     running: dict[Key, tuple[threading.Thread, float]] = {}
     behind: dict[Key, threading.Thread] = {}
     ended: dict[Key, Tended | None] = {}
-    seen: set[Key] = set()
+    tended: dict[Key, Tended] = {}  # what became of each, as it was told last
     next_look: float | None = None
 
     def work(key: Key) -> None:
@@ -111,9 +123,9 @@ def watch(
                 _log.error("the guard could not look: %s", error)
                 new = []
             in_hand = {*waiting, *running, *(k for k, t in behind.items() if t.is_alive())}
-            waiting.extend(key for key in new if key not in in_hand | seen)
+            done = {k for k, t in tended.items() if once and t.end != "left alone"}
+            waiting.extend(key for key in new if key not in in_hand | done)
             next_look = clock.monotonic() + EVERY_S
-            seen |= set(new) if once else set()
         while waiting and len(running) < WIDTH:
             key = waiting.popleft()
             # a daemon: what hangs ends with the process, and its lease runs out
@@ -123,13 +135,19 @@ def watch(
         for key, (thread, began) in list(running.items()):
             if not thread.is_alive():
                 del running[key]
-                if found := ended.pop(key, None):
-                    yield found
+                found = ended.pop(key, None)
             elif clock.monotonic() - began > limit_s:
                 behind[key] = running.pop(key)[0]
-                yield Tended(
-                    key, "failed", f"not settled in {limit_s:.0f} s; the next round goes on"
-                )
+                late = f"not settled in {limit_s:.0f} s; the next round goes on"
+                found = Tended(key, "failed", late)
+            else:
+                continue
+            if found is None:
+                continue
+            told_before = found.end == "left alone" and tended.get(key) == found
+            tended[key] = found
+            if not told_before:
+                yield found
         if once and not running and not waiting:
             return
         clock.sleep(_TICK_S)

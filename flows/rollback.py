@@ -48,10 +48,11 @@ def settle(
     allow_interruption: bool = False,
     unchecked: bool = False,
     meant: Meant = ANY,
+    unwatched: bool = False,
 ) -> str:
     """Do it under the lease; gives one sentence. what: a What, or 'guard'. unchecked: without proof
     that what takes the place of what serves can start. meant: the candidate that is approved or
-    rejected.
+    rejected. unwatched: what serves is kept without a look.
 
     Raises Refused, LockLost, OutsideError.
     """
@@ -79,6 +80,7 @@ def settle(
                         run,
                         allow_interruption=allow_interruption,
                         stopped=stopped.rpartition("/")[2],
+                        unwatched=unwatched,
                     )
 
                 course = decided()
@@ -126,6 +128,7 @@ def decide(
     allow_interruption: bool = False,
     spec: Rollout | None = None,
     stopped: str = "",
+    unwatched: bool = False,
 ) -> tuple[Observed, Course]:
     """What is seen, and the course that follows; changes nothing. stopped: id of the run that an
     abort has stopped. Raises Refused."""
@@ -148,17 +151,33 @@ def decide(
         room=room,
         keep_previous=keep,
         stopped=stopped,
+        unwatched=unwatched,
     )
     if not course.moves and seen.state != known:
         course = replace(course, moves=(Save(seen.state),))
     return seen, course
 
 
-def _course(what: str, actor: Actor, run: str, *, allow_interruption: bool, stopped: str) -> Course:
+def _course(
+    what: str,
+    actor: Actor,
+    run: str,
+    *,
+    allow_interruption: bool,
+    stopped: str,
+    unwatched: bool,
+) -> Course:
     spec = spec_of(actor.read_state()[0])
     if spec is not None:  # as the rollout itself would look
         watch(Run(spec, actor.cluster, rollout=run), actor)
-    return decide(what, actor, allow_interruption=allow_interruption, spec=spec, stopped=stopped)[1]
+    return decide(
+        what,
+        actor,
+        allow_interruption=allow_interruption,
+        spec=spec,
+        stopped=stopped,
+        unwatched=unwatched,
+    )[1]
 
 
 def note(actor: Actor, run: str, outcome: str, said: str) -> None:
@@ -184,6 +203,7 @@ def rollback(
     unchecked: bool = False,
     rollout: str = "",
     plan: str = "",
+    unwatched: bool = False,
     kubeconfig: str | None = None,
     context: str | None = None,
 ) -> str:
@@ -198,6 +218,7 @@ def rollback(
         unchecked: In an emergency: do so without proof that what is gone back to can start.
         rollout: To approve, promote or reject a held candidate: id of the rollout that tested it.
         plan: And the digest of the plan that it was tested under.
+        unwatched: Promote what serves unproven without a look at it.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
@@ -210,6 +231,7 @@ def rollback(
         allow_interruption=allow_interruption,
         unchecked=unchecked,
         meant=Meant(rollout, plan),
+        unwatched=unwatched,
     )
     with Cluster.connect(kubeconfig, context) as cluster:
         now = shown(Actor(cluster, namespace, name, fence=not_held, epoch=0))

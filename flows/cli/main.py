@@ -152,6 +152,12 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="in an emergency: without proof that what is gone back to can start",
             )
+        if name == "promote":
+            sub.add_argument(
+                "--unwatched",
+                action="store_true",
+                help="keep what serves unproven without a look: nothing more is known of it then",
+            )
         if name in BOUND:
             sub.add_argument("--rollout", metavar="ID", help="which one tested what is meant")
             sub.add_argument(
@@ -316,6 +322,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             unchecked=getattr(args, "unchecked", False),
             yes=getattr(args, "yes", False),
             meant=meant,
+            unwatched=getattr(args, "unwatched", False),
         )
 
     return handler

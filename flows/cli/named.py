@@ -36,6 +36,7 @@ def by_name(
     unchecked: bool = False,
     yes: bool = False,
     meant: Meant = ANY,
+    unwatched: bool = False,
 ) -> int:
     """Ask, do it, and print what the cluster shows, however it ended.
 
@@ -67,6 +68,7 @@ def by_name(
                     allow_interruption=allow_interruption,
                     unchecked=unchecked,
                     meant=meant,
+                    unwatched=unwatched,
                 )
             print(plain(mask(said)))
         finally:

@@ -108,6 +108,16 @@ def engine_container(pod_spec: ReadObject) -> Mapping[str, Any]:
     return next((c for c in containers if c.get("name") == ENGINE_CONTAINER), containers[0])
 
 
+def has_run(pod: ReadObject) -> bool:
+    """Its engine has been started at least once, whatever came of it."""
+    engine = engine_container(pod.get("spec") or {}).get("name")
+    own = [entry for entry in statuses(pod) if entry.get("name") == engine]
+    return any(
+        entry.get("restartCount") or {"running", "terminated"} & state(entry).keys()
+        for entry in own
+    )
+
+
 def image_digests(pods: Sequence[ReadObject]) -> list[str]:
     """What the nodes really run: imageID of the engine's container."""
     found = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.made import apart, made_of
 from tasks.objects.pods import ReadObject
@@ -62,7 +63,8 @@ class Observed:
     None where it leads to none of ours. lost: there is no Service, or it leads nowhere. absent:
     there is none. bent: the selector asks for more than that release's pods carry, so that it
     chooses none of them. strangers: by release, what carries its labels and is not its own, in
-    words: told, and neither counted nor touched."""
+    words: told, and neither counted nor touched. down: what serves does not answer, beyond what a
+    start-up takes."""
 
     state: State
     serving: str | None
@@ -71,6 +73,7 @@ class Observed:
     lost: bool = False
     absent: bool = False
     strangers: dict[str, str] = field(default_factory=dict)
+    down: Down | None = None
 
     @property
     def astray(self) -> bool:
@@ -88,6 +91,8 @@ class Observed:
             return f"its Service leads to release {self.serving}, which has no Deployment"
         if view is None or view.settled:
             return ""
+        if self.down:
+            return self.down.why
         answer = f"{view.available} of its {view.serves_with} replica(s) are available"
         return f"{view.name} serves, and {answer}; look at its pods"
 

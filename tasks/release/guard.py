@@ -4,13 +4,14 @@ half-way, mend a memory that says less than the Service, and put away what came 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from tasks.base.errors import StepFailed
+from tasks.base.errors import Refused, StepFailed
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.pods import Object, engine_container
 from tasks.objects.replicas import replicas_of
-from tasks.release.back import drained, straightened
+from tasks.release.back import decide_revert, drained, straightened
 from tasks.release.course import (
     NOTHING,
     Course,
@@ -23,8 +24,18 @@ from tasks.release.course import (
     Save,
     Scale,
 )
-from tasks.release.moves import decide_recovery
-from tasks.release.state import Release, State, with_doubt
+from tasks.release.moves import decide_recovery, superseded_by
+from tasks.release.state import (
+    Judged,
+    Release,
+    State,
+    in_doubt,
+    unproven_until,
+    with_doubt,
+    with_verdict,
+)
+from tasks.release.wish import decide_keep
+from tasks.release.words import next_step
 
 # a person decides about a held candidate, and about one that serves unproven
 AT_REST = ("idle", "held", "unproven")
@@ -37,7 +48,8 @@ class Around:
     stopped: the Deployments of other releases that we scaled down. room: for the release that is
     gone back to. expired: the candidate that is held may not be approved any more. before: the
     Deployment that is gone back to, and unproven: the soak is not passed, as the Service says of
-    its switch."""
+    its switch. found: a verdict against what serves, if it is broken; None where nobody knows what
+    was asked of it."""
 
     serving: Object | None = None
     tested: bool = False
@@ -47,12 +59,15 @@ class Around:
     expired: bool = False
     before: Object | None = None
     unproven: bool = False
+    found: Judged | None = None
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
     """The moves that bring a rollout to rest; none where it is.
 
-    Raises StepFailed where the Service leads to a release that has no Deployment.
+    Where what serves is broken, and one that is proven can be gone back to, that is gone back to.
+    Raises StepFailed where the Service leads to a release that has no Deployment, and where what
+    serves does not answer and there is nothing to do about it.
     """
     state = seen.state
     serving = seen.view(seen.serving)
@@ -71,10 +86,14 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         return replace(
             course, sentence=f"{course.sentence}: nobody approved it until {state.until}"
         )
+    if around.expired and (overdue := _overdue(seen, around, keep_previous=keep_previous)):
+        return overdue
     starved = serving is not None and (serving.stopped or around.waits) and not serving.available
     if state.phase == "held" and starved:
         # what it lacks the candidate may have; nobody knows when a person comes
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
+    if away := _away_from_broken(seen, around):
+        return away
     known = remembered(state, seen.serving, around) if state.phase == "idle" else state
     late = strays(seen, known)
     # nobody knows what these are: they are not removed, and stop only where what serves has no seat
@@ -95,6 +114,8 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         "removed the Service of a candidate that is gone" if lone else "",
     ]
     sentence = "; ".join(filter(None, said))
+    if not sentence and seen.down:
+        raise StepFailed(f"{seen.down.why}; {next_step(seen)}")
     if not sentence:
         return Course((), NOTHING)
     if down:  # what holds its devices stops, too
@@ -106,6 +127,57 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     moves += [Scale(view.name, 0) for view in stopped]
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
     return Course(tuple(moves), sentence)
+
+
+def _overdue(seen: Observed, around: Around, *, keep_previous: bool) -> Course | None:
+    """What serves unproven has waited for a person long enough, and what served before holds its
+    seats: one of them is put away. None where there is nothing to do."""
+    state, target = seen.state, seen.state.previous
+    if state.phase != "unproven" or not state.stable or state.stable.id != seen.serving:
+        return None
+    if not seen.alive(seen.serving):
+        return None
+    late = f"; nobody decided until {unproven_until(state)}"
+    asked = (state.spec.get("promotion") or {}).get("on_unproven", "keep")
+    if (asked == "roll-back" or state.verdict == "fail") and target is not None:
+        proven = not in_doubt(state, target.id) and not seen.changed(target.id, which=False)
+        with suppress(Refused):  # no way back: it stays
+            if proven and seen.alive(target.id):
+                course = decide_revert(seen, room=around.room)
+                return replace(course, sentence=course.sentence + late)
+    if state.verdict != "fail":
+        course = decide_keep(seen, keep_previous=keep_previous)
+        return replace(course, sentence=course.sentence + late)
+    if not any(view.runs for view in seen.others(seen.serving)):
+        return None
+    course = superseded_by(seen, state)  # it failed, and is all there is: it goes on, and says so
+    return replace(course, sentence=course.sentence + late)
+
+
+def _away_from_broken(seen: Observed, around: Around) -> Course | None:
+    """Back to what has proven itself, where the engine of what serves fails by itself; None where
+    it does not, or there is nothing proven. It is remembered against that release: nothing starts
+    it again by itself.
+
+    Raises StepFailed where there is no room for the other.
+    """
+    state, down = seen.state, seen.down
+    target = state.previous
+    if down is None or not down.broken or state.phase == "held" or target is None:
+        return None
+    if state.stable is None or state.stable.id != seen.serving or target.id == seen.serving:
+        return None  # a person led it there
+    if seen.view(target.id) is None or in_doubt(state, target.id):
+        return None
+    if seen.changed(target.id, which=False):
+        return None
+    if around.found is not None:
+        state = with_verdict(state, replace(around.found, release=seen.serving))
+    try:
+        course = decide_revert(replace(seen, state=state), room=around.room)
+    except Refused as error:
+        raise StepFailed(f"{down.why}; there is no way back: {error}") from error
+    return replace(course, sentence=f"{course.sentence}: {down.why}")
 
 
 def strays(seen: Observed, state: State) -> list[DeploymentView]:

@@ -191,7 +191,7 @@ def _soak_and_finish(seen: Observed, state: State, *, keep_previous: bool) -> li
     assert state.stable is not None
     proven = replace(state, phase="proven")
     soak: list[Move] = [Soak(state.stable), Save(proven)]
-    rest = _finish(seen, proven, keep_previous=keep_previous)
+    rest = finish(seen, proven, keep_previous=keep_previous)
     return rest if state.phase == "proven" else [*soak, *rest]
 
 
@@ -202,9 +202,12 @@ def _switched(seen: Observed) -> bool:
     return waits and state.stable is not None and seen.serving == state.stable.id
 
 
-def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
+def finish(
+    seen: Observed, state: State, *, keep_previous: bool, doubted: bool = False
+) -> list[Move]:
     """The promoted release stays: everything stops that is neither it nor kept as previous. Where
-    it was measured with fewer replicas than it serves with, the others follow now."""
+    it was measured with fewer replicas than it serves with, the others follow now. doubted: what is
+    known against it stays known."""
     assert state.stable is not None
     others, view = seen.others(state.stable.id), seen.view(state.stable.id)
     grows = view is not None and (view.lent or (state.strategy == "lend" and not view.whole))
@@ -226,11 +229,10 @@ def _finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
         moves.append(AwaitReady(view.name))
     moves.append(AwaitReady(state.stable.deployment))
     settled = replace(state, phase="idle", previous=previous, strategy="")
-    moves.append(Save(without_doubt(settled)))
-    return moves
+    return [*moves, Save(settled if doubted else without_doubt(settled))]
 
 
-def _superseded(seen: Observed, state: State) -> Course:
+def superseded_by(seen: Observed, state: State) -> Course:
     """What failed its soak, and has no better to go back to, serves on while another is tested; it
     is not settled by that."""
     assert state.stable is not None
@@ -316,7 +318,7 @@ def _recovery(
             # what is known to be good makes the better neighbour
             if back and back.steady and before and not barred(seen, before):
                 return decide_revert(seen)
-            return _superseded(seen, state)
+            return superseded_by(seen, state)
         rest = _soak_and_finish(seen, state, keep_previous=keep_previous)
         sentence = f"finished the promotion of {state.stable.deployment}"
         return Course((*noted, *rest), sentence)

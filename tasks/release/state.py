@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tasks.base.errors import StepFailed
@@ -37,6 +38,11 @@ Phase = Literal[
 ]
 # Releases kept in doubt: more than are ever there at once.
 DOUBTS = 8
+# How long what serves unproven waits for a person, where no rollout said (h).
+UNPROVEN_HOURS = 72.0
+# Verdicts that may be the world's fault as well: tried again by itself, but not for ever.
+OPEN = ("unfit", "inconclusive")
+TRIES, TRIES_INTERRUPTING = 3, 1
 # verdicts kept, so that what was judged is not started again by itself
 JUDGED = 50
 
@@ -63,13 +69,17 @@ class Release:
 
 @dataclass(frozen=True)
 class Judged:
-    """A verdict on a release. demands: digest of what was asked of it. at: ISO 8601."""
+    """A verdict on a release. demands: digest of what was asked of it. verdict: failed, held,
+    unfit (it could not start) or inconclusive. at: ISO 8601. tries: how often in a row it came to
+    one of the last two. strategy: of the last try."""
 
     release: str
     demands: str
     verdict: str
     rollout: str
     at: str = ""
+    tries: int = 1
+    strategy: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +152,11 @@ def _release(data: dict[str, Any] | None) -> Release | None:
     return Release(**{k: v for k, v in data.items() if k in known})
 
 
+def _judged(data: dict[str, Any]) -> Judged:
+    known = {f.name for f in dataclasses.fields(Judged)}
+    return Judged(**{k: v for k, v in data.items() if k in known})
+
+
 def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
     """Read the state; an absent ConfigMap is a rollout that never ran.
 
@@ -184,7 +199,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             least=int(raw.get("least", 0)),
             spec=dict(raw.get("spec") or {}),
             measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},
-            judged=tuple(Judged(**item) for item in raw.get("judged") or ()),
+            judged=tuple(_judged(item) for item in raw.get("judged") or ()),
             made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
             history=tuple(json.loads(data.get("history", "[]"))),
         )
@@ -260,7 +275,11 @@ def with_history(state: State, entry: dict[str, Any], keep: int) -> State:
 
 
 def with_verdict(state: State, found: Judged) -> State:
-    """Remember a verdict, in place of an older one on the same release and demands."""
+    """Remember a verdict, in place of an older one on the same release and demands; one that is
+    open is counted, once a rollout."""
+    old = judged_before(state, found.release, found.demands)
+    if old is not None and old.verdict in OPEN and found.verdict in OPEN:
+        found = replace(found, tries=old.tries + (old.rollout != found.rollout))
 
     def key(item: Judged) -> tuple[str, str]:
         return item.release, item.demands
@@ -279,6 +298,14 @@ def with_made(state: State, release: str, made: str) -> State:
 def judged_before(state: State, release: str, demands: str) -> Judged | None:
     """The verdict that stands on a release under these demands; None where it has none."""
     return next((j for j in state.judged if (j.release, j.demands) == (release, demands)), None)
+
+
+def stands(found: Judged, tries: int | None = None) -> bool:
+    """Whether a release is not started again by itself. tries: how often one that could not start,
+    or was not decided about, is; None: once where what serves was stopped for it, else three
+    times."""
+    most = tries or (TRIES_INTERRUPTING if found.strategy == "replace" else TRIES)
+    return found.verdict not in OPEN or found.tries >= most
 
 
 def breached(state: State) -> bool:
@@ -339,10 +366,25 @@ def unsoaked_text(state: State) -> str:
     )
 
 
+def unproven_until(state: State) -> str:
+    """Until when a release that serves unproven waits for a person, ISO 8601; '' where it does not,
+    or where nobody noted since when it does."""
+    if state.phase != "unproven" or not state.since:
+        return ""
+    asked = state.spec.get("promotion") or {}
+    hours = float(asked.get("unproven_hours", UNPROVEN_HOURS))
+    until = datetime.fromisoformat(state.since) + timedelta(hours=hours)
+    return until.isoformat(timespec="seconds")
+
+
 def unproven_text(state: State) -> str:
     """What a person may do with a release that serves unproven."""
     name = state.stable.deployment if state.stable else "a release"
-    text = f"{name} serves and is not proven: `rollout promote {state.name}` keeps it"
+    text = (
+        f"{name} serves and is not proven: `rollout promote {state.name}` watches it again and "
+        "keeps it, with --unwatched without a look"
+    )
     if state.previous:
         text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
-    return text
+    until = unproven_until(state)
+    return f"{text}; the guard settles it after {until}" if until else text

@@ -14,13 +14,15 @@ from tasks.release.moves import (
     PointService,
     Remove,
     Room,
+    Save,
     Scale,
     Soak,
     decide_promotion,
     decide_recovery,
     decide_revert,
+    finish,
 )
-from tasks.release.state import State, unfinished
+from tasks.release.state import State, unfinished, unproven_until
 
 What = Literal["rollback", "approve", "promote", "reject", "recover", "abort"]
 
@@ -42,7 +44,8 @@ BOUND = ("approve", "promote", "reject")  # about a candidate that waits for a p
 
 def expired(state: State, now: datetime) -> bool:
     """Whether what waits for a person has waited too long."""
-    return bool(state.until) and now >= datetime.fromisoformat(state.until)
+    until = unproven_until(state) if state.phase == "unproven" else state.until
+    return bool(until) and now >= datetime.fromisoformat(until)
 
 
 def waiting(state: State) -> str:
@@ -117,6 +120,36 @@ def decide_abort(
     return decide_recovery(seen, keep_previous=keep_previous, superseded=held, room=room)
 
 
+def decide_keep(seen: Observed, *, keep_previous: bool = True, person: bool = False) -> Course:
+    """What serves unproven stays without a look; the other one is put away, and kept as previous.
+    person: who says so answers for it; else what is known against it stays known.
+
+    Raises Refused where it does not serve, or does not answer.
+    """
+    state = seen.state
+    served = state.stable
+    if state.phase not in ("soaking", "unproven") or served is None or seen.serving != served.id:
+        raise Refused(
+            f"rollout {state.name} is {state.phase}: only what serves already, and is not proven, "
+            f"is kept without a look; `rollout status {state.name}` shows what there is"
+        )
+    if not seen.alive(served.id):
+        raise Refused(
+            f"{served.deployment} is not ready and is not kept; settle it with `rollout rollback`, "
+            "or run again"
+        )
+    known = ": ".join(filter(None, (state.verdict or "inconclusive", state.breach or state.why)))
+    said = (
+        f"{served.deployment} is kept without a look. Whether it serves as well as was measured is "
+        f"not known; last known of its soak: {known}"
+    )
+    # a breach that is kept knowingly is none any more: else whoever comes next goes back
+    state = replace(state, phase="unproven", breach="")
+    first = [Save(state)] if state != seen.state else []
+    moves = finish(seen, state, keep_previous=keep_previous, doubted=not person)
+    return Course((*first, *moves), said)
+
+
 def decide_wish(
     what: str,
     seen: Observed,
@@ -125,11 +158,14 @@ def decide_wish(
     room: Room | None = None,
     keep_previous: bool = True,
     stopped: str = "",
+    unwatched: bool = False,
 ) -> Course:
     """The moves of an operator's wish. room: for the release that is to serve. stopped: see
-    `decide_abort`. Raises Refused when it makes no
+    `decide_abort`. unwatched: what serves is kept without a look. Raises Refused when it makes no
     sense now."""
     state = seen.state
+    if what == "promote" and unwatched:
+        return decide_keep(seen, keep_previous=keep_previous, person=True)
     if what == "rollback":
         return decide_revert(seen, allow_interruption=allow_interruption, room=room)
     if what in ("approve", "promote"):

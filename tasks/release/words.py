@@ -28,7 +28,16 @@ def in_words(seen: Observed) -> str:
     candidate = seen.state.candidate
     tested = f", candidate {candidate.deployment}" if candidate else ""
     other = not_as_judged(seen, candidate) if candidate and seen.state.phase == "held" else ""
-    return f"{serves}; {seen.state.phase}{tested}{other}{strangers_told(seen)}"
+    if view and seen.down:
+        serves = f"nothing answers: {seen.down.why}"
+    return f"{serves}; {phase_told(seen)}{tested}{other}{strangers_told(seen)}"
+
+
+def phase_told(seen: Observed) -> str:
+    """The phase; with it, where what serves does not answer, that: a phase alone says little."""
+    if seen.down is None:
+        return seen.state.phase
+    return f"{seen.state.phase}, {'broken' if seen.down.broken else 'does not answer'}"
 
 
 def strangers_told(seen: Observed) -> str:
@@ -59,7 +68,11 @@ def why_so(state: State) -> str:
 
 def next_step(seen: Observed) -> str:
     """What an operator may do next, or who does it for them."""
-    return _NEXT[seen.state.phase](seen)
+    said = _NEXT[seen.state.phase](seen)
+    if seen.down is None:
+        return said
+    # what is wrong with what serves comes first, whatever is under way
+    return down_step(seen) if seen.state.phase == "idle" else f"{down_step(seen)}; {said}"
 
 
 def _goes_on(doing: str) -> Callable[[Observed], str]:
@@ -84,6 +97,16 @@ def _idle(seen: Observed) -> str:
     if seen.lost:
         return f"the Service leads nowhere: `rollout recover {seen.state.name}` leads it again"
     return seen.unsettled() or "nothing"
+
+
+def down_step(seen: Observed) -> str:
+    """What to do where what serves does not answer."""
+    name, previous = seen.state.name, seen.state.previous
+    back = f", or go back to {_name(previous)} with `rollout rollback {name}`" if previous else ""
+    return (
+        "look at its pods (`kubectl describe`, `kubectl logs --previous`), roll a known good "
+        f"revision out with `rollout run`{back}"
+    )
 
 
 def _soaking(seen: Observed) -> str:

@@ -12,7 +12,7 @@ from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
 from tasks.release.moves import Observed
-from tasks.release.state import State
+from tasks.release.state import Judged, State
 from tasks.release.wish import expired
 from tasks.run import seats
 from tasks.spec.file import build_spec
@@ -30,17 +30,22 @@ def around(actor: Actor, seen: Observed) -> Around:
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
     mark = switched_of(cluster.get("Service", actor.name, ns))
     back = seen.view(mark.previous) if mark else None
+    broken = seen.down is not None and seen.down.broken
+    overdue = expired(seen.state, clock.now())
     return Around(
         cluster.get("Deployment", view.name, ns) if view else None,
         tested is not None and actor.owned.is_ours(tested, "candidate"),
         any(not pod["spec"].get("nodeName") for pod in pods),
         tuple(item for item in stopped if item is not None),
         seats.room(actor, seen.state.previous, seen.serving)
-        if seen.state.phase == "reverting"
+        if seen.state.phase == "reverting" or broken or overdue
         else None,
-        expired(seen.state, clock.now()),
+        overdue,
         cluster.get("Deployment", back.name, ns) if back else None,
         mark is not None and not mark.proven,
+        Judged("", actor.asked, "failed", seen.state.rollout, clock.now().isoformat("T", "seconds"))
+        if broken and actor.asked
+        else None,
     )
 
 

@@ -25,7 +25,7 @@ from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
-from tasks.release.state import Judged, Release, with_history
+from tasks.release.state import Judged, Release, in_doubt, with_history
 from tasks.report.page import FILE as PAGE
 from tasks.run.locked import Locked, locked, not_held
 from tasks.spec.rollout import Rollout
@@ -67,7 +67,9 @@ class Run:
         self.ask_s = ASK_S
         self.road = Road()
         self.settled = ""  # what cleaning up after an error came to
+        self.promoting: Release | None = None  # from before its Service is moved
         self._said, self._well = "", True
+        self._after_all = False  # promoted, though an error ended it
         self._held: Locked | None = None
         self.record = Record(
             rollout=self.rollout,
@@ -139,6 +141,7 @@ class Run:
 
     def judged(self, verdict: str) -> Judged:
         """A verdict on what is rolled out, for the cluster's memory."""
+        plan = self.record.plan
         what = self.record.resolve_model
         return Judged(
             what.release if what else "",
@@ -146,6 +149,7 @@ class Run:
             verdict,
             self.rollout,
             clock.now().isoformat(timespec="seconds"),
+            strategy=plan.strategy if plan else "",
         )
 
     def keep_logs(self, logs: Mapping[str, str]) -> None:
@@ -210,7 +214,7 @@ class Run:
                 held.halt.deafen()
                 ended = error if self.outcome else clean_up(self, held, error)
                 if self.outcome is None:
-                    self._finish_after(ended_by(ended, self.settled))
+                    self._finish_after(self._shown(ended))
                 if ended is error:
                     raise
                 raise ended from error
@@ -225,7 +229,9 @@ class Run:
             return pipeline()
         except BaseException as error:
             ended = self.outcome or self._finish_after(ended_by(error))
-            if not isinstance(error, RolloutError):
+            # who interrupts what was done by then is told so
+            done = self._after_all and isinstance(error, KeyboardInterrupt)
+            if not (done or isinstance(error, RolloutError)):
                 raise
             _log.debug("the rollout ended in an error", exc_info=True)
             return ended
@@ -260,6 +266,29 @@ class Run:
             finally:
                 self._mirror(path)
         return outcome
+
+    def _shown(self, error: BaseException) -> Outcome:
+        """How a run ends that an error ended under the lock: by what the cluster shows. A release
+        that has passed its soak and serves is promoted, whatever came after that."""
+        ended = ended_by(error, self.settled)
+        if self.promoting is None or not self.serves_proven(self.promoting):
+            return ended
+        name = self.promoting.deployment
+        self._after_all = True
+        _log.error("%s serves and is proven; what came after that: %s", name, ended.sentence)
+        return Outcome("promoted", f"{name} promoted; after its soak: {ended.sentence}")
+
+    def serves_proven(self, release: Release) -> bool:
+        """The Service leads to a release that has passed its soak and answers, as far as the
+        cluster can be read."""
+        try:
+            seen = self.observer().observe()
+        except RolloutError:
+            return False
+        state = seen.state
+        stable = state.stable is not None and state.stable.id == release.id == seen.serving
+        proven = state.phase in ("proven", "idle") and not in_doubt(state, release.id)
+        return stable and proven and seen.alive(release.id)
 
     def _finish_after(self, outcome: Outcome) -> Outcome:
         """As `finish`, where an error ends the run: no trouble with the record hides that one."""
@@ -311,8 +340,7 @@ class Run:
 
 
 def ended_by(error: BaseException, settled: str = "") -> Outcome:
-    """The outcome of a run that an error ends. settled: what cleaning up came to; an error in a
-    soak may end with the promotion finished."""
+    """The outcome of a run that an error ends. settled: what cleaning up came to."""
     after = f"; {settled}" if settled else ""
     if isinstance(error, RolloutError):
         return Outcome("refused" if isinstance(error, Refused) else "error", f"{error}{after}")

@@ -86,6 +86,14 @@ class Promotion(Strict):
     approval_hours: float = Field(
         72, gt=0, description="How long a candidate that waits for a person may be approved (h)"
     )
+    unproven_hours: float = Field(
+        72, gt=0, description="How long a release that serves unproven waits for a person (h)"
+    )
+    on_unproven: Literal["keep", "roll-back"] = Field(
+        "keep",
+        description="What the guard does with one that answers after that: keep it, or go back "
+        "where the one before it answers still",
+    )
     on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
     soak: Soaking = Field(
         Soaking(), description="Watch the promoted release before the old one stops"
@@ -96,6 +104,12 @@ class Promotion(Strict):
         description="What served before runs on until it has ended its requests, at most so long "
         "after the Service has moved (s). A pod that is evicted has at most 120 s of it, or what "
         "--shutdown-timeout says in serving.extra_args",
+    )
+    tries: int | None = Field(
+        None,
+        ge=1,
+        description="How often a schedule or an event starts a release that could not start, or "
+        "ended inconclusive; default: once where what serves was stopped for it, else 3 times",
     )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
+from tasks.base.errors import OutsideError
 from tasks.objects.made import made_of
-from tasks.objects.pods import image_digests, ready
+from tasks.objects.pods import has_run, image_digests, ready
 from tasks.outside.kubernetes.access import release_pods
+from tasks.outside.kubernetes.ready import NotReady
 from tasks.outside.kubernetes.waits import until_ready
 from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
-from tasks.release.state import with_made
+from tasks.release.state import Release, with_made
 from tasks.render.services import service
 from tasks.run.comeback import must_come_back
 from tasks.run.findings import Candidate, Planned
@@ -16,6 +20,9 @@ from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.run.seats import must_have_room
 from tasks.run.step import step
+
+# what keeps a container from starting, and is of the release and not of its node
+_ITS_OWN = ("image-name", "image-absent", "config-missing", "command")
 
 
 @step
@@ -33,13 +40,19 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     # the verdict will be of this, and of nothing that somebody makes of it later
     made = made_of(cluster.actor.apply(planned.body))
     cluster.actor.change_state(lambda held: with_made(held, release.id, made))
-    until_ready(
-        run.cluster,
-        spec.namespace,
-        spec.name,
-        release.deployment,
-        timeout_s=spec.serving.startup_timeout_s,
-    )
+    try:
+        until_ready(
+            run.cluster,
+            spec.namespace,
+            spec.name,
+            release.deployment,
+            timeout_s=spec.serving.startup_timeout_s,
+        )
+    except NotReady as error:
+        with suppress(OutsideError):  # it did not start, whoever can be told
+            if strategy == "replace" or _unfit(run, release, error):
+                cluster.remember(run.judged("unfit"))
+        raise
     found = release_pods(run.cluster, spec.namespace, spec.name, release.id)
     pods = [pod for pod in found if ready(pod)]
     places = [
@@ -53,3 +66,12 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     stable = seen.state.stable
     beside = strategy in ("parallel", "lend") and stable is not None and seen.alive(stable.id)
     return Candidate(planned, stable if beside else None)
+
+
+def _unfit(run: Run, release: Release, error: NotReady) -> bool:
+    """Whether it is the release that did not come up: its engine ran, or can never start. What
+    found no node, no image or no disk says nothing of it."""
+    if error.diagnosis is not None and error.diagnosis.code in _ITS_OWN:
+        return True
+    spec = run.spec
+    return any(map(has_run, release_pods(run.cluster, spec.namespace, spec.name, release.id)))

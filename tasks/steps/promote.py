@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 from tasks.base.errors import OutsideError, StepFailed
-from tasks.outside.kubernetes.actor import Actor, NotProven, SoakFailed
+from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.record.outcome import Outcome
 from tasks.release.moves import decide_promotion
 from tasks.release.state import Release
@@ -31,10 +30,11 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
         measured=run.measured,
         room=room_to_promote(actor, seen),
     )
+    run.promoting = release
     try:
         actor.run(course)
     except (OutsideError, StepFailed) as error:
-        if isinstance(error, SoakFailed | NotProven) or not _proven(actor, release):
+        if isinstance(error, SoakFailed | NotProven) or not run.serves_proven(release):
             raise
         # it serves and has proven itself; what was to go is settled by whoever comes next
         run.record.leftover = str(error)
@@ -47,11 +47,3 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
         log=f"{said}: {actor.watched.told()}" if actor.watched else said,
     )
     return Outcome("promoted", f"{release.deployment} promoted: {reason}")
-
-
-def _proven(actor: Actor, release: Release) -> bool:
-    """It passed its soak, and the Service leads to it still."""
-    with suppress(OutsideError):
-        seen = actor.observe()
-        return seen.state.phase == "proven" and seen.serving == release.id
-    return False

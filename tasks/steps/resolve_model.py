@@ -25,7 +25,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
 from tasks.outside.modelscope.place import hub_endpoint
-from tasks.release.state import judged_before
+from tasks.release.state import OPEN, judged_before, stands
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
@@ -48,12 +48,13 @@ def resolve_model(run: Run) -> Survey:
     manifest = found.manifest
     run.note_release(found.release, manifest)
     old = judged_before(found.seen.state, found.release.id, asked_of(run.spec))
-    if old is not None and not run.again:
+    if old is not None and not run.again and stands(old, run.spec.promotion.tries):
+        often = f" {old.tries} time(s), last" if old.verdict in OPEN else ""
         raise Refused(
-            f"{found.release.deployment} was judged before, under the same targets: {old.verdict} "
-            f"at {old.at} (rollout {old.rollout}). It is not started again by itself: change what "
-            "is rolled out or asked of it, or start it by hand with `rollout run` (in Prefect: "
-            "again)"
+            f"{found.release.deployment} was judged before, under the same targets: {old.verdict}"
+            f"{often} at {old.at} (rollout {old.rollout}). It is not started again by itself: "
+            "change what is rolled out or asked of it, or start it by hand with `rollout run` (in "
+            "Prefect: again)"
         )
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "

@@ -12,6 +12,7 @@ from tasks.release.course import NOTHING
 from tasks.release.moves import Course, Observed, decide_recovery, decide_soak_failed, unsoaked_text
 from tasks.release.state import unfinished
 from tasks.release.wish import decide_abort
+from tasks.release.words import next_step
 from tasks.run import seats
 from tasks.run.carry_out import carry_out, settled
 from tasks.run.locked import Locked
@@ -30,8 +31,9 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
     if isinstance(why, SoakFailed):
         said = _after_soak(run, cluster, why)
     else:
-        if kind == "failed":
-            cluster.remember(run.judged("failed"))
+        # where nothing was measured, the way there failed, and not the release
+        if kind == "failed" or (kind == "inconclusive" and _measured(run)):
+            cluster.remember(run.judged(kind))
         keep = run.spec.promotion.keep_previous
 
         def decide() -> Course:
@@ -40,6 +42,11 @@ def roll_back(run: Run, cluster: Locked, kind: Kind, why: str | SoakFailed) -> O
         said = settled(actor, decide(), decide)
     run.say(said)
     return Outcome(kind, f"{why}; {said}")
+
+
+def _measured(run: Run) -> bool:
+    judge = run.record.judge
+    return judge is not None and any(item.measured is not None for item in judge.targets)
 
 
 def _after_soak(run: Run, cluster: Locked, why: SoakFailed) -> str:
@@ -79,9 +86,12 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     actor = cluster.actor
     watch(run, actor)
     seen = actor.observe()
-    if not isinstance(error, Exception) and unfinished(seen.state):
+    if not isinstance(error, Exception):
         # who interrupts wants to leave; nothing is harmed by both releases running on
-        return unsoaked_text(seen.state)
+        if unfinished(seen.state):
+            return unsoaked_text(seen.state)
+        if seen.state.phase == "proven" and seen.alive(seen.serving):
+            return next_step(seen)
 
     def decide(seen: Observed) -> Course:
         keep = run.spec.promotion.keep_previous

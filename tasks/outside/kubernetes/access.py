@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, StepFailed
+from tasks.objects.down import Down, down_of
 from tasks.objects.endpoints import leads_astray
-from tasks.objects.labels import ADOPTED, INSTANCE_LABEL
+from tasks.objects.labels import ADOPTED, INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ready
 from tasks.objects.reached import (
     belongs_to,
@@ -18,6 +19,7 @@ from tasks.objects.reached import (
     reached_of,
     told_apart,
 )
+from tasks.objects.replicas import available_of
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port, selector_of, target_port
@@ -52,6 +54,17 @@ def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> l
     found, adopted = _chosen_by(cluster, namespace, name, release)
     its = adopted["metadata"]["name"] if adopted else deployment_name(name, release)
     return labelled([pod for pod in found if belongs_to(pod, its)], [adopted] if adopted else [])
+
+
+def down(
+    cluster: Cluster, namespace: str, name: str, serving: str | None, deployments: Iterable[Object]
+) -> Down | None:
+    """What is wrong where a Service leads to a release of which nothing answers."""
+    for item in deployments:
+        its = item["metadata"]["labels"].get(RELEASE_LABEL)
+        if serving and its == serving and not available_of(item):
+            return down_of(item, release_pods(cluster, namespace, name, serving), cluster.now())
+    return None
 
 
 def strange_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:

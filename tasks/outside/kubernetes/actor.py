@@ -16,7 +16,7 @@ from tasks.objects.pods import ready
 from tasks.objects.reached import Switched, bent, chooses, leads_to, switched_of
 from tasks.objects.replicas import available_of, replicas_of, scaled_marks
 from tasks.outside.kubernetes import waits
-from tasks.outside.kubernetes.access import chosen_pods, selector_text, strangers_of
+from tasks.outside.kubernetes.access import chosen_pods, down, selector_text, strangers_of
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
@@ -101,9 +101,10 @@ class Actor:
 
     def _observe(self, state: State) -> Observed:
         service, (items, copies) = self._service(), self.owned.told_apart()
+        serving = leads_to(service)
         return Observed(
             state,
-            leads_to(service),
+            serving,
             views_of(items),
             bent=bent(service, items),
             lost=service is None or not service["spec"].get("selector"),
@@ -112,9 +113,10 @@ class Actor:
                 self.cluster,
                 self.namespace,
                 self.name,
-                {leads_to(service), state.candidate.id if state.candidate else None},
+                {serving, state.candidate.id if state.candidate else None},
                 copies,
             ),
+            down=down(self.cluster, self.namespace, self.name, serving, items),
         )
 
     def read_state(self) -> tuple[State, str | None]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.base.errors import RolloutError
+from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
@@ -140,14 +141,16 @@ class Decisions:
         tested = w.cand == "ours"
         dep = w.deps[w.svc] if w.svc in RELEASES else None
         waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
-        reverting = w.mem is not None and w.mem.phase == "reverting"
-        place = room_of_previous(w) if reverting else None
+        phase = w.mem.phase if w.mem else ""
+        overdue = phase == "unproven"  # its time is always over
+        place = room_of_previous(w) if broken(w) or overdue or phase == "reverting" else None
+        expired = w.expired or overdue
         return self._course(
-            ("guard", tested, waits, place, w.expired),
+            ("guard", tested, waits, place, expired),
             w,
             lambda seen: decide_guard(
                 seen,
-                replace(_around(w, tested, waits), room=_room(place), expired=w.expired),
+                replace(_around(w, tested, waits), room=_room(place), expired=expired),
             ),
         )
 
@@ -160,7 +163,7 @@ class Decisions:
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
         deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed, d.changed) for d in w.deps)
-        key = (what, w.mem[:9] if w.mem else None, w.svc, w.bent, deps)
+        key = (what, w.mem[:9] if w.mem else None, w.svc, w.bent, deps, broken(w))
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
         return self._known[key]
@@ -251,7 +254,14 @@ def observed(w: World, rules: Rules) -> Observed:
         {ITEMS[at].id: view(at, dep, rules) for at, dep in enumerate(w.deps) if dep},
         bent=w.bent,
         lost=w.svc in (NOBODY, NOWHERE),
+        down=Down("it is broken", True) if broken(w) else None,
     )
+
+
+def broken(w: World) -> bool:
+    """What the Service leads to crashes again and again, in every pod that it has."""
+    dep = w.deps[w.svc] if w.svc in RELEASES else None
+    return dep is not None and w.broken[w.svc] and not dep.ready and dep.unready >= dep.asked > 0
 
 
 def room_of_previous(w: World) -> tuple[int, int, bool] | None:

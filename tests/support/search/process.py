@@ -224,6 +224,9 @@ def _decides(m: Model, w: World, at: int, p: Process, who: str) -> Iterator[Step
     found = _choices(m, w, p)
     if p.stage == "wish?" and p.kind == "promote" and w.mem and w.mem.phase == "unproven":
         w = w._replace(news=News())  # a person keeps it
+    if p.stage == "wish?" and p.kind == "guard" and w.mem and w.mem.phase == "unproven":
+        # nobody came in time; what has failed is not kept for that
+        w = w if w.news.said == "bad" else w._replace(news=News())
     if p.kind != "run" and w.mem:  # what is on record now, whoever deletes it later
         p = p._replace(strategy=w.mem.strategy)
     for label, stage, course in found:

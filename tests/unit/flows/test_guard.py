@@ -15,6 +15,7 @@ from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, 
 from flows.rollback import settle
 from tasks.base.clock import FakeClock
 from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
+from tasks.objects.down import Down
 from tasks.release.state import State, to_configmap
 from tests.support.cluster.actor_world import NAME, NS, World, deployment, in_test, release, world
 from tests.support.cluster.courses import at_rest
@@ -84,6 +85,26 @@ def test_one_that_takes_long_does_not_blind_it(time: FakeClock) -> None:
 
     found = [item.key for item in watch(find, tend, once=True, limit_s=1e9)]
     assert sorted(found) == [A, B] and found.count(B) == 1
+
+
+@pytest.mark.parametrize("first", ["at rest", "left alone"])
+def test_what_dies_after_the_first_look_is_tended_to(first: str, time: FakeClock) -> None:
+    """At rest at the first look, or in the hands of somebody alive, and broken at the third."""
+    over, looks = threading.Event(), iter(range(3))
+    alone = Tended(B, "left alone", "its holder renews the lease")
+
+    def tend(key: Key) -> Tended | None:
+        if key == A:
+            assert over.wait(60)  # in work until B is settled
+            return settled(key)
+        if next(looks) < 2:
+            return alone if first == "left alone" else None
+        over.set()
+        return settled(key)
+
+    found = list(watch(lambda: [A, B], tend, once=True, limit_s=1e9))
+    assert sorted(f.key for f in found if f.end == "settled") == [A, B]
+    assert [f for f in found if f.end != "settled"] == [alone] * (first == "left alone")
 
 
 def test_a_cluster_that_does_not_answer_ends_one_look_and_not_a_watch(time: FakeClock) -> None:
@@ -165,6 +186,23 @@ def test_the_same_failure_again_is_noted_once(
     for _ in range(3):
         assert stood(at) == ["models/m: failed: m-old never becomes ready"]
     assert told(at) == [("error", "guard: m-old never becomes ready")]
+
+
+def test_what_serves_and_does_not_answer_is_told_and_noted_once(
+    reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = world()
+    reached.append(at)
+    at.broken = {"old"}
+    why = "m-old serves and none of its replicas answers"
+    monkeypatch.setattr("tasks.outside.kubernetes.actor.down", lambda *_: Down(why))
+    for _ in range(2):
+        (said,) = stood(at)
+        assert said.startswith(f"models/m: failed: {why}; look at its pods")
+    ((outcome, sentence),) = told(at)
+    assert outcome == "error" and sentence.startswith(f"guard: {why}")
+    before = len(at.writes)
+    assert stood(at) and len(at.writes) == before  # told, and nothing is written
 
 
 def test_a_rollout_whose_state_is_lost_is_found_by_its_engines(reached: list[World]) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import StepFailed
+from tasks.objects.down import Down
 from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER, SCALED_ANNOTATION
 from tasks.outside.kubernetes.actor import Actor
-from tasks.release.course import Course, Observed, Scale
+from tasks.release.course import Course, Observed, Room, Save, Scale
 from tasks.release.guard import Around, decide_guard, release_on, remembered
-from tasks.release.state import State, to_configmap
+from tasks.release.state import Judged, State, in_doubt, to_configmap
 from tasks.render.release import selector
 from tests.support.cluster.actor_world import (
     NAME,
@@ -244,3 +245,155 @@ def test_where_the_memory_is_lost_the_way_back_is_kept() -> None:
     state = state_of(at)
     assert state.stable is not None and state.stable.id == "old"
     assert state.previous is not None and state.previous.deployment == "m-older"
+
+
+# -- what serves does not answer ----------------------------------------------------------------
+
+WHY = "m-old serves and none of its replicas answers: its engine ends again and again"
+ROOM = Room(2, 2, "one cpu")
+
+
+def broken(**changes: Any) -> tuple[World, Actor, Observed, Around]:
+    """`old` serves and every pod of it crashes again and again; `older` served before."""
+    at = with_state(world(), **changes)
+    if "previous" in changes:
+        del at.objects["Deployment", "m-older"]
+    at.broken = {"old"}
+    actor, seen, around = looked(at)
+    found = Judged("", "asked", "failed", "run-0", "today")
+    return at, actor, replace(seen, down=Down(WHY, True)), replace(around, room=ROOM, found=found)
+
+
+def test_from_what_is_broken_the_guard_goes_back_and_remembers_why() -> None:
+    at, actor, seen, around = broken()
+    course = decide_guard(seen, around)
+    assert course.sentence == f"went back to m-older: {WHY}"
+    actor.take_over()
+    actor.run(course)
+    assert at_rest(at) == "older" and at.available("older") == 2 and at.harm == []
+    (judged,) = state_of(at).judged
+    assert (judged.release, judged.demands, judged.verdict) == ("old", "asked", "failed")
+
+
+def test_bad_news_is_written_down_before_anything_moves() -> None:
+    _, _, seen, around = broken()
+    first = decide_guard(seen, around).moves[0]
+    assert isinstance(first, Save) and first.state.phase == "reverting"
+    assert first.state.judged[0].release == "old"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"previous": None}, id="nothing to go back to"),
+        pytest.param({"doubts": {"older": "fail"}}, id="not proven"),
+        pytest.param({"made": {"older": "u/another"}}, id="changed since"),
+    ],
+)
+def test_where_nothing_proven_can_be_gone_back_to_it_is_told(changes: dict[str, Any]) -> None:
+    _, _, seen, around = broken(**changes)
+    with pytest.raises(StepFailed, match=f"{WHY}; look at its pods .*`rollout run`"):
+        decide_guard(seen, around)
+
+
+def test_where_there_is_no_room_that_is_told() -> None:
+    _, _, seen, around = broken()
+    with pytest.raises(StepFailed, match=f"{WHY}; there is no way back: m-older needs room for 2"):
+        decide_guard(seen, replace(around, room=Room(0, 1, "one cpu")))
+
+
+@pytest.mark.parametrize("phase", ["idle", "unproven"])
+def test_what_only_does_not_answer_is_told_and_stays(phase: Any) -> None:
+    _, _, seen, around = broken(phase=phase)
+    down = Down("m-old serves and none of its replicas answers: a pod waits for a node")
+    with pytest.raises(StepFailed, match=r"a pod waits for a node; look at its pods.*rollback m"):
+        decide_guard(replace(seen, down=down), around)
+
+
+def test_what_else_is_to_be_done_is_done_first() -> None:
+    at, _, seen, around = broken(previous=None)
+    at.put(deployment(LATE, 2))
+    _, seen, around = looked(at)
+    course = decide_guard(replace(seen, down=Down(WHY)), around)
+    assert course.sentence.startswith("removed what came late: m-late")
+
+
+def test_a_candidate_that_waits_for_a_person_is_left_to_them() -> None:
+    _, _, seen, around = broken(phase="held")
+    with pytest.raises(StepFailed, match=WHY):
+        decide_guard(seen, around)
+
+
+# -- unproven for too long ----------------------------------------------------------------------
+
+
+def overdue(**changes: Any) -> tuple[World, Actor, Observed, Around]:
+    """`old` serves unproven, `older` runs beside it, and nobody came in time."""
+    why = "no route to it"
+    at = with_state(
+        world(),
+        **{
+            "phase": "unproven",
+            "verdict": "inconclusive",
+            "doubt": "inconclusive",
+            "doubted": "old",
+            "why": why,
+            "since": SINCE,
+            **changes,
+        },
+    )
+    at.put(deployment(OLDER, 2))
+    actor, seen, around = looked(at)
+    return at, actor, seen, replace(around, expired=True, room=ROOM)
+
+
+SINCE = "2026-03-01T12:00:00+00:00"
+LATE_BY = "nobody decided until 2026-03-04T12:00:00+00:00"
+
+
+def test_what_answers_is_kept_and_the_other_put_away() -> None:
+    at, actor, seen, around = overdue()
+    assert decide_guard(seen, replace(around, expired=False)).moves == ()
+    course = decide_guard(seen, around)
+    assert course.sentence == (
+        "m-old is kept without a look. Whether it serves as well as was measured is not known; "
+        f"last known of its soak: inconclusive: no route to it; {LATE_BY}"
+    )
+    actor.take_over()
+    actor.run(course)
+    assert at_rest(at) == "old" and at.available("older") == 0 and at.harm == []
+    state = state_of(at)
+    # nobody has proven it: what is gone back to after the next promotion is the other
+    assert state.phase == "idle" and in_doubt(state, "old") == "inconclusive"
+    assert state.previous == OLDER and decided(at).moves == ()
+
+
+@pytest.mark.parametrize(
+    "changes", [{"spec": {"promotion": {"on_unproven": "roll-back"}}}, {"verdict": "fail"}]
+)
+def test_where_the_spec_says_so_or_it_failed_it_goes_back(changes: dict[str, Any]) -> None:
+    at, actor, seen, around = overdue(**changes)
+    course = decide_guard(seen, around)
+    assert course.sentence == f"went back to m-older; {LATE_BY}"
+    actor.take_over()
+    actor.run(course)
+    assert at_rest(at) == "older" and at.harm == []
+
+
+def test_what_failed_and_has_no_way_back_goes_on_alone() -> None:
+    at, actor, seen, around = overdue(verdict="fail", doubts={"older": "fail"})
+    course = decide_guard(seen, around)
+    assert course.sentence == f"m-old serves on, unproven; {LATE_BY}"
+    actor.take_over()
+    actor.run(course)
+    assert at.available("older") == 0 and at.available("old") == 2 and at.harm == []
+    assert state_of(at).phase == "unproven"
+    _, seen, around = looked(at)
+    assert decide_guard(seen, replace(around, expired=True)).moves == ()
+
+
+def test_what_does_not_answer_is_not_kept() -> None:
+    at, _, _, _ = overdue(previous=None)
+    at.broken = {"old"}
+    _, seen, around = looked(at)
+    assert "kept" not in decide_guard(seen, replace(around, expired=True)).sentence

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.state import State
-from tasks.release.wish import Meant, must_be_meant
+from tasks.release.state import State, in_doubt, to_configmap, unproven_text
+from tasks.release.wish import Meant, decide_wish, expired, must_be_meant
+from tests.support.cluster.actor_world import NS, OLDER, World, deployment, world
+from tests.support.cluster.courses import at_rest
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HELD = State("m", phase="held", rollout="run-1", plan="0123", until=UNTIL.isoformat())
@@ -66,3 +69,55 @@ def test_nothing_waits() -> None:
     must_be_meant("promote", soaking, Meant(), UNTIL)
     with pytest.raises(Refused, match="is soaking, only a held candidate can be approved"):
         must_be_meant("approve", soaking, Meant("run-1"), UNTIL)
+
+
+# -- unproven -----------------------------------------------------------------------------------
+
+SINCE = UNTIL - timedelta(hours=72)
+
+
+def serves_unproven(**changes: Any) -> World:
+    at = world(phase="unproven")
+    at.put(deployment(OLDER, 2))
+    state = replace(at.actor().observe().state, verdict="inconclusive", why="no route to it")
+    found = {"doubt": "inconclusive", "doubted": "old", **changes}
+    at.put(to_configmap(replace(state, **found), NS))
+    return at
+
+
+def test_what_serves_unproven_waits_so_long_and_no_longer() -> None:
+    state = State("m", phase="unproven", since=SINCE.isoformat())
+    assert expired(state, UNTIL) and not expired(state, BEFORE)
+    asked = replace(state, spec={"promotion": {"unproven_hours": 73}})
+    assert not expired(asked, UNTIL) and expired(asked, UNTIL + timedelta(hours=1))
+    assert not expired(replace(state, since=""), UNTIL)  # of a version that did not note it
+    assert "the guard settles it after 2026-03-01T12:00:00+00:00" in unproven_text(state)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("breach", ["", "HTTP 500"])
+def test_a_person_keeps_it_without_a_look_and_is_told_what_is_not_known(breach: str) -> None:
+    """Where nobody can look, `promote` alone ends as it began."""
+    at = serves_unproven(breach=breach)
+    actor = at.actor()
+    actor.take_over()
+    course = decide_wish("promote", actor.observe(), unwatched=True)
+    assert course.sentence == (
+        "m-old is kept without a look. Whether it serves as well as was measured is not known; "
+        f"last known of its soak: inconclusive: {breach or 'no route to it'}"
+    )
+    actor.run(course)
+    assert at_rest(at) == "old" and at.available("older") == 0 and at.harm == []
+    state = actor.observe().state
+    assert (state.phase, state.previous, in_doubt(state, "old")) == ("idle", OLDER, "")
+
+
+@pytest.mark.usefixtures("quick")
+def test_only_what_serves_and_answers_is_kept_so() -> None:
+    at = serves_unproven()
+    at.broken = {"old"}
+    with pytest.raises(Refused, match="m-old is not ready and is not kept"):
+        decide_wish("promote", at.actor().observe(), unwatched=True)
+    held = world(phase="held", candidate=True)
+    with pytest.raises(Refused, match="is held: only what serves already, and is not proven"):
+        decide_wish("promote", held.actor().observe(), unwatched=True)

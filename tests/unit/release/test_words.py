@@ -45,7 +45,7 @@ def test_every_phase_has_a_line(phase: Phase) -> None:
         (
             seen("unproven", verdict="inconclusive", why="no route"),
             "nobody could prove it: no route",
-            "`rollout promote m` keeps it",
+            "`rollout promote m` watches it again and keeps it",
         ),
         (seen("held"), "", "`rollout approve m --rollout run-1`"),
         (seen("idle", breach="of another time"), "", "nothing"),

@@ -11,6 +11,7 @@ from tasks.base import clock
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.parts import PlanMade
 from tasks.release import moves
+from tasks.release.state import unproven_until
 from tasks.steps.hold import hold
 from tasks.verdict.targets import Decision
 from tests.support.cluster.actor_world import world
@@ -59,9 +60,11 @@ def test_what_nobody_could_watch_serves_on_unproven() -> None:
     with run.step("hold"):
         ended = hold.function(run, cluster, NotProven("m-new could not be watched: no route"))
     assert ended.kind == "held"
+    state = at.actor().observe().state
     assert ended.sentence == (
         "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m` "
-        "keeps it, `rollout rollback m` goes back to m-old"
+        "watches it again and keeps it, with --unwatched without a look, `rollout rollback m` goes "
+        f"back to m-old; the guard settles it after {unproven_until(state)}"
     )
     assert run.record.steps[0].sentence == "m-new could not be watched: no route"
     state = at.actor().observe().state

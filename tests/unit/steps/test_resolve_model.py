@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.state import Judged, with_verdict
+from tasks.release.state import Judged, from_configmap, to_configmap, with_verdict
 from tasks.steps.resolve_model import resolve_model
 from tasks.verdict.decide import asked_of
 from tests.support.cluster.actor_world import world
@@ -19,13 +19,33 @@ from tests.support.surveys import survey
 pytestmark = pytest.mark.usefixtures("quick")
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, *, again: bool, demands: str = "", **spec: Any) -> str:
-    """What becomes of a release that failed under these demands; default: the same."""
+FAILED = (("failed", "parallel"),)
+
+
+def asked(
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    again: bool,
+    demands: str = "",
+    verdicts: tuple[tuple[str, str], ...] = FAILED,
+    **spec: Any,
+) -> str:
+    """What becomes of a release that was judged so under these demands; default: the same."""
     run = run_of(world(), **spec)
     run.again = again
     found = survey(run.spec)
-    verdict = Judged(found.release.id, demands or asked_of(run.spec), "failed", "run-0", "today")
-    seen = replace(found.seen, state=with_verdict(found.seen.state, verdict))
+    state = found.seen.state
+    for at, (word, strategy) in enumerate(verdicts):
+        verdict = Judged(
+            found.release.id,
+            demands or asked_of(run.spec),
+            word,
+            f"run-{at}",
+            "today",
+            strategy=strategy,
+        )
+        state = with_verdict(with_verdict(state, verdict), verdict)  # told twice, counted once
+    seen = replace(found.seen, state=from_configmap(run.spec.name, to_configmap(state, "models")))
     module = sys.modules["tasks.steps.resolve_model"]
     monkeypatch.setattr(module, "look_around", lambda *_: replace(found, seen=seen))
     resolve_model.function(run)
@@ -45,3 +65,38 @@ def test_a_person_may_try_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_other_targets_are_another_question(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked(monkeypatch, again=False, demands="others")
+
+
+UNFIT, OPEN = ("unfit", "parallel"), ("inconclusive", "parallel")
+
+
+@pytest.mark.parametrize(
+    "verdicts", [(UNFIT,), (OPEN, OPEN), (UNFIT, OPEN), (("failed", "parallel"), OPEN)]
+)
+def test_what_is_open_is_tried_again(
+    verdicts: tuple[tuple[str, str], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asked(monkeypatch, again=False, verdicts=verdicts)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "said"),
+    [
+        ((OPEN, UNFIT, OPEN), "inconclusive 3 time\\(s\\), last at today"),
+        ((("unfit", "replace"),), "unfit 1 time"),
+        ((OPEN, ("inconclusive", "replace")), "inconclusive 2 time"),
+    ],
+)
+def test_but_not_for_ever_and_once_where_it_interrupts(
+    verdicts: tuple[tuple[str, str], ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match=said):
+        asked(monkeypatch, again=False, verdicts=verdicts)
+    assert asked(monkeypatch, again=True, verdicts=verdicts)
+
+
+def test_how_often_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = {"tries": 1}
+    with pytest.raises(Refused, match="unfit 1 time"):
+        asked(monkeypatch, again=False, verdicts=(UNFIT,), promotion=once)
+    assert asked(monkeypatch, again=False, verdicts=(UNFIT, UNFIT, UNFIT), promotion={"tries": 4})

@@ -12,7 +12,7 @@ import pytest
 
 from tasks.base.errors import LockLost, OutsideError, Refused, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import Actor, SoakFailed
-from tasks.record.parts import ResolveModel
+from tasks.record.parts import Judge, ResolveModel, TargetJudged
 from tasks.release import moves
 from tasks.release.soaking import Look, Rules
 from tasks.release.state import judged_before
@@ -233,6 +233,20 @@ def test_a_verdict_is_remembered_before_it_is_acted_on(monkeypatch: pytest.Monke
         roll_back.function(run, cluster, "failed", "ttft_p95_ms: missed")
     found = judged_before(at.actor().observe().state, "new", asked_of(run.spec))
     assert found is not None and (found.verdict, found.rollout) == ("failed", "run-1")
+
+
+@pytest.mark.parametrize(("measured", "verdict"), [(412.0, "inconclusive"), (None, None)])
+def test_what_was_measured_and_stays_open_is_counted(
+    measured: float | None, verdict: str | None
+) -> None:
+    """A way that let no request through says nothing of the release."""
+    at, run, cluster = in_test()
+    run.record.resolve_model = ResolveModel(release="new")
+    found = TargetJudged(metric="ttft_p95_ms", measured=measured)
+    run.record.judge = Judge(verdict="inconclusive", targets=[found])
+    roll_back.function(run, cluster, "inconclusive", "nothing was shown")
+    kept = judged_before(at.actor().observe().state, "new", asked_of(run.spec))
+    assert (kept and kept.verdict) == verdict
 
 
 # -- what waits for a person ------------------------------------------------------------------
