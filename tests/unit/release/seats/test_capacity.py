@@ -116,7 +116,7 @@ def undoes(actor: Actor) -> None:
 
 THEN = {"guard": guards, "run": runs_again, "abort": aborts, "undo": undoes}
 SOME = settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 CUTS = st.none() | st.integers(3, 32)
 
