@@ -223,6 +223,12 @@ def straightened(seen: Observed, state: State) -> list[Move]:
     return [leading(state) if found == state.stable else PointService(found)]
 
 
+def straight_first(seen: Observed, course: Course) -> Course:
+    """Whatever it comes to, a Service that leads nowhere is mended first."""
+    led = [move for move in straightened(seen, seen.state) if move not in course.moves]
+    return replace(course, moves=(*led, *course.moves)) if led else course
+
+
 def drained(seen: Observed, stopping: list[DeploymentView]) -> list[Move]:
     """A pause before these stop, where one of them may have served until a moment ago.
 
@@ -353,6 +359,8 @@ def decide_unproven(seen: Observed, verdict: str, why: str) -> Course:
     verdict: 'fail' where the release failed it, 'inconclusive' where nobody could look. why: in
     words, for a person.
     """
+    if known_against(seen.state) == "fail":  # which no look that sees nothing takes back
+        verdict = "fail"
     state = replace(seen.state, phase="unproven", verdict=verdict, why=why)
     state = with_doubt(state, verdict)
     name = state.stable.deployment if state.stable else state.name

@@ -26,7 +26,7 @@ from tasks.release.back import (
     drained,
     known_against,
     leading,
-    straightened,
+    straight_first,
 )
 from tasks.release.course import (
     NOTHING,
@@ -183,7 +183,7 @@ def decide_promotion(
     assert after.stable is not None
     now_serving = replace(seen, serving=after.stable.id)
     moves += _soak_and_finish(now_serving, after, keep_previous=keep_previous)
-    return Course(tuple(moves), f"promoting {after.stable.deployment}")
+    return straight_first(seen, Course(tuple(moves), f"promoting {after.stable.deployment}"))
 
 
 def _soak_and_finish(seen: Observed, state: State, *, keep_previous: bool) -> list[Move]:
@@ -262,9 +262,7 @@ def decide_recovery(
     to, where a way back was begun; None where nobody looked.
     """
     course = _recovery(seen, keep_previous, soak_failed, superseded, room)
-    # whatever it comes to, a Service that leads nowhere is mended first
-    led = [move for move in straightened(seen, seen.state) if move not in course.moves]
-    return replace(course, moves=(*led, *course.moves)) if led else course
+    return straight_first(seen, course)
 
 
 def _recovery(

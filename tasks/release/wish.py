@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from tasks.base.errors import Refused, StepFailed
-from tasks.release.back import arrived, decide_unproven
+from tasks.release.back import arrived, decide_unproven, straight_first
 from tasks.release.moves import (
     Course,
     Observed,
@@ -147,7 +147,7 @@ def decide_keep(seen: Observed, *, keep_previous: bool = True, person: bool = Fa
     state = replace(state, phase="unproven", breach="")
     first = [Save(state)] if state != seen.state else []
     moves = finish(seen, state, keep_previous=keep_previous, doubted=not person)
-    return Course((*first, *moves), said)
+    return straight_first(seen, Course((*first, *moves), said))
 
 
 def decide_wish(

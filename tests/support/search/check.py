@@ -82,10 +82,11 @@ def noted(before: World, w: World, p: Process, op: tuple) -> World:
     """The world with what is known of the release that was switched to."""
     news = w.news
     moves = op[0] == "point" and op[1] != before.svc
+    switched = p.stage in ("promote", "wish") and p.kind in ("run", "promote", "recover")
+    if moves and switched and w.mem is not None and w.mem.phase == "promoting":
+        return w._replace(news=News(op[1], "unsoaked"))  # judged anew, whatever was known of it
     if moves and op[1] != news.release and news.said != "bad":
-        switched = p.stage in ("promote", "wish") and p.kind in ("run", "promote", "recover")
-        promotes = switched and w.mem is not None and w.mem.phase == "promoting"
-        return w._replace(news=News(op[1], "unsoaked") if promotes else News())
+        return w._replace(news=News())
     if op[0] != "save" or p.stage == "start":
         return w
     if op[1][8] or (op[1][5] == "fail" and op[1][0] in ("reverting", "unproven")):

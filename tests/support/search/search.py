@@ -23,6 +23,8 @@ What the model leaves out:
 - a person's Ctrl-C: a death, or an error at the next write, stands for them;
 - a state that is found again after its ConfigMap was deleted counts as one of a rollout, so that
   what has no role is removed there; the product leaves it;
+- what was judged is written in the ConfigMap alone: who deletes it takes a changed template for the
+  judged one;
 - a person deletes no Deployment and no Service, and does not write into the ConfigMap.
 What no precondition of one object can exclude is not entered, either: a pod that falls, or that a
 person stops or changes, while a switch to it is in flight; a Service that a person leads to what a

@@ -123,8 +123,10 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
             other = with_dep(w, at, dep._replace(changed=True))
             yield ("a person", "changes the template of", NAMES[at]), other
     if w.mem:
-        # of a switch that nobody remembers nobody knows what has requests yet
-        lost = touched(w._replace(mem=None, news=News(), busy=NOBODY), MEM, True)
+        # nobody knows any more what was judged, nor what has requests yet since a switch
+        deps = tuple(dep and dep._replace(changed=False) for dep in w.deps)
+        gone = w._replace(mem=None, news=News(), busy=NOBODY, deps=deps)
+        lost = touched(gone, MEM, True)
         yield ("a person", "deletes the ConfigMap"), lost
     if w.lease is not None:
         yield ("a person", "deletes the Lease"), _without_lease(w)
