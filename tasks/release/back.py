@@ -225,7 +225,9 @@ def straightened(seen: Observed, state: State) -> list[Move]:
 
 def straight_first(seen: Observed, course: Course) -> Course:
     """Whatever it comes to, a Service that leads nowhere is mended first."""
-    led = [move for move in straightened(seen, seen.state) if move not in course.moves]
+    if any(isinstance(move, PointService) for move in course.moves):
+        return course  # it leads it somewhere itself
+    led = straightened(seen, seen.state)
     return replace(course, moves=(*led, *course.moves)) if led else course
 
 

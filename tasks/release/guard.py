@@ -11,7 +11,7 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.pods import Object, engine_container
 from tasks.objects.replicas import replicas_of
-from tasks.release.back import decide_revert, drained, straightened
+from tasks.release.back import decide_revert, drained, straight_first, straightened
 from tasks.release.course import (
     NOTHING,
     Course,
@@ -69,6 +69,19 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
     Raises StepFailed where the Service leads to a release that has no Deployment, and where what
     serves does not answer and there is nothing to do about it.
     """
+    led = straight_first(
+        seen, Course((), f"Service {seen.state.name} led to no pod: it is led back")
+    )
+    try:
+        course = _guard(seen, around, keep_previous=keep_previous)
+    except StepFailed:
+        if not led.moves:
+            raise
+        return led
+    return straight_first(seen, course) if course.moves else led if led.moves else course
+
+
+def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
     state = seen.state
     serving = seen.view(seen.serving)
     back = seen.view(state.previous.id) if state.previous else None
