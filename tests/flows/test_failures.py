@@ -49,7 +49,7 @@ def test_a_refusal_for_want_of_memory_says_that_it_is_memory(home: House) -> Non
         )
         said = home.rollout("run", str(spec), expect=5)
         assert says in said and f"{memory[:-2]} GiB of memory a replica" in said
-        assert "node-a: " in said.splitlines()[-3]
+        assert "node-a: " in said.splitlines()[-4]
 
 
 def test_a_probe_that_fails_leaves_its_log(home: House) -> None:
