@@ -201,8 +201,9 @@ def test_no_credential_is_written_anywhere(
             give(0, "report", "tiny", "--no-open", "--junit", str(tmp_path / "junit.xml"))
             home.publish(2)
             give(4, "run", spec, "--set", "promotion.approval=before-promote")
-            give(5, "reject", *named, "--rollout", "another", "--yes")
-            give(0, "approve", *named, "--rollout", home.state().rollout)
+            plan = ("--plan", home.state().plan)
+            give(5, "reject", *named, "--rollout", "another", *plan, "--yes")
+            give(0, "approve", *named, "--rollout", home.state().rollout, *plan)
             give(0, "undo", *named, "--yes")
             # nothing to do, or refused: what is said of it was read of everything all the same
             give(5, "rollback", *named, "--yes")
