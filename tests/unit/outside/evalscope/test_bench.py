@@ -130,8 +130,9 @@ BAD = {
     "no data": Bad(replace(FAST, no_data_share=1.0), "none of", "without a token", range(1)),
     "cut": Bad(replace(FAST, cut_share=1.0), "none of", "not completed", range(1)),
     "half": Bad(replace(FAST, half_share=1.0), "none of", "without a finish reason", range(1)),
-    # 4 of the ramp and 4 are answered at most; of 20 more 16 fail and 3 may be under way by then
-    "dies": Bad(replace(FAST, die_after=8), "not sent", "", range(1, 5)),
+    # 4 of the ramp and 4 are answered at most, and its death cuts what is under way by then: on a
+    # busy machine all of the 4; of 20 more 16 fail
+    "dies": Bad(replace(FAST, die_after=8), "not sent", "", range(5)),
     "other model": Bad(replace(FAST, model_name="other"), "none of", "does not exist", range(1)),
     "early end": Bad(replace(FAST, early_eos=2), "ended early", "", range(24, 25)),
     "no usage": Bad(replace(FAST, no_usage=True), "without usage", "", range(24, 25)),
