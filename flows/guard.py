@@ -19,8 +19,10 @@ from prefect import flow
 from flows.rollback import decide, settle
 from tasks.base import clock
 from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
-from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.objects.labels import INSTANCE_LABEL
+from tasks.objects.ours import marks_of_all
 from tasks.outside.disk.site import spec_below
+from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
@@ -52,12 +54,12 @@ class Tended:
 
 def rollouts(cluster: Cluster, namespace: str | None) -> list[Key]:
     """Every rollout that has a state, or an engine though its state is lost."""
-    ours = f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}="
+    states, engines = (selector_text(marks_of_all(role)) for role in ("state", "engine"))
     found: set[Key] = set()
-    for item in cluster.list("ConfigMap", namespace, label_selector=f"{ours}state"):
+    for item in cluster.list("ConfigMap", namespace, label_selector=states):
         meta = item["metadata"]
         found.add((meta["namespace"], meta["name"].removeprefix(configmap_name(""))))
-    for item in cluster.list("Deployment", namespace, label_selector=f"{ours}engine"):
+    for item in cluster.list("Deployment", namespace, label_selector=engines):
         meta = item["metadata"]
         found.add((meta["namespace"], meta["labels"].get(INSTANCE_LABEL, "")))
     return sorted(key for key in found if key[1])

@@ -13,8 +13,9 @@ from prefect import flow
 
 from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError
-from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.objects.ours import marks
 from tasks.outside.disk.records import logs_kept
+from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
@@ -111,7 +112,7 @@ def shown(actor: Actor) -> str:
 
 def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:
     """Raises Refused for a rollout that never ran. One whose state is lost has its engines."""
-    ours = f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=engine,{INSTANCE_LABEL}={name}"
+    ours = selector_text(marks(name, "engine"))
     if cluster.get("ConfigMap", configmap_name(name), namespace) is None and not cluster.list(
         "Deployment", namespace, label_selector=ours
     ):

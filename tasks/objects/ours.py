@@ -9,7 +9,12 @@ from tasks.objects.pods import ReadObject
 
 def marks(name: str, role: str) -> dict[str, str]:
     """The labels of what rollout `name` makes. role: what it is for."""
-    return {MANAGED_LABEL: MANAGER, INSTANCE_LABEL: name, KIND_LABEL: role}
+    return {**marks_of_all(role), INSTANCE_LABEL: name}
+
+
+def marks_of_all(role: str) -> dict[str, str]:
+    """What every rollout's objects of a role carry."""
+    return {MANAGED_LABEL: MANAGER, KIND_LABEL: role}
 
 
 def is_ours(found: ReadObject, name: str, role: str) -> bool:

@@ -78,7 +78,9 @@ def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) 
         if not led.moves:
             raise
         return led
-    return straight_first(seen, course) if course.moves else led if led.moves else course
+    if led.moves and not course.moves:
+        return led
+    return straight_first(seen, course)
 
 
 def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:

@@ -98,8 +98,8 @@ class State:
     'inconclusive' or ''. doubts: the same of releases that served unproven before that, by id.
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
     rollout: id of the run that wrote last.
-    breach: what the soak under way has found
-    against stable, or '': whoever finds it there goes back. why: it is unproven, in words.
+    breach: what the soak under way has found against stable, or '': whoever finds it there goes
+    back. why: it is unproven, in words.
     since: ISO 8601, when it came to this phase.
     plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
     approved at the latest; '' for ever.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.base.errors import Refused, StepFailed
-from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
+from tasks.base.errors import Refused, RolloutError
+from tasks.objects.ours import marks_of_all
 from tasks.objects.pods import Object, ending
 from tasks.objects.reached import labelled
+from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.release.course import Observed, Room
@@ -16,8 +17,6 @@ from tasks.release.seats.owed import Owed, Rolled, owed
 from tasks.release.seats.room import kept_for, room_for
 from tasks.release.state import Release, State, configmap_name, from_configmap
 from tasks.run.findings import Planned
-
-_OURS = f"{MANAGED_LABEL}={MANAGER},{KIND_LABEL}="
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,11 @@ def taken(actor: Actor, nodes: Sequence[Object]) -> Taken:
 
 def _every(cluster: Cluster, namespace: str, kind: str, role: str) -> list[Object]:
     """Of every rollout: of the cluster's, or, where that may not be read, of the namespace's."""
+    ours = selector_text(marks_of_all(role))
     try:
-        return cluster.list(kind, None, label_selector=_OURS + role)
+        return cluster.list(kind, None, label_selector=ours)
     except Forbidden:
-        return cluster.list(kind, namespace, label_selector=_OURS + role)
+        return cluster.list(kind, namespace, label_selector=ours)
 
 
 def _states(configmaps: Sequence[Object]) -> dict[Rolled, State]:
@@ -53,7 +53,7 @@ def _states(configmaps: Sequence[Object]) -> dict[Rolled, State]:
         name = meta["name"].removeprefix(configmap_name(""))
         try:
             out[meta.get("namespace", ""), name] = from_configmap(name, item)
-        except StepFailed:
+        except RolloutError:
             continue  # its own to mend; its Deployments count all the same
     return out
 

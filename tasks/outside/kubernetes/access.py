@@ -32,11 +32,11 @@ __all__ = [
     "engine_port",
     "node_address",
     "pod_url",
+    "pods_apart",
     "reach",
     "release_pods",
     "rollout_pods",
     "selector_text",
-    "strange_pods",
     "strangers_of",
 ]
 
@@ -51,9 +51,21 @@ class Endpoint:
 
 def release_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
     """All pods of one release, and none that only carries its labels."""
-    found, adopted = _chosen_by(cluster, namespace, name, release)
+    return pods_apart(cluster, namespace, name, release)[0]
+
+
+def pods_apart(
+    cluster: Cluster, namespace: str, name: str, release: str
+) -> tuple[list[Object], list[Object]]:
+    """What a Service that leads to a release chooses: the release's pods, and those that only carry
+    its labels."""
+    adopted = _adopted(cluster, namespace, name, release)
     its = adopted["metadata"]["name"] if adopted else deployment_name(name, release)
-    return labelled([pod for pod in found if belongs_to(pod, its)], [adopted] if adopted else [])
+    chosen = selector_of(adopted) if adopted else selector(name, release)
+    found = chosen_pods(cluster, namespace, chosen)
+    ours = [pod for pod in found if belongs_to(pod, its)]
+    strange = [pod for pod in found if not belongs_to(pod, its)]
+    return labelled(ours, [adopted] if adopted else []), strange
 
 
 def down(
@@ -65,13 +77,6 @@ def down(
         if serving and its == serving and not available_of(item):
             return down_of(item, release_pods(cluster, namespace, name, serving), cluster.now())
     return None
-
-
-def strange_pods(cluster: Cluster, namespace: str, name: str, release: str) -> list[Object]:
-    """Pods that a Service chooses with those of a release, and that its Deployment did not make."""
-    ours = {pod["metadata"]["name"] for pod in release_pods(cluster, namespace, name, release)}
-    found, _ = _chosen_by(cluster, namespace, name, release)
-    return [pod for pod in found if pod["metadata"]["name"] not in ours]
 
 
 def strangers_of(
@@ -91,20 +96,11 @@ def strangers_of(
             for item in copies
             if chooses(marks, item["metadata"].get("labels"))
         ]
-        pods = strange_pods(cluster, namespace, name, release)
+        _, pods = pods_apart(cluster, namespace, name, release)
         named += [f"pod {pod['metadata']['name']}" for pod in pods]
         if named:
             out[release] = ", ".join(sorted(named))
     return out
-
-
-def _chosen_by(
-    cluster: Cluster, namespace: str, name: str, release: str
-) -> tuple[list[Object], Object | None]:
-    """What a Service that leads to a release chooses, and its Deployment where it was adopted."""
-    adopted = _adopted(cluster, namespace, name, release)
-    chosen = selector_of(adopted) if adopted else selector(name, release)
-    return chosen_pods(cluster, namespace, chosen), adopted
 
 
 def chosen_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:

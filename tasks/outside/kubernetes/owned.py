@@ -13,16 +13,15 @@ from tasks.base import clock
 from tasks.base.errors import LockLost, StepFailed
 from tasks.objects.labels import (
     EPOCH_ANNOTATION,
-    INSTANCE_LABEL,
     KIND_LABEL,
     MANAGED_LABEL,
     MANAGER,
     WRITER_ANNOTATION,
 )
-from tasks.objects.ours import is_ours, must_be_ours
+from tasks.objects.ours import is_ours, marks, must_be_ours
 from tasks.objects.pods import Object, ending
 from tasks.objects.reached import told_apart
-from tasks.outside.kubernetes.access import astray
+from tasks.outside.kubernetes.access import astray, selector_text
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
 from tasks.release.state import State, configmap_name, from_configmap, to_configmap
@@ -61,7 +60,7 @@ class Owned:
 
     def told_apart(self) -> tuple[list[Object], list[Object]]:
         """Those, and Deployments that carry their labels and are no release's (see told_apart)."""
-        ours = f"{INSTANCE_LABEL}={self.name},{MANAGED_LABEL}={MANAGER},{KIND_LABEL}=engine"
+        ours = selector_text(marks(self.name, "engine"))
         found = self.cluster.list("Deployment", self.namespace, label_selector=ours)
         return told_apart(self.name, [item for item in found if not ending(item)])
 

@@ -15,9 +15,8 @@ from tasks.objects.reached import belongs_to
 from tasks.outside.kubernetes.access import (
     astray,
     chosen_pods,
-    release_pods,
+    pods_apart,
     rollout_pods,
-    strange_pods,
 )
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
@@ -107,10 +106,8 @@ def until_led(cluster: Cluster, namespace: str, name: str, release: str) -> None
 
     def led() -> str:
         # strangers with the labels of a release are led to as well: nobody waits for them to go
-        ours = release_pods(cluster, namespace, name, release)
-        return astray(
-            cluster, namespace, name, [*ours, *strange_pods(cluster, namespace, name, release)]
-        )
+        ours, strange = pods_apart(cluster, namespace, name, release)
+        return astray(cluster, namespace, name, [*ours, *strange])
 
     while why := led():
         if clock.monotonic() > deadline:

@@ -23,7 +23,8 @@ from tests.support.cluster.actor_world import NEW, Killed, World, world
 from tests.support.cluster.runs import run_of
 
 Does = Callable[[Actor], object]
-GOOD = (Look(), [NEW.served_name])
+WELL = Look()
+GOOD = (WELL, [NEW.served_name])
 # two cuts, drawn; one alone is tried everywhere
 CUTS = st.integers(0, 16)
 PAIRS = settings(
@@ -65,9 +66,10 @@ def recovers(keep: bool = True) -> Does:
     return go
 
 
-def once(at: World, what: Does, cut: int | None = None) -> None:
-    """One process: takes over, does something, may be killed before one of its writes."""
-    actor = at.actor(lambda _: Look())
+def once(at: World, what: Does, cut: int | None = None, look: Look = WELL) -> None:
+    """One process: takes over, does something, may be killed before one of its writes. look: what
+    each of its looks at a release sees."""
+    actor = at.actor(lambda _: look)
     at.left = cut
     try:
         actor.take_over()

@@ -229,3 +229,14 @@ def test_a_state_that_cannot_be_read_hides_nothing(text: str) -> None:
     assert n.room(at).beside == 0
     del at.objects["ConfigMap", "rollout-m"]
     assert n.room(at).beside == 0
+
+
+def test_a_copy_of_a_state_under_another_name_stops_nobody() -> None:
+    m, n = Side("m"), Side("n")
+    at = both(m, n)
+    actor = m.actor(at)
+    actor.take_over()
+    actor.run(moves.decide_start(actor.observe(), m.new, "r", "replace"))
+    body = at.objects["ConfigMap", "rollout-m"]
+    at.put({**body, "metadata": {**body["metadata"], "name": "rollout-m-kept"}})
+    assert n.room(at).beside == 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.base.errors import Refused, RolloutError, StepFailed
+from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.back import arrived
@@ -25,13 +25,13 @@ from tests.support.cluster.actor_world import (
     DRAIN,
     NAME,
     NS,
-    Killed,
     World,
     deployment,
     release,
     stable_service,
     wait_ready,
 )
+from tests.support.cluster.courses import WELL, once
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -46,20 +46,7 @@ def serving(replicas: int, seats: int) -> World:
 
 
 NEW = release("new")
-WELL, ILL = Look(), Look(answer="bad", why="HTTP 500")
-
-
-def one_process(at: World, what: Callable[[Actor], object], look: Look, cut: int | None) -> None:
-    """A process that may be killed before one of its writes."""
-    actor = at.actor(lambda _: look)
-    at.left = cut
-    try:
-        actor.take_over()
-        what(actor)
-    except (Killed, RolloutError):
-        pass
-    finally:
-        at.left = None
+ILL = Look(answer="bad", why="HTTP 500")
 
 
 def rolls(at: World, replicas: int, lend: Lend | None, *, passes: bool) -> Callable[[Actor], None]:
@@ -123,7 +110,7 @@ CUTS = st.none() | st.integers(3, 32)
 
 def comes_to_rest(at: World, replicas: int) -> None:
     for _ in range(3):
-        one_process(at, guards, WELL, None)
+        once(at, guards)
     state = at.actor().observe().state
     assert at.available(at.leads_to()) == replicas or state.phase == "unproven"
     assert at.harm == []
@@ -163,9 +150,9 @@ def test_never_fewer_answer_than_was_announced(
             return
         least = lend.least
         assert least >= replicas // 2
-    one_process(at, rolls(at, replicas, lend, passes=passes), look, cut)
+    once(at, rolls(at, replicas, lend, passes=passes), cut, look)
     assert at.fewest >= least
-    one_process(at, THEN[then], WELL, again)
+    once(at, THEN[then], again)
     assert at.fewest >= min(least, max(1, replicas // 2))
     comes_to_rest(at, replicas)
     assert at.fewest >= min(least, max(1, replicas // 2))
@@ -179,11 +166,11 @@ def test_half_serve_wherever_it_is_cut(replicas: int, then: str) -> None:
     while cut is None or cut >= 3:
         at = serving(replicas, replicas)
         lend = decide_lend([tuple(range(replicas + 1))], at.actor().observe().view("old"), replicas)
-        one_process(at, rolls(at, replicas, lend, passes=True), WELL, cut)
+        once(at, rolls(at, replicas, lend, passes=True), cut)
         if cut is None:
             assert at.leads_to() == "new" and at.available("new") == replicas
         cut = len(at.writes) - 1
-        one_process(at, THEN[then], WELL, None)
+        once(at, THEN[then])
         comes_to_rest(at, replicas)
         assert at.fewest >= replicas // 2, cut + 1
 
