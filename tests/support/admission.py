@@ -17,7 +17,7 @@ import yaml
 from tests.support.places import ROOT
 
 FILE = ROOT / "deployments" / "cluster" / "admission.yaml"
-PARAMS, POLICY, BINDING = yaml.safe_load_all(FILE.read_text())
+POLICY, BINDING = yaml.safe_load_all(FILE.read_text())
 
 
 def _substring(text: str, begin: int, end: int | None = None) -> str:
@@ -45,7 +45,7 @@ def _compiled(expression: str) -> cel.Program:
 
 
 class Admission:
-    """One request. body: the object; old: what it replaces. data: the ConfigMap's."""
+    """One request. body: the object; old: what it replaces. site: other values than the file's."""
 
     def __init__(
         self,
@@ -53,9 +53,10 @@ class Admission:
         *,
         user: str = "someone",
         old: Mapping[str, Any] | None = None,
-        data: Mapping[str, str] | None = None,
+        site: Mapping[str, list[str]] | None = None,
     ) -> None:
         self.variables: dict[str, Any] = {}
+        self.site = site
         self.names: dict[str, Any] = {
             "object": body,
             "oldObject": old,
@@ -65,7 +66,6 @@ class Admission:
                 "kind": {"kind": body["kind"]},
                 "userInfo": {"username": user},
             },
-            "params": {"data": dict(PARAMS["data"] if data is None else data)},
             "variables": self.variables,
         }
 
@@ -87,7 +87,10 @@ class Admission:
     def refusals(self) -> list[str]:
         """What the API server would say, a line for each rule that is broken."""
         for item in POLICY["spec"]["variables"]:
-            self.variables[item["name"]] = self.evaluate(item["expression"])
+            given = self.site if item["name"] == "site" else None
+            self.variables[item["name"]] = (
+                self.evaluate(item["expression"]) if given is None else given
+            )
         return [
             item["message"] if "message" in item else self.evaluate(item["messageExpression"])
             for item in POLICY["spec"]["validations"]
