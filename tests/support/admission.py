@@ -1,4 +1,4 @@
-"""deployments/cluster/admission.yaml as an API server evaluates it.
+"""The site's policy as shipped, and deployments/cluster/admission.yaml as an API server evaluates it.
 
 The expressions are Kubernetes' CEL: what its libraries add to the language is here in Python. Types
 are not checked, as an API server does when it takes the policy.
@@ -14,9 +14,14 @@ from typing import Any
 import cel
 import yaml
 
+from tasks.spec.file import read_spec
+from tasks.spec.policy import Policy, parse_policy
 from tests.support.places import ROOT
+from tests.support.surveys import survey
 
 FILE = ROOT / "deployments" / "cluster" / "admission.yaml"
+SHIPPED = parse_policy((ROOT / "deployments" / "policy.yaml").read_text(), "policy.yaml")
+EXAMPLE = read_spec(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
 POLICY, BINDING = yaml.safe_load_all(FILE.read_text())
 
 
@@ -96,3 +101,14 @@ class Admission:
             for item in POLICY["spec"]["validations"]
             if self.evaluate(item["expression"]) is not True
         ]
+
+
+def made(spec: Any = EXAMPLE) -> list[dict[str, Any]]:
+    found = survey(spec)
+    return [found.deployment([]), found.fetch_job("n"), found.probe_job("n", "r")]
+
+
+def values(policy: Policy) -> dict[str, list[str]]:
+    """What the API server's file says of the same policy: its variable `site`."""
+    named = policy.model_dump(exclude={"digests", "local_files"}, exclude_none=True)
+    return {**named, "digests": [str(policy.digests).lower()]}

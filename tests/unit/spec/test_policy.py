@@ -22,20 +22,12 @@ from tasks.spec.policy import (
     pod_violations,
     violations,
 )
-from tests.support.admission import POLICY, Admission, pod_of
+from tests.support.admission import EXAMPLE, POLICY, SHIPPED, Admission, made, pod_of, values
 from tests.support.places import ROOT
-from tests.support.surveys import survey
 from tests.support.update_golden import RESOURCES
 
 CLUSTER = ROOT / "deployments" / "cluster"
-SHIPPED = parse_policy((ROOT / "deployments" / "policy.yaml").read_text(), "policy.yaml")
 EXAMPLES = sorted((ROOT / "deployments" / "models").glob("*.yaml"))
-EXAMPLE = read_spec(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
-
-
-def made(spec: Any = EXAMPLE) -> list[dict[str, Any]]:
-    found = survey(spec)
-    return [found.deployment([]), found.fetch_job("n"), found.probe_job("n", "r")]
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -185,12 +177,6 @@ def site(rule: str, pod: dict[str, Any]) -> Policy:
     sources = [next(iter(set(item) - {"name"})) for item in pod.get("volumes") or ()]
     wide = rule != "volume" and bool(set(sources) & {"secret", "projected"})
     return SHIPPED.model_copy(update=WIDE) if wide else SHIPPED
-
-
-def values(policy: Policy) -> dict[str, list[str]]:
-    """What the API server's file says of the same policy: its variable `site`."""
-    named = policy.model_dump(exclude={"digests", "local_files"}, exclude_none=True)
-    return {**named, "digests": [str(policy.digests).lower()]}
 
 
 @pytest.mark.parametrize(("rule", "pod", "container"), MUTATIONS, ids=lambda x: str(x)[:30])

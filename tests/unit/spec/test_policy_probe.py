@@ -10,8 +10,7 @@ import pytest
 from tasks.accelerators.profiles import PROFILES
 from tasks.spec.file import build_spec
 from tasks.spec.policy import pod_violations, violations
-from tests.support.admission import Admission, pod_of
-from tests.unit.spec.test_policy import EXAMPLE, SHIPPED, made, values
+from tests.support.admission import EXAMPLE, SHIPPED, Admission, made, pod_of, values
 
 
 def probe(accelerator: str = "hygon-dcu") -> dict[str, Any]:
