@@ -48,6 +48,11 @@ VolumeKind = Literal[
 EXEMPT_CAPABILITIES = ("SYS_PTRACE",)
 PUBLIC_HUB = "https://modelscope.cn"
 READ_ONLY = ":ro"
+PROBE = ["rollout", "job", "probe"]
+NOT_OF_A_PROBE = {"args", "envFrom", "workingDir", "lifecycle", "livenessProbe"} | {
+    *("startupProbe", "readinessProbe", "resizePolicy", "volumeDevices", "restartPolicy")
+}
+_CALM = re.compile(r"(NVIDIA_[A-Z_]+|TZ|LANG|LC_[A-Z]+|(HTTPS?|NO)_PROXY|(https?|no)_proxy)")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 
 
@@ -57,6 +62,12 @@ class Policy(Strict):
     stores: list[str] | None = Field(None, description="Folders below which weights may lie")
     host_paths: list[str] | None = Field(
         None, description="Other host paths that pods may mount; with :ro only for reading"
+    )
+    probe_paths: list[str] = Field(
+        default_factory=list, description="What the node probe may mount besides, for reading"
+    )
+    probe_images: list[str] | None = Field(
+        None, description="Images of the node probe, or beginnings that end with *"
     )
     images: list[str] | None = Field(None, description="Images, or beginnings that end with *")
     digests: bool = Field(False, description="Images are named by digest")
@@ -78,7 +89,7 @@ class Policy(Strict):
         True, description="Files that a spec names may lie outside the working folder"
     )
 
-    @field_validator("stores", "host_paths")
+    @field_validator("stores", "host_paths", "probe_paths")
     @classmethod
     def _absolute(cls, value: list[str] | None) -> list[str] | None:
         for item in value or ():
@@ -87,7 +98,7 @@ class Policy(Strict):
                 raise ValueError(f"'{item}' is no absolute path without '..' and a last '/'")
         return value
 
-    @field_validator("images", "secrets", "root", "exempt")
+    @field_validator("images", "probe_images", "secrets", "root", "exempt")
     @classmethod
     def _beginnings(cls, value: list[str] | None) -> list[str] | None:
         for item in value or ():
@@ -196,11 +207,14 @@ def _below_any(path: str, roots: Sequence[str]) -> bool:
 
 
 def _paths(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
-    """Stores are known by `stores`; what else of a host is mounted stands in `host_paths`."""
+    """Stores are known by `stores`; what else of a host is mounted stands in `host_paths`, and for
+    the probe alone, which shows of it what it was written to show, in `probe_paths`."""
     if policy.host_paths is None:
         return
     writable = [item for item in policy.host_paths if not item.endswith(READ_ONLY)]
     readable = [item.removesuffix(READ_ONLY) for item in policy.host_paths]
+    if is_probe(policy, pod):
+        readable += policy.probe_paths
     for volume in pod.get("volumes") or ():
         path = str((volume.get("hostPath") or {}).get("path", ""))
         if not path or _below_any(path, [*(policy.stores or ()), *writable]):
@@ -209,6 +223,33 @@ def _paths(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
             continue
         known = ", ".join([*(policy.stores or ()), *policy.host_paths]) or "none"
         yield f"host path {path} is not allowed here; allowed are: {known}"
+
+
+def is_probe(policy: Policy, pod: Mapping[str, Any]) -> bool:
+    """Whether a pod runs the node probe and nothing else: the image's own program, led astray by no
+    variable and by nothing of the host that lies over the image's files."""
+    hosts = {volume["name"] for volume in pod.get("volumes") or () if "hostPath" in volume}
+    return not exempt(policy, pod) and all(
+        container.get("name") == "runner"
+        and (
+            policy.probe_images is None
+            or _any_matches(str(container.get("image", "")), policy.probe_images)
+        )
+        and (container.get("command") or ())[:3] == PROBE
+        and not set(container) & NOT_OF_A_PROBE
+        and all(_calm(item) for item in container.get("env") or ())
+        and all(
+            mount["mountPath"].startswith("/host/") or mount["name"] not in hosts
+            for mount in container.get("volumeMounts") or ()
+        )
+        for container in _containers(pod)
+    )
+
+
+def _calm(variable: Mapping[str, Any]) -> bool:
+    """A variable by which no other code is loaded."""
+    name, value = variable["name"], variable.get("value")
+    return (value == "/scratch") if name in ("HOME", "TMPDIR") else bool(_CALM.fullmatch(name))
 
 
 def _read_only(pod: Mapping[str, Any], volume: str) -> bool:

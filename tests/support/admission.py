@@ -1,4 +1,4 @@
-"""deployments/cluster/admission.yaml as an API server evaluates it.
+"""The site's policy as shipped, and deployments/cluster/admission.yaml as an API server evaluates it.
 
 The expressions are Kubernetes' CEL: what its libraries add to the language is here in Python. Types
 are not checked, as an API server does when it takes the policy.
@@ -14,10 +14,15 @@ from typing import Any
 import cel
 import yaml
 
+from tasks.spec.file import read_spec
+from tasks.spec.policy import Policy, parse_policy
 from tests.support.places import ROOT
+from tests.support.surveys import survey
 
 FILE = ROOT / "deployments" / "cluster" / "admission.yaml"
-PARAMS, POLICY, BINDING = yaml.safe_load_all(FILE.read_text())
+SHIPPED = parse_policy((ROOT / "deployments" / "policy.yaml").read_text(), "policy.yaml")
+EXAMPLE = read_spec(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
+POLICY, BINDING = yaml.safe_load_all(FILE.read_text())
 
 
 def _substring(text: str, begin: int, end: int | None = None) -> str:
@@ -45,7 +50,7 @@ def _compiled(expression: str) -> cel.Program:
 
 
 class Admission:
-    """One request. body: the object; old: what it replaces. data: the ConfigMap's."""
+    """One request. body: the object; old: what it replaces. site: other values than the file's."""
 
     def __init__(
         self,
@@ -53,9 +58,10 @@ class Admission:
         *,
         user: str = "someone",
         old: Mapping[str, Any] | None = None,
-        data: Mapping[str, str] | None = None,
+        site: Mapping[str, list[str]] | None = None,
     ) -> None:
         self.variables: dict[str, Any] = {}
+        self.site = site
         self.names: dict[str, Any] = {
             "object": body,
             "oldObject": old,
@@ -65,7 +71,6 @@ class Admission:
                 "kind": {"kind": body["kind"]},
                 "userInfo": {"username": user},
             },
-            "params": {"data": dict(PARAMS["data"] if data is None else data)},
             "variables": self.variables,
         }
 
@@ -87,9 +92,23 @@ class Admission:
     def refusals(self) -> list[str]:
         """What the API server would say, a line for each rule that is broken."""
         for item in POLICY["spec"]["variables"]:
-            self.variables[item["name"]] = self.evaluate(item["expression"])
+            given = self.site if item["name"] == "site" else None
+            self.variables[item["name"]] = (
+                self.evaluate(item["expression"]) if given is None else given
+            )
         return [
             item["message"] if "message" in item else self.evaluate(item["messageExpression"])
             for item in POLICY["spec"]["validations"]
             if self.evaluate(item["expression"]) is not True
         ]
+
+
+def made(spec: Any = EXAMPLE) -> list[dict[str, Any]]:
+    found = survey(spec)
+    return [found.deployment([]), found.fetch_job("n"), found.probe_job("n", "r")]
+
+
+def values(policy: Policy) -> dict[str, list[str]]:
+    """What the API server's file says of the same policy: its variable `site`."""
+    named = policy.model_dump(exclude={"digests", "local_files"}, exclude_none=True)
+    return {**named, "digests": [str(policy.digests).lower()]}
