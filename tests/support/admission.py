@@ -1,4 +1,4 @@
-"""The site's policy as shipped, and deployments/cluster/admission.yaml as an API server evaluates it.
+"""The site's policy as shipped, and cluster/admission.yaml as an API server evaluates it.
 
 The expressions are Kubernetes' CEL: what its libraries add to the language is here in Python. Types
 are not checked, as an API server does when it takes the policy.
