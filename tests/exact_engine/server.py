@@ -54,7 +54,7 @@ class ExactEngine:
         self._itl = Source(behaviour.itl, behaviour.seed + 1)
         self._fate = Source(behaviour.ttft, behaviour.seed + 2)._rng
         self._slots = asyncio.Semaphore(behaviour.slots) if behaviour.slots else None
-        self._count = 0
+        self._count = self._taken = 0  # completions ever; requests begun and not answered
         self._sick = self._draining = False
         self._began = time.perf_counter()
         self._truth_file = truth.open("a", encoding="utf-8") if truth else None
@@ -70,7 +70,7 @@ class ExactEngine:
         """End as vLLM does with --shutdown-timeout: nothing new, what runs ends, then all close."""
         self._draining = True
         until = time.perf_counter() + timeout_s
-        while self.meter.running + self.meter.waiting and time.perf_counter() < until:
+        while self._taken and time.perf_counter() < until:
             await asyncio.sleep(0.02)
         if time.perf_counter() < until:
             left = list(self._writers)
@@ -103,8 +103,15 @@ class ExactEngine:
                     name.strip().lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in lines if line)
                 }
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                if not await self._route(method, target, headers, body, writer, received):
+                self._taken += 1
+                try:
+                    if headers.get("expect") == "100-continue":
+                        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    body = await reader.readexactly(int(headers.get("content-length", 0)))
+                    goes_on = await self._route(method, target, headers, body, writer, received)
+                finally:
+                    self._taken -= 1
+                if not goes_on:
                     break
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ValueError):
@@ -138,6 +145,8 @@ class ExactEngine:
         if method == "GET" and path == "/v1/models":
             model = {"id": self.model, "object": "model", "max_model_len": self.max_model_len}
             return _json(writer, 200, {"object": "list", "data": [model]})
+        if method == "POST" and path == "/tokenize":
+            return _json(writer, 200, {"count": count_tokens(str(json.loads(body)["prompt"]))})
         if method == "POST" and path in ("/v1/chat/completions", "/v1/completions"):
             return await self._complete(
                 path.endswith("chat/completions"), headers, body, writer, received
