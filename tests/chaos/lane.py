@@ -96,8 +96,8 @@ class Lane:
         data["serving"] |= SEATS[strategy]
         data["benchmark"] |= {"requests_per_round": 8, "max_rounds": 3}
         self.questions = self.folder / "questions.jsonl"
-        question = json.dumps({"question": "What do you say?", "answer": "token"})
-        self.questions.write_text(f"{question}\n")
+        asked = [{"question": f"What is {n} and {n}?", "answer": "token"} for n in range(20)]
+        self.questions.write_text("".join(f"{json.dumps(item)}\n" for item in asked))
         self.spec = self.folder / "spec.yaml"
         self.spec.write_text(yaml.safe_dump(data))
 
@@ -123,11 +123,11 @@ class Lane:
             case "fails":
                 return ["run", str(self.spec), "--yes", "--target", "ttft_mean_ms=1"]
             case "held":
-                exam = (
-                    f"quality={{minimum_percent: 1, advisory: true, questions: {self.questions}}}"
-                )
-                waits = "promotion.approval=before-promote"
-                return ["run", str(self.spec), "--yes", "--set", waits, "--set", exam]
+                # as many questions as an exam needs at least, all at once
+                exam = {"questions": str(self.questions), "max_tokens": 1, "concurrency": 20}
+                exam |= {"minimum_percent": 1, "advisory": True}
+                given = ["promotion.approval=before-promote", f"quality={json.dumps(exam)}"]
+                return ["run", str(self.spec), "--yes", *(f"--set={item}" for item in given)]
             case "guard":
                 return ["guard", "--once", "-n", NAMESPACE]
             case "rollback":

@@ -18,7 +18,7 @@ import yaml
 
 from deployments.local import hub, stack
 from deployments.local.kube.cluster import LocalCluster
-from deployments.local.kube.objects.kinds import BY_KIND
+from deployments.local.kube.serve import make
 from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
 from tasks.release.state import State, configmap_name, from_configmap
@@ -214,9 +214,7 @@ class House:
 
 def account(cluster: LocalCluster) -> Path:
     """A kubeconfig of the account that a cluster's administrator makes of deployments/cluster."""
-    for item in yaml.safe_load_all((ROOT / "deployments/cluster/rbac.yaml").read_text()):
-        plural = BY_KIND[item["kind"]].plural
-        cluster.store.create(plural, cluster.admit(plural, item, None))
+    make(cluster, ROOT / "deployments/cluster/rbac.yaml")
     return cluster.kubeconfig_of(NAMESPACE, "model-rollout")
 
 
