@@ -11,7 +11,7 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 BRANCH = "master"
 NODE = "laptop"
+SHIPPED = tuple(ROOT / "deployments" / "cluster" / f"{name}.yaml" for name in ("namespace", "rbac"))
+ACCOUNT = ("models", "model-rollout")
 ENGINE_IMAGE = "vllm-cpu:0.32.0"
 RUNNER_IMAGE = "model-rollout:0.1.0"
 Say = Callable[[str], None]
@@ -30,9 +32,11 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Stack:
-    """Where everything is while it runs."""
+    """Where everything is while it runs. kubeconfig: of the cluster's administrator; account: of
+    the account that deployments/cluster/rbac.yaml makes, as which rollouts run."""
 
     kubeconfig: str
+    account: str
     cluster_url: str
     hub_url: str
     prefect_url: str
@@ -42,7 +46,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What a process needs to use it."""
         return {
-            "KUBECONFIG": self.kubeconfig,
+            "KUBECONFIG": self.account,
             "MODELSCOPE_ENDPOINT": self.hub_url,
             "PREFECT_API_URL": f"{self.prefect_url}/api",
             "PREFECT_HOME": self.prefect_home,
@@ -75,7 +79,8 @@ def publish_model(folder: Path, model: Path, note: str) -> str:
 
 
 def cluster_config(data: Path, *, images: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The embedded cluster's configuration: one node with this machine's cores and memory."""
+    """The embedded cluster's configuration: one node with this machine's cores and memory, and the
+    account that we ship."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1 << 20)
     return {
         "nodes": [
@@ -86,6 +91,8 @@ def cluster_config(data: Path, *, images: Mapping[str, Any] | None = None) -> di
                 "host_root": str(make_host_root(data / "nodes" / NODE)),
             }
         ],
+        "manifests": [str(path) for path in SHIPPED],
+        "account": ACCOUNT,
         "images": images
         or {
             ENGINE_IMAGE: {"path_prepend": str(engine_python().parent), "env": machine_env()},
@@ -121,7 +128,8 @@ def running(local: Path) -> Stack | None:
     known, facts = daemons.read(local / "stack.json")
     if len(known) < 3 or not all(daemons.alive(item) for item in known):
         return None
-    return Stack(**facts)
+    # one that another version left lacks what this one needs
+    return Stack(**facts) if {item.name for item in fields(Stack)} <= {*facts} else None
 
 
 def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
@@ -152,7 +160,7 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
             )
         )
         hub_url = str(json.loads(ready.read_text())["url"])
-        cluster = _start_cluster(local, env, started)
+        cluster = start_cluster(local, env, started)
         for note in cluster["notes"]:
             say(f"note: {note}")
         prefect_url = start_prefect(local, env, started)
@@ -162,6 +170,7 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
         raise
     stack = Stack(
         kubeconfig=str(cluster["kubeconfig"]),
+        account=str(cluster["account"]),
         cluster_url=str(cluster["url"]),
         hub_url=hub_url,
         prefect_url=prefect_url,
@@ -172,9 +181,10 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
     return stack
 
 
-def _start_cluster(
+def start_cluster(
     local: Path, env: Mapping[str, str], started: list[daemons.Daemon]
 ) -> dict[str, Any]:
+    """Start the embedded cluster, with its data below `local`; gives what it says of itself."""
     data = local / "cluster"
     data.mkdir(parents=True, exist_ok=True)
     config, ready = data / "config.json", data / "ready.json"

@@ -318,8 +318,9 @@ def decide_restore(seen: Observed) -> Course:
         grows = [Scale(home.name, home.serves_with)]
     if not later:
         moves += grows
-    if home.lent or not _enough(home, state.stable):
+    if not home.whole:
         moves += [AwaitFreed(view.name) for view in others]
+    if home.lent or not _enough(home, state.stable):
         moves.append(AwaitReady(home.name))
     if away:
         moves.append(leading(after))

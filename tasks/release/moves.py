@@ -224,9 +224,8 @@ def finish(
             moves.append(Remove(other.name))
         elif other.replicas:
             moves.append(Scale(other.name, 0))
-    if view and grows:
+    if view and not view.whole:
         moves += [AwaitFreed(other.name) for other in others if other.release == kept]
-        moves.append(AwaitReady(view.name))
     moves.append(AwaitReady(state.stable.deployment))
     settled = replace(state, phase="idle", previous=previous, strategy="")
     return [*moves, Save(settled if doubted else without_doubt(settled))]
@@ -341,8 +340,10 @@ def _keep_serving(seen: Observed, *, keep_previous: bool) -> Course:
         moves.append(Scale(serving.name, serving.serves_with))
     moves += drained(seen, others)
     moves += [Scale(v.name, 0) for v in others if v.replicas and (down or v.release in keep)]
+    if serving and not serving.whole:
+        # also of those at zero already: their pods may be ending still
+        moves += [AwaitFreed(view.name) for view in others if down or view.release in keep]
     if serving and down:
-        moves += [AwaitFreed(view.name) for view in others]
         moves.append(AwaitReady(serving.name))
     moves.append(RemoveCandidateService())
     moves += [Remove(view.name) for view in others if view.release not in keep]

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 
 Strategy = Literal["parallel", "lend", "replace"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
-# run: of a good version. fails: of one that misses its targets.
-Begun = Literal["run", "fails", "rollback"]
+# run: of a good version. fails: of one that misses its targets. held: of a good one that takes an
+# exam and waits for a person. approve: of one that waits.
+Begun = Literal["run", "fails", "rollback", "held", "approve"]
 
 STEPS = ("resolve_model", "validate_nodes", "plan", "fetch_weights", "deploy", "smoke", "benchmark",
          "judge", "promote")  # fmt: skip
@@ -24,6 +25,11 @@ BOUNDARIES: tuple[tuple[Begun, str], ...] = (
     ("fails", "[roll_back] done"),
     ("rollback", "Service sends to"),
     ("rollback", "what served before"),
+    ("held", "[exam] started"),
+    ("held", "[hold] started"),
+    ("held", "[hold] done"),
+    ("approve", "Service sends to"),
+    ("approve", "what served before"),
 )
 WHOLE = 0.1  # of the rounds
 THEN = (("recover",), ("run",), ("guard",), ("recover", "run"), ("guard", "run"))
@@ -51,6 +57,12 @@ class Draw:
         return f"{begun} {at}, then {self.then[0]}{more}{', '.join(['', *self.then[1:]])}"
 
 
+def boundaries_of(strategy: Strategy) -> tuple[tuple[Begun, str], ...]:
+    """Nobody is waited for while nothing serves."""
+    waits = ("held", "approve")
+    return tuple(at for at in BOUNDARIES if strategy != "replace" or at[0] not in waits)
+
+
 def draws(
     seed: int, strategy: Strategy, instants: int, boundaries: int | None = None
 ) -> list[Draw]:
@@ -58,10 +70,10 @@ def draws(
 
     A round's draw depends on nothing but the seed, the strategy and its number.
     """
-    order: list[tuple[Begun, str] | None] = [*BOUNDARIES]
+    order: list[tuple[Begun, str] | None] = [*boundaries_of(strategy)]
     chance = random.Random(f"{seed} {strategy}")
     if boundaries is not None:
-        order = chance.sample(order, boundaries)
+        order = chance.sample(order, min(boundaries, len(order)))
     order += [None] * instants
     chance.shuffle(order)
     return [_draw(seed, strategy, number, at) for number, at in enumerate(order)]

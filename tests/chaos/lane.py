@@ -95,6 +95,9 @@ class Lane:
         )
         data["serving"] |= SEATS[strategy]
         data["benchmark"] |= {"requests_per_round": 8, "max_rounds": 3}
+        self.questions = self.folder / "questions.jsonl"
+        asked = [{"question": f"What is {n} and {n}?", "answer": "token"} for n in range(20)]
+        self.questions.write_text("".join(f"{json.dumps(item)}\n" for item in asked))
         self.spec = self.folder / "spec.yaml"
         self.spec.write_text(yaml.safe_dump(data))
 
@@ -119,17 +122,23 @@ class Lane:
                 return ["run", str(self.spec), "--yes"]
             case "fails":
                 return ["run", str(self.spec), "--yes", "--target", "ttft_mean_ms=1"]
+            case "held":
+                # as many questions as an exam needs at least, all at once
+                exam = {"questions": str(self.questions), "max_tokens": 1, "concurrency": 20}
+                exam |= {"minimum_percent": 1, "advisory": True}
+                given = ["promotion.approval=before-promote", f"quality={json.dumps(exam)}"]
+                return ["run", str(self.spec), "--yes", *(f"--set={item}" for item in given)]
             case "guard":
                 return ["guard", "--once", "-n", NAMESPACE]
             case "rollback":
                 # nothing is lent on a way back that a person asks for
                 wide = ["--allow-interruption"] if self.strategy != "parallel" else []
                 return ["rollback", *named, *wide, "--yes"]
-            case "promote":
+            case "promote" | "approve":
                 state = self.state()
                 held = state.phase == "held"
                 meant = ["--rollout", state.rollout, "--plan", state.plan] if held else []
-                return ["promote", *named, *meant, "--yes"]
+                return [what, *named, *meant, "--yes"]
         return [what, *named, "--yes"]
 
     def start(self, what: str) -> tuple[subprocess.Popen[bytes] | Forked, Path]:
@@ -303,6 +312,8 @@ class Lane:
         wanted = self.publish() if begun != "rollback" else ""
         self.whole = draw.whole
         round_ = f"round {draw.number} ({draw})"
+        if begun == "approve":
+            self.give("held")
         killed = self.kill(begun, words, draw.share)
         since = time.monotonic()
         again = draw.again
@@ -318,7 +329,7 @@ class Lane:
         except AssertionError:
             self.breach(f"{round_}: left over: {self.left_over()}")
         after = self.state().stable
-        allowed = {before.stable.commit, wanted if begun == "run" else ""}
+        allowed = {before.stable.commit, wanted if begun in ("run", "held", "approve") else ""}
         if begun == "rollback" and before.previous:
             allowed.add(before.previous.commit)
         if "run" in draw.then and begun == "rollback":

@@ -1,8 +1,9 @@
 """Many switches and ways back under load: nothing is lost, nothing is cut.
 
 `python -m tests.chaos.switches --switches 20 --rollbacks 5 --seed N` moves a Service from release
-to release with the product's own moves, on the stand-in or, with --kubeconfig, on a real cluster
-whose nodes have the image and see --store. Exit 1 where one request was lost or cut.
+to release with the product's own moves and as the account we ship, on the stand-in or, with
+--kubeconfig, on a real cluster whose nodes have the image and see --store. Exit 1 where one request
+was lost or cut.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from tasks.render.services import service
 from tasks.run.locked import Locked, locked
 from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
-from tests.flows.house import IMAGE, spec_data
+from tests.flows.house import IMAGE, NAMESPACE, account, spec_data
 from tests.support.cluster.hand import Hand
 from tests.support.places import ROOT
 from tests.support.streams import Seen, clients
@@ -44,9 +45,11 @@ DRAIN_S, TOKENS = 25, (40, 200)
 
 @dataclass(frozen=True)
 class Ground:
-    """Where it happens. store: the folder that is the spec's store on the node."""
+    """Where it happens. kubeconfig: of its administrator; account: of what moves the Service.
+    store: the folder that is the spec's store on the node."""
 
     kubeconfig: str
+    account: str
     namespace: str
     image: str
     path: str
@@ -87,7 +90,15 @@ def stand_in() -> Iterator[Ground]:
         with LocalCluster(folder / "cluster", nodes=[node], images=images) as cluster:
             path = "/var/lib/model-rollout/models"
             store = root / path.lstrip("/")
-            yield Ground(str(cluster.kubeconfig), "chaos", IMAGE, path, store, "node-a")
+            with Hand.connect(str(cluster.kubeconfig)) as api:
+                space(api, NAMESPACE)
+            shipped = str(account(cluster))
+            yield Ground(str(cluster.kubeconfig), shipped, NAMESPACE, IMAGE, path, store, "node-a")
+
+
+def space(api: Hand, name: str) -> None:
+    """Make the namespace, where there is none."""
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 
 
 def release(ground: Ground, seed: int, more: dict[str, Any]) -> tuple[Rollout, Release, Any]:
@@ -177,9 +188,9 @@ def run(ground: Ground, switches: int, rollbacks: int, seed: int) -> Sum:
     """All of it; gives what the clients saw."""
     with (
         Hand.connect(ground.kubeconfig) as api,
-        Cluster.connect(ground.kubeconfig) as cluster,
+        Cluster.connect(ground.account) as cluster,
     ):
-        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ground.namespace}})
+        space(api, ground.namespace)
         with locked(cluster, ground.namespace, "tiny", "chaos") as held:
             held.actor.look = lambda _: Look()  # the clients look
             it = Switches(ground, api, cluster, held, seed)
@@ -200,7 +211,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rollbacks", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kubeconfig", help="of a real cluster")
-    parser.add_argument("--namespace", default="chaos", help="there, to be made and left to you")
+    parser.add_argument(
+        "--account",
+        help="kubeconfig there of the account of deployments/cluster/rbac.yaml, which moves the "
+        "Service; default: --kubeconfig",
+    )
+    parser.add_argument("--namespace", default=NAMESPACE, help="there, to be made and left to you")
     parser.add_argument("--image", default=IMAGE, help="there")
     parser.add_argument("--store", type=Path, default=Path("/tmp/switches"), help="there")
     parser.add_argument("--node", default="node1", help="there")
@@ -208,7 +224,13 @@ def main(argv: list[str] | None = None) -> int:
     begun = time.monotonic()
     if args.kubeconfig:
         found = Ground(
-            args.kubeconfig, args.namespace, args.image, str(args.store), args.store, args.node
+            args.kubeconfig,
+            args.account or args.kubeconfig,
+            args.namespace,
+            args.image,
+            str(args.store),
+            args.store,
+            args.node,
         )
         total = run(found, args.switches, args.rollbacks, args.seed)
     else:

@@ -55,11 +55,12 @@ class ExactEngine:
         self._fate = Source(behaviour.ttft, behaviour.seed + 2)._rng
         self._slots = asyncio.Semaphore(behaviour.slots) if behaviour.slots else None
         self._count = 0
-        self._sick = self._draining = False
+        self._sick = self._draining = self._closing = False
         self._began = time.perf_counter()
         self._truth_file = truth.open("a", encoding="utf-8") if truth else None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._busy: set[asyncio.StreamWriter] = set()  # from a request's head to its answer
 
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; port 0 takes a free one."""
@@ -71,6 +72,11 @@ class ExactEngine:
         self._draining = True
         until = time.perf_counter() + timeout_s
         while self.meter.running + self.meter.waiting and time.perf_counter() < until:
+            await asyncio.sleep(0.02)
+        self._closing = True  # whoever is idle now, and others behind the answer they wait for
+        for writer in self._writers - self._busy:
+            writer.close()
+        while self._busy and time.perf_counter() < until:
             await asyncio.sleep(0.02)
         if time.perf_counter() < until:
             left = list(self._writers)
@@ -103,8 +109,17 @@ class ExactEngine:
                     name.strip().lower(): value.strip()
                     for name, _, value in (line.partition(":") for line in lines if line)
                 }
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                if not await self._route(method, target, headers, body, writer, received):
+                self._busy.add(writer)
+                try:
+                    if self._draining:
+                        headers[":late"] = "yes"  # no client can send a header of this name
+                    if headers.get("expect") == "100-continue":
+                        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                    body = await reader.readexactly(int(headers.get("content-length", 0)))
+                    goes_on = await self._route(method, target, headers, body, writer, received)
+                finally:
+                    self._busy.discard(writer)
+                if not goes_on or self._closing:
                     break
                 await writer.drain()
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ValueError):
@@ -138,6 +153,8 @@ class ExactEngine:
         if method == "GET" and path == "/v1/models":
             model = {"id": self.model, "object": "model", "max_model_len": self.max_model_len}
             return _json(writer, 200, {"object": "list", "data": [model]})
+        if method == "POST" and path == "/tokenize":
+            return _json(writer, 200, {"count": count_tokens(str(json.loads(body)["prompt"]))})
         if method == "POST" and path in ("/v1/chat/completions", "/v1/completions"):
             return await self._complete(
                 path.endswith("chat/completions"), headers, body, writer, received
@@ -152,7 +169,7 @@ class ExactEngine:
         writer: asyncio.StreamWriter,
         received: float,
     ) -> bool:
-        if self._draining:
+        if ":late" in headers:
             return self._fail(writer, 503, "the engine shuts down")
         asked: dict[str, Any] = json.loads(body)
         self._count += 1

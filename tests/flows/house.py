@@ -18,12 +18,13 @@ import yaml
 
 from deployments.local import hub, stack
 from deployments.local.kube.cluster import LocalCluster
-from deployments.local.kube.objects.kinds import BY_KIND
+from deployments.local.kube.serve import make
 from deployments.local.kube.settings import Image, NodeDef
 from deployments.local.model import tiny_model
 from tasks.release.state import State, configmap_name, from_configmap
 from tests.support.cluster.hand import Hand
 from tests.support.places import ROOT
+from tests.support.streams import Broken, Kept, Seen
 
 MODEL = "test/tiny"
 IMAGE = "exact-engine:1"
@@ -171,16 +172,10 @@ class House:
         def one() -> None:
             httpx.get(f"{address}/v1/models", timeout=30, trust_env=False).raise_for_status()
 
-        kept = httpx.Client(timeout=30, trust_env=False)
+        kept = Kept(Seen())
 
         def again() -> None:
-            try:
-                found = kept.get(f"{address}/v1/models")
-            except (httpx.RemoteProtocolError, httpx.ReadError):
-                # a kept connection that ends, or is reset, before the first byte of an answer is
-                # had anew, as clients do
-                found = kept.get(f"{address}/v1/models")
-            found.raise_for_status()
+            kept.post(f"{address}/tokenize", {"model": "tiny", "prompt": "Say something."})
 
         def streamed() -> None:
             body = {
@@ -200,7 +195,7 @@ class House:
                 try:
                     client()
                     seen.answered += 1
-                except httpx.HTTPError as error:
+                except (httpx.HTTPError, Broken, OSError) as error:
                     seen.failed.append(f"{client.__name__}: {error!r}")
                 stop.wait(0.1)
 
@@ -219,9 +214,7 @@ class House:
 
 def account(cluster: LocalCluster) -> Path:
     """A kubeconfig of the account that a cluster's administrator makes of deployments/cluster."""
-    for item in yaml.safe_load_all((ROOT / "deployments/cluster/rbac.yaml").read_text()):
-        plural = BY_KIND[item["kind"]].plural
-        cluster.store.create(plural, cluster.admit(plural, item, None))
+    make(cluster, ROOT / "deployments/cluster/rbac.yaml")
     return cluster.kubeconfig_of(NAMESPACE, "model-rollout")
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from email.message import Message
+from http.client import parse_headers
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -60,29 +64,81 @@ def streamed(url: str, model: str, tokens: int) -> None:
         raise Broken(f"{found} of {tokens} tokens, and then {lines[-1:]}")
 
 
+class Idle(Exception):
+    """A connection ended, and nobody can have taken what was asked over it."""
+
+
 class Kept:
-    """A client that keeps its connection, and opens it anew where the server closed it idle."""
+    """A client that keeps its connection, and opens it anew where the server closed it idle.
+
+    A close may cross the next request on its way, and what was taken must not be asked twice
+    (RFC 9112, 9.3.1). So the head of a request goes alone (`Expect: 100-continue`): where a kept
+    connection ends before the server said a word, it never had the request, which is asked anew.
+    Whatever ends later is broken.
+    """
 
     def __init__(self, seen: Seen) -> None:
-        # one connection, which does not expire at our end
-        limits = httpx.Limits(max_connections=1, keepalive_expiry=None)
-        self.http = httpx.Client(timeout=TIMEOUT_S, trust_env=False, limits=limits)
         self.seen = seen
-        self.at: object = ""
+        self._open: tuple[socket.socket, BinaryIO] | None = None
 
-    def send(self, method: str, url: str, body: Any = None) -> None:
-        """Raises httpx.HTTPError."""
+    def post(self, url: str, body: Any) -> None:
+        """Raises Broken, OSError."""
+        kept = self._open is not None
         try:
-            answer = self.http.request(method, url, json=body)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # it ended before a byte of the answer: clients ask again
-            answer = self.http.request(method, url, json=body)
-        answer.raise_for_status()
-        here: object = None
-        with suppress(OSError):  # closed right behind the answer
-            here = answer.extensions["network_stream"].get_extra_info("client_addr")
-        self.seen.reopened += self.at not in ("", here)
-        self.at = here or ""
+            self._once(url, body)
+        except Idle as error:
+            self.close()
+            if not kept:
+                raise Broken(f"a new connection ended before any answer: {error}") from error
+            self.seen.reopened += 1
+            try:
+                self._once(url, body)
+            except Idle as again:
+                raise Broken(f"a connection made anew ended as well: {again}") from again
+        except (Broken, OSError):
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End its connection."""
+        for part in (self._open or ())[::-1]:
+            part.close()
+        self._open = None
+
+    def _once(self, url: str, body: Any) -> None:
+        to, data = urlsplit(url), json.dumps(body).encode()
+        if self._open is None:
+            plain = socket.create_connection((to.hostname, to.port), timeout=TIMEOUT_S)
+            self._open = plain, plain.makefile("rb")
+        connection, answers = self._open
+        head = (
+            f"POST {to.path} HTTP/1.1\r\nHost: {to.netloc}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(data)}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        try:
+            connection.sendall(head.encode())
+            first = answers.readline()
+        except ConnectionError as error:
+            raise Idle(repr(error)) from error
+        if not first:
+            raise Idle("it was closed")
+        status, headers = _head(first, answers)
+        if status == 100:
+            connection.sendall(data)
+            status, headers = _head(answers.readline(), answers)
+        if status != 200 or "Content-Length" not in headers:
+            raise Broken(f"HTTP {status} with {headers.items()}")
+        found = answers.read(wanted := int(headers["Content-Length"]))
+        if len(found) < wanted:
+            raise Broken(f"{len(found)} of {wanted} bytes of an answer")
+
+
+def _head(line: bytes, answers: BinaryIO) -> tuple[int, Message]:
+    """Status and headers of an answer. Raises Broken."""
+    version, _, rest = line.partition(b" ")
+    if not (version.startswith(b"HTTP/1.") and line.endswith(b"\n")):
+        raise Broken(f"an answer begins with {line!r}")
+    return int(rest[:3]), parse_headers(answers)
 
 
 @contextmanager
@@ -96,7 +152,7 @@ def clients(
     every_s: float = 0.1,
 ) -> Iterator[Seen]:
     """Ask all the while: `streams` at once of `tokens` tokens, one after the other; a client with a
-    connection anew each time; a kept one that asks nothing of the engine; `kept_chats` that do.
+    connection anew each time; a kept one that runs nothing there; `kept_chats` that do.
     every_s: the pause of the two that stream nothing.
 
     What has begun when the block ends is waited for.
@@ -104,6 +160,7 @@ def clients(
     seen, stop, lock = Seen(), threading.Event(), threading.Lock()
     short = chat(model, 4, stream=False)
     completions, models = f"{address}/v1/chat/completions", f"{address}/v1/models"
+    counted = {"model": model, "prompt": "Say something."}
 
     def ask(kind: str, pause: float, once: Callable[[], None]) -> None:
         while not stop.is_set():
@@ -130,9 +187,9 @@ def clients(
     chats = [Kept(seen) for _ in range(kept_chats)]
     jobs: list[tuple[str, float, Callable[[], None]]] = [
         ("anew", every_s, anew),
-        ("kept", every_s, lambda: idle.send("GET", models)),
+        ("kept", every_s, lambda: idle.post(f"{address}/tokenize", counted)),
         *(("stream", 0.0, lambda: streamed(completions, model, tokens)) for _ in range(streams)),
-        *(("kept chat", 0.2, lambda k=k: k.send("POST", completions, short)) for k in chats),
+        *(("kept chat", 0.2, lambda k=k: k.post(completions, short)) for k in chats),
     ]
     threads = [threading.Thread(target=ask, args=job, daemon=True) for job in jobs]
     for thread in threads:
@@ -144,4 +201,4 @@ def clients(
         for thread in threads:
             thread.join(TIMEOUT_S)
         for kept in (idle, *chats):
-            kept.http.close()
+            kept.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.draws import BOUNDARIES, STRATEGIES, draws
+from tests.chaos.draws import BOUNDARIES, STRATEGIES, boundaries_of, draws
 from tests.chaos.kills import chaos
 
 pytestmark = pytest.mark.timeout(900)
@@ -25,6 +25,7 @@ def test_a_round_is_drawn_by_its_seed_strategy_and_number() -> None:
     for name in STRATEGIES:
         drawn = draws(1, name, instants=40)
         assert drawn == draws(1, name, instants=40) and drawn != draws(2, name, instants=40)
-        assert [draw.number for draw in drawn] == [*range(len(BOUNDARIES) + 40)]
+        assert [draw.number for draw in drawn] == [*range(len(boundaries_of(name)) + 40)]
         at = [(draw.begun, draw.words) for draw in drawn if draw.words]
-        assert sorted(at) == sorted(BOUNDARIES)
+        assert sorted(at) == sorted(boundaries_of(name))
+    assert boundaries_of("lend") == BOUNDARIES

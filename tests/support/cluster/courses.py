@@ -16,7 +16,7 @@ from tasks.base.errors import RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
-from tasks.release.state import breached, with_verdict
+from tasks.release.state import Release, breached, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.seats import room
 from tests.support.cluster.actor_world import NEW, Killed, World, world
@@ -38,7 +38,7 @@ ANSWERS: dict[str, tuple[tuple[Look, list[str]], tuple[Look, list[str]]]] = {
 }
 
 
-def promotes(keep: bool, answers: str = "good") -> Does:
+def promotes(keep: bool, answers: str = "good", candidate: Release = NEW) -> Does:
     """The flow's own promotion of the candidate, with what follows from its soak."""
 
     def go(actor: Actor) -> None:
@@ -52,7 +52,7 @@ def promotes(keep: bool, answers: str = "good") -> Does:
             actor=actor,
             remember=lambda found: actor.change_state(lambda held: with_verdict(held, found)),
         )
-        promoted(run, held, NEW, "it passed")
+        promoted(run, held, candidate, "it passed")
 
     return go
 
@@ -158,14 +158,14 @@ def heir(at: World, broken: bool) -> str:
     # an unproven one is a person's to judge
     judged = seen.state.phase != "unproven" or seen.alive("old")
     gone_back = broken and judged and "old" in seen.deployments
-    return "old" if gone_back else "new"
+    return "old" if gone_back else str(seen.serving)
 
 
 def settled(at: World, keep: bool, broken: bool, again: int | None = None) -> None:
     """It comes to what it has to come to, also where settling is cut."""
     serves = heir(at, broken)
     once(at, recovers(), again)
-    lost = broken and serves == "new"  # nothing is left to go back to, or nobody may
+    lost = broken and serves != "old"  # nothing is left to go back to, or nobody may
     with suppress(StepFailed) if broken else nullcontext():  # the error is told, wherever it led
         settle(at, keep=keep)
     assert at.harm == [] and at.leads_to() == serves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.support.search import signs
 from tests.support.search.world import (
     FOREIGN,
     HAND,
@@ -37,12 +38,12 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
     if before.twins:
         by = "two of one epoch"
     if op[0] in ("stamp", "point") and before.svc == FOREIGN:
-        return f"6 somebody else's Service was written [{op[0]}]"
+        return f"{signs.SERVICE} [{op[0]}]"
     if op[0] in ("applycand", "rmcand") and before.cand == "theirs":
-        return f"6 somebody else's candidate Service was written [{op[0]}]"
+        return f"{signs.CANDIDATE} [{op[0]}]"
     if op[0] in ("apply", "delete") and before.svc == op[1] and before.deps[op[1]]:
-        done = {"apply": "applied to", "delete": "deleted"}[op[0]]
-        return f"3 what the Service selects was {done} [{by}]"
+        done = {"apply": signs.APPLIED, "delete": signs.DELETED}[op[0]]
+        return f"{done} [{by}]"
     dep = before.deps[op[1]] if op[0] == "point" else None
     if (
         dep
@@ -53,23 +54,23 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
     ):
         roles = before.mem and (before.mem.candidate, before.mem.previous)
         if roles and op[1] in roles and op[1] != before.mem.stable:
-            return f"10 what answers was left for what nobody judged [{by}]"
+            return f"{signs.UNJUDGED} [{by}]"
     if available(before) and not available(after):
         wanted = op[0] == "scale" and not late and may_interrupt(consent, before, p)
         if not wanted:
-            return f"1 what answered does not answer any more [{op[0]}, {by}]"
+            return f"{signs.HARM} [{op[0]}, {by}]"
     if op[0] in ("scale", "delete") and op[1] == before.busy and before.svc in RELEASES:
         dep = before.deps[before.busy]
         if dep and dep.ready and (op[0] == "delete" or op[2] < dep.asked):
-            return f"9 what served was stopped before its requests ended [{by}]"
+            return f"{signs.CUT} [{by}]"
     if op[0] == "save" and op[1][0] == "idle" and before.mem and before.mem.phase != "idle":
         if flight.short and short(before):
             more = ", of replicas that a person had set" if whole(before) else ""
-            return f"2 idle was saved, and what serves is not whole{more}"
+            return f"{signs.NOT_WHOLE}{more}"
         news = before.news
         if news.said and op[1][1] == news.release == before.svc:
-            what = {"bad": "failed its soak", "unsoaked": "never passed a soak"}[news.said]
-            return f"5 the promotion of what {what} was finished [{by}]"
+            done = {"bad": signs.FAILED, "unsoaked": signs.UNSOAKED}[news.said]
+            return f"{done} [{by}]"
     return ""
 
 

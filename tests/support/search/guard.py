@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.support.search.process import Model, guards, starts, steps
+from tests.support.search.signs import NEVER, NOWHERE, RESTS
 from tests.support.search.surroundings import pods
 from tests.support.search.world import (
     FOREIGN,
@@ -45,16 +46,15 @@ class Guard:
         if self._works(w):
             phase += ", Lease lost" if behind else ""
             if available(w):
-                never = f"4 what serves answers, and the guard never settles it [{phase}]"
-                return "" if _asks_too_much(w) else never
+                return "" if _asks_too_much(w) else f"{NEVER} [{phase}]"
             known = {w.svc}
             if w.mem and w.mem.phase in ("soaking", "reverting", "restoring"):
                 known |= {w.mem.stable, w.mem.previous}
             able = any(at in RELEASES and _could(w, at) for at in known)
-            return f"4 nothing answers though it could, the guard gets nowhere [{phase}]" * able
+            return f"{NOWHERE} [{phase}]" * able
         dep = w.deps[w.svc] if w.svc in RELEASES else None
         if dep and not available(w) and not dep.stopped and _could(w, w.svc):
-            return f"4 the guard rests, and nothing answers though what serves could [{phase}]"
+            return f"{RESTS} [{phase}]"
         return ""
 
     def settled(self, w: World) -> World:

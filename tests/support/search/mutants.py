@@ -10,7 +10,15 @@ import pytest
 
 from tasks.release import back, guard, moves, wish
 from tasks.release.course import Course, Move, Observed, PointService, Scale, Soak
-from tests.support.search.signs import FAILED, HARM, NEVER, NOWHERE, RESTS, UNSOAKED
+from tests.support.search.signs import (
+    FAILED,
+    HARM,
+    NEVER,
+    NOT_WHOLE,
+    NOWHERE,
+    RESTS,
+    UNSOAKED,
+)
 
 Decide = Callable[..., Any]
 
@@ -90,12 +98,12 @@ MUTANTS = {
     "a way back that stops before it moves": Mutant("decide_revert", changed(stops_first), HARM),
     "a promotion without a soak": Mutant("decide_promotion", changed(without_soak), UNSOAKED),
     "a recovery that settles first": Mutant(
-        "_keep_serving", changed(settles_first), ("2 idle", RESTS, NOWHERE), "left", consent=True
+        "_keep_serving", changed(settles_first), (NOT_WHOLE, RESTS, NOWHERE), "left", consent=True
     ),
     "a recovery that leaves what served down": Mutant(
         "_keep_serving",
         changed(keeps_down),
-        ("2 idle", NEVER, NOWHERE, RESTS),
+        (NOT_WHOLE, NEVER, NOWHERE, RESTS),
         "left",
         consent=True,
     ),

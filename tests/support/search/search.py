@@ -17,7 +17,8 @@ What the model leaves out:
 - of a process whose Lease a person deleted: more than two writes before it notices;
 - answers lost after a write, and API errors beyond conflicts and objects that are gone: a death
   before and after each write stands for them;
-- access, ports, types of Services; fetching, smoke, benchmark (a verdict falls from the sky);
+- access, ports, types of Services; fetching, smoke, benchmark: a verdict falls from the sky, and so
+  invariant 8 of docs/architecture.md (a means of measuring that fails says nothing) is not here;
 - histories, `keep_previous: false`, adoption, verdicts on releases under test, specs; an approval
   of another candidate than the one that waits (it is refused before anything is decided);
 - a person's Ctrl-C: a death, or an error at the next write, stands for them;

@@ -16,6 +16,7 @@ from tests.support.search.decisions import Decisions
 from tests.support.search.guard import Guard, alone
 from tests.support.search.process import Model, Step, steps
 from tests.support.search.rules import AT_HAND
+from tests.support.search.signs import CANDIDATE_LEFT, MEMORY, ROLELESS
 from tests.support.search.surroundings import around
 from tests.support.search.trace import told
 from tests.support.search.world import NOBODY, RELEASES, SITS, World
@@ -144,9 +145,9 @@ def disagree(w: World) -> str:
     if mem is None or mem.phase != "idle" or w.svc not in RELEASES or w.deps[w.svc] is None:
         return ""
     if mem.stable != w.svc:
-        return "1 at rest, and memory has another release serve than the Service"
+        return MEMORY
     if w.cand == "ours" or mem.candidate != NOBODY:
-        return "5 at rest, and something of a candidate is left"
+        return CANDIDATE_LEFT
     if any(d and at not in (mem.stable, mem.previous) for at, d in enumerate(w.deps)):
-        return "5 at rest, and a Deployment without a role is left"
+        return ROLELESS
     return ""

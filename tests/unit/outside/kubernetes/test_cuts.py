@@ -15,9 +15,10 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.course import Course
 from tasks.release.soaking import Look
-from tasks.release.state import State, promoted, to_configmap
+from tasks.release.state import Release, State, promoted, to_configmap
 from tests.support.cluster.actor_world import (
     NEW,
+    OLDER,
     World,
     deployment,
     in_test,
@@ -104,53 +105,59 @@ def test_a_promotion_that_was_cut_is_finished_by_the_next_run(keep: bool) -> Non
 # -- replacements -----------------------------------------------------------------------------
 
 
-def starts(*, broken: bool = False, on: bool = True) -> Does:
+# the previous release may be wanted again
+CANDIDATES = pytest.mark.parametrize("candidate", [NEW, OLDER], ids=lambda item: item.id)
+
+
+def starts(candidate: Release = NEW, *, broken: bool = False, on: bool = True) -> Does:
     """A candidate takes the place of what serves; on: and is promoted."""
 
     def go(actor: Actor) -> None:
         at: Any = actor.cluster
-        actor.run(moves.decide_start(actor.observe(), NEW, "r", "replace", 30.0))
+        actor.run(moves.decide_start(actor.observe(), candidate, "r", "replace", 30.0))
         if broken:
-            at.broken.add("new")
-        actor.apply(deployment(NEW, 2))
-        wait_ready(at, "models", "m-new", timeout_s=1)
+            at.broken.add(candidate.id)
+        actor.apply(deployment(candidate, 2))
+        wait_ready(at, "models", candidate.deployment, timeout_s=1)
         if on:
-            promotes(True)(actor)
+            promotes(True, candidate=candidate)(actor)
 
     return go
 
 
+@CANDIDATES
 @BROKEN
-def test_a_replacement(broken: bool) -> None:
+def test_a_replacement(broken: bool, candidate: Release) -> None:
     """Its candidate takes the devices of what serves."""
 
     def then(at: World, whole: bool) -> None:
         if whole:
-            assert at.leads_to() == ("old" if broken else "new")
+            assert at.leads_to() == ("old" if broken else candidate.id)
         settled(at, True, False)
 
-    at_every_cut(narrow, starts(broken=broken), then)
+    at_every_cut(narrow, starts(candidate, broken=broken), then)
 
 
 @PAIRS
-@given(cut=CUTS, again=CUTS, broken=st.booleans())
-def test_a_replacement_cut_twice(cut: int, again: int, broken: bool) -> None:
+@given(cut=CUTS, again=CUTS, broken=st.booleans(), candidate=st.sampled_from([NEW, OLDER]))
+def test_a_replacement_cut_twice(cut: int, again: int, broken: bool, candidate: Release) -> None:
     at = narrow()
-    once(at, starts(broken=broken), cut)
+    once(at, starts(candidate, broken=broken), cut)
     settled(at, True, False, again)
 
 
+@CANDIDATES
 @pytest.mark.parametrize("seats", [2, 99])
 @pytest.mark.parametrize("again", [None, *range(8)])
 def test_a_replacement_that_was_not_promoted_brings_back_what_served(
-    seats: int, again: int | None
+    candidate: Release, seats: int, again: int | None
 ) -> None:
     def then(at: World, _: bool) -> None:
         once(at, recovers(), again)
         settle(at)
         assert at.harm == [] and at_rest(at) == "old"
 
-    at_every_cut(lambda: narrow(seats), starts(on=False), then)
+    at_every_cut(lambda: narrow(seats), starts(candidate, on=False), then)
 
 
 # -- what a recovery finds --------------------------------------------------------------------

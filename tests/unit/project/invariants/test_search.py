@@ -4,6 +4,7 @@ scopes: `python -m tests.support.search --table`."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support.places import ROOT
 from tests.support.search import begins, mutants
 from tests.support.search.rules import AT_HAND, UNMARKED, Rules, toggled
 from tests.support.search.search import Found, search
-from tests.support.search.signs import APPLIED, DELETED, HARM, NOT_WHOLE
+from tests.support.search.signs import ALL, APPLIED, CANDIDATE, DELETED, HARM, NOT_WHOLE, SERVICE
 from tests.support.search.table import LARGE, SAID, SMALL, Scope
 
 WRITTEN = (ROOT / "docs" / "architecture.md").read_text()
@@ -49,6 +50,11 @@ def test_the_documentation_has_a_row_for_every_scope() -> None:
     assert kinds == [scope.row(empty).split("|")[1:4] for scope in (*SMALL, *LARGE)]
 
 
+def test_a_sign_names_a_row_of_what_holds() -> None:
+    rows = set(re.findall(r"^\| (\d+) \| ", WRITTEN, re.M))
+    assert {sign.split()[0] for sign in ALL} == rows - {"8"}
+
+
 def test_a_late_write_of_a_predecessor_lands_where_nothing_is_marked() -> None:
     signs = found(Scope("late", 0, 1), UNMARKED).wrong
     for late in (f"{HARM} [scale, late]", DELETED, APPLIED):
@@ -61,8 +67,8 @@ def test_a_late_write_of_a_predecessor_lands_where_nothing_is_marked() -> None:
         ("idle_if_whole", "left", NOT_WHOLE),
         ("scale_serving", "left", HARM),
         ("apply_serving", "left", APPLIED),
-        ("stamp_ours", "left", "6 somebody else's Service"),
-        ("candidate_ours", "left", "6 somebody else's candidate Service"),
+        ("stamp_ours", "left", SERVICE),
+        ("candidate_ours", "left", CANDIDATE),
         ("makes_missing", "late", NOT_WHOLE),
     ],
 )
