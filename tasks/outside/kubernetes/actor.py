@@ -363,7 +363,7 @@ class Actor:
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
                     f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
-            marks = scaled_marks(found, asked, now.serves_with)
+            marks = scaled_marks(asked, now.serves_with)
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)
