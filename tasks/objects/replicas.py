@@ -48,21 +48,21 @@ def _set_by_us(deploy: ReadObject) -> bool:
     raises it too, a mark of ours as well.
 
     One that applies the value that stands there owns it beside us, since, and has set it. One that
-    updated it owned it before we applied the same. Where nobody is known to own it (a tool took
-    managedFields off; what was there before the first apply), what we noted has to do.
+    updated it owned it before we applied the same. A write through /scale of the value that stands
+    there may leave it with nobody, and those that follow too (seen of Kubernetes 1.36): theirs. On
+    what is not tracked (a tool took managedFields off) what we noted has to do.
     """
-    own = [entry for entry in deploy["metadata"].get("managedFields") or [] if _owns(entry)]
-    if not own:
+    tracked = deploy["metadata"].get("managedFields") or []
+    who = {(entry.get("manager"), entry.get("operation")) for entry in tracked if _owns(entry)}
+    if not tracked or {manager for manager, _ in who} == {UNTRACKED}:
         return True
-    who = {(entry.get("manager"), entry.get("operation")) for entry in own}
-    others = {how for manager, how in who if manager != FIELD_MANAGER}
+    others = {how for manager, how in who if manager not in (FIELD_MANAGER, UNTRACKED)}
     return "Apply" not in others and any(manager == FIELD_MANAGER for manager, _ in who)
 
 
 def _owns(entry: ReadObject) -> bool:
-    """An entry of managedFields, of a manager that has a name, is about the replicas."""
-    fields = (entry.get("fieldsV1") or {}).get("f:spec") or {}
-    return "f:replicas" in fields and entry.get("manager") != UNTRACKED
+    """An entry of managedFields is about the replicas."""
+    return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
 def available_of(deploy: ReadObject) -> int:

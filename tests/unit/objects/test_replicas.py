@@ -64,7 +64,15 @@ STATUS = entry("kube-controller-manager", "Update", sub="status")
             OURS,
             id="stripped, then applied",
         ),
-        pytest.param([{"manager": "x", "operation": "Update"}], OURS, id="without fields"),
+        pytest.param([WITHOUT, STATUS], THEIRS, id="scaled to the same, and then again"),
+        pytest.param(
+            [
+                entry("before-first-apply", "Update", "replicas"),
+                entry("argo", "Apply", "replicas"),
+            ],
+            THEIRS,
+            id="stripped, then applied with them",
+        ),
     ],
 )
 def test_who_set_them_last(fields: list[Entry], expected: Replicas) -> None:
