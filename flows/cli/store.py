@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.filesize import decimal
 
@@ -24,6 +25,7 @@ from tasks.spec.rollout import Rollout
 from tasks.weights.messages import Cleared, Failed, Garbage, message_of
 
 MOST_S = 3600.0
+Does = Literal["", "mark", "delete"]
 Where = tuple[str, str]  # namespace, name
 
 
@@ -70,8 +72,18 @@ def commits_kept(cluster: Cluster, spec: Rollout) -> set[str]:
 
 
 def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: bool) -> Swept:
-    """Run the Job on one node."""
-    job = gc_job(spec, node, sorted(commits_kept(cluster, spec)), new_run_id(), delete=delete)
+    """Run the Job on one node. What is removed is marked first, and who names what is listed anew
+    after that: whoever finds it there later takes the mark off (tasks.outside.disk.doomed)."""
+    run = new_run_id()
+    if not delete:
+        return _job(cluster, held, spec, node, run, "")
+    _job(cluster, held, spec, node, run, "mark")
+    return _job(cluster, held, spec, node, run, "delete")
+
+
+def _job(cluster: Cluster, held: Locked, spec: Rollout, node: str, run: str, does: Does) -> Swept:
+    """Run one Job, which keeps what is named now."""
+    job = gc_job(spec, node, sorted(commits_kept(cluster, spec)), run, does=does)
     if reasons := violations(site_policy(), spec, [job]):
         raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
     found: list[Garbage] = []
@@ -97,8 +109,9 @@ def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: b
 def collect(
     spec: Rollout, kubeconfig: str | None, context: str | None, *, delete: bool
 ) -> list[Swept]:
-    """On every node that the spec means. No rollout whose state names this model runs meanwhile,
-    and one that fetches it names it before its first Job. Raises Refused where one runs."""
+    """On every node that the spec means. No rollout whose state names this model now runs
+    meanwhile; one that names it since does so before its first Job (see sweep). Raises Refused
+    where one runs."""
     with Cluster.connect(kubeconfig, context) as cluster, ExitStack() as locks:
         own = (spec.namespace, spec.name)
         identity = f"{who()}/store-gc-{new_run_id()}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 MANAGER = "model-rollout"
+# who we are in metadata.managedFields; every write of ours says it
+FIELD_MANAGER = "model-rollout"
 RELEASE_LABEL = "model-rollout/release"
 KIND_LABEL = "model-rollout/kind"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
@@ -10,7 +12,6 @@ MANAGED_LABEL = "app.kubernetes.io/managed-by"
 REPLICAS_ANNOTATION = "model-rollout/replicas"
 # what we scaled a Deployment to: a person's scaling leaves it as it was
 SCALED_ANNOTATION = "model-rollout/scaled-to"
-SCALED_AT_ANNOTATION = "model-rollout/scaled-at"  # the spec that this was written in
 EPOCH_ANNOTATION = "model-rollout/epoch"
 WRITER_ANNOTATION = "model-rollout/writer"  # the process of that epoch
 # on a Deployment: the type that the Service in front of it must have at least

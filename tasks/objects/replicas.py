@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 
-from tasks.objects.labels import REPLICAS_ANNOTATION, SCALED_ANNOTATION, SCALED_AT_ANNOTATION
+from tasks.objects.labels import FIELD_MANAGER, REPLICAS_ANNOTATION, SCALED_ANNOTATION
 from tasks.objects.pods import ReadObject
+
+# whoever the API server had not written down when something was applied for the first time
+UNTRACKED = "before-first-apply"
 
 
 @dataclass(frozen=True)
@@ -30,37 +31,38 @@ def replicas_of(deploy: ReadObject) -> Replicas:
     where we scaled it, and nobody has since, with what stands on it."""
     marks = deploy["metadata"].get("annotations") or {}
     asked = int(deploy["spec"].get("replicas", 1))
-    ours = marks.get(SCALED_ANNOTATION) == str(asked) and _stands(deploy)
+    ours = marks.get(SCALED_ANNOTATION) == str(asked) and _set_by_us(deploy)
     noted = int(marks.get(REPLICAS_ANNOTATION) or 1)
     serves = max(asked, noted) if ours or not asked else asked
     return Replicas(asked, serves, ours and asked < serves)
 
 
-def scaled_marks(deploy: ReadObject, replicas: int, serves_with: int) -> dict[str, str]:
-    """What we note on a Deployment as we scale it: valid for the spec that it has then, so that a
-    number which somebody set since, and be it the same one, is theirs."""
-    meta = deploy["metadata"]
-    bumped = int(meta.get("generation") or 0) + (replicas != int(deploy["spec"].get("replicas", 1)))
-    return {
-        REPLICAS_ANNOTATION: str(serves_with),
-        SCALED_ANNOTATION: str(replicas),
-        SCALED_AT_ANNOTATION: f"{bumped}/{_rest(deploy)}" if meta.get("generation") else "",
-    }
+def scaled_marks(replicas: int, serves_with: int) -> dict[str, str]:
+    """What we note on a Deployment as we scale it."""
+    return {REPLICAS_ANNOTATION: str(serves_with), SCALED_ANNOTATION: str(replicas)}
 
 
-def _stands(deploy: ReadObject) -> bool:
-    """Its replicas are those of the spec in which we scaled it. A generation that moved on by what
-    else stands there says nothing of them."""
-    meta = deploy["metadata"]
-    noted = (meta.get("annotations") or {}).get(SCALED_AT_ANNOTATION) or ""
-    generation, _, rest = noted.partition("/")
-    return not noted or generation == str(meta.get("generation")) or rest != _rest(deploy)
+def _set_by_us(deploy: ReadObject) -> bool:
+    """Whether its replicas are as we wrote them: the API server keeps who set a field, and takes it
+    from all others whenever its value changes. No generation can say that: what else is changed
+    raises it too, a mark of ours as well.
+
+    One that applies the value that stands there owns it beside us, since, and has set it. One that
+    updated it owned it before we applied the same. A write through /scale of the value that stands
+    there may leave it with nobody, and those that follow too (seen of Kubernetes 1.36): theirs. On
+    what is not tracked (a tool took managedFields off) what we noted has to do.
+    """
+    tracked = deploy["metadata"].get("managedFields") or []
+    who = {(entry.get("manager"), entry.get("operation")) for entry in tracked if _owns(entry)}
+    if not tracked or {manager for manager, _ in who} == {UNTRACKED}:
+        return True
+    others = {how for manager, how in who if manager not in (FIELD_MANAGER, UNTRACKED)}
+    return "Apply" not in others and any(manager == FIELD_MANAGER for manager, _ in who)
 
 
-def _rest(deploy: ReadObject) -> str:
-    """A hash of a Deployment's spec but for its replicas."""
-    rest = {key: value for key, value in deploy["spec"].items() if key != "replicas"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:12]
+def _owns(entry: ReadObject) -> bool:
+    """An entry of managedFields is about the replicas."""
+    return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
 def available_of(deploy: ReadObject) -> int:

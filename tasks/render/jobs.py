@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from tasks.release.state import Release
 from tasks.render.release import labels, merge_site, short_hash, tolerations
@@ -151,23 +151,24 @@ def fetch_job(
 
 
 def gc_job(
-    spec: Rollout, node: str, keep: Sequence[str], run: str, *, delete: bool
+    spec: Rollout, node: str, keep: Sequence[str], run: str, *, does: Literal["", "mark", "delete"]
 ) -> dict[str, Any]:
-    """The Job that removes, or looks for, weights of the spec's model that nobody names."""
+    """The Job that looks for weights of the spec's model that nobody names, marks them, or removes
+    what one of the same run has marked."""
     command = [
         *("rollout", "job", "gc"),
         f"--model={spec.model.id}",
         f"--store={STORE_MOUNT}",
         *(f"--keep={commit}" for commit in keep),
-        *(["--delete"] if delete else []),
+        *([f"--{does}={run}"] if does else []),
     ]
-    mounts = [{"name": "store", "mountPath": STORE_MOUNT, "readOnly": not delete}]
+    mounts = [{"name": "store", "mountPath": STORE_MOUNT, "readOnly": not does}]
     host = {"path": spec.store.path, "type": "DirectoryOrCreate"}
     pod = {
         "containers": [_runner_container(spec, command, mounts, [])],
         "volumes": [{"name": "store", "hostPath": host}, SCRATCH],
     }
-    name = f"{spec.name}-gc-{short_hash(node, run)}"
+    name = f"{spec.name}-gc-{short_hash(node, run, does)}"
     return _job(spec, name, "gc", node, pod, deadline_s=3600)
 
 

@@ -23,7 +23,6 @@ from tasks.objects.labels import (
     RELEASE_LABEL,
     REPLICAS_ANNOTATION,
     SCALED_ANNOTATION,
-    SCALED_AT_ANNOTATION,
     SERVICE_ANNOTATION,
 )
 from tasks.objects.merge import merge_pod
@@ -276,9 +275,7 @@ def deployment(
     if needs.reasons:
         annotations["model-rollout/exceptions"] = "; ".join(needs.reasons)
     replicas = release.replicas if asked is None else min(asked, release.replicas)
-    # as it is made: of a former life nothing counts
-    made = {SCALED_ANNOTATION: str(replicas), SCALED_AT_ANNOTATION: ""}
-    fewer = made if replicas < release.replicas else {}
+    fewer = {SCALED_ANNOTATION: str(replicas)} if replicas < release.replicas else {}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -192,3 +192,65 @@ def test_apply_changes_neither_argument() -> None:
     with pytest.raises(StatusError, match=r"\.spec\.replicas"):
         apply(live, wanted, "two", force=False)
     assert ("f:spec", "f:replicas") in owned(wanted)
+
+
+def owners(api: Api, name: str = "web") -> set[tuple[str, str, str]]:
+    """Who owns the replicas of a Deployment."""
+    _, found = api.send("GET", f"{DEPLOYMENTS}/{name}")
+    return {
+        (entry["manager"], entry["operation"], entry.get("subresource", ""))
+        for entry in found["metadata"]["managedFields"]
+        if "f:replicas" in entry["fieldsV1"].get("f:spec", {})
+    }
+
+
+MERGE = "application/merge-patch+json"
+
+
+def test_who_changes_the_replicas_owns_them_and_who_leaves_them_does_not(api: Api) -> None:
+    """As Kubernetes 1.36 answered, write by write."""
+
+    def patch(manager: str, body: dict[str, Any], sub: str = "") -> None:
+        code, _ = api.send("PATCH", f"{DEPLOYMENTS}/web{sub}?fieldManager={manager}", body, MERGE)
+        assert code == 200
+
+    api.send("POST", f"{DEPLOYMENTS}?fieldManager=us", deployment(replicas=2))
+    patch("us", {"spec": {"replicas": 1}})
+    assert owners(api) == {("us", "Update", "")}
+    for body in ({"paused": True}, {"paused": None}, {"replicas": 1}, {"minReadySeconds": 2}):
+        patch("person", {"spec": body})
+        assert owners(api) == {("us", "Update", "")}
+    patch("kubectl", {"spec": {"replicas": 1}}, "/scale")
+    assert owners(api) == {("us", "Update", "")}
+    for count in (2, 1):
+        patch("kubectl", {"spec": {"replicas": count}}, "/scale")
+        assert owners(api) == {("kubectl", "Update", "scale")}
+    patch("us", {"metadata": {"annotations": {"mark": "1"}}, "spec": {"replicas": 1}})
+    assert owners(api) == {("kubectl", "Update", "scale")}
+    put(api, deployment(replicas=1), "us", force=True)
+    assert owners(api) == {("kubectl", "Update", "scale"), ("us", "Apply", "")}
+    patch("us", {"spec": {"replicas": 2}})
+    assert owners(api) == {("us", "Update", "")}
+    put(api, deployment(replicas=2), "argo")
+    assert owners(api) == {("us", "Update", ""), ("argo", "Apply", "")}
+    put(api, deployment(replicas=3), "argo", force=True)
+    assert owners(api) == {("argo", "Apply", "")}
+
+
+def test_fields_that_were_stripped_are_nobodys_until_something_is_applied(api: Api) -> None:
+    api.send("POST", f"{DEPLOYMENTS}?fieldManager=us", deployment(replicas=2))
+    strip = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+    api.send("PATCH", f"{DEPLOYMENTS}/web", strip, "application/json-patch+json")
+    assert owners(api) == set()
+    api.send("PATCH", f"{DEPLOYMENTS}/web/scale", {"spec": {"replicas": 1}}, MERGE)
+    assert owners(api) == set()
+    put(api, deployment(), "argo", force=True)
+    assert owners(api) == {("before-first-apply", "Update", "")}
+
+
+def test_annotations_raise_the_generation_of_a_deployment(api: Api) -> None:
+    note = {"metadata": {"annotations": {"a": "1"}}}
+    api.cluster.create(deployment())
+    _, before = api.send("GET", f"{DEPLOYMENTS}/web")
+    _, after = api.send("PATCH", f"{DEPLOYMENTS}/web", note, MERGE)
+    assert after["metadata"]["generation"] == before["metadata"]["generation"] + 1

@@ -5,6 +5,7 @@
 <root>/.seals/                             whether a published folder was touched since we hashed it
 <root>/.locks/                             one flock per target: containers share a hostPath
 <root>/.trash/                             renamed here first, then deleted
+<root>/.doomed/                            what a clean-up is about to remove (see doomed)
 
 A folder under its final name is complete, always: it appears by one rename, after every byte was
 hashed by us and made durable. A fetch killed at any instruction goes on where it was.
@@ -27,6 +28,7 @@ from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError, Refused, StepFailed
+from tasks.outside.disk.doomed import Doom, taken
 from tasks.outside.disk.downloads import Downloader, Downloads, Update
 from tasks.outside.disk.files import (
     Journal,
@@ -209,9 +211,11 @@ class WeightStore:
         started = clock.monotonic()
         staging = self._staging(manifest.model, manifest.commit)
         self._seal_path(manifest.model, manifest.commit)
-        if not rehash and not staging.exists() and (done := self.untouched(manifest)):
+        doom = self.doom(manifest.model, manifest.commit)
+        quick = not rehash and not staging.exists()
+        if quick and (done := self.untouched(manifest)) and not doom.by:
             return _fetched(manifest, done, 0, started)
-        with locked(self._lock_path(manifest.model, manifest.commit), on_wait):
+        with taken(self._lock_path(manifest.model, manifest.commit), doom, on_wait):
             if self.check_published(manifest):
                 if staging.exists():  # of a fetch killed right after its rename
                     self._discard(staging)
@@ -232,11 +236,12 @@ class WeightStore:
         return _fetched(manifest, done, run.received, started)
 
     def remove(
-        self, model: str, commit: str, *, dry_run: bool = False, check: StopCheck | None = None
+        self, model: str, commit: str, *, dry_run: bool = False, word: str | None = None
     ) -> int:
         """Delete a published folder and its staging; returns the bytes (to be) freed.
 
-        It leaves its final name in one step, so nobody ever sees half of it.
+        word: only where it bears this mark still (see doomed), which goes too. It leaves its final
+        name in one step, so nobody ever sees half of it.
         """
         final = plain_dir(self.root, self.path(model, commit))
         staging = self._staging(model, commit)
@@ -246,14 +251,20 @@ class WeightStore:
         if dry_run or not (final.exists() or staging.exists()):
             return size
         with locked(self._lock_path(model, commit)):
-            if check is not None:
-                check()
+            doom = self.doom(model, commit)
+            if word is not None and doom.by != word:
+                return 0
             self._seal_path(model, commit).unlink(missing_ok=True)
             for path in (final, staging):
                 if path.exists():
                     self._discard(path)
+            doom.lift()
         self.sweep()
         return size
+
+    def doom(self, model: str, commit: str) -> Doom:
+        """Who is about to remove a commit."""
+        return Doom(self.root, self._key(model, commit))
 
     def list(self) -> tuple[Published, ...]:
         """All published folders, sorted by model and commit."""

@@ -147,8 +147,8 @@ class Actor:
         if self.owned.is_another(state.epoch, state.writer):
             raise StepFailed(
                 f"the state of rollout {self.name} was written under lease epoch {state.epoch}, "
-                f"ours is {self.epoch}: the Lease was deleted or restored; delete the ConfigMap's "
-                "'epoch' or recreate the Lease with leaseTransitions above it"
+                f"ours is {self.epoch}: the Lease or the ConfigMap was deleted or restored since; "
+                "nothing was changed: run this again, it takes an epoch above that one"
             )
         self._memory.change(lambda held: held)
         self.owned.take_over(leading_nowhere)
@@ -363,7 +363,7 @@ class Actor:
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
                     f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
-            marks = scaled_marks(found, asked, now.serves_with)
+            marks = scaled_marks(asked, now.serves_with)
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)

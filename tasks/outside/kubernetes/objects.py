@@ -15,6 +15,8 @@ from tasks.outside.kubernetes.rest import ApiRequest, Expired, Fence, NotFound, 
 from tasks.outside.kubernetes.writes import Writer
 
 PAGE = 1000
+# Of these managedFields are read (tasks.objects.replicas); of a pod they are a third of its bytes.
+OWNED = ("Deployment",)
 
 ObjectList = list[Object]
 _T = TypeVar("_T")
@@ -93,8 +95,8 @@ class Objects:
                 items, query = [], base
                 continue
             for item in page.get("items") or []:
-                # A third of a pod's bytes, and nothing decides by it.
-                item["metadata"].pop("managedFields", None)
+                if res.kind not in OWNED:
+                    item["metadata"].pop("managedFields", None)
                 items.append(item)
             meta = page.get("metadata") or {}
             if not meta.get("continue"):

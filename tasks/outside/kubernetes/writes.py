@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from tasks.objects.kinds import Resource
+from tasks.objects.labels import FIELD_MANAGER
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.rest import ApiRequest, Fence, NotFound, Rest
-
-FIELD_MANAGER = "model-rollout"
 
 
 class Writer:

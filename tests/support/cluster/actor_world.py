@@ -10,10 +10,11 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from deployments.local.kube.api.apply import apply, written
 from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
-from tasks.objects.labels import RELEASE_LABEL
+from tasks.objects.labels import FIELD_MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look, Rules
@@ -65,8 +66,8 @@ class World(FakeWrites):
 
     # -- what a person, or the rollout before, put there -------------------------------------
 
-    def put(self, body: Object) -> None:
-        """An object, whatever was there."""
+    def put(self, body: Object, manager: str = "kubectl-edit", owned: bool = False) -> None:
+        """An object, whatever was there. owned: its managedFields are right already."""
         self.version += 1
         body = copy.deepcopy(body)
         body["metadata"]["resourceVersion"] = str(self.version)
@@ -74,6 +75,9 @@ class World(FakeWrites):
         held = self.objects.get(key, {"metadata": {}})
         before = held["metadata"]
         moved = held.get("spec") != body.get("spec")
+        if body["kind"] == "Deployment":
+            moved |= before.get("annotations") != body["metadata"].get("annotations")
+            body = body if owned else written(self.objects.get(key), body, manager)
         body["metadata"]["generation"] = before.get("generation", 0) + moved
         body["metadata"]["uid"] = before.get("uid") or f"uid-{self.version}"
         self.objects[key] = body
@@ -130,23 +134,23 @@ class World(FakeWrites):
             raise AlreadyExists("exists", 409)
         if dry_run:
             return body
-        self.put(body)
+        self.put(body, FIELD_MANAGER)
         return copy.deepcopy(self.objects[key])
 
     def replace(self, body: Object, *, fence: Callable[[], None] | None = None) -> Object:
         key = body["kind"], body["metadata"]["name"]
         self._write("replace", *key, fence)
         self._same_version(key, body)
-        self.put(body)
+        self.put(body, FIELD_MANAGER)
         return body
 
     def apply(self, body: Object, *, fence: Callable[[], None] | None = None) -> Object:
         key = body["kind"], body["metadata"]["name"]
         self._write("apply", *key, fence)
         self._same_version(key, body)
-        new = merge_patch(self.objects[key], body)
+        new = apply(self.objects[key], body, FIELD_MANAGER, force=True)
         self._watch(body["kind"], self.objects[key], new)
-        self.put(new)
+        self.put(new, owned=True)
         return copy.deepcopy(self.objects[key])
 
     def patch(
@@ -165,7 +169,7 @@ class World(FakeWrites):
         new = merge_patch(self.objects[kind, name], body)
         if not dry_run:
             self._watch(kind, self.objects[kind, name], new)
-            self.put(new)
+            self.put(new, FIELD_MANAGER)
         return dict(new)
 
     def delete(

@@ -1,8 +1,10 @@
-"""The Job that removes weights: looks only, keeps what it is told to, and may be killed."""
+"""The Jobs that mark weights and remove them: one looks only, or keeps what it is told to, and may
+be killed; what somebody finds there in between stays."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,14 @@ def run(capsys: pytest.CaptureFixture[str], root: Path, *more: str) -> list[dict
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+def remove(
+    capsys: pytest.CaptureFixture[str], root: Path, *keep: str, word: str = "w"
+) -> list[dict[str, Any]]:
+    """Both Jobs, nothing in between."""
+    run(capsys, root, *keep, f"--mark={word}")
+    return run(capsys, root, *keep, f"--delete={word}")
+
+
 def there(root: Path) -> set[str]:
     return {item.commit for item in WeightStore(root).list()}
 
@@ -45,10 +55,13 @@ def test_it_looks_only_until_it_is_told(
     *found, end = run(capsys, root, *keep)
     assert [item["commit"] for item in found] == [first] and not end["deleted"]
     assert there(root) == {first, second, third, other}
-    *gone, end = run(capsys, root, *keep, "--delete")
+    assert run(capsys, root, *keep, "--delete=w")[-1]["bytes"] == 0, "nothing is marked"
+    *_, end = run(capsys, root, *keep, "--mark=w")
+    assert there(root) == {first, second, third, other} and not end["deleted"]
+    *gone, end = run(capsys, root, *keep, "--delete=w")
     assert [item["commit"] for item in gone] == [first] and end["bytes"] > 2000
     assert end["kept"] == 2 and there(root) == {second, third, other}
-    assert run(capsys, root, *keep, "--delete") == [
+    assert run(capsys, root, *keep, "--delete=w") == [
         {"event": "cleared", "bytes": 0, "kept": 2, "deleted": True}
     ]
 
@@ -64,17 +77,85 @@ def test_killed_at_any_removal_it_goes_on(
 
     monkeypatch.setattr(store_module, "delete_tree", killed)
     with pytest.raises(KeyboardInterrupt):
-        gc.main([f"--store={root}", f"--model={MODEL}", f"--keep={third}", "--delete"])
+        remove(capsys, root, f"--keep={third}")
     # its name is gone, its bytes are trash; every folder with a name is whole
     left = there(root)
     assert third in left and len(left) == 3
     monkeypatch.setattr(store_module, "delete_tree", real)
-    run(capsys, root, f"--keep={third}", "--delete")
+    remove(capsys, root, f"--keep={third}")
     assert there(root) == {third, other} and not list((root / ".trash").iterdir())
 
 
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[tuple[Path, Callable[..., Any]]]:
+    """A store with one commit, and what fetches it again."""
+    root = tmp_path / "store"
+    with LocalHub(tmp_path / "hub") as hub:
+        publish(hub.folder, MODEL, "master", files(2000, 1))
+        manifest = client(hub).resolve(MODEL, "master")
+
+        def fetch(**how: Any) -> Any:
+            return WeightStore(root).fetch(manifest, client(hub), **how)
+
+        fetch()
+        yield root, fetch
+
+
+@pytest.mark.parametrize("rehash", [False, True])
+def test_what_somebody_finds_there_meanwhile_stays(
+    one: tuple[Path, Callable[..., Any]], capsys: pytest.CaptureFixture[str], rehash: bool
+) -> None:
+    """Its rollout names it since both looks: nobody else knows."""
+    root, fetch = one
+    run(capsys, root, "--mark=w")
+    assert fetch(rehash=rehash).bytes_fetched == 0
+    assert run(capsys, root, "--delete=w")[-1] == {
+        "event": "cleared",
+        "bytes": 0,
+        "kept": 1,
+        "deleted": True,
+    }
+    assert len(there(root)) == 1
+
+
+def test_what_is_found_while_it_is_marked_stays(
+    one: tuple[Path, Callable[..., Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A fetch that hashes for minutes: the mark comes after it began."""
+    root, fetch = one
+    fetch(rehash=True, on_wait=lambda _: run(capsys, root, "--mark=w"))
+    assert run(capsys, root, "--delete=w")[-1]["kept"] == 1 and len(there(root)) == 1
+
+
+def test_a_mark_is_of_one_clean_up(
+    one: tuple[Path, Callable[..., Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another one marks it after somebody found it: the first one has not looked since."""
+    root, fetch = one
+    run(capsys, root, "--mark=w")
+    fetch()
+    run(capsys, root, "--mark=other")
+    assert run(capsys, root, "--delete=w")[-1]["kept"] == 1 and len(there(root)) == 1
+    assert run(capsys, root, "--delete=other")[-1]["kept"] == 0 and not there(root)
+    assert not any((root / ".doomed").iterdir())
+
+
+def test_a_mark_that_is_left_over_is_in_nobodys_way(
+    one: tuple[Path, Callable[..., Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, fetch = one
+    run(capsys, root, "--mark=w")  # and killed
+    assert remove(capsys, root, word="next")[-1]["kept"] == 0
+    assert fetch().bytes_fetched > 0 and len(there(root)) == 1
+
+
+def test_one_word_of_an_older_version_removes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        gc.parse([f"--store={tmp_path}", f"--model={MODEL}", "--delete"])
+
+
 def test_an_empty_store_is_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, tmp_path / "none", "--delete")[-1]["bytes"] == 0
+    assert remove(capsys, tmp_path / "none")[-1]["bytes"] == 0
 
 
 @pytest.mark.parametrize("bad", ["--keep=../x", "--model=../../etc"])

@@ -220,7 +220,7 @@ def test_a_job_is_root_with_a_reason_or_not_at_all() -> None:
     for job in (
         fetch_job(SPEC, "n", COMMIT, DIGEST),
         verify_job(SPEC, release, "/data", "n"),
-        gc_job(SPEC, "n", [], "run", delete=True),
+        gc_job(SPEC, "n", [], "run", does="delete"),
         probe_job(changed(nodes__measure_disk=True), "n", "run", [], []),
     ):
         assert who(job) == (0, STORE_ROOT)

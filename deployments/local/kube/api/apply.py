@@ -168,8 +168,11 @@ def _merge(live: Any, given: Any, field: str) -> Any:
 # -- managers
 
 
-def _entry(manager: str, operation: str, api_version: str, paths: Paths) -> dict[str, Any]:
+def _entry(
+    manager: str, operation: str, api_version: str, paths: Paths, sub: str = ""
+) -> dict[str, Any]:
     return {
+        **({"subresource": sub} if sub else {}),
         "manager": manager,
         "operation": operation,
         "apiVersion": api_version,
@@ -179,8 +182,8 @@ def _entry(manager: str, operation: str, api_version: str, paths: Paths) -> dict
     }
 
 
-def _whose(entry: Mapping[str, Any]) -> tuple[str, str]:
-    return entry.get("manager", ""), entry.get("operation", "")
+def _whose(entry: Mapping[str, Any]) -> tuple[str, str, str]:
+    return entry.get("manager", ""), entry.get("operation", ""), entry.get("subresource", "")
 
 
 def _with_fields(entries: Any, obj: dict[str, Any]) -> dict[str, Any]:
@@ -188,23 +191,32 @@ def _with_fields(entries: Any, obj: dict[str, Any]) -> dict[str, Any]:
     return {**obj, "metadata": meta}
 
 
-def written(old: Mapping[str, Any] | None, new: dict[str, Any], manager: str) -> dict[str, Any]:
-    """`new` with managedFields after a create, update or patch by `manager`: it takes the fields
-    whose values it changed, and fields that are gone are nobody's."""
-    entries = list(((old or {}).get("metadata") or {}).get("managedFields") or [])
+def written(
+    old: Mapping[str, Any] | None, new: dict[str, Any], manager: str, sub: str = ""
+) -> dict[str, Any]:
+    """`new` with managedFields after a create, update or patch by `manager`, of subresource `sub`:
+    it takes the fields whose values it changed, and fields that are gone are nobody's.
+
+    Whoever writes [{}] there strips them; nobody's fields are noted then until somebody applies.
+    """
+    held = ((old or {}).get("metadata") or {}).get("managedFields")
+    stripped = old is not None and new["metadata"].get("managedFields") == [{}]
+    if stripped or (old is not None and held == []):
+        return _with_fields([], new)
+    entries = list(held or [])
     present = owned(new)
     changed = {p for p in present if old is None or not _same(old, new, p)}
     out, mine = [], set(changed)
     for entry in entries:
         paths = decode(entry["fieldsV1"])
-        if _whose(entry) == (manager, "Update"):
+        if _whose(entry) == (manager, "Update", sub):
             mine |= paths & present
             continue
         kept = {p for p in paths if (p in present or _holds(new, p)) and p not in changed}
         out.append(entry if kept == paths else {**entry, "fieldsV1": encode(kept)})
-    mine_before = next((e for e in entries if _whose(e) == (manager, "Update")), None)
+    mine_before = next((e for e in entries if _whose(e) == (manager, "Update", sub)), None)
     if mine:
-        entry = _entry(manager, "Update", new["apiVersion"], mine)
+        entry = _entry(manager, "Update", new["apiVersion"], mine, sub)
         if mine_before and mine_before["fieldsV1"] == entry["fieldsV1"] and not changed:
             entry = mine_before
         out.append(entry)
@@ -237,14 +249,17 @@ def apply(
         k: v for k, v in given["metadata"].items() if k not in ("managedFields", "resourceVersion")
     }
     wanted = owned(config)
-    entries = list(((live or {}).get("metadata") or {}).get("managedFields") or [])
+    fields = ((live or {}).get("metadata") or {}).get("managedFields")
+    entries = list(fields or [])
+    if live is not None and fields == []:
+        entries = [_entry("before-first-apply", "Update", given["apiVersion"], owned(live))]
     before: Paths = set()
     before_entry: dict[str, Any] | None = None
     others: list[tuple[dict[str, Any], Paths]] = []
     causes, taken = [], set()
     for entry in entries:
         paths = decode(entry["fieldsV1"])
-        if _whose(entry) == (manager, "Apply"):
+        if _whose(entry) == (manager, "Apply", ""):
             before, before_entry = paths, entry
             continue
         others.append((entry, paths))

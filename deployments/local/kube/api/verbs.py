@@ -336,8 +336,9 @@ class Verbs:
         new = {**old, "metadata": {**old["metadata"]}, "spec": {**old["spec"]}}
         new["spec"]["replicas"] = replicas
         new["metadata"]["resourceVersion"] = version or old["metadata"]["resourceVersion"]
+        new = server_side.written(old, new, options.manager, "scale")
         plain = Target(target.kind, target.ns, target.name)
-        return scale_of(target.kind, self._store(plain, old, new, options))
+        return scale_of(target.kind, self._store(plain, old, new, options, owned=True))
 
 
 def scale_of(kind: Kind, obj: Object) -> Object:

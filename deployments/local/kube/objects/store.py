@@ -1,9 +1,9 @@
 """Objects with uid, resourceVersion and history; the truth everything else reads.
 
 Stored objects are never changed in place: a write puts a new dict, so readers may keep what they
-got, and must copy before changing it. Spec changes raise metadata.generation. A delete of an
-object with finalizers, or with a grace period (Pod), only marks it; the kubelet or the finalizer's
-owner finishes it.
+got, and must copy before changing it. Spec changes raise metadata.generation, annotations of a
+Deployment too. A delete of an object with finalizers, or with a grace period (Pod), only marks it;
+the kubelet or the finalizer's owner finishes it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ Key = tuple[str, str]  # namespace ('' for cluster scope), name
 def now() -> str:
     """Now as Kubernetes writes it."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _notes(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Annotations but for the one that a Deployment's controller writes with its status."""
+    every = meta.get("annotations") or {}
+    return {k: v for k, v in every.items() if k != "deployment.kubernetes.io/revision"}
 
 
 class Store:
@@ -166,7 +172,10 @@ class Store:
                         meta[field] = was[field]
                     else:
                         meta.pop(field, None)
-                if new.get("spec") != old.get("spec") and "generation" in was:
+                moved = new.get("spec") != old.get("spec")
+                if plural == "deployments":
+                    moved |= _notes(meta) != _notes(was)
+                if moved and "generation" in was:
                     meta["generation"] = was["generation"] + 1
                 new["metadata"] = meta
             comparable = {**new, "metadata": {**new["metadata"], "resourceVersion": ""}}

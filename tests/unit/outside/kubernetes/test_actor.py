@@ -126,7 +126,7 @@ def test_a_lease_made_anew_does_not_go_below_the_state() -> None:
     for _ in range(3):
         at.actor().take_over()
     at.epoch = 0
-    with pytest.raises(StepFailed, match="leaseTransitions"):
+    with pytest.raises(StepFailed, match="it takes an epoch above that one"):
         at.actor().take_over()
 
 

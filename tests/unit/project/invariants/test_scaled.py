@@ -1,15 +1,20 @@
 """Replicas that a person or an autoscaler has set are theirs: what we noted as we scaled is valid
-for the spec in which we did, and for no other."""
+as long as nobody has set them since, whatever else somebody changes."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from flows.rollback import decide
 from tasks.release import moves
 from tasks.release.course import DeploymentView
-from tests.support.cluster.actor_world import World, in_test
+from tasks.release.lend import Lend
+from tasks.run.carry_out import carry_out
+from tests.support.cluster.actor_world import NEW, World, in_test, world
 
 pytestmark = pytest.mark.usefixtures("quick")
 LENDS = moves.Scale("m-old", 1, lends=True)
@@ -49,10 +54,80 @@ def test_a_number_that_somebody_set_since_is_theirs(counts: tuple[int, ...]) -> 
     assert (view(at).serves_with, view(at).stopped) == (counts[-1], False)
 
 
-def test_what_else_somebody_changes_takes_no_loan_away() -> None:
-    at = lent()
+def changes(at: World, change: Callable[[dict[str, Any]], Any]) -> None:
+    body = copy.deepcopy(at.objects["Deployment", "m-old"])
+    change(body)
+    at.put(body)
+
+
+def restarts(at: World) -> None:
     sets(at, 1, restart=True)
+
+
+def pauses(at: World) -> None:
+    """`kubectl rollout pause`, `resume`."""
+    changes(at, lambda body: body["spec"].update(paused=True))
+    changes(at, lambda body: body["spec"].pop("paused"))
+
+
+def tries_and_undoes(at: World) -> None:
+    """`kubectl set env`, `rollout undo`, or a GitOps tool that heals."""
+    was = copy.deepcopy(at.objects["Deployment", "m-old"]["spec"])
+    env = [{"name": "DEBUG", "value": "1"}]
+    template = ("template", "spec", "containers", 0)
+
+    def change(body: dict[str, Any]) -> None:
+        part = body["spec"]
+        for step in template:
+            part = part[step]
+        part["env"] = env
+
+    changes(at, change)
+    changes(at, lambda body: body.update(spec=was))
+
+
+def notes(at: World) -> None:
+    """`kubectl annotate`, which raises a Deployment's generation."""
+    changes(at, lambda body: body["metadata"]["annotations"].update(owner="us"))
+
+
+def is_taken_over(at: World) -> None:
+    at.actor().take_over()
+
+
+ELSE = pytest.mark.parametrize(
+    "meddles", [restarts, pauses, tries_and_undoes, notes, is_taken_over]
+)
+
+
+@ELSE
+def test_what_else_somebody_changes_takes_no_loan_away(meddles: Callable[[World], None]) -> None:
+    at = lent()
+    before = at.objects["Deployment", "m-old"]["metadata"]["generation"]
+    meddles(at)
+    assert at.objects["Deployment", "m-old"]["metadata"]["generation"] > before
     assert (view(at).serves_with, view(at).stopped) == (2, True)
+    sets(at, 2, 1)
+    assert (view(at).serves_with, view(at).stopped) == (1, False)
+
+
+@ELSE
+def test_a_seat_that_was_lent_comes_home_whatever_else_changed(
+    meddles: Callable[[World], None],
+) -> None:
+    at = world(seats=2)
+    actor = at.actor()
+    actor.take_over()
+    lend = Lend(1, 2, 1, 1, 1)
+    actor.run(moves.decide_start(actor.observe(), NEW, "r", "lend", 30.0, {}, lend))
+    assert view(at).lent
+    meddles(at)
+    for what in ("recover", "guard"):
+        actor = at.actor()
+        actor.take_over()
+        carry_out(actor, decide(what, actor)[1])
+    assert (view(at).replicas, view(at).stopped) == (2, False)
+    assert at.actor().observe().state.phase == "idle"
 
 
 def test_marks_of_ours_alone_leave_a_loan_as_it_is() -> None:
