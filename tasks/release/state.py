@@ -387,4 +387,17 @@ def unproven_text(state: State) -> str:
     if state.previous:
         text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
     until = unproven_until(state)
-    return f"{text}; the guard settles it after {until}" if until else text
+    return f"{text}; {_after(state, name, until)}" if until else text
+
+
+def _after(state: State, name: str, until: str) -> str:
+    """What the guard does about what serves unproven when its time is over."""
+    back = state.previous.deployment if state.previous else ""
+    failed = state.verdict == "fail"
+    asked = (state.spec.get("promotion") or {}).get("on_unproven", "keep")
+    if not failed and (not back or asked != "roll-back"):
+        return f"the guard keeps it after {until}"
+    if not back:
+        return f"the guard has nothing to go back to: {name} serves on until a person decides"
+    then = f"after {until} the guard goes back to {back} where that answers then; else {name}"
+    return f"{then} serves on until a person decides" if failed else f"{then} is kept"

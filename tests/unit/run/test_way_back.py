@@ -27,7 +27,9 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the Job says of the weights of a commit; those that ran have a '!' in front."""
     says: dict[str, str] = {}
 
-    def run_job(cluster: Any, job: Any, *, timeout_s: float, on_line: Any, fence: Any) -> JobResult:
+    def run_job(
+        cluster: Any, job: Any, *, timeout_s: float, on_line: Any, fence: Any, **_: Any
+    ) -> JobResult:
         command = job["spec"]["template"]["spec"]["containers"][0]["command"]
         commit = next(a.partition("=")[2] for a in command if a.startswith("--commit="))
         said = says.get(commit, WHOLE)
