@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from contextvars import copy_context
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from tasks.base import clock
 from tasks.base.errors import Aborted, LockLost, Refused, StepFailed
-from tasks.base.halt import heed
+from tasks.base.halt import at_once
 from tasks.base.progress import Progress, emit
 from tasks.objects.pods import Object
 from tasks.outside.disk.site import site_policy
@@ -118,7 +115,7 @@ def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
         looks += [(looked, starts)] if looked else []
     left_s = until - clock.monotonic()
     by = [partial(hashed, look, _by(actor), _ignored, STEP, left_s) for look, _ in looks]
-    for (look, starts), said in zip(looks, _at_once(by), strict=True):
+    for (look, starts), said in zip(looks, at_once(by, WIDTH), strict=True):
         if said.damaged:
             words = no_start if starts else refusal
             raise NotProvenToStart(words(look.name, said.damaged) + SKIP)
@@ -141,20 +138,6 @@ def _kept(left: list[str], look: Callable[[], T]) -> T | None:
     except Exception as error:
         left.append(_told(error))
         return None
-
-
-def _at_once(asked: Sequence[Callable[[], T]]) -> list[T]:
-    """What they give, each asked in a thread of its own where there are more than one."""
-    if len(asked) < 2:
-        return [ask() for ask in asked]
-    with ThreadPoolExecutor(WIDTH, thread_name_prefix="verify") as pool:
-        given = [pool.submit(copy_context().run, ask) for ask in asked]
-    try:
-        return [item.result() for item in given]
-    except Aborted:
-        with suppress(Aborted):
-            heed()  # heard for this thread, too: what it cleans up goes on to its end
-        raise
 
 
 def _told(error: Exception) -> str:
@@ -256,7 +239,7 @@ def hashed(looked: Proofs, run: RunJob, keep: Keep, step: str, within_s: float =
         except Exception as error:  # no Job, no answer: nobody has looked
             return Hashed(unknown=(_unseen(node, _told(error)),))
 
-    found = _at_once([partial(look, *proof) for proof in looked.proofs])
+    found = at_once([partial(look, *proof) for proof in looked.proofs], WIDTH)
     return Hashed(
         tuple(line for item in found for line in item.damaged),
         tuple(line for item in found for line in item.unknown),

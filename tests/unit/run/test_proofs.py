@@ -12,6 +12,7 @@ from flows import guard
 from flows.rollback import decide
 from tasks.base import clock
 from tasks.base.errors import Aborted, LockLost, OutsideError, Refused, RolloutError
+from tasks.base.halt import Halt, heed, heeding
 from tasks.diagnose.pods import Diagnosis
 from tasks.outside.kubernetes.client import Forbidden
 from tasks.outside.kubernetes.jobs import JobResult
@@ -173,12 +174,13 @@ def test_what_fails_waits_for_no_long_hash(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_long_hash_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "run_job", slow := Slow(50))
+    monkeypatch.setattr(proofs, "WIDTH", 1)  # threads would share one clock that nobody locks
     at = tight()
     three_nodes(at)
     actor, decided = back(at)
     with pytest.raises(Refused, match="it goes on from what is hashed by then"):
         settled(actor, decided(), decided)
-    for _ in range(4):
+    for _ in range(12):
         try:
             settled(actor, decided(), decided)
             break
@@ -252,3 +254,23 @@ def test_what_changed_while_it_hashed_is_heard(anew: bool, monkeypatch: pytest.M
         with pytest.raises(Refused, match="has changed while it was proven"):
             carry_out(actor, course)
         assert at.writes == []
+
+
+def test_who_is_stopped_while_nodes_are_hashed_at_once_cleans_up_to_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thread hears it for all of them."""
+
+    def run_job(*_: Any, **__: Any) -> JobResult:
+        heed()
+        raise AssertionError("not stopped")
+
+    monkeypatch.setattr(proofs, "run_job", run_job)
+    at = tight()
+    three_nodes(at)
+    actor, decided = back(at)
+    with heeding(Halt(lambda: "a person")):
+        with pytest.raises(Aborted):
+            settled(actor, decided(), decided)
+        heed()  # heard once
+    assert at.writes == []
