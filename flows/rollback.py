@@ -23,7 +23,7 @@ from tasks.record.record import Record
 from tasks.release.back import arrived
 from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
-from tasks.release.state import State, configmap_name, with_history
+from tasks.release.state import State, breached, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
 from tasks.run import seats
@@ -141,7 +141,7 @@ def decide(
     known = seen.state
     if what in ("recover", "abort") or lost:
         seen = recalled(actor, seen)
-    back = what in ("rollback", "abort") or seen.state.phase == "reverting"
+    back = what in ("rollback", "abort") or seen.state.phase == "reverting" or breached(seen.state)
     room = seats.room(actor, arrived(seen).state.previous, seen.serving) if back else None
     if what in ("approve", "promote"):
         room = seats.room_to_promote(actor, seen)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
+from typing import TypeVar
 
 from tasks.base.errors import Aborted
+
+T = TypeVar("T")
 
 
 class Halt:
@@ -52,3 +56,18 @@ def heed() -> None:
     """Raises Aborted where the run of this context was asked to stop; long waits call it."""
     if (halt := _current.get()) is not None:
         halt.heed()
+
+
+def at_once(asked: Sequence[Callable[[], T]], width: int) -> list[T]:
+    """What they give, each asked in a thread of its own where there are more than one, `width` at
+    the same time; they heed, and show progress, as this context does."""
+    if len(asked) < 2:
+        return [ask() for ask in asked]
+    with ThreadPoolExecutor(width) as pool:
+        given = [pool.submit(copy_context().run, ask) for ask in asked]
+    try:
+        return [item.result() for item in given]
+    except Aborted:
+        with suppress(Aborted):
+            heed()  # heard for this thread, too: what it cleans up goes on to its end
+        raise

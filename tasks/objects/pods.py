@@ -39,6 +39,7 @@ class Ended(TypedDict, total=False):
     signal: int
     reason: str
     message: str
+    startedAt: str
     finishedAt: str
 
 

@@ -219,3 +219,13 @@ def no_start(name: str, wrong: Sequence[str]) -> str:
     said = f"{name} cannot be proven to start: {'; '.join(wrong)}"
     advice = f". {repair()}" if any(item.startswith(WEIGHTS) for item in wrong) else ""
     return f"{said}. Nothing was taken from what serves{advice}"
+
+
+def not_known(name: str, unknown: Sequence[str]) -> str:
+    """Why nothing is taken from what serves, where nobody could look at what takes its place, or at
+    what serves."""
+    return (
+        f"whether {name} could start is not known: {'; '.join(unknown)}. Nothing was taken from "
+        "what serves, and nothing is known against any weights: leave them as they are, mend what "
+        "kept this from looking, and ask again: it goes on from what is hashed by then"
+    )

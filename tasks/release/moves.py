@@ -302,7 +302,7 @@ def _recovery(
     if _switched(seen):
         assert state.stable is not None
         if soak_failed or breached(state):
-            return decide_soak_failed(seen)
+            return decide_soak_failed(seen, room)
         back = seen.view(state.previous.id) if state.previous else None
         waits = state.phase == "unproven" and not superseded
         # one that is proven is waited for first, where nothing else answers

@@ -386,5 +386,14 @@ def unproven_text(state: State) -> str:
     )
     if state.previous:
         text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
-    until = unproven_until(state)
-    return f"{text}; the guard settles it after {until}" if until else text
+    if not (until := unproven_until(state)):
+        return text
+    back, failed = state.previous, state.verdict == "fail"
+    asked = (state.spec.get("promotion") or {}).get("on_unproven", "keep")
+    if not failed and (back is None or asked != "roll-back"):
+        return f"{text}; the guard keeps it after {until}"
+    ends = f"{name} serves on until a person decides" if failed else f"{name} is kept"
+    if back is None:
+        return f"{text}; the guard has nothing to go back to: {ends}"
+    there = f"{back.deployment} where that answers then"
+    return f"{text}; after {until} the guard goes back to {there}; else {ends}"

@@ -6,7 +6,7 @@ from tasks.base.errors import Refused
 from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.outside.kubernetes.access import release_pods
-from tasks.release.comeback import decide_comeback, refusal
+from tasks.release.comeback import decide_comeback, not_known, refusal
 from tasks.release.plan import queued
 from tasks.run import seats
 from tasks.run.findings import Planned
@@ -41,8 +41,11 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     looked, spec = look_back(run, planned), run.spec
     if looked is None:
         return ()
-    if wrong := hashed(looked, cluster.run_job, run.keep_logs, "deploy"):
-        raise Refused(refusal(looked.name, wrong))
+    found = hashed(looked, cluster.run_job, run.keep_logs, "deploy")
+    if found.damaged:
+        raise Refused(refusal(looked.name, found.damaged))
+    if found.unknown:
+        raise Refused(not_known(looked.name, found.unknown))
     every = seats.taken(cluster.actor, cluster.actor.cluster.list("Node")).pods
     need = replica_needs(spec, planned.survey.resource)
     if waits := queueing(every, need, spec.namespace, spec.name):

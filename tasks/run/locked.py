@@ -13,8 +13,9 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
+from tasks.release.course import Course
 from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
-from tasks.release.state import Judged, Release, wanting, with_verdict
+from tasks.release.state import Judged, Release, breached, wanting, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
 from tasks.run.recall import recalled
@@ -97,20 +98,26 @@ class Locked:
             seen = actor.observe()
         if decide_resume(seen, release) == "clear":
             try:
-                begun = seen.state.phase == "reverting"
-                course = decide_recovery(
-                    seen,
-                    keep_previous=keep_previous,
-                    superseded=True,
-                    room=room(actor, seen.state.previous, seen.serving) if begun else None,
+                carry_out(
+                    actor, self._clears(keep_previous), decide=lambda: self._clears(keep_previous)
                 )
-                carry_out(actor, course)
             except StepFailed as error:
                 if not may_begin_over(actor.observe()):
                     raise
                 _log.warning("what another rollout left is not settled: %s", error)
             seen = actor.observe()
         return decide_resume(seen, release)
+
+    def _clears(self, keep_previous: bool) -> Course:
+        """What another rollout left goes."""
+        seen = self.actor.observe()
+        goes_back = seen.state.phase == "reverting" or breached(seen.state)
+        return decide_recovery(
+            seen,
+            keep_previous=keep_previous,
+            superseded=True,
+            room=room(self.actor, seen.state.previous, seen.serving) if goes_back else None,
+        )
 
 
 def not_held() -> None:

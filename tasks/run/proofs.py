@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
-from tasks.base.errors import Refused
+from tasks.base import clock
+from tasks.base.errors import Aborted, LockLost, Refused, StepFailed
+from tasks.base.halt import at_once
 from tasks.base.progress import Progress, emit
 from tasks.objects.pods import Object
 from tasks.outside.disk.site import site_policy
@@ -22,6 +26,7 @@ from tasks.release.comeback import (
     decide_placing,
     digests_of,
     no_start,
+    not_known,
     refusal,
     store_of,
     takes_from,
@@ -29,6 +34,7 @@ from tasks.release.comeback import (
 from tasks.release.course import Course, Observed
 from tasks.release.guard import release_on
 from tasks.release.plan import queued
+from tasks.release.seats.room import kept_for
 from tasks.render.jobs import on_host, verify_job
 from tasks.run import seats
 from tasks.run.recall import spec_of
@@ -36,9 +42,19 @@ from tasks.spec.policy import pod_violations
 from tasks.spec.rollout import Rollout
 from tasks.weights.messages import Done, Failed, Transfer, message_of
 
-MOST_S = 24 * 3600
+# Before a rollout takes anything: nothing waits for it.
+MOST_S = 24 * 3600.0
+# Before a way back, and well below what the guard has for one rollout (flows/guard.py). Jobs that
+# take longer go on, and whoever asks next finds them, or what they said.
+PROOF_S = 1800.0
+# The same while what serves is known to fail: each minute costs requests.
+BAD_S = 600.0
+# What a Job that is over said of weights stands for so long.
+FRESH_S = 3600.0
+WIDTH = 16  # nodes hashed at once
 STEP = "roll_back"
 RunJob = Callable[..., JobResult]
+T = TypeVar("T")
 Keep = Callable[[Mapping[str, str]], None]
 SKIP = (
     "; where it is an emergency, `rollout rollback` and `undo` go back without these proofs with "
@@ -60,59 +76,130 @@ class Proofs:
     proofs: tuple[tuple[str, Object], ...] = ()
 
 
-def prove(actor: Actor, course: Course) -> None:
+@dataclass(frozen=True)
+class Hashed:
+    """damaged: where weights are not what was published, in the words of what looked. unknown: why
+    nobody could look elsewhere; that says nothing of weights."""
+
+    damaged: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
     """Before a course that takes something from what serves and answers: what takes its place can
-    start, and what serves can come home, unless it is known to be bad. Says what nobody can know.
-    Raises NotProvenToStart; nothing has changed then."""
+    start, and what serves can come home, unless it is known to be bad.
+
+    Gives why some of it could not be proven; None where there is nothing to prove. What serves and
+    is known to fail is left all the same then: what it is left for was whole when it served. Raises
+    NotProvenToStart where something speaks against it, and, unless what serves is bad, where it is
+    not known; nothing has changed then. LockLost and Aborted pass, and nothing else does.
+    """
     seen = actor.looked()
     taking = takes_from(seen, course)
     if taking is None:
-        return
+        return None
+    bad = course.unless == "fail" or known_against(seen.state) == "fail"
+    until = clock.monotonic() + (BAD_S if bad else PROOF_S)
     try:
         nodes = actor.cluster.list("Node")
     except Forbidden:
         emit(Progress(STEP, "running", actor.name, "not known: the nodes may not be read"))
-        return
-    bad = course.unless == "fail" or known_against(seen.state) == "fail"
-    _prove_one(actor, seen, taking.starts, nodes, starts=True)
-    if not bad:
-        _prove_one(actor, seen, taking.serving, nodes, starts=False)
-    _must_have_room(actor, seen, taking)
+        return ()
+    except Exception as error:
+        return _left_open(actor.name, [_told(error)], bad=bad)
+    view = seen.view(taking.starts or taking.serving)
+    left: list[str] = []
+    looks: list[tuple[Proofs, bool]] = []
+    for ident, starts in ((taking.starts, True), *(() if bad else ((taking.serving, False),))):
+        looked = _kept(left, partial(_look, actor, seen, ident, nodes, starts=starts))
+        looks += [(looked, starts)] if looked else []
+    left_s = until - clock.monotonic()
+    by = [partial(hashed, look, _by(actor), _ignored, STEP, left_s) for look, _ in looks]
+    for (look, starts), said in zip(looks, at_once(by, WIDTH), strict=True):
+        if said.damaged:
+            words = no_start if starts else refusal
+            raise NotProvenToStart(words(look.name, said.damaged) + SKIP)
+        tell_unknown(look, STEP)
+        left += said.unknown
+    _kept(left, partial(_must_have_room, actor, taking))
+    return _left_open(view.name if view else actor.name, left, bad=bad)
 
 
-def _prove_one(
+def _ignored(logs: Mapping[str, str]) -> None:
+    """What went wrong is in the sentence."""
+
+
+def _kept(left: list[str], look: Callable[[], T]) -> T | None:
+    """What a look gives. One that cannot be taken says nothing, whatever stops it: that is kept."""
+    try:
+        return look()
+    except (LockLost, Aborted, NotProvenToStart):
+        raise
+    except Exception as error:
+        left.append(_told(error))
+        return None
+
+
+def _told(error: Exception) -> str:
+    return str(error) or repr(error)
+
+
+def _left_open(name: str, left: list[str], *, bad: bool) -> tuple[str, ...]:
+    if left and not bad:
+        raise NotProvenToStart(not_known(name, left) + SKIP)
+    return tuple(left)
+
+
+def _look(
     actor: Actor, seen: Observed, ident: str, nodes: list[Object], *, starts: bool
-) -> None:
+) -> Proofs | None:
+    """A release by what the API shows; None where there is none. Raises NotProvenToStart."""
     cluster, ns, view = actor.cluster, actor.namespace, seen.view(ident)
     deploy = cluster.get("Deployment", view.name, ns) if view else None
     if view is None or deploy is None:
-        return  # nothing is to start, or a move of the course says what is missing
+        return None  # nothing is to start, or a move of the course says what is missing
     if starts:
         found = decide_placing(deploy, nodes, digests_of(seen.state.history, ident))
     else:
         found = decide_comeback(deploy, release_pods(cluster, ns, actor.name, ident), nodes)
-    looked = with_proofs(spec_of(seen.state), deploy, ident, found)
-    if wrong := list(found.wrong) or hashed(looked, _by(actor), lambda logs: None, STEP):
-        raise NotProvenToStart((no_start if starts else refusal)(view.name, wrong) + SKIP)
-    tell_unknown(looked, STEP)
+    if found.wrong:
+        raise NotProvenToStart((no_start if starts else refusal)(view.name, found.wrong) + SKIP)
+    return with_proofs(spec_of(seen.state), deploy, ident, found)
 
 
-def _must_have_room(actor: Actor, seen: Observed, taking: Taking) -> None:
-    """Hashing takes its time: who came meanwhile would take what is freed."""
+def _must_have_room(actor: Actor, taking: Taking) -> None:
+    """Hashing takes its time: who came meanwhile has the seats, or would take what is freed."""
+    seen = actor.looked()
     view = seen.view(taking.starts)
     deploy = actor.cluster.get("Deployment", view.name, actor.namespace) if view else None
     if view is None or deploy is None:
         return
     room = seats.room(actor, release_on(deploy, taking.starts), seen.serving)
-    if room and room.queue and room.beside < view.serves_with:
+    if room is None or view.runs or room.beside >= view.serves_with:
+        return
+    if room.queue:
         raise NotProvenToStart(queued(room.queue) + SKIP)
+    if room.instead < view.serves_with:
+        raise NotProvenToStart(
+            f"{view.name} needs room for {view.serves_with} replica(s) of {room.replica}, its "
+            f"nodes have room for {room.instead} by now, even with what serves scaled down"
+            f"{kept_for(room.owed)}. Nothing was taken from what serves; free what others hold "
+            f"there{SKIP}"
+        )
 
 
 def _by(actor: Actor) -> RunJob:
     def run(job: Object, *, timeout_s: float, on_line: Callable[[str], None]) -> JobResult:
         if reasons := pod_violations(site_policy(), job["spec"]["template"]["spec"]):
-            raise NotProvenToStart("the site's policy does not allow it: " + "; ".join(reasons))
-        return run_job(actor.cluster, job, timeout_s=timeout_s, on_line=on_line, fence=actor.fence)
+            raise StepFailed("the site's policy does not allow it: " + "; ".join(reasons))
+        return run_job(
+            actor.cluster,
+            job,
+            timeout_s=timeout_s,
+            on_line=on_line,
+            fence=actor.fence,
+            fresh_s=FRESH_S,
+        )
 
     return run
 
@@ -139,15 +226,34 @@ def tell_unknown(looked: Proofs, step: str) -> None:
         emit(Progress(step, "running", looked.name, f"not known: {line}"))
 
 
-def hashed(looked: Proofs, run: RunJob, keep: Keep, step: str) -> list[str]:
-    """Hash its weights again, node by node: they serve meanwhile, from the same disks. Gives why
-    they are not whole."""
-    said = [_hash(run, keep, step, looked.name, *proof) for proof in looked.proofs]
-    return [item for item in said if item]
+def hashed(looked: Proofs, run: RunJob, keep: Keep, step: str, within_s: float = MOST_S) -> Hashed:
+    """Hash its weights again, on all nodes at once: they serve meanwhile, from the same disks.
+    within_s: for all of them together. Raises LockLost, Aborted."""
+    deadline = clock.monotonic() + within_s
+
+    def look(node: str, job: Object) -> Hashed:
+        try:
+            return _hash(run, keep, step, looked.name, node, job, deadline)
+        except (LockLost, Aborted):
+            raise
+        except Exception as error:  # no Job, no answer: nobody has looked
+            return Hashed(unknown=(_unseen(node, _told(error)),))
+
+    found = at_once([partial(look, *proof) for proof in looked.proofs], WIDTH)
+    return Hashed(
+        tuple(line for item in found for line in item.damaged),
+        tuple(line for item in found for line in item.unknown),
+    )
 
 
-def _hash(run: RunJob, keep: Keep, step: str, name: str, node: str, job: Object) -> str:
-    """Hash weights on one node again; why they are not whole, '' where they are."""
+def _unseen(node: str, why: str) -> str:
+    return f"nobody could hash its weights on node {node}: {why}"
+
+
+def _hash(
+    run: RunJob, keep: Keep, step: str, name: str, node: str, job: Object, deadline: float
+) -> Hashed:
+    """Hash weights on one node again. Only what has looked at them says anything of them."""
     last: Done | Failed | None = None
 
     def on_line(line: str) -> None:
@@ -159,9 +265,16 @@ def _hash(run: RunJob, keep: Keep, step: str, name: str, node: str, job: Object)
             case Done() | Failed() as end:
                 last = end
 
-    result = run(job, timeout_s=MOST_S, on_line=on_line)
+    if (left := deadline - clock.monotonic()) <= 0:
+        return Hashed(unknown=(_unseen(node, "the time for it is over"),))
+    result = run(job, timeout_s=left, on_line=on_line)
     if result.succeeded and isinstance(last, Done):
-        return ""
+        return Hashed()
     keep(result.logs)
-    why = on_host(job, last.message) if isinstance(last, Failed) else result.why()
-    return f"{WEIGHTS} {node}: {why or 'the Job ended without saying that it is done'}"
+    if isinstance(last, Failed) and last.kind == "damaged":
+        return Hashed((f"{WEIGHTS} {node}: {on_host(job, last.message)}",))
+    why = on_host(job, last.message) if isinstance(last, Failed) else result.sentence()
+    if result.diagnosis and result.diagnosis.action:
+        why += f" (to do: {result.diagnosis.action})"
+    why = why or "the Job ended without saying that it is done"
+    return Hashed(unknown=(_unseen(node, why),))

@@ -12,7 +12,7 @@ from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around, remembered
 from tasks.release.moves import Observed
-from tasks.release.state import Judged, State
+from tasks.release.state import Judged, State, breached
 from tasks.release.wish import expired
 from tasks.run import seats
 from tasks.spec.file import build_spec
@@ -38,7 +38,7 @@ def around(actor: Actor, seen: Observed) -> Around:
         any(not pod["spec"].get("nodeName") for pod in pods),
         tuple(item for item in stopped if item is not None),
         seats.room(actor, seen.state.previous, seen.serving)
-        if seen.state.phase == "reverting" or broken or overdue
+        if seen.state.phase == "reverting" or breached(seen.state) or broken or overdue
         else None,
         overdue,
         cluster.get("Deployment", back.name, ns) if back else None,

@@ -80,15 +80,20 @@ def room_to_promote(actor: Actor, seen: Observed) -> Room | None:
 
 def must_have_room(actor: Actor, planned: Planned) -> None:
     """Right before a candidate is made: the seats it was planned for are not owed to another
-    rollout since. Raises Refused."""
+    rollout since, and where what serves is to stop for it, nobody else was placed there while
+    weights were hashed. Raises Refused."""
     try:
         nodes = actor.cluster.list("Node")
         found = taken(actor, nodes)
     except Forbidden:
         return
-    if not found.owed:
-        return
     body, seen = planned.body, planned.survey.seen
+    stops = planned.plan.strategy == "replace"
+    if stops and not found.owed:
+        made = seen.view(planned.release.id)
+        stops = made is None or not made.runs  # it has its seats, if it runs
+    if not (found.owed or stops):
+        return
     there = room_for(body, nodes, found.pods, seen.serving)
     seats = there.beside if planned.plan.strategy == "parallel" else there.instead
     if seats < body["spec"]["replicas"]:

@@ -9,12 +9,12 @@ from tasks.outside.kubernetes.actor import SoakFailed
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.back import arrived
 from tasks.release.course import NOTHING
-from tasks.release.moves import Course, Observed, decide_recovery, decide_soak_failed, unsoaked_text
+from tasks.release.moves import Course, Observed, decide_recovery, unsoaked_text
 from tasks.release.state import unfinished
 from tasks.release.wish import decide_abort
 from tasks.release.words import next_step
 from tasks.run import seats
-from tasks.run.carry_out import carry_out, settled
+from tasks.run.carry_out import after_soak, carry_out, settled
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
 from tasks.run.run import Run
@@ -53,9 +53,7 @@ def _after_soak(run: Run, cluster: Locked, why: SoakFailed) -> str:
     actor = cluster.actor
     try:
         cluster.remember(run.judged("failed"))
-        seen = actor.observe()
-        room = seats.room(actor, seen.state.previous, seen.serving)
-        return carry_out(actor, decide_soak_failed(seen, room))
+        return carry_out(actor, after_soak(actor), decide=lambda: after_soak(actor))
     except OutsideError as error:
         # the bad news stays what it is: whoever settles this must not take it for a success
         raise SoakFailed(f"{why}; going back failed: {error}") from error

@@ -20,7 +20,7 @@ from tasks.objects.reached import (
     told_apart,
 )
 from tasks.objects.replicas import available_of
-from tasks.outside.kubernetes.client import Cluster, Object
+from tasks.outside.kubernetes.client import Cluster, Forbidden, Object
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port, selector_of, target_port
 from tasks.spec.rollout import Rollout
@@ -75,8 +75,17 @@ def down(
     for item in deployments:
         its = item["metadata"]["labels"].get(RELEASE_LABEL)
         if serving and its == serving and not available_of(item):
-            return down_of(item, release_pods(cluster, namespace, name, serving), cluster.now())
+            pods = release_pods(cluster, namespace, name, serving)
+            return down_of(item, pods, cluster.now(), _nodes(cluster))
     return None
+
+
+def _nodes(cluster: Cluster) -> list[Object]:
+    """Every node; none where they may not be read."""
+    try:
+        return cluster.list("Node")
+    except Forbidden:
+        return []
 
 
 def strangers_of(

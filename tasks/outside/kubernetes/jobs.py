@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from tasks.base import clock
@@ -86,12 +86,14 @@ def run_job(
     on_line: Callable[[str], None] = lambda line: None,
     fence: Fence,
     delete: bool = False,
+    fresh_s: float = 0.0,
 ) -> JobResult:
     """Create the Job, or go on with the one that does the same work, and wait for its end.
 
     on_line: hears each log line, in this thread, from the first line on, also of an adopted Job.
     Only a Job that runs is gone on with. One that has ended, however it ended, says what was true
     then, and the node may have changed since: it is replaced, so its work must be cheap to repeat.
+    fresh_s: what one that ended well within so many seconds said is still true.
     delete: remove the Job in the end; else it stays, and after a time-out goes on running.
     Raises StepFailed when the name is taken by a Job that is not ours, OutsideError when the
     cluster does not answer; what fails inside the Job is in the result.
@@ -100,7 +102,7 @@ def run_job(
     # One deadline for all of it: a Job that cannot go away must not double the wait.
     deadline = clock.monotonic() + timeout_s
     write = cluster.writer(fence)
-    live = _settle(cluster, write, job)
+    live = _settle(cluster, write, job, fresh_s)
     try:
         return _Running(cluster, ns, live, on_line).run(deadline, timeout_s)
     finally:
@@ -115,8 +117,8 @@ def marked(job: Object) -> Object:
     return wanted
 
 
-def _settle(cluster: Objects, write: Writer, job: Object) -> Object:
-    """The live Job for this work: created, or found while it runs."""
+def _settle(cluster: Objects, write: Writer, job: Object, fresh_s: float) -> Object:
+    """The live Job for this work: created, found while it runs, or over and fresh."""
     name, ns = job["metadata"]["name"], job["metadata"]["namespace"]
     wanted = marked(job)
     for _ in range(5):
@@ -133,7 +135,8 @@ def _settle(cluster: Objects, write: Writer, job: Object) -> Object:
                 f"Job {name} in {ns} exists and is not of model-rollout; delete or rename it"
             )
         going = "deletionTimestamp" in meta
-        if work == work_of(job) and not going and outcome(found) is None:
+        over = outcome(found) is not None and not _fresh(cluster, found, fresh_s)
+        if work == work_of(job) and not going and not over:
             return found
         if not going:
             write.delete("Job", name, ns, propagation="Foreground", uid=meta["uid"])
@@ -146,6 +149,15 @@ def _settle(cluster: Objects, write: Writer, job: Object) -> Object:
             field_selector=f"metadata.name={name}",
         )
     raise StepFailed(f"Job {name} in {ns} is made anew by someone else again and again")
+
+
+def _fresh(cluster: Objects, job: Object, fresh_s: float) -> bool:
+    """It ended well, a moment ago."""
+    ended = (job.get("status") or {}).get("completionTime")
+    if fresh_s <= 0 or not ended or not is_true(job, "Complete"):
+        return False
+    age = cluster.now() - datetime.fromisoformat(str(ended).replace("Z", "+00:00"))
+    return age < timedelta(seconds=fresh_s)
 
 
 def _gone(uid: str, jobs: list[Object]) -> bool:

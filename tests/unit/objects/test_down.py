@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,12 +26,19 @@ def serving(available: int = 0, replicas: int = 2, startup_s: int = 600) -> dict
 
 
 def pod(
-    *, minutes: float = 20, restarts: int = 0, node: str = "n", state: Any = None, last: Any = None
+    *,
+    minutes: float = 20,
+    restarts: int = 0,
+    node: str = "n",
+    state: Any = None,
+    last: Any = None,
+    ended: Any = None,
 ) -> dict[str, Any]:
-    """Not ready for so long."""
+    """Not ready for so long. last: when its engine ended. ended: more of that."""
     engine = {"name": "engine", "ready": False, "restartCount": restarts, "state": state or {}}
     if last is not None:
-        engine["lastState"] = {"terminated": {"exitCode": 1, "finishedAt": ago(last)}}
+        lived = {"startedAt": ago(last + 0.5), "finishedAt": ago(last)}
+        engine["lastState"] = {"terminated": {"exitCode": 1, **lived, **(ended or {})}}
     unready = {"type": "Ready", "status": "False", "lastTransitionTime": ago(minutes)}
     return {
         "metadata": {"name": "m-old-0", "creationTimestamp": ago(9999)},
@@ -39,12 +47,24 @@ def pod(
     }
 
 
-BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff"}}
+def back_off(pause: str) -> dict[str, Any]:
+    text = f"back-off {pause} restarting failed container=engine pod=m-old-0_ns(u)"
+    return {"waiting": {"reason": "CrashLoopBackOff", "message": text}}
+
+
+def node(ready: str = "True", *, minutes: float = 9999, name: str = "n") -> dict[str, Any]:
+    """So long as it is now."""
+    said = {"type": "Ready", "status": ready, "lastTransitionTime": ago(minutes)}
+    return {"metadata": {"name": name}, "status": {"conditions": [said]}}
+
+
+BACK_OFF = back_off("2m40s")
 LOOPS = pod(restarts=5, state=BACK_OFF, last=2)
 
 
-def found(*pods: dict[str, Any], **deploy: Any) -> Down | None:
-    return down_of(serving(**deploy), pods, NOW)
+def found(*pods: dict[str, Any], nodes: Any = None, **deploy: Any) -> Down | None:
+    there = [node()] if nodes is None else nodes
+    return down_of(serving(**deploy), pods, NOW, there)
 
 
 def test_an_engine_that_ends_again_and_again_is_broken() -> None:
@@ -54,8 +74,9 @@ def test_an_engine_that_ends_again_and_again_is_broken() -> None:
         "ends again and again",
         broken=True,
     )
-    # also while it runs between two ends
-    assert found(pod(restarts=5, state={"running": {}}, last=2)) == down
+    # it runs between two ends: said in the same words, and it may load
+    runs = found(pod(restarts=5, state={"running": {}}, last=2))
+    assert runs == replace(down, broken=False)
 
 
 def test_words_are_the_same_from_look_to_look() -> None:
@@ -107,6 +128,60 @@ def test_what_lasts_is_told_and_says_nothing_of_the_release(
     assert down is not None and not down.broken and word in down.why
 
 
+UNSEEN = {"exitCode": 255, "reason": "Unknown"}
+
+
+@pytest.mark.parametrize(
+    ("there", "nodes"),
+    [
+        pytest.param(
+            pod(minutes=14, restarts=4, state={"running": {"startedAt": ago(1)}}, last=1),
+            [node(minutes=1)],
+            id="loads after its node was away",
+        ),
+        pytest.param(
+            pod(minutes=14, restarts=4, state=back_off("10s"), last=1, ended=UNSEEN),
+            [node(minutes=1)],
+            id="nobody saw it end",
+        ),
+        pytest.param(
+            pod(minutes=40, restarts=9, state=BACK_OFF, last=2, ended={"exitCode": 255}),
+            [node(minutes=30)],
+            id="docker's word for that",
+        ),
+        pytest.param(
+            pod(minutes=40, restarts=9, state=back_off("5m0s"), last=2),
+            [node(minutes=8)],
+            id="its node is Ready for less than a start-up",
+        ),
+        pytest.param(
+            pod(minutes=40, restarts=4, state=back_off("10s"), last=0.1, ended={"exitCode": 137}),
+            [node(minutes=30)],
+            id="one end in this outage, the others long ago",
+        ),
+        pytest.param(
+            pod(minutes=11, restarts=9, state=back_off("5m0s"), last=1),
+            [node()],
+            id="it answered between its ends",
+        ),
+        pytest.param(LOOPS, [node("False")], id="its node is not Ready"),
+        pytest.param(LOOPS, [node("Unknown")], id="its node is not heard"),
+        pytest.param(LOOPS, [node(name="other")], id="its node is gone"),
+        pytest.param(LOOPS, [], id="nobody may read nodes"),
+    ],
+)
+def test_ends_count_in_this_outage_and_on_a_node_that_is_ready(
+    there: dict[str, Any], nodes: list[dict[str, Any]]
+) -> None:
+    down = found(there, nodes=nodes)
+    assert down is not None and not down.broken
+
+
+def test_a_node_that_was_away_before_its_engine_ended_by_itself() -> None:
+    looping = pod(minutes=60, restarts=9, state=back_off("2m40s"), last=1)
+    assert (down := found(looping, nodes=[node(minutes=20)])) is not None and down.broken
+
+
 def test_what_answers_or_is_not_asked_for_is_not_down() -> None:
     assert found(LOOPS, available=1) is None
     assert found(replicas=0) is None
@@ -130,7 +205,8 @@ def test_pods_that_end_or_are_over_are_not_counted() -> None:
 
 def test_an_adopted_one_without_a_startup_probe() -> None:
     body = {**deployment(OLD, 2), "status": {}}
-    down = down_of(body, [LOOPS], NOW)
+    down = down_of(body, [LOOPS], NOW, [node()])
     assert down is not None and not down.broken
-    assert (late := down_of(body, [pod(minutes=31, restarts=5, state=BACK_OFF, last=2)], NOW))
+    looping = [pod(minutes=31, restarts=5, state=BACK_OFF, last=2)]
+    assert (late := down_of(body, looping, NOW, [node()]))
     assert late.broken

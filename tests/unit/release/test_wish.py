@@ -11,7 +11,7 @@ import pytest
 from tasks.base.errors import Refused
 from tasks.release.state import State, in_doubt, to_configmap, unproven_text
 from tasks.release.wish import Meant, decide_wish, expired, must_be_meant
-from tests.support.cluster.actor_world import NS, OLDER, World, deployment, world
+from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
 from tests.support.cluster.courses import at_rest
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -91,7 +91,18 @@ def test_what_serves_unproven_waits_so_long_and_no_longer() -> None:
     asked = replace(state, spec={"promotion": {"unproven_hours": 73}})
     assert not expired(asked, UNTIL) and expired(asked, UNTIL + timedelta(hours=1))
     assert not expired(replace(state, since=""), UNTIL)  # of a version that did not note it
-    assert "the guard settles it after 2026-03-01T12:00:00+00:00" in unproven_text(state)
+    assert "the guard keeps it after 2026-03-01T12:00:00+00:00" in unproven_text(state)
+
+
+def test_what_is_said_of_the_guard_is_what_it_does() -> None:
+    """One that failed its soak is kept by nobody but a person, and left where the other answers."""
+    failed = State("m", phase="unproven", since=SINCE.isoformat(), verdict="fail", stable=OLD)
+    assert "has nothing to go back to: m-old serves on" in unproven_text(failed)
+    both = replace(failed, previous=OLDER)
+    there = "goes back to m-older where that answers then; else m-old"
+    assert f"{there} serves on until a person decides" in unproven_text(both)
+    asked = replace(both, verdict="inconclusive", spec={"promotion": {"on_unproven": "roll-back"}})
+    assert f"{there} is kept" in unproven_text(asked)
 
 
 @pytest.mark.usefixtures("quick")

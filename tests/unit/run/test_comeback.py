@@ -69,24 +69,30 @@ def test_weights_are_hashed_again_on_each_node() -> None:
     assert len(unknown) == 1 and "image img is not among the 0" in unknown[0]
 
 
+def test_what_is_not_whole_refuses() -> None:
+    at = serving()
+    then = "serves on from what it has in memory, and would not start again.*`rollout job fetch`"
+    why = "/data/o/m/c: sha256 differs"
+    with pytest.raises(Refused, match=f"m-old could not come back.*node n: .*{why}.*{then}"):
+        asked(at, line_of(Failed("damaged", "/store/o/m/c: sha256 differs")), BAD)
+    assert at.writes == [] and at.available("old") == 2
+
+
 @pytest.mark.parametrize(
     ("says", "result", "why"),
     [
-        (
-            line_of(Failed("damaged", "/store/o/m/c: sha256 differs")),
-            BAD,
-            "/data/o/m/c: sha256 differs",
-        ),
         ("nothing", BAD, "exit code 1"),
+        (line_of(Failed("disk", "/store: full")), BAD, "/data: full"),
         ("nothing", DONE, "ended without saying that it is done"),
     ],
 )
-def test_what_is_not_proven_refuses(says: str, result: JobResult, why: str) -> None:
+def test_what_nobody_looked_at_refuses_and_says_nothing_of_weights(
+    says: str, result: JobResult, why: str
+) -> None:
     at = serving()
-    then = "serves on from what it has in memory, and would not start again.*`rollout job fetch`"
-    with pytest.raises(Refused, match=f"m-old could not come back.*node n: .*{why}.*{then}"):
+    with pytest.raises(Refused, match=f"m-old could start is not known.*node n: .*{why}") as caught:
         asked(at, says, result)
-    assert at.writes == [] and at.available("old") == 2
+    assert "aside" not in str(caught.value) and at.writes == [] and at.available("old") == 2
 
 
 def test_a_neighbour_that_came_since_the_plan_refuses() -> None:

@@ -200,6 +200,20 @@ def test_a_candidate_is_not_made_on_seats_that_are_owed_by_then() -> None:
     must_have_room(mine, planned)
 
 
+def test_what_serves_is_not_stopped_for_seats_that_were_taken_while_weights_were_hashed() -> None:
+    m, n = Side("m"), Side("n")
+    at = both(m, n)
+    mine = n.actor(at)
+    planned: Any = SimpleNamespace(
+        body=n.body(n.new, 9),
+        plan=SimpleNamespace(strategy="replace"),
+        survey=SimpleNamespace(seen=mine.observe()),
+        release=n.new,
+    )
+    with pytest.raises(Refused, match="was planned for seats that are not free any more"):
+        must_have_room(mine, planned)
+
+
 def test_who_may_read_its_namespace_alone_counts_what_it_sees(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

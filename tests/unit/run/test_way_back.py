@@ -11,47 +11,15 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.jobs import JobResult
 from tasks.release import moves
-from tasks.release.state import Release, to_configmap
+from tasks.release.state import Release
 from tasks.release.wish import decide_abort, decide_wish
 from tasks.run import proofs, seats
 from tasks.run.carry_out import carry_out
-from tasks.weights.messages import Done, Failed, line_of
-from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
+from tests.support.cluster.actor_world import OLD, OLDER
 from tests.support.cluster.courses import at_rest
-from tests.support.nodedata import make_spec
+from tests.support.cluster.tight import BAD, WHOLE, known, tight
 
 pytestmark = pytest.mark.usefixtures("quick")
-WHOLE = line_of(Done("/store/x"))
-BAD = line_of(Failed("damaged", "/store/o/m: sha256 differs"))
-
-
-def known(release: Release, replicas: int) -> Any:
-    """A Deployment that says where its weights lie."""
-    body = deployment(release, replicas)
-    body["metadata"]["annotations"].update(
-        {
-            "model-rollout/model": release.model,
-            "model-rollout/commit": release.commit,
-            "model-rollout/manifest": release.digest,
-        }
-    )
-    where = {"path": f"/data/{release.model}/{release.commit}"}
-    body["spec"]["template"]["spec"]["volumes"] = [{"name": "weights", "hostPath": where}]
-    return body
-
-
-def tight(phase: str = "idle", *, alive: bool = True, **more: Any) -> World:
-    """Two seats, and `old` has both; `older` has none."""
-    at = world(seats=2, phase=phase)
-    at.put(known(OLD, 2))
-    at.put(known(OLDER, 0))
-    if not alive:
-        at.broken.add("old")
-    spec = make_spec({"name": "m", "namespace": NS}).model_dump(mode="json", exclude_defaults=True)
-    at.put(to_configmap(replace(at.actor().observe().state, spec=spec, **more), NS))
-    at.may_interrupt = True
-    at.writes.clear()
-    return at
 
 
 @pytest.fixture
@@ -59,7 +27,9 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """What the Job says of the weights of a commit; those that ran have a '!' in front."""
     says: dict[str, str] = {}
 
-    def run_job(cluster: Any, job: Any, *, timeout_s: float, on_line: Any, fence: Any) -> JobResult:
+    def run_job(
+        cluster: Any, job: Any, *, timeout_s: float, on_line: Any, fence: Any, **_: Any
+    ) -> JobResult:
         command = job["spec"]["template"]["spec"]["containers"][0]["command"]
         commit = next(a.partition("=")[2] for a in command if a.startswith("--commit="))
         said = says.get(commit, WHOLE)

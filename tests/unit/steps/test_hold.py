@@ -64,7 +64,7 @@ def test_what_nobody_could_watch_serves_on_unproven() -> None:
     assert ended.sentence == (
         "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m` "
         "watches it again and keeps it, with --unwatched without a look, `rollout rollback m` goes "
-        f"back to m-old; the guard settles it after {unproven_until(state)}"
+        f"back to m-old; the guard keeps it after {unproven_until(state)}"
     )
     assert run.record.steps[0].sentence == "m-new could not be watched: no route"
     state = at.actor().observe().state

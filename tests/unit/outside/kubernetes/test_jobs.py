@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -49,6 +50,30 @@ def test_what_has_ended_is_run_anew(api: FakeObjects, change: str) -> None:
     result, _ = run(api, "other" if change == "other work" else "fetch")
     assert result.succeeded
     assert [call[0] for call in api.calls] == ["create", "delete", "create"]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "code", "work", "again"),
+    [
+        (60, 0, "fetch", False),
+        (3601, 0, "fetch", True),  # the node may be another one by now
+        (60, 3, "fetch", True),  # somebody may have mended it
+        (60, 0, "other", True),
+    ],
+)
+def test_one_that_ended_well_a_moment_ago_is_believed(
+    api: FakeObjects, age_s: float, code: int, work: str, again: bool
+) -> None:
+    Controller(api, code)
+    run(api)
+    over = api.get("Job", "fetch-w1")
+    assert over is not None
+    over["status"]["completionTime"] = (api.now() - timedelta(seconds=age_s)).isoformat()
+    api.set(over)
+    Controller(api, 0)
+    result, lines = run(api, work, fresh_s=3600)
+    assert result.succeeded and lines == ["first", "ended with 0"]
+    assert [call[0] for call in api.calls] == ["create", *(["delete", "create"] if again else [])]
 
 
 def test_a_job_that_goes_away_is_not_adopted(api: FakeObjects) -> None:

@@ -1,0 +1,43 @@
+"""Two seats, and what serves has both: a way back takes them, once it is proven."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from tasks.release.state import Release, to_configmap
+from tasks.weights.messages import Done, Failed, line_of
+from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
+from tests.support.nodedata import make_spec
+
+WHOLE = line_of(Done("/store/x"))
+BAD = line_of(Failed("damaged", "/store/o/m: sha256 differs"))
+
+
+def known(release: Release, replicas: int) -> Any:
+    """A Deployment that says where its weights lie."""
+    body = deployment(release, replicas)
+    body["metadata"]["annotations"].update(
+        {
+            "model-rollout/model": release.model,
+            "model-rollout/commit": release.commit,
+            "model-rollout/manifest": release.digest,
+        }
+    )
+    where = {"path": f"/data/{release.model}/{release.commit}"}
+    body["spec"]["template"]["spec"]["volumes"] = [{"name": "weights", "hostPath": where}]
+    return body
+
+
+def tight(phase: str = "idle", *, alive: bool = True, **more: Any) -> World:
+    """Two seats, and `old` has both; `older` has none."""
+    at = world(seats=2, phase=phase)
+    at.put(known(OLD, 2))
+    at.put(known(OLDER, 0))
+    if not alive:
+        at.broken.add("old")
+    spec = make_spec({"name": "m", "namespace": NS}).model_dump(mode="json", exclude_defaults=True)
+    at.put(to_configmap(replace(at.actor().observe().state, spec=spec, **more), NS))
+    at.may_interrupt = True
+    at.writes.clear()
+    return at
