@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.state import State, in_doubt, to_configmap, unproven_text
+from tasks.release.memory.terms import unproven_text, with_terms
+from tasks.release.state import State, in_doubt, to_configmap
 from tasks.release.wish import Meant, decide_wish, expired, must_be_meant
-from tests.support.cluster.actor_world import NS, OLDER, World, deployment, world
+from tests.support.cluster.actor_world import NEW, NS, OLDER, World, deployment, world
 from tests.support.cluster.courses import at_rest
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,9 +87,9 @@ def serves_unproven(**changes: Any) -> World:
 
 
 def test_what_serves_unproven_waits_so_long_and_no_longer() -> None:
-    state = State("m", phase="unproven", since=SINCE.isoformat())
+    state = State("m", phase="unproven", stable=NEW, since=SINCE.isoformat())
     assert expired(state, UNTIL) and not expired(state, BEFORE)
-    asked = replace(state, spec={"promotion": {"unproven_hours": 73}})
+    asked = with_terms(state, "new", spec={"promotion": {"unproven_hours": 73}})
     assert not expired(asked, UNTIL) and expired(asked, UNTIL + timedelta(hours=1))
     assert not expired(replace(state, since=""), UNTIL)  # of a version that did not note it
     assert "the guard settles it after 2026-03-01T12:00:00+00:00" in unproven_text(state)

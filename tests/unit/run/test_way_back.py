@@ -11,6 +11,7 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.jobs import JobResult
 from tasks.release import moves
+from tasks.release.memory.terms import with_terms
 from tasks.release.state import Release, to_configmap
 from tasks.release.wish import decide_abort, decide_wish
 from tasks.run import proofs, seats
@@ -48,7 +49,8 @@ def tight(phase: str = "idle", *, alive: bool = True, **more: Any) -> World:
     if not alive:
         at.broken.add("old")
     spec = make_spec({"name": "m", "namespace": NS}).model_dump(mode="json", exclude_defaults=True)
-    at.put(to_configmap(replace(at.actor().observe().state, spec=spec, **more), NS))
+    state = with_terms(at.actor().observe().state, "old", spec=spec)
+    at.put(to_configmap(replace(state, **more), NS))
     at.may_interrupt = True
     at.writes.clear()
     return at
