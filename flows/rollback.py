@@ -20,7 +20,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
-from tasks.release.back import arrived
+from tasks.release.back import leaving
 from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, breached, configmap_name, with_history
@@ -30,7 +30,7 @@ from tasks.run import seats
 from tasks.run.carry_out import settled
 from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
-from tasks.run.recall import around, recalled, spec_of
+from tasks.run.recall import around, spec_of
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 
@@ -137,12 +137,8 @@ def decide(
     keep = spec is None or spec.promotion.keep_previous
     if what == "guard":
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
-    lost = what == "rollback" and seen.state.stable is None
-    known = seen.state
-    if what in ("recover", "abort") or lost:
-        seen = recalled(actor, seen)
     back = what in ("rollback", "abort") or seen.state.phase == "reverting" or breached(seen.state)
-    room = seats.room(actor, arrived(seen).state.previous, seen.serving) if back else None
+    room = seats.room(actor, leaving(seen).previous, seen.serving) if back else None
     if what in ("approve", "promote"):
         room = seats.room_to_promote(actor, seen)
     course = decide_wish(
@@ -154,7 +150,7 @@ def decide(
         stopped=stopped,
         unwatched=unwatched,
     )
-    if not course.moves and seen.state != known:
+    if not course.moves and seen.recalled:
         course = replace(course, moves=(Save(seen.state),))
     return seen, course
 
@@ -168,7 +164,7 @@ def _course(
     stopped: str,
     unwatched: bool,
 ) -> Course:
-    spec = spec_of(actor.read_state()[0])
+    spec = spec_of(actor.observe().state)
     if spec is not None:  # as the rollout itself would look
         watch(Run(spec, actor.cluster, rollout=run), actor)
     return decide(

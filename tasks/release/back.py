@@ -59,7 +59,7 @@ def decide_revert(
     led = straightened(seen, state)
     if led and state.stable:  # until the other is ready, what answers is led to again
         seen = replace(seen, serving=state.stable.id, lost=False)
-    state = arrived(replace(seen, state=state)).state
+    state = leaving(replace(seen, state=state))
     target = state.previous
     back = seen.view(target.id) if target else None
     if target is None or back is None or state.stable is None:
@@ -178,6 +178,19 @@ def arrived(seen: Observed) -> Observed:
     if state.phase != "promoting" or not state.candidate or seen.serving != state.candidate.id:
         return seen
     return replace(seen, state=replace(promoted(state, seen.deployments), phase="soaking"))
+
+
+def leaving(seen: Observed) -> State:
+    """The state that a way back begins from. Where the Service was led by hand to a candidate, to
+    what does not answer, or to a person's own pods, what served before that is gone back to, as
+    long as it answers and is proven."""
+    state = arrived(seen).state
+    stable, begun = state.stable, state.phase in ("reverting", "restoring")
+    if stable is None or begun or seen.lost or seen.serving == stable.id:
+        return state
+    if not seen.alive(stable.id) or known_against(state):
+        return state
+    return replace(state, previous=stable)
 
 
 def known_against(state: State, *, failed: bool = False) -> str:

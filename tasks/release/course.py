@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.made import apart, made_of
-from tasks.objects.pods import ReadObject
+from tasks.objects.pods import Object, ReadObject, engine_container
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.release.state import Release, State, with_made
 
@@ -64,7 +64,8 @@ class Observed:
     there is none. bent: the selector asks for more than that release's pods carry, so that it
     chooses none of them. strangers: by release, what carries its labels and is not its own, in
     words: told, and neither counted nor touched. down: what serves does not answer, beyond what a
-    start-up takes."""
+    start-up takes. recalled: the state is not what the ConfigMap says, which disagrees with the
+    Service (tasks.release.memory.recall)."""
 
     state: State
     serving: str | None
@@ -74,6 +75,7 @@ class Observed:
     absent: bool = False
     strangers: dict[str, str] = field(default_factory=dict)
     down: Down | None = None
+    recalled: bool = False
 
     @property
     def astray(self) -> bool:
@@ -279,3 +281,23 @@ def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
             made_of(item),
         )
     return out
+
+
+def release_on(deploy: Object, ident: str) -> Release:
+    """A release as its Deployment tells of it; what stands nowhere is ''."""
+    meta = deploy["metadata"]
+    marks = meta.get("annotations") or {}
+    engine = engine_container(deploy["spec"]["template"]["spec"]) or {}
+    named = [arg for arg in engine.get("args") or [] if arg.startswith("--served-model-name=")]
+    model = marks.get("model-rollout/model", "")
+    return Release(
+        id=ident,
+        deployment=meta["name"],
+        model=model,
+        revision="",
+        commit=marks.get("model-rollout/commit", ""),
+        digest=marks.get("model-rollout/manifest", ""),
+        image=str(engine.get("image", "")),
+        served_name=named[-1].partition("=")[2] if named else model,
+        replicas=replicas_of(deploy).serves_with,
+    )

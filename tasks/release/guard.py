@@ -8,9 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tasks.base.errors import Refused, StepFailed
-from tasks.objects.labels import RELEASE_LABEL
-from tasks.objects.pods import Object, engine_container
-from tasks.objects.replicas import replicas_of
 from tasks.release.back import decide_revert, drained, straight_first, straightened
 from tasks.release.course import (
     NOTHING,
@@ -24,14 +21,12 @@ from tasks.release.course import (
     Save,
     Scale,
 )
+from tasks.release.memory.terms import promotion_of, unproven_until
 from tasks.release.moves import decide_recovery, superseded_by
 from tasks.release.state import (
     Judged,
-    Release,
     State,
     in_doubt,
-    unproven_until,
-    with_doubt,
     with_verdict,
 )
 from tasks.release.wish import decide_keep
@@ -43,22 +38,15 @@ AT_REST = ("idle", "held", "unproven")
 
 @dataclass(frozen=True)
 class Around:
-    """What a look at a rollout's roles does not show. serving: the Deployment that the Service
-    leads to. tested: a candidate's Service is there. waits: a pod of what serves finds no seat.
-    stopped: the Deployments of other releases that we scaled down. room: for the release that is
-    gone back to. expired: the candidate that is held may not be approved any more. before: the
-    Deployment that is gone back to, and unproven: the soak is not passed, as the Service says of
-    its switch. found: a verdict against what serves, if it is broken; None where nobody knows what
-    was asked of it."""
+    """What a look at a rollout's roles does not show. tested: a candidate's Service is there.
+    waits: a pod of what serves finds no seat. room: for the release that is gone back to. expired:
+    the candidate that is held may not be approved any more. found: a verdict against what serves,
+    if it is broken; None where nobody knows what was asked of it."""
 
-    serving: Object | None = None
     tested: bool = False
     waits: bool = False
-    stopped: tuple[Object, ...] = ()
     room: Room | None = None
     expired: bool = False
-    before: Object | None = None
-    unproven: bool = False
     found: Judged | None = None
 
 
@@ -109,19 +97,18 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
     if away := _away_from_broken(seen, around):
         return away
-    known = remembered(state, seen.serving, around) if state.phase == "idle" else state
-    late = strays(seen, known)
+    late = strays(seen, state)
     # nobody knows what these are: they are not removed, and stop only where what serves has no seat
-    unknown = [] if known.rollout or not starved else _without_role(seen, known)
+    unknown = [] if state.rollout or not starved else _without_role(seen, state)
     stopped = [view for view in unknown if view.replicas]
-    lone = around.tested and known.candidate is None
+    lone = around.tested and state.candidate is None
     down = serving is not None and serving.stopped
     if state.phase != "idle":  # what it lent may be under test
         down = down and serving is not None and not serving.available
-    straight = straightened(seen, known)
-    leads = seen.serving or (known.stable.id if known.stable else "")
+    straight = straightened(seen, state)
+    leads = seen.serving or (state.stable.id if state.stable else "")
     said = [
-        f"{serving.name} serves and is remembered again" if serving and known != state else "",
+        f"{serving.name} serves and is remembered again" if serving and seen.recalled else "",
         f"{serving.name} serves and was scaled down: it is back" if serving and down else "",
         f"Service {state.name} led to no pod: it leads to {leads} again" if straight else "",
         f"stopped what holds its seats: {', '.join(v.name for v in stopped)}" if stopped else "",
@@ -134,10 +121,10 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
     if not sentence:
         return Course((), NOTHING)
     if down:  # what holds its devices stops, too
-        rest = decide_recovery(replace(seen, state=known), keep_previous=keep_previous)
+        rest = decide_recovery(seen, keep_previous=keep_previous)
         return replace(rest, sentence=sentence)
     # all else stays exactly as it is: a person may have made it so
-    moves: list[Move] = [*([Save(known)] if known != state else []), *straight]
+    moves: list[Move] = [*([Save(state)] if seen.recalled else []), *straight]
     moves += [RemoveCandidateService()] if lone else []
     moves += [Scale(view.name, 0) for view in stopped]
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
@@ -153,7 +140,7 @@ def _overdue(seen: Observed, around: Around, *, keep_previous: bool) -> Course |
     if not seen.alive(seen.serving):
         return None
     late = f"; nobody decided until {unproven_until(state)}"
-    asked = (state.spec.get("promotion") or {}).get("on_unproven", "keep")
+    asked = promotion_of(state, state.stable.id).get("on_unproven", "keep")
     if (asked == "roll-back" or state.verdict == "fail") and target is not None:
         proven = not in_doubt(state, target.id) and not seen.changed(target.id, which=False)
         with suppress(Refused):  # no way back: it stays
@@ -206,55 +193,3 @@ def strays(seen: Observed, state: State) -> list[DeploymentView]:
 def _without_role(seen: Observed, state: State) -> list[DeploymentView]:
     roles = (state.stable, state.previous, state.candidate)
     return seen.others(seen.serving, *(item.id for item in roles if item))
-
-
-def remembered(state: State, serving: str | None, around: Around) -> State:
-    """The state as the Service has it: what it leads to is stable.
-
-    Where nothing is remembered, the Service says which release is gone back to, and that the one
-    it leads to is not proven. Where it does not, what we scaled down last is kept for the way back:
-    neither a candidate nor what comes late was scaled down.
-    """
-    if not serving or (state.stable and state.stable.id == serving):
-        return state
-    before = state.stable
-    if state.previous and state.previous.id == serving:
-        return replace(state, stable=state.previous, previous=before)
-    if around.serving is None:
-        return state
-    previous = before or state.previous
-    if previous is None and around.before is not None:
-        previous = _of(around.before)
-    elif previous is None and around.stopped:
-        kept = max(around.stopped, key=lambda d: str(d["metadata"].get("creationTimestamp", "")))
-        previous = _of(kept)
-    found = replace(state, stable=release_on(around.serving, serving), previous=previous)
-    if not around.unproven:
-        return found
-    why = "what was known of its soak is lost"
-    unproven = replace(found, phase="unproven", verdict="inconclusive", why=why)
-    return with_doubt(unproven, "inconclusive")
-
-
-def _of(deploy: Object) -> Release:
-    return release_on(deploy, deploy["metadata"]["labels"][RELEASE_LABEL])
-
-
-def release_on(deploy: Object, ident: str) -> Release:
-    """A release as its Deployment tells of it; what stands nowhere is ''."""
-    meta = deploy["metadata"]
-    marks = meta.get("annotations") or {}
-    engine = engine_container(deploy["spec"]["template"]["spec"]) or {}
-    named = [arg for arg in engine.get("args") or [] if arg.startswith("--served-model-name=")]
-    model = marks.get("model-rollout/model", "")
-    return Release(
-        id=ident,
-        deployment=meta["name"],
-        model=model,
-        revision="",
-        commit=marks.get("model-rollout/commit", ""),
-        digest=marks.get("model-rollout/manifest", ""),
-        image=str(engine.get("image", "")),
-        served_name=named[-1].partition("=")[2] if named else model,
-        replicas=replicas_of(deploy).serves_with,
-    )

@@ -46,6 +46,7 @@ from tasks.release.course import (
     Soak,
 )
 from tasks.release.lend import Lend, lent_moves
+from tasks.release.memory.terms import unproven_text, with_terms
 from tasks.release.seats.over import changes_over, promotable
 from tasks.release.state import (
     DRAIN_S,
@@ -56,7 +57,6 @@ from tasks.release.state import (
     in_doubt,
     kept_for_rollback,
     promoted,
-    unproven_text,
     unsoaked_text,
     with_doubt,
     without_doubt,
@@ -127,10 +127,9 @@ def decide_start(
         verdict="",
         breach="",
         drain_s=drain_s,
-        spec=dict(spec or {}),
-        measured={},
         least=lend.least if lend else 0,
     )
+    state = with_terms(state, candidate.id, spec=dict(spec or {}), measured={}, since="")
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
     if strategy == "replace" and serving:
@@ -158,8 +157,9 @@ def decide_promotion(
     ready.
     """
     state = seen.as_it_serves() if seen.alive(seen.serving) else seen.state
-    if measured is not None:
-        state = replace(state, measured=dict(measured))
+    judged = state.stable if _switched(seen) else state.candidate
+    if measured is not None and judged is not None:
+        state = with_terms(state, judged.id, measured=dict(measured))
     moves: list[Move] = []
     if _switched(seen):
         after = state if state.phase == "proven" else replace(state, phase="soaking", breach="")

@@ -10,7 +10,6 @@ import dataclasses
 import json
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from tasks.base.errors import StepFailed
@@ -38,8 +37,6 @@ Phase = Literal[
 ]
 # Releases kept in doubt: more than are ever there at once.
 DOUBTS = 8
-# How long what serves unproven waits for a person, where no rollout said (h).
-UNPROVEN_HOURS = 72.0
 # Verdicts that may be the world's fault as well: tried again by itself, but not for ever.
 OPEN = ("unfit", "inconclusive")
 TRIES, TRIES_INTERRUPTING = 3, 1
@@ -83,6 +80,17 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """By what a release is watched. spec: of the rollout that tested it, plain and without its
+    defaults. measured: what its benchmark saw, which a soak goes by (tasks.release.soak_rules).
+    since: it serves unproven since then, ISO 8601, whatever is tested meanwhile."""
+
+    spec: dict[str, Any] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
+    since: str = ""
+
+
+@dataclass(frozen=True)
 class State:
     """The rollout's memory in the cluster.
 
@@ -105,11 +113,9 @@ class State:
     approved at the latest; '' for ever.
     least: fewest replicas that the plan said the Service leads to, where seats are lent.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
-    spec: of the rollout that wrote last, plain and without its defaults: whoever goes on with it
-    looks at a release as that one did. measured: what the benchmark saw of the candidate, which a
-    soak goes by (tasks.release.soak_rules). judged: verdicts on releases, newest first. made: by
-    release, what its Deployment was made of (tasks.objects.made) when it was judged; of one that
-    served, when it did so last.
+    terms: by release, what it is watched by, its own and no other's (tasks.release.memory.terms).
+    judged: verdicts on releases, newest first. made: by release, what its Deployment was made of
+    (tasks.objects.made) when it was judged; of one that served, when it did so last.
     """
 
     name: str
@@ -133,8 +139,7 @@ class State:
     until: str = ""
     drain_s: float = DRAIN_S
     least: int = 0
-    spec: dict[str, Any] = field(default_factory=dict)
-    measured: dict[str, float] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     made: dict[str, str] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = field(default=())
@@ -155,6 +160,23 @@ def _release(data: dict[str, Any] | None) -> Release | None:
 def _judged(data: dict[str, Any]) -> Judged:
     known = {f.name for f in dataclasses.fields(Judged)}
     return Judged(**{k: v for k, v in data.items() if k in known})
+
+
+def _terms(raw: dict[str, Any]) -> dict[str, Terms]:
+    """By release. An older version had those of the rollout that wrote last, and no word of which
+    release they are."""
+    every = raw.get("terms")
+    if every is None:
+        role = raw["candidate"] or raw["stable"]
+        every = {role["id"]: {**raw, "since": ""}} if role and raw.get("spec") else {}
+    return {
+        str(key): Terms(
+            dict(item.get("spec") or {}),
+            {str(k): float(v) for k, v in (item.get("measured") or {}).items()},
+            str(item.get("since", "")),
+        )
+        for key, item in every.items()
+    }
 
 
 def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
@@ -197,8 +219,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             until=raw.get("until", ""),
             drain_s=float(raw.get("drain_s", DRAIN_S)),
             least=int(raw.get("least", 0)),
-            spec=dict(raw.get("spec") or {}),
-            measured={str(k): float(v) for k, v in (raw.get("measured") or {}).items()},
+            terms=_terms(raw),
             judged=tuple(_judged(item) for item in raw.get("judged") or ()),
             made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
             history=tuple(json.loads(data.get("history", "[]"))),
@@ -364,36 +385,3 @@ def unsoaked_text(state: State) -> str:
         f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
         f"`rollout recover {state.name}`, watches it to the end"
     )
-
-
-def unproven_until(state: State) -> str:
-    """Until when a release that serves unproven waits for a person, ISO 8601; '' where it does not,
-    or where nobody noted since when it does."""
-    if state.phase != "unproven" or not state.since:
-        return ""
-    asked = state.spec.get("promotion") or {}
-    hours = float(asked.get("unproven_hours", UNPROVEN_HOURS))
-    until = datetime.fromisoformat(state.since) + timedelta(hours=hours)
-    return until.isoformat(timespec="seconds")
-
-
-def unproven_text(state: State) -> str:
-    """What a person may do with a release that serves unproven."""
-    name = state.stable.deployment if state.stable else "a release"
-    text = (
-        f"{name} serves and is not proven: `rollout promote {state.name}` watches it again and "
-        "keeps it, with --unwatched without a look"
-    )
-    if state.previous:
-        text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
-    if not (until := unproven_until(state)):
-        return text
-    back, failed = state.previous, state.verdict == "fail"
-    asked = (state.spec.get("promotion") or {}).get("on_unproven", "keep")
-    if not failed and (back is None or asked != "roll-back"):
-        return f"{text}; the guard keeps it after {until}"
-    ends = f"{name} serves on until a person decides" if failed else f"{name} is kept"
-    if back is None:
-        return f"{text}; the guard has nothing to go back to: {ends}"
-    there = f"{back.deployment} where that answers then"
-    return f"{text}; after {until} the guard goes back to {there}; else {ends}"

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import arrived, decide_unproven, straight_first
+from tasks.release.memory.terms import unproven_until
 from tasks.release.moves import (
     Course,
     Observed,
@@ -22,7 +23,7 @@ from tasks.release.moves import (
     decide_revert,
     finish,
 )
-from tasks.release.state import State, unfinished, unproven_until
+from tasks.release.state import State, unfinished
 
 What = Literal["rollback", "approve", "promote", "reject", "recover", "abort"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tasks.release.course import Observed
-from tasks.release.state import Phase, Release, State, held_text, unproven_text, unsoaked_text
+from tasks.release.memory.terms import unproven_text
+from tasks.release.state import Phase, Release, State, held_text, unsoaked_text
 
 BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
 

@@ -18,7 +18,6 @@ from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
 from tasks.release.state import Judged, Release, breached, wanting, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
-from tasks.run.recall import recalled
 from tasks.run.seats import room
 
 _log = logging.getLogger(__name__)
@@ -92,9 +91,8 @@ class Locked:
         left behind could not be settled first, still 'clear' (see decide_resume)."""
         actor = self.actor
         seen = actor.observe()
-        known = recalled(actor, seen)
-        if known.state != seen.state:
-            actor.save(known.state)
+        if seen.recalled:
+            actor.save(seen.state)
             seen = actor.observe()
         if decide_resume(seen, release) == "clear":
             try:

@@ -20,6 +20,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.vllm.metrics import counters_at
 from tasks.record.parts import Promote
+from tasks.release.memory.terms import watched_by
 from tasks.release.soak_rules import rules_of
 from tasks.release.soaking import Look, Seen
 from tasks.release.state import Release
@@ -37,7 +38,7 @@ def watch(run: Run, actor: Actor) -> None:
     where it had none itself, by what the cluster remembers."""
     measured = run.measured
     if measured is None:
-        measured = actor.read_state()[0].measured
+        measured = watched_by(actor.observe().state).measured
     actor.rules = rules_of(run.spec, measured)
     actor.look = Watcher(run)
     actor.ready_timeout_s = run.spec.serving.startup_timeout_s

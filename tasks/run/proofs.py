@@ -31,8 +31,7 @@ from tasks.release.comeback import (
     store_of,
     takes_from,
 )
-from tasks.release.course import Course, Observed
-from tasks.release.guard import release_on
+from tasks.release.course import Course, Observed, release_on
 from tasks.release.plan import queued
 from tasks.release.seats.room import kept_for
 from tasks.render.jobs import on_host, verify_job

@@ -8,7 +8,8 @@ from datetime import timedelta
 from tasks.base import clock
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.outcome import Outcome
-from tasks.release.moves import decide_unproven, held_text, unproven_text
+from tasks.release.memory.terms import unproven_text, with_terms
+from tasks.release.moves import decide_unproven, held_text
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.run.step import optional_step
@@ -26,7 +27,7 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
         run.say(str(why))
         return Outcome("held", f"{why}; {unproven_text(state)}")
     cluster.remember(run.judged("held"))
-    state, _ = actor.read_state()
+    state = actor.observe().state
     until = clock.now() + timedelta(hours=run.spec.promotion.approval_hours)
     state = replace(
         state,
@@ -34,8 +35,9 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
         verdict=why.verdict,
         plan=run.record.plan.digest if run.record.plan else "",
         until=until.isoformat(timespec="seconds"),
-        measured=run.measured or {},  # who approves it watches it by the same bounds
     )
+    if state.candidate:  # who approves it watches it by the same bounds
+        state = with_terms(state, state.candidate.id, measured=run.measured or {})
     actor.save(state)
     said = f"inconclusive: {why.reason}"
     if why.verdict == "pass":

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 from tasks.base.errors import Aborted, LockLost, OutsideError, RolloutError, StepFailed
-from tasks.outside.kubernetes.actor import SoakFailed
+from tasks.outside.kubernetes.actor import Actor, SoakFailed
 from tasks.record.outcome import Kind, Outcome
-from tasks.release.back import arrived
+from tasks.release.back import leaving
 from tasks.release.course import NOTHING
 from tasks.release.moves import Course, Observed, decide_recovery, unsoaked_text
 from tasks.release.state import unfinished
@@ -17,6 +17,7 @@ from tasks.run import seats
 from tasks.run.carry_out import after_soak, carry_out, settled
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
+from tasks.run.recall import spec_of
 from tasks.run.run import Run
 from tasks.run.step import optional_step
 
@@ -82,8 +83,8 @@ def clean_up(run: Run, cluster: Locked, error: BaseException) -> BaseException:
 
 def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     actor = cluster.actor
-    watch(run, actor)
     seen = actor.observe()
+    _watch(run, actor, seen)
     if not isinstance(error, Exception):
         # who interrupts wants to leave; nothing is harmed by both releases running on
         if unfinished(seen.state):
@@ -94,7 +95,7 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
     def decide(seen: Observed) -> Course:
         keep = run.spec.promotion.keep_previous
         if isinstance(error, Aborted):
-            back = arrived(seen).state.previous
+            back = leaving(seen).previous
             room = seats.room(actor, back, seen.serving)
             return decide_abort(seen, keep_previous=keep, room=room)
         return decide_recovery(seen, keep_previous=keep, soak_failed=isinstance(error, SoakFailed))
@@ -103,6 +104,15 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
         return settled(actor, decide(seen), lambda: decide(actor.observe()))
     finally:
         note(run, actor.watched)
+
+
+def _watch(run: Run, actor: Actor, seen: Observed) -> None:
+    """What this run has not promoted is watched by its own spec, and not by this run's."""
+    spec = spec_of(seen.state)
+    if run.promoting is not None:
+        watch(run, actor)
+    elif spec is not None:
+        watch(Run(spec, run.cluster, rollout=run.rollout), actor)
 
 
 def _named(run: Run, error: BaseException) -> str:

@@ -23,6 +23,7 @@ from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
 from tasks.release.course import views_of
 from tasks.release.draining import Count
+from tasks.release.memory.recall import recalled
 from tasks.release.moves import (
     AwaitFreed,
     AwaitReady,
@@ -96,13 +97,14 @@ class Actor:
     # -- observe ------------------------------------------------------------------------------
 
     def observe(self) -> Observed:
-        """Read the cluster, to decide from. Raises OutsideError; Refused for what is another's."""
-        return self._observe(self.read_state()[0])
+        """Read the cluster, to decide from: a memory that disagrees with the Service is told from
+        that. Raises OutsideError; Refused for what is another's."""
+        return self._observe(self.read_state()[0], decide=True)
 
-    def _observe(self, state: State) -> Observed:
+    def _observe(self, state: State, *, decide: bool) -> Observed:
         service, (items, copies) = self._service(), self.owned.told_apart()
         serving = leads_to(service)
-        return Observed(
+        seen = Observed(
             state,
             serving,
             views_of(items),
@@ -118,6 +120,7 @@ class Actor:
             ),
             down=down(self.cluster, self.namespace, self.name, serving, items),
         )
+        return recalled(seen, items, switched_of(service)) if decide else seen
 
     def read_state(self) -> tuple[State, str | None]:
         """The state, to decide from, and the ConfigMap's resourceVersion (see Memory.read)."""
@@ -125,7 +128,7 @@ class Actor:
 
     def looked(self) -> Observed:
         """A look before a write; what was decided stays decided from what was read then."""
-        return self._observe(self._memory.read(decide=False)[0])
+        return self._observe(self._memory.read(decide=False)[0], decide=False)
 
     def _service(self) -> Body | None:
         return self.owned.get("Service", self.name, "stable")

@@ -24,6 +24,7 @@ from tasks.objects.reached import told_apart
 from tasks.outside.kubernetes.access import astray, selector_text
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
+from tasks.release.memory.terms import dated
 from tasks.release.state import State, configmap_name, from_configmap, to_configmap
 from tasks.render.services import stable_service, switch
 
@@ -294,6 +295,7 @@ class Memory:
             made = change(held, found is not None)
             now = clock.now().isoformat(timespec="seconds")
             since = held.since if made.phase == held.phase else now
+            made = dated(made, since)
             state = replace(made, epoch=owned.epoch, writer=owned.writer, since=since)
             body = to_configmap(state, owned.namespace)
             if found is not None and held == state:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from tasks.release.memory.terms import with_terms
 from tasks.release.state import Release, to_configmap
 from tasks.weights.messages import Done, Failed, line_of
 from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
@@ -37,7 +38,8 @@ def tight(phase: str = "idle", *, alive: bool = True, **more: Any) -> World:
     if not alive:
         at.broken.add("old")
     spec = make_spec({"name": "m", "namespace": NS}).model_dump(mode="json", exclude_defaults=True)
-    at.put(to_configmap(replace(at.actor().observe().state, spec=spec, **more), NS))
+    state = with_terms(at.actor().observe().state, "old", spec=spec)
+    at.put(to_configmap(replace(state, **more), NS))
     at.may_interrupt = True
     at.writes.clear()
     return at

@@ -7,7 +7,6 @@ World stays small; what was asked before is not asked again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from tasks.base.errors import RolloutError
@@ -15,9 +14,10 @@ from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.outside.kubernetes.waits import SoakFailed
 from tasks.release import moves, wish
-from tasks.release.back import arrived
+from tasks.release.back import leaving
 from tasks.release.course import DeploymentView, Observed, Room
-from tasks.release.guard import Around, decide_guard, remembered
+from tasks.release.guard import Around, decide_guard
+from tasks.release.memory.recall import recalled
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
 from tests.support.search.world import (
@@ -96,9 +96,10 @@ class Decisions:
         )
 
     def soak_failed(self, w: World) -> Course:
-        room = room_of_previous(w)
         return self._course(
-            ("soak_failed", room), w, lambda seen: moves.decide_soak_failed(seen, _room(room))
+            ("soak_failed", room(w)),
+            w,
+            lambda seen: moves.decide_soak_failed(seen, room_of(w, seen.state.previous)),
         )
 
     def unproven(self, w: World) -> Course:
@@ -109,14 +110,11 @@ class Decisions:
     def wish(self, w: World, what: str, allow: bool) -> Course:
         if w.mem and w.mem.phase == "held" and w.expired and what == "promote":
             return "refused"  # see must_be_meant in tasks/release/wish.py
-        lost = what == "rollback" and (w.mem is None or w.mem.stable == NOBODY)
-        mend = what in ("recover", "abort") or lost
 
         def asked(seen: Observed) -> moves.Course:
-            seen = _reminded(seen, w) if mend else seen
             back = what in ("rollback", "abort") or seen.state.phase == "reverting"
-            previous = arrived(seen).state.previous
-            found = _room(room_of(w, NUMBER[previous.id] if previous else NOBODY)) if back else None
+            previous = leaving(seen).previous
+            found = room_of(w, previous) if back else None
             return wish.decide_wish(
                 what,  # type: ignore[arg-type]
                 seen,
@@ -130,8 +128,7 @@ class Decisions:
         """What a run that begins remembers first, where the Service knows better."""
 
         def asked(seen: Observed) -> tuple | None:
-            known = _reminded(seen, w).state
-            return None if known == seen.state else compact(moves.Save(known))
+            return compact(moves.Save(seen.state)) if seen.recalled else None
 
         found: tuple | None = self._memo(("recalled",), w, asked)
         return found
@@ -143,16 +140,14 @@ class Decisions:
         waits = dep is not None and dep.asked > dep.ready + dep.unready and free(w) <= 0
         phase = w.mem.phase if w.mem else ""
         overdue = phase == "unproven"  # its time is always over
-        place = room_of_previous(w) if broken(w) or overdue or phase == "reverting" else None
+        looks = broken(w) or overdue or phase == "reverting"
         expired = w.expired or overdue
-        return self._course(
-            ("guard", tested, waits, place, expired),
-            w,
-            lambda seen: decide_guard(
-                seen,
-                replace(_around(w, tested, waits), room=_room(place), expired=expired),
-            ),
-        )
+
+        def asked(seen: Observed) -> moves.Course:
+            found = room_of(w, seen.state.previous) if looks else None
+            return decide_guard(seen, Around(tested, waits, found, expired))
+
+        return self._course(("guard", tested, waits, looks, room(w), expired), w, asked)
 
     def after_failure(self, w: World) -> Course | None:
         """None: nothing but what a recovery does."""
@@ -225,30 +220,16 @@ def view(at: int, dep: Dep, rules: Rules) -> DeploymentView:
     return DeploymentView(name, ident, dep.asked, serves, dep.ready, stopped, made)
 
 
-def _around(w: World, tested: bool = False, waits: bool = False) -> Around:
-    """What memory is rebuilt from: what serves, and what we scaled down."""
-    serving = _deploy(w.svc) if w.svc in RELEASES and w.deps[w.svc] else None
-    every = ((at, dep) for at, dep in enumerate(w.deps) if dep and at != w.svc)
-    stopped = (_deploy(at) for at, dep in every if dep.zeroed and not dep.asked and dep.serves)
-    return Around(serving, tested, waits, tuple(stopped))
-
-
 def _deploy(at: int) -> dict[str, Any]:
+    """Its Deployment, as far as memory is rebuilt from it."""
     labels = {RELEASE_LABEL: ITEMS[at].id}
     spec = {"replicas": 1, "template": {"spec": {"containers": []}}}
     return {"metadata": {"name": ITEMS[at].deployment, "labels": labels}, "spec": spec}
 
 
-def _reminded(seen: Observed, w: World) -> Observed:
-    """As flows/rollback.py does before a recovery."""
-    if seen.state.phase != "idle":
-        return seen
-    return replace(seen, state=remembered(seen.state, seen.serving, _around(w)))
-
-
 def observed(w: World, rules: Rules) -> Observed:
     """What a process sees; the Service is ours."""
-    return Observed(
+    seen = Observed(
         state_of(w.mem),
         ITEMS[w.svc].id if w.svc in RELEASES else None,
         {ITEMS[at].id: view(at, dep, rules) for at, dep in enumerate(w.deps) if dep},
@@ -256,6 +237,7 @@ def observed(w: World, rules: Rules) -> Observed:
         lost=w.svc in (NOBODY, NOWHERE),
         down=Down("it is broken", True) if broken(w) else None,
     )
+    return recalled(seen, [_deploy(at) for at, dep in enumerate(w.deps) if dep], None)
 
 
 def broken(w: World) -> bool:
@@ -264,17 +246,12 @@ def broken(w: World) -> bool:
     return dep is not None and w.broken[w.svc] and not dep.ready and dep.unready >= dep.asked > 0
 
 
-def room_of_previous(w: World) -> tuple[int, int, bool] | None:
-    """What `Actor.room` finds for the release gone back to."""
-    if w.mem is None:
+def room_of(w: World, release: Release | None) -> Room | None:
+    """What `seats.room` finds for a release."""
+    if release is None or w.deps[NUMBER[release.id]] is None:
         return None
-    switched = w.mem.phase == "promoting" and w.svc == w.mem.candidate  # and not written down yet
-    return room_of(w, w.mem.stable if switched else w.mem.previous)
-
-
-def room_of(w: World, at: int) -> tuple[int, int, bool] | None:
-    """What `Actor.room` finds for a release."""
-    return None if at == NOBODY or w.deps[at] is None else room(w)
+    beside, instead, queued = room(w)
+    return Room(beside, instead, "one seat", ("a neighbour",) * queued)
 
 
 def room(w: World) -> tuple[int, int, bool]:
@@ -284,10 +261,6 @@ def room(w: World) -> tuple[int, int, bool]:
     dep = w.deps[w.svc] if w.svc in RELEASES else None
     held = w.ending[w.svc] + (dep.ready + dep.unready if dep else 0) if w.svc in RELEASES else 0
     return instead - held, instead, w.neighbours[QUEUES] > 0
-
-
-def _room(found: tuple[int, int, bool] | None) -> Room | None:
-    return Room(*found[:2], "one seat", ("a neighbour",) * found[2]) if found else None
 
 
 def compact(move: moves.Move) -> tuple:

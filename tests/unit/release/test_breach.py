@@ -58,7 +58,7 @@ def test_whoever_finds_it_goes_back_and_watches_nothing(what: str) -> None:
     actor.take_over()
     seen = actor.observe()
     if what == "guard":
-        course = decide_guard(seen, Around(None, False))
+        course = decide_guard(seen, Around())
     elif what.endswith("run"):
         wanted = NEW if what == "the same run" else replace(NEW, id="next")
         assert moves.decide_resume(seen, wanted) == "clear"

@@ -11,9 +11,9 @@ from tasks.base.errors import StepFailed
 from tasks.objects.down import Down
 from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER, SCALED_ANNOTATION
 from tasks.outside.kubernetes.actor import Actor
-from tasks.release.course import Course, Observed, Room, Save, Scale
-from tasks.release.guard import Around, decide_guard, release_on, remembered
-from tasks.release.state import Judged, State, in_doubt, to_configmap
+from tasks.release.course import Course, Observed, Room, Save, Scale, release_on
+from tasks.release.guard import Around, decide_guard
+from tasks.release.state import Judged, State, Terms, in_doubt, to_configmap
 from tasks.render.release import selector
 from tests.support.cluster.actor_world import (
     NAME,
@@ -37,11 +37,8 @@ LATE = release("late")
 def looked(at: World) -> tuple[Actor, Observed, Around]:
     actor = at.actor()
     seen = actor.observe()
-    view = seen.view(seen.serving)
     tested = ("Service", f"{NAME}-candidate") in at.objects
-    found = [at.get("Deployment", v.name) for v in seen.others(seen.serving) if v.stopped]
-    serving = at.get("Deployment", view.name) if view else None
-    return actor, seen, Around(serving, tested, stopped=tuple(filter(None, found)))
+    return actor, seen, Around(tested)
 
 
 def decided(at: World) -> Course:
@@ -199,13 +196,6 @@ def test_a_release_is_read_from_its_deployment() -> None:
     body["spec"]["replicas"] = 0
     del engine["args"]
     assert release_on(body, "old").replicas == 2 and release_on(body, "old").served_name == "o/m"
-
-
-def test_a_memory_that_agrees_stays_as_it_is() -> None:
-    state = State(NAME, stable=OLD, previous=OLDER)
-    assert remembered(state, "old", Around()) is state
-    assert remembered(state, None, Around()) is state
-    assert remembered(state, "unknown", Around()) is state
 
 
 @pytest.mark.parametrize("phase", ["idle", "unproven"])
@@ -369,7 +359,8 @@ def test_what_answers_is_kept_and_the_other_put_away() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"spec": {"promotion": {"on_unproven": "roll-back"}}}, {"verdict": "fail"}]
+    "changes",
+    [{"terms": {"old": Terms({"promotion": {"on_unproven": "roll-back"}})}}, {"verdict": "fail"}],
 )
 def test_where_the_spec_says_so_or_it_failed_it_goes_back(changes: dict[str, Any]) -> None:
     at, actor, seen, around = overdue(**changes)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.state import State, in_doubt, to_configmap, unproven_text
+from tasks.release.memory.terms import unproven_text, with_terms
+from tasks.release.state import State, in_doubt, to_configmap
 from tasks.release.wish import Meant, decide_wish, expired, must_be_meant
-from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
+from tests.support.cluster.actor_world import NEW, NS, OLD, OLDER, World, deployment, world
 from tests.support.cluster.courses import at_rest
 
 UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,9 +87,9 @@ def serves_unproven(**changes: Any) -> World:
 
 
 def test_what_serves_unproven_waits_so_long_and_no_longer() -> None:
-    state = State("m", phase="unproven", since=SINCE.isoformat())
+    state = State("m", phase="unproven", stable=NEW, since=SINCE.isoformat())
     assert expired(state, UNTIL) and not expired(state, BEFORE)
-    asked = replace(state, spec={"promotion": {"unproven_hours": 73}})
+    asked = with_terms(state, "new", spec={"promotion": {"unproven_hours": 73}})
     assert not expired(asked, UNTIL) and expired(asked, UNTIL + timedelta(hours=1))
     assert not expired(replace(state, since=""), UNTIL)  # of a version that did not note it
     assert "the guard keeps it after 2026-03-01T12:00:00+00:00" in unproven_text(state)
@@ -101,7 +102,8 @@ def test_what_is_said_of_the_guard_is_what_it_does() -> None:
     both = replace(failed, previous=OLDER)
     there = "goes back to m-older where that answers then; else m-old"
     assert f"{there} serves on until a person decides" in unproven_text(both)
-    asked = replace(both, verdict="inconclusive", spec={"promotion": {"on_unproven": "roll-back"}})
+    back = with_terms(both, "old", spec={"promotion": {"on_unproven": "roll-back"}})
+    asked = replace(back, verdict="inconclusive")
     assert f"{there} is kept" in unproven_text(asked)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tasks.base.errors import OutsideError
 from tasks.measure.traffic import Counters, Traffic
+from tasks.release.memory.terms import with_terms
 from tasks.release.soaking import Look, SoakBounds
 from tasks.run import look as module
 from tasks.run.look import Watcher, watch
@@ -249,7 +250,8 @@ def test_a_soak_goes_by_the_spec_and_by_what_the_benchmark_saw() -> None:
     assert actor.rules.bounds == SoakBounds(ttft_s=15.0, error_share=0.01, waiting=40.0)
     assert run.ask_s == 18.75 and isinstance(actor.look, Watcher)
     # whoever goes on with it has the same from the cluster
-    actor.save(replace(actor.read_state()[0], measured=run.measured))
+    state = replace(actor.read_state()[0], phase="promoting")
+    actor.save(with_terms(state, "new", measured=run.measured))
     later = run_of(at, targets=targets, promotion={"soak": {"failures": 4, "interval_s": 5}})
     other = locked(later).actor
     watch(later, other)

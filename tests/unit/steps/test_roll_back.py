@@ -182,6 +182,7 @@ def soaking(answer: Any = FINE) -> tuple[World, Run, Locked]:
     at, run, cluster = in_test(switched=True)
     cluster.actor.rules = Rules(duration_s=10)
     run.ask = lambda service, release: answer  # type: ignore[method-assign]
+    run.promoting = NEW
     return at, run, cluster
 
 

@@ -191,9 +191,8 @@ def test_what_nobody_remembers_stops_where_what_serves_has_no_seat() -> None:
     at = in_test()
     dies(at, "old")
     del at.objects["ConfigMap", f"rollout-{NAME}"]
-    serving = at.get("Deployment", "m-old")
     for waits in (False, True):
-        course = decide_guard(at.actor().observe(), Around(serving, waits=waits))
+        course = decide_guard(at.actor().observe(), Around(waits=waits))
         assert (moves.Scale("m-new", 0) in course.moves) == waits
         assert not any(isinstance(move, moves.Remove) for move in course.moves)
 

@@ -1,0 +1,100 @@
+"""What a release is watched by, whoever goes on with it: its own spec, what its own benchmark saw,
+and since when it serves unproven. What another one is tested by meanwhile changes nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from tasks.release.state import Release, State, Terms
+
+# How long what serves unproven waits for a person, where no rollout said (h).
+UNPROVEN_HOURS = 72.0
+
+
+def terms_of(state: State, release: str) -> Terms:
+    """Of a release; empty ones where nobody said."""
+    return state.terms.get(release, Terms())
+
+
+def with_terms(state: State, release: str, **changes: Any) -> State:
+    """Note some of a release's; of those that have no role any more nothing is kept."""
+    return replace(
+        state, terms={**_kept(state), release: replace(terms_of(state, release), **changes)}
+    )
+
+
+def _kept(state: State) -> dict[str, Terms]:
+    roles = {item.id for item in (state.stable, state.candidate, state.previous) if item}
+    return {key: value for key, value in state.terms.items() if key in roles}
+
+
+def promotion_of(state: State, release: str) -> Mapping[str, Any]:
+    """The promotion section of its spec, as far as that says anything."""
+    found: Mapping[str, Any] = terms_of(state, release).spec.get("promotion") or {}
+    return found
+
+
+def watched(state: State) -> Release | None:
+    """Whom a soak that begins now would be of: the candidate, where its turn has come; else what
+    serves."""
+    turn = state.phase in ("held", "promoting")
+    return (state.candidate if turn else None) or state.stable
+
+
+def watched_by(state: State) -> Terms:
+    """What that one is watched by."""
+    release = watched(state)
+    return terms_of(state, release.id) if release else Terms()
+
+
+def dated(state: State, now: str) -> State:
+    """As it is written: since when stable serves unproven. A test of another one in between is no
+    end of that; being proven, or kept, is."""
+    state = replace(state, terms=_kept(state))
+    if state.stable is None:
+        return state
+    ident, since = state.stable.id, terms_of(state, state.stable.id).since
+    if state.phase == "unproven" and not since:
+        return with_terms(state, ident, since=now)
+    if state.phase in ("idle", "proven") and since:
+        return with_terms(state, ident, since="")
+    return state
+
+
+def unproven_until(state: State) -> str:
+    """Until when a release that serves unproven waits for a person, ISO 8601; '' where it does not,
+    or where nobody noted since when it does."""
+    ident = state.stable.id if state.stable else ""
+    since = terms_of(state, ident).since or state.since
+    if state.phase != "unproven" or not since:
+        return ""
+    hours = float(promotion_of(state, ident).get("unproven_hours", UNPROVEN_HOURS))
+    until = datetime.fromisoformat(since) + timedelta(hours=hours)
+    return until.isoformat(timespec="seconds")
+
+
+def unproven_text(state: State) -> str:
+    """What a person may do with a release that serves unproven."""
+    name = state.stable.deployment if state.stable else "a release"
+    text = (
+        f"{name} serves and is not proven: `rollout promote {state.name}` watches it again and "
+        "keeps it, with --unwatched without a look"
+    )
+    if state.previous:
+        text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
+    if not (until := unproven_until(state)):
+        return text
+    back, failed = state.previous, state.verdict == "fail"
+    ident = state.stable.id if state.stable else ""
+    asked = promotion_of(state, ident).get("on_unproven", "keep")
+    if not failed and (back is None or asked != "roll-back"):
+        return f"{text}; the guard keeps it after {until}"
+    ends = f"{name} serves on until a person decides" if failed else f"{name} is kept"
+    if back is None:
+        return f"{text}; the guard has nothing to go back to: {ends}"
+    there = f"{back.deployment} where that answers then"
+    return f"{text}; after {until} the guard goes back to {there}; else {ends}"
