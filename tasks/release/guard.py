@@ -113,6 +113,10 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
     late = strays(seen, known)
     # nobody knows what these are: they are not removed, and stop only where what serves has no seat
     unknown = [] if known.rollout or not starved else _without_role(seen, known)
+    # nor does the way back run there, be it by a person's hand
+    kept = seen.view(known.previous.id) if known.previous and starved else None
+    if kept and known.phase == "idle" and kept.release != seen.serving:
+        unknown.append(kept)
     stopped = [view for view in unknown if view.replicas]
     lone = around.tested and known.candidate is None
     down = serving is not None and serving.stopped
