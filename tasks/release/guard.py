@@ -100,6 +100,9 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
     late = strays(seen, state)
     # nobody knows what these are: they are not removed, and stop only where what serves has no seat
     unknown = [] if state.rollout or not starved else _without_role(seen, state)
+    # nor does the way back run there, be it by a person's hand
+    if back and starved and state.phase == "idle" and back.release != seen.serving:
+        unknown.append(back)
     stopped = [view for view in unknown if view.replicas]
     lone = around.tested and state.candidate is None
     down = serving is not None and serving.stopped

@@ -11,6 +11,7 @@ from flows.rollback import decide
 from tasks.base import clock
 from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.release import moves
+from tasks.release.guard import Around, decide_guard
 from tasks.release.state import State, to_configmap
 from tasks.release.wish import decide_wish
 from tasks.run.carry_out import carry_out
@@ -26,7 +27,7 @@ from tests.support.cluster.actor_world import (
     deployment,
     stable_service,
 )
-from tests.support.cluster.courses import settle
+from tests.support.cluster.courses import at_rest, settle
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -252,3 +253,21 @@ def test_a_bent_service_gets_its_pods_back_whatever_was_under_way(phase: str) ->
     assert at.actor().observe().bent
     guarded(at)
     assert not at.actor().observe().bent
+
+
+def test_a_way_back_that_runs_makes_way_for_what_serves() -> None:
+    """A person has stopped what serves, started the way back, and started what serves again."""
+    at = promoted("idle", seats=2)
+    at.put(deployment(NEW, 0))
+    clock.sleep(60)
+    at.put(deployment(OLD, 2))
+    at.put(deployment(NEW, 2))
+    seen = at.actor().observe()
+    assert not seen.alive("new") and seen.alive("old")
+    course = decide_guard(seen, Around(at.get("Deployment", "m-new"), waits=True))
+    assert moves.Scale("m-old", 0) in course.moves
+    actor = at.actor()
+    actor.take_over()
+    actor.run(course)
+    clock.sleep(60)
+    assert at_rest(at) == "new" and at.harm == []
