@@ -107,7 +107,7 @@ def _roll(console: Console, spec: Rollout, up: stack.Stack) -> int:
     _, address = _state(up.kubeconfig, spec)
     with asking(address) as seen:
         code, _ = run_spec(
-            spec, console, kubeconfig=up.kubeconfig, context=None, why="rollout demo"
+            spec, console, kubeconfig=up.account, context=None, why="rollout demo"
         )
     if address is not None:
         console.print(
