@@ -106,9 +106,7 @@ def _roll(console: Console, spec: Rollout, up: stack.Stack) -> int:
     """One rollout under watch; the exit status."""
     _, address = _state(up.kubeconfig, spec)
     with asking(address) as seen:
-        code, _ = run_spec(
-            spec, console, kubeconfig=up.account, context=None, why="rollout demo"
-        )
+        code, _ = run_spec(spec, console, kubeconfig=up.account, context=None, why="rollout demo")
     if address is not None:
         console.print(
             f"the stable Service {address} answered {seen.answered} of {seen.asked} requests "

@@ -48,7 +48,8 @@ MOST_S = 24 * 3600.0
 PROOF_S = 1800.0
 # The same while what serves is known to fail: each minute costs requests.
 BAD_S = 600.0
-# What a Job that is over said of weights stands for so long.
+# What a Job that is over said of weights stands for so long where what serves fails: the next look
+# goes on from it. Who asks without need has them hashed anew.
 FRESH_S = 3600.0
 WIDTH = 16  # nodes hashed at once
 STEP = "roll_back"
@@ -113,7 +114,10 @@ def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
         looked = _kept(left, partial(_look, actor, seen, ident, nodes, starts=starts))
         looks += [(looked, starts)] if looked else []
     left_s = until - clock.monotonic()
-    by = [partial(hashed, look, _by(actor), _ignored, STEP, left_s) for look, _ in looks]
+    by = [
+        partial(hashed, look, _by(actor, FRESH_S if bad else 0), _ignored, STEP, left_s)
+        for look, _ in looks
+    ]
     for (look, starts), said in zip(looks, at_once(by, WIDTH), strict=True):
         if said.damaged:
             words = no_start if starts else refusal
@@ -187,7 +191,7 @@ def _must_have_room(actor: Actor, taking: Taking) -> None:
         )
 
 
-def _by(actor: Actor) -> RunJob:
+def _by(actor: Actor, fresh_s: float) -> RunJob:
     def run(job: Object, *, timeout_s: float, on_line: Callable[[str], None]) -> JobResult:
         if reasons := pod_violations(site_policy(), job["spec"]["template"]["spec"]):
             raise StepFailed("the site's policy does not allow it: " + "; ".join(reasons))
@@ -197,7 +201,7 @@ def _by(actor: Actor) -> RunJob:
             timeout_s=timeout_s,
             on_line=on_line,
             fence=actor.fence,
-            fresh_s=FRESH_S,
+            fresh_s=fresh_s,
         )
 
     return run

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 
 from tasks.base.errors import Exit
+from tasks.release.memory.terms import terms_of
 from tests.flows.house import House, read_until, record_named, record_of
 
 SICK = "Are you well?"
@@ -90,7 +91,8 @@ def test_a_promoted_release_that_nobody_asks_waits_for_a_person_who_wants_that(h
     assert (seen["bad"], seen["requests"]) == (0, 0) and seen["tokens"] > 0
     assert seen["notes"] == ["no request but our own came"]
     # by hand it is watched again, by what the cluster remembers; this time somebody asks
-    assert state.measured.keys() == {"ttft_s", "queue"}
+    assert state.stable is not None
+    assert terms_of(state, state.stable.id).measured.keys() == {"ttft_s", "queue"}
     with home.asking() as clients:
         said = home.rollout("promote", "tiny", "-n", "models", expect=0)
     assert home.state().phase == "idle" and not clients.failed
