@@ -150,7 +150,6 @@ class Slow:
         clock.sleep(min(timeout_s, max(0.0, end - clock.monotonic())))
         if end > clock.monotonic() + 1e-6:  # sums of pauses
             return JobResult(False, None, (), NO_IMAGE)
-        assert more["fresh_s"] > 0
         more["on_line"](WHOLE)
         return JobResult(True, 0, (), None)
 
@@ -174,19 +173,33 @@ def test_what_fails_waits_for_no_long_hash(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_long_hash_is_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "run_job", slow := Slow(50))
-    monkeypatch.setattr(proofs, "WIDTH", 1)  # threads would share one clock that nobody locks
     at = tight()
-    three_nodes(at)
     actor, decided = back(at)
     with pytest.raises(Refused, match="it goes on from what is hashed by then"):
         settled(actor, decided(), decided)
-    for _ in range(12):
-        try:
-            settled(actor, decided(), decided)
-            break
-        except Refused:
-            assert at.writes == []
-    assert at_rest(at) == "older" and slow.nodes == {"n", "n1", "n2"}
+    assert at.writes == []
+    settled(actor, decided(), decided)
+    assert at_rest(at) == "older" and slow.nodes == {"n"}
+
+
+@pytest.mark.parametrize("breached", [True, False])
+def test_only_after_a_breach_what_a_job_said_is_believed(
+    breached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks without need has the weights hashed anew: they may have changed since."""
+    believed = []
+
+    def run(*_: Any, on_line: Any, fresh_s: float, **more: Any) -> JobResult:
+        believed.append(fresh_s)
+        on_line(WHOLE)
+        return JobResult(True, 0, (), None)
+
+    monkeypatch.setattr(proofs, "run_job", run)
+    at = tight("soaking", **BREACHED) if breached else tight()
+    actor = at.actor()
+    course = decide("guard", actor)[1] if breached else back(at)[1]()
+    carry_out(actor, course)
+    assert believed and all((seconds > 0) is breached for seconds in believed)
 
 
 def test_a_proof_leaves_the_guard_time_to_go_back() -> None:
