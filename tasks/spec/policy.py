@@ -49,9 +49,12 @@ EXEMPT_CAPABILITIES = ("SYS_PTRACE",)
 PUBLIC_HUB = "https://modelscope.cn"
 READ_ONLY = ":ro"
 PROBE = ["rollout", "job", "probe"]
-NOT_OF_A_PROBE = {"args", "envFrom", "workingDir", "lifecycle", "livenessProbe"} | {
-    *("startupProbe", "readinessProbe", "resizePolicy", "volumeDevices", "restartPolicy")
-}
+NOT_OF_A_PROBE = frozenset(
+    (
+        *("args", "envFrom", "workingDir", "volumeDevices", "lifecycle", "restartPolicy"),
+        *("livenessProbe", "readinessProbe", "startupProbe", "resizePolicy"),
+    )
+)
 _CALM = re.compile(r"(NVIDIA_[A-Z_]+|TZ|LANG|LC_[A-Z]+|(HTTPS?|NO)_PROXY|(https?|no)_proxy)")
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 

@@ -172,6 +172,16 @@ def test_neither_takes_what_the_other_is_owed(m: Side, n: Side) -> None:
             assert at.harm == []
 
 
+def m_makes_room() -> tuple[Side, World]:
+    """The other side n: one seat each, and m has stopped what serves for its candidate."""
+    m, n = Side("m"), Side("n")
+    at = both(m, n)
+    actor = m.actor(at)
+    actor.take_over()
+    actor.run(moves.decide_start(actor.observe(), m.new, "r", "replace"))
+    return n, at
+
+
 def test_a_refusal_says_who_is_owed_what() -> None:
     m, n = Side("m", 2), Side("n")
     at = both(m, n)
@@ -183,11 +193,7 @@ def test_a_refusal_says_who_is_owed_what() -> None:
 
 
 def test_a_candidate_is_not_made_on_seats_that_are_owed_by_then() -> None:
-    m, n = Side("m"), Side("n")
-    at = both(m, n)
-    actor = m.actor(at)
-    actor.take_over()
-    actor.run(moves.decide_start(actor.observe(), m.new, "r", "replace"))
+    n, at = m_makes_room()
     mine = n.actor(at)
     planned: Any = SimpleNamespace(
         body=n.body(n.new, 1),
@@ -233,11 +239,7 @@ def test_who_may_read_its_namespace_alone_counts_what_it_sees(
 
 @pytest.mark.parametrize("text", ["", "{}", "not JSON"])
 def test_a_state_that_cannot_be_read_hides_nothing(text: str) -> None:
-    m, n = Side("m"), Side("n")
-    at = both(m, n)
-    actor = m.actor(at)
-    actor.take_over()
-    actor.run(moves.decide_start(actor.observe(), m.new, "r", "replace"))
+    n, at = m_makes_room()
     body = at.objects["ConfigMap", "rollout-m"]
     at.put({**body, "data": {"state": text}})
     assert n.room(at).beside == 0
@@ -246,11 +248,7 @@ def test_a_state_that_cannot_be_read_hides_nothing(text: str) -> None:
 
 
 def test_a_copy_of_a_state_under_another_name_stops_nobody() -> None:
-    m, n = Side("m"), Side("n")
-    at = both(m, n)
-    actor = m.actor(at)
-    actor.take_over()
-    actor.run(moves.decide_start(actor.observe(), m.new, "r", "replace"))
+    n, at = m_makes_room()
     body = at.objects["ConfigMap", "rollout-m"]
     at.put({**body, "metadata": {**body["metadata"], "name": "rollout-m-kept"}})
     assert n.room(at).beside == 0
