@@ -1,4 +1,4 @@
-"""Who adds a vendor writes a row; who adds a step writes a file, a row and a line, and draws it.
+"""Who adds a vendor writes a file with a row, and names it; who adds a step writes a file, a row and a line, and draws it.
 Tried on a copy of the code, which rolls a model out on a node that is dressed as the new vendor's.
 """
 
@@ -20,7 +20,15 @@ from tests.support import hostroot
 from tests.support.cluster.hand import Hand
 from tests.support.places import ROOT
 
-ROW = """
+ROW = """from tasks.accelerators.types import (
+    DeviceFile,
+    Labels,
+    Profile,
+    ResourcePattern,
+    Smi,
+    ToolkitMinimum,
+)
+
 ACME = Profile(
     name="acme-npu",
     resources=(ResourcePattern("whole", r"acme\\.com/npu"),),
@@ -81,9 +89,11 @@ def code(tmp_path: Path) -> Path:
     copy = tmp_path / "code"
     for name in ("flows", "tasks", "tests"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    rows, steps = copy / "tasks/accelerators/rows.py", copy / "tasks/steps"
-    edit(rows, "\nCPU = Profile(", f"{ROW}\nCPU = Profile(")
-    edit(rows, "ASCEND, CPU)", "ASCEND, ACME, CPU)")
+    vendors, steps = copy / "tasks/accelerators", copy / "tasks/steps"
+    (vendors / "vendors/acme.py").write_text(ROW)
+    first = "from tasks.accelerators.vendors.amd import AMD\n"
+    edit(vendors / "rows.py", first, f"from tasks.accelerators.vendors.acme import ACME\n{first}")
+    edit(vendors / "rows.py", " CPU)", " ACME, CPU)")
     (steps / "greet.py").write_text(STEP)
     listed = "from tasks.steps.fetch_weights import fetch_weights\n"
     edit(steps / "__init__.py", listed, f"{listed}from tasks.steps.greet import greet\n")
