@@ -146,12 +146,26 @@ class CheckMade(Part):
     expected: str = ""
 
 
+class CardHeld(Part):
+    """A card once the model was loaded. MiB; null: the vendor's tool does not say. before: held
+    when the rollout's probe looked. role: loaded, other (another pod's), idle or untold."""
+
+    node: str = "?"
+    index: int = 0
+    model: str = ""
+    used_mib: float | None = None
+    total_mib: float | None = None
+    before_mib: float | None = None
+    role: str = ""
+
+
 class Smoke(Part):
-    """By which means the candidate was reached, and what it answered."""
+    """By which means the candidate was reached, what it answered, what its nodes' cards held."""
 
     how: str = ""
     url: str = ""
     checks: list[CheckMade] = Field(default_factory=list)
+    cards: list[CardHeld] = Field(default_factory=list)
 
 
 class ExamAnswer(Part):

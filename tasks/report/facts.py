@@ -82,7 +82,34 @@ def smoke(record: Record) -> str:
         for item in (record.smoke.checks if record.smoke else [])
     ]
     heads = ("Check", "Result", "Found", "Expected")
-    return section("smoke", "Smoke answers", "", table("Smoke checks", heads, rows))
+    return section(
+        "smoke", "Smoke answers", "", table("Smoke checks", heads, rows) + _cards(record)
+    )
+
+
+def _cards(record: Record) -> str:
+    """What the cards of the candidate's nodes held once the model was loaded."""
+    held = record.smoke.cards if record.smoke else []
+    if not held:
+        return ""
+    rows = [
+        [
+            esc(item.node),
+            str(item.index),
+            esc(item.model),
+            _mib(item.used_mib),
+            _mib(item.total_mib),
+            _mib(item.before_mib),
+            esc(item.role),
+        ]
+        for item in held
+    ]
+    heads = ("Node", "Card", "Model", "In use, MiB", "Of, MiB", "Before, MiB", "")
+    return table("Cards after the load", heads, rows)
+
+
+def _mib(value: float | None) -> str:
+    return "not told" if value is None else f"{value:,.0f}"
 
 
 def mark_ok(value: object, good: str = "ok", bad: str = "wrong") -> str:

@@ -10,6 +10,7 @@ from tasks.accelerators.profiles import Profile
 from tasks.nodes.assess import ApiFacts, NodeVerdict, agree_on_resource, exporter_url
 from tasks.nodes.facts import quantity
 from tasks.nodes.host_memory import shm_reasons
+from tasks.nodes.inventory import Card
 from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate
 from tasks.nodes.reasons import Reason
 from tasks.release.moves import Observed, decide_resume
@@ -25,13 +26,14 @@ from tasks.weights.manifest import Manifest
 
 @dataclass(frozen=True)
 class Looked:
-    """One node's verdict, the weights the probe saw there, and the logs of a probe that failed
-    (text by file name)."""
+    """One node's verdict, the weights and the cards the probe saw there, and the logs of a probe
+    that failed (text by file name)."""
 
     verdict: NodeVerdict
     bytes_present: int = 0
     bytes_missing: int | None = None
     logs: Mapping[str, str] = field(default_factory=dict)
+    cards: tuple[Card, ...] = ()
 
     def seat(self) -> NodeSeat:
         """The node as the plan sees it."""

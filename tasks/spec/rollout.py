@@ -170,6 +170,11 @@ class Nodes(Strict):
     probe_timeout_s: float = Field(180, gt=0)
     probe_parallelism: int = Field(16, ge=1)
     measure_disk: bool = Field(False, description="Also measure the store's write rate")
+    check_loaded: bool = Field(
+        True,
+        description="Once the candidate is ready, run the vendor's tool on its nodes again: every "
+        "card asked for must hold the model's share of memory and be healthy",
+    )
 
 
 class Resources(Strict):

@@ -17,6 +17,7 @@ from tasks.record.parts import CheckMade, Smoke
 from tasks.release.soaking import EVERY_S, PATIENCE_S
 from tasks.release.state import Release
 from tasks.render import live
+from tasks.run.cards import check_cards
 from tasks.run.findings import Candidate
 from tasks.run.run import Run
 from tasks.run.step import step
@@ -24,20 +25,23 @@ from tasks.run.step import step
 
 @step
 def smoke(run: Run, candidate: Candidate) -> list[SmokeCheck]:
-    """Ask the candidate, and compare its pods with the plan."""
+    """Ask the candidate, compare its pods with the plan, and look at the cards that carry it."""
     spec, release = run.spec, candidate.release
     _await_address(run, release)
     with reach(run.cluster, spec, f"{spec.name}-candidate", release.id) as endpoint:
         kept = run.record.smoke = Smoke(how=endpoint.how, url=endpoint.url, checks=[])
         with Engine(endpoint.url) as engine:
             checks = ask_it(engine, release.served_name, spec.smoke)
-    for pod in release_pods(run.cluster, spec.namespace, spec.name, release.id):
+    pods = release_pods(run.cluster, spec.namespace, spec.name, release.id)
+    for pod in pods:
         if ready(pod):
             found = live.differences(candidate.planned.body, pod, candidate.planned.nodes)
             name = pod["metadata"]["name"]
             checks.append(
                 SmokeCheck(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
             )
+    emit(Progress("smoke", "running", release.deployment, "looking at the cards"))
+    checks += check_cards(run, candidate.planned, pods)
     rows = [asdict(check) for check in checks]
     kept.checks = [CheckMade(**row) for row in rows]
     artifacts.table("smoke", rows, "What the candidate answered")

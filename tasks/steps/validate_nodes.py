@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 
-from tasks.base.errors import RolloutError, StepFailed
+from tasks.base.errors import RolloutError
 from tasks.base.progress import Progress, emit
 from tasks.nodes.assess import (
     ApiFacts,
     NodeVerdict,
     as_rows,
-    exporter_url,
     judge_node,
     preselect,
     weights_on,
 )
-from tasks.nodes.document import ProbeDoc, last_document
+from tasks.nodes.inventory import read_inventory
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.kubernetes.jobs import run_job
-from tasks.outside.kubernetes.rest import unfenced
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import NodeFound, ValidateNodes
 from tasks.run.findings import Looked, Survey, settle_resource
+from tasks.run.probing import read_node
 from tasks.run.run import Run
 from tasks.run.step import step_of_nodes
 
@@ -88,22 +85,8 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
     spec, serving = survey.spec, survey.seen.serving
     if preselect(spec, survey.profile, fact):
         return Looked(judge_node(spec, survey.profile, fact, None, stable_release=serving))
-    job = survey.probe_job(fact.name, run, exporter_url(survey.profile, fact))
-    lines: list[str] = []
-    action = ""
     try:
-        result = run_job(
-            cluster,
-            job,
-            timeout_s=spec.nodes.probe_timeout_s,
-            on_line=lines.append,
-            fence=unfenced,  # a probe is this run's own, and changes nothing
-            delete=True,
-        )
-        if not result.succeeded:
-            action = result.diagnosis.action if result.diagnosis else ""
-            raise StepFailed(f"the probe Job failed: {result.sentence()}", result.logs)
-        doc = ProbeDoc.from_json(json.loads(last_document("\n".join(lines))))
+        doc = read_node(cluster, survey, fact, run)
     except (RolloutError, ValueError) as error:
         verdict = judge_node(
             spec,
@@ -111,11 +94,11 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
             fact,
             None,
             probe_error=str(error).split("\n", 1)[0],
-            probe_action=action,
+            probe_action=getattr(error, "action", ""),
             stable_release=serving,
         )
         return Looked(verdict, logs=getattr(error, "logs", {}))
     total = survey.manifest.total_bytes
     present, missing = weights_on(doc, spec.model.id, survey.manifest.commit, total)
     verdict = judge_node(spec, survey.profile, fact, doc, missing, stable_release=serving)
-    return Looked(verdict, present, missing)
+    return Looked(verdict, present, missing, cards=read_inventory(doc.smi).cards)

@@ -1,5 +1,6 @@
-"""Who adds a vendor writes a file with a row, and names it; who adds a step writes a file, a row and a line, and draws it.
-Tried on a copy of the code, which rolls a model out on a node that is dressed as the new vendor's.
+"""Who adds a vendor writes a file with a row, and names it; who adds a step writes a file, a row
+and a line, and draws it. Tried on a copy of the code, which rolls a model out on a node that is
+dressed as the new vendor's.
 """
 
 from __future__ import annotations

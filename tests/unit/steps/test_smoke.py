@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tasks.accelerators.profiles import profile
 from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.outside.kubernetes.access import Endpoint
@@ -58,6 +59,7 @@ def pod(image: str, *, up: bool = True) -> dict[str, Any]:
 PLANNED = SimpleNamespace(
     body={"spec": {"template": {"spec": {"containers": [{"name": "engine", "image": "img"}]}}}},
     nodes=["n"],
+    survey=SimpleNamespace(profile=profile("cpu")),
 )
 CANDIDATE: Any = SimpleNamespace(release=NEW, planned=PLANNED)
 

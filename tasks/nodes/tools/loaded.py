@@ -1,0 +1,142 @@
+"""Whether the cards carry the model once it is loaded: what the vendor's tool said of them before
+and says now. Arithmetic only.
+
+The tool names no pods, so a card is called somebody else's only where two things agree: it held as
+much before, and others hold that many devices of the node still. What cannot be told apart is taken
+for ours: a candidate is never failed by a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from tasks.nodes.inventory import Card
+
+Role = Literal["loaded", "idle", "other", "untold"]
+# weights are known to a few percent, and a rank may hold fewer layers than another
+LEAST_SHARE = 0.8
+# a driver's own use of an idle card: 2 MiB (hy-smi) to 600 MiB (nvidia-smi with persistence)
+IDLE_MIB = 1024.0
+# how much a serving engine's memory changes by itself
+CHANGED_MIB = 2048.0
+
+
+@dataclass(frozen=True)
+class CardLoad:
+    """One card. Memory in MiB, None: not told. before: held when the rollout's probe looked.
+
+    role: loaded, it holds at least the model's share; other, it does, and is somebody else's;
+    idle, it holds less; untold, the tool says no memory.
+    """
+
+    index: int
+    model: str
+    used_mib: float | None
+    total_mib: float | None
+    before_mib: float | None
+    role: Role = "untold"
+
+    def told(self) -> str:
+        """The card in a few words."""
+        if self.used_mib is None:
+            return f"card {self.index}: memory not told"
+        of = f" of {self.total_mib:,.0f}" if self.total_mib else ""
+        return f"card {self.index}: {self.used_mib:,.0f}{of} MiB"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A node's cards after the load. wrong: why the candidate does not run as asked; note: what
+    could not be judged, '' nothing."""
+
+    cards: tuple[CardLoad, ...]
+    wrong: tuple[str, ...] = ()
+    note: str = ""
+
+    def told(self) -> str:
+        """What was found, in one line."""
+        if self.wrong:
+            return "; ".join(self.wrong)
+        return self.note or ", ".join(card.told() for card in self.cards if card.role == "loaded")
+
+
+@dataclass(frozen=True)
+class Share:
+    """What was asked for on one node. asked: devices of the candidate's pods there. mib: weights a
+    device. parts: a device is a part of a card, so that several may lie on one. others: devices
+    that other pods hold there now. free_before: no pod held any when `before` was read."""
+
+    asked: int
+    mib: float
+    parts: bool = False
+    others: int = 0
+    free_before: bool = False
+
+
+def used_mib(card: Card) -> float | None:
+    """MiB in use on a card, None where the tool does not say."""
+    if card.used_mib is not None:
+        return card.used_mib
+    if card.memory_mib is not None and card.available_mib is not None:
+        return max(0.0, card.memory_mib - card.available_mib)
+    return None
+
+
+def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share) -> Loaded:
+    """Whether the devices that were asked for carry the model. before: MiB in use by card when the
+    rollout's probe looked; a card that is absent was not seen or told nothing."""
+    least = LEAST_SHARE * share.mib
+    cards = tuple(_read(card, before, least) for card in now)
+    known = [card for card in cards if card.used_mib is not None]
+    if not known:
+        return Loaded(cards, note="the vendor's tool tells no memory in use")
+    if share.parts:
+        return _parts(cards, known, share, least)
+    unchanged = [card for card in cards if card.role == "loaded" and _as_before(card, least)]
+    theirs = {card.index for card in unchanged[: share.others]}
+    cards = tuple(replace(c, role="other") if c.index in theirs else c for c in cards)
+    ours = [card for card in cards if card.role == "loaded"]
+    wrong = []
+    if len(ours) < share.asked and len(known) == len(cards):
+        rest = ", ".join(card.told() for card in cards if card.role == "idle")
+        wrong.append(
+            f"{len(ours)} of the {share.asked} cards asked for hold the model's share of "
+            f"{share.mib:,.0f} MiB; {rest or 'the tool sees no other card'}"
+        )
+    if share.free_before:
+        wrong += [
+            f"card {card.index} held {card.before_mib:,.0f} MiB of another's before the model came"
+            for card in ours
+            if (card.before_mib or 0.0) >= IDLE_MIB
+        ]
+    return Loaded(cards, tuple(wrong))
+
+
+def _parts(
+    cards: tuple[CardLoad, ...], known: Sequence[CardLoad], share: Share, least: float
+) -> Loaded:
+    total = sum(card.used_mib or 0.0 for card in known)
+    if total >= share.asked * least or len(known) < len(cards):
+        return Loaded(cards)
+    return Loaded(
+        cards,
+        (
+            f"all cards together hold {total:,.0f} MiB; {share.asked} device(s) were asked for, "
+            f"with {share.mib:,.0f} MiB of the model each",
+        ),
+    )
+
+
+def _as_before(card: CardLoad, least: float) -> bool:
+    before, now = card.before_mib, card.used_mib or 0.0
+    return before is not None and before >= least and abs(now - before) < CHANGED_MIB
+
+
+def _read(card: Card, before: Mapping[int, float], least: float) -> CardLoad:
+    held = used_mib(card)
+    found = CardLoad(card.index, card.model, held, card.memory_mib, before.get(card.index))
+    if held is None:
+        return found
+    return replace(found, role="loaded" if held >= least else "idle")

@@ -1,0 +1,97 @@
+"""Whether the cards carry the model once it is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.nodes.inventory import Card
+from tasks.nodes.tools.loaded import Share, judge_loaded, used_mib
+
+TOTAL = 65520.0
+# 61 GiB of weights over four cards
+FOUR = Share(asked=4, mib=15616)
+
+
+def cards(*used: float | None) -> list[Card]:
+    return [Card(i, "K100_AI", TOTAL, held) for i, held in enumerate(used)]
+
+
+def roles(*used: float | None, before: tuple[float, ...] = (), share: Share = FOUR) -> list[str]:
+    found = judge_loaded(cards(*used), dict(enumerate(before)), share)
+    return [card.role for card in found.cards]
+
+
+def wrong(
+    *used: float | None, before: tuple[float, ...] = (), share: Share = FOUR
+) -> tuple[str, ...]:
+    return judge_loaded(cards(*used), dict(enumerate(before)), share).wrong
+
+
+def test_all_cards_that_were_asked_for_carry_it() -> None:
+    assert wrong(*[59000] * 4, *[2] * 4, before=(2,) * 8) == ()
+    assert roles(*[59000] * 4, 2, 2) == ["loaded"] * 4 + ["idle"] * 2
+
+
+def test_a_card_that_carries_nothing_is_named_with_what_it_holds() -> None:
+    (said,) = wrong(59000, 59000, 59000, 600, before=(2,) * 4)
+    assert said == (
+        "3 of the 4 cards asked for hold the model's share of 15,616 MiB; card 3: 600 of 65,520 MiB"
+    )
+
+
+def test_weights_are_known_to_a_few_percent_only() -> None:
+    assert wrong(*[0.81 * 15616] * 4) == ()
+    assert wrong(*[0.79 * 15616] * 4) != ()
+
+
+def test_cards_of_another_pod_that_holds_them_still_are_not_ours() -> None:
+    # four carry a neighbour's engine as before, of ours three do
+    used, before = [60000] * 4 + [59000] * 3 + [2], (60000,) * 4 + (2,) * 4
+    share = replace(FOUR, others=4)
+    assert roles(*used, before=before, share=share)[:4] == ["other"] * 4
+    assert "3 of the 4 cards" in wrong(*used, before=before, share=share)[0]
+
+
+def test_what_made_room_for_it_held_as_much_and_is_gone() -> None:
+    # replace: the same cards held the release that served; nobody else holds a device now
+    assert wrong(*[59000] * 4, before=(59500,) * 4) == ()
+    # a neighbour left between the look and the start
+    assert wrong(*[59000] * 4, 2, 2, before=(58900, 58900, 2, 2, 2, 2)) == ()
+
+
+def test_another_process_below_the_model_is_told_where_no_pod_explains_it() -> None:
+    free = replace(FOUR, free_before=True)
+    (said,) = wrong(*[64000] * 4, before=(2, 2, 20000, 2), share=free)
+    assert said == "card 2 held 20,000 MiB of another's before the model came"
+    assert wrong(*[64000] * 4, before=(2, 2, 20000, 2)) == ()  # a pod held devices then
+
+
+def test_what_a_tool_does_not_tell_fails_nothing() -> None:
+    found = judge_loaded(cards(None, None), {}, FOUR)
+    assert (found.wrong, found.told()) == ((), "the vendor's tool tells no memory in use")
+    assert judge_loaded([], {}, FOUR).wrong == ()
+    assert wrong(59000, None, 59000, 59000) == ()  # one that is silent may carry it
+
+
+def test_parts_of_cards_are_judged_by_their_sum() -> None:
+    share = Share(asked=3, mib=4000, parts=True)
+    assert wrong(12500, 2, share=share) == ()
+    assert wrong(4100, 2, share=share) == (
+        "all cards together hold 4,102 MiB; 3 device(s) were asked for, with 4,000 MiB of the "
+        "model each",
+    )
+
+
+@pytest.mark.parametrize(
+    ("card", "mib"),
+    [
+        (Card(0, memory_mib=65520, used_mib=2), 2),
+        (Card(0, memory_mib=65520, available_mib=65438), 82),
+        (Card(0, memory_mib=65520), None),
+        (Card(0, memory_mib=10, available_mib=12), 0),
+    ],
+)
+def test_memory_in_use_is_told_or_follows_from_what_is_free(card: Card, mib: float | None) -> None:
+    assert used_mib(card) == mib
