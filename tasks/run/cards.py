@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 
-from tasks.base.errors import RolloutError
+from tasks.base.errors import RolloutError, StepFailed
 from tasks.base.halt import at_once
 from tasks.nodes.assess import ApiFacts, api_facts, judge_node
 from tasks.nodes.inventory import read_inventory
@@ -67,11 +67,12 @@ def _told(loaded: Loaded, sick: Sequence[Reason]) -> str:
 
 
 def _facts(run: Run, node: str) -> ApiFacts:
-    found = run.cluster.get("Node", node)
-    if found is None:
-        raise RolloutError(f"node {node} is gone")
+    # our account may list nodes and pods, and get neither
+    found = run.cluster.list("Node", field_selector=f"metadata.name={node}")
+    if not found:
+        raise StepFailed(f"node {node} is gone")
     here = run.cluster.list("Pod", field_selector=f"spec.nodeName={node}")
-    return api_facts(found, here)
+    return api_facts(found[0], here)
 
 
 def _before(was: Looked | None) -> Mapping[int, float]:

@@ -18,6 +18,7 @@ from tasks.record.parts import Smoke
 from tasks.run.cards import check_cards
 from tasks.run.findings import Looked, Planned, Survey
 from tasks.run.run import Run
+from tasks.weights.manifest import FileEntry, build
 from tests.support import hostroot
 from tests.support.cluster.actor_world import world
 from tests.support.cluster.runs import run_of
@@ -49,7 +50,7 @@ def pod(spec: Any, release: str, *, up: bool = True) -> dict[str, Any]:
 def planned(run: Run, before: tuple[float, ...]) -> Planned:
     """The plan of a release of 8 GiB over two cards, whose probe saw this memory in use."""
     found: Survey = survey(run.spec)
-    manifest = SimpleNamespace(total_bytes=8 * 2**30)
+    manifest = build("o/m", "master", "c" * 40, [FileEntry("a.safetensors", 8 * 2**30, "0" * 64)])
     fact = api_facts(NODE)
     verdict = judge_node(run.spec, profile("hygon-dcu"), fact, None)
     seen = tuple(Card(i, "K100_AI", 65520, held) for i, held in enumerate(before))
@@ -75,9 +76,7 @@ def looked(
     run.record.smoke = Smoke()
     plan = planned(run, (2,) * 8)
     mine = pod(run.spec, plan.survey.release.id)
-    vars(run.cluster).update(
-        get=lambda kind, name, ns=None: NODE, list=lambda kind, ns=None, **_: [mine]
-    )
+    vars(run.cluster).update(list=lambda kind, ns=None, **_: [NODE] if kind == "Node" else [mine])
 
     def read(*_: Any) -> ProbeDoc:
         if isinstance(used, Exception):
