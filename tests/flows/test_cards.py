@@ -1,0 +1,62 @@
+"""The vendor's tool is run again once the model is loaded: what its cards hold decides, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deployments.local.kube.settings import NodeDef
+from tests.flows.house import House, house, record_named
+from tests.support import hostroot
+
+DCU = "hygon.com/dcu"
+# device files cannot be made here
+PLAIN = {"name": "runner", "env": [{"name": "MODEL_ROLLOUT_PLAIN_DEVICES", "value": "1"}]}
+IDLE = '"vram Total Used Memory (MiB)": "2"'
+
+
+@pytest.fixture
+def dressed(tmp_path: Path, prefect_api: str) -> Iterator[House]:
+    """A node with eight K100_AI cards."""
+    root = hostroot.build(tmp_path / "host")
+    # the engine mounts it, below another root
+    (root / "opt/hyhal").unlink()
+    (root / "opt/hyhal").symlink_to("../usr/local/hyhal")
+    labels = {DCU: "true", f"{DCU}.name": "K100_AI", f"{DCU}.vram": "64G"}
+    capacity = {"cpu": "64", "memory": "512Gi", DCU: "8"}
+    node = NodeDef("node-a", labels=labels, capacity=capacity, host_root=root)
+    with house(tmp_path, prefect_api, node=node) as found:
+        yield found
+
+
+def test_a_candidate_on_fewer_cards_than_it_asked_for_goes(dressed: House) -> None:
+    dressed.publish(1)
+    smi = dressed.folder / "host/usr/local/hyhal/bin/hy-smi"
+    plain = smi.read_text()
+    first, rest = plain.split(IDLE, 1)
+    # the model is half a MiB a card: what an idle card holds does for it, nothing does not
+    smi.write_text(first + IDLE + rest.replace(IDLE, IDLE.replace("2", "0")))
+    spec = str(
+        dressed.spec(
+            nodes={"accelerator": "hygon-dcu"},
+            serving__toolkit="DTK 25.04.1",
+            serving__tensor_parallel_size=2,
+            runner__pod={"containers": [PLAIN]},
+        )
+    )
+    said = dressed.rollout("run", spec, expect=3)
+    why = "1 of the 2 cards asked for hold the model's share of 1 MiB; card 1: 0 of 65,520 MiB"
+    assert why in said
+    record = record_named(said)
+    assert [(c["index"], c["used_mib"], c["role"]) for c in record["smoke"]["cards"]][:2] == [
+        (0, 2.0, "loaded"),
+        (1, 0.0, "idle"),
+    ]
+    assert "Cards after the load" in Path(record["report"]).read_text()
+    assert dressed.state().stable is None and dressed.objects("Deployment") == []
+
+    smi.write_text(plain)
+    said = dressed.rollout("run", spec, expect=0)
+    assert {c["role"] for c in record_named(said)["smoke"]["cards"]} == {"loaded"}
