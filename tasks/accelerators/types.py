@@ -62,7 +62,7 @@ class Smi:
 
     candidates: paths below the host root, first found wins. in_container: also look on the
     probe container's own PATH (a container runtime hook may bring the tool). runs: argument
-    lists, each a separate run. parser: a name in tasks.nodes.inventory.PARSERS. libraries: host
+    lists, each a separate run. parser: a name in tasks.nodes.tools.read.PARSERS. libraries: host
     folders for LD_LIBRARY_PATH.
     """
 
@@ -129,9 +129,11 @@ class Profile:
 
     modules: kernel modules of which one must be loaded, newest first. version_files: other host
     files that tell the driver version, as (path, regex with one group). pci_vendor: hex id without
-    0x; pci_classes: prefixes of the PCI class. sys_paths: paths that exist when the driver works.
+    0x; pci_also: further ones of the vendor; pci_classes: prefixes of the PCI class. sys_paths: paths that exist when the driver works.
     models: PCI device id -> card model. temperature_limit_c: above it a card is unhealthy.
-    smi: inventory tools, the preferred first. toolkit: regex with one group over an image tag.
+    runtime_class: RuntimeClass whose hook brings devices and driver into the pod, where the device
+    plugin alone brings none; the spec's own goes before it.
+    smi: inventory tools, the preferred first; none: API and device files decide. toolkit: regex with one group over an image tag.
     toolkit_example: how serving.toolkit may read. minimums: the least driver of toolkit releases,
     the newest first; where that is not all, compatibility is a name in
     tasks.nodes.compatibility.CHECKS. builds_driver: the driver is compiled on the node, so
@@ -148,6 +150,7 @@ class Profile:
     modules: tuple[str, ...] = ()
     version_files: tuple[tuple[str, str], ...] = ()
     pci_vendor: str = ""
+    pci_also: tuple[str, ...] = ()
     pci_classes: tuple[str, ...] = ()
     models: dict[str, str] = field(default_factory=dict)
     devices: tuple[DeviceFile, ...] = ()
@@ -157,6 +160,7 @@ class Profile:
     container_security: dict[str, Any] = field(default_factory=dict)
     security_reasons: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    runtime_class: str = ""
     smi: tuple[Smi, ...] = ()
     components: tuple[Component, ...] = ()
     exporter: Exporter | None = None

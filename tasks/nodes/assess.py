@@ -22,6 +22,7 @@ from tasks.nodes.rules_api import (
     room_reasons,
     state_reasons,
 )
+from tasks.nodes.rules_cards import tool_reasons
 from tasks.nodes.rules_host import (
     Hardware,
     card_reasons,
@@ -172,6 +173,7 @@ def judge_node(
         hardware = read_hardware(profile, probe)
         reasons += driver_reasons(profile, probe, hardware)
         reasons += card_reasons(profile, api, probe, hardware, resource)
+        reasons += tool_reasons(spec, profile, api, probe, hardware.inventory, resource)
         reasons += toolkit_reasons(spec, profile, hardware)
         reasons += cpu_reasons(spec, profile, probe, hardware)
         reasons += disk_reasons(spec, probe, bytes_needed)

@@ -11,8 +11,8 @@ from tasks.accelerators.types import Labels, Profile
 from tasks.nodes.compatibility import KNOWN_CARDS, compatible, driver_version
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
-from tasks.nodes.inventory import Inventory, read_inventory
 from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.tools.read import Inventory, read_inventory
 from tasks.spec.rollout import Rollout
 
 Make = Callable[[str, str, str, str], Reason]
@@ -151,31 +151,20 @@ def unknown(what: str, why: str) -> Reason:
 def card_reasons(
     profile: Profile, api: ApiFacts, doc: ProbeDoc, hardware: Hardware, resource: str
 ) -> list[Reason]:
-    """Counts, health and sameness of the cards, and whether the smi tool could be read."""
+    """Counts and sameness of the cards; what the tool says of each stands in rules_cards."""
     out: list[Reason] = []
     if not profile.pci_vendor:
         return out
     if "metrics" in doc.errors:
         out.append(unknown("exporter", doc.errors["metrics"]))
     cards, tool = hardware.inventory.cards, doc.smi.name or "the smi tool"
-    troubles = [*hardware.inventory.problems]
-    if "smi" in doc.errors:
-        troubles.append(doc.errors["smi"])
     if "pci" in doc.errors:
         out.append(unknown("PCI devices", doc.errors["pci"]))
-    if troubles or not cards:
-        out.append(
-            warning(
-                "SMI_FAILED",
-                "; ".join(troubles) or f"{tool} lists no card",
-                f"a list of cards from {tool}",
-                "run it on the host; health and memory of the cards were not judged",
-            )
-        )
     counts = {}
-    if "pci" not in doc.errors:
+    # a tool that lists cards knows their addresses: what the bus shows as another class is there
+    if "pci" not in doc.errors and (hardware.on_bus or not cards):
         counts["on the PCI bus"] = hardware.on_bus
-    if cards:
+    if cards and hardware.inventory.whole:
         counts[f"in {tool}"] = len(cards)
     row = profile.resource_kind(resource) if resource else None
     _, replicas = label_value(profile.labels.replicas, api)
@@ -192,13 +181,6 @@ def card_reasons(
                 "it, then restart the device plugin",
             )
         )
-    for card in cards:
-        out += _health(profile, card.index, card.temperature_c, card.uncorrectable)
-        if card.health not in ("", "OK"):
-            make = warning if card.health == "Warning" else error
-            out.append(_sick(make, card.index, f"health {card.health}", "OK"))
-        if card.mode not in ("", "Normal"):
-            out.append(_sick(warning, card.index, f"mode {card.mode}", "Normal"))
     distinct = sorted(set(hardware.models))
     if len(distinct) > 1:
         out.append(
@@ -209,27 +191,6 @@ def card_reasons(
                 "the slowest card and the smallest memory decide",
             )
         )
-    return out
-
-
-def _sick(make: Make, index: int, found: str, expected: str) -> Reason:
-    return make(
-        "CARD_UNHEALTHY",
-        f"card {index}: {found}",
-        expected,
-        "take the card out of service and check it (ECC page retirement, cooling, reset)",
-    )
-
-
-def _health(
-    profile: Profile, index: int, heat: float | None, uncorrectable: float | None
-) -> list[Reason]:
-    out = []
-    limit = profile.temperature_limit_c
-    if heat is not None and heat > limit:
-        out.append(_sick(error, index, f"{heat:g} degrees Celsius", f"at most {limit:g}"))
-    if uncorrectable:
-        out.append(_sick(error, index, f"{uncorrectable:g} uncorrectable memory errors", "none"))
     return out
 
 
