@@ -39,6 +39,7 @@ class Frame:
     card's lines, of which the first place counts. mode: regex with one group over a card's lines.
     state: header of the column, the last of the second line, that tells a card's health.
     errors: header of the column, the last of the first line, that counts uncorrectable errors.
+    maker: (what a name begins with, what labels have in its place): 'MetaX C500' is MXC500.
     """
 
     driver: str = r"Driver Ver(?:sion)?\s*:\s*(\d\S*)"
@@ -47,16 +48,17 @@ class Frame:
     mode: str = ""
     state: str = ""
     errors: str = ""
+    maker: tuple[str, str] = ("", "")
 
 
 FRAMES: dict[str, Frame] = {
-    "mx-smi": Frame(state="GPU-State"),
+    "mx-smi": Frame(state="GPU-State", maker=("MetaX ", "MX")),
     "mthreads-gmi": Frame(
         memory=r"(?P<used>\d+)\s*MiB\s*\((?P<total>\d+)\s*MiB\)",
         mode=r"(?m)^\s*(Physical|MPC\s+\w+|VGPU)\b",
     ),
     "cnmon": Frame(driver=r"(?:Driver|On|Off)\s+v(\d[\w.]*)", mode=r"\b(FULL|MIM|SMLU)\b"),
-    "ixsmi": Frame(),
+    "ixsmi": Frame(maker=("Iluvatar ", "")),
     "xpu-smi": Frame(
         # in a container without the runtime it prints a version that is none: 515.58
         not_driver=r"XPU-RT Version:\s*N/A",
@@ -66,6 +68,7 @@ FRAMES: dict[str, Frame] = {
     "efsmi": Frame(
         memory=r"(?P<total>\d+)\s*MiB[^|]*\|\s*(?P<share>[\d.]+)\s*%",
         mode=r"\d\s*MiB\s+(SRIOV|Enable)\b",
+        maker=("Enflame ", ""),
     ),
     "ppu-smi": Frame(mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$", errors="Volatile Uncorr. ECC"),
 }
@@ -133,6 +136,10 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
         reading.cut(f"the list breaks off within card {first[1]}")
     whole, rest = "\n".join(block), "\n".join(block[1:])
     names = [part for part in re.split(r"\s{2,}", first[2]) if re.search("[A-Za-z]{2}", part)]
+    begins, ours = frame.maker
+    name = names[0] if names else ""
+    if begins and name.startswith(begins):
+        name = ours + name.removeprefix(begins)
     used, total = _memory(frame, whole)
     bus, heat, power = _BUS.search(whole), _HEAT.search(rest), _POWER.search(rest)
     mode = re.search(frame.mode, rest) if frame.mode else None
@@ -140,7 +147,7 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
     errors = number(_cells(block[0])[-1]) if frame.errors and frame.errors in text else None
     reading.add(
         int(first[1]),
-        model=names[0] if names else "",
+        model=name,
         memory_mib=total,
         used_mib=used,
         temperature_c=float(heat[1]) if heat else None,
