@@ -45,8 +45,10 @@ def tool_reasons(
     if not profile.pci_vendor:
         return []
     out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
+    row = profile.resource_kind(resource) if resource else None
+    parts = row is not None and row.kind in ("split", "dynamic")
     for card in inventory.cards:
-        out += _card(profile, card)
+        out += _card(profile, card, parts)
     return [*out, *_in_use(spec, profile, api, inventory.cards, resource)]
 
 
@@ -98,8 +100,8 @@ def _lost(doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
     ]
 
 
-def _card(profile: Profile, card: Card) -> list[Reason]:
-    """Heat, errors, health and mode of one card."""
+def _card(profile: Profile, card: Card, parts: bool) -> list[Reason]:
+    """Heat, errors, health and mode of one card. parts: parts of cards are asked for anyhow."""
     out, limit = [], profile.temperature_limit_c
     if card.temperature_c is not None and card.temperature_c > limit:
         hot = f"{card.temperature_c:g} degrees Celsius"
@@ -110,7 +112,7 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
     if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
         works = ILL_BUT_WORKS.fullmatch(card.health)
         out.append(_sick("warning" if works else "error", card, f"health {card.health}", "OK"))
-    if DIVIDED.fullmatch(card.mode):
+    if DIVIDED.fullmatch(card.mode) and not parts:
         out.append(
             warning(
                 "CARD_PARTITIONED",

@@ -226,7 +226,9 @@ def find_tool(host: Host, tool: Smi) -> str | None:
 
 
 def smi(host: Host, prof: Profile, timeout_s: float) -> dict[str, Any]:
-    """What the vendor's tool prints, unparsed: the judge knows every format."""
+    """What the vendor's tool prints, unparsed: the judge knows every format. One of which every run
+    failed gives way to the next that is there."""
+    failed: dict[str, Any] = {}
     for tool in prof.smi:
         path = find_tool(host, tool)
         if path is None:
@@ -238,7 +240,12 @@ def smi(host: Host, prof: Profile, timeout_s: float) -> dict[str, Any]:
         runs = [
             {"args": list(args), **run_tool([path, *args], env, timeout_s)} for args in tool.runs
         ]
-        return {"name": tool.name, "path": path, "runs": runs}
+        found = {"name": tool.name, "path": path, "runs": runs}
+        if any(run.get("status") == 0 for run in runs):
+            return found
+        failed = failed or found
+    if failed:
+        return failed
     looked = ", ".join(candidate for tool in prof.smi for candidate in tool.candidates)
     return {"error": f"no smi tool at {looked}"}
 

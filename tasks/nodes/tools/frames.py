@@ -88,6 +88,8 @@ def _blocks(text: str) -> list[list[str]]:
         if _BORDER.fullmatch(line) or not line.strip():
             open_block = False
             continue
+        if line.startswith("|") and not line.rstrip().endswith("|"):
+            break  # half a line: its last figure may be half of one, too
         first = _CARD.fullmatch(_cells(line)[0])
         if _BORDER.fullmatch(before) and first and re.search("[A-Za-z]", first[2]):
             out.append([line])
@@ -134,6 +136,8 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
         return
     if len(block) == 1:
         reading.cut(f"the list breaks off within card {first[1]}")
+        reading.add(int(first[1]))
+        return
     whole, rest = "\n".join(block), "\n".join(block[1:])
     names = [part for part in re.split(r"\s{2,}", first[2]) if re.search("[A-Za-z]{2}", part)]
     begins, ours = frame.maker
@@ -143,7 +147,7 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
     used, total = _memory(frame, whole)
     bus, heat, power = _BUS.search(whole), _HEAT.search(rest), _POWER.search(rest)
     mode = re.search(frame.mode, rest) if frame.mode else None
-    state = frame.state and frame.state in text and len(block) > 1
+    state = frame.state and frame.state in text
     errors = number(_cells(block[0])[-1]) if frame.errors and frame.errors in text else None
     reading.add(
         int(first[1]),

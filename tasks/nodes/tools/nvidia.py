@@ -26,7 +26,12 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
     header = [cell.split(" [")[0].strip() for cell in rows[0]]
     for cells in rows[1:]:
         if len(cells) != len(header) or not cells[0].isdigit():
-            reading.cut(f"a row does not fit the header: {', '.join(cells)[:200]}")
+            words = f"a row does not fit the header: {', '.join(cells)[:200]}"
+            # a line that is no card's may be a warning; a card's that is short was cut
+            if cells and cells[0].isdigit():
+                reading.cut(words)
+            else:
+                reading.problems.append(words)
             continue
         row = dict(zip(header, cells, strict=True))
         uncorrectable = number(row.get("ecc.errors.uncorrected.volatile.total", ""))

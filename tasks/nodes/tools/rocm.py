@@ -24,7 +24,7 @@ def _table(reading: Reading, text: str) -> None:
             header = cells
         elif header and cells and cells[0].isdigit():
             if len(cells) != len(header):
-                reading.problems.append(f"a row does not fit the header: {line.strip()}")
+                reading.cut(f"a row does not fit the header: {line.strip()}")
                 continue
             row = dict(zip(header, cells, strict=True))
             share = number(row.get("VRAM%", ""))

@@ -86,7 +86,7 @@ def test_a_tool_that_says_it_is_broken_is_an_error(
             255,
             "-8020",
         ),
-        # ROCm/ROCm#4374: no empty list of cards
+        # ROCm/legacy-rocm-build#4374: no empty list of cards
         (
             "amd-gpu",
             ("static", "--json"),
