@@ -16,8 +16,6 @@ from tasks.nodes.facts import Amounts, ApiFacts, api_facts, group_pods, quantity
 from tasks.nodes.metrics import exporter_url, metrics_reasons
 from tasks.nodes.reasons import CODES, Reason, error, errors, warning
 from tasks.nodes.rules_api import (
-    choose_resource,
-    component_reasons,
     replica_needs,
     room_of,
     room_reasons,
@@ -33,7 +31,9 @@ from tasks.nodes.rules_host import (
     toolkit_reasons,
 )
 from tasks.nodes.rules_machine import GIB, cpu_reasons, disk_reasons, engine_memory
+from tasks.nodes.units.choice import choose_resource
 from tasks.nodes.units.form import Seen, Units
+from tasks.nodes.units.plugins import component_reasons
 from tasks.nodes.units.reading import read_units
 from tasks.nodes.units.reasons import unit_reasons
 from tasks.spec.rollout import Rollout
