@@ -71,7 +71,8 @@ class NodeVerdict:
     driver, cards, cpu: words for a person, '' unknown. unit: what one device of the resource is, ''
     for a card; ranks_per_unit: devices an engine finds in one. engine_memory_bytes: what vLLM's
     share of memory is taken of: the smallest unit's, or on the cpu profile one NUMA node's, or the
-    pod's limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None unknown.
+    pod's limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None
+    unknown.
     """
 
     node: str

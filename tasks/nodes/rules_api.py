@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from tasks.accelerators.profiles import profile
 from tasks.base.errors import SpecError
 from tasks.nodes.facts import Amounts, ApiFacts, add, fits, pod_requests
 from tasks.nodes.reasons import Reason, error, warning
@@ -133,11 +134,23 @@ def replica_needs(spec: Rollout, resource: str) -> Amounts:
     return {"pods": Decimal(1), **{name: value for name, value in asked.items() if value}}
 
 
+def _counted(spec: Rollout, api: ApiFacts, resource: str) -> Amounts:
+    """What the node's own amounts decide: memory and cores of shares, for which the node lists no
+    amount, are counted by the sharing plugin's scheduler alone (HAMi#579)."""
+    row = profile(spec.nodes.accelerator)
+    out = {}
+    for name, amount in replica_needs(spec, resource).items():
+        kind = row.resource_kind(name)
+        if name == resource or name in api.allocatable or kind is None or kind.kind != "dynamic":
+            out[name] = amount
+    return out
+
+
 def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Seats:
     """Count seats. stable: release id whose pods may go; None: every release of this rollout."""
     if spec.devices and not resource:
         return Seats(0, 0, Decimal(0))
-    need = replica_needs(spec, resource)
+    need = _counted(spec, api, resource)
     used: Amounts = {**api.held, "pods": Decimal(api.pods)}
     free = {n: api.allocatable.get(n, Decimal(0)) - used.get(n, Decimal(0)) for n in need}
     # a node that states no pod limit has none
@@ -190,7 +203,7 @@ def _amount(name: str, value: Decimal) -> str:
 def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> list[Reason]:
     """Too small for one replica, or only busy."""
     out: list[Reason] = []
-    need = replica_needs(spec, resource)
+    need = _counted(spec, api, resource)
     codes = {
         resource: "RESOURCE_INSUFFICIENT",
         "cpu": "CPU_TOO_SMALL",
