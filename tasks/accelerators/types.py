@@ -265,13 +265,14 @@ class Profile:
     def component_role(self, name: str, images: tuple[str, ...]) -> str:
         """The role of a DaemonSet by its name or images, '' when it is none of this vendor's."""
         for component in self.components:
-            rule = re.compile(component.pattern, re.IGNORECASE)
-            # the registry's path may carry a vendor's name: match the image's own
-            if rule.search(name) or any(rule.search(i.rsplit("/", 1)[-1]) for i in images):
+            if re.search(component.pattern, name, re.IGNORECASE):
                 return component.role
-            if component.image and any(
-                re.search(component.image, image, re.IGNORECASE) for image in images
-            ):
+        # several DaemonSets may share an image, so the name goes first
+        for component in self.components:
+            rule = re.compile(component.pattern, re.IGNORECASE)
+            own = re.compile(component.image or "(?!)", re.IGNORECASE)
+            # the registry's path may carry a vendor's name: match the image's own
+            if any(rule.search(i.rsplit("/", 1)[-1]) or own.search(i) for i in images):
                 return component.role
         return ""
 
