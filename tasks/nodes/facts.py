@@ -28,6 +28,8 @@ _SUFFIX = {
 }
 _QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[eE]([+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
 TERMINAL = ("Succeeded", "Failed")
+# annotations in which plugins register their cards; a node's others may be large
+_REGISTERS = re.compile(r"(hami|4pd)\.io/node-.+")
 
 
 @lru_cache(maxsize=4096)
@@ -112,13 +114,14 @@ class ApiFacts:
 
     conditions: type -> status. capacity, allocatable, held: by resource name, base units (cores,
     bytes, devices). held_by: (namespace, instance) -> release -> amounts, of the pods this
-    project runs. expected_daemons: DaemonSets whose node selector wants the node, by name ->
-    (namespace, images).
+    project runs. annotations: those in which plugins register cards. expected_daemons: DaemonSets
+    whose node selector wants the node, by name -> (namespace, images).
     """
 
     name: str
     hostname: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     taints: tuple[dict[str, Any], ...] = ()
     cordoned: bool = False
     conditions: dict[str, str] = field(default_factory=dict)
@@ -212,6 +215,11 @@ def api_facts(
         name=meta["name"],
         hostname=labels.get("kubernetes.io/hostname", meta["name"]),
         labels=dict(labels),
+        annotations={
+            key: str(text)
+            for key, text in (meta.get("annotations") or {}).items()
+            if _REGISTERS.fullmatch(key)
+        },
         taints=tuple(spec.get("taints") or ()),
         cordoned=bool(spec.get("unschedulable")),
         conditions={kind: found["status"] for kind, found in conditions(node).items()},

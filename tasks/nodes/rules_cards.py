@@ -1,7 +1,7 @@
 """Judge what the vendor's inventory tool said of the cards. Every rule returns all its reasons.
 
 A tool that is blind is no health: what it did not say is unknown, and what it said against a card
-counts. Its silence about a card that the bus has is judged in rules_host, by the counts.
+counts. Its silence about a card that the bus has is judged in units, by the counts.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.tools.cards import Card, Inventory
+from tasks.nodes.units.form import Units
 from tasks.spec.rollout import Rollout
 
 # how a tool words that a card is divided: hy-smi and nvidia-smi MIG, cnmon MIM and SMLU, efsmi
@@ -27,9 +27,10 @@ WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
 SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
-# what a card holds though nobody uses it: 910B up to 9 % (firmware), MXC500 858 MiB, an A100 about
-# 500 MiB with ECC; public outputs of 2024 to 2026
-IDLE_SHARE, IDLE_MIB = 0.1, 1024.0
+# less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
+# is nobody's: public outputs of 2024 to 2026
+IDLE_SHARE = 0.1
+WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
 VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
 
 
@@ -39,17 +40,17 @@ def tool_reasons(
     api: ApiFacts,
     doc: ProbeDoc,
     inventory: Inventory,
-    resource: str,
+    units: Units,
 ) -> list[Reason]:
     """What the tool could not say, whom it calls lost or ill, and memory that somebody uses."""
     if not profile.pci_vendor:
         return []
     out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
-    row = profile.resource_kind(resource) if resource else None
+    row = profile.resource_kind(units.resource) if units.resource else None
     parts = row is not None and row.kind in ("split", "dynamic")
     for card in inventory.cards:
         out += _card(profile, card, parts)
-    return [*out, *_in_use(spec, profile, api, inventory.cards, resource)]
+    return [*out, *_in_use(spec, profile, api, inventory.cards, units)]
 
 
 def _tool(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
@@ -151,42 +152,42 @@ def _amount(card: Card) -> str:
     return f"card {card.index}: {card.used_share or 0:.0%} of its memory"
 
 
-def _share(card: Card) -> float:
+def _share(profile: Profile, card: Card) -> float:
     """How much of its memory is in use, 0 where nothing tells or so little that nobody uses it."""
     used, total = card.used, card.memory_mib or card.available_mib
     if used is not None and total:
-        return used / total if used > max(IDLE_MIB, IDLE_SHARE * total) else 0.0
+        return used / total if used > max(profile.idle_mib, IDLE_SHARE * total) else 0.0
     return card.used_share if card.used_share and card.used_share > IDLE_SHARE else 0.0
 
 
 def _in_use(
-    spec: Rollout, profile: Profile, api: ApiFacts, cards: Sequence[Card], resource: str
+    spec: Rollout, profile: Profile, api: ApiFacts, cards: Sequence[Card], units: Units
 ) -> list[Reason]:
     """Memory in use on more cards than the node's pods hold.
 
     Which cards they hold the API does not say, so that as many are left out as they hold; where
     cards are shared any pod may be on any.
     """
-    taken = [card for card in cards if _share(card)]
-    rows = {name: row for name in api.held if (row := profile.resource_kind(name))}
-    held = {kind: Decimal(0) for kind in ("whole", "named", "split", "dynamic")}
-    for name, row in rows.items():
-        held[row.kind] += api.held[name]
-    units = held["whole"] + held["named"]
-    capacity = int(api.capacity.get(resource, Decimal(0)))
-    shared = capacity > len(cards) or held["split"] + held["dynamic"] > 0
-    per_unit = max(1, len(cards) // capacity) if capacity else 1
-    explained = math.ceil(units) * per_unit
-    if shared and sum(held.values()) > 0:
+    taken = [card for card in cards if _share(profile, card)]
+    held = {
+        name: amount
+        for name, amount in api.held.items()
+        if amount > 0 and profile.resource_kind(name)
+    }
+    whole = [n for n in held if (row := profile.resource_kind(n)) and row.kind in WHOLE]
+    shared = units.kind in ("share", "slice", "partition") or len(whole) < len(held)
+    explained = math.ceil(sum(held[name] for name in whole)) * units.ranks_per_unit
+    if shared and held:
         explained = len(cards)
     foreign = len(taken) - explained
     if foreign <= 0:
         return []
     share = spec.serving.gpu_memory_utilization or VLLM_SHARE
-    crowded = sum(_share(card) > 1 - share for card in taken) > explained
-    clean = (len(cards) - foreign) // per_unit
+    crowded = sum(_share(profile, card) > 1 - share for card in taken) > explained
+    clean = (len(cards) - foreign) // units.ranks_per_unit
     make = error if crowded and clean < spec.devices else warning
-    known = f"pods hold {units} {resource}" if units else "no pod of this node holds a card"
+    by = ", ".join(f"{amount} {name}" for name, amount in held.items())
+    known = f"pods hold {by}" if by else "no pod of this node holds a card"
     return [
         make(
             "CARD_IN_USE",

@@ -27,9 +27,10 @@ def find_json(text: str) -> tuple[Any, bool]:
     """(document, whole) of the largest JSON object or array in a text; (None, True): there is none.
 
     Tools print warnings before and after it, forget commas (hy-smi between two power readings) and
-    are cut in the middle: what is there is read, and whole is False where its end is missing.
+    are cut in the middle: what is there is read, and whole is False where its end is missing or
+    something else of it could not be read.
     """
-    best, size, cut, at, tries = None, 0, False, 0, 0
+    best, size, cut, at, tries, broken = None, 0, False, 0, 0, False
     decoder = json.JSONDecoder()
     while match := re.compile(r"[{\[]").search(text, at):
         start, ended = match.start(), True
@@ -42,17 +43,21 @@ def find_json(text: str) -> tuple[Any, bool]:
                 found, end = mending.value(start, 0)
                 ended = not mending.cut
             except ValueError:
-                found, end = None, start + 1
+                found, end, ended = None, start + 1, False
+            broken = broken or (not ended and _OPENS.match(text, start) is not None)
             if tries >= MAX_TRIES:
                 text = text[: match.end()]  # no more of it is looked at
         if found and end - start > size:
             best, size, cut = found, end - start, not ended
         at = max(end, start + 1)
-    return best, not cut
+    return best, best is None or not (cut or broken)
 
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SCALAR = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity|N/A")
+_WORDS = ("true", "false", "null", "NaN", "-Infinity", "Infinity", "N/A")
+_HALF_NUMBER = re.compile(r"-?\d*\.?\d*(?:[eE][+-]?\d*)?")
+_OPENS = re.compile(r"[{\[]\s*[\"{\[]")  # how a document begins, and no person's brackets
 _BLANK = re.compile(r"[\s,]*")  # a comma too many, or too few, changes nothing
 
 
@@ -84,7 +89,8 @@ class _Mending:
     def _cut_or_none(self, at: int) -> None:
         """The text ends within a value, or what stands here is none."""
         rest = self._text[at:]
-        if rest and not rest.startswith('"') and not "truefalsenull".count(rest.strip()):
+        begins = any(word.startswith(rest) for word in _WORDS)
+        if rest and not rest.startswith('"') and not begins and not _HALF_NUMBER.fullmatch(rest):
             raise ValueError("no value")
         self.cut = True
 

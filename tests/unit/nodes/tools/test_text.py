@@ -45,9 +45,7 @@ def test_the_beginning_of_a_document_holds_nothing_false(
     if end == len(text):
         assert (found, whole) == (document, True)
     else:
-        assert found is None or (not whole and isinstance(found, dict))
-        # an inner part may be the larger one only where it is whole
-        assert found is None or within(found, document)
+        assert found is None or (not whole and within(found, document))
 
 
 @pytest.mark.parametrize(
@@ -63,10 +61,20 @@ def test_the_beginning_of_a_document_holds_nothing_false(
         ("[" * 5000, None),
         ('{"a": [' * 2000, None),
         ("{}", None),
+        # what stands before the part that can be read is no document, or a broken one
+        ('{"a": @, "b": {"c": 1}}', {"c": 1}),
     ],
 )
 def test_documents_that_are_mended(text: str, found: Any) -> None:
     assert find_json(text)[0] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [('[x] {"a": 1}', True), ('{"a": @, "b": {"c": 1}}', False), ('{"a": 1} [{"b": ', False)],
+)
+def test_what_is_not_whole_is_said(text: str, whole: bool) -> None:
+    assert find_json(text)[1] is whole
 
 
 def test_last_words() -> None:
