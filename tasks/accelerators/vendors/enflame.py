@@ -1,7 +1,7 @@
 """Enflame GCUs (T10, T20, S60, L300).
 
-Sources: the vendor's Kubernetes guide (2023), gcu-operator 2.4 with a node of one S60 (2026-05), efsmi
-of 2024 to 2026. Of a card that is shared the whole resource reads 0, and drs-gcu and shared-gcu are
+Sources: the vendor's Kubernetes guide (2023), gcu-operator 2.4 with a node of one S60 (2026-05),
+efsmi of 2024 to 2026. Of a card that is shared the whole resource reads 0, and drs-gcu and shared-gcu are
 the same card seen twice.
 """
 
@@ -23,8 +23,11 @@ ENFLAME = Profile(
         ResourcePattern("whole", r"enflame\.com/gcu", "enflame"),
         ResourcePattern("whole", r"enflame-tech\.com/gcu", "enflame-tech"),  # up to 2023
         # of an S60 a drs-gcu is a sixth: 1 is 6 GB, 3 are 20, 6 are 40
-        ResourcePattern("dynamic", r"enflame\.com/(shared-gcu|drs-gcu)", "gcushare"),
-        ResourcePattern("dynamic", r"enflame\.com/(vgcu|vgcu-percentage|gcu-(memory|core))", "hami"),
+        ResourcePattern(
+            "dynamic", r"enflame\.com/(shared|drs)-gcu", "gcushare", counts=True, overlay=True
+        ),
+        ResourcePattern("dynamic", r"enflame\.com/vgcu", "hami", counts=True),
+        ResourcePattern("dynamic", r"enflame\.com/(vgcu-percentage|gcu-(memory|core))", "hami"),
         gpustack_parts(r"enflame\.com/gcu"),
     ),
     labels=Labels(

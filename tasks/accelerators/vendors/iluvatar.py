@@ -1,7 +1,7 @@
 """Iluvatar CoreX GPUs (BI-V100, BI-V150, MR-V100).
 
-Sources: Deep-Spark/ix-device-plugin and ix-container-toolkit (2026-05), HAMi's page (2026-08), ixsmi
-of 2024 to 2026. A BI-V150 board is two devices: with the plugin's splitboard false a unit is the
+Sources: Deep-Spark/ix-device-plugin and ix-container-toolkit (2026-05), HAMi's page (2026-08),
+ixsmi of 2024 to 2026. A BI-V150 board is two devices: with the plugin's splitboard false a unit is the
 board, with true one device. "CUDA Version" in ixsmi is an API level, not a driver. No memory or
 model label is known.
 """
@@ -23,13 +23,16 @@ ILUVATAR = Profile(
         ResourcePattern("whole", r"iluvatar\.com/gpu", "com"),
         ResourcePattern("whole", r"iluvatar\.ai/gpu", "ai"),
         ResourcePattern("dynamic", r"iluvatar\.ai/(vgpu|vcuda-(core|memory))", "hami"),
-        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+-vgpu(\.v(Core|Mem))?", "hami"),
-        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.v(Core|Mem)", "hami"),
+        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+-vgpu", "hami", counts=True),
+        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vMem", "hami", mib=256),
+        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vCore", "hami"),
         gpustack_parts(r"iluvatar\.com/gpu"),
     ),
     modules=("iluvatar",),
     pci_vendor="1e3e",
     pci_classes=("02", "03", "0b", "12"),
+    boards=((r"BI-V150(?!S)|MR-V100 DUO", 2),),
+    slicing="sharing.timeSlicing of Deep-Spark/ix-device-plugin",
     devices=(
         DeviceFile("/dev/itrctl", "char"),
         DeviceFile("/dev/iluvatar0", "char"),

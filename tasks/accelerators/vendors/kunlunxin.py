@@ -1,7 +1,7 @@
 """Kunlunxin XPUs (R200, P800).
 
-Sources: Kunlunxin's XRE guides, baidu/vLLM-Kunlun (2026-05), HAMi's page for P800 (2026-08), xpu-smi
-of 2025 and 2026. No node label and no exporter is known. In a container xpu-smi prints a driver
+Sources: Kunlunxin's XRE guides, baidu/vLLM-Kunlun (2026-05), HAMi's page for P800 (2026-08),
+xpu-smi of 2025 and 2026. No node label and no exporter is known. In a container xpu-smi prints a driver
 version that is none (515.58).
 """
 
@@ -22,7 +22,8 @@ KUNLUNXIN = Profile(
         ResourcePattern("whole", r"kunlunxin\.com/xpu", "kunlunxin"),
         ResourcePattern("whole", r"baidu\.com/xpu", "baidu"),
         # HAMi: up to a quarter, a half, or the whole of a P800, by the memory asked for
-        ResourcePattern("dynamic", r"kunlunxin\.com/(vxpu|vxpu-memory|xpu-memory)", "hami"),
+        ResourcePattern("dynamic", r"kunlunxin\.com/vxpu", "hami", counts=True),
+        ResourcePattern("dynamic", r"kunlunxin\.com/v?xpu-memory", "hami", mib=1),
     ),
     modules=("kunlun", "xpu_driver"),  # kunlun from XRE 4.0
     version_files=(("/proc/kunlun/version", r"(?i)kunlun.*?\s(\d+(?:\.\d+){2,})"),),

@@ -1,7 +1,7 @@
 """MetaX GPUs (MXC500, MXC550, C600, N260).
 
-Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04), HAMi's and
-Koordinator's pages for sGPU (2026-08), gpustack/runtime (2026-08). PCI ids of the cards were not
+Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04), HAMi's
+and Koordinator's pages for sGPU (2026-08), gpustack/runtime (2026-08). PCI ids of the cards were not
 found: the vendor id and the class decide.
 """
 
@@ -22,7 +22,9 @@ METAX = Profile(
     resources=(
         ResourcePattern("whole", r"metax-tech\.com/gpu", "gpu"),
         # vcore in percent, vmemory in GiB where it has no unit; sgpu alone is a card for one pod
-        ResourcePattern("dynamic", r"metax-tech\.com/(sgpu|vcore|vmemory)", "sgpu"),
+        ResourcePattern("dynamic", r"metax-tech\.com/sgpu", "sgpu", counts=True),
+        ResourcePattern("dynamic", r"metax-tech\.com/vmemory", "sgpu", mib=1024),
+        ResourcePattern("dynamic", r"metax-tech\.com/vcore", "sgpu"),
         gpustack_parts(r"metax-tech\.com/gpu"),
     ),
     labels=Labels(
@@ -34,6 +36,7 @@ METAX = Profile(
     modules=("metax",),
     pci_vendor="9999",
     pci_classes=("02", "03", "0b", "12"),
+    model_noise=r"^(MetaX\s+|MX)",  # mx-smi says MetaX C500, labels say MXC500, people say C500
     devices=(
         DeviceFile("/dev/mxcd", "char"),
         DeviceFile("/dev/dri", "dir", r"renderD\d+"),

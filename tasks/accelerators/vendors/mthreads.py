@@ -21,8 +21,10 @@ MTHREADS = Profile(
     name="mthreads-gpu",
     resources=(
         ResourcePattern("whole", r"mthreads\.com/gpu", "gpu"),
-        # a sliced card is 16 sgpu-core; sgpu-memory counts 512 MiB; HAMi counts cards as vgpu
-        ResourcePattern("dynamic", r"mthreads\.com/(vgpu|sgpu-core|sgpu-memory)", "sgpu"),
+        # HAMi counts cards as vgpu, of which a sliced one is 16 sgpu-core
+        ResourcePattern("dynamic", r"mthreads\.com/vgpu", "sgpu", counts=True),
+        ResourcePattern("dynamic", r"mthreads\.com/sgpu-core", "sgpu"),
+        ResourcePattern("dynamic", r"mthreads\.com/sgpu-memory", "sgpu", mib=512),
         gpustack_parts(r"mthreads\.com/gpu"),
     ),
     labels=Labels(

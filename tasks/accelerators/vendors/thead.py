@@ -1,8 +1,8 @@
 """T-Head PPUs (PPU-ZW810E, M890P).
 
 Sources: the vendor's driver and ppu-smi manuals (2026-04 and 05), Alibaba Cloud's page for
-ack-ppu-device-plugin 1.4.0 (2026-08), gpustack-operator's vendor prerequisites (2026). No file tells
-the driver's version: ppu-smi does, whose exit status means nothing.
+ack-ppu-device-plugin 1.4.0 (2026-08), gpustack-operator's vendor prerequisites (2026). No file
+tells the driver's version: ppu-smi does, whose exit status means nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ THEAD = Profile(
         ResourcePattern("whole", r"alibabacloud\.com/ppu", "alibabacloud"),
         ResourcePattern("whole", r"aliyun\.com/ppu", "aliyun"),
         # MIG: compute units, parts of the memory, its GB
-        ResourcePattern("split", r"alibabacloud\.com/ppu-\d+u\.\d+g\d+gb", "mig"),
+        ResourcePattern("split", r"alibabacloud\.com/ppu-(?P<part>\d+)u\.\d+g(?P<gb>\d+)gb", "mig"),
         gpustack_parts(r"(alibabacloud|aliyun)\.com/ppu"),
     ),
     labels=Labels(

@@ -39,7 +39,6 @@ class Frame:
     card's lines, of which the first place counts. mode: regex with one group over a card's lines.
     state: header of the column, the last of the second line, that tells a card's health.
     errors: header of the column, the last of the first line, that counts uncorrectable errors.
-    maker: (what a name begins with, what labels have in its place): 'MetaX C500' is MXC500.
     """
 
     driver: str = r"Driver Ver(?:sion)?\s*:\s*(\d\S*)"
@@ -48,17 +47,16 @@ class Frame:
     mode: str = ""
     state: str = ""
     errors: str = ""
-    maker: tuple[str, str] = ("", "")
 
 
 FRAMES: dict[str, Frame] = {
-    "mx-smi": Frame(state="GPU-State", maker=("MetaX ", "MX")),
+    "mx-smi": Frame(state="GPU-State"),
     "mthreads-gmi": Frame(
         memory=r"(?P<used>\d+)\s*MiB\s*\((?P<total>\d+)\s*MiB\)",
         mode=r"(?m)^\s*(Physical|MPC\s+\w+|VGPU)\b",
     ),
     "cnmon": Frame(driver=r"(?:Driver|On|Off)\s+v(\d[\w.]*)", mode=r"\b(FULL|MIM|SMLU)\b"),
-    "ixsmi": Frame(maker=("Iluvatar ", "")),
+    "ixsmi": Frame(),
     "xpu-smi": Frame(
         # in a container without the runtime it prints a version that is none: 515.58
         not_driver=r"XPU-RT Version:\s*N/A",
@@ -68,7 +66,6 @@ FRAMES: dict[str, Frame] = {
     "efsmi": Frame(
         memory=r"(?P<total>\d+)\s*MiB[^|]*\|\s*(?P<share>[\d.]+)\s*%",
         mode=r"\d\s*MiB\s+(SRIOV|Enable)\b",
-        maker=("Enflame ", ""),
     ),
     "ppu-smi": Frame(mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$", errors="Volatile Uncorr. ECC"),
 }
@@ -79,7 +76,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _blocks(text: str) -> list[list[str]]:
-    """The lines of each card: they follow a border, and the first begins with a number and a name."""
+    """The lines of each card: after a border, the first begins with a number and a name."""
     out: list[list[str]] = []
     open_block = False
     for before, line in pairwise(["", *text.splitlines()]):
@@ -140,10 +137,6 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
         return
     whole, rest = "\n".join(block), "\n".join(block[1:])
     names = [part for part in re.split(r"\s{2,}", first[2]) if re.search("[A-Za-z]{2}", part)]
-    begins, ours = frame.maker
-    name = names[0] if names else ""
-    if begins and name.startswith(begins):
-        name = ours + name.removeprefix(begins)
     used, total = _memory(frame, whole)
     bus, heat, power = _BUS.search(whole), _HEAT.search(rest), _POWER.search(rest)
     mode = re.search(frame.mode, rest) if frame.mode else None
@@ -151,7 +144,7 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
     errors = number(_cells(block[0])[-1]) if frame.errors and frame.errors in text else None
     reading.add(
         int(first[1]),
-        model=name,
+        model=names[0] if names else "",
         memory_mib=total,
         used_mib=used,
         temperature_c=float(heat[1]) if heat else None,

@@ -52,7 +52,7 @@ SAYINGS: tuple[Saying, ...] = (
         r"Unable to determine the device handle for (?:GPU|gpu)\s*(?P<card>[0-9A-Fa-f:.]*\w)\s*:"
         r"\s*(?P<why>.+)",
         _RESET,
-        "NVIDIA/k8s-device-plugin#231, NVIDIA/dcgm-exporter#604, akash-network/support#209 (2024-04)",
+        "NVIDIA/k8s-device-plugin#231, dcgm-exporter#604, akash-network/support#209 (2024-04)",
     ),
     Saying(
         "lost",

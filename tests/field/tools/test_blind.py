@@ -108,7 +108,7 @@ def test_a_blind_tool_is_unknown_and_quoted(
 
 
 def test_c25_hysmi_broken_json_gives_two_cards(told: Told, text: Callable[[str], str]) -> None:
-    """Power readings without a comma between them; the two cards are there, and nothing is wrong."""
+    """Power readings without a comma between them; two cards are there, and nothing is wrong."""
     assert told("hygon-dcu", [(("--json",), text("c25_hysmi_broken_json.txt"))], on_bus=2) == []
 
 

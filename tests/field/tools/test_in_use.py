@@ -60,7 +60,9 @@ def test_c22_full_cards_against_what_pods_hold(
 
 def test_c22_another_share_than_vllms_own_may_fit(told: Told) -> None:
     """30 % are in use and the engine takes half: worth knowing, and no harm."""
-    body = '{"card0": {"vram Total Memory (MiB)": "65520", "vram Total Used Memory (MiB)": "19656"}}'
+    body = (
+        '{"card0": {"vram Total Memory (MiB)": "65520", "vram Total Used Memory (MiB)": "19656"}}'
+    )
     half = told("hygon-dcu", [(JSON, body)], on_bus=1, gpu_memory_utilization=0.5)
     most = told("hygon-dcu", [(JSON, body)], on_bus=1, gpu_memory_utilization=0.9)
     assert [reason.severity for reason in (*half, *most)] == ["warning", "error"]

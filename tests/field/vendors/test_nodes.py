@@ -49,7 +49,7 @@ def judged(
 
 
 def test_eight_mxc550_recorded() -> None:
-    """t9k's installation notes, 2025-04, node mx-5500g6: passthrough to machines is none of ours."""
+    """t9k's installation notes, 2025-04, node mx-5500g6: vfio-gpu is for machines."""
     verdict = judged(
         "metax-gpu",
         {"metax-tech.com/gpu": "8", "metax-tech.com/vfio-gpu": "0"},

@@ -199,7 +199,7 @@ def read(tool: str, text: str) -> Inventory:
 # tool, output, driver, then a card each: model, MiB in use, MiB, Celsius, W, address
 Row = tuple[str, float | None, float | None, float | None, float | None, str]
 OUTPUTS: list[tuple[str, str, str, list[Row]]] = [
-    ("mx-smi", MX_2_1_12, "2.12.13", [("MXC550", 858, 65536, 34, 97, "0000:2a:00.0")]),
+    ("mx-smi", MX_2_1_12, "2.12.13", [("MetaX C550", 858, 65536, 34, 97, "0000:2a:00.0")]),
     ("mthreads-gmi", GMI_1_14, "2.7.0", [("MTT S80", 1339, 16384, 56, None, "00000000:01:00.0")]),
     ("mthreads-gmi", GMI_1_6, "", [("MTT S2000", 4, 16384, 50, None, "00000000:04:00.0")]),
     (
@@ -218,14 +218,19 @@ OUTPUTS: list[tuple[str, str, str, list[Row]]] = [
         IXSMI_4_4_0,
         "4.4.0",
         [
-            ("MR-V100 DUO", 68, 32768, 37, None, "00000000:35:00.0"),
-            ("MR-V100 DUO", 68, 32768, 36, 40, "00000000:38:00.0"),
+            ("Iluvatar MR-V100 DUO", 68, 32768, 37, None, "00000000:35:00.0"),
+            ("Iluvatar MR-V100 DUO", 68, 32768, 36, 40, "00000000:38:00.0"),
         ],
     ),
-    ("ixsmi", IXSMI_4_0_0, "4.1.0", [("BI-V150S", 114, 32768, 33, None, "00000000:8a:00.0")]),
+    (
+        "ixsmi",
+        IXSMI_4_0_0,
+        "4.1.0",
+        [("Iluvatar BI-V150S", 114, 32768, 33, None, "00000000:8a:00.0")],
+    ),
     ("xpu-smi", XPU_5_19, "5.19.0.0", [("P800 OAM", 0, 98304, 35, 87, "00000000:03:00.0")]),
     ("xpu-smi", XPU_IN_CONTAINER, "", [("P800 OAM", 100, 98304, 43, 98, "00000000:52:00.0")]),
-    ("efsmi", EFSMI_1_6, "1.6.3.12", [("S60G", 0, 23552, 34, None, "00:2e:00.0")]),
+    ("efsmi", EFSMI_1_6, "1.6.3.12", [("Enflame S60G", 0, 23552, 34, None, "00:2e:00.0")]),
     (
         "ppu-smi",
         PPU_810E,

@@ -299,7 +299,7 @@ def test_a_tool_of_which_every_run_fails_gives_way_to_the_next(tmp_path: Path) -
 
 
 def test_cards_of_a_maker_with_two_vendor_ids(tmp_path: Path) -> None:
-    """Kunlunxin's P800 prints vendor 2057, older cards are Baidu's 1d22; its network cards are none."""
+    """Kunlunxin's P800 prints vendor 2057, older cards 1d22; network cards are none."""
     cards = {"01": ("1d22", "3684", "078000"), "02": ("2057", "3686", "120000")}
     for at, ids in {**cards, "03": ("1d22", "1000", "020000")}.items():
         for name, value in zip(("vendor", "device", "class"), ids, strict=True):

@@ -56,7 +56,12 @@ def test_resource_names(name: str, resource: str, kind: str) -> None:
         ("cambricon-mlu", "cambricon-device-plugin-daemonset", "x", "device-plugin"),
         ("iluvatar-gpu", "iluvatar-device-plugin", "x", "device-plugin"),
         ("iluvatar-gpu", "ix-feature-discovery", "x", "label-node"),
-        ("kunlunxin-xpu", "vxpu-device-plugin", "projecthami/vxpu-device-plugin:1", "virtual-plugin"),
+        (
+            "kunlunxin-xpu",
+            "vxpu-device-plugin",
+            "projecthami/vxpu-device-plugin:1",
+            "virtual-plugin",
+        ),
         ("enflame-gcu", "gcushare-device-plugin", "x", "virtual-plugin"),
         ("enflame-gcu", "gcu-feature-discovery", "x", "label-node"),
         ("enflame-gcu", "gcu-exporter", "x", "exporter"),
