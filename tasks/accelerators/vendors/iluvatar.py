@@ -1,8 +1,8 @@
 """Iluvatar CoreX GPUs (BI-V100, BI-V150, MR-V100).
 
 Sources: Deep-Spark/ix-device-plugin and ix-container-toolkit (2026-05), HAMi's page (2026-08),
-ixsmi of 2024 to 2026. A BI-V150 board is two devices: with the plugin's splitboard false a unit is the
-board, with true one device. "CUDA Version" in ixsmi is an API level, not a driver. No memory or
+ixsmi of 2024 to 2026. A BI-V150 board is two devices: with the plugin's splitboard false a unit is
+the board, with true one device. "CUDA Version" in ixsmi is an API level, not a driver. No memory or
 model label is known.
 """
 

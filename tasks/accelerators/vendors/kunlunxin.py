@@ -1,7 +1,7 @@
 """Kunlunxin XPUs (R200, P800).
 
-Sources: Kunlunxin's XRE guides, baidu/vLLM-Kunlun (2026-05), HAMi's page for P800 (2026-08),
-xpu-smi of 2025 and 2026. No node label and no exporter is known. In a container xpu-smi prints a driver
+Sources: Kunlunxin's XRE guides, baidu/vLLM-Kunlun (2026-05), HAMi's page for P800 (2026-08), xpu-
+smi of 2025 and 2026. No node label and no exporter is known. In a container xpu-smi prints a driver
 version that is none (515.58).
 """
 

@@ -39,8 +39,8 @@ def read_inventory(smi: SmiRuns, parser: str | None = None) -> Inventory:
         if run.error:
             reading.problems.append(f"{command}: {run.error}")
         elif run.status != 0:
-            words = last_words(run.stderr if run.stderr.strip() else run.stdout)
-            reading.problems.append(f"{command} ended with status {run.status}: {words}")
+            last = last_words(run.stderr if run.stderr.strip() else run.stdout)
+            reading.problems.append(f"{command} ended with status {run.status}: {last}")
         parse(reading, run)
         if run.cut:
             reading.cut(f"{command} printed more than was kept")

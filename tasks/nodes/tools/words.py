@@ -109,7 +109,7 @@ _RULES = [(saying, re.compile(saying.pattern)) for saying in SAYINGS]
 
 def said(texts: Iterable[str]) -> list[Said]:
     """What these outputs say, each once; a line means the first row that fits it."""
-    found = {}
+    found: dict[Said, None] = {}
     for text in texts:
         for line in text.splitlines():
             for saying, rule in _RULES:
