@@ -1,8 +1,8 @@
 """Enflame GCUs (T10, T20, S60, L300).
 
 Sources: the vendor's Kubernetes guide (2023), gcu-operator 2.4 with a node of one S60 (2026-05),
-efsmi of 2024 to 2026. Of a card that is shared the whole resource reads 0, and drs-gcu and shared-
-gcu are the same card seen twice.
+efsmi of 2024 to 2026. Of a card that is shared the whole resource reads 0, and drs-gcu and
+shared-gcu are the same card seen twice.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tasks.nodes.tools.words import Said
+from tasks.nodes.tools.words import Quote
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Inventory:
     cards: tuple[Card, ...] = ()
     driver: str = ""
     problems: tuple[str, ...] = ()
-    said: tuple[Said, ...] = ()
+    said: tuple[Quote, ...] = ()
     whole: bool = True
 
 

@@ -28,7 +28,7 @@ class Saying:
 
 
 @dataclass(frozen=True)
-class Said:
+class Quote:
     """A saying that was found: which card, '' where it names none, in which words."""
 
     meaning: Meaning
@@ -107,16 +107,16 @@ SAYINGS: tuple[Saying, ...] = (
 _RULES = [(saying, re.compile(saying.pattern)) for saying in SAYINGS]
 
 
-def said(texts: Iterable[str]) -> list[Said]:
+def said(texts: Iterable[str]) -> list[Quote]:
     """What these outputs say, each once; a line means the first row that fits it."""
-    found: dict[Said, None] = {}
+    found: dict[Quote, None] = {}
     for text in texts:
         for line in text.splitlines():
             for saying, rule in _RULES:
                 if match := rule.search(line):
                     groups = match.groupdict()
                     words = (groups.get("why") or match[0]).strip()[:200]
-                    item = Said(saying.meaning, groups.get("card") or "", words, saying.action)
+                    item = Quote(saying.meaning, groups.get("card") or "", words, saying.action)
                     found[item] = None
                     break
     return list(found)
