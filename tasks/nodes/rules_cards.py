@@ -57,7 +57,7 @@ def tool_reasons(
         out.append(
             warning(
                 "FACT_UNKNOWN",
-                f"memory of card {', '.join(silent)}: {doc.smi.name} tells that of the others alone",
+                f"memory of card {', '.join(silent)}: {doc.smi.name} tells the others' alone",
                 "the memory of every card",
                 "run it on the host: a card that tells nothing may have lost its driver",
             )
