@@ -212,13 +212,15 @@ NPU_310P3 = """\
 | 0       310P3                 | OK              | NA           38                0     / 0     |
 | 0       0                     | 0000:81:00.0    | 0            1848 / 21525                    |
 """
-# a Z100's user, DTK 23: Mode tells nothing, and no line between title and rows
-HY_Z100 = """\
+# notes on HAMi with four DCUs of a supercomputer, DTK 24.04, 2025-09 (two of four): Mode says nothing
+HY_DTK_24 = """\
 ============================ System Management Interface =============================
+======================================================================================
 DCU     Temp     AvgPwr     Perf     PwrCap     VRAM%      DCU%      Mode
-0       45.0C    58.0W      auto     300.0W     0%         0%        N/A
-1       44.0C    61.0W      auto     300.0W     0%         0%        N/A
-================================= End of SMI Log =================================
+0       49.0C    25.0W      auto     300.0W     0%         0%        N/A
+1       48.0C    24.0W      auto     300.0W     0%         0%        N/A
+======================================================================================
+=================================== End of SMI Log ===================================
 """
 
 
@@ -271,7 +273,7 @@ OUTPUTS: list[tuple[str, str, str, list[Row]]] = [
         ],
     ),
     ("npu-smi", NPU_310P3, "25.5.1", [("310P3", 1848, 21525, 38, None, "0000:81:00.0")]),
-    ("hy-smi", HY_Z100, "", [("", None, None, 45, 58, ""), ("", None, None, 44, 61, "")]),
+    ("hy-smi", HY_DTK_24, "", [("", None, None, 49, 25, ""), ("", None, None, 48, 24, "")]),
     (
         "ppu-smi",
         PPU_810E,
