@@ -212,7 +212,7 @@ NPU_310P3 = """\
 | 0       310P3                 | OK              | NA           38                0     / 0     |
 | 0       0                     | 0000:81:00.0    | 0            1848 / 21525                    |
 """
-# notes on HAMi with four DCUs of a supercomputer, DTK 24.04, 2025-09 (two of four): Mode says nothing
+# notes on HAMi with four DCUs, DTK 24.04, 2025-09 (two of the four rows): Mode says nothing
 HY_DTK_24 = """\
 ============================ System Management Interface =============================
 ======================================================================================
