@@ -99,7 +99,7 @@ def _parted(
     whole = wanted or next((n for n, k in sorted(kinds.items()) if k in ("whole", "named")), "")
     reads = f"{whole} reads 0" if whole else "no whole card is offered"
     asked = sorted(
-        n for n in parts if kinds[n] == "split" or getattr(profile.resource_kind(n), "counts", 0)
+        n for n in parts if kinds[n] == "split" or _counts(profile, n)
     )
     return error(
         "RESOURCE_ABSENT",
@@ -109,6 +109,11 @@ def _parted(
         f"set nodes.resource to one of {', '.join(asked or sorted(parts))}, or end the "
         "partitioning (MIG, shares, slices) on the node",
     )
+
+
+def _counts(profile: Profile, name: str) -> bool:
+    row = profile.resource_kind(name)
+    return row is not None and row.counts
 
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
