@@ -98,9 +98,7 @@ def _parted(
         return None
     whole = wanted or next((n for n, k in sorted(kinds.items()) if k in ("whole", "named")), "")
     reads = f"{whole} reads 0" if whole else "no whole card is offered"
-    asked = sorted(
-        n for n in parts if kinds[n] == "split" or _counts(profile, n)
-    )
+    asked = sorted(n for n in parts if kinds[n] == "split" or _counts(profile, n))
     return error(
         "RESOURCE_ABSENT",
         f"{reads}: the node is partitioned, only parts of cards are offered: "
@@ -138,8 +136,14 @@ def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
     """Nothing offers whole cards."""
     action = "deploy the vendor's device plugin on the node"
     found = f"resources offered: {_amounts(api, known)}"
+    machines = [n for n, kind in offered(profile, api).items() if kind == "vm"]
     drivers = plugin_pods(profile, api, "dra-driver")
-    if drivers:
+    if machines:
+        found = f"only for virtual machines: {_amounts(api, machines)}"
+        action = (
+            "choose a node whose cards containers get (GPU operator: workload.config=container)"
+        )
+    elif drivers:
         pod = drivers[0]
         found += (
             f"; DaemonSet {pod.namespace}/{pod.daemonset} offers its devices by dynamic resource "

@@ -28,8 +28,10 @@ def read_units(
     """Read one resource. asked: what one pod asks for, where sharing goes by that."""
     row = profile.resource_kind(resource)
     capacity = int(api.capacity.get(resource, 0))
-    if row is None or not capacity:
-        return Units(resource, "card", capacity, None, capacity, capacity)
+    elsewhere = _elsewhere(profile, api)
+    seen = seen.without(elsewhere)
+    if row is None or not capacity:  # what no row knows is not judged
+        return Units(resource, "card", 0, None, 0, 0, elsewhere=elsewhere)
     found = _found(profile, api, resource, row, capacity)
     least, most = _cards_of_all(profile, api, resource, row, found)
     found, exact = _with_hardware(profile, seen, found, least, most, capacity)
@@ -54,8 +56,15 @@ def read_units(
         isolated=sharing.memory != "card" if sharing else not (shared and (loose or found.guessed)),
         single=bool(sharing and sharing.single),
         guessed=found.guessed,
+        elsewhere=elsewhere,
         registers=found.registers,
     )
+
+
+def _elsewhere(profile: Profile, api: ApiFacts) -> int:
+    """Units of cards that virtual machines get."""
+    rows = {name: profile.resource_kind(name) for name in api.allocatable}
+    return sum(int(api.allocatable[n]) for n, row in rows.items() if row and row.kind == "vm")
 
 
 def _own_way(profile: Profile) -> list[str]:
@@ -118,8 +127,9 @@ def _found(
     by_name = _by_name(profile, api, resource, row, capacity)
     if by_name and not row.counts:
         return by_name
+    renamed = row.kind == "whole" and _shares_renamed(profile, api)
     for sharing in profile.sharings:
-        groups = _labelled(sharing, api)
+        groups = None if renamed else _labelled(sharing, api)
         if groups is not None and "mode" not in told:
             return _by_labels(profile, api, sharing, groups, capacity)
         live = registers(api.annotations, sharing.register, resource)
@@ -135,6 +145,12 @@ def _found(
     return by_name or Found(capacity, capacity, "card")
 
 
+def _shares_renamed(profile: Profile, api: ApiFacts) -> bool:
+    """Whether shares have a name of their own, so that the whole-card name means whole cards."""
+    rows = {n: profile.resource_kind(n) for n, amount in api.allocatable.items() if amount > 0}
+    return any(row and row.kind == "split" and row.counts for row in rows.values())
+
+
 def _by_name(
     profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, capacity: int
 ) -> Found | None:
@@ -143,7 +159,8 @@ def _by_name(
         return None
     told = row.told(resource)
     mode = told.get("mode", "").lower()
-    kind: UnitKind = "partition" if mode else "share" if row.counts else "slice"
+    slice_ = row.kind == "split" and not row.counts
+    kind: UnitKind = "partition" if mode else "slice" if slice_ else "share"
     name = resource.rsplit("/", 1)[-1]
     often = label(tuple(key.format(name=name) for key in profile.labels.slice_replicas), api)
     slices = capacity // int(often) if often.isdigit() and int(often) else capacity

@@ -25,6 +25,7 @@ def lost_reasons(profile: Profile, seen: Seen, units: Units, tool: str) -> list[
     if not profile.pci_vendor:
         return []
     counts = {}
+    seen = seen.without(units.elsewhere)
     if seen.on_bus is not None:
         counts["on the PCI bus"] = seen.on_bus
     if seen.rows:
