@@ -23,7 +23,8 @@ class ResourcePattern:
     counts: the amount is a number of shares of cards (a dynamic name), or of shares whose memory
     nobody divides (a split one). per_card: units one card makes at
     most, 0 unknown. overlay: another view of cards that other names of the node offer, too.
-    mib: MiB of memory that an amount of 1 of a dynamic name asks for, of_card: the part of a card's.
+    mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
+    card's.
     """
 
     kind: ResourceKind
