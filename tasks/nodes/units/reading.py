@@ -216,7 +216,7 @@ def _range(
         return math.ceil(units / CPX_MOST), math.ceil(units / CPX_LEAST)
     most = row.per_card if isinstance(row, ResourcePattern) else 0
     if not most and row.whole and "part" in told:
-        most = max(1, row.whole // int(told["part"]))
+        most = max(1, row.whole // max(1, int(told["part"])))
     return (math.ceil(units / most) if most else 1), units
 
 
