@@ -112,7 +112,7 @@ class Smi:
 
     candidates: paths below the host root, first found wins. in_container: also look on the
     probe container's own PATH (a container runtime hook may bring the tool). runs: argument
-    lists, each a separate run. parser: a name in tasks.nodes.inventory.PARSERS. libraries: host
+    lists, each a separate run. parser: a name in tasks.nodes.tools.read.PARSERS. libraries: host
     folders for LD_LIBRARY_PATH.
     """
 
@@ -198,14 +198,18 @@ class Profile:
 
     modules: kernel modules of which one must be loaded, newest first. version_files: other host
     files that tell the driver version, as (path, regex with one group). pci_vendor: hex id without
-    0x; pci_classes: prefixes of the PCI class. sys_paths: paths that exist when the driver works.
+    0x; pci_also: further ones of the vendor; pci_classes: prefixes of the PCI class. sys_paths:
+    paths that exist when the driver works.
     models: PCI device id -> card model. aliases: spelling of a card -> its name in `models` and the
     compatibility data; model_noise: regex of what a spelling may add to it. boards: (regex over
     models, devices) of boards that are several devices. partitions: mode -> devices a card becomes,
     0 unknown. sharings: ways in which a unit is less than a card, the surer first; slicing: what a
     multiple of the cards is where nothing says why, '' where no plugin of the vendor does so.
-    device_class: DeviceClass of the vendor's DRA driver. temperature_limit_c: above it a card is
-    unhealthy. smi: inventory tools, the preferred first. toolkit: regex with one group over an
+    device_class: DeviceClass of the vendor's DRA driver. idle_mib: memory that a card holds though
+    nobody uses it. temperature_limit_c: above it a card is
+    unhealthy. runtime_class: RuntimeClass whose hook brings devices and driver into the pod, where
+    the device plugin alone brings none; the spec's own goes before it. smi: inventory tools, the
+    preferred first; none: API and device files decide. toolkit: regex with one group over an
     image tag. toolkit_example: how serving.toolkit may read. toolkit_digits: regex that cuts a
     version without dots. toolkit_of_image: (regex over the image, toolkit) where no tag says it.
     minimums: the least driver of toolkit releases, the newest first; compat: what goes round them;
@@ -223,6 +227,7 @@ class Profile:
     modules: tuple[str, ...] = ()
     version_files: tuple[tuple[str, str], ...] = ()
     pci_vendor: str = ""
+    pci_also: tuple[str, ...] = ()
     pci_classes: tuple[str, ...] = ()
     models: dict[str, str] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
@@ -239,6 +244,7 @@ class Profile:
     container_security: dict[str, Any] = field(default_factory=dict)
     security_reasons: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    runtime_class: str = ""
     smi: tuple[Smi, ...] = ()
     components: tuple[Component, ...] = ()
     exporter: Exporter | None = None
@@ -252,6 +258,7 @@ class Profile:
     toolkit: str = ""
     builds_driver: bool = False
     temperature_limit_c: float = 95.0
+    idle_mib: float = 1024.0
     cpu_flags: dict[str, CpuFlags] = field(default_factory=dict)
     probe_paths: tuple[str, ...] = ()
     probe_env: dict[str, str] = field(default_factory=dict)

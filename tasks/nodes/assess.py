@@ -21,6 +21,7 @@ from tasks.nodes.rules_api import (
     room_reasons,
     state_reasons,
 )
+from tasks.nodes.rules_cards import tool_reasons
 from tasks.nodes.rules_host import (
     Hardware,
     card_reasons,
@@ -32,7 +33,7 @@ from tasks.nodes.rules_host import (
 )
 from tasks.nodes.rules_machine import GIB, cpu_reasons, disk_reasons, engine_memory
 from tasks.nodes.units.choice import choose_resource
-from tasks.nodes.units.form import Seen, Units
+from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.plugins import component_reasons
 from tasks.nodes.units.reading import read_units
 from tasks.nodes.units.reasons import unit_reasons
@@ -201,8 +202,10 @@ def judge_node(
                 "run rollout check-nodes to look at the hardware, too",
             )
         )
-    units = read_units(profile, api, resource, seen or Seen(), _asked(spec, resource))
+    units = read_units(profile, api, resource, seen or SeenCards(), _asked(spec, resource))
     reasons += unit_reasons(spec, profile, seen, units, probe.smi.name if probe else "")
+    if probe is not None and hardware is not None:
+        reasons += tool_reasons(spec, profile, api, probe, hardware.inventory, units)
     reasons += label_reasons(profile, api, hardware, resource, units)
     reasons += model_reasons(spec, profile, api, hardware)
     text = metrics or (probe.metrics if probe else "")
@@ -227,7 +230,7 @@ def judge_node(
     )
 
 
-def _claims(spec: Rollout, seen: Seen | None) -> int | None:
+def _claims(spec: Rollout, seen: SeenCards | None) -> int | None:
     """Replicas that the cards make, where they are asked for by claim; None unknown."""
     count = max(seen.rows, seen.cards or 0) if seen else 0
     return count // spec.devices if spec.nodes.claim_template and spec.devices and count else None

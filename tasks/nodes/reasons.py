@@ -46,6 +46,8 @@ CODES: dict[str, str] = {
     "CARD_MODEL": "the cards are not the model the spec demands",
     "CARD_LOST": "bus, smi tool and plugin do not see the same cards, and no sharing explains it",
     "CARD_UNHEALTHY": "a card reports errors, bad health or a temperature out of range",
+    "CARD_IN_USE": "memory of a card is in use that no pod of the node explains",
+    "CARD_PARTITIONED": "a card is divided into parts, so that it cannot be had whole",
     "UNIT_NOT_A_CARD": "a unit of the resource is a share, a slice or a board, not one card",
     "CARDS_DIFFER": "cards of different models on one node",
     "DEVICE_FILE_MISSING": "a device file the engine needs is absent or of the wrong kind",

@@ -10,9 +10,9 @@ from tasks.accelerators.types import Labels, Profile, normal_toolkit
 from tasks.nodes.compatibility import KNOWN_NAMES, compatible, driver_version
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
-from tasks.nodes.inventory import Inventory, read_inventory
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.units.form import Seen, Units
+from tasks.nodes.tools.read import Inventory, read_inventory
+from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
 from tasks.spec.rollout import Rollout
 
@@ -30,14 +30,16 @@ class Hardware:
     on_bus: int
     memory_mib: float | None  # of the smallest card
 
-    def seen(self, bus_known: bool) -> Seen:
-        """Its cards, for what a node's units are."""
+    def seen(self, bus_known: bool) -> SeenCards:
+        """Its cards, for what a node's units are. A list that was cut proves no number; a tool that
+        lists cards knows their addresses, so that a bus without one has them in another class."""
         cards = self.inventory.cards
-        buses = {card.bus.rpartition(".")[0] for card in cards if card.bus}
-        return Seen(
-            on_bus=self.on_bus if bus_known else None,
-            rows=len(cards),
-            addresses=len(buses) if all(card.bus for card in cards) else 0,
+        listed = cards if self.inventory.whole else ()
+        buses = {card.bus.rpartition(".")[0] for card in listed if card.bus}
+        return SeenCards(
+            on_bus=self.on_bus if bus_known and (self.on_bus or not cards) else None,
+            rows=len(listed),
+            addresses=len(buses) if all(card.bus for card in listed) else 0,
             memory_mib=self.memory_mib,
             models=self.models,
         )
@@ -181,34 +183,14 @@ def unknown(what: str, why: str) -> Reason:
 
 
 def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Reason]:
-    """Health and sameness of the cards, and whether the smi tool could be read."""
+    """Sameness of the cards; what the tool says of each stands in rules_cards."""
     out: list[Reason] = []
     if not profile.pci_vendor:
         return out
     if "metrics" in doc.errors:
         out.append(unknown("exporter", doc.errors["metrics"]))
-    cards, tool = hardware.inventory.cards, doc.smi.name or "the smi tool"
-    troubles = [*hardware.inventory.problems]
-    if "smi" in doc.errors:
-        troubles.append(doc.errors["smi"])
     if "pci" in doc.errors:
         out.append(unknown("PCI devices", doc.errors["pci"]))
-    if troubles or not cards:
-        out.append(
-            warning(
-                "SMI_FAILED",
-                "; ".join(troubles) or f"{tool} lists no card",
-                f"a list of cards from {tool}",
-                "run it on the host; health and memory of the cards were not judged",
-            )
-        )
-    for card in cards:
-        out += _health(profile, card.index, card.temperature_c, card.uncorrectable)
-        if card.health not in ("", "OK"):
-            make = warning if card.health == "Warning" else error
-            out.append(_sick(make, card.index, f"health {card.health}", "OK"))
-        if card.mode not in ("", "Normal"):
-            out.append(_sick(warning, card.index, f"mode {card.mode}", "Normal"))
     distinct = sorted(set(hardware.models))
     if len(distinct) > 1:
         out.append(
@@ -219,27 +201,6 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
                 "the slowest card and the smallest memory decide",
             )
         )
-    return out
-
-
-def _sick(make: Make, index: int, found: str, expected: str) -> Reason:
-    return make(
-        "CARD_UNHEALTHY",
-        f"card {index}: {found}",
-        expected,
-        "take the card out of service and check it (ECC page retirement, cooling, reset)",
-    )
-
-
-def _health(
-    profile: Profile, index: int, heat: float | None, uncorrectable: float | None
-) -> list[Reason]:
-    out = []
-    limit = profile.temperature_limit_c
-    if heat is not None and heat > limit:
-        out.append(_sick(error, index, f"{heat:g} degrees Celsius", f"at most {limit:g}"))
-    if uncorrectable:
-        out.append(_sick(error, index, f"{uncorrectable:g} uncorrectable memory errors", "none"))
     return out
 
 

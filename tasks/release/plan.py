@@ -259,9 +259,7 @@ def decide_plan(
     if lent and serving:
         lend, nodes = lent
         more = max(1, replicas - sum(seat.seats for seat in seats))
-        free_more = f"{more} seat(s) more" + (
-            f" ({more * spec.devices} {asked})" if need else ""
-        )
+        free_more = f"{more} seat(s) more" + (f" ({more * spec.devices} {asked})" if need else "")
         said = _serves_on(lend, minutes, free_more)
         return make("lend", _lends(serving, release, lend), nodes, said, lend)
     if _may_interrupt(want):

@@ -45,7 +45,8 @@ class PodNeeds:
 
     resource: extended resource name, '' for none. volumes, mounts, env: added to the pod and its
     first container. pod_security, container_security: merged over our restrictive defaults;
-    `reasons` says why each exception is needed and becomes an annotation.
+    `reasons` says why each exception is needed and becomes an annotation. runtime_class: the pod's,
+    where the spec says none.
     """
 
     resource: str = ""
@@ -55,6 +56,7 @@ class PodNeeds:
     pod_security: dict[str, Any] = field(default_factory=dict)
     container_security: dict[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    runtime_class: str = ""
 
 
 def short_hash(*parts: str, length: int = 8) -> str:
@@ -204,6 +206,8 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         pod["priorityClassName"] = serving.priority_class
     if serving.host_network:
         pod["hostNetwork"] = True
+    if needs.runtime_class:
+        pod["runtimeClassName"] = needs.runtime_class
     return _one_voice(merge_site(pod, serving.pod, "serving.pod"), container)
 
 

@@ -56,7 +56,10 @@ NOT_OF_A_PROBE = frozenset(
         *("livenessProbe", "readinessProbe", "startupProbe", "resizePolicy"),
     )
 )
-_CALM = re.compile(r"(NVIDIA_[A-Z_]+|TZ|LANG|LC_[A-Z]+|(HTTPS?|NO)_PROXY|(https?|no)_proxy)")
+_CALM = re.compile(
+    r"(NVIDIA_[A-Z_]+|(METAX|MTHREADS|IX|ENFLAME)_VISIBLE_DEVICES"
+    r"|TZ|LANG|LC_[A-Z]+|(HTTPS?|NO)_PROXY|(https?|no)_proxy)"
+)
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 
 

@@ -120,5 +120,6 @@ ASCEND = Profile(
         ToolkitMinimum((8, 5), "25.5", False, _CANN),
     ),
     toolkit=r"cann[-_:]?(\d+\.\d+(?:\.(?:rc)?\d+)*|\d{2,3}(?![\d.]))",
+    idle_mib=3584.0,  # firmware: 3.4 GiB of a 910B3, 2.9 of a 910B4 (vllm-ascend#2035 and others)
     probe_paths=("/usr/local",),
 )

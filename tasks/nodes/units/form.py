@@ -14,7 +14,7 @@ UnitKind = Literal["card", "board", "slice", "share", "partition"]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenCards:
     """Cards as the probe saw them. on_bus: None where the bus could not be read. rows: of the smi
     tool; addresses: different PCI addresses among them without the function, which tells
     partitions of a card apart; 0 where it prints none. memory_mib: of the smallest. models: their
@@ -31,7 +31,7 @@ class Seen:
         """Cards that are there: the bus decides, then the tool; None where neither tells."""
         return self.on_bus if self.on_bus is not None else (self.addresses or self.rows) or None
 
-    def without(self, elsewhere: int) -> Seen:
+    def without(self, elsewhere: int) -> SeenCards:
         """Without cards that virtual machines hold: the driver, and so the tool, has them not."""
         gap = (self.on_bus or 0) - self.rows
         return replace(self, on_bus=self.rows) if self.rows and 0 < gap <= elsewhere else self
@@ -75,7 +75,7 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Found:
+class Origin:
     """How a resource's units come about: the cards behind them, and what told it."""
 
     least: int

@@ -6,7 +6,7 @@ import re
 
 from tasks.accelerators.types import Profile, ResourcePattern
 from tasks.nodes.facts import Amounts, ApiFacts
-from tasks.nodes.units.form import Found, Seen, label
+from tasks.nodes.units.form import Origin, SeenCards, label
 
 # NVIDIA's profiles hold between 0.896 (1g.12gb, 11,008 MiB) and 0.99 of what their name says
 PROFILE_LEAST, PROFILE_MOST = 0.89, 0.99
@@ -32,8 +32,8 @@ def unit_memory(
     api: ApiFacts,
     resource: str,
     row: ResourcePattern,
-    found: Found,
-    seen: Seen,
+    found: Origin,
+    seen: SeenCards,
     capacity: int,
     asked: Amounts,
 ) -> tuple[float | None, float | None]:
@@ -66,7 +66,7 @@ def unit_memory(
 
 
 def _memory_label(
-    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Found
+    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Origin
 ) -> str:
     """What a label says of a unit's memory, '' where none does."""
     if found.sharing and found.sharing.memory == "label":

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.nodes.compatibility import CHECKS
-from tasks.nodes.inventory import PARSERS
+from tasks.nodes.tools.read import PARSERS
 from tasks.render.devices import HOST, STANDARD_FOLDERS, pod_needs, probe_mounts
 from tasks.render.jobs import probe_job
 from tasks.render.release import deployment, release_of

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import errors
-from tasks.nodes.units.form import Seen
+from tasks.nodes.units.form import SeenCards
 from tasks.nodes.units.reading import read_units
 from tasks.nodes.units.reasons import lost_reasons
 from tasks.nodes.units.register import read_cards, registers
@@ -36,7 +36,7 @@ labels = st.fixed_dictionaries(
     {}, optional={key: st.sampled_from(values) for key, values in LABELS.items()}
 )
 hosts = st.builds(
-    Seen,
+    SeenCards,
     on_bus=st.none() | st.integers(0, 16),
     rows=st.integers(0, 64),
     addresses=st.integers(0, 16),
@@ -49,7 +49,7 @@ def test_no_node_crashes_the_reading(
     name: str,
     capacity: dict[str, Decimal],
     said: dict[str, str],
-    seen: Seen,
+    seen: SeenCards,
     resource: str,
     text: str,
 ) -> None:
@@ -68,16 +68,24 @@ def test_no_node_crashes_the_reading(
         assert units.memory_bytes <= seen.memory_mib * 2**20
 
 
-@given(st.sampled_from(sorted(set(PROFILES) - {"cpu"})), st.integers(1, 16))
-def test_as_many_units_as_cards_are_cards(name: str, count: int) -> None:
-    row = profile(name)
-    resource = next(n for n in NAMES if (r := row.resource_kind(n)) and r.kind == "whole")
+@given(
+    st.sampled_from(
+        [
+            *(("nvidia-gpu", "nvidia.com/gpu"), ("amd-gpu", "amd.com/gpu")),
+            *(("hygon-dcu", "hygon.com/hcu"), ("ascend-npu", "huawei.com/Ascend910")),
+            *(("iluvatar-gpu", "iluvatar.com/gpu"), ("metax-gpu", "metax-tech.com/gpu")),
+        ]
+    ),
+    st.integers(1, 16),
+)
+def test_as_many_units_as_cards_are_cards(name: tuple[str, str], count: int) -> None:
+    row, resource = profile(name[0]), name[1]
     api = ApiFacts("n", capacity={resource: Decimal(count)}, allocatable={resource: Decimal(count)})
-    seen = Seen(count, count, count, 1000.0)
+    seen = SeenCards(count, count, count, 1000.0)
     units = read_units(row, api, resource, seen)
     assert (units.kind, units.cards, units.memory_bytes) == ("card", count, 1000 << 20)
     assert lost_reasons(row, seen, units, "tool") == []
-    lost = Seen(count, count - 1, count - 1, 1000.0)
+    lost = SeenCards(count, count - 1, count - 1, 1000.0)
     assert count == 1 or [r.code for r in lost_reasons(row, lost, units, "tool")] == ["CARD_LOST"]
 
 
