@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-ResourceKind = Literal["whole", "named", "split", "dynamic"]
+ResourceKind = Literal["whole", "named", "split", "dynamic", "vm"]
 DeviceKind = Literal["char", "dir"]
 
 
@@ -15,14 +15,16 @@ class ResourcePattern:
     """Extended resource names of one kind.
 
     whole: one unit is one card. named: the same, under the card model's name (a plugin policy).
-    split: a fixed slice of a card. dynamic: slices asked for by number, cores and memory.
+    split: a fixed slice of a card. dynamic: slices asked for by number, cores and memory. vm:
+    cards, or parts of them, for virtual machines only.
     generation groups names of one plugin generation, such as 'dcu' and 'hcu'.
     Named groups of the pattern say what the name tells: gb or share_gb, a unit's memory; part, how
     much of a card's compute it takes (of `whole`); mode, a partition mode (Profile.partitions).
     counts: the amount is a number of shares of cards (a dynamic name), or of shares whose memory
     nobody divides (a split one). per_card: units one card makes at
     most, 0 unknown. overlay: another view of cards that other names of the node offer, too.
-    mib: MiB of memory that an amount of 1 asks for, of a dynamic name.
+    mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
+    card's.
     """
 
     kind: ResourceKind
@@ -33,6 +35,7 @@ class ResourcePattern:
     counts: bool = False
     overlay: bool = False
     mib: float = 0
+    of_card: float = 0
 
     def told(self, name: str) -> dict[str, str]:
         """The named groups of a resource name, those that say something."""

@@ -33,7 +33,7 @@ from tasks.nodes.rules_host import (
 )
 from tasks.nodes.rules_machine import GIB, cpu_reasons, disk_reasons, engine_memory
 from tasks.nodes.units.choice import choose_resource
-from tasks.nodes.units.form import Seen, Units
+from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.plugins import component_reasons
 from tasks.nodes.units.reading import read_units
 from tasks.nodes.units.reasons import unit_reasons
@@ -167,20 +167,18 @@ def judge_node(
     spec's keep_free is demanded. stable_release: id of the release that may be scaled down;
     None: any of this rollout's. metrics: the exporter's text where the probe did not read it.
     """
-    resource, reasons = choose_resource(spec, profile, api)
-    reasons = [*state_reasons(spec, api), *reasons]
-    blocked = bool(errors(reasons))
-    room = room_of(spec, api, resource, stable_release)
-    reasons += component_reasons(profile, api, resource)
-    reasons += room_reasons(spec, api, resource, room)
-    hardware: Hardware | None = None
-    seen: Seen | None = None
     if probe is not None and probe.profile != profile.name:
         probe_error = f"its document is of profile {probe.profile}"
         probe = None
-    if probe is not None:
-        hardware = read_hardware(profile, probe)
-        seen = hardware.seen("pci" not in probe.errors)
+    hardware = read_hardware(profile, probe) if probe else None
+    seen = hardware.seen("pci" not in probe.errors) if hardware and probe else None
+    resource, reasons = choose_resource(spec, profile, api)
+    reasons = [*state_reasons(spec, api), *reasons]
+    blocked = bool(errors(reasons))
+    room = room_of(spec, api, resource, stable_release, _claims(spec, seen))
+    reasons += component_reasons(profile, api, resource)
+    reasons += room_reasons(spec, api, resource, room)
+    if probe is not None and hardware is not None:
         reasons += driver_reasons(profile, probe, hardware)
         reasons += card_reasons(profile, probe, hardware)
         reasons += toolkit_reasons(spec, profile, hardware)
@@ -204,7 +202,7 @@ def judge_node(
                 "run rollout check-nodes to look at the hardware, too",
             )
         )
-    units = read_units(profile, api, resource, seen or Seen(), _asked(spec, resource))
+    units = read_units(profile, api, resource, seen or SeenCards(), _asked(spec, resource))
     reasons += unit_reasons(spec, profile, seen, units, probe.smi.name if probe else "")
     if probe is not None and hardware is not None:
         reasons += tool_reasons(spec, profile, api, probe, hardware.inventory, units)
@@ -230,6 +228,12 @@ def judge_node(
         ranks_per_unit=units.ranks_per_unit,
         **_summary(spec, profile, probe, hardware, units),
     )
+
+
+def _claims(spec: Rollout, seen: SeenCards | None) -> int | None:
+    """Replicas that the cards make, where they are asked for by claim; None unknown."""
+    count = max(seen.rows, seen.cards or 0) if seen else 0
+    return count // spec.devices if spec.nodes.claim_template and spec.devices and count else None
 
 
 def _asked(spec: Rollout, resource: str) -> Amounts:

@@ -223,7 +223,9 @@ def check_minimum(
     env: the engine's environment, which may switch on newer user-space libraries of the image;
     cards: models, of which some have none of these.
     """
-    have = tuple(int(n) for n in re.findall(r"\d+", driver.split("-")[0]))
+    # 25.5.rc1 comes before 25.5.1
+    plain = re.split(r"\.?rc", driver.split("-")[0], flags=re.IGNORECASE)[0]
+    have = tuple(int(n) for n in re.findall(r"\d+", plain))
     want = tuple(int(n) for n in re.findall(r"\d+", toolkit))
     row = next((m for m in profile.minimums if want and want >= m.toolkit), None)
     if not have or row is None or have >= tuple(int(n) for n in row.driver.split(".")):

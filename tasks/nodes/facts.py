@@ -114,8 +114,9 @@ class ApiFacts:
 
     conditions: type -> status. capacity, allocatable, held: by resource name, base units (cores,
     bytes, devices). held_by: (namespace, instance) -> release -> amounts, of the pods this
-    project runs. annotations: those in which plugins register cards. expected_daemons: DaemonSets
-    whose node selector wants the node, by name -> (namespace, images).
+    project runs. claiming: pods that hold a ResourceClaim. annotations: those in which plugins
+    register cards. expected_daemons: DaemonSets whose node selector wants the node, by name ->
+    (namespace, images).
     """
 
     name: str
@@ -129,6 +130,7 @@ class ApiFacts:
     allocatable: Amounts = field(default_factory=dict)
     held: Amounts = field(default_factory=dict)
     pods: int = 0
+    claiming: int = 0
     held_by: dict[tuple[str, str], dict[str, Amounts]] = field(default_factory=dict)
     pods_by: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     daemons: tuple[DaemonPod, ...] = ()
@@ -194,12 +196,13 @@ def api_facts(
     held: Amounts = {}
     held_by: dict[tuple[str, str], dict[str, Amounts]] = {}
     pods_by: dict[tuple[str, str], dict[str, int]] = {}
-    daemons, count = [], 0
+    daemons, count, claiming = [], 0, 0
     for pod in pods:
         if ((pod.get("status") or {}).get("phase")) in TERMINAL:
             continue
         count += 1
         amounts = pod_requests(pod.get("spec") or {})
+        claiming += bool((pod.get("spec") or {}).get("resourceClaims"))
         held = add(held, amounts)
         pod_labels = pod["metadata"].get("labels") or {}
         release, instance = pod_labels.get(RELEASE_LABEL), pod_labels.get(INSTANCE_LABEL)
@@ -227,6 +230,7 @@ def api_facts(
         allocatable=quantities(status.get("allocatable")),
         held=held,
         pods=count,
+        claiming=claiming,
         held_by=held_by,
         pods_by=pods_by,
         daemons=tuple(daemons),

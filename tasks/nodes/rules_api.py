@@ -24,6 +24,7 @@ CONDITION_TAINTS = (
     "node.kubernetes.io/pid-pressure",
     "node.kubernetes.io/network-unavailable",
 )
+CLAIMS = "claims"  # counted as a resource of which each pod with a claim holds one
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
 
@@ -115,7 +116,8 @@ def state_reasons(spec: Rollout, api: ApiFacts) -> list[Reason]:
 class Seats:
     """How many replicas fit now, and with this rollout's own release scaled down; by_gone: with
     none of its pods here gone, with one, and so on; lacks: what keeps one more from fitting, with
-    what a replica asks and what is free, one sentence each."""
+    what a replica asks and what is free, one sentence each. claims_short: no device is free to be
+    claimed."""
 
     seats: int
     seats_without_stable: int
@@ -123,6 +125,7 @@ class Seats:
     lacks: tuple[str, ...] = ()
     lacks_without_stable: tuple[str, ...] = ()
     by_gone: tuple[int, ...] = ()
+    claims_short: bool = False
 
 
 def replica_needs(spec: Rollout, resource: str) -> Amounts:
@@ -146,9 +149,14 @@ def _counted(spec: Rollout, api: ApiFacts, resource: str) -> Amounts:
     return out
 
 
-def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Seats:
-    """Count seats. stable: release id whose pods may go; None: every release of this rollout."""
-    if spec.devices and not resource:
+def room_of(
+    spec: Rollout, api: ApiFacts, resource: str, stable: str | None, claims: int | None = None
+) -> Seats:
+    """Count seats. stable: release id whose pods may go; None: every release of this rollout.
+    claims: replicas that the node's devices make, where they are asked for by claim; None: unknown,
+    and then only what else a replica needs is counted."""
+    claimed = spec.nodes.claim_template is not None
+    if spec.devices and not resource and not claimed:
         return Seats(0, 0, Decimal(0))
     need = _counted(spec, api, resource)
     used: Amounts = {**api.held, "pods": Decimal(api.pods)}
@@ -158,6 +166,9 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
         free["pods"] = Decimal(1 << 20)
     mine = api.held_here(spec.namespace, spec.name, stable)
     pods = api.pods_here(spec.namespace, spec.name, stable)
+    if claimed and claims is not None:
+        need, mine = {**need, CLAIMS: Decimal(1)}, {**mine, CLAIMS: Decimal(pods)}
+        free[CLAIMS] = Decimal(claims - api.claiming)
     whole = {n: v for n, v in {**mine, "pods": Decimal(pods)}.items() if n in need}
     freed = add(free, whole)
     # one release's pods are alike
@@ -168,6 +179,7 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
         held_by_stable=mine.get(resource, Decimal(0)) if resource else Decimal(0),
         lacks=_lacks(need, free, api),
         lacks_without_stable=_lacks(need, freed, api),
+        claims_short=CLAIMS in need and free[CLAIMS] < 1,
         by_gone=tuple(fits(add(free, share), need) or 0 for share in ({}, *shares)),
     )
 
@@ -177,13 +189,14 @@ def _lacks(need: Amounts, free: Amounts, api: ApiFacts) -> tuple[str, ...]:
     seats = fits(free, need)
     return tuple(
         f"{_amount(name, amount)} a replica, {_number(name, free[name])} free of "
-        f"{_number(name, api.allocatable.get(name, Decimal(0)))}"
+        f"{_number(name, api.allocatable.get(name, free[name] if name == CLAIMS else Decimal(0)))}"
         for name, amount in need.items()
         if amount > 0 and fits({name: free[name]}, {name: amount}) == seats
     )
 
 
 _UNITS = {
+    CLAIMS: ("claim of devices", 1),
     "cpu": ("cores", 1),
     "memory": ("GiB of memory", 2**30),
     "ephemeral-storage": ("GiB of disk", 2**30),
@@ -236,6 +249,17 @@ def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> li
                     "serving release",
                 )
             )
+    if spec.nodes.claim_template and not room.seats and room.claims_short:
+        make = warning if room.seats_without_stable else error
+        out.append(
+            make(
+                "RESOURCE_BUSY",
+                f"{api.claiming} pods with a ResourceClaim run here",
+                f"{spec.devices} devices of the node for one more",
+                "free them, or set promotion.allow_interruption to test in place of the "
+                "serving release",
+            )
+        )
     if "pods" in api.allocatable and api.allocatable["pods"] <= api.pods:
         make = warning if room.seats_without_stable else error
         out.append(

@@ -12,7 +12,7 @@ from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.tools.read import Inventory, read_inventory
-from tasks.nodes.units.form import Seen, Units
+from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
 from tasks.spec.rollout import Rollout
 
@@ -30,13 +30,13 @@ class Hardware:
     on_bus: int
     memory_mib: float | None  # of the smallest card
 
-    def seen(self, bus_known: bool) -> Seen:
+    def seen(self, bus_known: bool) -> SeenCards:
         """Its cards, for what a node's units are. A list that was cut proves no number; a tool that
         lists cards knows their addresses, so that a bus without one has them in another class."""
         cards = self.inventory.cards
         listed = cards if self.inventory.whole else ()
         buses = {card.bus.rpartition(".")[0] for card in listed if card.bus}
-        return Seen(
+        return SeenCards(
             on_bus=self.on_bus if bus_known and (self.on_bus or not cards) else None,
             rows=len(listed),
             addresses=len(buses) if all(card.bus for card in listed) else 0,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.base.errors import SpecError
-from tasks.objects.asked import engine_resources
+from tasks.objects.asked import engine_resources, pod_claims
 from tasks.objects.labels import (
     ENGINE_CONTAINER,
     INSTANCE_LABEL,
@@ -200,6 +200,7 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": ends.grace,
         "tolerations": tolerations(spec.nodes.tolerations),
+        **pod_claims(spec),
     }
     if serving.priority_class:
         pod["priorityClassName"] = serving.priority_class

@@ -56,6 +56,7 @@ ASCEND = Profile(
             apart=True,
         ),
     ),
+    slicing="shares by HAMi (several a chip, by its chart's vDeviceCount)",
     device_class="ascend.project-hami.io",
     modules=("drv_pcie_host", "drv_davinci_intf_host", "davinci"),
     version_files=(("/usr/local/Ascend/driver/version.info", r"(?im)^version\s*=\s*(\S+)"),),

@@ -31,8 +31,10 @@ HYGON = Profile(
         ResourcePattern("whole", r"hygon\.com/dcu", "dcu"),
         ResourcePattern("dynamic", r"hygon\.com/hcunum", "hcu", counts=True, per_card=4),
         ResourcePattern("dynamic", r"hygon\.com/dcunum", "dcu", counts=True, per_card=4),
-        ResourcePattern("dynamic", r"hygon\.com/hcu(cores|mem)", "hcu"),
-        ResourcePattern("dynamic", r"hygon\.com/dcu(cores|mem)", "dcu"),  # vDCU 2.x, HAMi
+        ResourcePattern("dynamic", r"hygon\.com/hcumem", "hcu", mib=1),
+        ResourcePattern("dynamic", r"hygon\.com/dcumem", "dcu", mib=1),
+        ResourcePattern("dynamic", r"hygon\.com/hcucores", "hcu"),
+        ResourcePattern("dynamic", r"hygon\.com/dcucores", "dcu"),  # vDCU 2.x, HAMi
         # at most four shares a card (plugin 3.0); compute units of the card or MIG slices, then GB
         ResourcePattern("split", rf"hygon\.com/hcu-{_PART}", "hcu", per_card=4),
         ResourcePattern("split", rf"hygon\.com/dcu-{_PART}", "dcu", per_card=4),

@@ -29,12 +29,16 @@ NVIDIA = Profile(
     name="nvidia-gpu",
     resources=(
         ResourcePattern("whole", r"nvidia\.com/gpu", "gpu"),
+        ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*\.shared", "mig", counts=True),
         ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*", "mig", whole=7),
         # the plugin's `rename` may choose any name: gpu.shared, gpu.10gb
         ResourcePattern("split", r"nvidia\.com/gpu\..+", "mig", counts=True),
         ResourcePattern("split", r"nvidia\.com/mig-.+", "mig"),
         ResourcePattern("dynamic", r"nvidia\.com/gpumem", "hami", mib=1),
-        ResourcePattern("dynamic", r"nvidia\.com/(gpucores|gpumem-percentage)", "hami"),
+        ResourcePattern("dynamic", r"nvidia\.com/gpumem-percentage", "hami", of_card=0.01),
+        ResourcePattern("dynamic", r"nvidia\.com/gpucores", "hami"),
+        # NVIDIA/kubevirt-gpu-device-plugin: GA102GL_A10 (passthrough), GRID_T4-1Q (vGPU)
+        ResourcePattern("vm", r"nvidia\.com/[A-Z][A-Z0-9]+[_-].+", "kubevirt"),
     ),
     labels=Labels(
         presence=("nvidia.com/gpu.present",),

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.facts import ApiFacts, DaemonPod
-from tasks.nodes.reasons import Reason, error
+from tasks.nodes.reasons import Reason, error, warning
 from tasks.spec.rollout import Rollout
 
 ZERO = Decimal(0)
@@ -32,6 +32,8 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
     """
     if not profile.has_devices:
         return "", []
+    if spec.nodes.claim_template:
+        return "", _claimed(profile, api)
     kinds = offered(profile, api)
     # a removed plugin leaves its name behind: allocatable 0 at first, capacity 0 in the end
     known = [name for name in kinds if api.capacity[name] > 0]
@@ -62,6 +64,35 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
     if living or counted:
         return (living or counted)[0], []
     return "", [_absent(profile, api, known)]
+
+
+def _claimed(profile: Profile, api: ApiFacts) -> list[Reason]:
+    """Devices asked for by claim: what speaks against the driver that should offer them."""
+    drivers = plugin_pods(profile, api, "dra-driver")
+    sick = [pod for pod in drivers if not pod.ready]
+    if sick and len(sick) == len(drivers):
+        return [
+            error(
+                "PLUGIN_UNHEALTHY",
+                f"pod of DaemonSet {pod.namespace}/{pod.daemonset}: {pod.note}",
+                "a Ready driver of dynamic resource allocation",
+                "look at its log: it cannot prepare claimed devices",
+            )
+            for pod in sick
+        ]
+    if drivers:
+        return []
+    living = [n for n in offered(profile, api) if api.allocatable.get(n, ZERO) > 0]
+    return [
+        warning(
+            "RESOURCE_ABSENT",
+            f"no pod of a DRA driver known for {profile.name} runs here; resources offered: "
+            f"{_amounts(api, living)}",
+            "a driver that publishes devices for nodes.claim_template",
+            "deploy the vendor's DRA driver, or leave nodes.claim_template out where an extended "
+            "resource is offered; kubectl get resourceslices shows what drivers publish",
+        )
+    ]
 
 
 def _amounts(api: ApiFacts, names: list[str]) -> str:
@@ -98,9 +129,7 @@ def _parted(
         return None
     whole = wanted or next((n for n, k in sorted(kinds.items()) if k in ("whole", "named")), "")
     reads = f"{whole} reads 0" if whole else "no whole card is offered"
-    asked = sorted(
-        n for n in parts if kinds[n] == "split" or getattr(profile.resource_kind(n), "counts", 0)
-    )
+    asked = sorted(n for n in parts if kinds[n] == "split" or _counts(profile, n))
     return error(
         "RESOURCE_ABSENT",
         f"{reads}: the node is partitioned, only parts of cards are offered: "
@@ -109,6 +138,11 @@ def _parted(
         f"set nodes.resource to one of {', '.join(asked or sorted(parts))}, or end the "
         "partitioning (MIG, shares, slices) on the node",
     )
+
+
+def _counts(profile: Profile, name: str) -> bool:
+    row = profile.resource_kind(name)
+    return row is not None and row.counts
 
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
@@ -133,16 +167,22 @@ def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
     """Nothing offers whole cards."""
     action = "deploy the vendor's device plugin on the node"
     found = f"resources offered: {_amounts(api, known)}"
+    machines = [n for n, kind in offered(profile, api).items() if kind == "vm"]
     drivers = plugin_pods(profile, api, "dra-driver")
-    if drivers:
+    if machines:
+        found = f"only for virtual machines: {_amounts(api, machines)}"
+        action = (
+            "choose a node whose cards containers get (GPU operator: workload.config=container)"
+        )
+    elif drivers:
         pod = drivers[0]
         found += (
             f"; DaemonSet {pod.namespace}/{pod.daemonset} offers its devices by dynamic resource "
             f"allocation (DeviceClass {profile.device_class or 'of the vendor'})"
         )
         action = (
-            "deploy the vendor's device plugin beside or instead of it, or choose other nodes: "
-            "an extended resource is asked for, no ResourceClaim"
+            "name a ResourceClaimTemplate of that class in nodes.claim_template, or deploy the "
+            "vendor's device plugin in place of the driver"
         )
     elif plugin_pods(profile, api, "device-plugin", "virtual-plugin"):
         action = "mend the vendor's device plugin on the node: its pod is there"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tasks.accelerators.types import Sharing
@@ -14,7 +14,7 @@ UnitKind = Literal["card", "board", "slice", "share", "partition"]
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenCards:
     """Cards as the probe saw them. on_bus: None where the bus could not be read. rows: of the smi
     tool; addresses: different PCI addresses among them without the function, which tells
     partitions of a card apart; 0 where it prints none. memory_mib: of the smallest. models: their
@@ -31,6 +31,11 @@ class Seen:
         """Cards that are there: the bus decides, then the tool; None where neither tells."""
         return self.on_bus if self.on_bus is not None else (self.addresses or self.rows) or None
 
+    def without(self, elsewhere: int) -> SeenCards:
+        """Without cards that virtual machines hold: the driver, and so the tool, has them not."""
+        gap = (self.on_bus or 0) - self.rows
+        return replace(self, on_bus=self.rows) if self.rows and 0 < gap <= elsewhere else self
+
 
 @dataclass(frozen=True)
 class Units:
@@ -41,7 +46,8 @@ class Units:
     the least; None unknown. ranks_per_unit: devices an engine finds in one unit. why: what says
     so, '' for a card. considered: every way that was looked at. apart: two units of one pod lie on
     two cards. isolated: nobody else can take a unit's memory. single: a pod gets one at most.
-    guessed: nothing on the node says why there are more units than cards.
+    guessed: nothing on the node says why there are more units than cards. elsewhere: units of
+    cards that virtual machines get.
     """
 
     resource: str
@@ -59,6 +65,7 @@ class Units:
     isolated: bool = True
     single: bool = False
     guessed: bool = False
+    elsewhere: int = 0
     registers: tuple[Register, ...] = ()
 
     def __str__(self) -> str:
@@ -68,7 +75,7 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Found:
+class Origin:
     """How a resource's units come about: the cards behind them, and what told it."""
 
     least: int

@@ -39,6 +39,15 @@ def component_reasons(profile: Profile, api: ApiFacts, resource: str) -> list[Re
                 "the device plugin is gone or sees no healthy card: look at its pod's log",
             )
         )
+    if capacity > api.allocatable.get(resource, ZERO) > 0:
+        out.append(
+            warning(
+                "CARD_UNHEALTHY",
+                f"{resource}: {api.allocatable[resource]} allocatable of {capacity}",
+                "every device allocatable",
+                "the device plugin takes the others for unhealthy: its log says which, and why",
+            )
+        )
     for pod in plugins:
         if not pod.ready:
             out.append(
@@ -88,13 +97,24 @@ def _gone(
         for sharing in profile.sharings
         for register in registers(api.annotations, sharing.register, resource)
     ]
+    out = [
+        warning(
+            "FACT_UNKNOWN",
+            register.broken,
+            "uuid,split,memory,... or a JSON list, as HAMi documents them",
+            "look at the plugin's version and log; what it shares out was not judged",
+        )
+        for register in found
+        if register.broken
+    ]
     if not found or not all(register.gone for register in found):
-        return []
+        return out
     return [
+        *out,
         error(
             "PLUGIN_UNHEALTHY",
             f"{found[0].key} is there, its handshake reads {found[0].gone}",
             "a registration that the sharing plugin renews",
             "restart the plugin's pod on the node: its scheduler places nothing there now",
-        )
+        ),
     ]

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from tasks.accelerators.types import Profile, ResourcePattern, Sharing
 from tasks.nodes.facts import Amounts, ApiFacts
-from tasks.nodes.units.form import Found, Seen, UnitKind, Units, label
+from tasks.nodes.units.form import Origin, SeenCards, UnitKind, Units, label
 from tasks.nodes.units.register import registers
 from tasks.nodes.units.size import replicas, unit_memory
 
@@ -23,13 +23,15 @@ CPX_LEAST, CPX_MOST = 6, 8  # compute dies of MI300A, and of MI300X and what fol
 
 
 def read_units(
-    profile: Profile, api: ApiFacts, resource: str, seen: Seen, asked: Amounts | None = None
+    profile: Profile, api: ApiFacts, resource: str, seen: SeenCards, asked: Amounts | None = None
 ) -> Units:
     """Read one resource. asked: what one pod asks for, where sharing goes by that."""
     row = profile.resource_kind(resource)
     capacity = int(api.capacity.get(resource, 0))
-    if row is None or not capacity:
-        return Units(resource, "card", capacity, None, capacity, capacity)
+    elsewhere = _elsewhere(profile, api)
+    seen = seen.without(elsewhere)
+    if row is None or not capacity:  # what no row knows is not judged
+        return Units(resource, "card", 0, None, 0, 0, elsewhere=elsewhere)
     found = _found(profile, api, resource, row, capacity)
     least, most = _cards_of_all(profile, api, resource, row, found)
     found, exact = _with_hardware(profile, seen, found, least, most, capacity)
@@ -54,8 +56,15 @@ def read_units(
         isolated=sharing.memory != "card" if sharing else not (shared and (loose or found.guessed)),
         single=bool(sharing and sharing.single),
         guessed=found.guessed,
+        elsewhere=elsewhere,
         registers=found.registers,
     )
+
+
+def _elsewhere(profile: Profile, api: ApiFacts) -> int:
+    """Units of cards that virtual machines get."""
+    rows = {name: profile.resource_kind(name) for name in api.allocatable}
+    return sum(int(api.allocatable[n]) for n, row in rows.items() if row and row.kind == "vm")
 
 
 def _own_way(profile: Profile) -> list[str]:
@@ -67,7 +76,7 @@ def _own_way(profile: Profile) -> list[str]:
     ]
 
 
-def agree(profile: Profile, seen: Seen) -> bool:
+def agree(profile: Profile, seen: SeenCards) -> bool:
     """Whether bus and tool see the same cards: a row may be a partition, or half a board."""
     bus = seen.on_bus
     if bus is None or not seen.rows or bus in (seen.rows, seen.addresses):
@@ -80,15 +89,15 @@ def agree(profile: Profile, seen: Seen) -> bool:
 
 
 def _with_hardware(
-    profile: Profile, seen: Seen, found: Found, least: int, most: int, capacity: int
-) -> tuple[Found, int | None]:
+    profile: Profile, seen: SeenCards, found: Origin, least: int, most: int, capacity: int
+) -> tuple[Origin, int | None]:
     """What the cards that are there say of units that nothing on the node explains; with the number
     of cards where they settle it."""
     cards = seen.cards
     if found.kind != "card" or found.sharing or not cards:
         return found, None
     if board := _board(profile, seen, capacity):
-        return Found(cards, cards, "board", why=f"a board is {board} devices"), cards
+        return Origin(cards, cards, "board", why=f"a board is {board} devices"), cards
     several = seen.rows > cards and agree(profile, seen)
     kind: UnitKind = "partition" if profile.partitions else "card"
     if several and capacity in (seen.rows, cards):
@@ -97,12 +106,12 @@ def _with_hardware(
     if least <= cards <= most or not agree(profile, seen):
         return found, None
     if profile.slicing and capacity > cards and capacity % cards == 0:
-        guess = Found(cards, cards, "share", why=profile.slicing, guessed=True)
+        guess = Origin(cards, cards, "share", why=profile.slicing, guessed=True)
         return guess, cards
     return found, None
 
 
-def _board(profile: Profile, seen: Seen, capacity: int) -> int:
+def _board(profile: Profile, seen: SeenCards, capacity: int) -> int:
     """Devices of one board, where the plugin offers boards; 0 where it does not."""
     for rule, devices in profile.boards:
         models = [model for model in seen.models if re.search(rule, model)]
@@ -113,13 +122,14 @@ def _board(profile: Profile, seen: Seen, capacity: int) -> int:
 
 def _found(
     profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, capacity: int
-) -> Found:
+) -> Origin:
     told = row.told(resource)
     by_name = _by_name(profile, api, resource, row, capacity)
     if by_name and not row.counts:
         return by_name
+    renamed = row.kind == "whole" and _shares_renamed(profile, api)
     for sharing in profile.sharings:
-        groups = _labelled(sharing, api)
+        groups = None if renamed else _labelled(sharing, api)
         if groups is not None and "mode" not in told:
             return _by_labels(profile, api, sharing, groups, capacity)
         live = registers(api.annotations, sharing.register, resource)
@@ -128,29 +138,36 @@ def _found(
         if live:
             cards = sum(len(item.cards) for item in live)
             words = f"{sharing.name} registered {cards} cards ({live[0].key}; {sharing.source})"
-            return Found(cards, cards, "share", sharing, words, {}, live)
+            return Origin(cards, cards, "share", sharing, words, {}, live)
         if sharing.virtual and (pod := _virtual(profile, api)):
             words = f"DaemonSet {pod} shares cards out ({sharing.source})"
-            return Found(1, capacity, "share", sharing, words, {})
-    return by_name or Found(capacity, capacity, "card")
+            return Origin(1, capacity, "share", sharing, words, {})
+    return by_name or Origin(capacity, capacity, "card")
+
+
+def _shares_renamed(profile: Profile, api: ApiFacts) -> bool:
+    """Whether shares have a name of their own, so that the whole-card name means whole cards."""
+    rows = {n: profile.resource_kind(n) for n, amount in api.allocatable.items() if amount > 0}
+    return any(row and row.kind == "split" and row.counts for row in rows.values())
 
 
 def _by_name(
     profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, capacity: int
-) -> Found | None:
+) -> Origin | None:
     """What the resource's own name says, None for one of whole cards."""
     if row.kind in ("whole", "named"):
         return None
     told = row.told(resource)
     mode = told.get("mode", "").lower()
-    kind: UnitKind = "partition" if mode else "share" if row.counts else "slice"
+    slice_ = row.kind == "split" and not row.counts
+    kind: UnitKind = "partition" if mode else "slice" if slice_ else "share"
     name = resource.rsplit("/", 1)[-1]
     often = label(tuple(key.format(name=name) for key in profile.labels.slice_replicas), api)
     slices = capacity // int(often) if often.isdigit() and int(often) else capacity
     least, most = _range(profile, row, told, slices)
     if mode and profile.partitions.get(mode) == 1:
         kind = "card"
-    return Found(least, most, kind, why=f"the name {resource} says so", told=told)
+    return Origin(least, most, kind, why=f"the name {resource} says so", told=told)
 
 
 def _labelled(sharing: Sharing, api: ApiFacts) -> dict[str, str] | None:
@@ -166,7 +183,7 @@ def _labelled(sharing: Sharing, api: ApiFacts) -> dict[str, str] | None:
 
 def _by_labels(
     profile: Profile, api: ApiFacts, sharing: Sharing, groups: dict[str, str], capacity: int
-) -> Found:
+) -> Origin:
     per = replicas(profile, api)
     words = ", ".join(f"{key}={api.labels[key]}" for key, _ in sharing.labels)
     words = f"{sharing.name} ({words}; {sharing.source})"
@@ -174,14 +191,14 @@ def _by_labels(
     if mode or "part" in groups:
         kind: UnitKind = "partition" if mode else "slice"
         if profile.partitions.get(mode) == 1:
-            return Found(capacity, capacity, "card", told=groups)
+            return Origin(capacity, capacity, "card", told=groups)
         slices = capacity // per if capacity % per == 0 else capacity
         least, most = _range(profile, sharing, groups, slices)
-        return Found(least, most, kind, sharing, words, groups)
+        return Origin(least, most, kind, sharing, words, groups)
     if per > 1 and capacity % per == 0:
-        return Found(capacity // per, capacity // per, "share", sharing, words, groups)
+        return Origin(capacity // per, capacity // per, "share", sharing, words, groups)
     # only some cards are offered several times, or the label lags behind the plugin
-    return Found(1, capacity, "share", sharing, words, groups)
+    return Origin(1, capacity, "share", sharing, words, groups)
 
 
 def _virtual(profile: Profile, api: ApiFacts) -> str:
@@ -199,12 +216,12 @@ def _range(
         return math.ceil(units / CPX_MOST), math.ceil(units / CPX_LEAST)
     most = row.per_card if isinstance(row, ResourcePattern) else 0
     if not most and row.whole and "part" in told:
-        most = max(1, row.whole // int(told["part"]))
+        most = max(1, row.whole // max(1, int(told["part"])))
     return (math.ceil(units / most) if most else 1), units
 
 
 def _cards_of_all(
-    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Found
+    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Origin
 ) -> tuple[int, int]:
     """Cards behind this and the node's other resources, which may hold the rest of them."""
     if row.overlay or row.kind == "dynamic" or found.registers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.units.form import Seen, Units
+from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.reading import agree
 from tasks.spec.rollout import Rollout
 
@@ -13,18 +13,19 @@ _ROUNDED = 1.02
 
 
 def unit_reasons(
-    spec: Rollout, profile: Profile, seen: Seen | None, units: Units, tool: str
+    spec: Rollout, profile: Profile, seen: SeenCards | None, units: Units, tool: str
 ) -> list[Reason]:
     """Every reason. seen: None without a probe. tool: the smi tool's name."""
     out = lost_reasons(profile, seen, units, tool) if seen else []
     return [*out, *_registered(seen, units), *_shared(spec, units)]
 
 
-def lost_reasons(profile: Profile, seen: Seen, units: Units, tool: str) -> list[Reason]:
+def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> list[Reason]:
     """Bus, tool and plugin that do not see the same cards, where no kind of sharing explains it."""
     if not profile.pci_vendor:
         return []
     counts = {}
+    seen = seen.without(units.elsewhere)
     if seen.on_bus is not None:
         counts["on the PCI bus"] = seen.on_bus
     if seen.rows:
@@ -64,7 +65,7 @@ def _range(units: Units) -> str:
     return f"{units.least} to {units.most} cards"
 
 
-def _registered(seen: Seen | None, units: Units) -> list[Reason]:
+def _registered(seen: SeenCards | None, units: Units) -> list[Reason]:
     """What a sharing plugin's annotation says of its cards."""
     out = []
     for register in units.registers:

@@ -6,10 +6,11 @@ import re
 
 from tasks.accelerators.types import Profile, ResourcePattern
 from tasks.nodes.facts import Amounts, ApiFacts
-from tasks.nodes.units.form import Found, Seen, label
+from tasks.nodes.units.form import Origin, SeenCards, label
 
 # NVIDIA's profiles hold between 0.896 (1g.12gb, 11,008 MiB) and 0.99 of what their name says
 PROFILE_LEAST, PROFILE_MOST = 0.89, 0.99
+LEAST_ASKED_MIB = 1024
 
 
 def replicas(profile: Profile, api: ApiFacts) -> int:
@@ -31,8 +32,8 @@ def unit_memory(
     api: ApiFacts,
     resource: str,
     row: ResourcePattern,
-    found: Found,
-    seen: Seen,
+    found: Origin,
+    seen: SeenCards,
     capacity: int,
     asked: Amounts,
 ) -> tuple[float | None, float | None]:
@@ -59,13 +60,13 @@ def unit_memory(
         per = replicas(profile, api)
         per_card = per if per > 1 else capacity / max(1, seen.cards or found.least)
         return card / per_card, card / per_card
-    if wanted := _asked_mib(profile, asked):
+    if wanted := _asked_mib(profile, asked, card):
         return min(wanted, card), min(wanted, card)
     return card, card
 
 
 def _memory_label(
-    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Found
+    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Origin
 ) -> str:
     """What a label says of a unit's memory, '' where none does."""
     if found.sharing and found.sharing.memory == "label":
@@ -88,10 +89,13 @@ def _memory_label(
     return ""
 
 
-def _asked_mib(profile: Profile, asked: Amounts) -> float:
-    """MiB a pod asks of each unit, 0 where it asks none."""
+def _asked_mib(profile: Profile, asked: Amounts, card: float) -> float:
+    """MiB a pod asks of each unit, 0 where it asks none, or in a unit that we do not know."""
     for name, amount in asked.items():
         row = profile.resource_kind(name)
-        if row is not None and row.mib:
-            return float(amount) * row.mib
+        if row is None or not (row.mib or row.of_card):
+            continue
+        size = float(amount) * (row.mib + row.of_card * card)
+        # some plugins count in GiB, or in steps of their own
+        return size if size >= LEAST_ASKED_MIB else 0.0
     return 0.0

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.accelerators.profiles import profile
 from tasks.nodes.facts import api_facts
-from tasks.nodes.units.form import Seen
+from tasks.nodes.units.form import SeenCards
 from tasks.nodes.units.reading import read_units
 from tasks.nodes.units.reasons import lost_reasons
 
@@ -51,7 +51,7 @@ def test_a_board_of_two_devices(capacity: str, ranks: int, kind: str) -> None:
         "metadata": {"name": "n"},
         "status": {"capacity": {"nvidia.com/gpu": capacity}, "allocatable": {}},
     }
-    seen = Seen(2, 2, 2, 32768, ("Iluvatar BI-V150",) * 2)
+    seen = SeenCards(2, 2, 2, 32768, ("Iluvatar BI-V150",) * 2)
     units = read_units(row, api_facts(node), "nvidia.com/gpu", seen)
     assert (units.kind, units.ranks_per_unit, units.memory_bytes) == (kind, ranks, 32768 << 20)
     assert lost_reasons(row, seen, units, "ixsmi") == []
