@@ -197,7 +197,8 @@ def _in_use(
     whole = [n for n in held if (row := profile.resource_kind(n)) and row.kind in WHOLE]
     shared = units.kind in ("share", "slice", "partition") or len(whole) < len(held)
     explained = math.ceil(sum(held[name] for name in whole)) * units.ranks_per_unit
-    if shared and held:
+    # a claim's devices are counted nowhere: a pod that holds one may hold any card
+    if (shared and held) or api.claiming:
         explained = len(cards)
     foreign = len(taken) - explained
     if foreign <= 0:
