@@ -18,7 +18,7 @@ from tasks.nodes.tools.cards import Card, Inventory
 from tasks.nodes.units.form import Units
 from tasks.spec.rollout import Rollout
 
-# how a tool words that a card is divided: hy-smi and nvidia-smi MIG, cnmon MIM and SMLU, efsmi
+# how a tool words that a card is divided: hy-smi MIG, cnmon MIM and SMLU, efsmi
 # SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
 # among them, tells nothing of a card.
 DIVIDED = re.compile(r"(MIG|MIM|SMLU|SRIOV|MPC|VGPU)\b.*|Enabled?", re.IGNORECASE)

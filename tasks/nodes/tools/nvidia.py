@@ -37,7 +37,6 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
         uncorrectable = number(row.get("ecc.errors.uncorrected.volatile.total", ""))
         sick = next((match[0] for cell in cells if (match := _SICK.search(cell))), "")
         name = row.get("name", "")
-        mig = row.get("mig.mode.current", "")
         reading.add(
             int(row["index"]),
             model="" if name.startswith("[") or _SICK.search(name) else name,
@@ -46,7 +45,6 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             temperature_c=number(row.get("temperature.gpu", "")),
             power_w=number(row.get("power.draw", "")),
             uncorrectable=None if uncorrectable is None else int(uncorrectable),
-            mode="MIG" if mig == "Enabled" else "",
             health=sick,
             bus=row.get("pci.bus_id", "").lower(),
         )
