@@ -166,15 +166,14 @@ def _sick(severity: str, card: Card, found: str, expected: str) -> Reason:
 
 
 def _amount(card: Card) -> str:
-    used, total = card.used or 0.0, card.memory_mib or card.available_mib
-    if total:
-        return f"card {card.index}: {used:,.0f} of {total:,.0f} MiB"
+    if card.used is not None and card.total:
+        return f"card {card.index}: {card.used:,.0f} of {card.total:,.0f} MiB"
     return f"card {card.index}: {card.used_share or 0:.0%} of its memory"
 
 
 def _share(profile: Profile, card: Card) -> float:
     """How much of its memory is in use, 0 where nothing tells or so little that nobody uses it."""
-    used, total = card.used, card.memory_mib or card.available_mib
+    used, total = card.used, card.total
     if used is not None and total:
         return used / total if used > max(profile.idle_mib, IDLE_SHARE * total) else 0.0
     return card.used_share if card.used_share and card.used_share > IDLE_SHARE else 0.0

@@ -30,13 +30,20 @@ class Card:
     bus: str = ""
 
     @property
+    def total(self) -> float | None:
+        """MiB it has; None unknown."""
+        if self.memory_mib is None and self.used_mib is not None and self.available_mib is not None:
+            return self.used_mib + self.available_mib
+        return self.memory_mib
+
+    @property
     def used(self) -> float | None:
         """MiB in use, by whatever the tool told; None unknown."""
-        if self.used_mib is not None:
+        if self.used_mib is not None or self.memory_mib is None:
             return self.used_mib
-        total = self.memory_mib or self.available_mib
-        known = total is not None and self.used_share is not None
-        return total * self.used_share if known and total and self.used_share else None
+        if self.available_mib is not None:
+            return max(0.0, self.memory_mib - self.available_mib)
+        return None if self.used_share is None else self.memory_mib * self.used_share
 
 
 @dataclass(frozen=True)

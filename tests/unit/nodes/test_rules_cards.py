@@ -89,7 +89,11 @@ def test_a_board_that_a_pod_holds_is_all_its_devices() -> None:
         (Card(0, memory_mib=16384, used_mib=1024), 0),  # a desktop
         (Card(0, memory_mib=16384, used_mib=1700), 1),
         (Card(0, memory_mib=81559, used_mib=8000), 0),
-        (Card(0, available_mib=65438, used_mib=60000), 1),
+        (Card(0, available_mib=5520, used_mib=60000), 1),
+        (Card(0, available_mib=65438, used_mib=82), 0),
+        (Card(0, memory_mib=65520, available_mib=1351), 1),
+        (Card(0, memory_mib=65520, available_mib=65438), 0),
+        (Card(0, available_mib=1351), 0),  # a part of what, nobody knows
         (Card(0, used_share=0.09), 0),
         (Card(0, used_share=0.98), 1),
         (Card(0, memory_mib=65520, used_share=0.0), 0),
