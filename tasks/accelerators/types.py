@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-ResourceKind = Literal["whole", "named", "split", "dynamic"]
+ResourceKind = Literal["whole", "named", "split", "dynamic", "vm"]
 DeviceKind = Literal["char", "dir"]
 
 
@@ -15,13 +15,60 @@ class ResourcePattern:
     """Extended resource names of one kind.
 
     whole: one unit is one card. named: the same, under the card model's name (a plugin policy).
-    split: a fixed slice of a card. dynamic: slices asked for by number, cores and memory.
+    split: a fixed slice of a card. dynamic: slices asked for by number, cores and memory. vm:
+    cards, or parts of them, for virtual machines only.
     generation groups names of one plugin generation, such as 'dcu' and 'hcu'.
+    Named groups of the pattern say what the name tells: gb or share_gb, a unit's memory; part, how
+    much of a card's compute it takes (of `whole`); mode, a partition mode (Profile.partitions).
+    counts: the amount is a number of shares of cards (a dynamic name), or of shares whose memory
+    nobody divides (a split one). per_card: units one card makes at
+    most, 0 unknown. overlay: another view of cards that other names of the node offer, too.
+    mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
+    card's.
     """
 
     kind: ResourceKind
     pattern: str
     generation: str = ""
+    whole: int = 0
+    per_card: int = 0
+    counts: bool = False
+    overlay: bool = False
+    mib: float = 0
+    of_card: float = 0
+
+    def told(self, name: str) -> dict[str, str]:
+        """The named groups of a resource name, those that say something."""
+        match = re.fullmatch(self.pattern, name)
+        groups = match.groupdict() if match else {}
+        return {key: value for key, value in groups.items() if value}
+
+
+ShareMemory = Literal["card", "divided", "label", "asked"]
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """A way in which a unit of a whole-card resource is not a card, and what on a node says so.
+
+    name: for reasons, with `source` beside. labels: (key, regex) of which every one must be
+    found; named groups as in ResourcePattern, and `per`, units a card. register: regex over the
+    key of the annotation in which the plugin registers its cards. virtual: a virtual plugin's pod
+    on the node says it, too. memory: a unit's is the card's (`card`: not divided, nobody keeps
+    another from it), the card's over the units of a card (`divided`), what the memory label says
+    (`label`), or what the pod asks for (`asked`). apart: two units of a pod lie on two cards.
+    single: a pod gets one unit at most. whole: what `part` is a part of.
+    """
+
+    name: str
+    source: str
+    memory: ShareMemory
+    labels: tuple[tuple[str, str], ...] = ()
+    register: str = ""
+    virtual: bool = False
+    whole: int = 0
+    apart: bool = False
+    single: bool = False
 
 
 @dataclass(frozen=True)
@@ -34,6 +81,9 @@ class Labels:
     compute_units: tuple[str, ...] = ()
     driver: tuple[str, ...] = ()
     replicas: tuple[str, ...] = ()  # how often one card is offered (time slicing)
+    # of a split resource; {name}: what follows the slash
+    slice_memory: tuple[str, ...] = ()
+    slice_replicas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +112,7 @@ class Smi:
 
     candidates: paths below the host root, first found wins. in_container: also look on the
     probe container's own PATH (a container runtime hook may bring the tool). runs: argument
-    lists, each a separate run. parser: a name in tasks.nodes.inventory.PARSERS. libraries: host
+    lists, each a separate run. parser: a name in tasks.nodes.tools.read.PARSERS. libraries: host
     folders for LD_LIBRARY_PATH.
     """
 
@@ -76,10 +126,15 @@ class Smi:
 
 @dataclass(frozen=True)
 class Component:
-    """A DaemonSet of the vendor, recognised by its name or an image (regex, case-insensitive)."""
+    """A DaemonSet of the vendor, recognised by its name or an image (regex, case-insensitive).
 
-    role: Literal["device-plugin", "virtual-plugin", "label-node", "exporter"]
+    image: a second regex, over the whole path of an image: operators name their DaemonSets after
+    their own objects, so that only the image's owner tells the vendor.
+    """
+
+    role: Literal["device-plugin", "virtual-plugin", "dra-driver", "label-node", "exporter"]
     pattern: str
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,11 +170,25 @@ class CpuFlags:
 
 @dataclass(frozen=True)
 class ToolkitMinimum:
-    """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs."""
+    """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs. source:
+    where that stands, and its date."""
 
     toolkit: tuple[int, ...]
     driver: str
     refuse: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class CompatLibraries:
+    """Newer user-space libraries in the image that go with an older driver.
+
+    env: (variable, regex over its value) of which one switches them on. not_for: regex over card
+    models that have none. source: where that stands, and its date.
+    """
+
+    env: tuple[tuple[str, str], ...]
+    not_for: str
     source: str
 
 
@@ -129,13 +198,23 @@ class Profile:
 
     modules: kernel modules of which one must be loaded, newest first. version_files: other host
     files that tell the driver version, as (path, regex with one group). pci_vendor: hex id without
-    0x; pci_classes: prefixes of the PCI class. sys_paths: paths that exist when the driver works.
-    models: PCI device id -> card model. temperature_limit_c: above it a card is unhealthy.
-    smi: inventory tools, the preferred first. toolkit: regex with one group over an image tag.
-    toolkit_example: how serving.toolkit may read. minimums: the least driver of toolkit releases,
-    the newest first; where that is not all, compatibility is a name in
-    tasks.nodes.compatibility.CHECKS. builds_driver: the driver is compiled on the node, so
-    kernel-devel matters.
+    0x; pci_also: further ones of the vendor; pci_classes: prefixes of the PCI class. sys_paths:
+    paths that exist when the driver works.
+    models: PCI device id -> card model. aliases: spelling of a card -> its name in `models` and the
+    compatibility data; model_noise: regex of what a spelling may add to it. boards: (regex over
+    models, devices) of boards that are several devices. partitions: mode -> devices a card becomes,
+    0 unknown. sharings: ways in which a unit is less than a card, the surer first; slicing: what a
+    multiple of the cards is where nothing says why, '' where no plugin of the vendor does so.
+    device_class: DeviceClass of the vendor's DRA driver. idle_mib: memory that a card holds though
+    nobody uses it. temperature_limit_c: above it a card is
+    unhealthy. runtime_class: RuntimeClass whose hook brings devices and driver into the pod, where
+    the device plugin alone brings none; the spec's own goes before it. smi: inventory tools, the
+    preferred first; none: API and device files decide. toolkit: regex with one group over an
+    image tag. toolkit_example: how serving.toolkit may read. toolkit_digits: regex that cuts a
+    version without dots. toolkit_of_image: (regex over the image, toolkit) where no tag says it.
+    minimums: the least driver of toolkit releases, the newest first; compat: what goes round them;
+    where that is not all, compatibility is a name in tasks.nodes.compatibility.CHECKS.
+    builds_driver: the driver is compiled on the node, so kernel-devel matters.
     pod_security, container_security: Kubernetes objects merged over our restrictive defaults,
     with `security_reasons` beside.
     probe_paths: host paths the probe needs besides the common ones; each exists on every Linux
@@ -148,8 +227,16 @@ class Profile:
     modules: tuple[str, ...] = ()
     version_files: tuple[tuple[str, str], ...] = ()
     pci_vendor: str = ""
+    pci_also: tuple[str, ...] = ()
     pci_classes: tuple[str, ...] = ()
     models: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+    model_noise: str = ""
+    boards: tuple[tuple[str, int], ...] = ()
+    partitions: dict[str, int] = field(default_factory=dict)
+    sharings: tuple[Sharing, ...] = ()
+    slicing: str = ""
+    device_class: str = ""
     devices: tuple[DeviceFile, ...] = ()
     sys_paths: tuple[str, ...] = ()
     mounts: tuple[HostMount, ...] = ()
@@ -157,16 +244,21 @@ class Profile:
     container_security: dict[str, Any] = field(default_factory=dict)
     security_reasons: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    runtime_class: str = ""
     smi: tuple[Smi, ...] = ()
     components: tuple[Component, ...] = ()
     exporter: Exporter | None = None
     toolkit_name: str = ""
     toolkit_example: str = ""
+    toolkit_digits: str = r"(\d{2})(\d{2})(\d?)"
+    toolkit_of_image: tuple[tuple[str, str], ...] = ()
     minimums: tuple[ToolkitMinimum, ...] = ()
+    compat: CompatLibraries | None = None
     compatibility: str = ""
     toolkit: str = ""
     builds_driver: bool = False
     temperature_limit_c: float = 95.0
+    idle_mib: float = 1024.0
     cpu_flags: dict[str, CpuFlags] = field(default_factory=dict)
     probe_paths: tuple[str, ...] = ()
     probe_env: dict[str, str] = field(default_factory=dict)
@@ -183,22 +275,44 @@ class Profile:
     def component_role(self, name: str, images: tuple[str, ...]) -> str:
         """The role of a DaemonSet by its name or images, '' when it is none of this vendor's."""
         for component in self.components:
+            if re.search(component.pattern, name, re.IGNORECASE):
+                return component.role
+        # several DaemonSets may share an image, so the name goes first
+        for component in self.components:
             rule = re.compile(component.pattern, re.IGNORECASE)
+            own = re.compile(component.image or "(?!)", re.IGNORECASE)
             # the registry's path may carry a vendor's name: match the image's own
-            if rule.search(name) or any(rule.search(i.rsplit("/", 1)[-1]) for i in images):
+            if any(rule.search(i.rsplit("/", 1)[-1]) or own.search(i) for i in images):
                 return component.role
         return ""
 
+    def model_of(self, name: str) -> str:
+        """A card's name as the vendor normalises it: cut at the first comma, without noise such
+        as a memory size, by its usual spelling."""
+        plain = name.partition(",")[0].strip()
+        if self.model_noise:
+            plain = re.sub(self.model_noise, "", plain, flags=re.IGNORECASE).strip() or plain
+        return self.aliases.get(plain, plain)
+
     def toolkit_of(self, image: str) -> str:
-        """The toolkit version an image's tag tells, such as '25.04.1', or ''."""
-        tag = image.rsplit("/", 1)[-1].partition(":")[2].split("@")[0]
-        match = re.search(self.toolkit, tag, re.IGNORECASE) if self.toolkit else None
-        return normal_toolkit(match[1]) if match else ""
+        """The toolkit version an image tells, such as '25.04.1', or ''."""
+        name, _, tag = image.rsplit("/", 1)[-1].partition("@")[0].partition(":")
+        if not self.toolkit:
+            return ""
+        match = re.search(self.toolkit, tag, re.IGNORECASE)
+        # 'nvidia/cuda:12.8.1-devel', 'cann:8.2.rc1-910b': the tag starts with its own version
+        match = match or re.search(self.toolkit, f"{name}:{tag}" if tag else "", re.IGNORECASE)
+        if match:
+            return normal_toolkit(match[1], self.toolkit_digits)
+        return next((t for rule, t in self.toolkit_of_image if re.search(rule, image)), "")
 
 
-def normal_toolkit(version: str) -> str:
-    """'2604' -> '26.04', '25.04.1' stays: both spellings occur in the vendor's image tags."""
-    digits = re.fullmatch(r"(\d{2})(\d{2})(\d?)", version)
-    if digits:
-        return ".".join(part for part in digits.groups() if part)
-    return version
+def normal_toolkit(version: str, digits: str = r"(\d{2})(\d{2})(\d?)") -> str:
+    """'2604' -> '26.04', '25.04.1' stays: both spellings occur in the vendor's image tags.
+
+    digits: how a version without dots is cut; default: as Hygon's.
+    """
+    cut = re.fullmatch(digits, version)
+    if cut:
+        return ".".join(part for part in cut.groups() if part)
+    return version.lower()

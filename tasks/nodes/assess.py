@@ -12,16 +12,16 @@ from typing import Any
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.document import ProbeDoc
-from tasks.nodes.facts import ApiFacts, api_facts, group_pods, quantity
+from tasks.nodes.facts import Amounts, ApiFacts, api_facts, group_pods, quantity
 from tasks.nodes.metrics import exporter_url, metrics_reasons
 from tasks.nodes.reasons import CODES, Reason, error, errors, warning
 from tasks.nodes.rules_api import (
-    choose_resource,
-    component_reasons,
+    replica_needs,
     room_of,
     room_reasons,
     state_reasons,
 )
+from tasks.nodes.rules_cards import tool_reasons
 from tasks.nodes.rules_host import (
     Hardware,
     card_reasons,
@@ -32,6 +32,11 @@ from tasks.nodes.rules_host import (
     toolkit_reasons,
 )
 from tasks.nodes.rules_machine import GIB, cpu_reasons, disk_reasons, engine_memory
+from tasks.nodes.units.choice import choose_resource
+from tasks.nodes.units.form import SeenCards, Units
+from tasks.nodes.units.plugins import component_reasons
+from tasks.nodes.units.reading import read_units
+from tasks.nodes.units.reasons import unit_reasons
 from tasks.spec.rollout import Rollout
 
 __all__ = [
@@ -64,9 +69,11 @@ class NodeVerdict:
     release). seats: replicas that fit now; seats_without_stable: with that release scaled down;
     seats_by_gone: with none of its pods here gone, with one, and so on; lacks,
     lacks_without_stable: what keeps one more from fitting.
-    driver, cards, cpu: words for a person, '' unknown. engine_memory_bytes: what vLLM's share of
-    memory is taken of: the smallest card's, or on the cpu profile one NUMA node's, or the pod's
-    limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None unknown.
+    driver, cards, cpu: words for a person, '' unknown. unit: what one device of the resource is, ''
+    for a card; ranks_per_unit: devices an engine finds in one. engine_memory_bytes: what vLLM's
+    share of memory is taken of: the smallest unit's, or on the cpu profile one NUMA node's, or the
+    pod's limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None
+    unknown.
     """
 
     node: str
@@ -86,6 +93,8 @@ class NodeVerdict:
     driver: str = ""
     cards: str = ""
     cpu: str = ""
+    unit: str = ""
+    ranks_per_unit: int = 1
     engine_memory_bytes: int | None = None
     disk_free: int | None = None
     disk_total: int | None = None
@@ -158,20 +167,20 @@ def judge_node(
     spec's keep_free is demanded. stable_release: id of the release that may be scaled down;
     None: any of this rollout's. metrics: the exporter's text where the probe did not read it.
     """
-    resource, reasons = choose_resource(spec, profile, api)
-    reasons = [*state_reasons(spec, api), *reasons]
-    blocked = bool(errors(reasons))
-    room = room_of(spec, api, resource, stable_release)
-    reasons += component_reasons(profile, api, resource)
-    reasons += room_reasons(spec, api, resource, room)
-    hardware: Hardware | None = None
     if probe is not None and probe.profile != profile.name:
         probe_error = f"its document is of profile {probe.profile}"
         probe = None
-    if probe is not None:
-        hardware = read_hardware(profile, probe)
+    hardware = read_hardware(profile, probe) if probe else None
+    seen = hardware.seen("pci" not in probe.errors) if hardware and probe else None
+    resource, reasons = choose_resource(spec, profile, api)
+    reasons = [*state_reasons(spec, api), *reasons]
+    blocked = bool(errors(reasons))
+    room = room_of(spec, api, resource, stable_release, _claims(spec, seen))
+    reasons += component_reasons(profile, api, resource)
+    reasons += room_reasons(spec, api, resource, room)
+    if probe is not None and hardware is not None:
         reasons += driver_reasons(profile, probe, hardware)
-        reasons += card_reasons(profile, api, probe, hardware, resource)
+        reasons += card_reasons(profile, probe, hardware)
         reasons += toolkit_reasons(spec, profile, hardware)
         reasons += cpu_reasons(spec, profile, probe, hardware)
         reasons += disk_reasons(spec, probe, bytes_needed)
@@ -193,7 +202,11 @@ def judge_node(
                 "run rollout check-nodes to look at the hardware, too",
             )
         )
-    reasons += label_reasons(profile, api, hardware, resource)
+    units = read_units(profile, api, resource, seen or SeenCards(), _asked(spec, resource))
+    reasons += unit_reasons(spec, profile, seen, units, probe.smi.name if probe else "")
+    if probe is not None and hardware is not None:
+        reasons += tool_reasons(spec, profile, api, probe, hardware.inventory, units)
+    reasons += label_reasons(profile, api, hardware, resource, units)
     reasons += model_reasons(spec, profile, api, hardware)
     text = metrics or (probe.metrics if probe else "")
     reasons += metrics_reasons(text, profile) if text else []
@@ -211,12 +224,29 @@ def judge_node(
         seats_by_gone=room.by_gone,
         lacks=room.lacks,
         lacks_without_stable=room.lacks_without_stable,
-        **_summary(spec, profile, probe, hardware),
+        unit="" if units.kind == "card" else str(units),
+        ranks_per_unit=units.ranks_per_unit,
+        **_summary(spec, profile, probe, hardware, units),
     )
 
 
+def _claims(spec: Rollout, seen: SeenCards | None) -> int | None:
+    """Replicas that the cards make, where they are asked for by claim; None unknown."""
+    count = max(seen.rows, seen.cards or 0) if seen else 0
+    return count // spec.devices if spec.nodes.claim_template and spec.devices and count else None
+
+
+def _asked(spec: Rollout, resource: str) -> Amounts:
+    """What one replica asks for; a sharing plugin may go by it."""
+    return replica_needs(spec, resource) if resource else {}
+
+
 def _summary(
-    spec: Rollout, profile: Profile, probe: ProbeDoc | None, hardware: Hardware | None
+    spec: Rollout,
+    profile: Profile,
+    probe: ProbeDoc | None,
+    hardware: Hardware | None,
+    units: Units,
 ) -> dict[str, Any]:
     if probe is None or hardware is None:
         return {}
@@ -235,7 +265,7 @@ def _summary(
         "driver": hardware.driver,
         "cards": cards,
         "cpu": ", ".join([cpu, *sets]) if "cpu" not in probe.errors else "",
-        "engine_memory_bytes": engine_memory(spec, profile, probe, hardware),
+        "engine_memory_bytes": engine_memory(spec, profile, probe, hardware, units),
         "disk_free": probe.store.free_bytes if known else None,
         "disk_total": probe.store.total_bytes if known else None,
         "write_bytes_per_s": probe.store.write_bytes_per_s,

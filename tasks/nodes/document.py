@@ -18,6 +18,7 @@ Schema 1. A fact that could not be read is not left out: its place holds {"error
      "paths":   {"/sys/class/kfd": true},
      "smi":     {"name": "hy-smi", "path": "/opt/hyhal/bin/hy-smi",
                  "runs": [{"args": [], "status": 0, "stdout": "...", "stderr": ""}]},
+                                                            "cut": true: more was printed
      "store":   {"path": "/models", "exists": true, "total_bytes": 1, "free_bytes": 1,
                  "published": {"owner/name": ["commit"]},
                  "staged": {"owner--name--commit": 123}, "write_bytes_per_s": null},
@@ -79,13 +80,14 @@ class Device:
 
 @dataclass(frozen=True)
 class SmiRun:
-    """One run of the smi tool; error is '' when it ran to its end."""
+    """One run of the smi tool; error is '' when it ran to its end. cut: it printed more."""
 
     args: tuple[str, ...] = ()
     status: int | None = None
     stdout: str = ""
     stderr: str = ""
     error: str = ""
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,7 @@ def _read(data: Mapping[str, Any]) -> ProbeDoc:
                     stdout=run.get("stdout", ""),
                     stderr=run.get("stderr", ""),
                     error=run.get("error", ""),
+                    cut=bool(run.get("cut", False)),
                 )
                 for run in smi.get("runs", ())
             ),

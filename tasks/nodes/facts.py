@@ -28,6 +28,8 @@ _SUFFIX = {
 }
 _QUANTITY = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(?:[eE]([+-]?\d+)|([numkMGTPE]|[KMGTPE]i)?)")
 TERMINAL = ("Succeeded", "Failed")
+# annotations in which plugins register their cards; a node's others may be large
+_REGISTERS = re.compile(r"(hami|4pd)\.io/node-.+")
 
 
 @lru_cache(maxsize=4096)
@@ -112,13 +114,15 @@ class ApiFacts:
 
     conditions: type -> status. capacity, allocatable, held: by resource name, base units (cores,
     bytes, devices). held_by: (namespace, instance) -> release -> amounts, of the pods this
-    project runs. expected_daemons: DaemonSets whose node selector wants the node, by name ->
+    project runs. claiming: pods that hold a ResourceClaim. annotations: those in which plugins
+    register cards. expected_daemons: DaemonSets whose node selector wants the node, by name ->
     (namespace, images).
     """
 
     name: str
     hostname: str = ""
     labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     taints: tuple[dict[str, Any], ...] = ()
     cordoned: bool = False
     conditions: dict[str, str] = field(default_factory=dict)
@@ -126,6 +130,7 @@ class ApiFacts:
     allocatable: Amounts = field(default_factory=dict)
     held: Amounts = field(default_factory=dict)
     pods: int = 0
+    claiming: int = 0
     held_by: dict[tuple[str, str], dict[str, Amounts]] = field(default_factory=dict)
     pods_by: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
     daemons: tuple[DaemonPod, ...] = ()
@@ -191,12 +196,13 @@ def api_facts(
     held: Amounts = {}
     held_by: dict[tuple[str, str], dict[str, Amounts]] = {}
     pods_by: dict[tuple[str, str], dict[str, int]] = {}
-    daemons, count = [], 0
+    daemons, count, claiming = [], 0, 0
     for pod in pods:
         if ((pod.get("status") or {}).get("phase")) in TERMINAL:
             continue
         count += 1
         amounts = pod_requests(pod.get("spec") or {})
+        claiming += bool((pod.get("spec") or {}).get("resourceClaims"))
         held = add(held, amounts)
         pod_labels = pod["metadata"].get("labels") or {}
         release, instance = pod_labels.get(RELEASE_LABEL), pod_labels.get(INSTANCE_LABEL)
@@ -212,6 +218,11 @@ def api_facts(
         name=meta["name"],
         hostname=labels.get("kubernetes.io/hostname", meta["name"]),
         labels=dict(labels),
+        annotations={
+            key: str(text)
+            for key, text in (meta.get("annotations") or {}).items()
+            if _REGISTERS.fullmatch(key)
+        },
         taints=tuple(spec.get("taints") or ()),
         cordoned=bool(spec.get("unschedulable")),
         conditions={kind: found["status"] for kind, found in conditions(node).items()},
@@ -219,6 +230,7 @@ def api_facts(
         allocatable=quantities(status.get("allocatable")),
         held=held,
         pods=count,
+        claiming=claiming,
         held_by=held_by,
         pods_by=pods_by,
         daemons=tuple(daemons),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tasks.accelerators.types import Profile
+from tasks.accelerators.profiles import profile
 from tasks.base.errors import SpecError
 from tasks.nodes.facts import Amounts, ApiFacts, add, fits, pod_requests
 from tasks.nodes.reasons import Reason, error, warning
@@ -24,6 +24,7 @@ CONDITION_TAINTS = (
     "node.kubernetes.io/pid-pressure",
     "node.kubernetes.io/network-unavailable",
 )
+CLAIMS = "claims"  # counted as a resource of which each pod with a claim holds one
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
 
@@ -111,74 +112,12 @@ def state_reasons(spec: Rollout, api: ApiFacts) -> list[Reason]:
     return out
 
 
-def offered(profile: Profile, api: ApiFacts) -> dict[str, tuple[str, str]]:
-    """Resources of this profile the node knows: name -> (kind, generation)."""
-    out: dict[str, tuple[str, str]] = {}
-    for name in api.capacity:
-        row = profile.resource_kind(name)
-        if row is not None:
-            out[name] = (row.kind, row.generation)
-    return out
-
-
-def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str, list[Reason]]:
-    """The extended resource to ask for on this node, '' for none, with what is wrong about it.
-
-    The name is what the node offers, since the vendor renamed it between plugin generations.
-    A spec may name another (a split or dynamic one, too); asking for a generation the node does
-    not offer is refused with the one it offers.
-    """
-    if not profile.has_devices:
-        return "", []
-    # a removed plugin leaves its name behind: allocatable 0 at first, capacity 0 in the end
-    known = {n: row for n, row in offered(profile, api).items() if api.capacity[n] > 0}
-    counted = [n for n, (kind, _) in known.items() if kind in ("whole", "named")]
-    living = [n for n in counted if api.allocatable.get(n, Decimal(0)) > 0]
-    wanted = spec.nodes.resource
-    names = ", ".join(f"{n}: {api.allocatable.get(n, 0)}" for n in sorted(known)) or "none"
-    if wanted:
-        if api.capacity.get(wanted, Decimal(0)) > 0:
-            return wanted, []
-        if living:
-            other = sorted(living)[0]
-            return wanted, [
-                error(
-                    "RESOURCE_RENAMED",
-                    f"the node offers {other}",
-                    f"{wanted}, as nodes.resource asks",
-                    f"set nodes.resource to {other}, or leave it out to take what nodes offer",
-                )
-            ]
-        return wanted, [
-            error(
-                "RESOURCE_ABSENT",
-                f"resources offered: {names}",
-                f"{wanted}, as nodes.resource asks",
-                "check the device plugin on the node, or change nodes.resource",
-            )
-        ]
-    if len(living) > 1:
-        return sorted(living)[0], [
-            error(
-                "PLUGINS_CONFLICT",
-                f"{' and '.join(sorted(living))} are allocatable at once",
-                "one whole-card resource on a node",
-                "remove one of the device plugins: both would hand out the same cards",
-            )
-        ]
-    if living or counted:
-        return sorted(living or counted)[0], []
-    action = "deploy the vendor's device plugin on the node"
-    if known:
-        action = f"only parts of cards are offered: set nodes.resource to one of {names}"
-    return "", [error("RESOURCE_ABSENT", f"resources offered: {names}", "whole cards", action)]
-
-
 @dataclass(frozen=True)
 class Seats:
     """How many replicas fit now, and with this rollout's own release scaled down; by_gone: with
     none of its pods here gone, with one, and so on; lacks: what keeps one more from fitting, with
-    what a replica asks and what is free, one sentence each."""
+    what a replica asks and what is free, one sentence each. claims_short: no device is free to be
+    claimed."""
 
     seats: int
     seats_without_stable: int
@@ -186,6 +125,7 @@ class Seats:
     lacks: tuple[str, ...] = ()
     lacks_without_stable: tuple[str, ...] = ()
     by_gone: tuple[int, ...] = ()
+    claims_short: bool = False
 
 
 def replica_needs(spec: Rollout, resource: str) -> Amounts:
@@ -197,11 +137,28 @@ def replica_needs(spec: Rollout, resource: str) -> Amounts:
     return {"pods": Decimal(1), **{name: value for name, value in asked.items() if value}}
 
 
-def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> Seats:
-    """Count seats. stable: release id whose pods may go; None: every release of this rollout."""
-    if spec.devices and not resource:
+def _counted(spec: Rollout, api: ApiFacts, resource: str) -> Amounts:
+    """What the node's own amounts decide: memory and cores of shares, for which the node lists no
+    amount, are counted by the sharing plugin's scheduler alone (HAMi#579)."""
+    row = profile(spec.nodes.accelerator)
+    out = {}
+    for name, amount in replica_needs(spec, resource).items():
+        kind = row.resource_kind(name)
+        if name == resource or name in api.allocatable or kind is None or kind.kind != "dynamic":
+            out[name] = amount
+    return out
+
+
+def room_of(
+    spec: Rollout, api: ApiFacts, resource: str, stable: str | None, claims: int | None = None
+) -> Seats:
+    """Count seats. stable: release id whose pods may go; None: every release of this rollout.
+    claims: replicas that the node's devices make, where they are asked for by claim; None: unknown,
+    and then only what else a replica needs is counted."""
+    claimed = spec.nodes.claim_template is not None
+    if spec.devices and not resource and not claimed:
         return Seats(0, 0, Decimal(0))
-    need = replica_needs(spec, resource)
+    need = _counted(spec, api, resource)
     used: Amounts = {**api.held, "pods": Decimal(api.pods)}
     free = {n: api.allocatable.get(n, Decimal(0)) - used.get(n, Decimal(0)) for n in need}
     # a node that states no pod limit has none
@@ -209,6 +166,9 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
         free["pods"] = Decimal(1 << 20)
     mine = api.held_here(spec.namespace, spec.name, stable)
     pods = api.pods_here(spec.namespace, spec.name, stable)
+    if claimed and claims is not None:
+        need, mine = {**need, CLAIMS: Decimal(1)}, {**mine, CLAIMS: Decimal(pods)}
+        free[CLAIMS] = Decimal(claims - api.claiming)
     whole = {n: v for n, v in {**mine, "pods": Decimal(pods)}.items() if n in need}
     freed = add(free, whole)
     # one release's pods are alike
@@ -219,6 +179,7 @@ def room_of(spec: Rollout, api: ApiFacts, resource: str, stable: str | None) -> 
         held_by_stable=mine.get(resource, Decimal(0)) if resource else Decimal(0),
         lacks=_lacks(need, free, api),
         lacks_without_stable=_lacks(need, freed, api),
+        claims_short=CLAIMS in need and free[CLAIMS] < 1,
         by_gone=tuple(fits(add(free, share), need) or 0 for share in ({}, *shares)),
     )
 
@@ -228,13 +189,14 @@ def _lacks(need: Amounts, free: Amounts, api: ApiFacts) -> tuple[str, ...]:
     seats = fits(free, need)
     return tuple(
         f"{_amount(name, amount)} a replica, {_number(name, free[name])} free of "
-        f"{_number(name, api.allocatable.get(name, Decimal(0)))}"
+        f"{_number(name, api.allocatable.get(name, free[name] if name == CLAIMS else Decimal(0)))}"
         for name, amount in need.items()
         if amount > 0 and fits({name: free[name]}, {name: amount}) == seats
     )
 
 
 _UNITS = {
+    CLAIMS: ("claim of devices", 1),
     "cpu": ("cores", 1),
     "memory": ("GiB of memory", 2**30),
     "ephemeral-storage": ("GiB of disk", 2**30),
@@ -254,7 +216,7 @@ def _amount(name: str, value: Decimal) -> str:
 def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> list[Reason]:
     """Too small for one replica, or only busy."""
     out: list[Reason] = []
-    need = replica_needs(spec, resource)
+    need = _counted(spec, api, resource)
     codes = {
         resource: "RESOURCE_INSUFFICIENT",
         "cpu": "CPU_TOO_SMALL",
@@ -287,74 +249,20 @@ def room_reasons(spec: Rollout, api: ApiFacts, resource: str, room: Seats) -> li
                     "serving release",
                 )
             )
+    if spec.nodes.claim_template and not room.seats and room.claims_short:
+        make = warning if room.seats_without_stable else error
+        out.append(
+            make(
+                "RESOURCE_BUSY",
+                f"{api.claiming} pods with a ResourceClaim run here",
+                f"{spec.devices} devices of the node for one more",
+                "free them, or set promotion.allow_interruption to test in place of the "
+                "serving release",
+            )
+        )
     if "pods" in api.allocatable and api.allocatable["pods"] <= api.pods:
         make = warning if room.seats_without_stable else error
         out.append(
             make("HOST_BUSY", f"{api.pods} pods run", "a free pod slot", "move pods elsewhere")
         )
-    return out
-
-
-def component_reasons(profile: Profile, api: ApiFacts, resource: str) -> list[Reason]:
-    """The vendor's DaemonSets on this node."""
-    out: list[Reason] = []
-    roles: dict[str, list[Any]] = {}
-    for pod in api.daemons:
-        role = profile.component_role(pod.daemonset, pod.images)
-        if role:
-            roles.setdefault(role, []).append(pod)
-    plugins = [*roles.get("device-plugin", []), *roles.get("virtual-plugin", [])]
-    if roles.get("device-plugin") and roles.get("virtual-plugin"):
-        out.append(
-            error(
-                "PLUGINS_CONFLICT",
-                f"DaemonSets {' and '.join(sorted(p.daemonset for p in plugins))} both run here",
-                "the whole-card plugin or the virtual one",
-                "remove one: they register the same cards twice and capacity swings",
-            )
-        )
-    capacity = api.capacity.get(resource, Decimal(0))
-    if resource and capacity > 0 and api.allocatable.get(resource, Decimal(0)) == 0:
-        out.append(
-            error(
-                "PLUGIN_UNHEALTHY",
-                f"{resource}: 0 allocatable of {capacity}",
-                "allocatable devices",
-                "the device plugin is gone or sees no healthy card: look at its pod's log",
-            )
-        )
-    for pod in plugins:
-        if not pod.ready:
-            out.append(
-                error(
-                    "PLUGIN_UNHEALTHY",
-                    f"pod of DaemonSet {pod.namespace}/{pod.daemonset}: {pod.note}",
-                    "Ready",
-                    "look at its log: it cannot hand out cards",
-                )
-            )
-    running = {p.daemonset for p in api.daemons}
-    for name, (namespace, images) in api.expected_daemons.items():
-        if profile.component_role(name, images) == "device-plugin" and name not in running:
-            if plugins:
-                continue
-            out.append(
-                error(
-                    "PLUGIN_UNHEALTHY",
-                    f"DaemonSet {namespace}/{name} has no pod here",
-                    "a Ready pod",
-                    "look at the DaemonSet's events (taints, quota, node selector)",
-                )
-            )
-    for role in ("label-node", "exporter"):
-        out += [
-            warning(
-                "COMPONENT_UNHEALTHY",
-                f"pod of DaemonSet {pod.namespace}/{pod.daemonset} ({role}): {pod.note}",
-                "Ready",
-                "labels or metrics of this node may be stale",
-            )
-            for pod in roles.get(role, [])
-            if not pod.ready
-        ]
     return out

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 
-from tasks.accelerators.types import Labels, Profile
-from tasks.nodes.compatibility import KNOWN_CARDS, compatible, driver_version
+from tasks.accelerators.types import Labels, Profile, normal_toolkit
+from tasks.nodes.compatibility import KNOWN_NAMES, compatible, driver_version
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
-from tasks.nodes.inventory import Inventory, read_inventory
 from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.tools.read import Inventory, read_inventory
+from tasks.nodes.units.form import SeenCards, Units
+from tasks.nodes.units.size import memory_mib
 from tasks.spec.rollout import Rollout
 
 Make = Callable[[str, str, str, str], Reason]
@@ -29,6 +30,20 @@ class Hardware:
     on_bus: int
     memory_mib: float | None  # of the smallest card
 
+    def seen(self, bus_known: bool) -> SeenCards:
+        """Its cards, for what a node's units are. A list that was cut proves no number; a tool that
+        lists cards knows their addresses, so that a bus without one has them in another class."""
+        cards = self.inventory.cards
+        listed = cards if self.inventory.whole else ()
+        buses = {card.bus.rpartition(".")[0] for card in listed if card.bus}
+        return SeenCards(
+            on_bus=self.on_bus if bus_known and (self.on_bus or not cards) else None,
+            rows=len(listed),
+            addresses=len(buses) if all(card.bus for card in listed) else 0,
+            memory_mib=self.memory_mib,
+            models=self.models,
+        )
+
 
 def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
     """Put the probe's facts together; the module's own version goes before the tool's."""
@@ -37,41 +52,60 @@ def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
     inventory = read_inventory(doc.smi, parser) if doc.smi.name else Inventory()
     version = next((v for v in doc.modules.values() if v), "")
     version = version or next(iter(doc.versions.values()), "") or inventory.driver
-    models = tuple(card.model for card in inventory.cards if card.model)
-    if not models:
-        models = tuple(m for p in doc.pci if (m := profile.models.get(p.device, "")))
+    models = _models(profile, doc, inventory)
     memory = [size for c in inventory.cards if (size := c.memory_mib or c.available_mib)]
     return Hardware(
         version, bool(doc.modules), inventory, models, len(doc.pci), min(memory, default=None)
     )
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"(shared|mig.*)$", "", re.sub(r"[^a-z0-9]", "", name.lower()))
+def _models(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> tuple[str, ...]:
+    """Card models as the vendor normalises them; where the tool leaves one empty, the PCI id."""
+    by_id = {p.address.lower().lstrip("0:"): profile.models.get(p.device, "") for p in doc.pci}
+    known = set(by_id.values())
+    only = next(iter(known)) if len(known) == 1 else ""
+    told = [
+        profile.model_of(card.model) or by_id.get(card.bus.lower().lstrip("0:"), "") or only
+        for card in inventory.cards
+    ]
+    told = told or [profile.models.get(p.device, "") for p in doc.pci]
+    return tuple(profile.model_of(model) for model in told if model)
 
 
-def same_model(left: str, right: str) -> bool:
-    """Whether two spellings mean one card: labels and tools differ in signs and suffixes."""
-    a, b = _plain(left), _plain(right)
-    if a == b:
+def _tokens(name: str) -> list[str]:
+    """'NVIDIA-H100-80GB-HBM3-MIG-1g.10gb' -> nvidia, h100, 80gb, hbm3: what sharing adds goes."""
+    found = re.findall(r"[a-z0-9]+", name.lower())
+    return [t for t in (found[: found.index("mig")] if "mig" in found else found) if t != "shared"]
+
+
+def same_model(left: str, right: str, profile: Profile | None = None) -> bool:
+    """Whether two spellings mean one card: labels and tools differ in signs, suffixes, and in
+    whether they name the maker."""
+    if profile is not None:
+        left, right = profile.model_of(left), profile.model_of(right)
+    a, b = _tokens(left), _tokens(right)
+    if "".join(a) == "".join(b):
         return True
-    known = {_plain(card) for card in KNOWN_CARDS}
-    if a in known and b in known:
+    known = {"".join(_tokens(card)) for card in KNOWN_NAMES}
+    if "".join(a) in known and "".join(b) in known:
         return False  # K100 and K100_AI are two cards
-    return bool(a and b) and (a.startswith(b) or b.startswith(a))
+    short, long = sorted((a, b), key=lambda tokens: (len(tokens), len("".join(tokens))))
+    return bool(short) and any(
+        long[at : at + len(short) - 1] == short[:-1]
+        and _starts(short[-1], long[at + len(short) - 1])
+        for at in range(len(long) - len(short) + 1)
+    )
+
+
+def _starts(short: str, long: str) -> bool:
+    """910B is 910B4's beginning, A10 is not A100's."""
+    rest = long.removeprefix(short)
+    return rest != long and not (short[-1].isdigit() and rest[:1].isdigit()) if rest else True
 
 
 def label_value(keys: tuple[str, ...], api: ApiFacts) -> tuple[str, str]:
     """First label present: (key, value), or ('', '')."""
     return next(((key, api.labels[key]) for key in keys if api.labels.get(key)), ("", ""))
-
-
-def label_memory_mib(value: str) -> float | None:
-    """'64G' -> 65536 (vendors round GiB up); a bare number is MiB."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(Gi?B?|Mi?B?)?", value, re.IGNORECASE)
-    if match is None:
-        return None
-    return float(match[1]) * (1024 if (match[2] or "").upper().startswith("G") else 1)
 
 
 def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Reason]:
@@ -148,57 +182,15 @@ def unknown(what: str, why: str) -> Reason:
     )
 
 
-def card_reasons(
-    profile: Profile, api: ApiFacts, doc: ProbeDoc, hardware: Hardware, resource: str
-) -> list[Reason]:
-    """Counts, health and sameness of the cards, and whether the smi tool could be read."""
+def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Reason]:
+    """Sameness of the cards; what the tool says of each stands in rules_cards."""
     out: list[Reason] = []
     if not profile.pci_vendor:
         return out
     if "metrics" in doc.errors:
         out.append(unknown("exporter", doc.errors["metrics"]))
-    cards, tool = hardware.inventory.cards, doc.smi.name or "the smi tool"
-    troubles = [*hardware.inventory.problems]
-    if "smi" in doc.errors:
-        troubles.append(doc.errors["smi"])
     if "pci" in doc.errors:
         out.append(unknown("PCI devices", doc.errors["pci"]))
-    if troubles or not cards:
-        out.append(
-            warning(
-                "SMI_FAILED",
-                "; ".join(troubles) or f"{tool} lists no card",
-                f"a list of cards from {tool}",
-                "run it on the host; health and memory of the cards were not judged",
-            )
-        )
-    counts = {}
-    if "pci" not in doc.errors:
-        counts["on the PCI bus"] = hardware.on_bus
-    if cards:
-        counts[f"in {tool}"] = len(cards)
-    row = profile.resource_kind(resource) if resource else None
-    _, replicas = label_value(profile.labels.replicas, api)
-    capacity = int(api.capacity.get(resource, Decimal(0)))
-    if row and row.kind in ("whole", "named") and replicas in ("", "1") and capacity:
-        counts[f"in {resource}'s capacity"] = capacity
-    if len(set(counts.values())) > 1 or hardware.on_bus == len(cards) == 0:
-        out.append(
-            error(
-                "CARD_LOST",
-                ", ".join(f"{n} {where}" for where, n in counts.items()),
-                "the same number of cards everywhere",
-                "a card has fallen off the bus or out of the driver: check dmesg, reset or replace "
-                "it, then restart the device plugin",
-            )
-        )
-    for card in cards:
-        out += _health(profile, card.index, card.temperature_c, card.uncorrectable)
-        if card.health not in ("", "OK"):
-            make = warning if card.health == "Warning" else error
-            out.append(_sick(make, card.index, f"health {card.health}", "OK"))
-        if card.mode not in ("", "Normal"):
-            out.append(_sick(warning, card.index, f"mode {card.mode}", "Normal"))
     distinct = sorted(set(hardware.models))
     if len(distinct) > 1:
         out.append(
@@ -212,29 +204,12 @@ def card_reasons(
     return out
 
 
-def _sick(make: Make, index: int, found: str, expected: str) -> Reason:
-    return make(
-        "CARD_UNHEALTHY",
-        f"card {index}: {found}",
-        expected,
-        "take the card out of service and check it (ECC page retirement, cooling, reset)",
-    )
-
-
-def _health(
-    profile: Profile, index: int, heat: float | None, uncorrectable: float | None
-) -> list[Reason]:
-    out = []
-    limit = profile.temperature_limit_c
-    if heat is not None and heat > limit:
-        out.append(_sick(error, index, f"{heat:g} degrees Celsius", f"at most {limit:g}"))
-    if uncorrectable:
-        out.append(_sick(error, index, f"{uncorrectable:g} uncorrectable memory errors", "none"))
-    return out
-
-
 def label_reasons(
-    profile: Profile, api: ApiFacts, hardware: Hardware | None, resource: str
+    profile: Profile,
+    api: ApiFacts,
+    hardware: Hardware | None,
+    resource: str,
+    units: Units | None = None,
 ) -> list[Reason]:
     """Vendor labels against the hardware; a label alone proves nothing, a wrong one misleads."""
     labels: Labels = profile.labels
@@ -252,10 +227,12 @@ def label_reasons(
     if hardware is None:
         return out
     key, value = label_value(labels.model, api)
-    if value and hardware.models and not same_model(value, hardware.models[0]):
+    if value and hardware.models and not same_model(value, hardware.models[0], profile):
         out.append(_disagree(error, key, value, hardware.models[0]))
     key, value = label_value(labels.memory, api)
-    told = label_memory_mib(value) if value else None
+    # of a slice or a partition the label tells the unit's memory, the tool the card's
+    parted = units is not None and units.kind in ("slice", "partition")
+    told = memory_mib(value) if value and not parted else None
     cards = hardware.inventory.cards
     # labels describe card 0; vendors round up, and some memory is reserved
     seen = (cards[0].memory_mib or cards[0].available_mib) if cards else None
@@ -291,7 +268,7 @@ def model_reasons(
         models = [told] if told else []
     if not models:
         return [unknown("card model", "neither the probe nor a label tells it")]
-    wrong = [model for model in models if not same_model(wanted, model)]
+    wrong = [model for model in models if not same_model(wanted, model, profile)]
     return [
         error(
             "CARD_MODEL",
@@ -308,7 +285,11 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
     if not profile.toolkit_name:
         return []
     told = re.search(r"\d[\w.]*", spec.serving.toolkit or "")
-    toolkit = told[0] if told else profile.toolkit_of(spec.serving.image)
+    toolkit = (
+        normal_toolkit(told[0], profile.toolkit_digits)
+        if told
+        else profile.toolkit_of(spec.serving.image)
+    )
     out = []
     if not toolkit:
         out.append(
@@ -320,5 +301,7 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
             )
         )
     if hardware.loaded:
-        out += compatible(profile, hardware.driver, hardware.models, toolkit)
+        out += compatible(
+            profile, hardware.driver, hardware.models, toolkit, spec.serving.env, spec.nodes.model
+        )
     return out

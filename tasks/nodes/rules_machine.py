@@ -9,19 +9,24 @@ from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.rules_host import Hardware, unknown
+from tasks.nodes.units.form import Units
 from tasks.spec.rollout import Rollout
 from tasks.weights.disk import KeepFree
 
 GIB = 2**30
 
 
-def engine_memory(spec: Rollout, profile: Profile, doc: ProbeDoc, hardware: Hardware) -> int | None:
+def engine_memory(
+    spec: Rollout, profile: Profile, doc: ProbeDoc, hardware: Hardware, units: Units | None = None
+) -> int | None:
     """Bytes that vLLM's memory share is taken of; None unknown.
 
-    A card's memory; on CPUs one NUMA node's, or the pod's limit if that is less
-    (vllm/utils/cpu_resource_utils.py, 0.32).
+    A unit's memory, a card's where nothing is known of units; on CPUs one NUMA node's, or the
+    pod's limit if that is less (vllm/utils/cpu_resource_utils.py, 0.32).
     """
     if profile.has_devices:
+        if units is not None and units.memory_bytes:
+            return units.memory_bytes
         return None if hardware.memory_mib is None else int(hardware.memory_mib * 2**20)
     limit = spec.serving.resources.memory
     sizes = [doc.cpu.memory_bytes, *doc.cpu.numa_bytes]

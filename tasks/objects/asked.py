@@ -9,6 +9,8 @@ from tasks.objects.labels import ENGINE_CONTAINER
 from tasks.objects.merge import merge_pod
 from tasks.spec.rollout import Rollout
 
+CLAIM = "devices"
+
 
 def engine_resources(spec: Rollout, resource: str | None) -> dict[str, Any]:
     """Requests and limits of the engine's container, before the site's own fields."""
@@ -21,8 +23,18 @@ def engine_resources(spec: Rollout, resource: str | None) -> dict[str, Any]:
         requests["memory"] = limits["memory"] = asked.memory
     if resource and spec.devices:
         requests[resource] = limits[resource] = str(spec.devices)
-    out = {"requests": requests, "limits": limits}
+    out: dict[str, Any] = {"requests": requests, "limits": limits}
+    if spec.nodes.claim_template:
+        out["claims"] = [{"name": CLAIM}]
     return {part: amounts for part, amounts in out.items() if amounts}
+
+
+def pod_claims(spec: Rollout) -> dict[str, Any]:
+    """The pod's part of a claim: each pod gets a claim of its own, made from the template."""
+    if not spec.nodes.claim_template:
+        return {}
+    claim = {"name": CLAIM, "resourceClaimTemplateName": spec.nodes.claim_template}
+    return {"resourceClaims": [claim]}
 
 
 def asking_pod(spec: Rollout, resource: str | None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from tasks.accelerators.types import Smi
 from tasks.base import clock
 from tasks.nodes.document import SCHEMA
 
-OUTPUT_LIMIT = 32_768  # bytes kept of each stream of the smi tool
+OUTPUT_LIMIT = 131_072  # bytes kept of each stream of the smi tool
 SMI_TIMEOUT_S = 20.0
 METRICS_TIMEOUT_S = 5.0
 METRICS_LIMIT = 8 * 1024 * 1024  # bytes read; a node's exporter prints far less
@@ -167,7 +167,8 @@ def pci(host: Host, prof: Profile) -> list[dict[str, str]]:
             row = {"address": name, **{key: read(key) for key in ("vendor", "device", "class")}}
         except OSError:
             continue
-        if row["vendor"] == prof.pci_vendor and row["class"].startswith(prof.pci_classes):
+        ours = row["vendor"] in (prof.pci_vendor, *prof.pci_also)
+        if ours and row["class"].startswith(prof.pci_classes):
             out.append(row)
     return out
 
@@ -186,8 +187,11 @@ def device(host: Host, path: str, entries: str) -> dict[str, Any]:
     return {"kind": kind}
 
 
-def _clip(raw: bytes) -> str:
-    return raw[:OUTPUT_LIMIT].decode(errors="replace")
+def _streams(out: bytes, err: bytes) -> dict[str, Any]:
+    """Both streams, and whether more was printed than is kept."""
+    kept = {"stdout": out[:OUTPUT_LIMIT], "stderr": err[:OUTPUT_LIMIT]}
+    told: dict[str, Any] = {name: raw.decode(errors="replace") for name, raw in kept.items()}
+    return {**told, "cut": True} if max(len(out), len(err)) > OUTPUT_LIMIT else told
 
 
 def run_tool(command: Sequence[str], env: dict[str, str], timeout_s: float) -> dict[str, Any]:
@@ -208,12 +212,8 @@ def run_tool(command: Sequence[str], env: dict[str, str], timeout_s: float) -> d
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
-        return {
-            "error": f"no end after {timeout_s:g} s",
-            "stdout": _clip(out),
-            "stderr": _clip(err),
-        }
-    return {"status": process.returncode, "stdout": _clip(out), "stderr": _clip(err)}
+        return {"error": f"no end after {timeout_s:g} s", **_streams(out, err)}
+    return {"status": process.returncode, **_streams(out, err)}
 
 
 def find_tool(host: Host, tool: Smi) -> str | None:
@@ -226,7 +226,9 @@ def find_tool(host: Host, tool: Smi) -> str | None:
 
 
 def smi(host: Host, prof: Profile, timeout_s: float) -> dict[str, Any]:
-    """What the vendor's tool prints, unparsed: the judge knows every format."""
+    """What the vendor's tool prints, unparsed: the judge knows every format. One of which every run
+    failed gives way to the next that is there."""
+    failed: dict[str, Any] = {}
     for tool in prof.smi:
         path = find_tool(host, tool)
         if path is None:
@@ -238,7 +240,12 @@ def smi(host: Host, prof: Profile, timeout_s: float) -> dict[str, Any]:
         runs = [
             {"args": list(args), **run_tool([path, *args], env, timeout_s)} for args in tool.runs
         ]
-        return {"name": tool.name, "path": path, "runs": runs}
+        found = {"name": tool.name, "path": path, "runs": runs}
+        if any(run.get("status") == 0 for run in runs):
+            return found
+        failed = failed or found
+    if failed:
+        return failed
     looked = ", ".join(candidate for tool in prof.smi for candidate in tool.candidates)
     return {"error": f"no smi tool at {looked}"}
 

@@ -248,7 +248,8 @@ def decide_plan(
             beside,
         )
     instead = _choose(seats, replicas, minimum, alone=True)
-    room = f"{need} {resource}" if need else f"room for {replicas} replica(s)"
+    asked = resource or "devices by claim"
+    room = f"{need} {asked}" if need else f"room for {replicas} replica(s)"
     minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
     lent = None
     if instead and serving and want.strategy != "parallel" and (cut or serving.serves_with > 1):
@@ -258,9 +259,7 @@ def decide_plan(
     if lent and serving:
         lend, nodes = lent
         more = max(1, replicas - sum(seat.seats for seat in seats))
-        free_more = f"{more} seat(s) more" + (
-            f" ({more * spec.devices} {resource})" if need else ""
-        )
+        free_more = f"{more} seat(s) more" + (f" ({more * spec.devices} {asked})" if need else "")
         said = _serves_on(lend, minutes, free_more)
         return make("lend", _lends(serving, release, lend), nodes, said, lend)
     if _may_interrupt(want):

@@ -37,6 +37,7 @@ def pod_needs(profile: Profile, resource: str) -> PodNeeds:
         pod_security=dict(profile.pod_security),
         container_security=dict(profile.container_security),
         reasons=tuple(reasons),
+        runtime_class=profile.runtime_class,
     )
 
 

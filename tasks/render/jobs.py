@@ -214,9 +214,11 @@ def probe_job(
     extra_args: Sequence[str] = (),
     env: Mapping[str, str] = MappingProxyType({}),
     root: str = "",
+    runtime_class: str = "",
 ) -> dict[str, Any]:
     """The Job that looks at one node's hardware; `volumes` and `mounts` show it the host. root: why
-    it runs as root; writing to the store is a reason of its own."""
+    it runs as root; writing to the store is a reason of its own. runtime_class: whose hook shows it
+    the cards, '' for none."""
     root = root or (STORE_ROOT if spec.nodes.measure_disk else "")
     command = [
         *("rollout", "job", "probe"),
@@ -230,6 +232,7 @@ def probe_job(
     pod = {
         "containers": [_runner_container(spec, command, list(mounts), named)],
         "volumes": [*volumes, SCRATCH],
+        **({"runtimeClassName": runtime_class} if runtime_class else {}),
     }
     name = f"{spec.name}-probe-{short_hash(node, run)}"
     return _job(spec, name, "probe", node, pod, spec.nodes.probe_timeout_s, root)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tasks.base.errors import SpecError
-from tasks.objects.asked import engine_resources
+from tasks.objects.asked import engine_resources, pod_claims
 from tasks.objects.labels import (
     ENGINE_CONTAINER,
     INSTANCE_LABEL,
@@ -45,7 +45,8 @@ class PodNeeds:
 
     resource: extended resource name, '' for none. volumes, mounts, env: added to the pod and its
     first container. pod_security, container_security: merged over our restrictive defaults;
-    `reasons` says why each exception is needed and becomes an annotation.
+    `reasons` says why each exception is needed and becomes an annotation. runtime_class: the pod's,
+    where the spec says none.
     """
 
     resource: str = ""
@@ -55,6 +56,7 @@ class PodNeeds:
     pod_security: dict[str, Any] = field(default_factory=dict)
     container_security: dict[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    runtime_class: str = ""
 
 
 def short_hash(*parts: str, length: int = 8) -> str:
@@ -198,11 +200,14 @@ def _pod(spec: Rollout, weights: str, needs: PodNeeds) -> dict[str, Any]:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": ends.grace,
         "tolerations": tolerations(spec.nodes.tolerations),
+        **pod_claims(spec),
     }
     if serving.priority_class:
         pod["priorityClassName"] = serving.priority_class
     if serving.host_network:
         pod["hostNetwork"] = True
+    if needs.runtime_class:
+        pod["runtimeClassName"] = needs.runtime_class
     return _one_voice(merge_site(pod, serving.pod, "serving.pod"), container)
 
 

@@ -94,8 +94,9 @@ class Survey:
             self.profile, spec.store.path, writable=spec.nodes.measure_disk
         )
         more = [f"--metrics={exporter}"] if exporter else []
-        env, root = self.profile.probe_env, probe_root(self.profile)
-        return probe_job(spec, node, run, volumes, mounts, more, env, root)
+        row = self.profile
+        env, root, runtime = row.probe_env, probe_root(row), row.runtime_class
+        return probe_job(spec, node, run, volumes, mounts, more, env, root, runtime)
 
     def refusals(self, objects: Sequence[Mapping[str, Any]]) -> list[str]:
         """Every reason of the site's policy against this rollout and what it would make."""

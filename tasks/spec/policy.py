@@ -29,6 +29,7 @@ PodField = Literal[
     "automountServiceAccountToken",
     "priorityClassName",
     "nodeName",
+    "resourceClaims",
     "unconfined",
 ]
 VolumeKind = Literal[
@@ -55,7 +56,10 @@ NOT_OF_A_PROBE = frozenset(
         *("livenessProbe", "readinessProbe", "startupProbe", "resizePolicy"),
     )
 )
-_CALM = re.compile(r"(NVIDIA_[A-Z_]+|TZ|LANG|LC_[A-Z]+|(HTTPS?|NO)_PROXY|(https?|no)_proxy)")
+_CALM = re.compile(
+    r"(NVIDIA_[A-Z_]+|(METAX|MTHREADS|IX|ENFLAME)_VISIBLE_DEVICES"
+    r"|TZ|LANG|LC_[A-Z]+|(HTTPS?|NO)_PROXY|(https?|no)_proxy)"
+)
 _DIGEST = re.compile(r"@sha256:[0-9a-f]{64}\Z")
 
 
@@ -85,8 +89,8 @@ class Policy(Strict):
     forbid: list[PodField] = Field(default_factory=list, description="What no pod may have")
     exempt: list[str] = Field(
         default_factory=list,
-        description="Resources, or beginnings that end with *: a pod that asks for one may run "
-        "with seccomp Unconfined and add SYS_PTRACE, as the vendor's driver needs",
+        description="Resources, or claims/TEMPLATE, or beginnings that end with *: a pod that asks "
+        "for one may run with seccomp Unconfined and add SYS_PTRACE, as the vendor's driver needs",
     )
     local_files: bool = Field(
         True, description="Files that a spec names may lie outside the working folder"
@@ -311,6 +315,9 @@ def _root(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
 
 def exempt(policy: Policy, pod: Mapping[str, Any]) -> bool:
     """Whether a pod asks for a whole device whose driver needs more than others."""
+    claims = [item.get("resourceClaimTemplateName") for item in pod.get("resourceClaims") or ()]
+    if any(name and _any_matches(f"claims/{name}", policy.exempt) for name in claims):
+        return True
     return any(
         _any_matches(name, policy.exempt) and re.fullmatch("[1-9][0-9]*", str(value))
         for container in pod.get("containers") or ()

@@ -167,6 +167,11 @@ class Nodes(Strict):
     resource: str | None = Field(
         None, description="Extended resource to ask for; default: discovered from the nodes"
     )
+    claim_template: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
+        description="ResourceClaimTemplate to ask for instead of an extended resource (DRA)",
+    )
     probe_timeout_s: float = Field(180, gt=0)
     probe_parallelism: int = Field(16, ge=1)
     measure_disk: bool = Field(False, description="Also measure the store's write rate")
@@ -329,7 +334,13 @@ class Rollout(Strict):
                 f"'{self.name.removesuffix(CANDIDATE_SUFFIX)}' is called; choose another"
             )
         devices, tp = serving.accelerators, serving.tensor_parallel_size
-        if not profile(self.nodes.accelerator).has_devices:
+        has = profile(self.nodes.accelerator).has_devices
+        if self.nodes.claim_template and (self.nodes.resource or not has):
+            problems.append(
+                "nodes.claim_template: a claim of devices in place of nodes.resource, on a profile "
+                "that has some; leave one of them out"
+            )
+        if not has:
             if devices:
                 problems.append(
                     f"serving.accelerators: {devices} asked, the {self.nodes.accelerator} profile "

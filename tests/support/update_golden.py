@@ -30,6 +30,13 @@ RESOURCES = {
     "nvidia-gpu": "nvidia.com/gpu",
     "amd-gpu": "amd.com/gpu",
     "ascend-npu": "huawei.com/Ascend910",
+    "metax-gpu": "metax-tech.com/gpu",
+    "mthreads-gpu": "mthreads.com/gpu",
+    "cambricon-mlu": "cambricon.com/mlu",
+    "iluvatar-gpu": "iluvatar.com/gpu",
+    "kunlunxin-xpu": "kunlunxin.com/xpu",
+    "enflame-gcu": "enflame.com/gcu",
+    "thead-ppu": "alibabacloud.com/ppu",
     "cpu": "",
 }
 
@@ -45,13 +52,13 @@ def rendered(spec: Rollout, resource: str | None = None) -> dict[str, dict[str, 
     needs = pod_needs(row, RESOURCES[row.name] if resource is None else resource)
     release = release_of(spec, COMMIT, DIGEST, needs)
     volumes, mounts = probe_mounts(row, spec.store.path)
-    args = (spec, "node-a", "run", volumes, mounts, [], row.probe_env, probe_root(row))
+    shown = (volumes, mounts, [], row.probe_env, probe_root(row), row.runtime_class)
     return {
         "deployment": deployment(spec, release, needs, ["node-a"]),
         "stable": service(spec, release, candidate=False),
         "candidate": service(spec, release, candidate=True),
         "fetch": fetch_job(spec, "node-a", COMMIT, DIGEST),
-        "probe": probe_job(*args),
+        "probe": probe_job(spec, "node-a", "run", *shown),
     }
 
 

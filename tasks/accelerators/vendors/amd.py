@@ -1,6 +1,8 @@
 """AMD GPUs.
 
-Sources: k8s-device-plugin's node labeller, vLLM's Kubernetes page.
+Sources: k8s-device-plugin's node labeller, vLLM's Kubernetes page; partitions:
+ROCm/k8s-device-plugin docs/user-guide/configuration.md (2026-08-11); DaemonSets of the operator,
+which carry the DeviceConfig's name: ROCm/gpu-operator#183.
 """
 
 from __future__ import annotations
@@ -12,16 +14,45 @@ from tasks.accelerators.types import (
     Labels,
     Profile,
     ResourcePattern,
+    Sharing,
     Smi,
     ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import DROP_BUT_PTRACE, HAMI, PTRACE, UNCONFINED, VIDEO
 
+_MODE = r"(?P<mode>[sdtqc]px)_nps(?P<nps>\d)"
 _ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
 
 AMD = Profile(
     name="amd-gpu",
-    resources=(ResourcePattern("whole", r"amd\.com/gpu", "gpu"),),
+    resources=(
+        ResourcePattern("whole", r"amd\.com/gpu", "gpu"),
+        # the plugin's `mixed` strategy; spx_nps1 is a whole card
+        ResourcePattern("split", rf"amd\.com/{_MODE}", "partition"),
+        ResourcePattern("dynamic", r"amd\.com/gpumem", "hami", mib=1),
+        ResourcePattern("dynamic", r"amd\.com/gpucores", "hami"),
+    ),
+    # devices a card becomes; cpx: one an XCD, 8 on MI300X, MI325X, MI350X and MI355X, 6 on MI300A
+    partitions={"spx": 1, "dpx": 2, "tpx": 3, "qpx": 4, "cpx": 0},
+    sharings=(
+        Sharing(
+            "a partition mode of the card",
+            "ROCm/k8s-device-plugin docs/user-guide/configuration.md, 2026-08-11",
+            memory="label",
+            labels=(("amd.com/gpu.compute-memory-partition", rf"(?i){_MODE}"),),
+            apart=True,
+        ),
+        Sharing(
+            "HAMi",
+            "HAMi's AMD page, 2026-08-21",
+            memory="asked",
+            register=r"hami\.io/node-(register-)?amd.*",
+            virtual=True,
+            apart=True,
+        ),
+    ),
+    slicing="a partition mode (CPX, DPX) or time slicing (ROCm/k8s-device-plugin#189)",
+    device_class="gpu.amd.com",
     labels=Labels(
         presence=(),
         model=("amd.com/gpu.product-name", "beta.amd.com/gpu.product-name"),
@@ -71,11 +102,19 @@ AMD = Profile(
     ),
     components=(
         Component("virtual-plugin", HAMI),
-        Component("label-node", r"amd.*(labeller|node-labeller)|rocm-k8s-device-plugin:labeller"),
+        Component("dra-driver", r"amd.*dra-driver|k8s-gpu-dra-driver"),
         Component(
-            "device-plugin", r"amdgpu-device-plugin|amd.*device-plugin|rocm-k8s-device-plugin"
+            "label-node",
+            r"amd.*(labeller|node-labeller)|rocm-k8s-device-plugin:labeller",
+            image=r"(?<!nvidia/)k8s-(device-plugin:labeller|node-labeller)",
         ),
-        Component("exporter", r"amd.*(metrics|device)-exporter"),
+        # the operator's DaemonSets are named after its DeviceConfig, so the image tells
+        Component(
+            "device-plugin",
+            r"amdgpu-device-plugin|amd.*device-plugin|rocm-k8s-device-plugin",
+            image=r"(?<!nvidia/)(?<!nvidia-)\bk8s-device-plugin\b",
+        ),
+        Component("exporter", r"amd.*(metrics|device)-exporter", image=r"device-metrics-exporter"),
     ),
     exporter=Exporter(
         port=5000,
@@ -89,7 +128,9 @@ AMD = Profile(
     toolkit_name="ROCm",
     toolkit_example="ROCm 6.4.1",
     minimums=(ToolkitMinimum((6,), "6.2.4", False, _ROCM),),
-    toolkit=r"rocm-?(\d+\.\d+(?:\.\d+)?)",
+    toolkit_digits=r"(\d)(\d)(\d?)",
+    # rocm6.4.1, rocm-6.4, rocm_7.0, rocm641, rocm72
+    toolkit=r"rocm[-_:]?(\d+\.\d+(?:\.\d+)?|\d{2,3}(?!\d))",
     temperature_limit_c=100.0,
     probe_paths=("/opt",),
 )

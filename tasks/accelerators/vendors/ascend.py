@@ -1,6 +1,8 @@
 """Huawei Ascend NPUs.
 
-Sources: MindX device plugin documentation and vllm-ascend's installation page.
+Sources: MindX device plugin documentation (MindCluster v26.1.0), vllm-ascend's installation page;
+HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980: Huawei Cloud CCE and
+vllm-ascend's CI.
 """
 
 from __future__ import annotations
@@ -13,24 +15,49 @@ from tasks.accelerators.types import (
     Labels,
     Profile,
     ResourcePattern,
+    Sharing,
     Smi,
     ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI
 
 _CANN = "vllm-ascend 0.13 installation page"
+_CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
+# HAMi registers one name a chip model; a dash and a digit are a model, not a slice
+_CHIP = r"(910(A|B\d?|C|Pro[AB]|PremiumA)(-\d)?|310P\d)"
+_VNPU = r"(?P<cores>\d+)c(\.\d+cpu)?(\.(?P<gb>\d+)g)?(\.n?dvpp)?"
 
 ASCEND = Profile(
     name="ascend-npu",
     resources=(
-        ResourcePattern("whole", r"huawei\.com/Ascend910B?\d*", "910"),
-        ResourcePattern("whole", r"huawei\.com/Ascend310P?", "310"),
-        ResourcePattern("split", r"huawei\.com/Ascend(910|310P)-\d+c.*", "vnpu"),
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910"),  # 910A, 910B and A3
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310"),
+        # whole cards of a node with several 310P boards
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
+        ResourcePattern("whole", r"huawei\.com/npu", "npu"),  # Atlas 350, A5
+        ResourcePattern("whole", r"huawei\.com/ascend-1980", "cce"),
+        ResourcePattern("whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True),
+        ResourcePattern("split", rf"huawei\.com/(?i:ascend)(910|310P?)-{_VNPU}", "vnpu"),
+        ResourcePattern("split", r"huawei\.com/(?i:ascend)(910|310P)-\d+c.*", "vnpu"),
+        ResourcePattern("dynamic", r"huawei\.com/(?i:ascend).+-memory", "hami", mib=1),
+        ResourcePattern("dynamic", r"huawei\.com/((?i:ascend).+-core|npu-core)", "hami"),
     ),
     labels=Labels(
         presence=("accelerator",),  # set by hand on the cluster: huawei-Ascend910
         model=("node.kubernetes.io/npu.chip.name",),
     ),
+    sharings=(
+        Sharing(
+            "HAMi",
+            "HAMi docs/protocol and its Ascend page, 2026-08-21",
+            memory="asked",
+            register=r"hami\.io/node-register-(?i:ascend).*",
+            virtual=True,
+            apart=True,
+        ),
+    ),
+    slicing="shares by HAMi (several a chip, by its chart's vDeviceCount)",
+    device_class="ascend.project-hami.io",
     modules=("drv_pcie_host", "drv_davinci_intf_host", "davinci"),
     version_files=(("/usr/local/Ascend/driver/version.info", r"(?im)^version\s*=\s*(\S+)"),),
     pci_vendor="19e5",
@@ -63,7 +90,8 @@ ASCEND = Profile(
         ),
     ),
     components=(
-        Component("virtual-plugin", HAMI),
+        Component("virtual-plugin", HAMI, image=r"projecthami/ascend-device-plugin"),
+        Component("dra-driver", r"(npu|ascend).*dra-driver|hami-.*dra"),
         Component("device-plugin", r"ascend-?device-plugin|ascend-k8sdeviceplugin"),
         Component("exporter", r"npu-exporter"),
         Component("label-node", r"noded\b"),
@@ -76,7 +104,22 @@ ASCEND = Profile(
     ),
     toolkit_name="CANN",
     toolkit_example="CANN 8.5.0",
-    minimums=(ToolkitMinimum((8, 5), "25.5", False, _CANN),),
-    toolkit=r"cann-?(\d+\.\d+(?:\.(?:rc)?\d+)*)",
+    toolkit_digits=r"(\d)(\d)(\d?)",
+    # vllm-project/vllm-ascend docs (2026-08-22): what its images carry, where no tag says it
+    toolkit_of_image=(
+        (r"vllm-ascend:v?0\.23\b", "9.1.0"),
+        (r"vllm-ascend:v?0\.(20|21|22)\b", "9.0.0"),
+        (r"vllm-ascend:v?0\.(16|17|18|19)\b", "8.5.1"),
+        (r"vllm-ascend:v?0\.(13|14|15)\b", "8.5.0"),
+        (r"vllm-ascend:v?0\.(11|12)\b", "8.3.rc1"),
+        (r"vllm-ascend:v?0\.10\b", "8.2.rc1"),
+        (r"vllm-ascend:v?0\.9\b", "8.1.rc1"),
+    ),
+    minimums=(
+        ToolkitMinimum((9, 0), "25.5.1", False, _CANN9),
+        ToolkitMinimum((8, 5), "25.5", False, _CANN),
+    ),
+    toolkit=r"cann[-_:]?(\d+\.\d+(?:\.(?:rc)?\d+)*|\d{2,3}(?![\d.]))",
+    idle_mib=3584.0,  # firmware: 3.4 GiB of a 910B3, 2.9 of a 910B4 (vllm-ascend#2035 and others)
     probe_paths=("/usr/local",),
 )

@@ -1,7 +1,8 @@
 """Hygon DCU and HCU.
 
 Sources: a field report of eight K100_AI cards (driver 6.3, DTK 25.04.1), the vendor's label-node,
-device plugin 2.4 and 3.0, and exporter sources.
+device plugin 2.4 and 3.0, and exporter sources; PCI ids and names: HYGON-AI/hcu-dcgm pkg/dcgm
+structs.go (2026-08-21); DRA: HYGON-AI/k8s-hcu-dra-driver v1.0.0.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from tasks.accelerators.types import (
     Labels,
     Profile,
     ResourcePattern,
+    Sharing,
     Smi,
 )
 from tasks.accelerators.vendors.common import DROP_BUT_PTRACE, HAMI, PTRACE, UNCONFINED, VIDEO
+
+_MIG = r"mig-(?P<part>\d+)g[.-](?P<gb>\d+)gb"
+_PART = rf"(share-\d+c-(?P<share_gb>\d+)g|{_MIG})"
 
 HYGON = Profile(
     name="hygon-dcu",
@@ -24,10 +29,23 @@ HYGON = Profile(
     resources=(
         ResourcePattern("whole", r"hygon\.com/hcu", "hcu"),
         ResourcePattern("whole", r"hygon\.com/dcu", "dcu"),
-        ResourcePattern("dynamic", r"hygon\.com/hcu(num|cores|mem)", "hcu"),
-        ResourcePattern("dynamic", r"hygon\.com/dcu(num|cores|mem)", "dcu"),  # vDCU 2.x, HAMi
-        ResourcePattern("split", r"hygon\.com/hcu-(share|mig)-.+", "hcu"),
-        ResourcePattern("split", r"hygon\.com/dcu-(share|mig)-.+", "dcu"),
+        ResourcePattern("dynamic", r"hygon\.com/hcunum", "hcu", counts=True, per_card=4),
+        ResourcePattern("dynamic", r"hygon\.com/dcunum", "dcu", counts=True, per_card=4),
+        ResourcePattern("dynamic", r"hygon\.com/hcumem", "hcu", mib=1),
+        ResourcePattern("dynamic", r"hygon\.com/dcumem", "dcu", mib=1),
+        ResourcePattern("dynamic", r"hygon\.com/hcucores", "hcu"),
+        ResourcePattern("dynamic", r"hygon\.com/dcucores", "dcu"),  # vDCU 2.x, HAMi
+        # at most four shares a card (plugin 3.0); compute units of the card or MIG slices, then GB
+        ResourcePattern("split", rf"hygon\.com/hcu-{_PART}", "hcu", per_card=4),
+        ResourcePattern("split", rf"hygon\.com/dcu-{_PART}", "dcu", per_card=4),
+        ResourcePattern("split", r"hygon\.com/hcu-(share|mig)-.+", "hcu", per_card=4),
+        ResourcePattern("split", r"hygon\.com/dcu-(share|mig)-.+", "dcu", per_card=4),
+        # GPUStack's operator (docs/accelerator-requests.md, 2026)
+        ResourcePattern(
+            "split", rf"hygon\.com/[dh]cu\.partitioned\.{_MIG}", "gpustack", per_card=4
+        ),
+        ResourcePattern("split", r"hygon\.com/[dh]cu\.shared", "gpustack", per_card=10),
+        ResourcePattern("dynamic", r"hygon\.com/[dh]cu\.(sliced|partitioned).*", "gpustack"),
         ResourcePattern("dynamic", r"dcu\.com/gpu.*", "koordinator"),
         ResourcePattern("named", r"hygon\.com/(?!dcu|hcu).+", "named"),
     ),
@@ -42,7 +60,46 @@ HYGON = Profile(
     pci_vendor="1d94",
     # the vendor id alone also matches Hygon CPU devices
     pci_classes=("02", "03", "0b", "12"),
-    models={"6210": "K100_AI"},
+    models={
+        **{"55b7": "Z100L", "55c7": "Z200SM_71", "55d7": "Z200SM_71_S"},
+        **{"61a7": "K500SM_B", "61c7": "K500SM_B", "61b7": "K500SM", "61d7": "K500SM"},
+        **{"61e7": "K500SM", "61f7": "HG Design HCU K500", "6214": "HG Design HCU K500"},
+        **{"6210": "K100_AI", "6211": "K100_LC_E_AI", "6212": "K100_LC_AI", "6213": "K100_AI_i"},
+        **{"62a0": "K500SM_AI", "62b0": "K500SM_AI", "62b7": "K100", "62c7": "K100-LC"},
+        **{"6310": "BW200", "6311": "BW200_LC", "631a": "BW1000_H", "6320": "BW150"},
+        **{"6321": "BW100_LC", "632a": "BW151", "6330": "BW500SM", "6360": "BW10"},
+        **{"636a": "BW11", "6370": "BW100", "637a": "BW101", "6423": "BW1500B"},
+        **{"6430": "BW1100", "6431": "BW1000_LC", "6436": "BW3000B", "6437": "BW3000B_LC"},
+    },
+    # other spellings: lspci, hy-smi of older drivers; K500SM_AI is the K100_AI board (gfx928)
+    aliases={
+        **{"K100-AI": "K100_AI", "K100AI": "K100_AI", "K500SM_AI": "K100_AI"},
+        **{"K100_AI_i": "K100_AI", "BW": "BW1000", "K100-LC": "K100_LC"},
+    },
+    model_noise=r"\s+\d+\s*GB?$",  # hy-smi prints 'BW1000 64G'
+    sharings=(
+        Sharing(
+            "HAMi",
+            "HAMi docs/protocol, HAMi#2969 and WebUI PR#302 (the rename), 2026",
+            memory="asked",
+            register=r"hami\.io/node-(dcu|hcu)-register",
+            virtual=True,
+            apart=True,
+        ),
+        Sharing(
+            "MIG or shares, by the plugin's label",
+            "HYGON-AI device plugin 2.4, mode labels",
+            memory="card",
+            labels=(("hygon.com/dcu-mode", r"share|mig"),),
+        ),
+        Sharing(
+            "MIG or shares, by the plugin's label",
+            "HYGON-AI device plugin 3.0, mode labels",
+            memory="card",
+            labels=(("hygon.com/hcu-mode", r"share|mig"),),
+        ),
+    ),
+    device_class="dra.hygon.com",
     devices=(
         DeviceFile("/dev/kfd", "char"),
         DeviceFile("/dev/mkfd", "char"),
@@ -81,7 +138,8 @@ HYGON = Profile(
     ),
     components=(
         Component("virtual-plugin", rf"v[dh]cu(-device)?-plugin|[dh]cu-vgpu|{HAMI}"),
-        Component("device-plugin", r"(?<!v)[dh]cu(-device)?-plugin"),
+        Component("dra-driver", r"[dh]cu-dra-driver"),
+        Component("device-plugin", r"(?<!v)[dh]cu(-device)?-plugin|device-manager-hygon"),
         Component("label-node", r"[dh]cu-label-node|label-node"),
         Component("exporter", r"[dh]cu-exporter"),
     ),
@@ -97,7 +155,7 @@ HYGON = Profile(
     toolkit_example="DTK 25.04.1",
     compatibility="hygon",
     builds_driver=True,
-    toolkit=r"dtk-?(\d{2}\.\d{2}(?:\.\d+)?|\d{4,5})",
+    toolkit=r"dtk[-_:]?(\d{2}\.\d{2}(?:\.\d+)?|\d{4,5})",
     temperature_limit_c=95.0,
     probe_paths=("/opt", "/usr/local", "/usr/src"),
 )

@@ -1,30 +1,44 @@
 """NVIDIA GPUs.
 
-Sources: gpu-feature-discovery and device plugin documentation.
+Sources: gpu-feature-discovery and device plugin documentation; how units come about:
+NVIDIA/k8s-device-plugin internal/lm/resource.go and README (2026-08-19), HAMi's protocol page
+(2026-08-21); DaemonSets: NVIDIA gpu-operator, GKE's nvidia-gpu-device-plugin.
 """
 
 from __future__ import annotations
 
 from tasks.accelerators.types import (
+    CompatLibraries,
     Component,
     DeviceFile,
     Exporter,
     Labels,
     Profile,
     ResourcePattern,
+    Sharing,
     Smi,
     ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI
 
-_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table"
+_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
+_PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
+_MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
 
 NVIDIA = Profile(
     name="nvidia-gpu",
     resources=(
         ResourcePattern("whole", r"nvidia\.com/gpu", "gpu"),
-        ResourcePattern("split", r"nvidia\.com/(mig-.+|gpu\.shared)", "mig"),
-        ResourcePattern("dynamic", r"nvidia\.com/(gpumem|gpucores|gpumem-percentage)", "hami"),
+        ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*\.shared", "mig", counts=True),
+        ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*", "mig", whole=7),
+        # the plugin's `rename` may choose any name: gpu.shared, gpu.10gb
+        ResourcePattern("split", r"nvidia\.com/gpu\..+", "mig", counts=True),
+        ResourcePattern("split", r"nvidia\.com/mig-.+", "mig"),
+        ResourcePattern("dynamic", r"nvidia\.com/gpumem", "hami", mib=1),
+        ResourcePattern("dynamic", r"nvidia\.com/gpumem-percentage", "hami", of_card=0.01),
+        ResourcePattern("dynamic", r"nvidia\.com/gpucores", "hami"),
+        # NVIDIA/kubevirt-gpu-device-plugin: GA102GL_A10 (passthrough), GRID_T4-1Q (vGPU)
+        ResourcePattern("vm", r"nvidia\.com/[A-Z][A-Z0-9]+[_-].+", "kubevirt"),
     ),
     labels=Labels(
         presence=("nvidia.com/gpu.present",),
@@ -32,7 +46,58 @@ NVIDIA = Profile(
         memory=("nvidia.com/gpu.memory",),
         driver=("nvidia.com/cuda.driver-version.full",),
         replicas=("nvidia.com/gpu.replicas",),
+        slice_memory=("nvidia.com/{name}.memory",),
+        slice_replicas=("nvidia.com/{name}.replicas",),
     ),
+    sharings=(
+        Sharing(
+            "MIG, strategy single",
+            "gpu-feature-discovery's MIG labels, gpu-operator#981",
+            memory="label",
+            labels=(
+                ("nvidia.com/mig.strategy", "single"),
+                ("nvidia.com/gpu.product", rf"-MIG-{_MIG}"),
+            ),
+            whole=7,
+            apart=True,
+        ),
+        Sharing(
+            "MPS",
+            f"{_PLUGIN}; k8s-device-plugin#720 (memory), #929 and #1208 (one unit a pod)",
+            memory="divided",
+            labels=(("nvidia.com/gpu.sharing-strategy", "mps"),),
+            single=True,
+        ),
+        Sharing(
+            "HAMi",
+            "HAMi docs/protocol, 2026-08-21",
+            memory="asked",
+            register=r"hami\.io/node-nvidia-register|4pd\.io/node-nvidia-register",
+            virtual=True,
+            apart=True,
+        ),
+        Sharing(
+            "time slicing",
+            _PLUGIN,
+            memory="card",
+            labels=(("nvidia.com/gpu.sharing-strategy", "time-slicing"),),
+        ),
+        Sharing(
+            "time slicing",
+            _PLUGIN,
+            memory="card",
+            labels=(("nvidia.com/gpu.replicas", r"^(?P<per>[2-9]|[1-9]\d+)$"),),
+        ),
+        Sharing(
+            "time slicing",
+            f"{_PLUGIN}: -SHARED is appended to the product",
+            memory="card",
+            labels=(("nvidia.com/gpu.product", r"-SHARED$"),),
+        ),
+    ),
+    slicing="time slicing without gpu-feature-discovery's labels (gpu-operator#684, "
+    "k8s-device-plugin#461)",
+    device_class="gpu.nvidia.com",
     modules=("nvidia",),
     version_files=(("/proc/driver/nvidia/version", r"Kernel Module(?: for \S+)?\s+(\d[\d.]+)"),),
     pci_vendor="10de",
@@ -58,7 +123,8 @@ NVIDIA = Profile(
     ),
     components=(
         Component("virtual-plugin", rf"hami-device-plugin|vgpu-device-plugin|{HAMI}"),
-        Component("device-plugin", r"nvidia-device-plugin|k8s-device-plugin"),
+        Component("dra-driver", r"(nvidia|gpu)-dra-driver|dra-driver-(nvidia-)?gpu"),
+        Component("device-plugin", r"nvidia-(gpu-)?device-plugin|k8s-device-plugin"),
         Component("label-node", r"gpu-feature-discovery"),
         Component("exporter", r"dcgm-exporter"),
     ),
@@ -75,12 +141,23 @@ NVIDIA = Profile(
     ),
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
+    toolkit_digits=r"(\d{1,2})(\d)(\d?)",
+    compat=CompatLibraries(
+        env=(
+            ("VLLM_ENABLE_CUDA_COMPATIBILITY", r"(?i)^\s*(1|true)\s*$"),  # vllm PR 33992
+            ("LD_LIBRARY_PATH", r"/usr/local/cuda[^:]*/compat"),
+        ),
+        # forward compatibility is for data centre cards, some NGC-ready RTX and Jetson
+        not_for=r"GeForce|TITAN",
+        source="NVIDIA CUDA Compatibility, forward compatibility, read August 2026",
+    ),
     minimums=(
         ToolkitMinimum((13,), "580", True, _CUDA),
         ToolkitMinimum((12,), "525", True, _CUDA),
         ToolkitMinimum((11,), "450", True, _CUDA),
     ),
-    toolkit=r"cu(?:da)?-?(\d+\.\d+(?:\.\d+)?)",
+    # cuda12.8.1, cu12.8, cuda:13.0.1, cu128, cu130-nightly
+    toolkit=r"(?<![a-z])cu(?:da)?[-_:]?(\d+\.\d+(?:\.\d+)?|\d{2,4}(?!\d))",
     temperature_limit_c=92.0,
     probe_paths=("/usr/bin",),
     # the NVIDIA runtime hook brings the tool and its devices, without allocating a card

@@ -8,10 +8,11 @@ import pytest
 
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.nodes.compatibility import CHECKS
-from tasks.nodes.inventory import PARSERS
+from tasks.nodes.tools.read import PARSERS
 from tasks.render.devices import HOST, STANDARD_FOLDERS, pod_needs, probe_mounts
 from tasks.render.jobs import probe_job
 from tasks.render.release import deployment, release_of
+from tasks.spec.rollout import Rollout
 from tests.support.nodedata import make_spec
 
 NAMES = sorted(PROFILES)
@@ -20,6 +21,8 @@ NAMES = sorted(PROFILES)
 def test_spec_and_table_name_the_same_profiles() -> None:
     for name in NAMES:
         assert make_spec({"nodes": {"accelerator": name}}).nodes.accelerator == name
+    form = Rollout.model_json_schema()["$defs"]["Nodes"]["properties"]["accelerator"]
+    assert sorted(form["enum"]) == NAMES, "Prefect's UI offers them all"
     with pytest.raises(ValueError, match="known are amd-gpu"):
         profile("tpu")
 

@@ -26,7 +26,8 @@ from tasks.nodes.document import Cpu, ProbeDoc, StoreFacts
 from tasks.nodes.facts import api_facts, fits, group_pods, pod_requests, quantity
 from tasks.nodes.reasons import CODES, Reason
 from tasks.nodes.rules_api import tolerates
-from tasks.nodes.rules_host import label_memory_mib, same_model
+from tasks.nodes.rules_host import same_model
+from tasks.nodes.units.size import memory_mib
 from tests.support.nodedata import make_spec
 
 DCU = "hygon.com/dcu"
@@ -313,7 +314,7 @@ def test_spellings_of_a_card(left: str, right: str, same: bool) -> None:
 
 
 def test_memory_labels() -> None:
-    found = [label_memory_mib(v) for v in ("64G", "192GiB", "81559", "x")]
+    found = [memory_mib(v) for v in ("64G", "192GiB", "81559", "x")]
     assert found == [65536, 196608, 81559, None]
 
 

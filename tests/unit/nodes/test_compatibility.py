@@ -87,6 +87,8 @@ def test_a_dispute_names_both_sources() -> None:
         ("amd-gpu", "6.12.12", "6.4.1", []),
         ("ascend-npu", "24.1.rc1", "8.5.0", ["DRIVER_TOOLKIT_MISMATCH"]),
         ("ascend-npu", "25.5.2", "8.5.0", []),
+        ("ascend-npu", "25.5.rc1", "9.0.0", ["DRIVER_TOOLKIT_MISMATCH"]),
+        ("ascend-npu", "25.5.1", "9.0.0", []),
         ("ascend-npu", "24.1.rc1", "8.3.rc2", []),
     ],
 )

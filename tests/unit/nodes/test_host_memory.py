@@ -139,7 +139,7 @@ def test_every_rank_takes_the_share() -> None:
     ],
 )
 def test_a_cache_that_the_spec_states_counts_instead_of_the_share(given: dict[str, Any]) -> None:
-    """Seen: 23,296 tokens, and the worker at 2.44 GiB."""
+    """SeenCards: 23,296 tokens, and the worker at 2.44 GiB."""
     verdict = smollm2(on_cpu(**given), 6)
     assert verdict.reasons == () and verdict.kv_tokens == pytest.approx(23_296, rel=0.001)
     assert codes(smollm2(on_cpu("3Gi", **given), 3)) == ["MEMORY_SHARE_TOO_LARGE"]
@@ -172,7 +172,7 @@ def with_shm(shm: float, accelerator: str = "cpu", **serving: Any) -> list[tuple
     ("shm", "refused"), [(0, "64 MiB"), (0.195, "200 MiB"), (0.2333, "239 MiB"), (0.2354, None)]
 )
 def test_vllm_on_cpus_needs_240_mib(shm: float, refused: str | None) -> None:
-    """Seen: 64, 200 and 239 MiB end with 'Insufficient space in /dev/shm', 241 serves."""
+    """SeenCards: 64, 200 and 239 MiB end with 'Insufficient space in /dev/shm', 241 serves."""
     expected = [("error", f"/dev/shm of {refused}")] if refused else []
     assert with_shm(shm) == expected
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.accelerators.profiles import profile
 from tasks.base.errors import SpecError
 from tasks.nodes.assess import judge_node
 from tasks.nodes.facts import api_facts, pod_requests
-from tasks.nodes.rules_api import replica_needs
+from tasks.nodes.rules_api import replica_needs, room_of, room_reasons
 from tasks.render.release import PodNeeds, deployment, release_of
 from tests.support.nodedata import make_spec
 
@@ -58,6 +59,60 @@ def test_the_plan_counts_what_the_pod_asks(
     body = deployment(spec, release_of(spec, "c", "d", needs), needs, [])
     asked = pod_requests(body["spec"]["template"]["spec"])
     assert replica_needs(spec, resource) == {**asked, "pods": 1}
+
+
+def claiming(count: str, name: str = "p", **labels: str) -> dict[str, Any]:
+    """A pod with a claim of devices."""
+    claims = [{"name": "d", "resourceClaimTemplateName": "two"}]
+    return {
+        "metadata": {"name": name, "namespace": "default", "labels": labels},
+        "spec": {"nodeName": "n1", "resourceClaims": claims, "containers": [{}]},
+    }
+
+
+CLAIM = {"nodes": {"accelerator": "hygon-dcu", "claim_template": "two-dcus"}}
+
+
+def test_a_claim_takes_the_place_of_the_extended_resource() -> None:
+    spec = make_spec(CLAIM, {"serving": {"tensor_parallel_size": 2}})
+    needs = PodNeeds()
+    pod = deployment(spec, release_of(spec, "c", "d", needs), needs, [])["spec"]["template"]["spec"]
+    assert pod["resourceClaims"] == [{"name": "devices", "resourceClaimTemplateName": "two-dcus"}]
+    assert pod["containers"][0]["resources"] == {"claims": [{"name": "devices"}]}
+    assert replica_needs(spec, "") == {"pods": 1}
+    plain = make_spec(DCU)
+    assert (
+        "resourceClaims"
+        not in deployment(plain, release_of(plain, "c", "d", needs), needs, [])["spec"]["template"][
+            "spec"
+        ]
+    )
+
+
+def test_claims_are_counted_by_the_cards_and_by_who_holds_some() -> None:
+    spec = make_spec(CLAIM, {"serving": {"tensor_parallel_size": 2}})
+    ours = {"app.kubernetes.io/instance": "r1", "model-rollout/release": "s"}
+    facts = api_facts(node(cpu="64"), [claiming("2", **ours), claiming("2", "other")])
+    full = room_of(spec, facts, "", "s", 2)
+    assert (full.seats, full.seats_without_stable, full.by_gone) == (0, 1, (0, 1))
+    assert full.lacks == ("1 claim of devices a replica, 0 free of 0",)
+    assert [r.code for r in room_reasons(spec, facts, "", full)] == ["RESOURCE_BUSY"]
+    roomy = room_of(spec, facts, "", "s", 4)
+    assert (roomy.seats, roomy.seats_without_stable) == (2, 3)
+    assert room_reasons(spec, facts, "", roomy) == []
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        {"accelerator": "hygon-dcu", "claim_template": "two", "resource": "hygon.com/hcu"},
+        {"accelerator": "cpu", "claim_template": "two"},
+        {"accelerator": "hygon-dcu", "claim_template": "Two_"},
+    ],
+)
+def test_a_claim_that_cannot_be_meant(nodes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="claim_template"):
+        make_spec({"nodes": nodes})
 
 
 def test_a_device_of_the_sites_own_fields_bounds_the_seats() -> None:

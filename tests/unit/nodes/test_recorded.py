@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.accelerators.profiles import profile as profile_of
 from tests.support.nodedata import FOLDER, cases, judge
 
 PROFILES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -41,7 +42,10 @@ def test_recorded_node(profile: str, name: str) -> None:
 
 @pytest.mark.parametrize("profile", [p for p in PROFILES if p != "cpu"])
 def test_every_fault_of_the_list_is_recorded(profile: str) -> None:
+    row = profile_of(profile)
     for start, code in FAULTS.items():
+        if start == "label" and not (row.labels.model or row.labels.memory):
+            continue  # no label of this vendor says what could be wrong
         hits = [c for c in cases(profile) if c["name"].startswith(start)]
         assert hits, f"{profile} has no case '{start}'"
         assert any(code in c.get("errors", []) for c in hits)

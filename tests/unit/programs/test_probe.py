@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -275,3 +276,33 @@ def test_an_exporter_that_does_not_answer_is_a_warning(tmp_path: Path, url: str)
     host = probe.Host(hostroot.build(tmp_path))
     raw = probe.look(HYGON, host, STORE, metrics_url=url, plain_devices=True)
     assert judged(ProbeDoc.from_json(raw)) == (set(), {"FACT_UNKNOWN"})
+
+
+def test_a_tool_that_prints_more_than_is_kept_says_so(tmp_path: Path) -> None:
+    long = "x" * (probe.OUTPUT_LIMIT + 1)
+    (tmp_path / "big").write_text(long)
+    script = f"#!/bin/sh\ncat {tmp_path}/big\n"
+    hostroot.write(tmp_path, "tool", script, 0o755)
+    told = probe.run_tool([str(tmp_path / "tool")], dict(os.environ), 20)
+    assert (len(told["stdout"]), told["cut"], told["status"]) == (probe.OUTPUT_LIMIT, True, 0)
+    hostroot.write(tmp_path, "tool", "#!/bin/sh\necho short\n", 0o755)
+    assert "cut" not in probe.run_tool([str(tmp_path / "tool")], dict(os.environ), 20)
+
+
+def test_a_tool_of_which_every_run_fails_gives_way_to_the_next(tmp_path: Path) -> None:
+    host, amd = probe.Host(tmp_path), profile("amd-gpu")
+    hostroot.write(tmp_path, "opt/rocm/bin/amd-smi", "#!/bin/sh\necho no >&2\nexit 3\n", 0o755)
+    alone = probe.smi(host, amd, 20)
+    assert alone["name"] == "amd-smi" and {run["status"] for run in alone["runs"]} == {3}
+    hostroot.write(tmp_path, "usr/bin/rocm-smi", "#!/bin/sh\necho '{}'\n", 0o755)
+    assert probe.smi(host, amd, 20)["name"] == "rocm-smi"
+
+
+def test_cards_of_a_maker_with_two_vendor_ids(tmp_path: Path) -> None:
+    """Kunlunxin's P800 prints vendor 2057, older cards 1d22; network cards are none."""
+    cards = {"01": ("1d22", "3684", "078000"), "02": ("2057", "3686", "120000")}
+    for at, ids in {**cards, "03": ("1d22", "1000", "020000")}.items():
+        for name, value in zip(("vendor", "device", "class"), ids, strict=True):
+            hostroot.write(tmp_path, f"sys/bus/pci/devices/0000:{at}:00.0/{name}", f"0x{value}\n")
+    found = probe.pci(probe.Host(tmp_path), profile("kunlunxin-xpu"))
+    assert [row["vendor"] for row in found] == ["1d22", "2057"]

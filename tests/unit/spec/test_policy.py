@@ -197,8 +197,13 @@ def test_every_rule_of_the_api_server_is_broken_once() -> None:
     """A rule that nothing breaks may be one that holds nothing."""
     body, unbroken = made()[0], {item["expression"] for item in POLICY["spec"]["validations"]}
     hub = {"command": ["fetch", "--endpoint=https://evil.example"]}
-    more = [("hub", {}, hub), ("priorityClassName", {"priorityClassName": "p"}, {})]
-    strict = {"digests": True, "forbid": [*SHIPPED.forbid, "priorityClassName"]}
+    claims = {"resourceClaims": [{"name": "d", "resourceClaimTemplateName": "two"}]}
+    more = [
+        ("hub", {}, hub),
+        ("priorityClassName", {"priorityClassName": "p"}, {}),
+        ("resourceClaims", claims, {}),
+    ]
+    strict = {"digests": True, "forbid": [*SHIPPED.forbid, "priorityClassName", "resourceClaims"]}
     for rule, pod, container in [*MUTATIONS, *more]:
         here = values(site(rule, pod).model_copy(update=strict))
         asked = Admission(broken(body, pod, container), site=here)
@@ -229,6 +234,16 @@ def test_a_drivers_needs_are_for_who_asks_for_its_device(row: Any, amount: Any) 
     assert bool(Admission(body).refusals()) is refused
     added = (row.container_security.get("capabilities") or {}).get("add", ())
     assert set(added) <= set(EXEMPT_CAPABILITIES)
+
+
+def test_a_claim_template_may_be_exempt() -> None:
+    """As a resource is: by its name behind claims/, or by a beginning."""
+    claims = {"resourceClaims": [{"name": "d", "resourceClaimTemplateName": "two-hcus"}]}
+    bad = broken(made()[0], claims, security(seccompProfile={"type": "Unconfined"}))
+    for exempt, refused in (["hygon.com/*"], True), (["claims/two-*"], False):
+        policy = SHIPPED.model_copy(update={"exempt": exempt})
+        assert bool(pod_violations(policy, pod_of(bad))) is refused
+        assert bool(Admission(bad, site=values(policy)).refusals()) is refused
 
 
 def test_what_is_allowed_is_read_in_both() -> None:

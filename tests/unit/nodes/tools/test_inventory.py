@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.nodes.document import SmiRun, SmiRuns
-from tasks.nodes.inventory import PARSERS, Inventory, find_json, number, read_inventory
+from tasks.nodes.tools.read import PARSERS, Inventory, read_inventory
+from tasks.nodes.tools.text import find_json, number
 from tests.support import hostroot
 
 
@@ -167,6 +168,6 @@ def test_no_json_crashes_a_parser(tool: str, data: object) -> None:
 
 
 def test_largest_json_wins_and_numbers_are_found() -> None:
-    assert find_json('[1] x {"a": {"b": 2}} {broken') == {"a": {"b": 2}}
-    assert find_json("nothing") is None
+    assert find_json('[1] x {"a": {"b": 2}} {broken') == ({"a": {"b": 2}}, True)
+    assert find_json("nothing") == (None, True)
     assert number("-4.5C") == -4.5 and number("[N/A]") is None

@@ -1,0 +1,59 @@
+"""Cambricon MLUs (MLU370, MLU590).
+
+Sources: Cambricon/cambricon-k8s-device-plugin 2.0.23 (2025-12), HAMi's page (2026-08), cnmon of
+2022 to 2024 in PaddlePaddle's pages. The driver's version is cnmon's: no version file is known.
+"""
+
+from __future__ import annotations
+
+from tasks.accelerators.types import (
+    Component,
+    DeviceFile,
+    Labels,
+    Profile,
+    ResourcePattern,
+    Smi,
+)
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+CAMBRICON = Profile(
+    name="cambricon-mlu",
+    resources=(
+        ResourcePattern("whole", r"cambricon\.com/mlu", "mlu"),
+        # the plugin's --enable-device-type: the model up to its dash, in small letters
+        ResourcePattern("named", r"cambricon\.com/mlu\d+[a-z0-9]*", "named"),
+        ResourcePattern(
+            "split", r"cambricon\.com/mlu[a-z0-9]*\.mim-(?P<part>\d+)m\.(?P<gb>\d+)gb.*", "mim"
+        ),
+        ResourcePattern("split", r"cambricon\.com/mlu[a-z0-9]*\.share", "share", counts=True),
+        # the unit of smlu.vmemory is the installation's (min-dsmlu-unit): 1 or 256 MiB
+        ResourcePattern("dynamic", r"cambricon\.com/mlu[a-z0-9]*\.smlu\.v(core|memory)", "smlu"),
+        ResourcePattern("dynamic", r"cambricon\.com/vmlu", "hami", counts=True),
+        ResourcePattern("dynamic", r"cambricon\.com/mlu\.v(core|memory)", "hami"),
+        gpustack_parts(r"cambricon\.com/mlu"),
+    ),
+    # only where the plugin has --node-label, and then without a prefix
+    labels=Labels(model=("Model",), driver=("DriverVersion",)),
+    modules=("cambricon_drv",),
+    pci_vendor="cabc",
+    pci_classes=("02", "03", "0b", "12"),
+    devices=(
+        DeviceFile("/dev/cambricon_ctl", "char"),
+        DeviceFile("/dev/cambricon_dev0", "char"),
+    ),
+    smi=(
+        Smi(
+            name="cnmon",
+            candidates=("/usr/bin/cnmon", "/usr/local/neuware/bin/cnmon"),
+            runs=((),),
+            parser="cnmon",
+            libraries=("/usr/local/neuware/lib64",),
+        ),
+    ),
+    components=(
+        Component("virtual-plugin", HAMI),
+        Component("device-plugin", r"cambricon-device-plugin|cambricon-k8s-device-plugin"),
+        Component("exporter", r"(mlu|cambricon).*exporter"),
+    ),
+    probe_paths=("/usr/bin", "/usr/local"),
+)

@@ -1,0 +1,65 @@
+"""Enflame GCUs (T10, T20, S60, L300).
+
+Sources: the vendor's Kubernetes guide (2023), gcu-operator 2.4 with a node of one S60 (2026-05),
+efsmi of 2024 to 2026. Of a card that is shared the whole resource reads 0, and drs-gcu and
+shared-gcu are the same card seen twice.
+"""
+
+from __future__ import annotations
+
+from tasks.accelerators.types import (
+    Component,
+    DeviceFile,
+    Labels,
+    Profile,
+    ResourcePattern,
+    Smi,
+)
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+ENFLAME = Profile(
+    name="enflame-gcu",
+    resources=(
+        ResourcePattern("whole", r"enflame\.com/gcu", "enflame"),
+        ResourcePattern("whole", r"enflame-tech\.com/gcu", "enflame-tech"),  # up to 2023
+        # of an S60 a drs-gcu is a sixth: 1 is 6 GB, 3 are 20, 6 are 40
+        ResourcePattern(
+            "dynamic", r"enflame\.com/(shared|drs)-gcu", "gcushare", counts=True, overlay=True
+        ),
+        ResourcePattern("dynamic", r"enflame\.com/vgcu", "hami", counts=True),
+        ResourcePattern("dynamic", r"enflame\.com/(vgcu-percentage|gcu-(memory|core))", "hami"),
+        gpustack_parts(r"enflame\.com/gcu"),
+    ),
+    labels=Labels(
+        presence=("enflame.com/gcu.present",),
+        model=("enflame.com/gcu.model",),
+        memory=("enflame.com/gcu.memory",),  # MiB
+        driver=("enflame.com/gcu.driverVer",),
+    ),
+    modules=("enflame",),
+    pci_vendor="1e36",
+    pci_classes=("02", "03", "0b", "12"),
+    models={"c035": "S60"},
+    devices=(
+        DeviceFile("/dev/gcuctl", "char"),
+        DeviceFile("/dev/gcu0", "char"),
+    ),
+    smi=(
+        Smi(
+            name="efsmi",
+            candidates=("/usr/sbin/efsmi", "/usr/bin/efsmi"),
+            runs=((),),
+            parser="efsmi",
+            in_container=True,
+        ),
+    ),
+    components=(
+        Component("virtual-plugin", rf"gcushare-device-plugin|{HAMI}"),
+        Component("device-plugin", r"enflame-device-plugin|gcu-?.*device-plugin"),
+        Component("label-node", r"gcu-feature-discovery"),
+        Component("exporter", r"gcu-exporter"),
+    ),
+    probe_paths=("/usr/bin", "/usr/sbin"),
+    # the vendor's runtime must be the containers' default: there is no class to name
+    probe_env={"ENFLAME_VISIBLE_DEVICES": "all"},
+)

@@ -1,0 +1,60 @@
+"""Iluvatar CoreX GPUs (BI-V100, BI-V150, MR-V100).
+
+Sources: Deep-Spark/ix-device-plugin and ix-container-toolkit (2026-05), HAMi's page (2026-08),
+ixsmi of 2024 to 2026. A BI-V150 board is two devices: with the plugin's splitboard false a unit is
+the board, with true one device. "CUDA Version" in ixsmi is an API level, not a driver. No memory or
+model label is known.
+"""
+
+from __future__ import annotations
+
+from tasks.accelerators.types import (
+    Component,
+    DeviceFile,
+    Profile,
+    ResourcePattern,
+    Smi,
+)
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+ILUVATAR = Profile(
+    name="iluvatar-gpu",
+    resources=(
+        ResourcePattern("whole", r"iluvatar\.com/gpu", "com"),
+        ResourcePattern("whole", r"iluvatar\.ai/gpu", "ai"),
+        ResourcePattern("dynamic", r"iluvatar\.ai/(vgpu|vcuda-(core|memory))", "hami"),
+        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+-vgpu", "hami", counts=True),
+        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vMem", "hami", mib=256),
+        ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vCore", "hami"),
+        gpustack_parts(r"iluvatar\.com/gpu"),
+    ),
+    modules=("iluvatar",),
+    pci_vendor="1e3e",
+    pci_classes=("02", "03", "0b", "12"),
+    boards=((r"BI-V150(?!S)|MR-V100 DUO", 2),),
+    slicing="sharing.timeSlicing of Deep-Spark/ix-device-plugin",
+    devices=(
+        DeviceFile("/dev/itrctl", "char"),
+        DeviceFile("/dev/iluvatar0", "char"),
+    ),
+    # as for Moore Threads: without the hook a container starts without a card and without an error
+    runtime_class="iluvatar",
+    smi=(
+        Smi(
+            name="ixsmi",
+            candidates=("/usr/local/corex/bin/ixsmi",),
+            runs=((),),
+            parser="ixsmi",
+            in_container=True,
+            libraries=("/usr/local/corex/lib64", "/usr/local/corex/lib"),
+        ),
+    ),
+    components=(
+        Component("virtual-plugin", HAMI),
+        Component("device-plugin", r"iluvatar-device-plugin|ix-device-plugin"),
+        Component("label-node", r"ixfd|ix-feature-discovery"),
+        Component("exporter", r"ix-?exporter"),
+    ),
+    probe_paths=("/usr/local",),
+    probe_env={"IX_VISIBLE_DEVICES": "all"},
+)

@@ -1,0 +1,63 @@
+"""MetaX GPUs (MXC500, MXC550, C600, N260).
+
+Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04), HAMi's
+and Koordinator's pages for sGPU (2026-08), gpustack/runtime (2026-08). PCI ids of the cards were
+not found: the vendor id and the class decide.
+"""
+
+from __future__ import annotations
+
+from tasks.accelerators.types import (
+    Component,
+    DeviceFile,
+    Labels,
+    Profile,
+    ResourcePattern,
+    Smi,
+)
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+METAX = Profile(
+    name="metax-gpu",
+    resources=(
+        ResourcePattern("whole", r"metax-tech\.com/gpu", "gpu"),
+        # vcore in percent, vmemory in GiB where it has no unit; sgpu alone is a card for one pod
+        ResourcePattern("dynamic", r"metax-tech\.com/sgpu", "sgpu", counts=True),
+        ResourcePattern("dynamic", r"metax-tech\.com/vmemory", "sgpu", mib=1024),
+        ResourcePattern("dynamic", r"metax-tech\.com/vcore", "sgpu"),
+        gpustack_parts(r"metax-tech\.com/gpu"),
+    ),
+    labels=Labels(
+        presence=("metax-tech.com/gpu.installed",),
+        model=("metax-tech.com/gpu.product",),
+        memory=("metax-tech.com/gpu.memory",),
+        # the driver stands in three labels, .driver.major, .minor and .patch
+    ),
+    modules=("metax",),
+    pci_vendor="9999",
+    pci_classes=("02", "03", "0b", "12"),
+    model_noise=r"^(MetaX\s+|MX)",  # mx-smi says MetaX C500, labels say MXC500, people say C500
+    devices=(
+        DeviceFile("/dev/mxcd", "char"),
+        DeviceFile("/dev/dri", "dir", r"renderD\d+"),
+    ),
+    smi=(
+        Smi(
+            name="mx-smi",
+            candidates=("/opt/mxdriver/bin/mx-smi", "/opt/maca/bin/mx-smi"),
+            runs=((),),
+            parser="mx-smi",
+            in_container=True,
+            libraries=("/opt/mxdriver/lib", "/opt/maca/lib"),
+        ),
+    ),
+    components=(
+        Component("virtual-plugin", rf"metax.*(sgpu|s-gpu)|{HAMI}"),
+        Component("device-plugin", r"metax-gpu-device|^gpu-device[:@]"),
+        Component("label-node", r"metax-gpu-label|^gpu-label[:@]"),
+        Component("exporter", r"mx-exporter"),
+    ),
+    probe_paths=("/opt",),
+    # the vendor's runtime, which its operator makes the default, brings /opt/mxdriver and devices
+    probe_env={"METAX_VISIBLE_DEVICES": "all"},
+)

@@ -1,0 +1,60 @@
+"""Moore Threads GPUs (MTT S80, S4000, S5000).
+
+Sources: MT GPU Operator 2.1 and docs.mthreads.com, HAMi's page and code for sGPU (2026-08),
+tensor-fusion's provider file (derived from a running cluster), mthreads-gmi of 2024 and 2026. No
+label tells the card's model.
+"""
+
+from __future__ import annotations
+
+from tasks.accelerators.types import (
+    Component,
+    DeviceFile,
+    Labels,
+    Profile,
+    ResourcePattern,
+    Smi,
+)
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+MTHREADS = Profile(
+    name="mthreads-gpu",
+    resources=(
+        ResourcePattern("whole", r"mthreads\.com/gpu", "gpu"),
+        # HAMi counts cards as vgpu, of which a sliced one is 16 sgpu-core
+        ResourcePattern("dynamic", r"mthreads\.com/vgpu", "sgpu", counts=True),
+        ResourcePattern("dynamic", r"mthreads\.com/sgpu-core", "sgpu"),
+        ResourcePattern("dynamic", r"mthreads\.com/sgpu-memory", "sgpu", mib=512),
+        gpustack_parts(r"mthreads\.com/gpu"),
+    ),
+    labels=Labels(
+        presence=("mthreads.com/gpu-node", "mthreads.com/gpu.present", "mthreads.com/gpu"),
+    ),
+    modules=("mtgpu", "mtvgpu_basic"),
+    pci_vendor="1ed5",
+    pci_classes=("02", "03", "0b", "12"),  # a card brings an audio device (04), too
+    devices=(
+        DeviceFile("/dev/mtgpu.0", "char"),
+        DeviceFile("/dev/dri", "dir", r"renderD\d+"),
+    ),
+    # the device plugin sets a variable alone: without the hook a container starts without a card
+    # and without an error (gpustack-operator, vendor prerequisites, 2026)
+    runtime_class="mthreads",
+    smi=(
+        Smi(
+            name="mthreads-gmi",
+            candidates=("/usr/bin/mthreads-gmi", "/usr/local/musa/bin/mthreads-gmi"),
+            runs=((),),
+            parser="mthreads-gmi",
+            in_container=True,
+            libraries=("/usr/local/musa/lib",),
+        ),
+    ),
+    components=(
+        Component("virtual-plugin", HAMI),
+        Component("device-plugin", r"mt-universal-gpu-device|mt(hreads)?-.*device-plugin"),
+        Component("exporter", r"mt(hreads)?-.*exporter"),
+    ),
+    probe_paths=("/usr/bin", "/usr/local"),
+    probe_env={"MTHREADS_VISIBLE_DEVICES": "all"},
+)

@@ -1,0 +1,219 @@
+"""Judge what the vendor's inventory tool said of the cards. Every rule returns all its reasons.
+
+A tool that is blind is no health: what it did not say is unknown, and what it said against a card
+counts. Its silence about a card that the bus has is judged in units, by the counts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from tasks.accelerators.types import Profile
+from tasks.nodes.document import ProbeDoc
+from tasks.nodes.facts import ApiFacts
+from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.tools.cards import Card, Inventory
+from tasks.nodes.units.form import Units
+from tasks.spec.rollout import Rollout
+
+# how a tool words that a card is divided: hy-smi MIG, cnmon MIM and SMLU, efsmi
+# SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
+# among them, tells nothing of a card.
+DIVIDED = re.compile(r"(MIG|MIM|SMLU|SRIOV|MPC|VGPU)\b.*|Enabled?", re.IGNORECASE)
+# npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
+WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
+SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
+# npu-smi's second word: works, with a fault to look at
+ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
+# less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
+# is nobody's: public outputs of 2024 to 2026
+IDLE_SHARE = 0.1
+WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
+VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
+
+
+def tool_reasons(
+    spec: Rollout,
+    profile: Profile,
+    api: ApiFacts,
+    doc: ProbeDoc,
+    inventory: Inventory,
+    units: Units,
+) -> list[Reason]:
+    """What the tool could not say, whom it calls lost or ill, and memory that somebody uses."""
+    if not profile.pci_vendor:
+        return []
+    out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
+    for card in inventory.cards:
+        out += _card(profile, card)
+    row = profile.resource_kind(units.resource) if units.resource else None
+    if row is None or row.kind in WHOLE:
+        out += _partitioned(inventory.cards)
+    told = [card for card in inventory.cards if card.memory_mib or card.available_mib]
+    silent = [str(card.index) for card in inventory.cards if card not in told and not card.health]
+    if told and silent and inventory.whole:
+        out.append(
+            warning(
+                "FACT_UNKNOWN",
+                f"memory of card {', '.join(silent)}: {doc.smi.name} tells the others' alone",
+                "the memory of every card",
+                "run it on the host: a card that tells nothing may have lost its driver",
+            )
+        )
+    return [*out, *_in_use(spec, profile, api, inventory.cards, units)]
+
+
+def _tool(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
+    """Whether the tool could be read at all."""
+    if not profile.smi:
+        return [
+            warning(
+                "FACT_UNKNOWN",
+                "cards: no tool of this vendor is known",
+                "an inventory",
+                "nothing to do: API and device files decide; memory and health are not judged",
+            )
+        ]
+    tool, cards = doc.smi.name or "the smi tool", inventory.cards
+    for item in inventory.said:
+        if item.meaning == "broken":
+            listed = f"a list of cards from {tool}"
+            return [error("SMI_FAILED", f"{tool} says: {item.words}", listed, item.action)]
+    troubles = list(inventory.problems)
+    if "smi" in doc.errors:
+        troubles.append(doc.errors["smi"])
+    if not troubles and cards:
+        return []
+    if cards and len(cards) < len(doc.pci) and not inventory.whole:
+        troubles.append(f"{len(cards)} of {len(doc.pci)} cards are listed, the others are unknown")
+    blind = next((item.action for item in inventory.said if item.meaning == "blind"), "")
+    return [
+        warning(
+            "SMI_FAILED",
+            "; ".join(troubles) or f"{tool} lists no card",
+            f"a list of cards from {tool}",
+            blind or "run it on the host; health and memory of the cards were not judged",
+        )
+    ]
+
+
+def _lost(doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
+    """Cards that the tool itself calls lost; it may list no other card then."""
+    return [
+        error(
+            "CARD_LOST",
+            f"{doc.smi.name}: card {item.card or 'of this node'}: {item.words}",
+            "a card that answers",
+            item.action,
+        )
+        for item in inventory.said
+        if item.meaning == "lost" and (item.card or doc.pci)
+    ]
+
+
+def _card(profile: Profile, card: Card) -> list[Reason]:
+    """Heat, errors, health and memory of one card."""
+    out, limit = [], profile.temperature_limit_c
+    if card.temperature_c is not None and card.temperature_c > limit:
+        hot = f"{card.temperature_c:g} degrees Celsius"
+        out.append(_sick("error", card, hot, f"at most {limit:g}"))
+    if card.uncorrectable:
+        bad = f"{card.uncorrectable:g} uncorrectable memory errors"
+        out.append(_sick("error", card, bad, "none"))
+    if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
+        works = ILL_BUT_WORKS.fullmatch(card.health)
+        out.append(_sick("warning" if works else "error", card, f"health {card.health}", "OK"))
+    used, total = card.used, card.memory_mib
+    if used is not None and total and used > total:
+        out.append(
+            warning(
+                "FACT_UNKNOWN",
+                f"card {card.index}: {used:,.0f} of {total:,.0f} MiB in use, more than it has",
+                "a memory that the tool knows",
+                "run the tool on the host: the total may be wrong (MTT S4000 without IOMMU)",
+            )
+        )
+    return out
+
+
+def _partitioned(cards: Sequence[Card]) -> list[Reason]:
+    """One reason for all cards of a mode: on many nodes it is every card's."""
+    modes: dict[str, list[str]] = {}
+    for card in cards:
+        if DIVIDED.fullmatch(card.mode):
+            modes.setdefault(card.mode, []).append(str(card.index))
+    return [
+        warning(
+            "CARD_PARTITIONED",
+            f"card {', '.join(indices)}: mode {mode}, partitioned",
+            "whole cards",
+            "ask for their parts by nodes.resource, or undo it with the vendor's tool",
+        )
+        for mode, indices in modes.items()
+    ]
+
+
+def _sick(severity: str, card: Card, found: str, expected: str) -> Reason:
+    make = error if severity == "error" else warning
+    return make(
+        "CARD_UNHEALTHY",
+        f"card {card.index}: {found}",
+        expected,
+        "take the card out of service and check it (ECC page retirement, cooling, reset)",
+    )
+
+
+def _amount(card: Card) -> str:
+    if card.used is not None and card.total:
+        return f"card {card.index}: {card.used:,.0f} of {card.total:,.0f} MiB"
+    return f"card {card.index}: {card.used_share or 0:.0%} of its memory"
+
+
+def _share(profile: Profile, card: Card) -> float:
+    """How much of its memory is in use, 0 where nothing tells or so little that nobody uses it."""
+    used, total = card.used, card.total
+    if used is not None and total:
+        return used / total if used > max(profile.idle_mib, IDLE_SHARE * total) else 0.0
+    return card.used_share if card.used_share and card.used_share > IDLE_SHARE else 0.0
+
+
+def _in_use(
+    spec: Rollout, profile: Profile, api: ApiFacts, cards: Sequence[Card], units: Units
+) -> list[Reason]:
+    """Memory in use on more cards than the node's pods hold.
+
+    Which cards they hold the API does not say, so that as many are left out as they hold; where
+    cards are shared any pod may be on any.
+    """
+    taken = [card for card in cards if _share(profile, card)]
+    held = {
+        name: amount
+        for name, amount in api.held.items()
+        if amount > 0 and profile.resource_kind(name)
+    }
+    whole = [n for n in held if (row := profile.resource_kind(n)) and row.kind in WHOLE]
+    shared = units.kind in ("share", "slice", "partition") or len(whole) < len(held)
+    explained = math.ceil(sum(held[name] for name in whole)) * units.ranks_per_unit
+    # a claim's devices are counted nowhere: a pod that holds one may hold any card
+    if (shared and held) or api.claiming:
+        explained = len(cards)
+    foreign = len(taken) - explained
+    if foreign <= 0:
+        return []
+    share = spec.serving.gpu_memory_utilization or VLLM_SHARE
+    crowded = sum(_share(profile, card) > 1 - share for card in taken) > explained
+    clean = (len(cards) - foreign) // units.ranks_per_unit
+    make = error if crowded and clean < spec.devices else warning
+    by = ", ".join(f"{amount} {name}" for name, amount in held.items())
+    known = f"pods hold {by}" if by else "no pod of this node holds a card"
+    return [
+        make(
+            "CARD_IN_USE",
+            f"memory in use: {'; '.join(map(_amount, taken))}; {known}",
+            "memory that is free, or a pod that holds the card",
+            "find the process with the vendor's tool on the host and end it, or use other nodes: "
+            "vLLM ends at once where less than its share of a card's memory is free",
+        )
+    ]

@@ -1,0 +1,55 @@
+"""amd-smi static and metric, as its documentation and marimo#9237 have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.nodes.document import SmiRun
+from tasks.nodes.tools.cards import Reading
+from tasks.nodes.tools.text import UNITS_MIB, find_json, last_words, number
+
+
+def _value(cell: Any) -> float | None:
+    """amd-smi's {"value": 196592, "unit": "MB"}, or '196592 MB'; memory in MiB."""
+    if isinstance(cell, Mapping):
+        amount, unit = number(cell.get("value")), str(cell.get("unit", "")).lower()
+    else:
+        amount, unit = number(cell), str(cell).rsplit(" ", 1)[-1].lower()
+    return None if amount is None else amount * UNITS_MIB.get(unit, 1.0)
+
+
+def amd(reading: Reading, run: SmiRun) -> None:
+    """`static` and `metric`: a list of GPUs, in newer releases below "gpu_data"."""
+    data, whole = find_json(run.stdout)
+    command = " ".join(run.args)
+    rows = data.get("gpu_data", [data]) if isinstance(data, Mapping) else data
+    if not isinstance(rows, list):
+        words = last_words(run.stdout)
+        reading.problems.append(f"no JSON in the output of {command}: {words}")
+        return
+    if not whole:
+        reading.cut(f"the JSON of {command} is not whole")
+    for row in rows:
+        if not isinstance(row, Mapping) or not isinstance(row.get("gpu"), int):
+            continue
+
+        def part(name: str, row: Mapping[str, Any] = row) -> Mapping[str, Any]:
+            found = row.get(name)
+            return found if isinstance(found, Mapping) else {}
+
+        vram, heat, driver = part("vram"), part("temperature"), part("driver")
+        uncorrectable = number(part("ecc").get("total_uncorrectable_count", ""))
+        heats = [n for sensor in heat.values() if (n := _value(sensor)) is not None]
+        reading.add(
+            row["gpu"],
+            model=str(part("asic").get("market_name", "")),
+            memory_mib=_value(vram.get("size", vram.get("vram_size"))),
+            used_mib=_value(part("mem_usage").get("used_vram")),
+            temperature_c=max(heats, default=None),
+            power_w=_value(part("power").get("socket_power")),
+            uncorrectable=None if uncorrectable is None else int(uncorrectable),
+            bus=str(part("bus").get("bdf", "")).lower(),
+        )
+        version = driver.get("version", driver.get("driver_version", ""))
+        reading.driver = reading.driver or str(version)

@@ -1,0 +1,81 @@
+"""What an inventory tool told of a node's cards, while it is read and when it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tasks.nodes.tools.words import Quote
+
+
+@dataclass(frozen=True)
+class Card:
+    """One card. Memory in MiB, temperature in degrees Celsius, power in W; None: not told.
+
+    used_share: of its memory, 0 to 1, where the tool tells no amount. mode and health: as the tool
+    words them, '' when it says nothing.
+    """
+
+    index: int
+    model: str = ""
+    memory_mib: float | None = None
+    used_mib: float | None = None
+    available_mib: float | None = None
+    used_share: float | None = None
+    temperature_c: float | None = None
+    power_w: float | None = None
+    mode: str = ""
+    health: str = ""
+    uncorrectable: int | None = None
+    bus: str = ""
+
+    @property
+    def total(self) -> float | None:
+        """MiB it has; None unknown."""
+        if self.memory_mib is None and self.used_mib is not None and self.available_mib is not None:
+            return self.used_mib + self.available_mib
+        return self.memory_mib
+
+    @property
+    def used(self) -> float | None:
+        """MiB in use, by whatever the tool told; None unknown."""
+        if self.used_mib is not None or self.memory_mib is None:
+            return self.used_mib
+        if self.available_mib is not None:
+            return max(0.0, self.memory_mib - self.available_mib)
+        return None if self.used_share is None else self.memory_mib * self.used_share
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All cards by index, the driver version ('' unknown), and what could not be read.
+
+    said: what the tool's own words mean where it failed. whole: False where its list was cut or it
+    ended before its end, so that the number of its cards proves nothing.
+    """
+
+    cards: tuple[Card, ...] = ()
+    driver: str = ""
+    problems: tuple[str, ...] = ()
+    said: tuple[Quote, ...] = ()
+    whole: bool = True
+
+
+@dataclass
+class Reading:
+    """Cards while several outputs are merged: each output adds what it knows."""
+
+    cards: dict[int, Card] = field(default_factory=dict)
+    driver: str = ""
+    problems: list[str] = field(default_factory=list)
+    whole: bool = True
+
+    def add(self, index: int, **values: Any) -> None:
+        """What one output says of a card; what is not told changes nothing."""
+        known = {key: value for key, value in values.items() if value not in (None, "")}
+        self.cards[index] = replace(self.cards.get(index, Card(index)), **known)
+
+    def cut(self, what: str) -> None:
+        """The list is not whole."""
+        self.whole = False
+        self.problems.append(what)

@@ -1,0 +1,156 @@
+"""Tools that print a framed table of two or three lines a card. A row a tool.
+
+Sources (all of real machines): mx-smi 2.1.12 (t9k's installation notes, 2025-04) and 2.2.4 (a
+document parser's notes for C500, 2025-06); mthreads-gmi 1.12, 1.14 (2024-11) and 2.4.1
+(PaddlePaddle's page for S5000, 2026-06); cnmon 4.20.11 (2022-10), 5.10.13 and 5.10.22 (2023-11,
+PaddlePaddle's pages for MLU370); ixsmi 4.0.0 (Deep-Spark/ix-device-plugin), 4.3.8 (PaddlePaddle's
+page for BI150) and 4.4.0 (2026-05); xpu-smi 5.0.21 (ERNIE's page for P800, 2025-06) and 5.19
+(yunionio/cloudpods, 2026-09); efsmi 1.2.0 (PaddlePaddle/PaddleCustomDevice, 2024-12) and 1.6.3
+(FlagTree's page, 2025-11); ppu-smi 1.28 (the vendor's manual, 2026-05).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tasks.nodes.document import SmiRun
+from tasks.nodes.tools.cards import Reading
+from tasks.nodes.tools.text import last_words, number
+
+_USED_OF = r"(?P<used>[\d.]+)\s*(?:MiB)?\s*/\s*(?P<total>[\d.]+)\s*MiB"
+_BUS = re.compile(r"\b(?:[0-9A-Fa-f]{2,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d\b")
+_HEAT = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*(?:C|℃)(?!\w)")
+_POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*W\s*(?:/|\d)")
+_BORDER = re.compile(r"[|+\s]*[-=]{5,}[-=+|\s]*")
+# what comes after the cards
+_END = re.compile(r"^[|\s]*(?:Process(?:es)?\b|MIG devices)", re.IGNORECASE)
+_CARD = re.compile(r"\s*(\d+)\s+(?:\S*/\s+)?(\S.*)")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How one tool's table is read.
+
+    driver: regex with one group over the whole output; not_driver: where it is found the version is
+    not the host's. memory: groups `used` and `total` (or `total` and `share`, percent) over a
+    card's lines, of which the first place counts. mode: regex with one group over a card's lines.
+    state: header of the column, the last of the second line, that tells a card's health.
+    errors: header of the column, the last of the first line, that counts uncorrectable errors.
+    """
+
+    driver: str = r"Driver Ver(?:sion)?\s*:\s*(\d\S*)"
+    not_driver: str = ""
+    memory: str = _USED_OF
+    mode: str = ""
+    state: str = ""
+    errors: str = ""
+
+
+FRAMES: dict[str, Frame] = {
+    "mx-smi": Frame(state="GPU-State"),
+    "mthreads-gmi": Frame(
+        memory=r"(?P<used>\d+)\s*MiB\s*\((?P<total>\d+)\s*MiB\)",
+        mode=r"(?m)^\s*(Physical|MPC\s+\w+|VGPU)\b",
+    ),
+    "cnmon": Frame(driver=r"(?:Driver|On|Off)\s+v(\d[\w.]*)", mode=r"\b(FULL|MIM|SMLU)\b"),
+    "ixsmi": Frame(),
+    "xpu-smi": Frame(
+        # in a container without the runtime it prints a version that is none: 515.58
+        not_driver=r"XPU-RT Version:\s*N/A",
+        mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$",
+        errors="Volatile Uncorr. ECC",
+    ),
+    "efsmi": Frame(
+        memory=r"(?P<total>\d+)\s*MiB[^|]*\|\s*(?P<share>[\d.]+)\s*%",
+        mode=r"\d\s*MiB\s+(SRIOV|Enable)\b",
+    ),
+    "ppu-smi": Frame(mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$", errors="Volatile Uncorr. ECC"),
+}
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _blocks(text: str) -> list[list[str]]:
+    """The lines of each card: after a border, the first begins with a number and a name."""
+    out: list[list[str]] = []
+    open_block = False
+    for before, line in pairwise(["", *text.splitlines()]):
+        if _END.match(line):
+            break
+        if _BORDER.fullmatch(line) or not line.strip():
+            open_block = False
+            continue
+        if line.startswith("|") and not line.rstrip().endswith("|"):
+            break  # half a line: its last figure may be half of one, too
+        first = _CARD.fullmatch(_cells(line)[0])
+        if _BORDER.fullmatch(before) and first and re.search("[A-Za-z]", first[2]):
+            out.append([line])
+            open_block = True
+        elif open_block:
+            out[-1].append(line)
+    return out
+
+
+def _memory(frame: Frame, text: str) -> tuple[float | None, float | None]:
+    """(used, total) in MiB."""
+    match = re.search(frame.memory, text)
+    if match is None:
+        return None, None
+    told = {key: number(value) for key, value in match.groupdict().items()}
+    total, share = told["total"], told.get("share")
+    if share is not None and total is not None:
+        return total * share / 100, total
+    return told.get("used"), total
+
+
+def framed(name: str) -> Callable[[Reading, SmiRun], None]:
+    """The parser of one tool."""
+    frame = FRAMES[name]
+
+    def read(reading: Reading, run: SmiRun) -> None:
+        text = run.stdout
+        version = re.search(frame.driver, text)
+        other = frame.not_driver and re.search(frame.not_driver, text)
+        if version and not other:
+            reading.driver = reading.driver or version[1]
+        blocks = _blocks(text)
+        if not blocks:
+            reading.problems.append(f"no card in the output: {last_words(text)}")
+        for block in blocks:
+            _card(frame, reading, text, block)
+
+    return read
+
+
+def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
+    first = _CARD.fullmatch(_cells(block[0])[0])
+    if first is None:
+        return
+    if len(block) == 1:
+        reading.cut(f"the list breaks off within card {first[1]}")
+        reading.add(int(first[1]))
+        return
+    whole, rest = "\n".join(block), "\n".join(block[1:])
+    names = [part for part in re.split(r"\s{2,}", first[2]) if re.search("[A-Za-z]{2}", part)]
+    used, total = _memory(frame, whole)
+    bus, heat, power = _BUS.search(whole), _HEAT.search(rest), _POWER.search(rest)
+    mode = re.search(frame.mode, rest) if frame.mode else None
+    state = frame.state and frame.state in text
+    errors = number(_cells(block[0])[-1]) if frame.errors and frame.errors in text else None
+    reading.add(
+        int(first[1]),
+        model=names[0] if names else "",
+        memory_mib=total,
+        used_mib=used,
+        temperature_c=float(heat[1]) if heat else None,
+        power_w=float(power[1]) if power else None,
+        mode=mode[1] if mode else "",
+        health=_cells(block[1])[-1] if state else "",
+        uncorrectable=None if errors is None else int(errors),
+        bus=bus[0].lower() if bus else "",
+    )

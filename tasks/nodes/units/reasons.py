@@ -1,0 +1,148 @@
+"""What is wrong, or worth knowing, of units that are no cards."""
+
+from __future__ import annotations
+
+from tasks.accelerators.types import Profile
+from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.units.form import SeenCards, Units
+from tasks.nodes.units.reading import agree
+from tasks.spec.rollout import Rollout
+
+# what a plugin registers may be rounded; more than this is oversubscription
+_ROUNDED = 1.02
+
+
+def unit_reasons(
+    spec: Rollout, profile: Profile, seen: SeenCards | None, units: Units, tool: str
+) -> list[Reason]:
+    """Every reason. seen: None without a probe. tool: the smi tool's name."""
+    out = lost_reasons(profile, seen, units, tool) if seen else []
+    return [*out, *_registered(seen, units), *_shared(spec, units)]
+
+
+def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> list[Reason]:
+    """Bus, tool and plugin that do not see the same cards, where no kind of sharing explains it."""
+    if not profile.pci_vendor:
+        return []
+    counts = {}
+    seen = seen.without(units.elsewhere)
+    if seen.on_bus is not None:
+        counts["on the PCI bus"] = seen.on_bus
+    if seen.rows:
+        counts[f"in {tool or 'the smi tool'}"] = seen.rows
+    if units.units:
+        counts[f"in {units.resource}'s capacity"] = units.units
+    # what the tool lists apart from the bus are partitions or devices of one board
+    agreed = agree(profile, seen)
+    there = {seen.cards, seen.rows} if agreed and seen.rows else {seen.cards}
+    explained = not units.units or any(
+        units.least <= count <= units.most for count in there if count is not None
+    )
+    none_at_all = seen.on_bus == seen.rows == 0
+    if (agreed and (explained or seen.cards is None)) and not none_at_all:
+        return []
+    looked = ""
+    if units.units and not none_at_all:
+        by = units.why or "nothing on the node says that they are not cards"
+        looked = (
+            f"; {units.units} units would be {_range(units)} ({by}); considered: "
+            f"{', '.join(units.considered)}"
+        )
+    return [
+        error(
+            "CARD_LOST",
+            ", ".join(f"{n} {where}" for where, n in counts.items()),
+            f"the same number of cards everywhere{looked}",
+            "a card has fallen off the bus or out of the driver: check dmesg, reset or replace "
+            "it, then restart the device plugin",
+        )
+    ]
+
+
+def _range(units: Units) -> str:
+    if units.least == units.most:
+        return f"{units.least} cards"
+    return f"{units.least} to {units.most} cards"
+
+
+def _registered(seen: SeenCards | None, units: Units) -> list[Reason]:
+    """What a sharing plugin's annotation says of its cards."""
+    out = []
+    for register in units.registers:
+        sick = [card.ident for card in register.cards if not card.healthy]
+        if sick:
+            make = error if len(sick) == len(register.cards) else warning
+            out.append(
+                make(
+                    "CARD_UNHEALTHY",
+                    f"{register.key} lists {len(sick)} of {len(register.cards)} cards as "
+                    f"unhealthy: {', '.join(sick[:8])}",
+                    "healthy cards",
+                    "look at the plugin's log; its scheduler leaves these cards out",
+                )
+            )
+        most = max((card.memory_mib for card in register.cards), default=0)
+        if seen and seen.memory_mib and most > seen.memory_mib * _ROUNDED:
+            out.append(
+                warning(
+                    "UNIT_NOT_A_CARD",
+                    f"{register.key} hands out {most:.0f} MiB of a card of {seen.memory_mib:.0f}",
+                    "no more memory than there is",
+                    "the plugin oversubscribes memory: an engine that takes its share may find "
+                    "none; the arithmetic goes by the card's own",
+                )
+            )
+    return out
+
+
+def _shared(spec: Rollout, units: Units) -> list[Reason]:
+    """Units that an engine cannot use as it uses cards."""
+    out = []
+    asked = spec.devices
+    if units.single and asked > 1:
+        out.append(
+            error(
+                "UNIT_NOT_A_CARD",
+                f"{asked} units of {units.resource} a replica: {units}",
+                "one unit, all that the plugin gives a pod",
+                "lower serving.tensor_parallel_size, or use nodes with whole cards",
+            )
+        )
+    elif asked > 1 and (units.kind == "slice" or not units.apart):
+        what = (
+            "an engine's process finds one slice at most"
+            if units.kind == "slice"
+            else "two units of a pod may be the same card"
+        )
+        out.append(
+            warning(
+                "UNIT_NOT_A_CARD",
+                f"{asked} units of {units.resource} a replica: {units}",
+                f"a card a rank; {what}",
+                "use nodes with whole cards, or a tensor parallel size of 1",
+            )
+        )
+    elif not units.isolated:
+        out.append(
+            warning(
+                "UNIT_NOT_A_CARD",
+                f"{units.resource}: {units}",
+                "memory that nobody else takes",
+                "whoever holds the card's other units takes of the same memory: lower "
+                "serving.gpu_memory_utilization to this replica's part of it",
+            )
+        )
+    if (
+        units.ranks_per_unit > 1
+        and asked * units.ranks_per_unit > spec.serving.tensor_parallel_size
+    ):
+        out.append(
+            warning(
+                "UNIT_NOT_A_CARD",
+                f"{asked} units of {units.resource} a replica bring "
+                f"{asked * units.ranks_per_unit} devices: {units}",
+                f"as many devices as ranks ({units.ranks_per_unit} a unit)",
+                "the plugin offers boards: ask for fewer units, or have it offer each device",
+            )
+        )
+    return out
