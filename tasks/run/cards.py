@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from functools import partial
 
 from tasks.base.errors import RolloutError, StepFailed
 from tasks.base.halt import at_once
-from tasks.nodes.assess import ApiFacts, api_facts, judge_node
-from tasks.nodes.inventory import read_inventory
+from tasks.nodes.assess import ApiFacts, NodeVerdict, api_facts, judge_node
 from tasks.nodes.reasons import Reason
-from tasks.nodes.tools.loaded import Loaded, Share, judge_loaded, used_mib
+from tasks.nodes.tools.loaded import Loaded, Share, judge_loaded
+from tasks.nodes.tools.read import read_inventory
 from tasks.objects.pods import Object, ready
 from tasks.outside.vllm.engine import SmokeCheck
 from tasks.record.parts import CardHeld
@@ -23,6 +25,7 @@ EXPECTED = "every card asked for holds the model's share, and is well"
 # what of a node's reasons is about the cards as they are now
 _OF_CARDS = ("CARD_UNHEALTHY", "CARD_LOST", "SMI_FAILED")
 _MIB = 2**20
+ZERO = Decimal(0)
 
 
 def check_cards(run: Run, planned: Planned, pods: Sequence[Object]) -> list[SmokeCheck]:
@@ -35,8 +38,8 @@ def check_cards(run: Run, planned: Planned, pods: Sequence[Object]) -> list[Smok
     row, spec = survey.profile, run.spec
     if not (row.has_devices and row.smi and spec.nodes.check_loaded):
         return []
-    nodes = sorted({pod["spec"].get("nodeName") or "" for pod in pods if ready(pod)} - {""})
-    looks = [partial(_check, run, survey, node) for node in nodes]
+    nodes = Counter(pod["spec"]["nodeName"] for pod in pods if ready(pod))
+    looks = [partial(_check, run, survey, node, count) for node, count in nodes.items()]
     found = at_once(looks, spec.nodes.probe_parallelism)
     kept = run.record.smoke
     for node, (_, loaded) in zip(nodes, found, strict=True):
@@ -45,7 +48,7 @@ def check_cards(run: Run, planned: Planned, pods: Sequence[Object]) -> list[Smok
     return [check for check, _ in found]
 
 
-def _check(run: Run, survey: Survey, node: str) -> tuple[SmokeCheck, Loaded | None]:
+def _check(run: Run, survey: Survey, node: str, count: int) -> tuple[SmokeCheck, Loaded | None]:
     name = f"cards {node}"
     try:
         fact = _facts(run, node)
@@ -58,7 +61,9 @@ def _check(run: Run, survey: Survey, node: str) -> tuple[SmokeCheck, Loaded | No
     sick = [reason for reason in verdict.errors if reason.code in _OF_CARDS]
     was = next((item for item in survey.looked if item.verdict.node == node), None)
     cards = read_inventory(doc.smi).cards
-    loaded = judge_loaded(cards, _before(was), _share(survey, fact, was))
+    loaded = judge_loaded(
+        cards, _before(was), _share(survey, fact, verdict, count, was is not None)
+    )
     return SmokeCheck(name, not (sick or loaded.wrong), _told(loaded, sick), EXPECTED), loaded
 
 
@@ -76,24 +81,24 @@ def _facts(run: Run, node: str) -> ApiFacts:
 
 
 def _before(was: Looked | None) -> Mapping[int, float]:
-    held = {card.index: used_mib(card) for card in (was.cards if was else ())}
+    held = {card.index: card.used for card in (was.cards if was else ())}
     return {index: mib for index, mib in held.items() if mib is not None}
 
 
-def _share(survey: Survey, now: ApiFacts, was: Looked | None) -> Share:
+def _share(survey: Survey, now: ApiFacts, judged: NodeVerdict, pods: int, seen: bool) -> Share:
     spec, release = survey.spec, survey.release
-    name = survey.resource
-    kind = survey.profile.resource_kind(name)
-    held = now.held.get(name, 0)
-    mine = now.held_here(spec.namespace, spec.name, release.id).get(name, 0)
+    name = judged.resource
+    mine = now.held_here(spec.namespace, spec.name, release.id).get(name, ZERO)
+    ranks = judged.ranks_per_unit
     shape = fit(survey)
-    devices = max(1, spec.devices)
+    devices = max(1, spec.devices * ranks)
     weights = shape.weights_per_device if shape else survey.manifest.total_bytes / devices
     before = next((fact for fact in survey.facts if fact.name == now.name), None)
+    free = before is not None and not before.held.get(name, ZERO) and not before.claiming
     return Share(
-        asked=int(mine),
+        asked=pods * devices,
         mib=weights / _MIB,
-        parts=kind is not None and kind.kind in ("split", "dynamic"),
-        others=int(held - mine),
-        free_before=before is not None and not before.held.get(name, 0) and was is not None,
+        parts=bool(judged.unit) and ranks == 1,
+        others=int(now.held.get(name, ZERO) - mine) * ranks,
+        free_before=seen and free,
     )

@@ -10,9 +10,9 @@ from tasks.accelerators.profiles import Profile
 from tasks.nodes.assess import ApiFacts, NodeVerdict, agree_on_resource, exporter_url
 from tasks.nodes.facts import quantity
 from tasks.nodes.host_memory import shm_reasons
-from tasks.nodes.inventory import Card
 from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate
 from tasks.nodes.reasons import Reason
+from tasks.nodes.tools.cards import Card
 from tasks.release.moves import Observed, decide_resume
 from tasks.release.plan import NodeSeat, Plan
 from tasks.release.state import Release

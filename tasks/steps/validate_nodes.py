@@ -14,7 +14,7 @@ from tasks.nodes.assess import (
     preselect,
     weights_on,
 )
-from tasks.nodes.inventory import read_inventory
+from tasks.nodes.tools.read import read_inventory
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import NodeFound, ValidateNodes

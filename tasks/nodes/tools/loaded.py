@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks.nodes.inventory import Card
+from tasks.nodes.tools.cards import Card
 
 Role = Literal["loaded", "idle", "other", "untold"]
 # weights are known to a few percent, and a rank may hold fewer layers than another
@@ -75,15 +75,6 @@ class Share:
     free_before: bool = False
 
 
-def used_mib(card: Card) -> float | None:
-    """MiB in use on a card, None where the tool does not say."""
-    if card.used_mib is not None:
-        return card.used_mib
-    if card.memory_mib is not None and card.available_mib is not None:
-        return max(0.0, card.memory_mib - card.available_mib)
-    return None
-
-
 def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share) -> Loaded:
     """Whether the devices that were asked for carry the model. before: MiB in use by card when the
     rollout's probe looked; a card that is absent was not seen or told nothing."""
@@ -135,7 +126,7 @@ def _as_before(card: CardLoad, least: float) -> bool:
 
 
 def _read(card: Card, before: Mapping[int, float], least: float) -> CardLoad:
-    held = used_mib(card)
+    held = card.used
     found = CardLoad(card.index, card.model, held, card.memory_mib, before.get(card.index))
     if held is None:
         return found

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
-from tasks.nodes.inventory import Card
-from tasks.nodes.tools.loaded import Share, judge_loaded, used_mib
+from tasks.nodes.tools.cards import Card
+from tasks.nodes.tools.loaded import Share, judge_loaded
 
 TOTAL = 65520.0
 # 61 GiB of weights over four cards
@@ -82,16 +80,3 @@ def test_parts_of_cards_are_judged_by_their_sum() -> None:
         "all cards together hold 4,102 MiB; 3 device(s) were asked for, with 4,000 MiB of the "
         "model each",
     )
-
-
-@pytest.mark.parametrize(
-    ("card", "mib"),
-    [
-        (Card(0, memory_mib=65520, used_mib=2), 2),
-        (Card(0, memory_mib=65520, available_mib=65438), 82),
-        (Card(0, memory_mib=65520), None),
-        (Card(0, memory_mib=10, available_mib=12), 0),
-    ],
-)
-def test_memory_in_use_is_told_or_follows_from_what_is_free(card: Card, mib: float | None) -> None:
-    assert used_mib(card) == mib

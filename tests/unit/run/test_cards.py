@@ -13,7 +13,7 @@ from tasks.accelerators.profiles import profile
 from tasks.base.errors import StepFailed
 from tasks.nodes.assess import api_facts, judge_node
 from tasks.nodes.document import ProbeDoc
-from tasks.nodes.inventory import Card
+from tasks.nodes.tools.cards import Card
 from tasks.record.parts import Smoke
 from tasks.run.cards import check_cards
 from tasks.run.findings import Looked, Planned, Survey
