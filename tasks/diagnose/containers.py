@@ -303,7 +303,7 @@ def _crash(
         return Diagnosis(
             found.code,
             f"{who} {how}: {found.cause}",
-            found.line,
+            found.said,
             found.action,
             fatal=found.hopeless or again,
             log_tail=(found.line,),

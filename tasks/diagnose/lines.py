@@ -29,13 +29,16 @@ _FATAL = re.compile(
     r"Fatal Python error|terminate called|thread '.*' panicked|Segmentation fault|Bus error|"
     r"Illegal instruction|\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
     r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
-    r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: "
+    r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
+    r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : "
 )
 _FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
 # Says that something went wrong, and nothing else.
 _EMPTY = re.compile(r"\[Error\]: |\w*E[A-Z]\d{4}: Inner Error!?$|WorkerProc hit an exception")
 # Words of an exit in good order; a process that says them does not go on.
 _LEAVES = re.compile(r"shut|stopp|exit|terminat|destroy|finish|clean|sigterm|kill", re.IGNORECASE)
+# A toolkit's own log, as "RUNTIME(42,python):": its parts write on whatever one of them said.
+_LIBRARY = re.compile(r"[A-Z_]+\(\d+,[^)]*\):")
 HANDLED = ("DEBUG", "INFO", "NOTICE", "WARN", "WARNING")
 _WARNS = ("WARN", "WARNING")
 SERIOUS = ("ERROR", "CRITICAL", "FATAL")
@@ -136,15 +139,20 @@ def read(logs: str) -> Page:
     lines = [_line(raw) for raw in unfolded(bare(logs))]
     inside: set[str] = set()
     code: set[str] = set()  # whose next line is source, its indentation taken away
+    asserted: dict[str, str] = {}  # what a bare AssertionError does not say
     for line in lines:
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
             inside.add(line.who)
             line.frame = True
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
+            if source := asserted.get(line.who, ""):
+                line.text += f": {source}" if line.text == "AssertionError" else ""
             inside.discard(line.who)
         elif line.who in inside and (line.text[:1] in (" ", "\t") or line.who in code):
             line.frame = bool(line.text)
+            source = line.text.strip()
+            asserted[line.who] = source if source.startswith("assert ") else ""
         elif line.text and line.who in inside:
             inside.discard(line.who)
             line.exception = not line.benign
@@ -161,7 +169,8 @@ def _mark_over(lines: Sequence[Line]) -> None:
     alive: set[str] = set()
     for line in reversed(lines):
         line.over = line.who in alive
-        if line.level == "INFO" and line.text.strip() and not _LEAVES.search(line.text):
+        works = line.level == "INFO" and line.text.strip() and not _LIBRARY.match(line.text)
+        if works and not _LEAVES.search(line.text):
             alive.add(line.who)
 
 

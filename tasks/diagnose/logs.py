@@ -124,7 +124,13 @@ def _better_told(page: Page, best: _Match, found: list[_Match]) -> bool:
     # What another's death is told by yields to any cause, wherever it stands.
     place = best.place if best.worth in (_PRINTED, _SURVIVED) else -1
     known = {item.place for item in found}
-    return any(item.place > place and item.place not in known for item in _told(page, CAUSE))
+    words = [item.match[0].strip() for item in found]
+    return any(
+        item.place > place
+        and item.place not in known
+        and not any(text in item.text for text in words)
+        for item in _told(page, CAUSE)
+    )
 
 
 def _name(tag: str) -> str:

@@ -6,11 +6,16 @@ each may put something before it. The shapes are those of public logs (tests/fie
 
 from __future__ import annotations
 
+import json
 import re
 
 # A longer line is a dump, not a sentence.
 LINE_CHARS = 4000
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\[\d{1,2}(?:;\d{1,2})*m")
+# Colours, also where a paste wrote the escape in letters, or lost it with the bracket.
+_ANSI = re.compile(
+    r"(?:\x1b|\bESC|\^\[)\[[0-9;?]*[A-Za-z]|\[\d{1,2}(?:;\d{1,2})*m|"
+    r"(?m:^)(?:\d{1,2};)?\d{1,2}m(?=\()|(?<=\))0m(?= |$)"
+)
 _WORDS = "DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL"
 _DAY = r"(?:\d{4}[-/])?\d\d[-/]\d\d"
 _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
@@ -47,6 +52,9 @@ _LEVELS = tuple(
         # vLLM's; the time is missing in some, the place in others
         rf"(?P<level>{_WORDS})(?:\s+{_DAY}(?:[ T]{_CLOCK})?(?:\s*{_PLACE}|\s+\w+\.py:(?=\s))?"
         rf"|\s+{_PLACE})[ ]?",
+        # "2026-01-01 00:00:00 | name | 42 | INFO : text"
+        rf"\d{{4}}-\d\d-\d\d {_CLOCK} \| (?:[\w.]+ \| ){{1,2}}(?P<level>{_WORDS}) *[|:] ?"
+        rf"(?:std(?:out|err) \| ?)?",
         # Python's logging in its usual forms: "2026-09-19 21:54:09,123 - name - ERROR - text"
         rf"\[?\d{{4}}[-/]\d\d[-/]\d\d[ T]{_CLOCK}\]?[ ]?(?:[-|][ ])?(?:[\w.]+[ ][-|][ ])?"
         rf"(?:\[?(?P<level>{_WORDS})\]?(?=\W)[ ]?(?:[-|:][ ])?)?(?:std(?:out|err) \| ?)?",
@@ -60,7 +68,7 @@ _LEVELS = tuple(
     )
 )
 # A second level behind a first is the engine's own, where it is one of the engine's shapes.
-_INNER = (_LEVELS[0], _LEVELS[5])
+_INNER = (_LEVELS[0], _LEVELS[-1])
 _LETTERS = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
 _PYTHON_WARNING = re.compile(r"\S+:\d+: \w*Warning: |Warning: ")
 _STAMP = re.compile(rf"\[PID: [\d.]+\] (?:\d{{4}}-\d\d-\d\d-{_CLOCK}[.\d]* )?")
@@ -101,10 +109,26 @@ def split(raw: str) -> tuple[str, str, str]:
     return _STAMP.sub("", rest, count=1), who, level
 
 
+# Where collectors keep the line that they wrap.
+_WRAPPED = ("log", "message", "msg", "text", "line", "data")
+
+
+def _unwrapped(raw: str) -> str:
+    """The line within a collector's JSON."""
+    if not (raw.startswith("{") and raw.rstrip().endswith("}")):
+        return raw
+    try:
+        item = json.loads(raw)
+    except ValueError:
+        return raw
+    return next((item[key] for key in _WRAPPED if isinstance(item.get(key), str)), raw)
+
+
 def unfolded(text: str) -> list[str]:
     """The lines of a log, those cut at a terminal's width or pressed into one made whole."""
     lines: list[str] = []
-    for raw in re.split(r"\r?\n|\r", text):
+    pieces = (_unwrapped(raw).rstrip() for raw in re.split(r"\r?\n|\r", text))
+    for raw in (line for piece in pieces for line in piece.split("\n")):
         # JSON within a line keeps the ends of its lines as two characters
         parts = raw.split("\\n") if raw.count("\\n") > 1 and "\\\\n" not in raw else [raw]
         lines += [part[:LINE_CHARS].rstrip() for part in parts]

@@ -6,7 +6,7 @@ most specific stand first; of several places the log decides.
 
 from __future__ import annotations
 
-from tasks.diagnose.signatures import arguments, driver, files, group, kernels, memory, model
+from tasks.diagnose.signatures import arguments, driver, files, group, host, kernels, memory, model
 from tasks.diagnose.signatures.table import Signature
 
 __all__ = ["SIGNATURES", "Signature"]
@@ -17,8 +17,10 @@ SIGNATURES: tuple[Signature, ...] = (
     *kernels.ROWS,
     *model.ROWS,
     *files.ROWS,
+    *host.ROWS,
     *arguments.ROWS,
     *group.ROWS,
+    *arguments.LAST,
     *kernels.LAST,
     *group.LAST,
 )

@@ -45,7 +45,7 @@ ROWS = (
         r"Failed to initialize NVML: \S+|"
         r"Found no NVIDIA driver on your system|"
         r"CUDA driver version is insufficient for CUDA runtime version|libcuda\.so cannot be found|"
-        r"libcuda\.so: cannot open)",
+        r"libcuda\.so: cannot open|could not select device driver)",
         "the NVIDIA driver is not in the container, or too old for it: {what}",
         _MOUNT,
         "vllm-project/vllm#15800",
@@ -60,11 +60,13 @@ ROWS = (
         "flagos-ai/FlagTree#618, vllm-project/vllm-ascend#152, vllm-project/vllm#1738",
     ),
     row(
-        "toolkit-library",
-        r"(?P<file>\S+\.so\S*): undefined symbol: (?P<symbol>\S+)",
-        "the image's binary parts were not built for each other: {file} wants {symbol}",
-        "use an image in which vLLM and torch are of one build; add no packages that replace torch",
-        "vllm-project/vllm#23925",
+        "driver-fabric",
+        r"Error 802: system not yet initialized|cudaErrorSystemNotReady|"
+        r"CUDA_ERROR_SYSTEM_NOT_READY",
+        "the cards' NVLink fabric is not up: the node's fabric manager does not run, or is of "
+        "another release than the driver",
+        "install and start nvidia-fabricmanager of the driver's release on the node",
+        "MiniMax-AI/MiniMax-M2.5#9, gpustack/gpustack#4154, pytorch/pytorch#35710",
     ),
     row(
         "driver-mismatch",
@@ -146,11 +148,12 @@ ROWS = (
     row(
         "visible-devices",
         r"CUDA error: invalid device ordinal|HIP error: invalid device ordinal|"
-        r"ERROR: tensor_parallel_size .{0,40} greater than .{0,30}devices",
+        r"Insufficient devices for|device=\S+, num_gpus=|"
+        r"[Tt]ensor parallel size \S+ cannot be larger than the number of available GPUs",
         "more cards are used than the container has",
         "ask for as many devices as the engine makes ranks; take *_VISIBLE_DEVICES out of "
         "serving.env",
-        "pytorch c10/cuda/CUDAException",
+        "ARahim3/kaggle-tpu-lab#7",
     ),
     row(
         "no-device",
@@ -188,7 +191,7 @@ ROWS = (
     row(
         "card-fault",
         r"(?P<what>uncorrectable (?:NVLink|ECC) error|GPU is lost|has fallen off the bus|"
-        r"unspecified launch failure|hardware error|Device\[\d+\] lost heartbeat|lost heartbeat|"
+        r"Device\[\d+\] lost heartbeat|lost heartbeat|"
         r"Device_Absent/Abnormal|NVRM: Xid[^\n]{0,80}|error code is 507010|EL0001)",
         "the card is faulty or gone: {what}",
         "take the card out of service and look at the node's kernel log and the vendor's tool; a "

@@ -84,7 +84,7 @@ ROWS = (
     ),
     row(
         "collective",
-        r"EI0009|Transport init error|Create Dest error",
+        r"EI00(?!02|06|15)\d\d|Transport init error|Create Dest error",
         "HCCL cannot make the link between two cards",
         "see which card each process takes, and look at the rank that tells no error",
         "vllm-project/vllm-ascend#3162",
@@ -93,7 +93,8 @@ ROWS = (
     ),
     row(
         "collective-timeout",
-        r"EI0006|EI0002|Getting socket times out",
+        r"EI0006|EI0002|EI0015|Getting socket times out|"
+        r"client socket has timed out after \w+ while trying to connect|connectFullMesh failed",
         "a rank waited for another's connection: that one failed, or the cards' own network does "
         "not carry",
         "read the rank with another error first; then hccn_tool (link, TLS), HCCL_CONNECT_TIMEOUT",
@@ -115,12 +116,14 @@ ROWS = (
         "ray-placement",
         r"Ray does not allocate any GPUs on the driver node|Current node has no GPU available|"
         r"No available node types can fulfill resource request|"
-        r"Cannot provide a placement group of placement_group_specs",
+        r"Cannot provide a placement group of placement_group_specs|"
+        r"number of required (?:GPUs|NPUs|devices) exceeds the total number of available",
         "Ray's placement group holds no card of the node the server runs on",
         "set VLLM_HOST_IP to the address Ray knows the node by; on one node add "
         "--distributed-executor-backend mp",
-        "vllm-project/vllm#7815, vllm-project/vllm#29265",
+        "vllm-project/vllm#7815, vllm-project/vllm#29265, vllm-project/vllm#4655",
         decides=True,
+        warned=True,
     ),
     row(
         "process-start",

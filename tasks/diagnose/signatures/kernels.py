@@ -15,7 +15,8 @@ ROWS = (
         r"no kernel image is available for execution|HIP error: invalid device function|"
         r"CUDA error: invalid device function|hipErrorNoBinaryForGpu|"
         r"Unable to find code object for all current devices|hipErrorInvalidDeviceFunction|"
-        r"no binary for GPU",
+        r"no binary for GPU|No compatible code objects found for: \w+|"
+        r"device kernel image is invalid",
         "the image holds no code for this card",
         f"{_BUILT}; HSA_OVERRIDE_GFX_VERSION only where a close sibling's code is there",
         "vllm-project/vllm#14452, ROCm/legacy-rocm-build#4386, easydiffusion/easydiffusion#1477",
@@ -99,6 +100,7 @@ ROWS = (
         r"(?P<why>FlashInfer backend currently does not support attention sinks|"
         r"No valid attention backend found[^\n]{0,160}|"
         r"FlashAttention only supports Ampere GPUs or newer|"
+        r"<class '\S+AttentionBackend'> is not yet supported|"
         r"[\w ]{1,30}backend (?:currently )?does not support [^\n']{1,80})",
         "no attention backend of this engine serves this model on this card: {why}",
         "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits the "
@@ -130,6 +132,22 @@ ROWS = (
         "lumi-ai-factory/laifs-container-recipes#8, kyuz0/amd-r9700-vllm-toolboxes#15",
     ),
     row(
+        "kernel-unsupported",
+        r"out of resource: (?P<why>shared memory, Required: \d+, Hardware limit: \d+)",
+        "a Triton kernel of this model needs more than the card has: {why}",
+        "choose another attention backend or a smaller block size, or another card",
+        "triton-lang/triton python/triton/runtime/errors.py",
+    ),
+    row(
+        "quantization-unsupported",
+        r"(?P<what>type fp8e4nv not supported in this architecture|"
+        r"(?:FP8|NVFP4|MXFP4|fp8)[\w ]{0,40} (?:requires|is only supported on) [^\n]{1,80}"
+        r"(?:capability|GPUs?)[^\n]{0,30})",
+        "the card cannot compute in the model's quantization: {what}",
+        "choose another quantization of the model, or newer cards",
+        "triton-lang/triton python/triton/language/semantic.py",
+    ),
+    row(
         # the process aborts; other ranks may write on
         "kernel-fault",
         r"Memory access fault by GPU (?P<node>\S+)[^\n]*?(?:Reason: (?P<why>[^\n]{1,60}))?$",
@@ -142,12 +160,17 @@ ROWS = (
     row(
         "kernel-fault",
         r"an illegal memory access was encountered|cudaErrorIllegalAddress|"
-        r"device-side assert triggered|misaligned address|CUDA error: an illegal instruction",
+        r"device-side assert triggered|misaligned address|CUDA error: an illegal instruction|"
+        r"unspecified launch failure|hipErrorLaunchFailure|HSA_STATUS_ERROR_\w+|"
+        r"HSAIL operation resulted in a hardware exception|"
+        r"(?:error code is |error code: ?|runtime result = )5070(?:11|15|18|35)\b",
         "a kernel of the engine fails for this model or this card",
         "add --enforce-eager to serving.extra_args or use another engine release; Xid lines in the "
         "node's kernel log tell a faulty card",
-        "opendatalab/MinerU#3677, SystemPanic/vllm-windows#72",
+        "opendatalab/MinerU#3677, SystemPanic/vllm-windows#72, vllm-project/vllm#50347, "
+        "vllm-project/vllm#20007",
         hopeless=False,
+        decides=True,
     ),
     row(
         "runtime-mismatch",
@@ -169,7 +192,8 @@ ROWS = (
     row(
         "kernel-timeout",
         r"reason=\[?(?P<what>(?:aicore|vector core|fftsplus|aicpu)[\w ]* timeout)|"
-        r"(?:runtime result = |error code is )(?P<what2>5070(?:14|34|48|46))",
+        r"(?:runtime result = |error code is )(?P<what2>5070(?:14|34|48|46))|"
+        r"(?P<what3>the launch timed out and was terminated)",
         "a kernel or a transfer on the card did not end: {what}",
         "read the first rank that failed; one process a card; see the image's release notes for "
         "the model, then HCCL_EXEC_TIMEOUT",
@@ -181,8 +205,8 @@ ROWS = (
     ),
     row(
         "device-held",
-        r"init soc version failed, ret ?= ?(?P<code>507008)|dcmi module initialize failed\. ret is "
-        r"(?P<code2>-8005)",
+        r"init soc version failed, ret ?= ?(?P<code>507008)|dcmi mod\w+ initialized? failed.{0,60}"
+        r"ret is (?P<code2>-80\d\d)",
         "another container already holds the card (error {code})",
         "give a card to one container, or share it by the vendor's own means; wait for a pod that "
         "is still stopping",
@@ -215,12 +239,16 @@ LAST = (
         "device-error",
         r"(?P<what>[A-Z]{3,6} function error: [^\n]{1,100}, error code is \d+|"
         r"NPU error, error code is \d+|(?:CUDA|HIP|MUSA)(?: driver)? error: [^\n]{1,100}|"
-        r"RuntimeError: [^\n]{0,60}rt\w+ execut\w+ failed[^\n]{0,60})",
+        r"rt\w+ execut\w+ failed, reason=[^\[\n]{1,60}|runtime result = 50\d{4}|"
+        r"(?:CUBLAS|CUDNN|HIPBLAS|ROCBLAS|MIOPEN)_STATUS_\w+|"
+        r"(?:rocblaslt|hipblaslt) error: [^\n]{1,120}|"
+        r"\b(?:E[A-Z]\d{4}|E\d{5}): (?!Inner Error)[^\n]{1,120})",
         "the card's runtime refused: {what}",
         "read the lines around it; look at the card with the vendor's tool on its node, and that "
         "image and driver go together",
         "vllm-project/vllm-ascend#2712",
         hopeless=False,
         vague=True,
+        decides=True,
     ),
 )

@@ -32,6 +32,16 @@ ROWS = (
         "vllm-project/vllm#52435",
     ),
     row(
+        "tp-split",
+        r"AssertionError: (?P<part>\d+) is not divisible by (?P<ranks>\d+)|"
+        r"AssertionError: assert self\.(?:total_)?num_(?:kv_)?heads % (?:self\.)?tp_size == 0|"
+        r"(?:intermediate|hidden|vocab)_size (?P<part2>\d+) (?:is not|must be) divisible by "
+        r"\D{0,40}(?P<ranks2>\d+)",
+        "a part of the model ({part}) cannot be split evenly over the devices {ranks}",
+        "set serving.tensor_parallel_size to a divisor of the model's heads and widths",
+        "vllm-project/vllm distributed/utils.py",
+    ),
+    row(
         # block FP8: a cut inside a block of the scales
         "quantization-blocks",
         r"(?:output_size|input_size) of \S+(?: and \S+)? weight = (?P<size>\d+) is not "
@@ -86,7 +96,7 @@ ROWS = (
         r"(?:in|on|for) [\w ./-]+|"
         r"Unknown quantization method: .{1,60}|Quantization method specified in the model config "
         r"\(\S+\) does not match the quantization method specified in the `?quantization`? "
-        r"argument)",
+        r"argument|only supports (?:the )?following quant types[^\n]{0,80})",
         "this engine does not serve the model's quantization: {what}",
         "choose another quantization of the model, or an image that serves it; leave "
         "--quantization out of serving.extra_args",
@@ -124,7 +134,9 @@ ROWS = (
     row(
         "architecture",
         r"Model architectures? \[?(?P<arch>[^\]\n]*?)\]? (?:are|is|was) "
-        r"(?:not supported|supported in vLLM until)|does not recognize this architecture|"
+        r"(?:not supported|supported in vLLM until)|"
+        r"has model type `?(?P<arch2>\w+)`? but Transformers does not recognize|"
+        r"does not recognize this architecture|"
         r"has no vLLM implementation and the Transformers implementation is not compatible",
         "this vLLM does not know the model's architecture {arch}",
         "use an image with a vLLM that supports it",
@@ -159,7 +171,8 @@ ROWS = (
     row(
         "weights-unknown",
         r"size mismatch for (?P<name>\S+?):|"
-        r"Attempted to load weight \((?P<name2>torch\.Size\(\[[\d, ]*\]\))\) into parameter",
+        r"AssertionError: assert (?P<name2>param_data)\.shape == |"
+        r"Attempted to load weight \((?P<name3>torch\.Size\(\[[\d, ]*\]\))\) into parameter",
         "the checkpoint's tensor {name} has another shape than the configuration says",
         "fetch configuration and weights of one revision; where they are, use a newer image",
         "vllm-project/vllm model_executor/model_loader/weight_utils.py",
