@@ -260,5 +260,6 @@ def test_a_pointer_never_wins_over_what_it_points_at() -> None:
 
 
 def test_an_assertion_without_words_is_told_with_what_it_asserts() -> None:
-    logs = 'Traceback (most recent call last):\n  File "x", line 1\n    assert a == b\nAssertionError\n'
+    frames = 'Traceback (most recent call last):\n  File "x", line 1\n    assert a == b\n'
+    logs = f"{frames}AssertionError\n"
     assert exceptions(logs) == ("AssertionError: assert a == b",)
