@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from tasks.diagnose.benign import BENIGN
 from tasks.diagnose.prefixes import bare, split, unfolded
@@ -103,30 +104,48 @@ class Told:
     who: str = ""
 
 
-@dataclass
-class Page:
-    """A log that was read: its lines, `text` of those that may tell why it ended, and `warned`
-    of those that warn."""
+# Of what may tell why a log ended, the last so much is searched; the rest repeats, as a rule.
+_SEARCHED_CHARS = 300_000
+_SENTENCE_CHARS = 1500
 
-    lines: list[Line]
-    text: str = ""
-    warned: str = ""
-    _starts: list[int] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        at, shown, warned = 0, [], []
-        for line in self.lines:
-            self._starts.append(at)
-            hidden = line.frame or line.handled or line.benign
-            # blanks keep the offsets of both texts the same
-            shown.append(" " * len(line.text) if hidden else line.text)
-            warned.append(line.text if line.level in _WARNS else " " * len(line.text))
-            at += len(line.text) + 1
-        self.text, self.warned = "\n".join(shown), "\n".join(warned)
+class Text:
+    """Lines of a log that are searched as one: what a process says again counts where it stands
+    last. `lines`: (index, line)."""
+
+    def __init__(self, lines: Iterable[tuple[int, Line]]) -> None:
+        last = {(line.who, line.level, line.text): index for index, line in lines if line.text}
+        size = 0
+        shown: list[tuple[int, str]] = []
+        for (_, _, text), index in sorted(last.items(), key=lambda item: -item[1]):
+            size += len(text[:_SENTENCE_CHARS])
+            if size > _SEARCHED_CHARS:
+                break
+            shown.append((index, text[:_SENTENCE_CHARS]))
+        shown.reverse()
+        self.text = "\n".join(text for _, text in shown)
+        self._places = [index for index, _ in shown]
+        self._starts = [0, *accumulate(len(text) + 1 for _, text in shown)]
 
     def place(self, offset: int) -> int:
-        """Index of the line at an offset of `text`."""
-        return bisect_right(self._starts, offset) - 1
+        """Index of the log's line at an offset of `text`."""
+        return self._places[bisect_right(self._starts, offset) - 1]
+
+
+@dataclass
+class Page:
+    """A log that was read: its lines, those that `may_tell` why it ended, and those that `warn`."""
+
+    lines: list[Line]
+    may_tell: Text = field(init=False)
+    warn: Text = field(init=False)
+
+    def __post_init__(self) -> None:
+        every = list(enumerate(self.lines))
+        self.may_tell = Text(
+            (at, line) for at, line in every if not (line.frame or line.handled or line.benign)
+        )
+        self.warn = Text((at, line) for at, line in every if line.level in _WARNS)
 
 
 def _line(raw: str) -> Line:

@@ -92,11 +92,12 @@ def find(logs: str) -> Finding | None:
 def _matches(page: Page) -> list[_Match]:
     found: list[_Match] = []
     for number, row in enumerate(SIGNATURES):
-        for match in row.pattern.finditer(page.text):
-            place = page.place(match.start())
+        for match in row.pattern.finditer(page.may_tell.text):
+            place = page.may_tell.place(match.start())
             found.append(_Match(row, number, match, place, _worth(row, page.lines[place])))
-        for match in row.pattern.finditer(page.warned) if row.warned else ():
-            found.append(_Match(row, number, match, page.place(match.start()), _WARNED))
+        for match in row.pattern.finditer(page.warn.text) if row.warned else ():
+            place = page.warn.place(match.start())
+            found.append(_Match(row, number, match, place, _WARNED))
     return found
 
 
