@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 
 from tasks.base.scrub import scrub_text
-from tasks.diagnose.logs import exceptions, find
+from tasks.diagnose.logs import exceptions, excerpt, find
 from tasks.objects.pods import ContainerStatus, Object, conditions, ending, ready, state, statuses
 
 # Failed pulls until a transient-looking cause is believed to stay.
@@ -344,7 +344,7 @@ def _crash(
         detail,
         "see its whole log",
         fatal=again,
-        log_tail=said,
+        log_tail=excerpt(logs),
     )
 
 

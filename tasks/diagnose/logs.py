@@ -17,6 +17,8 @@ from tasks.diagnose.signatures import SIGNATURES, Signature
 
 TAIL_LINES = 20
 EXCEPTIONS = 3
+# Last lines that are shown behind exceptions.
+AFTER_LINES = 8
 # Processes of one finding that are named.
 WHO = 8
 # More than a container of many workers writes when all of them fail; bounds the time it takes.
@@ -161,5 +163,9 @@ def exceptions(logs: str, most: int = EXCEPTIONS) -> tuple[str, ...]:
 
 
 def excerpt(logs: str) -> tuple[str, ...]:
-    """What a person should see of a log: its last distinct exceptions, else its last lines."""
-    return exceptions(logs) or tail(logs)
+    """What a person should see of a log: its last distinct exceptions, then its last lines."""
+    said = exceptions(logs)
+    if not said:
+        return tail(logs)
+    last = [line.strip() for line in tail(logs, AFTER_LINES)]
+    return (*said, *(line for line in last if not any(text in line for text in said)))
