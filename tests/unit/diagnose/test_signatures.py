@@ -319,3 +319,9 @@ def test_on_a_card_the_figures_decide(free: str, does: str) -> None:
     )
     assert found is not None and "what else holds the card" in found.action
     assert does in found.action
+
+
+def test_the_page_lists_every_code() -> None:
+    page = (ROOT / "docs" / "diagnosis.md").read_text()
+    listed = [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert listed == list(dict.fromkeys(row.code for row in SIGNATURES))
