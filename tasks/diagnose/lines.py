@@ -216,6 +216,10 @@ def _whole(lines: Sequence[Line], place: int) -> str:
     return " ".join(parts)
 
 
+# A pointer that carries the cause's words: they are all there is where the worker's are lost.
+_CARRIED = re.compile(r"(?:\w+: )?Worker failed with error '+(?P<words>.+?)'+(?:, please check|$)")
+
+
 def told(page: Page) -> Iterator[Told]:
     """The exceptions of a log, in its order; those that were handled are left out."""
     whole = ""
@@ -224,6 +228,8 @@ def told(page: Page) -> Iterator[Told]:
         if not line.exception or line.handled or goes_on or _EMPTY.match(line.text):
             continue
         text = whole = _whole(page.lines, place)
+        if carried := _CARRIED.match(text):
+            yield Told(place, carried["words"], ECHO, line.who)
         yield Told(place, text, weight(text), line.who)
 
 

@@ -13,7 +13,7 @@ import re
 LINE_CHARS = 4000
 # Colours, also where a paste wrote the escape in letters, or lost it with the bracket.
 _ANSI = re.compile(
-    r"(?:\x1b|\bESC|\^\[)\[[0-9;?]*[A-Za-z]|\[\d{1,2}(?:;\d{1,2})*m|"
+    r"(?<=\)) \x1b?\[0m|(?:\x1b|\bESC|\^\[)\[[0-9;?]*[A-Za-z]|\[\d{1,2}(?:;\d{1,2})*m|"
     r"(?m:^)(?:\d{1,2};)?\d{1,2}m(?=\()|(?<=\))0m(?= |$)"
 )
 _WORDS = "DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL"
@@ -23,7 +23,7 @@ _CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
 _PLACE = r"\[?[\w./-]+\.\w+:\d+(?:\]|\[\])"
 # One space at most is taken behind a prefix: the rest is the indentation of a traceback.
 _TAG = re.compile(
-    r"(\((?:[^()\s,]+,?(?: [\w=]+)* )?pid=\d+(?:, ip=[^()\s]+)?\)|\[(?:rank|default)\d+\]:)[ ]?"
+    r" ?(\((?:[^()\s,]+,?(?: [\w=]+)* )?pid=\d+(?:, ip=[^()\s]+)?\)|\[(?:rank|default)\d+\]:)[ ]?"
 )
 # What viewers, collectors and launchers put before a line; a level among it is not the engine's.
 _OUTER = tuple(
@@ -40,6 +40,7 @@ _OUTER = tuple(
         # compose and CI viewers; frames of a rich traceback; labels
         r"(?:[\w.-]+)?\s+\|[ ](?! )|[\w.-]+\s+\|[ ]",
         r"│[ ]?",
+        r"> ",
         r"\[VLLM LOG\] |vLLM STD(?:OUT|ERR): ",
         # a progress bar that did not end its line
         r"[^\n]{0,120}\d(?:it/s|s/it)\](?=\S)",

@@ -15,6 +15,13 @@ ROWS = (
         "unslothai/unsloth pull 2811, vllm-project/vllm#27389, vllm-project/vllm#8273",
     ),
     row(
+        "pp-unsupported",
+        r"Pipeline parallelism is not supported for this model",
+        "this vLLM cannot cut the model into stages (pipeline parallel)",
+        "use tensor or expert parallel instead of --pipeline-parallel-size, or a newer image",
+        "vllm-project/vllm#52761, vllm-project/vllm#45455",
+    ),
+    row(
         "engine-version",
         r"VLLM_USE_V1=(?P<value>[01]) is not supported with (?P<what>[^\n]{1,80})",
         "VLLM_USE_V1={value} is set, and vLLM cannot with {what}",

@@ -221,13 +221,9 @@ LAST = (
     row(
         "engine-killed",
         r"Failed core proc\(s\): \{[^}]*: -(?P<signal>\d+)|"
-        r"died unexpectedly \(exit code: -(?P<signal2>\d+)|"
-        r"process was killed by (?P<word>SIGKILL) by OOM killer",
-        lambda g: (
-            f"a process of the engine was ended by {signal_name(int(g['signal'] or 9))}"
-            + (", most likely for memory" if g["word"] else "")
-        ),
-        lambda g: _killed({**g, "signal": g["signal"] or "9"}),
+        r"died unexpectedly \(exit code: -(?P<signal2>\d+)",
+        lambda g: f"a process of the engine was ended by {signal_name(int(g['signal']))}",
+        _killed,
         hopeless=False,
     ),
     row(
@@ -236,7 +232,7 @@ LAST = (
         r"Engine core initialization failed|EngineCore died|Got fatal signal from worker processes|"
         r"ChildProcessError: worker died|"
         r"The actor (?:is dead|died) (?:unexpectedly )?because its worker process has died|"
-        r"A worker died or was killed while executing",
+        r"A worker died or was killed while executing|Worker exit type: SYSTEM_ERROR",
         "a process of the engine ended without a word, as it does when the kernel kills it for "
         "memory",
         "raise serving.resources.memory; the node's kernel log tells whether it was that "

@@ -18,6 +18,13 @@ ROWS = (
         "vllm-project/vllm#23925, vllm-project/vllm#7940, vllm-project/vllm-metal#102",
     ),
     row(
+        "image-parts",
+        r"(?P<file>\S+\.so\S*): cannot allocate memory in static TLS block",
+        "the image loads {file} too late for its place in memory",
+        "set LD_PRELOAD to that file in serving.env, or use another image",
+        "gpustack/gpustack#2208",
+    ),
+    row(
         "image-platform",
         r"exec format error",
         "the image's programs are not built for this node's processor",

@@ -190,6 +190,16 @@ ROWS = (
         decides=True,
     ),
     row(
+        "graph-compile",
+        r"(?P<what>Failed to compile graph with compiler[^\n\[]{0,60}|"
+        r"\[SubGraphOpt\]\[Compile\][^\n]{0,120}|"
+        r"(?:op|operator|AI ?CPU kernel) compile failed|E40021: [^\n]{0,100}|EZ3002: [^\n]{0,100})",
+        "the image's CANN cannot compile an operator of this model for this chip: {what}",
+        "add --enforce-eager to serving.extra_args, make the folder kernel_meta writable, or use "
+        "an image made for the chip",
+        "Ascend/pytorch#61",
+    ),
+    row(
         "kernel-timeout",
         r"reason=\[?(?P<what>(?:aicore|vector core|fftsplus|aicpu)[\w ]* timeout)|"
         r"(?:runtime result = |error code is )(?P<what2>5070(?:14|34|48|46))|"
