@@ -72,6 +72,8 @@ _LEVELS = tuple(
 _INNER = (_LEVELS[0], _LEVELS[-1])
 _LETTERS = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
 _PYTHON_WARNING = re.compile(r"\S+:\d+: \w*Warning: |Warning: ")
+# Of a library, that goes on in threads of its own: no sign of the engine's life.
+_CHATTER = re.compile(r"\S+:\d+:\d+ \[\d+\] .{0,400}?\b[NR]CCL INFO ")
 _STAMP = re.compile(rf"\[PID: [\d.]+\] (?:\d{{4}}-\d\d-\d\d-{_CLOCK}[.\d]* )?")
 _END_OF_FRAME = re.compile(r"\s*│\s*$")
 # As many characters as a narrow terminal has columns, at the least and the most.
@@ -105,6 +107,8 @@ def split(raw: str) -> tuple[str, str, str]:
         found = match.groupdict()
         level = found.get("level") or _LETTERS.get(found.get("letter") or "", "") or level
         rest = rest[match.end() :]
+    if not level and _CHATTER.match(rest):
+        level = "DEBUG"
     if not level and _PYTHON_WARNING.match(rest):
         level = "WARNING"
     return _STAMP.sub("", rest, count=1), who, level

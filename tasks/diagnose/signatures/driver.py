@@ -21,7 +21,7 @@ _DRIVER = (
 # Libraries of the toolkit: CUDA, ROCm and DTK, CANN with its NNAL, MACA, and their makers' kernels.
 _TOOLKIT = (
     r"lib(?:cudart|cublas\w*|cudnn\w*|cufft|curand|cusparse\w*|cusolver\w*|cupti|nvrtc|nvJitLink|nccl|"
-    r"amdhip64|hsa-runtime64|galaxyhip|hip\w+|roc\w+|rccl|MIOpen|atb|hccl|ascendcl|acl_\w+|opapi|"
+    r"amdhip64|hsa-runtime64|hsakmt|galaxyhip|hip\w+|roc\w+|rccl|MIOpen|atb|hccl|ascendcl|acl_\w+|opapi|"
     r"ge_\w+|runtime|msprofiler|mki|ascend_transport)\.so|ascend_transport\.so"
 )
 _ABSENT = r": (?:cannot open shared object file|file too short|invalid ELF header)"
@@ -52,7 +52,7 @@ ROWS = (
     ),
     row(
         "toolkit-library",
-        rf"(?P<file>(?:/\S+/)?(?:{_TOOLKIT})[\w.]*)(?::|$)",
+        rf"(?P<file>(?:/\S+/)?(?:{_TOOLKIT})[\w.]*)(?:{_ABSENT}|: wrong ELF class| not found)",
         "the toolkit's library {file} is not on the image's library path, or of another release",
         "use an image that brings it, and its entry point (/opt/dtk/env.sh, CANN's set_env.sh, "
         "nnal/atb/set_env.sh set LD_LIBRARY_PATH); where the site mounts the toolkit from the host "

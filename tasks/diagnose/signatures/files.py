@@ -12,7 +12,7 @@ ROWS = (
         r"(?:\.triton|\.cache|\.local|\.config|\.flashinfer|\.aiter|\.nv|\.vllm|\.cupy|\.ascend|"
         r"\.huggingface|\.modelscope|\.inductor|ascend|kernel_meta|var/cache)[^\s':]*)|"
         r"(?:PermissionError|Permission denied)[^\n]{0,40}?'?(?P<file2>/(?:tmp|var/tmp|root)/"
-        r"[^\s':]*|/[^\s':]*(?:torchinductor|triton|/\.cache|kernel_meta|flashinfer)[^\s':]*)",
+        r"[^\s':]*|/[^\s':]*(?:torchinductor|triton|/\.cache|kernel_meta|flashinfer|aiter)[^\s':]*)",
         "the engine may not write its cache {file}: its user has no home that can be written",
         "set HOME (or TRITON_CACHE_DIR, XDG_CACHE_HOME, HF_HOME, FLASHINFER_WORKSPACE_BASE, "
         "TORCHINDUCTOR_CACHE_DIR) in serving.env to a folder on a writable volume, and name models "

@@ -263,3 +263,18 @@ def test_an_assertion_without_words_is_told_with_what_it_asserts() -> None:
     frames = 'Traceback (most recent call last):\n  File "x", line 1\n    assert a == b\n'
     logs = f"{frames}AssertionError\n"
     assert exceptions(logs) == ("AssertionError: assert a == b",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # vllm-project/vllm#8978, NVIDIA/nccl's words where no plugin is there
+        "node0001:2949601:2949642 [0] NCCL INFO comm 0x55fb rank 0 nranks 4 - Init COMPLETE",
+        "node0001:41:90 [0] NCCL INFO NET/Plugin : dlerror=libnccl-net.so: cannot open shared "
+        "object file: No such file or directory No plugin found (libnccl-net.so), using internal",
+    ],
+)
+def test_a_librarys_chatter_is_no_life_and_no_cause(line: str) -> None:
+    assert find(line) is None
+    found = find(f"ImportError: libcuda.so.1: cannot open shared object file: No\n{line}\n")
+    assert found is not None and found.code == "driver-library" and found.hopeless
