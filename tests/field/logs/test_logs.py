@@ -278,3 +278,30 @@ def test_a_librarys_chatter_is_no_life_and_no_cause(line: str) -> None:
     assert find(line) is None
     found = find(f"ImportError: libcuda.so.1: cannot open shared object file: No\n{line}\n")
     assert found is not None and found.code == "driver-library" and found.hopeless
+
+
+# Ends of logs of engines that served, or that were still starting.
+SERVED = [
+    # gpustack/gpustack#4300
+    'INFO:     10.0.0.201:50028 - "POST /v1/chat/completions HTTP/1.1" 200 OK\n'
+    "INFO 01-19 13:55:01 [launcher.py:80] Shutting down FastAPI HTTP server.\n"
+    "[rank0]:[W119 13:55:02.151101192 ProcessGroupNCCL.cpp:1479] Warning: WARNING: "
+    "destroy_process_group() was not called before program exit, which can leak resources.\n"
+    "INFO:     Application shutdown complete.\n",
+    # vllm-project/vllm#19577
+    "DEBUG 06-12 19:58:31 [__init__.py:45] TPU platform is not available because: No module named "
+    "'libtpu'\nDEBUG 06-12 19:58:31 [__init__.py:93] CUDA platform is not available because: NVML "
+    "Shared Library Not Found\n",
+    # vllm-project/vllm-ascend#3177
+    "INFO 09-25 02:22:50 __init__.py:198] Platform plugin ascend is activated\n"
+    "WARNING:root:Warning: Failed to register custom ops, all custom ops will be disabled\n",
+    # vllm-project/vllm#13978: a request's error, which the server survives
+    'ERROR:    Exception in ASGI application\nTraceback (most recent call last):\n  File "/x.py", '
+    "line 409, in run_asgi\n    result = await app(\njinja2.exceptions.TemplateError: no\n"
+    "INFO 01-19 13:50:57 [loggers.py:122] Engine 000: Avg prompt throughput: 30.7 tokens/s\n",
+]
+
+
+@pytest.mark.parametrize("logs", SERVED)
+def test_an_engine_that_served_has_no_cause(logs: str) -> None:
+    assert find(logs) is None
