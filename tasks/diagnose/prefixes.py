@@ -39,6 +39,7 @@ _OUTER = tuple(
         r"\d+\t",
         # compose and CI viewers; frames of a rich traceback; labels
         r"(?:[\w.-]+)?\s+\|[ ](?! )|[\w.-]+\s+\|[ ]",
+        rf"\[(?:{_WORDS})\|\S+:\d+:\d+\] \d{{4}}-\d\d-\d\d {_CLOCK} >> ?",  # transformers
         r"│[ ]?",
         r"> ",
         r"\[VLLM LOG\] |vLLM STD(?:OUT|ERR): ",

@@ -30,6 +30,13 @@ ROWS = (
     ),
     row(
         "arguments",
+        r"EngineArgs\.__init__\(\) got an unexpected keyword argument (?P<args>'\w+')",
+        "vLLM does not take the argument {args}",
+        "correct serving.extra_args for the vLLM in this image",
+        "vllm-project/vllm#9398, vllm-project/vllm#23283",
+    ),
+    row(
+        "arguments",
         r"(?P<args>invalid (?:tool call|reasoning) parser:? \S+)|"
         r"(?P<args2>[\w-]+ [Tt]ool parser could not locate [^\n]{1,80})|"
         r"(?P<args3>[\w-]+ reasoning parser could not locate [^\n]{1,80})",
@@ -57,7 +64,8 @@ ROWS = (
     row(
         "model-config",
         r"(?P<what>`?rope_(?:scaling|parameters)`? (?:should have|must (?:be|have))[^\n\[{]{1,90}|"
-        r"Unknown RoPE scaling type \w+|Unrecognized keys in `rope_\w+`[^\n]{1,60})",
+        r"assert \"factor\" in rope_scaling|Unknown RoPE scaling type \w+|"
+        r"Unrecognized keys in `rope_\w+`[^\n]{1,60})",
         "the configuration's rope scaling is not in the form this image reads: {what}",
         "use an image with a newer transformers, or correct --hf-overrides in serving.extra_args",
         "runpod-workers/worker-vllm#88, runpod-workers/worker-vllm#257",

@@ -191,12 +191,12 @@ ROWS = (
     row(
         "card-fault",
         r"(?P<what>uncorrectable (?:NVLink|ECC) error|GPU is lost|has fallen off the bus|"
-        r"Device\[\d+\] lost heartbeat|lost heartbeat|"
-        r"Device_Absent/Abnormal|NVRM: Xid[^\n]{0,80}|error code is 507010|EL0001)",
+        r"Device\[\d+\] lost heartbeat|lost heartbeat|Device_Absent/Abnormal|"
+        r"NVRM: Xid[^\n]{0,80}|UR_RESULT_ERROR_DEVICE_LOST|error code is 507010|EL0001)",
         "the card is faulty or gone: {what}",
         "take the card out of service and look at the node's kernel log and the vendor's tool; a "
         "reset may bring it back once",
-        "vllm-project/vllm#5222, vllm-project/vllm-ascend#8186",
+        "vllm-project/vllm#5222, vllm-project/vllm-ascend#8186, intel/llm-scaler#595",
         hopeless=False,
         decides=True,
     ),

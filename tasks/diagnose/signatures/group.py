@@ -37,17 +37,22 @@ ROWS = (
     ),
     row(
         "worker-died",
-        r"Worker \S+ pid (?P<pid>\d+) died, exit code: -(?P<signal>\d+)|"
-        r"Worker proc \S+ died unexpectedly",
-        lambda g: (
-            f"a worker (process {g['pid']}) was ended by {signal_name(int(g['signal']))}"
-            if g["signal"]
-            else "a worker died"
-        ),
-        lambda g: _killed(g) if g["signal"] else "read that worker's own lines above",
+        r"Worker \S+ pid (?P<pid>\d+) died, exit code: -(?P<signal>\d+)",
+        lambda g: f"a worker (process {g['pid']}) was ended by {signal_name(int(g['signal']))}",
+        _killed,
         "vllm-project/vllm#6042",
         hopeless=False,
         decides=True,
+        vague=True,
+    ),
+    row(
+        # not how: whatever that worker said goes before it
+        "worker-died",
+        r"Worker proc \S+ died unexpectedly",
+        "a worker died",
+        "read that worker's own lines above",
+        "vllm-project/vllm-ascend#3367",
+        hopeless=False,
         vague=True,
     ),
     row(
@@ -72,6 +77,15 @@ ROWS = (
         hopeless=False,
         vague=True,
         decides=True,
+    ),
+    row(
+        "collective",
+        r"(?P<what>oneCCL: [^\n]{1,120})",
+        "oneCCL could not join the cards: {what}",
+        "check that the pod holds the device files of every card (/dev/dri); then "
+        "CCL_ZE_IPC_EXCHANGE in serving.env",
+        "vllm-project/vllm#14747",
+        vague=True,
     ),
     row(
         "collective",

@@ -25,6 +25,15 @@ ROWS = (
         "gpustack/gpustack#2208",
     ),
     row(
+        "image-parts",
+        r"TypeError: (?P<what>(?!\w*(?:EngineArgs|Config)\.)[\w.]+\(\) got an unexpected keyword "
+        r"argument '\w+')",
+        "two parts of the image are of different releases: {what}",
+        "use an image in which vLLM starts; add no packages that replace those it brings",
+        "vllm-project/vllm#20559",
+        vague=True,
+    ),
+    row(
         "image-platform",
         r"exec format error",
         "the image's programs are not built for this node's processor",
@@ -63,7 +72,7 @@ ROWS = (
         "storage",
         r"\[Errno (?:5|116|107)\] (?P<what>Input/output error|Stale file handle|"
         r"Transport endpoint is not connected)(?:: '(?P<file>[^']+)')?",
-        "the storage under {file} fails: {what}",
+        lambda g: f"the storage {g['file'] or 'of the container'} fails: {g['what']}",
         "look at the node's disk or mount, and at its kernel log",
         "Linux errno EIO, ESTALE, ENOTCONN",
         hopeless=False,

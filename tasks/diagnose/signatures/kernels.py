@@ -249,7 +249,8 @@ LAST = (
         "device-error",
         r"(?P<what>[A-Z]{3,6} function error: [^\n]{1,100}, error code is \d+|"
         r"NPU error, error code is \d+|(?:CUDA|HIP|MUSA)(?: driver)? error: [^\n]{1,100}|"
-        r"rt\w+ execut\w+ failed, reason=[^\[\n]{1,60}|runtime result = 50\d{4}|"
+        r"rt\w+ execut\w+ failed, reason=[^\[\n]{1,60}|runtime result = \d{6}|"
+        r"level_zero backend failed with error[^\n]{0,60}|UR error|"
         r"(?:CUBLAS|CUDNN|HIPBLAS|ROCBLAS|MIOPEN)_STATUS_\w+|"
         r"(?:rocblaslt|hipblaslt) error: [^\n]{1,120}|"
         r"\b(?:E[A-Z]\d{4}|E\d{5}): (?!Inner Error)[^\n]{1,120})",

@@ -162,7 +162,8 @@ ROWS = (
         "device-memory",
         r"(?:CUDA|HIP|NPU|MUSA|XPU|MLU)(?: driver)?(?: error:)? out of memory|"
         r"torch\.(?:cuda\.)?OutOfMemoryError|hipErrorOutOfMemory|cudaErrorMemoryAllocation|"
-        r"CUBLAS_STATUS_ALLOC_FAILED|EL0004: .*|error code is 207018",
+        r"CUBLAS_STATUS_ALLOC_FAILED|UR_RESULT_ERROR_OUT_OF_(?:DEVICE_MEMORY|RESOURCES)|"
+        r"EL0004: .*|error code is 207018",
         "the accelerator ran out of memory",
         "lower serving.gpu_memory_utilization, max_num_seqs or max_model_len, or use more devices; "
         "see that the devices asked for are the ranks the engine makes",
