@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 
 from tasks.base.scrub import scrub_text
-from tasks.diagnose.logs import exceptions, find
+from tasks.diagnose.logs import exceptions, excerpt, find
 from tasks.objects.pods import ContainerStatus, Object, conditions, ending, ready, state, statuses
 
 # Failed pulls until a transient-looking cause is believed to stay.
@@ -142,6 +142,23 @@ def phase_text(pod: Object) -> str:
             break
     return text
 
+
+# Ends by a signal that say something without a log: code, cause, action, certain at once.
+_SIGNALLED = {
+    # intel/ipex-llm#12922, vllm-project/vllm#18660: often no line at all
+    132: (
+        "cpu-unsupported",
+        "the image uses instructions this CPU does not have, most likely",
+        "use a node that has them (AVX2, AVX-512), or an image built without",
+        True,
+    ),
+    135: (
+        "shared-memory",
+        "a worker ran out of shared memory, most likely",
+        "raise serving.resources.shm_gib",
+        False,
+    ),
+}
 
 _IMAGE_CAUSES: tuple[tuple[str, str, str, str, bool], ...] = (
     # code, pattern, cause, action, certain at once; the first that matches counts
@@ -299,11 +316,15 @@ def _crash(
             fatal=bool(limit) or again,
         )
     found = find(logs)
+    # Who ended it says more than that it was ended.
+    ended_it = found is None or found.code == "terminated"
+    if ended_it and (probed := _killed_by_probe(who, events, again)):
+        return probed
     if found is not None:
         return Diagnosis(
             found.code,
             f"{who} {how}: {found.cause}",
-            found.line,
+            found.said,
             found.action,
             fatal=found.hopeless or again,
             log_tail=(found.line,),
@@ -316,6 +337,23 @@ def _crash(
             "correct serving.command for this image",
             fatal=True,
         )
+    if code in _SIGNALLED:
+        told, cause, action, certain = _SIGNALLED[code]
+        return Diagnosis(told, f"{who} {how}: {cause}", detail, action, fatal=certain or again)
+    hint = " or a child was killed for host memory" if code == 137 else ""
+    said = exceptions(logs)
+    cause = f": {said[-1]}" if said else f", {restarts} restarts so far"
+    return Diagnosis(
+        "crash",
+        f"{who} {how}{hint}{cause}",
+        detail,
+        "see its whole log",
+        fatal=again,
+        log_tail=excerpt(logs),
+    )
+
+
+def _killed_by_probe(who: str, events: list[Object], again: bool) -> Diagnosis | None:
     for event in reversed(events):
         message = event.get("message", "")
         if event.get("reason") == "Killing" and "probe" in message:
@@ -327,25 +365,7 @@ def _crash(
             return Diagnosis(
                 f"{kind}-probe", f"{who} failed its {kind} probe", message, advice[kind], again
             )
-    if code == 135:
-        return Diagnosis(
-            "shared-memory",
-            f"{who} {how}: a worker ran out of shared memory, most likely",
-            detail,
-            "raise serving.resources.shm_gib",
-            fatal=again,
-        )
-    hint = " or a child was killed for host memory" if code == 137 else ""
-    said = exceptions(logs)
-    cause = f": {said[-1]}" if said else f", {restarts} restarts so far"
-    return Diagnosis(
-        "crash",
-        f"{who} {how}{hint}{cause}",
-        detail,
-        "see its whole log",
-        fatal=again,
-        log_tail=said,
-    )
+    return None
 
 
 def exit_text(code: int) -> str:

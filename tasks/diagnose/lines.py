@@ -9,55 +9,49 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
-# A longer line is a dump, not a sentence.
-_LINE_CHARS = 4000
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_WORDS = "DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL"
-_DAY = r"(?:\d{4}[-/])?\d\d[-/]\d\d"
-_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?"
-# One space at most is taken behind a prefix: the rest is the indentation of a traceback.
-_TAG = re.compile(
-    r"(\([^()\s]+(?: rank=\d+)? pid=\d+(?:, ip=[^()\s]+)?\)|\[(?:rank|default)\d+\]:)[ ]?"
-)
-_PREFIXES = tuple(
-    re.compile(pattern)
-    for pattern in (
-        # vLLM's; the time is missing in some
-        rf"(?P<level>{_WORDS})\s+{_DAY}(?:[ T]{_CLOCK})?(?:\s*\[[^\]\s]+:\d+\])?[ ]?",
-        # Python's logging in its usual forms: "2026-09-19 21:54:09,123 - name - ERROR - text"
-        rf"\[?\d{{4}}[-/]\d\d[-/]\d\d[ T]{_CLOCK}\]?[ ]?(?:[-|][ ])?(?:[\w.]+[ ][-|][ ])?"
-        rf"(?:\[?(?P<level>{_WORDS})\]?(?=\W)[ ]?(?:[-|:][ ])?)?",
-        # "ERROR:name:text", uvicorn's "ERROR:    text", "[ERROR] text"
-        rf"(?P<level>{_WORDS}):(?:[A-Za-z_][\w.]*:(?=\S)|[ ]{{0,4}})",
-        rf"\[?(?P<level>{_WORDS})\]?(?:[ ]+[-|])?(?:[ ]|$)",
-        # glog's, and torch's in brackets: "[W1125 04:41:34.124135885 utils.cpp:68] text"
-        rf"\[?(?P<letter>[IWEF])\d{{4}} {_CLOCK}[^\]]*\][ ]?",
-    )
-)
-_LETTERS = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
-_PYTHON_WARNING = re.compile(r"\S+:\d+: \w*Warning: |Warning: ")
+from tasks.diagnose.benign import BENIGN
+from tasks.diagnose.prefixes import bare, split, unfolded
+
 _TRACEBACK = re.compile(r"\s*(?:\+ )?(?:Exception Group )?Traceback \(most recent call last\):")
+# Some collectors take the indentation away; the marks below a frame's source go with it.
+_FRAME = re.compile(r"\s*(?:\| )?File \".+\", line \d+|\s*[~^]+$")
 _GROUP_BAR = re.compile(r"^\s+\| ?")
 # An exception as Python ends a traceback with it, or as a message names it at its start.
-_NAMED = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception)(?:\(.*\))?(?::|$)")
+_NAMED = re.compile(
+    r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception)(?:\(.*\))?(?::|$)|"
+    r"(?:[a-z_]\w*\.)+_?[A-Z]\w*: |\w*Error_\w+(?::|$)"
+)
 # What else ends a process, in its own words.
 _FATAL = re.compile(
     r"Fatal Python error|terminate called|thread '.*' panicked|Segmentation fault|Bus error|"
-    r"Illegal instruction|\s*Value error, |\[Error\]: |[\w./-]+: error: "
+    r"Illegal instruction|\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
+    r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
+    r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
+    r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : "
 )
+_FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
+# Says that something went wrong, and nothing else.
+_EMPTY = re.compile(r"\[Error\]: |\w*E[A-Z]\d{4}: Inner Error!?$|WorkerProc hit an exception")
 # Words of an exit in good order; a process that says them does not go on.
 _LEAVES = re.compile(r"shut|stopp|exit|terminat|destroy|finish|clean|sigterm|kill", re.IGNORECASE)
+# A toolkit's own log, as "RUNTIME(42,python):": its parts write on whatever one of them said.
+_LIBRARY = re.compile(r"[A-Z_]+\(\d+,[^)]*\):")
 HANDLED = ("DEBUG", "INFO", "NOTICE", "WARN", "WARNING")
+_WARNS = ("WARN", "WARNING")
 SERIOUS = ("ERROR", "CRITICAL", "FATAL")
 
 CAUSE, ECHO, POINTER = 2, 1, 0
 # Points at another message: never a reason by itself.
 _POINTER = re.compile(
     r"root cause|[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
-    r"Failed core proc|"
+    r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
+    r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
+    r"Ninja build failed|Engine loop (?:has died|is not running)|MQEngineDeadError|"
+    r"Command '\['ninja'|output_handler failed|"
     r"Engine core initialization failed|EngineDeadError|EngineCore failed to start|"
     r"Engine process failed to start|WorkerProc initialization failed|"
     r"Worker failed with error|in a background process|"
@@ -67,7 +61,9 @@ _POINTER = re.compile(
 _ECHO = re.compile(
     r"[Cc]onnection (?:was )?(?:reset|closed)|Broken pipe|BrokenPipeError|EOFError|"
     r"ncclRemoteError|ncclSystemError|store->get|DistBackendError|DistStoreError|"
-    r"ProcessGroup\w+ .*abort|Process group .*terminat|died unexpectedly|exited unexpectedly|"
+    r"unhandled system error|remote process exited|Some NCCL operations have failed|"
+    r"Watchdog caught collective|To avoid data inconsistency|ProcessGroup\w+ .*abort|"
+    r"Process group .*terminat|died unexpectedly|exited unexpectedly|"
     r"ChildFailedError|ProcessExitedException"
 )
 
@@ -78,8 +74,8 @@ class Line:
 
     text: without prefixes and colours. who: tag of the process that wrote it, '' for none. level:
     in capitals, '' where it names none. frame: part of a traceback above its exception. exception:
-    tells one. raised: tells that, or another serious error. over: its process wrote on after it as
-    if nothing had happened.
+    tells one. raised: tells that, or another serious error. benign: known to end nothing. over: its
+    process wrote on after it as if nothing had happened.
     """
 
     text: str
@@ -88,6 +84,7 @@ class Line:
     frame: bool = False
     exception: bool = False
     raised: bool = False
+    benign: bool = False
     over: bool = False
 
     @property
@@ -99,74 +96,89 @@ class Line:
 @dataclass(frozen=True)
 class Told:
     """An exception of a log: index of its line, its words on one line, how much it explains
-    (CAUSE, ECHO of another's death, POINTER to another message)."""
+    (CAUSE, ECHO of another's death, POINTER to another message), the process that told it."""
 
     place: int
     text: str
     weight: int
+    who: str = ""
+
+
+# Of what may tell why a log ended, the last so much is searched; the rest repeats, as a rule.
+_SEARCHED_CHARS = 300_000
+_SENTENCE_CHARS = 1500
+
+
+class Text:
+    """Lines of a log that are searched as one: what a process says again counts where it stands
+    last. `lines`: (index, line)."""
+
+    def __init__(self, lines: Iterable[tuple[int, Line]]) -> None:
+        last = {(line.who, line.level, line.text): index for index, line in lines if line.text}
+        size = 0
+        shown: list[tuple[int, str]] = []
+        for (_, _, text), index in sorted(last.items(), key=lambda item: -item[1]):
+            size += len(text[:_SENTENCE_CHARS])
+            if size > _SEARCHED_CHARS:
+                break
+            shown.append((index, text[:_SENTENCE_CHARS]))
+        shown.reverse()
+        self.text = "\n".join(text for _, text in shown)
+        self._places = [index for index, _ in shown]
+        self._starts = [0, *accumulate(len(text) + 1 for _, text in shown)]
+
+    def place(self, offset: int) -> int:
+        """Index of the log's line at an offset of `text`."""
+        return self._places[bisect_right(self._starts, offset) - 1]
 
 
 @dataclass
 class Page:
-    """A log that was read: its lines, and `text` of those that may tell why it ended."""
+    """A log that was read: its lines, those that `may_tell` why it ended, and those that `warn`."""
 
     lines: list[Line]
-    text: str = ""
-    _starts: list[int] = field(default_factory=list)
+    may_tell: Text = field(init=False)
+    warn: Text = field(init=False)
 
     def __post_init__(self) -> None:
-        at, shown = 0, []
-        for line in self.lines:
-            self._starts.append(at)
-            shown.append("" if line.frame or line.handled else line.text)
-            at += len(shown[-1]) + 1
-        self.text = "\n".join(shown)
-
-    def place(self, offset: int) -> int:
-        """Index of the line at an offset of `text`."""
-        return bisect_right(self._starts, offset) - 1
+        every = list(enumerate(self.lines))
+        self.may_tell = Text(
+            (at, line) for at, line in every if not (line.frame or line.handled or line.benign)
+        )
+        self.warn = Text((at, line) for at, line in every if line.level in _WARNS)
 
 
-def bare(text: str) -> str:
-    """A text without terminal colours."""
-    return _ANSI.sub("", text)
-
-
-def _split(raw: str) -> Line:
-    rest, who, level = raw, "", ""
-    for _ in range(4):
-        if tag := _TAG.match(rest):
-            who, rest = who or tag[1], rest[tag.end() :]
-            continue
-        if level:
-            break
-        match = next((m for p in _PREFIXES if (m := p.match(rest)) and m.end()), None)
-        if match is None:
-            break
-        found = match.groupdict()
-        level = found.get("level") or _LETTERS.get(found.get("letter") or "", "")
-        rest = rest[match.end() :]
-    if not level and _PYTHON_WARNING.match(rest):
-        level = "WARNING"
-    return Line(_GROUP_BAR.sub("", rest), who, level)
+def _line(raw: str) -> Line:
+    text, who, level = split(raw)
+    return Line(_GROUP_BAR.sub("", text), who, level, benign=bool(BENIGN.search(text)))
 
 
 def read(logs: str) -> Page:
     """Take a log apart."""
-    lines = [_split(raw[:_LINE_CHARS].rstrip()) for raw in bare(logs).split("\n")]
+    lines = [_line(raw) for raw in unfolded(bare(logs))]
     inside: set[str] = set()
+    code: set[str] = set()  # whose next line is source, its indentation taken away
+    asserted: dict[str, str] = {}  # what a bare AssertionError does not say
     for line in lines:
-        if _TRACEBACK.match(line.text):
+        if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
             inside.add(line.who)
             line.frame = True
-        elif line.who in inside and line.text[:1] in (" ", "\t"):
-            line.frame = True
+        elif _NAMED.match(line.text) or _FATAL.match(line.text):
+            line.exception = not line.benign
+            if source := asserted.get(line.who, ""):
+                line.text += f": {source}" if line.text == "AssertionError" else ""
+            inside.discard(line.who)
+        elif line.who in inside and (line.text[:1] in (" ", "\t") or line.who in code):
+            line.frame = bool(line.text)
+            source = line.text.strip()
+            asserted[line.who] = source if source.startswith("assert ") else ""
         elif line.text and line.who in inside:
             inside.discard(line.who)
-            line.exception = True
-        elif line.text:
-            line.exception = bool(_NAMED.match(line.text) or _FATAL.match(line.text))
-        line.raised = line.exception or (line.level in SERIOUS and not line.frame)
+            line.exception = not line.benign
+        if line.text:
+            (code.add if line.text.startswith("File ") else code.discard)(line.who)
+        serious = line.level in SERIOUS and not line.frame
+        line.raised = not line.benign and (line.exception or serious)
     _mark_over(lines)
     return Page(lines)
 
@@ -176,7 +188,8 @@ def _mark_over(lines: Sequence[Line]) -> None:
     alive: set[str] = set()
     for line in reversed(lines):
         line.over = line.who in alive
-        if line.level == "INFO" and line.text.strip() and not _LEAVES.search(line.text):
+        works = line.level == "INFO" and line.text.strip() and not _LIBRARY.match(line.text)
+        if works and not _LEAVES.search(line.text):
             alive.add(line.who)
 
 
@@ -203,18 +216,34 @@ def _whole(lines: Sequence[Line], place: int) -> str:
     return " ".join(parts)
 
 
+# A pointer that carries the cause's words: they are all there is where the worker's are lost.
+_CARRIED = re.compile(r"(?:\w+: )?Worker failed with error '+(?P<words>.+?)'+(?:, please check|$)")
+
+
 def told(page: Page) -> Iterator[Told]:
     """The exceptions of a log, in its order; those that were handled are left out."""
     whole = ""
     for place, line in enumerate(page.lines):
         goes_on = line.text[:1] == " " and line.text.strip() in whole
-        if not line.exception or line.handled or goes_on:
+        if not line.exception or line.handled or goes_on or _EMPTY.match(line.text):
             continue
         text = whole = _whole(page.lines, place)
-        yield Told(place, text, weight(text))
+        if carried := _CARRIED.match(text):
+            yield Told(place, carried["words"], ECHO, line.who)
+        yield Told(place, text, weight(text), line.who)
 
 
 def distinct(items: Sequence[Told]) -> list[Told]:
-    """Each text once, where it stands last, in the log's order."""
+    """Each text once, where it stands last, in the log's order.
+
+    What several processes say with other figures (card, address, bytes) is one text.
+    """
     last = {item.text: item for item in items}
-    return sorted(last.values(), key=lambda item: item.place)
+    alike: dict[str, list[Told]] = {}
+    for item in sorted(last.values(), key=lambda item: item.place):
+        alike.setdefault(_FIGURES.sub("#", item.text), []).append(item)
+    kept: list[Told] = []
+    for same in alike.values():
+        ranks = len({item.who for item in same}) > 1
+        kept += same[-1:] if ranks else same
+    return sorted(kept, key=lambda item: item.place)

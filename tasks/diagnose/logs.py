@@ -7,31 +7,58 @@ themselves are shown, the cause before what only points at it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tasks.diagnose.lines import CAUSE, ECHO, Line, Page, Told, bare, distinct, read, told, weight
-from tasks.diagnose.signatures import SIGNATURES
+from tasks.diagnose.lines import CAUSE, ECHO, Line, Page, Told, distinct, read, told, weight
+from tasks.diagnose.prefixes import bare
+from tasks.diagnose.signatures import SIGNATURES, Signature
 
 TAIL_LINES = 20
 EXCEPTIONS = 3
+# Last lines that are shown behind exceptions.
+AFTER_LINES = 8
+# Processes of one finding that are named.
+WHO = 8
 # More than a container of many workers writes when all of them fail; bounds the time it takes.
 _READ_CHARS = 1_500_000
 _LINE_CHARS = 600
-# How much a match is worth: told by what ended its process, printed by the way, told of another
-# that ended, survived.
-_ENDED, _PRINTED, _OF_ANOTHER, _SURVIVED = 3, 2, 1, 0
+# How much a match is worth: told by what ended its process, printed by the way, a kind without a
+# name, told of another that ended, survived, only warned of, what follows from another.
+_ENDED, _PRINTED, _VAGUE, _OF_ANOTHER, _SURVIVED, _WARNED, _FOLLOWS = 6, 5, 4, 3, 2, 1, 0
+_NAME = re.compile(r"\(?(\S.*?)[,)]? ?(?:rank=(\d+) )?pid=|\[(?:rank|default)(\d+)\]")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A signature found in a log: its code, cause, action, and the line that matched."""
+    """A signature found in a log: its code, cause, action, the line that matched, and the names of
+    the processes that told it: ("Worker_TP0", "Worker_TP1")."""
 
     code: str
     cause: str
     action: str
     line: str
     hopeless: bool
+    who: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """The line, behind who wrote it."""
+        return f"{', '.join(self.who)}: {self.line}" if self.who else self.line
+
+
+@dataclass(frozen=True)
+class _Match:
+    row: Signature
+    number: int
+    match: re.Match[str]
+    place: int
+    worth: int
+
+    @property
+    def rank(self) -> tuple[int, int, int]:
+        return self.worth, self.place, -self.number
 
 
 @lru_cache(maxsize=4)
@@ -49,36 +76,73 @@ def tail(logs: str, lines: int = TAIL_LINES) -> tuple[str, ...]:
 def find(logs: str) -> Finding | None:
     """The known signature that explains the end of a log, None where there is none."""
     page = _page(logs)
-    best: tuple[tuple[int, int, int], Finding] | None = None
+    found = _demoted(_matches(page))
+    if not found:
+        return None
+    best = max(found, key=lambda item: item.rank)
+    if best.worth < _ENDED and _better_told(page, best, found):
+        return None
+    cause, action = best.row.told(best.match)
+    line = page.lines[best.place].text.strip()[:_LINE_CHARS]
+    told = {_name(page.lines[i.place].who): None for i in found if i.row.code == best.row.code}
+    who = tuple(sorted(name for name in told if name))[:WHO]
+    # What was survived may come again; it is no reason to give up at once.
+    hopeless = best.row.hopeless and best.worth != _SURVIVED
+    return Finding(best.row.code, cause, action, line, hopeless, who)
+
+
+def _matches(page: Page) -> list[_Match]:
+    found: list[_Match] = []
     for number, row in enumerate(SIGNATURES):
-        for match in row.pattern.finditer(page.text):
-            place = page.place(match.start())
-            line = page.lines[place]
-            worth = _worth(line)
-            rank = (worth, place, -number)
-            if best is not None and rank < best[0]:
-                continue
-            cause, action = row.told(match)
-            # What was survived may come again; it is no reason to give up at once.
-            hopeless = row.hopeless and worth != _SURVIVED
-            found = line.text.strip()[:_LINE_CHARS]
-            best = rank, Finding(row.code, cause, action, found, hopeless)
-    if best is None:
-        return None
-    (worth, place, _), finding = best
-    if worth == _OF_ANOTHER:
-        place = -1  # any cause goes before it, wherever it stands
-    if worth < _ENDED and any(item.place > place for item in _told(page, CAUSE)):
-        return None
-    return finding
+        for match in row.pattern.finditer(page.may_tell.text):
+            place = page.may_tell.place(match.start())
+            found.append(_Match(row, number, match, place, _worth(row, page.lines[place])))
+        for match in row.pattern.finditer(page.warn.text) if row.warned else ():
+            place = page.warn.place(match.start())
+            found.append(_Match(row, number, match, place, _WARNED))
+    return found
 
 
-def _worth(line: Line) -> int:
-    if line.over:
+def _worth(row: Signature, line: Line) -> int:
+    if line.over and not row.aborts:
         return _SURVIVED
-    if weight(line.text) < CAUSE:
+    if not row.decides and weight(line.text) < CAUSE:
         return _OF_ANOTHER
-    return _ENDED if line.raised else _PRINTED
+    if row.decides or line.raised:
+        return _VAGUE if row.vague else _ENDED
+    return _OF_ANOTHER if row.vague else _PRINTED
+
+
+def _demoted(found: list[_Match]) -> list[_Match]:
+    """With less worth for what only follows from something that stands above it."""
+    above = {item.row.demotes: item.place for item in reversed(found) if item.row.demotes}
+    return [
+        replace(item, worth=_FOLLOWS) if above.get(item.row.code, item.place) < item.place else item
+        for item in found
+    ]
+
+
+def _better_told(page: Page, best: _Match, found: list[_Match]) -> bool:
+    """Whether an exception that no row knows explains more than a weak match."""
+    # What another's death is told by yields to any cause, wherever it stands.
+    place = best.place if best.worth in (_PRINTED, _SURVIVED) else -1
+    known = {item.place for item in found}
+    words = [item.match[0].strip() for item in found]
+    return any(
+        item.place > place
+        and item.place not in known
+        and not any(text in item.text for text in words)
+        for item in _told(page, CAUSE)
+    )
+
+
+def _name(tag: str) -> str:
+    """The process in a tag: 'Worker_TP0' of '(Worker_TP0 pid=77)', 'rank 1' of '[rank1]:'."""
+    match = _NAME.match(tag)
+    if match is None:
+        return ""
+    name, rank, alone = match.groups()
+    return f"rank {alone}" if alone else f"{name} rank {rank}" if rank else name
 
 
 def _told(page: Page, weight: int) -> list[Told]:
@@ -99,5 +163,9 @@ def exceptions(logs: str, most: int = EXCEPTIONS) -> tuple[str, ...]:
 
 
 def excerpt(logs: str) -> tuple[str, ...]:
-    """What a person should see of a log: its last distinct exceptions, else its last lines."""
-    return exceptions(logs) or tail(logs)
+    """What a person should see of a log: its last distinct exceptions, then its last lines."""
+    said = exceptions(logs)
+    if not said:
+        return tail(logs)
+    last = [line.strip() for line in tail(logs, AFTER_LINES)]
+    return (*said, *(line for line in last if not any(text in line for text in said)))

@@ -6,6 +6,7 @@ hold anything. A policy in the page forbids scripts and requests besides.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from datetime import datetime
 from textwrap import dedent
@@ -117,7 +118,14 @@ def _details(record: Record, shown: str) -> str:
     rest = dedent(record.sentence.partition("\n")[2]).rstrip()
     new = first != shown and record.outcome != "promoted"
     said = f'<p class="soft">{esc(first)}</p>' if new else ""
-    return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "")
+    return said + (f"<pre>{esc(rest)}</pre>" if rest.strip() else "") + _logs(record)
+
+
+def _logs(record: Record) -> str:
+    """Where the containers' whole logs lie: beside this page, as keep_log puts them."""
+    names = [esc(posixpath.basename(path)) for path in record.logs]
+    links = ", ".join(f'<a href="./logs/{name}">{name}</a>' for name in names if name)
+    return f'<p class="soft">Whole logs: {links}</p>' if links else ""
 
 
 def _head(record: Record, rounds: Sequence[Round]) -> str:

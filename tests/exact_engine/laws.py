@@ -72,8 +72,8 @@ class Behaviour:
     once, the rest wait in line (0: no limit). answer: the words that are streamed, over and over
     when the length is forced; `answers` has other words for prompts it knows. early_eos: ends after
     so many tokens whatever was asked. reasoning_tokens: so many leading tokens come as
-    reasoning_content. empty_first_chunk: a role chunk without text comes `empty_first_chunk_s`
-    after admission, before the first token.
+    reasoning_name, or as `parts` of the content. empty_first_chunk: a role chunk without text comes
+    `empty_first_chunk_s` after admission, before the first token.
     Failures: error_share (HTTP 500), no_data_share (200 and an empty stream), cut_share (the
     connection ends half-way), half_share (the stream ends politely half-way, no finish reason, no
     usage), die_after (the process ends in the middle of that request, counted from 1),
@@ -91,6 +91,7 @@ class Behaviour:
     answers: dict[str, str] = field(default_factory=dict)
     early_eos: int | None = None
     reasoning_tokens: int = 0
+    reasoning_name: str = "reasoning_content"
     empty_first_chunk_s: float | None = None
     error_share: float = 0.0
     no_data_share: float = 0.0

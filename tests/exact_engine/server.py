@@ -267,16 +267,13 @@ class ExactEngine:
         head = f'data: {{"id":"{truth.id}","object":"{kind}","model":"{self.model}","choices":'
         if does.empty_first_chunk_s is not None:
             await _until(truth.admitted + does.empty_first_chunk_s)
-            _chunk(writer, head + _choice(chat, "", False, role=True))
+            _chunk(writer, head + _choice(chat, "", "content", role=True))
         for index, at in enumerate(self._schedule(truth, length)):
             await _until(at)
             word = words[index % len(words)]
             last = index + 1 == length
-            _chunk(
-                writer,
-                head
-                + _choice(chat, word + " ", index < does.reasoning_tokens, last, asked, length),
-            )
+            name = does.reasoning_name if index < does.reasoning_tokens else "content"
+            _chunk(writer, head + _choice(chat, word + " ", name, last, asked, length))
             now = time.perf_counter()
             truth.written.append(now)
             self.meter.token(now - truth.received if index == 0 else None)
@@ -317,7 +314,7 @@ class ExactEngine:
         if chat:
             message = {"role": "assistant", "content": text}
             if thought:
-                message["reasoning_content"] = " ".join(said[:thought])
+                message[self.behaviour.reasoning_name] = " ".join(said[:thought])
             choice["message"] = message
         else:
             choice["text"] = text
@@ -347,7 +344,7 @@ def _text(content: object) -> str:
 def _choice(
     chat: bool,
     text: str,
-    reasoning: bool,
+    name: str,
     last: bool = False,
     asked: dict[str, Any] | None = None,
     length: int = 0,
@@ -357,9 +354,10 @@ def _choice(
     ending = f'"finish_reason":{json.dumps(finish)}}}]}}\n\n'
     if not chat:
         return f'[{{"index":0,"text":{json.dumps(text)},{ending}'
-    name = "reasoning_content" if reasoning else "content"
     start = '"role":"assistant",' if role else ""
-    return f'[{{"index":0,"delta":{{{start}"{name}":{json.dumps(text)}}},{ending}'
+    part = [{"type": "thinking", "thinking": text}] if name == "parts" else text
+    name = "content" if name == "parts" else name
+    return f'[{{"index":0,"delta":{{{start}"{name}":{json.dumps(part)}}},{ending}'
 
 
 def _finish(asked: dict[str, Any] | None, length: int) -> str:

@@ -13,6 +13,9 @@ Corrections to evalscope 1.14.1, each for a reason found in its sources:
   token counts become 0;
 - a stream without any token counts as a success with TTFT 0 (perf/plugin/api/default_api.py), and
   so does one that ends half-way; here both fail;
+- its reader of streams knows few spellings, dies of `choices: [null]` and of a payload that is no
+  object, and takes several forms of an error for success (perf/plugin/api/default_api.py); here the
+  events are read by tasks.measure.stream, as in the smoke test, and handed on in OpenAI's words;
 - it pickles every response chunk into the database on the event loop that takes the times
   (perf/utils/db_util.py); here the chunks are dropped once they were read.
 """
@@ -21,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import queue
 import random
@@ -30,6 +34,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
+from tasks.measure.stream import Chunk, Reader, read
 from tasks.outside.evalscope.orders import (
     Account,
     Advanced,
@@ -124,6 +129,7 @@ def tell(events: TextIO, event: Event) -> None:
 def install(current: list[Monitor]) -> None:
     """Put our reading of an answer into evalscope's registry, over its own `openai` plugin."""
     from evalscope.perf.plugin import ApiRegistry
+    from evalscope.perf.plugin.api import default_api
     from evalscope.perf.plugin.api.openai_api import OpenaiPlugin
     from evalscope.perf.utils.benchmark_util import BenchmarkData
 
@@ -154,19 +160,46 @@ def install(current: list[Monitor]) -> None:
             monitor.settled(request_id, output)
             return output
 
+    default_api.StreamedResponseHandler = Events
     ApiRegistry.register("openai", Plugin)
+
+
+class Events:
+    """In the place of evalscope's StreamedResponseHandler: bytes in, its messages out."""
+
+    def __init__(self) -> None:
+        self._reader = Reader()
+
+    def add_chunk(self, chunk_bytes: bytes) -> list[str]:
+        """The messages that a piece completes, each "data: " and what evalscope reads."""
+        return [f"data: {worded(chunk)}" for chunk in self._reader.feed(chunk_bytes)]
+
+
+def worded(chunk: Chunk) -> str:
+    """An event in OpenAI's words; as it came where it has them already."""
+    if chunk.plain or chunk.done:
+        return chunk.plain or "[DONE]"
+    if chunk.error:
+        return json.dumps({"error": {"message": chunk.error}}, ensure_ascii=False)
+    delta: dict[str, Any] = {"content": chunk.said, "reasoning": chunk.thought}
+    if chunk.called:
+        delta["tool_calls"] = [{"function": {"arguments": "..."}}]
+    message: dict[str, Any] = {}
+    if chunk.output or chunk.finish:
+        choice = {"index": 0, "delta": delta, "finish_reason": chunk.finish or None}
+        message["choices"] = [choice]
+    if chunk.tokens is not None or chunk.prompt_tokens is not None:
+        counts = {"prompt_tokens": chunk.prompt_tokens, "completion_tokens": chunk.tokens}
+        message["usage"] = counts
+    return json.dumps(message, ensure_ascii=False)
 
 
 def judge(output: Any) -> None:
     """Turn a success of evalscope into a failure where no whole answer came (BenchmarkData)."""
     if not output.success:
         return
-    finished = any(
-        choice.get("finish_reason")
-        for message in output.response_messages
-        if isinstance(message, dict)
-        for choice in message.get("choices") or []
-    )
+    events = [read(message) for message in output.response_messages]
+    finished = any(event.finish for event in events if event)
     reason = ""
     if not output.is_stream:
         reason = "answered without streaming, so that TTFT is unknown"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import hold
+from tasks.measure.stream import Chunk, Reader
 from tasks.spec.rollout import SmokePrompt
 
 CONNECT_S = 10.0
@@ -35,13 +34,15 @@ class Late(OutsideError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One streamed chat answer. Times in seconds; chunks counts events that carried text."""
+    """One streamed chat answer. Times in seconds; chunks counts events that carried a token of the
+    answer, of its reasoning or of a tool call (called: there was one)."""
 
     text: str
     chunks: int
     ttft_s: float
     seconds: float
     completion_tokens: int | None
+    called: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,27 +131,30 @@ def _in_words(error: Exception) -> str:
 
 
 def _read_stream(answer: httpx.Response, began: float) -> Answer:
+    reader = Reader()
     parts: list[str] = []
     first: float | None = None
     tokens: int | None = None
-    for line in answer.iter_lines():
-        if not line.startswith("data:"):
-            continue
-        payload = line[5:].strip()
-        if payload == "[DONE]":
+    called = False
+    for chunk in _chunks(answer, reader):
+        if chunk.error:
+            raise _ErrorInStream(f"the stream carried an error: {chunk.error}")
+        tokens = tokens if chunk.tokens is None else chunk.tokens
+        called = called or chunk.called
+        if chunk.output:
+            first = first if first is not None else clock.monotonic()
+            parts.append(chunk.text)
+        if chunk.done:
             break
-        event: dict[str, Any] = json.loads(payload)
-        if "error" in event:
-            raise _ErrorInStream(f"the stream carried an error: {str(event['error'])[:300]}")
-        tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
-        for choice in event.get("choices", []):
-            delta = choice.get("delta", {})
-            text = (delta.get("reasoning_content") or "") + (delta.get("content") or "")
-            if text:
-                first = first if first is not None else clock.monotonic()
-                parts.append(text)
     end = clock.monotonic()
-    return Answer("".join(parts), len(parts), (first or end) - began, end - began, tokens)
+    waited = (first or end) - began
+    return Answer("".join(parts), len(parts), waited, end - began, tokens, called)
+
+
+def _chunks(answer: httpx.Response, reader: Reader) -> Iterator[Chunk]:
+    for piece in answer.iter_bytes():
+        yield from reader.feed(piece)
+    yield from reader.end()
 
 
 def smoke(engine: Engine, served_name: str, prompts: Sequence[SmokePrompt]) -> list[SmokeCheck]:
@@ -164,11 +168,11 @@ def smoke(engine: Engine, served_name: str, prompts: Sequence[SmokePrompt]) -> l
         return checks
     for item in prompts or [SmokePrompt(prompt="Say hello.", max_tokens=16)]:
         answer = engine.chat(served_name, item.prompt, item.max_tokens)
-        shown = " ".join(answer.text.split())[:120]
+        shown = " ".join(answer.text.split())[:120] or "(a tool call)" * answer.called
         checks.append(
             SmokeCheck(
                 "tokens",
-                answer.chunks > 0 and answer.text.strip() != "",
+                answer.called or answer.text.strip() != "",
                 f"{answer.completion_tokens or answer.chunks} tokens, TTFT "
                 f"{answer.ttft_s * 1000:.0f} ms: {shown!r}",
                 "a streamed answer with text",

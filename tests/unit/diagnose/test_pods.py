@@ -141,3 +141,43 @@ def test_phase_is_told_as_kubectl_tells_it(name: str, text: str) -> None:
 )
 def test_whose_log_to_read(name: str, container: tuple[str, bool] | None) -> None:
     assert failing_container(load(name)["pod"]) == container
+
+
+def crashed(exit_code: int) -> dict[str, object]:
+    pod = load("creating")["pod"]
+    done = {"terminated": {"exitCode": exit_code, "reason": "Error"}}
+    pod["status"]["containerStatuses"][0].update(state=done, restartCount=0, ready=False)
+    return pod  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "fatal"), [(132, "cpu-unsupported", True), (135, "shared-memory", False)]
+)
+def test_a_signal_without_a_log_says_something(code: int, said: str, fatal: bool) -> None:
+    found = diagnose_pod(crashed(code))
+    assert found is not None and (found.code, found.fatal) == (said, fatal)
+
+
+def test_who_killed_it_goes_before_that_it_was_killed() -> None:
+    pod = crashed(143)
+    words = "Container engine failed startup probe, will be restarted"
+    event = {"involvedObject": {"name": pod["metadata"]["name"]}, "reason": "Killing"}  # type: ignore[index]
+    logs = "KeyboardInterrupt: terminated\n"  # vllm-project/vllm#15997
+    found = diagnose_pod(pod, [{**event, "message": words}], logs)
+    assert found is not None and found.code == "startup-probe"
+    alone = diagnose_pod(pod, (), logs)
+    assert alone is not None and alone.code == "terminated"
+
+
+def test_the_process_that_told_it_is_named() -> None:
+    logs = "(Worker_TP1 pid=7) ERROR 09-19 21:54:09 [w.py:1] RuntimeError: CUDA out of memory\n"
+    found = diagnose_pod(crashed(1), (), logs)
+    assert found is not None and found.code == "device-memory"
+    assert "found: Worker_TP1: RuntimeError: CUDA out of memory" in found.text()
+
+
+def test_where_nothing_fits_the_exceptions_stand_before_the_last_lines() -> None:
+    logs = "ValueError: first\nINFO 09-19 21:54:09 [w.py:1] last words, then exit\n"
+    found = diagnose_pod(crashed(1), (), logs)
+    assert found is not None and found.code == "crash"
+    assert found.log_tail[0] == "ValueError: first" and found.log_tail[-1].endswith("then exit")

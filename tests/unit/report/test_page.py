@@ -181,6 +181,15 @@ def test_only_the_suites_own_page_is_linked(measured: tuple[Any, ...]) -> None:
         assert Page(reportdata.page(record, ())).all("a") == []
 
 
+def test_the_whole_logs_are_named_and_lie_beside_the_page() -> None:
+    record = reportdata.record()
+    record["logs"] = ["/site/rollouts/qwen/1/logs/pod-engine.log", 'x/"><script>alert(1)']
+    page = Page(reportdata.page(record, ()))
+    assert {"href": "./logs/pod-engine.log"} in page.all("a")
+    assert page.all("script") == []
+    assert all(str(link["href"]).startswith("./") for link in page.all("a"))
+
+
 def test_the_page_needs_nothing_else(measured: tuple[Any, ...]) -> None:
     text = reportdata.page(reportdata.record(measured), measured)
     page = Page(text)

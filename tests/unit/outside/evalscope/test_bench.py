@@ -171,13 +171,13 @@ def test_a_slow_engine_ends_at_the_time_limit_with_sound_rows(
     assert found.problems == ()
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "parts"])
 def test_reasoning_counts_and_an_empty_chunk_does_not(
-    generator: LoadGenerator, tmp_path: Path
+    generator: LoadGenerator, tmp_path: Path, name: str
 ) -> None:
-    odd = replace(FAST, empty_first_chunk_s=0.001, reasoning_tokens=3)
-    found = _round(generator, tmp_path, odd)
-    assert all(row.ttft is not None and row.ttft > 0.02 for row in found.rows)
-    assert all(len(row.itl) == row.completion_tokens - 1 for row in found.rows)
+    odd = replace(FAST, empty_first_chunk_s=0.001, reasoning_tokens=3, reasoning_name=name)
+    rows = _round(generator, tmp_path, odd).rows
+    assert all((row.ttft or 0) > 0.02 and len(row.itl) == row.completion_tokens - 1 for row in rows)
 
 
 def test_natural_length_is_not_called_an_early_end(

@@ -81,13 +81,17 @@ def test_failing_requests_are_errors_not_wrong_answers(tmp_path: Path) -> None:
     assert word(rows) == "inconclusive"
 
 
-def test_what_is_no_answer_is_not_judged(tmp_path: Path) -> None:
-    """Reasoning that the limit cut off, and a prompt that evalscope takes the refusal of."""
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning_that_the_limit_cut_off_is_not_judged(tmp_path: Path, name: str) -> None:
     thinks = replace(FAST, answer="Paris Rome Tokyo Berlin Madrid Cairo", reasoning_tokens=6)
-    rows = take(thinks, tmp_path / "a", 20, quality={"max_tokens": 6})
+    thinks = replace(thinks, reasoning_name=name)
+    rows = take(thinks, tmp_path, 20, quality={"max_tokens": 6})
     assert all("raise quality.max_tokens" in row.error for row in rows)
     assert word(rows) == "inconclusive"
-    rows = take(KNOWS, tmp_path / "b", 24, room=64 + 16)
+
+
+def test_a_prompt_that_evalscope_takes_the_refusal_of_is_not_judged(tmp_path: Path) -> None:
+    rows = take(KNOWS, tmp_path, 24, room=64 + 16)
     refused = [row for row in rows if row.error]
     assert refused and all("maximum context length" in row.error for row in refused)
     assert not any("maximum context" in row.answer for row in rows)

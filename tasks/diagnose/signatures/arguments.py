@@ -1,0 +1,85 @@
+"""Ends for a command line or an environment that vLLM does not take."""
+
+from __future__ import annotations
+
+from tasks.diagnose.signatures.table import row
+
+ROWS = (
+    row(
+        "arguments",
+        r"unrecognized arguments: (?P<args>.+)|error: argument (?P<args2>.+)|"
+        r"error: (?P<args3>(?:the following arguments are required|ambiguous option|"
+        r"expected one argument).+)",
+        "vLLM does not take the argument {args}",
+        "correct serving.extra_args for the vLLM in this image; each word is an item of its own",
+        "unslothai/unsloth pull 2811, vllm-project/vllm#27389, vllm-project/vllm#8273",
+    ),
+    row(
+        "pp-unsupported",
+        r"Pipeline parallelism is not supported for this model",
+        "this vLLM cannot cut the model into stages (pipeline parallel)",
+        "use tensor or expert parallel instead of --pipeline-parallel-size, or a newer image",
+        "vllm-project/vllm#52761, vllm-project/vllm#45455",
+    ),
+    row(
+        "engine-version",
+        r"VLLM_USE_V1=(?P<value>[01]) is not supported with (?P<what>[^\n]{1,80})",
+        "VLLM_USE_V1={value} is set, and vLLM cannot with {what}",
+        "take VLLM_USE_V1 out of serving.env, or use an image whose vLLM can",
+        "vllm-project/vllm#19461, vllm-project/vllm-ascend#2169",
+    ),
+    row(
+        "arguments",
+        r"EngineArgs\.__init__\(\) got an unexpected keyword argument (?P<args>'\w+')",
+        "vLLM does not take the argument {args}",
+        "correct serving.extra_args for the vLLM in this image",
+        "vllm-project/vllm#9398, vllm-project/vllm#23283",
+    ),
+    row(
+        "arguments",
+        r"(?P<args>invalid (?:tool call|reasoning) parser:? \S+)|"
+        r"(?P<args2>[\w-]+ [Tt]ool parser could not locate [^\n]{1,80})|"
+        r"(?P<args3>[\w-]+ reasoning parser could not locate [^\n]{1,80})",
+        "the parser that is asked for is not for this model: {args}",
+        "correct --tool-call-parser and --reasoning-parser in serving.extra_args",
+        "vllm-project/vllm#19729",
+    ),
+    row(
+        "arguments",
+        r"(?P<what>LoRA rank \d+ is greater than max_lora_rank \d+)|"
+        r"(?P<what2>max_num_batched_tokens \(\d+\) is smaller than max_(?:model_len|num_seqs) "
+        r"\(\d+\))",
+        "two settings do not go together: {what}",
+        "raise the smaller one in serving.extra_args",
+        "vllm-project/vllm config/scheduler.py, config/lora.py",
+    ),
+    row(
+        "model-config",
+        r"'(?P<what>\w+Config)' object has no attribute '(?P<name>\w+)'",
+        "the model's configuration ({what}) has no {name}, which this vLLM wants",
+        "use an image whose vLLM and transformers are of the model's time",
+        "transformers configuration_utils.py",
+        vague=True,
+    ),
+    row(
+        "model-config",
+        r"(?P<what>`?rope_(?:scaling|parameters)`? (?:should have|must (?:be|have))[^\n\[{]{1,90}|"
+        r"assert \"factor\" in rope_scaling|Unknown RoPE scaling type \w+|"
+        r"Unrecognized keys in `rope_\w+`[^\n]{1,60})",
+        "the configuration's rope scaling is not in the form this image reads: {what}",
+        "use an image with a newer transformers, or correct --hf-overrides in serving.extra_args",
+        "runpod-workers/worker-vllm#88, runpod-workers/worker-vllm#257",
+    ),
+)
+LAST = (
+    row(
+        # a check of vLLM's own that has no row above
+        "configuration",
+        r"^\s*Value error, (?P<what>[^\n\[]{1,240})",
+        "vLLM refuses its configuration: {what}",
+        "correct what it names in serving (extra_args, env, tensor_parallel_size, max_model_len), "
+        "or choose a model this vLLM serves",
+        "vllm-project/vllm pull 20375",
+        vague=True,
+    ),
+)

@@ -1,0 +1,212 @@
+"""Ends for want of a card: driver and toolkit libraries, their versions, cards that are not seen.
+
+The driver's libraries come from the node, mounted by its container runtime where the pod asks for
+a device; the toolkit's come with the image. Which is which decides what to do.
+"""
+
+from __future__ import annotations
+
+from tasks.diagnose.signatures.table import row
+
+_MOUNT = (
+    "check that the pod asks for the device plugin's resource, and that the node's container "
+    "runtime (its runtime class) mounts the host's driver"
+)
+# Libraries of the host's driver, by vendor: NVIDIA, Ascend (driver/lib64), Cambricon, Moore
+# Threads, MetaX, Iluvatar, Hygon's and AMD's management.
+_DRIVER = (
+    r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|ascend_hal|drvdsmi_host|dcmi|devmmap|cndrv|cndev|musa|mtml|"
+    r"mxsml|ixml|mccl|mcruntime)\.so"
+)
+# Libraries of the toolkit: CUDA, ROCm and DTK, CANN with its NNAL, MACA, and their makers' kernels.
+_TOOLKIT = (
+    r"lib(?:cudart|cublas\w*|cudnn\w*|cufft|curand|cusparse\w*|cusolver\w*|cupti|nvrtc|nvJitLink|nccl|"
+    r"amdhip64|hsa-runtime64|hsakmt|galaxyhip|hip\w+|roc\w+|rccl|MIOpen|atb|hccl|ascendcl|acl_\w+|opapi|"
+    r"ge_\w+|runtime|msprofiler|mki|ascend_transport)\.so|ascend_transport\.so"
+)
+_ABSENT = r": (?:cannot open shared object file|file too short|invalid ELF header)"
+
+ROWS = (
+    row(
+        # what the host's driver brings, no image can
+        "driver-library",
+        rf"(?P<file>(?:/\S+/)?{_DRIVER}[\w.]*){_ABSENT}",
+        "the accelerator's library {file} is not in the container: the host's driver is not "
+        "mounted",
+        _MOUNT,
+        "vllm-project/vllm-ascend#1440, NVIDIA/nvidia-docker#828, dengcao/Qwen3-Reranker-0.6B#2",
+        decides=True,
+        warned=True,
+        demotes="no-device",
+    ),
+    row(
+        "driver-library",
+        r"(?P<what>NVML Shared Library Not Found|Can't initialize NVML|"
+        r"Failed to initialize NVML: \S+|"
+        r"Found no NVIDIA driver on your system|"
+        r"CUDA driver version is insufficient for CUDA runtime version|libcuda\.so cannot be found|"
+        r"libcuda\.so: cannot open|could not select device driver)",
+        "the NVIDIA driver is not in the container, or too old for it: {what}",
+        _MOUNT,
+        "vllm-project/vllm#15800",
+    ),
+    row(
+        "toolkit-library",
+        rf"(?P<file>(?:/\S+/)?(?:{_TOOLKIT})[\w.]*)(?:{_ABSENT}|: wrong ELF class| not found)",
+        "the toolkit's library {file} is not on the image's library path, or of another release",
+        "use an image that brings it, and its entry point (/opt/dtk/env.sh, CANN's set_env.sh, "
+        "nnal/atb/set_env.sh set LD_LIBRARY_PATH); where the site mounts the toolkit from the host "
+        "(/opt/hyhal, /opt/dtk), check that mount",
+        "flagos-ai/FlagTree#618, vllm-project/vllm-ascend#152, vllm-project/vllm#1738",
+    ),
+    row(
+        "driver-fabric",
+        r"Error 802: system not yet initialized|cudaErrorSystemNotReady|"
+        r"CUDA_ERROR_SYSTEM_NOT_READY",
+        "the cards' NVLink fabric is not up: the node's fabric manager does not run, or is of "
+        "another release than the driver",
+        "install and start nvidia-fabricmanager of the driver's release on the node",
+        "MiniMax-AI/MiniMax-M2.5#9, gpustack/gpustack#4154, pytorch/pytorch#35710",
+    ),
+    row(
+        "driver-mismatch",
+        r"Error 80[34]: (?P<what>[\w ]+/?[\w ]*)|"
+        r"(?P<what2>system has unsupported display driver / cuda driver combination|"
+        r"forward compatibility was attempted on non supported HW)",
+        "the image's toolkit and the node's kernel driver do not go together: {what}",
+        "use an image for this driver, renew the driver, or take the CUDA compatibility library "
+        "(/usr/local/cuda/compat) out of LD_LIBRARY_PATH",
+        "gpustack/gpustack#2691, llm-d/llm-d#706, gpustack/gpustack#3686",
+    ),
+    row(
+        "driver-mismatch",
+        r"NVMLError_LibRmVersionMismatch|NVML/RM version mismatch|Driver/library version mismatch",
+        "the node's driver was renewed under a running kernel module",
+        "restart the node, or load the kernel module anew",
+        "vllm-project/vllm#29737",
+    ),
+    row(
+        "driver-too-old",
+        r"driver on your system is too old \(found version (?P<found>\d+)\)",
+        lambda g: (
+            "the image's CUDA is newer than the node's driver serves, which is CUDA "
+            f"{int(g['found']) // 1000}.{int(g['found']) % 1000 // 10}"
+        ),
+        "use an image for that CUDA, or renew the driver on the node",
+        "zai-org/ChatGLM3#100, vllm-project/vllm#1772",
+    ),
+    row(
+        "driver-too-old",
+        r"(?P<what>CUDA error: the provided PTX was compiled with an unsupported toolchain|"
+        r"requires? (?:a )?newer (?:NVIDIA )?driver|unsatisfied condition: cuda>=\S+|"
+        r"please update your driver to a newer version)",
+        "the image's CUDA is newer than the node's driver serves: {what}",
+        "use an image for the driver's CUDA, or renew the driver on the node",
+        "NVIDIA/nvidia-container-toolkit nvidia-container-cli",
+        decides=True,
+    ),
+    row(
+        # gpustack#5334; the host's ROCM_PATH in the container
+        "toolkit-path-leak",
+        r"ROCm compiler (?P<path>\S*clang\S*) not found|"
+        r"(?P<path2>/\S*llvm/bin/clang\S*?):? not found",
+        "the toolkit looks for its compiler where this image has none: ROCM_PATH of the host "
+        "leaked into the container",
+        "remove ROCM_PATH from serving.env and from the image's mounts of /opt/dtk or /opt/hyhal; "
+        "image and driver must be of releases that go together",
+        "gpustack/gpustack#5334, gpustack/gpustack#5305",
+        decides=True,
+    ),
+    row(
+        "visible-devices",
+        r"set (?P<name>ASCEND_RT_VISIBLE_DEVICES):\s?\[?(?P<list>[\d,]+)\]? error, "
+        r"(?P<what>(?:it must|input data)[^\n\[]*(?:\[\S+)?)",
+        "{name}={list} names cards this container does not have in that form: {what}",
+        "take {name} out of serving.env and leave it to the device plugin; inside a pod cards "
+        "count from 0, upwards",
+        "gpustack/gpustack#2527, gpustack/gpustack#3352",
+        decides=True,
+    ),
+    row(
+        "visible-devices",
+        r"Set visible device failed, invalid device=(?P<card>\d+), input visible devices:"
+        r"(?P<list>[\d,]*)",
+        "device {card} is asked for, the container's list of cards is {list}: numbers count inside "
+        "that list",
+        "take ASCEND_RT_VISIBLE_DEVICES out of serving.env; with Ray set "
+        "RAY_EXPERIMENTAL_NOSET_ASCEND_RT_VISIBLE_DEVICES=1",
+        "vllm-project/vllm-ascend#167",
+        decides=True,
+    ),
+    row(
+        "visible-devices",
+        r"invalid literal for int\(\) with base 10: [b]?'(?P<card>(?:GPU|MIG)-[^']+)'",
+        "CUDA_VISIBLE_DEVICES names the card {card} by its id, this vLLM reads numbers only",
+        "use an image with vLLM 0.24 or later, or name the card by its number",
+        "noonghunna/club-3090 docs/PODS.md",
+    ),
+    row(
+        "visible-devices",
+        r"CUDA error: invalid device ordinal|HIP error: invalid device ordinal|"
+        r"Insufficient devices for|device=\S+, num_gpus=|"
+        r"[Tt]ensor parallel size \S+ cannot be larger than the number of available GPUs",
+        "more cards are used than the container has",
+        "ask for as many devices as the engine makes ranks; take *_VISIBLE_DEVICES out of "
+        "serving.env",
+        "ARahim3/kaggle-tpu-lab#7",
+    ),
+    row(
+        "no-device",
+        r"no ROCm-capable device is detected|No CUDA GPUs are available|"
+        r"no CUDA-capable device is detected|No HIP GPUs are available|"
+        r"can't find any available npu|"
+        r"No (?:NPU|MLU|MUSA|XPU)s? (?:devices? )?(?:are|is) (?:available|found)",
+        "the engine sees no accelerator in its container",
+        "check the driver on the node (rollout check-nodes), that the pod asks for the device "
+        "plugin's resource, that its groups may open the device files (video, render), and that a "
+        "vDCU plugin does not hide the card",
+        "Project-HAMi/HAMi#1776, kyuz0/amd-strix-halo-vllm-toolboxes#6",
+        decides=True,
+    ),
+    row(
+        # says only that nothing was found; a library that is missing says why
+        "no-device",
+        r"Failed to infer device type|UnspecifiedPlatform\b.{0,80}(?:not|no) |"
+        r"Device string must not be empty",
+        "the engine sees no accelerator in its container",
+        "check that the pod asks for the device plugin's resource and the runtime class mounts the "
+        "driver (rollout check-nodes); VLLM_LOGGING_LEVEL=DEBUG tells what each platform saw",
+        "vllm-project/vllm#39378",
+        vague=True,
+    ),
+    row(
+        "device-held",
+        r"CUDA-capable device\(s\) is/are busy or unavailable|all CUDA-capable devices are busy",
+        "the card is held by another process (exclusive mode), or in error",
+        "find what else holds the card (a pod still stopping, a process outside Kubernetes), look "
+        "at its compute mode, reset it",
+        "hiyouga/LlamaFactory#10240",
+        hopeless=False,
+    ),
+    row(
+        "card-fault",
+        r"(?P<what>uncorrectable (?:NVLink|ECC) error|GPU is lost|has fallen off the bus|"
+        r"Device\[\d+\] lost heartbeat|lost heartbeat|Device_Absent/Abnormal|"
+        r"NVRM: Xid[^\n]{0,80}|UR_RESULT_ERROR_DEVICE_LOST|error code is 507010|EL0001)",
+        "the card is faulty or gone: {what}",
+        "take the card out of service and look at the node's kernel log and the vendor's tool; a "
+        "reset may bring it back once",
+        "vllm-project/vllm#5222, vllm-project/vllm-ascend#8186, intel/llm-scaler#595",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
+        "device-reset",
+        r"CUDA driver error: device not ready",
+        "the card was reset from outside the engine (a driver's time limit); it is no question of "
+        "memory",
+        "raise the driver's time limit",
+        "noonghunna/club-3090 docs/HARDWARE.md",
+        hopeless=False,
+    ),
+)

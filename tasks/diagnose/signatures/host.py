@@ -1,0 +1,120 @@
+"""Ends at a limit of the container or the host, or in an image whose parts do not go together.
+
+Wordings are those of the kernel's errno, of torch, glibc, gloo and NCCL, and of the reports named.
+"""
+
+from __future__ import annotations
+
+from tasks.diagnose.signatures.table import row
+
+ROWS = (
+    row(
+        "image-parts",
+        r"(?P<what>\S+\.so\S*: undefined symbol: \S+|operator torchvision::nms does not exist|"
+        r"'_OpNamespace' '\w+' object has no attribute '\w+'|"
+        r"version `GLIBC(?:XX)?_[\d.]+' not found|Torch not compiled with \w+ enabled)",
+        "the image's binary parts were not built for each other or for this platform: {what}",
+        "use an image in which vLLM and torch are of one build; add no packages that replace torch",
+        "vllm-project/vllm#23925, vllm-project/vllm#7940, vllm-project/vllm-metal#102",
+    ),
+    row(
+        "image-parts",
+        r"(?P<file>\S+\.so\S*): cannot allocate memory in static TLS block",
+        "the image loads {file} too late for its place in memory",
+        "set LD_PRELOAD to that file in serving.env, or use another image",
+        "gpustack/gpustack#2208",
+    ),
+    row(
+        "image-parts",
+        r"TypeError: (?P<what>(?!\w*(?:EngineArgs|Config)\.)[\w.]+\(\) got an unexpected keyword "
+        r"argument '\w+')",
+        "two parts of the image are of different releases: {what}",
+        "use an image in which vLLM starts; add no packages that replace those it brings",
+        "vllm-project/vllm#20559",
+        vague=True,
+    ),
+    row(
+        "image-platform",
+        r"exec format error",
+        "the image's programs are not built for this node's processor",
+        "use an image for the node's platform",
+        "Linux errno ENOEXEC",
+        decides=True,
+    ),
+    row(
+        "host-memory",
+        r"\[Errno 12\] Cannot allocate memory|std::bad_alloc|"
+        r"DefaultCPUAllocator: (?:can't allocate|not enough) memory|"
+        r"mmap failed: Cannot allocate memory|cudaHostAlloc.{0,60}out of memory",
+        "the host's memory for this container is used up",
+        "raise serving.resources.memory, or lower swap space and CPU offload in serving.extra_args",
+        "torch c10/core/impl/alloc_cpu.cpp",
+        hopeless=False,
+    ),
+    row(
+        "process-limit",
+        r"pthread_create failed|can't start new thread|"
+        r"\[Errno 11\] Resource temporarily unavailable|fork: (?:retry: )?Resource temporarily",
+        "the container may make no more threads",
+        "raise the node's limit of processes a pod (the kubelet's podPidsLimit), or set "
+        "OMP_NUM_THREADS in serving.env",
+        "OpenBLAS blas_server.c",
+        hopeless=False,
+    ),
+    row(
+        "file-limit",
+        r"\[Errno 24\] Too many open files|Too many open files",
+        "the container may open no more files",
+        "raise the limit of open files of the node's container runtime (LimitNOFILE)",
+        "Linux errno EMFILE",
+    ),
+    row(
+        "storage",
+        r"\[Errno (?:5|116|107)\] (?P<what>Input/output error|Stale file handle|"
+        r"Transport endpoint is not connected)(?:: '(?P<file>[^']+)')?",
+        lambda g: f"the storage {g['file'] or 'of the container'} fails: {g['what']}",
+        "look at the node's disk or mount, and at its kernel log",
+        "Linux errno EIO, ESTALE, ENOTCONN",
+        hopeless=False,
+    ),
+    row(
+        "socket-path",
+        r"ipc path .{1,200}is longer than \d+ characters",
+        "the path of the engine's socket is longer than the kernel takes",
+        "set VLLM_RPC_BASE_PATH (or TMPDIR) in serving.env to a short folder",
+        "zeromq/pyzmq",
+    ),
+    row(
+        "network-interface",
+        r"Unable to find (?:address|interface) for:? ?\[?(?P<name>[\w.:-]+)|"
+        r"(?P<name2>no socket interface found)",
+        "the network interface {name} that is named for the processes' traffic is not in the pod",
+        "take GLOO_SOCKET_IFNAME, NCCL_SOCKET_IFNAME and HCCL_SOCKET_IFNAME out of serving.env, or "
+        "name one the pod has (eth0; the node's with host_network)",
+        "pytorch/gloo gloo/transport/tcp/device.cc",
+        decides=True,
+    ),
+    row(
+        "hub-access",
+        r"(?P<what>40[134] Client Error[^\n]{0,40})(?:for url: )?\S*?(?P<host>huggingface\.co|"
+        r"modelscope\.cn|hf-mirror\.com)|(?P<what2>RepositoryNotFoundError|"
+        r"CERTIFICATE_VERIFY_FAILED)",
+        "the engine asks a hub {host} and is refused: {what}",
+        "serve the store's path (a tokenizer named beside it must be a path, too) and set "
+        "HF_HUB_OFFLINE=1 in serving.env",
+        "huggingface/huggingface_hub errors.py",
+    ),
+    row(
+        # no word of which library; what names a thing goes before it
+        "native-crash",
+        r"Fatal Python error: (?P<what>Segmentation fault|Aborted)|(?P<what2>Segmentation fault)\b|"
+        r"Caught signal 11 \((?P<what3>Segmentation fault)",
+        "a library of the engine crashed ({what})",
+        "see what stands before it in the whole log; try --enforce-eager, another image, or the "
+        "node's kernel log",
+        "CPython faulthandler",
+        hopeless=False,
+        vague=True,
+        decides=True,
+    ),
+)

@@ -1,0 +1,265 @@
+"""Ends in a kernel: none for the card or the model, no compiler to make it, a fault in it."""
+
+from __future__ import annotations
+
+from tasks.diagnose.signatures.table import row
+
+_BUILT = (
+    "use an image built for the card (its CUDA capability or gfx number); the vendor's own image "
+    "for Hygon's and Ascend's"
+)
+
+ROWS = (
+    row(
+        "card-unsupported",
+        r"no kernel image is available for execution|HIP error: invalid device function|"
+        r"CUDA error: invalid device function|hipErrorNoBinaryForGpu|"
+        r"Unable to find code object for all current devices|hipErrorInvalidDeviceFunction|"
+        r"no binary for GPU|No compatible code objects found for: \w+|"
+        r"device kernel image is invalid",
+        "the image holds no code for this card",
+        f"{_BUILT}; HSA_OVERRIDE_GFX_VERSION only where a close sibling's code is there",
+        "vllm-project/vllm#14452, ROCm/legacy-rocm-build#4386, easydiffusion/easydiffusion#1477",
+        decides=True,
+    ),
+    row(
+        "card-unsupported",
+        r"init (?:runtime )?platform info failed, SocVersion ?= ?(?P<card>\w+)|"
+        r"(?:unsupported|invalid) (?:soc|SocVersion)\W+(?P<card2>Ascend\w+)",
+        "the image's CANN has no kernels for this chip {card}",
+        "use an image (with the kernel package of CANN) for the chip",
+        "vllm-project/vllm-ascend#692",
+        decides=True,
+    ),
+    row(
+        "card-unsupported",
+        r"ptxas fatal\s*: Value '(?P<card>sm_\w+)' is not defined",
+        "Triton's own assembler does not know the card ({card})",
+        "set TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas in serving.env, in an image whose CUDA is "
+        "new enough for the card",
+        "gpustack/gpustack#4372",
+        decides=True,
+    ),
+    row(
+        "compiler",
+        r"Could not find nvcc|No such file or directory: '?(?P<file>\S*nvcc)'?|"
+        r"(?P<file2>\S*nvcc): (?:command )?not found|CUDA_HOME environment variable is not set|"
+        r"Failed to find (?:a )?nvcc",
+        "FlashInfer compiles a kernel when it starts, and the image has no CUDA compiler",
+        "use an image with the CUDA toolkit or with compiled FlashInfer kernels, or set "
+        "VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
+        "flashinfer-ai/flashinfer#1919, flashinfer-ai/flashinfer#1781, vllm-project/vllm#21960",
+        decides=True,
+    ),
+    row(
+        "compiler",
+        r"nvcc fatal\s*: (?P<what>[^\n]{1,120})|(?P<what2>Unsupported gpu architecture '\S+')|"
+        r"(?P<what3>ninja: build stopped[^\n]{0,60})|No such file or directory: '(?P<what4>ninja)'",
+        "a kernel that is compiled at the start cannot be: {what}",
+        "use an image whose CUDA toolkit goes with its FlashInfer, or set "
+        "VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
+        "flashinfer-ai/flashinfer#1532",
+        decides=True,
+    ),
+    row(
+        "compiler",
+        r"fatal error: (?P<file>\S+\.h(?:pp)?): No such file or directory|"
+        r"fatal error: '(?P<file2>\S+\.h(?:pp)?)' file not found",
+        "Triton compiles a helper when it starts, and the image has no header {file}",
+        "use an image with gcc and the headers (python3-dev, libc6-dev)",
+        "gpustack/gpustack#1242",
+        decides=True,
+    ),
+    row(
+        "compiler",
+        r"Failed to find C compiler|No such file or directory: '(?:gcc|cc|g\+\+|clang)'|"
+        r"(?:gcc|g\+\+|cc): (?:command )?not found|C\+\+ compiler not found|InvalidCxxCompiler|"
+        r"No working C\+\+ compiler found",
+        "a part is compiled when the engine starts, and the image has no C compiler",
+        "use an image with gcc (vLLM's own, or the vendor's), or name it by CC in serving.env",
+        "vllm-project/vllm#15329, vllm-project/vllm#2997",
+    ),
+    row(
+        "compiler",
+        r"CalledProcessError: Command '\['\S*(?:gcc|cc|g\+\+|clang)'",
+        "a part is compiled when the engine starts, and the image's C compiler fails",
+        "use an image with a whole compiler and its headers, or add --enforce-eager to "
+        "serving.extra_args where Triton is not needed",
+        "vllm-project/vllm#19656",
+    ),
+    row(
+        "attention-backend",
+        r"Selected backend (?:\w+\.)?(?P<name>\w+) is not valid for this configuration\.? ?"
+        r"(?:Reason: (?P<why>[^\n]{0,200}))?",
+        "the attention backend {name} cannot serve this model on this card {why}",
+        "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits",
+        "gpustack/gpustack docs/performance-lab/deepseek-v3.2/h200.md",
+    ),
+    row(
+        "attention-backend",
+        r"(?P<why>FlashInfer backend currently does not support attention sinks|"
+        r"No valid attention backend found[^\n]{0,160}|"
+        r"FlashAttention only supports Ampere GPUs or newer|"
+        r"<class '\S+AttentionBackend'> is not yet supported|"
+        r"[\w ]{1,30}backend (?:currently )?does not support [^\n']{1,80})",
+        "no attention backend of this engine serves this model on this card: {why}",
+        "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits the "
+        "card",
+        "gpustack/gpustack docs/performance-lab/gpt-oss-120b/a100.md",
+        decides=True,
+    ),
+    row(
+        "kernel-unsupported",
+        r"AssertionError: (?P<why>Sinks must be of type \w+)",
+        "a kernel does not take this model: {why}",
+        "set what the model's recipe names for this card in serving.env",
+        "vllm-project/recipes OpenAI/GPT-OSS.md",
+    ),
+    row(
+        "kernel-unsupported",
+        r"Check failed: (?P<why>[^\n]{0,160}routing_logits[^\n]{0,100})",
+        "FlashInfer's FP8 kernel for experts does not take this model: {why}",
+        "set VLLM_USE_FLASHINFER_MOE_FP8=0 in serving.env",
+        "vllm-project/recipes StepFun/Step-3.5-Flash.md",
+    ),
+    row(
+        "kernel-unsupported",
+        r"RuntimeError: (?P<why>invalid argument for fmha\w*)|"
+        r"No module named '(?P<why2>aiter\.jit\.\w+)'",
+        "AITER has no such kernel for this card: {why}",
+        "set VLLM_ROCM_USE_AITER=0 in serving.env (or choose another attention backend), or clear "
+        "AITER's cache folder and make it writable",
+        "lumi-ai-factory/laifs-container-recipes#8, kyuz0/amd-r9700-vllm-toolboxes#15",
+    ),
+    row(
+        "kernel-unsupported",
+        r"out of resource: (?P<why>shared memory, Required: \d+, Hardware limit: \d+)",
+        "a Triton kernel of this model needs more than the card has: {why}",
+        "choose another attention backend or a smaller block size, or another card",
+        "triton-lang/triton python/triton/runtime/errors.py",
+    ),
+    row(
+        "quantization-unsupported",
+        r"(?P<what>type fp8e4nv not supported in this architecture|"
+        r"(?:FP8|NVFP4|MXFP4|fp8)[\w ]{0,40} (?:requires|is only supported on) [^\n]{1,80}"
+        r"(?:capability|GPUs?)[^\n]{0,30})",
+        "the card cannot compute in the model's quantization: {what}",
+        "choose another quantization of the model, or newer cards",
+        "triton-lang/triton python/triton/language/semantic.py",
+    ),
+    row(
+        # the process aborts; other ranks may write on
+        "kernel-fault",
+        r"Memory access fault by GPU (?P<node>\S+)[^\n]*?(?:Reason: (?P<why>[^\n]{1,60}))?$",
+        "a kernel of the image touched memory that is not mapped on GPU {node}: not built for this "
+        "card or this model",
+        "set VLLM_ROCM_USE_AITER=0 in serving.env, or use another image",
+        "vllm-project/vllm#28460, vllm-project/vllm#43605",
+        aborts=True,
+    ),
+    row(
+        "kernel-fault",
+        r"an illegal memory access was encountered|cudaErrorIllegalAddress|"
+        r"device-side assert triggered|misaligned address|CUDA error: an illegal instruction|"
+        r"unspecified launch failure|hipErrorLaunchFailure|HSA_STATUS_ERROR_\w+|"
+        r"HSAIL operation resulted in a hardware exception|"
+        r"(?:error code is |error code: ?|runtime result = )5070(?:11|15|18|35)\b",
+        "a kernel of the engine fails for this model or this card",
+        "add --enforce-eager to serving.extra_args or use another engine release; Xid lines in the "
+        "node's kernel log tell a faulty card",
+        "opendatalab/MinerU#3677, SystemPanic/vllm-windows#72, vllm-project/vllm#50347, "
+        "vllm-project/vllm#20007",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
+        "runtime-mismatch",
+        r"HIP error: invalid argument",
+        "the image's runtime and the card's driver or firmware do not agree",
+        "use an image for this driver, or renew the node's driver",
+        "vllm-project/vllm#10855",
+    ),
+    row(
+        "graph-streams",
+        r"error code is 207008|Stream resources are insufficient|Insufficient_Stream_Resources|"
+        r"EL0009",
+        "the capture of graphs uses up the card's streams",
+        "capture fewer sizes (--compilation-config cudagraph_capture_sizes), FULL_DECODE_ONLY, or "
+        "add --enforce-eager",
+        "vllm-project/vllm-ascend docs/source/faqs.md",
+        decides=True,
+    ),
+    row(
+        "graph-compile",
+        r"(?P<what>Failed to compile graph with compiler[^\n\[]{0,60}|"
+        r"\[SubGraphOpt\]\[Compile\][^\n]{0,120}|"
+        r"(?:op|operator|AI ?CPU kernel) compile failed|E40021: [^\n]{0,100}|EZ3002: [^\n]{0,100})",
+        "the image's CANN cannot compile an operator of this model for this chip: {what}",
+        "add --enforce-eager to serving.extra_args, make the folder kernel_meta writable, or use "
+        "an image made for the chip",
+        "Ascend/pytorch#61",
+    ),
+    row(
+        "kernel-timeout",
+        r"reason=\[?(?P<what>(?:aicore|vector core|fftsplus|aicpu)[\w ]* timeout)|"
+        r"(?:runtime result = |error code is )(?P<what2>5070(?:14|34|48|46))|"
+        r"(?P<what3>the launch timed out and was terminated)",
+        "a kernel or a transfer on the card did not end: {what}",
+        "read the first rank that failed; one process a card; see the image's release notes for "
+        "the model, then HCCL_EXEC_TIMEOUT",
+        "vllm-project/vllm-ascend#5509, vllm-project/vllm-ascend#10299, "
+        "vllm-project/vllm-ascend#2800",
+        hopeless=False,
+        decides=True,
+        warned=True,
+    ),
+    row(
+        "device-held",
+        r"init soc version failed, ret ?= ?(?P<code>507008)|dcmi mod\w+ initialized? failed.{0,60}"
+        r"ret is (?P<code2>-80\d\d)",
+        "another container already holds the card (error {code})",
+        "give a card to one container, or share it by the vendor's own means; wait for a pod that "
+        "is still stopping",
+        "vllm-project/vllm-ascend#2542, vllm-project/vllm-ascend#2698",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
+        "device-held",
+        r"Maybe the last training process is running|EJ0001",
+        "the process that held the card before has not ended yet",
+        "wait: a restart right after the old pod comes too early",
+        "hiyouga/LlamaFactory#3839",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
+        "device-start",
+        r"error code is (?P<code>507033)|tsd (?:client )?open failed|TsdOpen failed",
+        "the card's own service does not start the process (error 507033)",
+        "look with npu-smi on the node: driver and the image's CANN must go together; restart the "
+        "card",
+        "vllm-project/vllm-ascend#4284",
+        hopeless=False,
+    ),
+)
+LAST = (
+    row(
+        # CANN's codes E[EILJZH]nnnn and torch_npu's calls: a kind, until a row above names it
+        "device-error",
+        r"(?P<what>[A-Z]{3,6} function error: [^\n]{1,100}, error code is \d+|"
+        r"NPU error, error code is \d+|(?:CUDA|HIP|MUSA)(?: driver)? error: [^\n]{1,100}|"
+        r"rt\w+ execut\w+ failed, reason=[^\[\n]{1,60}|runtime result = \d{6}|"
+        r"level_zero backend failed with error[^\n]{0,60}|UR error|"
+        r"(?:CUBLAS|CUDNN|HIPBLAS|ROCBLAS|MIOPEN)_STATUS_\w+|"
+        r"(?:rocblaslt|hipblaslt) error: [^\n]{1,120}|"
+        r"\b(?:E[A-Z]\d{4}|E\d{5}): (?!Inner Error)[^\n]{1,120})",
+        "the card's runtime refused: {what}",
+        "read the lines around it; look at the card with the vendor's tool on its node, and that "
+        "image and driver go together",
+        "vllm-project/vllm-ascend#2712",
+        hopeless=False,
+        vague=True,
+        decides=True,
+    ),
+)

@@ -1,0 +1,192 @@
+"""Ends for want of memory: of the card, of the host, of what processes share.
+
+Wordings are vLLM 0.32's (v1/core/kv_cache_utils.py, v1/worker/utils.py, v1/worker/cpu_worker.py,
+distributed/device_communicators/shm_broadcast.py) and those of the reports named.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tasks.diagnose.signatures.table import Groups, row
+
+# What vLLM's worker holds on a CPU besides weights and KV cache, at most (measured, 0.32).
+CPU_WORKER_GIB = 1.35
+
+
+def _share(part: float, whole: float) -> str:
+    """A share to set: rounded down, so that it is kept."""
+    return f"{math.floor(part / whole * 100) / 100:.2f}"
+
+
+def _cpu_start(g: Groups) -> str:
+    free, total, asked = float(g["free"]), float(g["total"]), float(g["asked"])
+    if free <= CPU_WORKER_GIB:
+        return (
+            f"raise serving.resources.memory (or free memory on the node): {free:g} GiB are less "
+            "than vLLM holds without any KV cache, a smaller share cannot help"
+        )
+    return (
+        f"lower serving.gpu_memory_utilization to {_share(free, total)} or less, or raise "
+        f"serving.resources.memory: {asked:g} GiB are asked for"
+    )
+
+
+def _cpu_nothing(g: Groups) -> str:
+    total, asked = float(g["total"]), float(g["asked"])
+    held = asked - float(g["left"])
+    return (
+        f"its share of memory is {asked:g} of {total:g} GiB and the engine's worker alone holds "
+        f"{held:.3g} GiB: nothing is left for the KV cache"
+    )
+
+
+def _cpu_raise(g: Groups) -> str:
+    total, held = float(g["total"]), float(g["asked"]) - float(g["left"])
+    if held >= 0.9 * total:
+        return f"raise serving.resources.memory: {total:g} GiB hardly hold vLLM's process"
+    return (
+        f"raise serving.gpu_memory_utilization well above {held / total:.2f}, or "
+        "serving.resources.memory"
+    )
+
+
+def _cpu_lower(g: Groups) -> str:
+    free, total = float(g["free"]), float(g["total"])
+    held = float(g["asked"]) - float(g["want"])
+    if free <= 0.1:
+        return "raise serving.resources.memory, or free memory on the node"
+    return (
+        f"lower serving.gpu_memory_utilization to {_share(held + free, total)} or less, or raise "
+        "serving.resources.memory"
+    )
+
+
+def _card_busy(g: Groups) -> str:
+    free, total = float(g["free"]), float(g["total"])
+    holder = "find what else holds the card (a pod still stopping, a process outside Kubernetes)"
+    if free < 0.3 * total:
+        return f"{holder}: what is free would not do for any smaller share"
+    return f"{holder}, or lower serving.gpu_memory_utilization to {_share(free, total)} or less"
+
+
+def _fewer_tokens(g: Groups) -> str:
+    fits = g["fits"]
+    if not fits:
+        return "lower serving.max_model_len, raise gpu_memory_utilization, or use more devices"
+    more = "raise gpu_memory_utilization (on a CPU: VLLM_CPU_KVCACHE_SPACE), or use more devices"
+    if int(fits) * 16 < int(g["len"]):
+        return f"{more}: the weights leave room for {fits} tokens only"
+    return f"lower serving.max_model_len to {fits} or less, {more}"
+
+
+ROWS = (
+    row(
+        # on the CPU backend the share is taken of the pod's memory limit
+        "device-busy",
+        r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup.*?"
+        r"less than desired .*?\([\d.]+, (?P<asked>[\d.]+) GiB\)",
+        "the engine wants {asked} GiB of memory for itself, {free} of {total} GiB are free when it "
+        "starts",
+        _cpu_start,
+        hopeless=False,
+    ),
+    row(
+        "memory-share",
+        r"Available memory on node \S+ \([\d.]+/(?P<total>[\d.]+) GiB\) on kv cache allocation.*?"
+        r"less than requested memory for kv \((?P<left>-[\d.]+|0\.0+)/(?P<asked>[\d.]+) GiB\)",
+        _cpu_nothing,
+        _cpu_raise,
+    ),
+    row(
+        "device-busy",
+        r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on kv cache "
+        r"allocation.*?less than requested memory for kv "
+        r"\((?P<want>[\d.]+)/(?P<asked>[\d.]+) GiB\)",
+        "the KV cache is to take {want} GiB, {free} of {total} GiB are free",
+        _cpu_lower,
+        hopeless=False,
+    ),
+    row(
+        "device-busy",
+        r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on kv cache "
+        r"allocation.*?less than requested memory for kv \((?P<want>[\d.]+) GiB\)",
+        "the KV cache is set to {want} GiB, {free} of {total} GiB are free",
+        "lower --kv-cache-memory-bytes in serving.extra_args (or VLLM_CPU_KVCACHE_SPACE), or raise "
+        "serving.resources.memory",
+        hopeless=False,
+    ),
+    row(
+        "device-busy",
+        r"(?:Free|Available) memory on (?:device|node) (?:\S+ )?"
+        r"\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\).*?"
+        r"less than (?:the |desired |requested )",
+        "only {free} of {total} GiB are free on the device when the engine starts",
+        _card_busy,
+        hopeless=False,
+    ),
+    row(
+        # the first form up to vLLM 0.10
+        "kv-cache-too-small",
+        r"max seq len \((?P<len>\d+)\) is larger than the maximum number of tokens that can be "
+        r"stored in KV cache \((?P<fits>\d+)\)",
+        "a sequence of {len} tokens does not fit the KV cache, {fits} tokens do",
+        "lower serving.max_model_len to {fits} or less, raise gpu_memory_utilization, or use more "
+        "devices",
+    ),
+    row(
+        # newer words tell what would fit; "model's" since 0.20, "models's" before
+        "kv-cache-too-small",
+        r"max seq len \((?P<len>\d+)\), \((?P<need>[\d.]+) GiB KV cache is needed, which is larger "
+        r"than the available KV cache memory \((?P<have>[\d.]+) GiB\)"
+        r"(?:.{0,40}?estimated maximum model length is (?P<fits>\d+))?",
+        "a sequence of {len} tokens needs {need} GiB of KV cache, {have} GiB are left",
+        _fewer_tokens,
+        "vllm-project/vllm#27508",
+    ),
+    row(
+        # cut off in a narrow terminal or a short excerpt
+        "kv-cache-too-small",
+        r"max seq len \((?P<len>\d+)\), \((?P<need>[\d.]+) GiB KV cach",
+        "a sequence of {len} tokens needs {need} GiB of KV cache, more than is left",
+        "lower serving.max_model_len, raise gpu_memory_utilization, or use more devices",
+        "SergiioB/intel-arc-pro-b70-inference-cookbook#4",
+    ),
+    row(
+        "no-kv-cache-memory",
+        r"No available memory for the cache blocks",
+        "the weights leave no memory for the KV cache",
+        "raise serving.gpu_memory_utilization, or use more devices",
+    ),
+    row(
+        "device-memory",
+        r"(?:CUDA|HIP|NPU|MUSA|XPU|MLU)(?: driver)?(?: error:)? out of memory|"
+        r"torch\.(?:cuda\.)?OutOfMemoryError|hipErrorOutOfMemory|cudaErrorMemoryAllocation|"
+        r"CUBLAS_STATUS_ALLOC_FAILED|UR_RESULT_ERROR_OUT_OF_(?:DEVICE_MEMORY|RESOURCES)|"
+        r"EL0004: .*|error code is 207018",
+        "the accelerator ran out of memory",
+        "lower serving.gpu_memory_utilization, max_num_seqs or max_model_len, or use more devices; "
+        "see that the devices asked for are the ranks the engine makes",
+        "vllm-project/vllm#31273, noonghunna/club-3090#60",
+    ),
+    row(
+        # a container has 64 MiB of /dev/shm unless a volume gives more
+        "shared-memory",
+        r"Insufficient space in (?P<place>\S*shm\S*) for .*?: (?P<need>\d+) MiB required, "
+        r"(?P<free>\d+) MiB free",
+        "the engine needs {need} MiB of shared memory ({place}), {free} MiB are free",
+        lambda g: (
+            f"set serving.resources.shm_gib to {max(1, math.ceil(int(g['need']) / 512))} or more"
+        ),
+    ),
+    row(
+        "shared-memory",
+        r"No space left on device.*(?:/dev/shm|shm)|/dev/shm.*No space left|\bBus error\b|"
+        r"insufficient shared memory|unable to (?:mmap|write to file </torch_)|"
+        r"Error while creating shared memory segment",
+        "the workers' shared memory is too small",
+        "raise serving.resources.shm_gib",
+        "vllm-project/vllm#14537, MiniMax-AI/MiniMax-01#42, vllm-project/vllm#859",
+        decides=True,
+    ),
+)

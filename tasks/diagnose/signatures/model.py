@@ -1,0 +1,212 @@
+"""Ends for what the model is and how it is cut: shape, types, code, tokenizer, weights.
+
+Wordings are vLLM 0.32's (config/model.py, model_executor/models/registry.py) and those of the
+reports named.
+"""
+
+from __future__ import annotations
+
+from tasks.diagnose.signatures.table import row
+
+ROWS = (
+    row(
+        "tp-heads",
+        r"Total number of attention heads \((?P<heads>\d+)\)\s*must be divisible by "
+        r"tensor parallel size \((?P<tp>\d+)\)",
+        "the model's {heads} attention heads cannot be split over {tp} devices",
+        "set serving.tensor_parallel_size to a divisor of {heads}",
+    ),
+    row(
+        "tp-heads",
+        r"numHeads / numKvHeads = (?P<left>\d+), MLA only support \{(?P<takes>[\d, ]+)\}",
+        "the tensor parallel cut leaves {left} heads on a device, the kernel takes {takes}",
+        "set serving.tensor_parallel_size so that {takes} heads are left on each device",
+        "vllm-project/vllm-ascend docs/source/faqs.md",
+        decides=True,
+    ),
+    row(
+        "tp-experts",
+        r"n_physical_experts=(?P<experts>\d+) must be divisible by ep_size=(?P<ranks>\d+)",
+        "the model's {experts} experts cannot be split over {ranks} ranks",
+        "use an expert parallel size that divides {experts}, or --num-redundant-experts",
+        "vllm-project/vllm#52435",
+    ),
+    row(
+        "tp-split",
+        r"AssertionError: (?P<part>\d+) is not divisible by (?P<ranks>\d+)|"
+        r"AssertionError: assert self\.(?:total_)?num_(?:kv_)?heads % (?:self\.)?tp_size == 0|"
+        r"(?:intermediate|hidden|vocab)_size (?P<part2>\d+) (?:is not|must be) divisible by "
+        r"\D{0,40}(?P<ranks2>\d+)",
+        "a part of the model ({part}) cannot be split evenly over the devices {ranks}",
+        "set serving.tensor_parallel_size to a divisor of the model's heads and widths",
+        "vllm-project/vllm distributed/utils.py",
+    ),
+    row(
+        # block FP8: a cut inside a block of the scales
+        "quantization-blocks",
+        r"(?:output_size|input_size) of \S+(?: and \S+)? weight = (?P<size>\d+) is not "
+        r"divisible by weight quantization block_[nk] = (?P<block>\d+)|"
+        r"(?:output|input)_(?:partition_)?size (?P<size2>\d+) is not divisible by "
+        r"(?:weight quantization )?block_[nk] = (?P<block2>\d+)",
+        "the tensor parallel cut leaves {size} rows of a weight, no multiple of its quantization "
+        "block of {block}",
+        "add --enable-expert-parallel to serving.extra_args (for experts), or lower "
+        "serving.tensor_parallel_size",
+        "vllm-project/vllm#25292, vllm-project/vllm#17569, Qwen3-Coder-480B-A35B recipe of vLLM",
+    ),
+    row(
+        "quantization-blocks",
+        r"(?P<what>(?:The )?(?:input|output) size .{0,80}(?:not (?:divisible by|aligned with) the "
+        r"quantized weight shape)|"
+        r"Weight (?:input|output)_size_per_partition = \d+ is not divisible by [a-z_ ]+= ?\d+)",
+        "the tensor parallel cut does not go with the groups of the quantized weights: {what}",
+        "lower serving.tensor_parallel_size",
+        "vllm-project/vllm model_executor/layers/quantization",
+    ),
+    row(
+        "dtype-unsupported",
+        r"Bfloat16 is only supported on GPUs with compute capability of at least [\d.]+\.? "
+        r"Your (?P<card>.{1,80}?) (?:GPU )?has compute capability (?P<has>[\d.]+\d)",
+        "the card {card} (compute capability {has}) cannot compute in bfloat16",
+        "add --dtype half to serving.extra_args, or use a newer card",
+        "transformerlab/transformerlab-app#370",
+    ),
+    row(
+        "dtype-unsupported",
+        r"torch\.(?P<dtype>\w+) is not supported for quantization method (?P<method>[\w-]+)\.? "
+        r"Supported dtypes: \[(?P<takes>[^\]]*)\]",
+        "the data type {dtype} does not go with the quantization {method}, which takes {takes}",
+        "set --dtype in serving.extra_args to one of {takes}, or leave it out (auto)",
+        "vllm-project/vllm#13150",
+    ),
+    row(
+        "quantization-unsupported",
+        r"Quantization scheme is not supported for\W+the current GPU\.\W+Min capability: "
+        r"(?P<wants>\d+)\.\W+Current capability: (?P<has>\d+)|"
+        r"quantization method \S+ is not supported for the current GPU\. Minimum capability: "
+        r"(?P<wants2>\d+)\. Current capability: (?P<has2>\d+)",
+        "the card is too old for the model's quantization: it has compute capability {has}, "
+        "{wants} is needed",
+        "choose another quantization of the model, or newer cards",
+        "vllm-project/vllm#14040, vllm-project/vllm#4202",
+    ),
+    row(
+        "quantization-unsupported",
+        r"(?P<what>(?P<method>[\w-]+) quantization is (?:currently )?not supported "
+        r"(?:in|on|for) [\w ./-]+|"
+        r"Unknown quantization method: .{1,60}|Quantization method specified in the model config "
+        r"\(\S+\) does not match the quantization method specified in the `?quantization`? "
+        r"argument|only supports (?:the )?following quant types[^\n]{0,80})",
+        "this engine does not serve the model's quantization: {what}",
+        "choose another quantization of the model, or an image that serves it; leave "
+        "--quantization out of serving.extra_args",
+        "vllm-project/vllm config/model.py",
+    ),
+    row(
+        "model-len",
+        r"max_model_len \((?P<len>\d+)\) is greater than the derived max_model_len",
+        "serving.max_model_len {len} is above what the model was made for",
+        "lower serving.max_model_len to the model's own length",
+    ),
+    row(
+        "remote-code",
+        # not the bare flag: vLLM prints its whole configuration when it starts
+        r"requires you to execute the configuration file|contains custom code which must be "
+        r"executed|(?:consider setting|pass the (?:argument|option))\s+"
+        r"[`'’]?trust_remote_code=True|"
+        r"requires (?:you to )?(?:set|pass) .{0,20}trust_remote_code",
+        "the model brings its own Python code, which may not run",
+        "read that code, then set model.trust_remote_code: true, or choose another model",
+        "runpod-workers/worker-vllm#43, vllm-project/vllm#9531",
+        decides=True,
+    ),
+    row(
+        "inspect-failed",
+        r"Error in inspecting model architecture|"
+        r"'-m', 'vllm\.model_executor\.models\.registry'\]' (?:returned|died)|"
+        r"failed to be inspected",
+        "the process that inspects the model's class died: the architecture is not what is wrong",
+        "read what that process printed; most often the install is broken or no device is seen",
+        "vllm-project/vllm#9712",
+        vague=True,
+        demotes="architecture",
+    ),
+    row(
+        "architecture",
+        r"Model architectures? \[?(?P<arch>[^\]\n]*?)\]? (?:are|is|was) "
+        r"(?:not supported|supported in vLLM until)|"
+        r"has model type `?(?P<arch2>\w+)`? but Transformers does not recognize|"
+        r"does not recognize this architecture|"
+        r"has no vLLM implementation and the Transformers implementation is not compatible",
+        "this vLLM does not know the model's architecture {arch}",
+        "use an image with a vLLM that supports it",
+    ),
+    row(
+        "tokenizer",
+        r"Tokenizer class (?P<name>\S+) does not exist or is not currently imported",
+        "the image's transformers does not know the model's tokenizer class {name}",
+        "use an image with a newer transformers, or the model's older tokenizer_config.json",
+        "gpustack/gpustack#5096",
+    ),
+    row(
+        "tokenizer",
+        r"(?P<what>data did not match any variant of untagged enum \w+|"
+        r"Couldn't instantiate the backend tokenizer|Can't load tokenizer for \S+|"
+        r"Failed to load the tokenizer)",
+        "the model's tokenizer cannot be read by this image: {what}",
+        "check the tokenizer's files in the store, or use an image with a newer transformers",
+        "transformers tokenization_utils_base.py",
+    ),
+    row(
+        "weights-unknown",
+        r"KeyError: '(?P<name>(?:model\.|layers\.|transformer\.|language_model\.|visual\.|mtp\.|"
+        r"lm_head)[\w.]*)'|"
+        r"There is no module or parameter named '(?P<name2>[^']+)'|"
+        r"Following weights were not initialized from checkpoint: (?P<name3>.{1,80})",
+        "the checkpoint's tensor {name} has no place in this vLLM's class of the model",
+        "use an image whose vLLM serves this checkpoint (and its quantization), or the checkpoint "
+        "made for this one",
+        "vllm-project/vllm#23025",
+    ),
+    row(
+        "weights-unknown",
+        r"size mismatch for (?P<name>\S+?):|"
+        r"AssertionError: assert (?P<name2>param_data)\.shape == |"
+        r"Attempted to load weight \((?P<name3>torch\.Size\(\[[\d, ]*\]\))\) into parameter",
+        "the checkpoint's tensor {name} has another shape than the configuration says",
+        "fetch configuration and weights of one revision; where they are, use a newer image",
+        "vllm-project/vllm model_executor/model_loader/weight_utils.py",
+    ),
+    row(
+        "weights-size",
+        r"Consistency check failed: file should be of size (?P<right>\d+) but has size (?P<has>\d+)"
+        r"(?: \((?P<file>[^)]+)\))?",
+        "a downloaded file {file} has {has} bytes, {right} are right",
+        "fetch the model once beforehand and serve the store's path; delete the broken file",
+        "huggingface/huggingface_hub#2779",
+        decides=True,
+    ),
+    row(
+        "weights-missing",
+        r"No such file or directory: [\"'](?P<file>\S+\.(?:safetensors|bin|gguf|pt))[\"']",
+        "the weight file {file} is not there",
+        "let the fetch verify the store again: the index names a file that it lacks",
+        "hiyouga/LlamaFactory#3340",
+    ),
+    row(
+        "weights-broken",
+        r"safetensors_rust\.SafetensorError|Error while deserializing header|"
+        r"InvalidHeaderDeserialization|HeaderTooLarge|MetadataIncompleteBuffer|"
+        r"incomplete metadata, file not fully covered",
+        "a weight file is damaged or cut off",
+        "let the fetch verify the store again, and look at the node's disk",
+    ),
+    row(
+        "weights-missing",
+        r"Cannot find any model weights with|does not appear to have a file named|"
+        r"Invalid repository ID or local directory|is not a local folder and is not a valid model|"
+        r"Repo id must be in the form|No such file or directory: '?\S*/config\.json",
+        "the model's files are not where the engine looks for them",
+        "check the store's mount and that the fetch ran on this node",
+    ),
+)

@@ -1,0 +1,290 @@
+"""The events of a streamed answer, in every spelling that servers use.
+
+One reader for all who read a stream: the smoke test and the probes through tasks.outside.vllm, the
+benchmark's child through tasks.outside.evalscope. Standard library only, and no clock: whoever
+feeds it takes the time.
+
+Servers differ in the frame (line ends, comments, a blank after "data:", one JSON over two lines),
+in what may be null or absent (choices, delta, usage, the payload itself), in the name of a thought
+(vLLM: reasoning_content up to 0.16, reasoning since 0.17; guidellm#835, genai-bench#205) and in how
+an error comes inside HTTP 200. tests/field/streams holds a public example of each.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# Names of a delta's parts. Some servers send a thought under several at once: one counts.
+SAID = ("content", "text", "refusal")
+THOUGHT = ("reasoning", "reasoning_content", "reasoning_text", "thinking", "reasoning_details")
+CALLED = ("tool_calls", "function_call")
+# Where a part that is an object keeps its text, and which kinds of part are a thought.
+_PART = ("text", "content", "thinking", "summary")
+_THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")
+# Events of other doors: /v1/messages, /v1/responses. Kind of event, name of the part.
+_EVENTS = {
+    "response.output_text.delta": "content",
+    "response.refusal.delta": "refusal",
+    "response.reasoning_text.delta": "reasoning",
+    "response.reasoning_summary_text.delta": "reasoning",
+    "response.function_call_arguments.delta": "function_call",
+}
+_ENDS = ("[DONE]", "message_stop", "response.completed")
+_FAILED = ("error", "response.failed")
+_LINE = re.compile(rb"\r\n|\n|\r")
+_FIELDS = ("data", "event", "id", "retry", "error")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One event of a stream.
+
+    said, thought: text it adds to the answer and to its reasoning. called: it adds to a tool call.
+    tokens, prompt_tokens: as its usage counts them, None where it has none. finish: reason of the
+    end. error: what the engine says went wrong. done: end of the stream. plain: the payload, where
+    it is written the way OpenAI writes it.
+    """
+
+    said: str = ""
+    thought: str = ""
+    called: bool = False
+    tokens: int | None = None
+    prompt_tokens: int | None = None
+    finish: str = ""
+    error: str = ""
+    done: bool = False
+    plain: str = ""
+
+    @property
+    def text(self) -> str:
+        """Thought and answer; one delta may end the first and begin the second."""
+        return self.thought + self.said
+
+    @property
+    def output(self) -> bool:
+        """Whether the model made something: a token was seen."""
+        return bool(self.said or self.thought or self.called)
+
+
+class Reader:
+    """Takes the bytes of a stream as they come and gives its events."""
+
+    def __init__(self) -> None:
+        self._rest = b""  # of a line
+        self._part = ""  # of a payload over several lines
+        self._event = ""
+        self._after_cr = False
+
+    def feed(self, piece: bytes) -> list[Chunk]:
+        """The events that a piece of the body completes; pieces may be cut anywhere."""
+        if self._after_cr and piece[:1] == b"\n":
+            piece = piece[1:]
+        *lines, self._rest = _LINE.split(self._rest + piece)
+        if piece:
+            self._after_cr = piece[-1:] == b"\r"
+        found = [chunk for line in lines for chunk in self._line(line)]
+        # The last event of a stream need not end its line, and no token waits for a line's end.
+        if self._rest.rstrip().endswith((b"}", b"[DONE]")) and self._rest.startswith(b"data:"):
+            payload = _value(self._rest.decode("utf-8", "replace"))
+            if payload == "[DONE]" or isinstance(_parsed(payload), dict):
+                self._rest = b""
+                found += self._payload(payload)
+        return found
+
+    def end(self) -> list[Chunk]:
+        """What the end of the body completes; an error where that broke off inside an event."""
+        found = [*self._line(self._rest), *self._line(b"")]
+        self._rest = b""
+        return found
+
+    def _line(self, raw: bytes) -> Iterator[Chunk]:
+        line = raw.decode("utf-8", "replace")
+        name = line.partition(":")[0]
+        if not line.strip():
+            yield from self._broken()
+            self._event = ""
+        elif name == "data":
+            yield from self._payload(_value(line))
+        elif name == "error":
+            yield Chunk(error=_words(_parsed(_value(line)) or _value(line)))
+        elif name == "event":
+            self._event = _value(line)
+        elif name and name in _FIELDS:
+            return
+        elif self._part or line[0] == "{":
+            yield from self._payload(line)
+
+    def _payload(self, text: str) -> Iterator[Chunk]:
+        event, value = self._event, _parsed(text)
+        if value is None and self._part:
+            text = f"{self._part}\n{text}"
+            value = _parsed(text)
+        if value is None and "data:" in text:
+            # Two frames that ran together: the first is lost.
+            inner = text[text.rindex("data:") + 5 :]
+            value, text = _parsed(inner), text if _parsed(inner) is None else inner
+        if value is not None:
+            self._part = self._event = ""
+            chunk = read(value, event)
+            if chunk is not None:
+                yield _plain(chunk, value, text)
+        elif text in _ENDS:
+            self._part = ""
+            yield Chunk(done=True)
+        elif event in _FAILED or text.lower().startswith("error:"):
+            yield Chunk(error=text[:300])
+        elif text[:1] == "{":
+            self._part = text
+
+    def _broken(self) -> Iterator[Chunk]:
+        if self._part:
+            part, self._part = self._part, ""
+            yield Chunk(error=f"the stream broke off inside an event: {part[:100]}")
+
+
+def _value(line: str) -> str:
+    return line.partition(":")[2].strip(" ")
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, strict=False)
+    except ValueError:
+        return None
+
+
+def read(payload: Any, event: str = "") -> Chunk | None:
+    """A payload; None where it is no event (null, a ping). event: the frame's own kind."""
+    if not isinstance(payload, dict):
+        return Chunk(error=_words(payload)) if payload and event in _FAILED else None
+    if error := _error(payload, event):
+        return Chunk(error=error)
+    kind = payload.get("type") or event
+    said, thought, called, finish = "", "", False, ""
+    for delta, reason in _deltas(payload, kind):
+        more, reasoned = _spoken(delta)
+        said, thought = said + more, thought + reasoned
+        called = called or any(_call(delta.get(name)) for name in CALLED)
+        finish = reason or finish
+    inner = payload.get("response")
+    usage = payload.get("usage") or (inner.get("usage") if isinstance(inner, dict) else None)
+    return Chunk(
+        said,
+        thought,
+        called,
+        _count(usage, "completion_tokens", "output_tokens"),
+        _count(usage, "prompt_tokens", "input_tokens"),
+        finish,
+        done=kind in _ENDS,
+    )
+
+
+def _deltas(payload: dict[str, Any], kind: str) -> Iterator[tuple[dict[str, Any], str]]:
+    choices = payload.get("choices")
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, dict):
+            # a server that does not stream answers with the whole message
+            delta = choice.get("delta") or choice.get("message")
+            if not isinstance(delta, dict):
+                delta = {"text": choice.get("text")}
+            yield delta, str(choice.get("finish_reason") or "")
+    if kind in _EVENTS:
+        yield {_EVENTS[kind]: payload.get("delta")}, ""
+    elif kind in ("content_block_delta", "message_delta"):
+        delta = payload.get("delta")
+        if isinstance(delta, dict):
+            call = delta.get("partial_json")
+            yield {**delta, "function_call": call}, str(delta.get("stop_reason") or "")
+    elif kind == "response.completed":
+        yield {}, "stop"
+
+
+def _spoken(delta: dict[str, Any]) -> tuple[str, str]:
+    """(said, thought) of a delta."""
+    said, among = "", ""
+    for name in SAID:
+        said, among = _parts(delta.get(name))
+        if said or among:
+            break
+    for name in THOUGHT:
+        if thought := "".join(_parts(delta.get(name))):
+            return said, among + thought
+    return said, among
+
+
+def _parts(value: Any) -> tuple[str, str]:
+    """(said, thought) of a text, an object that holds one, or a list of such parts."""
+    if isinstance(value, str):
+        return value, ""
+    if isinstance(value, dict):
+        inner = next((value[name] for name in _PART if value.get(name)), None)
+        said, thought = _parts(inner)
+        is_thought = value.get("type") in _THOUGHT_PARTS
+        return ("", said + thought) if is_thought else (said, thought)
+    if isinstance(value, list):
+        each = [_parts(part) for part in value]
+        return "".join(said for said, _ in each), "".join(thought for _, thought in each)
+    return "", ""
+
+
+def _call(value: Any) -> bool:
+    """Whether a tool call gains a name or arguments; an id alone is no token."""
+    if isinstance(value, list):
+        return any(_call(item) for item in value)
+    if isinstance(value, dict):
+        return any(_call(value.get(key)) for key in ("function", "name", "arguments"))
+    return isinstance(value, str) and value != ""
+
+
+def _count(usage: Any, *names: str) -> int | None:
+    if not isinstance(usage, dict):
+        return None
+    counts = (usage.get(name) for name in names)
+    return next((n for n in counts if isinstance(n, int)), None)
+
+
+def _error(payload: dict[str, Any], event: str) -> str:
+    """What a payload says went wrong: '' where it is no error."""
+    if error := payload.get("error"):
+        return _words(error)
+    if event in _FAILED or any(payload.get(name) in _FAILED for name in ("object", "type")):
+        return _words(payload)
+    base = payload.get("base_resp")  # MiniMax
+    if isinstance(base, dict) and base.get("status_code"):
+        return _words({"message": base.get("status_msg"), "code": base["status_code"]})
+    return ""
+
+
+def _words(error: Any) -> str:
+    """An error in one line."""
+    text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        code = error.get("code") or error.get("type")
+        text = error["message"] + (f" ({code})" if code else "")
+    return " ".join(text.split())[:300] or "an error without a word"
+
+
+def _plain(chunk: Chunk, payload: dict[str, Any], text: str) -> Chunk:
+    """The chunk with its payload, where any client understands that."""
+    choices = payload.get("choices")
+    usage = payload.get("usage")
+    if (
+        chunk.error
+        or not isinstance(choices, list)
+        or not (usage is None or isinstance(usage, dict))
+    ):
+        return chunk
+    for choice in choices:
+        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if not isinstance(delta, dict) or len(choices) > 1:
+            return chunk
+        spoken = [delta.get(name) for name in (*SAID, *THOUGHT)]
+        if any(value is not None and not isinstance(value, str) for value in spoken):
+            return chunk
+        if chunk.output and not (chunk.called or delta.get("content") or delta.get("reasoning")):
+            return chunk
+    return Chunk(**{**vars(chunk), "plain": text})
