@@ -88,11 +88,16 @@ class Labels:
 
 @dataclass(frozen=True)
 class DeviceFile:
-    """A device the engine opens: a character device, or a folder with at least one entry."""
+    """A device the engine opens: a character device, or a folder with at least one entry.
+
+    entries: regex of the entries that count, for a folder. instead: files of which one stands in
+    its place on some models, of whichever kind.
+    """
 
     path: str
     kind: DeviceKind
-    entries: str = ""  # regex of the entries that count, for a folder
+    entries: str = ""
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
