@@ -75,12 +75,17 @@ def runtime_gib(*, converted: bool, embedding_bytes: float) -> tuple[float, floa
 
 def explicit_cache(spec: Rollout) -> int | None:
     """Bytes of KV cache that the spec gives vLLM itself on CPUs; the share does not count then."""
-    told = number_of(spec.serving.extra_args, CACHE_BYTES)
     try:
         if space := spec.serving.env.get("VLLM_CPU_KVCACHE_SPACE"):
             return int(space) * GIB
     except ValueError:
         return None  # vLLM will say what is wrong with it
+    return stated_cache(spec)
+
+
+def stated_cache(spec: Rollout) -> int | None:
+    """Bytes of KV cache a device that the spec gives vLLM itself; its share does not count then."""
+    told = number_of(spec.serving.extra_args, CACHE_BYTES)
     return int(told) if told else None
 
 
