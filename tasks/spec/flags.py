@@ -139,7 +139,9 @@ def is_on(args: Sequence[str], name: str) -> bool:
 
 def number_of(args: Sequence[str], name: str) -> float | None:
     """A number as vLLM reads it: 8k is 8000, 8K is 8192. None where it is not given or none."""
-    found = re.fullmatch(r"([0-9.]+(?:e[0-9]+)?)([kKmMgGtT]?)", (value_of(args, name) or "").strip())
+    found = re.fullmatch(
+        r"([0-9.]+(?:e[0-9]+)?)([kKmMgGtT]?)", (value_of(args, name) or "").strip()
+    )
     if found is None:
         return None
     try:

@@ -125,7 +125,7 @@ def _index(text: Mapping[str, Any], at: int) -> int:
 
 def kv_heads_at(text: Mapping[str, Any], at: int) -> int:
     """KV heads of one layer, before the cut."""
-    heads = number(text, *HEADS) or 1
+    heads = number(text, *HEADS)
     blocks = text.get("block_configs")
     if isinstance(blocks, list) and blocks:
         block = blocks[at % len(blocks)]

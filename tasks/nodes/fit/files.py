@@ -29,7 +29,18 @@ OTHER = (
 VARIANTS = re.compile(r"[._-](fp16|bf16|fp32|non_ema)$")
 SHARD = re.compile(r"^(.*?)[-_.]?(\d{2,6})-of-(\d{2,6})$")
 # What a repository without such files has instead, by suffix.
-FOREIGN = (".gguf", ".ggml", ".pth", ".onnx", ".npz", ".ckpt", ".h5", ".msgpack", ".mlmodel", ".pte")
+FOREIGN = (
+    ".gguf",
+    ".ggml",
+    ".pth",
+    ".onnx",
+    ".npz",
+    ".ckpt",
+    ".h5",
+    ".msgpack",
+    ".mlmodel",
+    ".pte",
+)
 SAME = 0.03  # two series whose sizes are this close are copies, where one is known for it
 
 

@@ -155,12 +155,15 @@ def _need(spec: Rollout, shape: ModelShape, engine: Engine) -> _Need:
     length = serving.max_model_len or default_length(shape.config) or 2048
     parts = cached_by_stage(shape, engine, env)
     cache = (0, 0)
-    growth = max((growth_bytes(part, engine.least) for part in parts), default=0)
+    growth = 0
     if not shape.unknown:
-        cache = (
-            max(sequence_bytes(part, length, engine.least) for part in parts),
-            max(sequence_bytes(part, length, engine.most) for part in parts),
-        )
+        growth = max(growth_bytes(part, engine.least) for part in parts)
+        # padding can make windows dearer than none
+        by_release = [
+            max(sequence_bytes(part, length, how) for part in parts)
+            for how in (engine.least, engine.most)
+        ]
+        cache = (min(by_release), max(by_release))
     tp, kinds = engine.ranks.tensor, {layer.kind for layer in shape.cached}
     element, ranks = engine.most.element, engine.ranks
     divided = f"{ranks.devices} device(s)" if ranks.data == 1 else f"{ranks} and experts"
@@ -220,7 +223,10 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
 
 
 def _verdict(
-    reasons: list[Reason], lines: tuple[str, ...] | list[str], need: _Need, room: float | None = None
+    reasons: list[Reason],
+    lines: tuple[str, ...] | list[str],
+    need: _Need,
+    room: float | None = None,
 ) -> ShapeVerdict:
     tokens = sequences = None
     if room is not None and need.cache[0]:
@@ -270,8 +276,10 @@ def _in_memory(
     left = low - heavy - typical
     tokens = max(0, int(left // need.growth)) if need.growth and need.plain else None
     count = max(0.0, left) / need.cache[1] if need.cache[1] else 0.0
-    held = f" = {tokens:,} tokens = {tokens / need.length:.1f} full sequences" if tokens else (
-        f" = {count:.1f} full sequences" if need.cache[1] else ""
+    held = (
+        f" = {tokens:,} tokens = {tokens / need.length:.1f} full sequences"
+        if tokens
+        else (f" = {count:.1f} full sequences" if need.cache[1] else "")
     )
     if tokens == 0:
         held = " = 0 tokens = 0.0 full sequences"

@@ -168,6 +168,14 @@ READERS: tuple[Callable[[Mapping[str, Any], int], list[str]], ...] = (
 )
 
 
+def listed_layers(text: Mapping[str, Any]) -> int:
+    """How many layers a list or pattern names, where nothing else counts them; 0 none."""
+    for read in (_blocks, _listed, _signs):
+        if told := read(text, 0):
+            return len(told)
+    return 0
+
+
 def window_of(text: Mapping[str, Any], kind: str = "sliding") -> int:
     """Tokens that a sliding or chunked layer looks back; 0 unknown or none."""
     if kind == "chunked":
@@ -175,7 +183,12 @@ def window_of(text: Mapping[str, Any], kind: str = "sliding") -> int:
     return number(
         text,
         *("sliding_window", "sliding_window_size", "attention_window_size", "local_attention"),
-        *("local_attention_window", "attention_window", "window_size", "interleaved_sliding_window"),
+        *(
+            "local_attention_window",
+            "attention_window",
+            "window_size",
+            "interleaved_sliding_window",
+        ),
     )
 
 

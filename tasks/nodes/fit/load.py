@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from tasks.nodes.fit.attention import Layer
 from tasks.nodes.fit.engine import GIB, Engine
+from tasks.nodes.fit.fields import number, text_of
 from tasks.nodes.fit.packing import MARLIN_HIDDEN, MARLIN_WIDTH, ONLINE, padded
 from tasks.nodes.fit.shape import ModelShape
 
@@ -65,7 +67,7 @@ def cached_by_stage(
     share = len(shape_cached) / max(1, shape.layers)
     ends = [0, *(round(end * share) for _, end in spans)]
     ends[-1] = len(shape_cached)
-    return [tuple(shape_cached[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    return [tuple(shape_cached[a:b]) for a, b in pairwise(ends)]
 
 
 def weights_on_device(
@@ -100,7 +102,10 @@ def _expert_bytes(shape: ModelShape) -> float:
     if shape.experts is None:
         return 0.0
     bits = shape.packing.bits if shape.quantized else 8.0 * shape.element_bytes("auto")
-    return shape.experts.elements * bits / 8
+    found = shape.experts
+    # the files hold those of the layers that guess ahead, too
+    more = number(text_of(shape.config), "num_nextn_predict_layers", "mtp_num_hidden_layers")
+    return found.elements * (1 + more / max(1, found.layers)) * bits / 8
 
 
 def _padding(shape: ModelShape, engine: Engine) -> float:

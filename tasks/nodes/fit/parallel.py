@@ -68,10 +68,9 @@ def _faults(shape: ModelShape, ranks: Ranks) -> Iterator[_Fault]:
     yield from _expert_faults(shape, ranks)
     shared = 0 if shape.packing.skips("shared_expert") else shape.shared_width
     if tp > 1 and shared and not shared % tp:
-        yield from _scales(shape, shared // tp, f"width {shared} of shared experts / {tp}")
-    if tp > 1 and shape.packing.block and not shape.latent and not shape.packing.skips("attn"):
-        part = max(1, shape.kv_heads // tp) * shape.head_dim
-        yield from _scales(shape, part, f"{shape.kv_heads} KV heads of {shape.head_dim} / {tp}")
+        # releases differ whether these are cut, repeated or left in 16 bits
+        for fault in _scales(shape, shared // tp, f"width {shared} of shared experts / {tp}"):
+            yield replace(fault, only_old=True)
 
 
 def _dense_widths(shape: ModelShape) -> list[int]:

@@ -12,8 +12,10 @@ from tasks.nodes.fit.fields import (
     DENSE,
     EXPERT_WIDTH,
     EXPERTS,
+    HEAD_DIM,
     HEADS,
     HIDDEN,
+    KV_HEADS,
     LAYERS,
     VOCABULARY,
     first,
@@ -21,7 +23,7 @@ from tasks.nodes.fit.fields import (
     text_of,
 )
 from tasks.nodes.fit.kv import Cache, growth_bytes
-from tasks.nodes.fit.layers import model_type
+from tasks.nodes.fit.layers import listed_layers, model_type
 from tasks.nodes.fit.packing import Packing
 from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
@@ -101,11 +103,10 @@ class ModelShape:
         Raises ValueError when it has no layers, heads or hidden size.
         """
         text = text_of(config)
-        layers, hidden = number(text, *LAYERS), number(text, *HIDDEN)
-        heads = number(text, *HEADS)
-        if not heads and model_type(text).endswith(("mamba", "mamba2")):
-            heads = 1  # no attention at all
-        if not layers or not heads or not hidden:
+        layers, hidden = number(text, *LAYERS) or listed_layers(text), number(text, *HIDDEN)
+        heads, told = number(text, *HEADS), number(text, *KV_HEADS) and number(text, *HEAD_DIM)
+        attends = heads or told or "mamba" in model_type(text)
+        if not layers or not attends or not (hidden or told):
             raise ValueError(
                 "config.json tells no num_hidden_layers, num_attention_heads or hidden_size; "
                 f"it has {', '.join(sorted(text)[:12])}"
