@@ -105,7 +105,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         resource=resource,
         needs=needs,
         release=release_of(spec, manifest.commit, manifest.digest, needs),
-        shape=_shape(hub, spec, manifest),
+        shape=shape_of(hub, spec, manifest),
         queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
         owed=tuple(map(str, held.owed)),
         policy=policy,
@@ -145,7 +145,7 @@ def _same(found: str, asked: str) -> bool:
     return found == asked or (bool(HUB_COMMIT.match(asked)) and found.split("-", 1)[0] == asked)
 
 
-def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
+def shape_of(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
     """The model's shape from its config.json; None for a repository without one."""
     if manifest.entry("config.json") is None:
         return None

@@ -85,7 +85,18 @@ def layers_of(text: Mapping[str, Any], count: int) -> tuple[Layer, ...]:
     return tuple(out)
 
 
+def _of_layer(text: Mapping[str, Any], at: int) -> Mapping[str, Any]:
+    """The config of one layer: `per_layer_config` has a list, or numbers such as "05"."""
+    told = text.get("per_layer_config")
+    if isinstance(told, Mapping):
+        told = {int(key): item for key, item in told.items() if str(key).isdigit()}.get(at)
+    elif isinstance(told, list):
+        told = told[at] if at < len(told) else None
+    return {**text, **told} if isinstance(told, Mapping) else text
+
+
 def _attending(text: Mapping[str, Any], at: int, kind: str) -> Layer:
+    text = _of_layer(text, at)
     window = window_of(text, kind) if kind != "full" else 0
     if latent := latent_of(text):
         return Layer(kind, latent=latent, window=window, index=_index(text, at))
@@ -132,6 +143,8 @@ def kv_heads_at(text: Mapping[str, Any], at: int) -> int:
         attention = section(block, "attention") if isinstance(block, Mapping) else {}
         if group := number(attention, "n_heads_in_group"):
             return max(1, heads // group)
+    if text.get("multi_query_attention") is False:
+        return heads
     if text.get("multi_query") and not text.get("new_decoder_architecture"):
         return 1
     told = first(text, *KV_HEADS)

@@ -1,8 +1,8 @@
 """What a spec asks of vLLM that changes what fits, and what its release decides: two readings.
 
-least: what needs the least memory by any release that may be in the image; most: the most. A rollout
-is refused by the least and warned of by the most. The release is read from the image's tag, where
-that names vLLM's own (0.x.y).
+least: what needs the least memory by any release that may be in the image; most: the most. A
+rollout is refused by the least and warned of by the most. The release is read from the image's tag,
+where that names vLLM's own (0.x.y).
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def _by_memory(table: tuple[tuple[int, int], ...], memory: int | None) -> int:
 @dataclass(frozen=True)
 class Engine:
     """What a spec asks of the engine. release: (0, minor) or None. batched: (least, most) tokens
-    computed at once. sequences: at once, at most. speculative: tokens guessed a step; drafts: layers
-    that guess them. offload: bytes of weights kept in host memory a device."""
+    computed at once. sequences: at once, at most. speculative: tokens guessed a step; drafts:
+    layers that guess them. offload: bytes of weights kept in host memory a device."""
 
     ranks: Ranks
     release: tuple[int, int] | None

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tasks.nodes.fit.defaults import with_defaults
+
 LAYERS = (
-    *("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
-    *("decoder_layers", "num_decoder_layers", "num_transformer_layers"),
+    *("decoder_layers", "num_hidden_layers", "n_layer", "num_layers", "n_layers"),
+    *("num_decoder_layers", "num_transformer_layers"),
 )
 HEADS = (
     *("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads"),
@@ -75,7 +77,9 @@ def text_of(config: Mapping[str, Any]) -> Mapping[str, Any]:
             found = text_of({**_shared(config), **inner})
             if number(found, *LAYERS):
                 return found
-    return {**config, **section(config, "attn_config"), **_renamed(section(config, "ffn_config"))}
+    return with_defaults(
+        {**config, **section(config, "attn_config"), **_renamed(section(config, "ffn_config"))}
+    )
 
 
 def _shared(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,8 +40,12 @@ EACH = (
     ("_sliding_window_pattern", "sliding"),
 )
 # Configs that say only by their model type which layers attend to everything.
-BY_TYPE = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gemma4": 6, "cohere2": 4, "exaone4": 4}
+BY_TYPE = {
+    **{"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gemma4": 6, "cohere2": 4, "olmo3": 4, "afmoe": 4},
+    **{"gpt_oss": 2, "vaultgemma": 2},
+}
 BOTH = ("falcon_h1", "hymba")
+PURE = ("mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv7")  # no attention at all
 # The window of these is not used unless the config says so.
 WINDOW_ON_REQUEST = ("qwen",)
 ENCODERS = (
@@ -66,8 +70,8 @@ def _blocks(text: Mapping[str, Any], _: int) -> list[str]:
     if not isinstance(found, list):
         return []
     out = []
-    for block in found:
-        block = block if isinstance(block, Mapping) else {}
+    for item in found:
+        block: Mapping[str, Any] = item if isinstance(item, Mapping) else {}
         attention = section(block, "attention")
         gone = attention.get("no_op") or attention.get("replace_with_linear")
         told = kind_of(block["block_type"]) if "block_type" in block else "full"
@@ -79,7 +83,8 @@ def _listed(text: Mapping[str, Any], _: int) -> list[str]:
     for name in LISTS:
         found = text.get(name)
         if isinstance(found, list) and found and all(isinstance(item, str) for item in found):
-            return [kind_of(item) for item in found]
+            local = "sliding" if number(text, "attention_window_size") > 0 else "full"
+            return [local if item == "attention" else kind_of(item) for item in found]
     return []
 
 
@@ -142,8 +147,8 @@ def _chunks(text: Mapping[str, Any], n: int) -> list[str]:
 
 def _typed(text: Mapping[str, Any], n: int) -> list[str]:
     kind = model_type(text)
-    if kind in BOTH:
-        return ["both"]
+    if kind in BOTH or kind in PURE:
+        return ["both" if kind in BOTH else "state"]
     if kind in BY_TYPE:
         return ["full" if (at + 1) % BY_TYPE[kind] == 0 else "sliding" for at in range(n)]
     return []
@@ -203,4 +208,9 @@ def kinds(text: Mapping[str, Any], layers: int) -> Sequence[str]:
     shared = number(text, "num_kv_shared_layers")
     if shared:
         out[max(0, layers - shared) :] = ["none"] * min(shared, layers)
+    groups = number(text, "cla_share_factor") if text.get("use_cla") else 1
+    crossing = text.get("cross_attention_layers")
+    for at in range(layers):
+        if at % max(1, groups) or (isinstance(crossing, list) and at in crossing):
+            out[at] = "none"  # another layer's cache, or an image's alone
     return out * 2 if "longcat" in model_type(text) else out

@@ -24,7 +24,8 @@ def ropes(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         found = text["rope_parameters"]
         older = text.get("rope_scaling")
         if isinstance(older, Mapping) and older.get("factor") and not found.get("factor"):
-            found = {**found, **older}
+            plain = {key: value for key, value in found.items() if key != "rope_type"}
+            found = {**plain, **older}
     if not isinstance(found, Mapping):
         return []
     nested = [item for item in found.values() if isinstance(item, Mapping)]

@@ -234,6 +234,7 @@ def _dense_width(text: Mapping[str, Any], experts: Experts | None, layers: int) 
 
 def _unknown(text: Mapping[str, Any]) -> str:
     """Why a cache cannot be told; '' where it can."""
-    if text.get("compress_ratios"):
+    types = text.get("layer_types")
+    if text.get("compress_ratios") or (isinstance(types, list) and "compress" in str(types)):
         return "its layers compress the cache (compress_ratios) in a way not computed here"
     return ""

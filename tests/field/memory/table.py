@@ -4,9 +4,9 @@
 
 logged.json has a row a public log. vllm: its release or date; release: the one to reckon by. files:
 bytes of the weights, and where that figure is from. weights: GiB on one device, by "Model loading
-took". kv_token: bytes a token (memory for the cache / tokens in it); kv_sequence: GiB of one sequence
-of `length` (memory / "Maximum concurrency", or the text of the refusal). The readings say which end
-of ours is meant where there are two.
+took". kv_token: bytes a token (memory for the cache / tokens in it); kv_sequence: GiB of one
+sequence of `length` (memory / "Maximum concurrency", or the text of the refusal). The readings say
+which end of ours is meant where there are two.
 """
 
 from __future__ import annotations

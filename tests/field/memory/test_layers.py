@@ -104,6 +104,51 @@ def test_further_spellings(change: dict[str, Any], kinds: dict[str, int]) -> Non
     assert Counter(layer.kind for layer in shape.cached) == kinds
 
 
+def test_what_a_config_leaves_out_its_class_says() -> None:
+    """google/gemma-3-4b-it's config.json has no heads at all, llava-1.5-7b's no layers."""
+    gemma = {
+        "model_type": "gemma3",
+        "text_config": {
+            "model_type": "gemma3_text",
+            "hidden_size": 2560,
+            "intermediate_size": 10240,
+            "num_hidden_layers": 34,
+            "sliding_window": 1024,
+        },
+    }
+    shape = ModelShape.from_config(gemma, 1)
+    assert (shape.heads, shape.kv_heads, shape.head_dim) == (8, 4, 256)
+    assert shape.max_positions == 131072
+    llava = {"model_type": "llava", "text_config": {"model_type": "llama", "vocab_size": 32064}}
+    assert ModelShape.from_config(llava, 1).kv_bytes_per_token(1) == 32 * 2 * 4096 * 2
+    window = {**BASE, "model_type": "mistral"}
+    assert {x.kind for x in ModelShape.from_config(window, 1).cached} == {"sliding"}
+    none = {**window, "sliding_window": None}
+    assert {x.kind for x in ModelShape.from_config(none, 1).cached} == {"full"}
+
+
+def test_layers_with_configs_of_their_own() -> None:
+    """transformers 5.19 writes Gemma 4's wide heads as per_layer_config."""
+    wide = {"05": {"head_dim": 512}, "11": {"head_dim": 512}}
+    shape = ModelShape.from_config({**BASE, "per_layer_config": wide}, 1)
+    assert Counter(layer.width for layer in shape.cached) == {256: 10, 1024: 2}
+
+
+def test_layers_that_use_the_cache_of_others() -> None:
+    """Hunyuan-Large shares a cache between two layers; Llama 3.2 Vision looks at images."""
+    shared = {**BASE, "use_cla": True, "cla_share_factor": 2}
+    assert len(ModelShape.from_config(shared, 1).cached) == 6
+    crossing = {**BASE, "cross_attention_layers": [3, 8]}
+    assert len(ModelShape.from_config(crossing, 1).cached) == 10
+
+
+def test_models_without_attention() -> None:
+    mamba = {"model_type": "mamba", "hidden_size": 2560, "num_hidden_layers": 64, "state_size": 16}
+    shape = ModelShape.from_config({**mamba, "intermediate_size": 5120}, 1)
+    assert Counter(x.kind for x in shape.cached) == {"state": 64}
+    assert shape.kv_bytes_per_token(1) == 0
+
+
 @pytest.mark.parametrize(
     ("change", "heads"),
     [
