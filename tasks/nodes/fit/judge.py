@@ -214,7 +214,7 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     reasons = [
         *divides_reasons(shape, engine.ranks),
         *length_reasons(spec, shape),
-        *weights_reasons(shape),
+        *(weights_reasons(shape) if is_vllm(spec) else ()),
     ]
     if vram_bytes_per_device is None:
         return _verdict(reasons, need.lines, need)

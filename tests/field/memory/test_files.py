@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
 from tasks.nodes.memory import GIB, Weights, weigh
+from tasks.outside.modelscope.hub import Hub
+from tasks.run.findings import fit_reasons
+from tasks.steps.resolve_model import shape_of
+from tasks.weights.manifest import FileEntry, Manifest
+from tests.field.memory.table import config
+from tests.support.nodedata import make_spec
+from tests.support.surveys import survey
 
 
 def named(*paths: str, index: str = "model.safetensors.index.json") -> dict[str, Any]:
@@ -99,3 +108,45 @@ def test_a_file_that_only_the_index_has_is_told() -> None:
         "2 file(s) that model.safetensors.index.json names",
         ("model-00003-of-00003.safetensors",),
     )
+
+
+class FakeHub:
+    """Answers reads of small files from memory."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def read_small(self, _model: str, _manifest: Manifest, path: str, _limit: int) -> bytes:
+        return self.texts[path].encode()
+
+
+def listed(files: dict[str, int]) -> Manifest:
+    entries = tuple(FileEntry(path, size) for path, size in files.items())
+    return Manifest("owner/name", "master", "c" * 40, entries)
+
+
+def test_the_step_reads_the_index_from_the_hub() -> None:
+    spec = make_spec()
+    files = {**MISTRAL, "extra.safetensors": 10**9, "config.json": 600}
+    index = "model.safetensors.index.json"
+    texts = {
+        "config.json": json.dumps(config("Qwen3-8B")),
+        index: json.dumps(named(*MISTRAL)[index]),
+    }
+    shape = shape_of(cast(Hub, FakeHub(texts)), spec, listed({**files, index: 24_000}))
+    assert shape is not None and shape.weights_bytes == sum(MISTRAL.values())
+    # an index that is no JSON, or larger than anybody's, is as none
+    for size, text in ((24_000, "{"), (10**9, texts[index])):
+        hub = cast(Hub, FakeHub({**texts, index: text}))
+        shape = shape_of(hub, spec, listed({**files, index: size}))
+        assert shape is not None and shape.weights_bytes == sum(MISTRAL.values()) + 10**9
+
+
+def test_the_step_has_no_opinion_without_a_config() -> None:
+    """mradermacher/Nemo-12B-Marlin-v7-GGUF (vllm#8401) has .gguf files alone."""
+    hub = cast(Hub, FakeHub({}))
+    manifest = listed({"Nemo-12B.Q4_K_M.gguf": 7 * GIB})
+    assert shape_of(hub, make_spec(), manifest) is None
+    found = replace(survey(make_spec()), manifest=manifest)
+    reasons = fit_reasons(found, found.deployment([]))
+    assert "WEIGHTS_UNKNOWN" in [reason.code for reason in reasons]
