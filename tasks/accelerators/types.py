@@ -273,6 +273,11 @@ class Profile:
         """Whether pods ask for an extended resource."""
         return bool(self.resources)
 
+    @property
+    def unit_devices(self) -> tuple[int, ...]:
+        """Devices that a unit of whole cards may bring: one, or those of the vendor's boards."""
+        return tuple(sorted({1, *(devices for _, devices in self.boards)}))
+
     def resource_kind(self, name: str) -> ResourcePattern | None:
         """The row that matches a resource name, or None for another vendor's resource."""
         return next((r for r in self.resources if re.fullmatch(r.pattern, name)), None)
