@@ -48,6 +48,7 @@ def tool_reasons(
     out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
     row = profile.resource_kind(units.resource) if units.resource else None
     parts = row is not None and row.kind in ("split", "dynamic")
+    parts = parts or units.kind in ("slice", "share", "partition")
     for card in inventory.cards:
         out += _card(profile, card, parts)
     return [*out, *_in_use(spec, profile, api, inventory.cards, units)]
