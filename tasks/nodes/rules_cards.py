@@ -21,7 +21,7 @@ from tasks.spec.rollout import Rollout
 # how a tool words that a card is divided: hy-smi and nvidia-smi MIG, cnmon MIM and SMLU, efsmi
 # SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
 # among them, tells nothing of a card.
-DIVIDED = re.compile(r"MIG|MIM|SMLU|SRIOV|Enabled?|MPC\b.*|VGPU", re.IGNORECASE)
+DIVIDED = re.compile(r"(MIG|MIM|SMLU|SRIOV|MPC|VGPU)\b.*|Enabled?", re.IGNORECASE)
 # npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
 WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
 SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
@@ -46,11 +46,23 @@ def tool_reasons(
     if not profile.pci_vendor:
         return []
     out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
-    row = profile.resource_kind(units.resource) if units.resource else None
-    parts = row is not None and row.kind in ("split", "dynamic")
-    parts = parts or units.kind in ("slice", "share", "partition")
     for card in inventory.cards:
-        out += _card(profile, card, parts)
+        out += _card(profile, card)
+    row = profile.resource_kind(units.resource) if units.resource else None
+    parts = units.kind in ("slice", "share", "partition")  # under a whole card's name, too
+    if (row is None or row.kind in WHOLE) and not parts:
+        out += _partitioned(inventory.cards)
+    told = [card for card in inventory.cards if card.memory_mib or card.available_mib]
+    silent = [str(card.index) for card in inventory.cards if card not in told and not card.health]
+    if told and silent and inventory.whole:
+        out.append(
+            warning(
+                "FACT_UNKNOWN",
+                f"memory of card {', '.join(silent)}: {doc.smi.name} tells the others' alone",
+                "the memory of every card",
+                "run it on the host: a card that tells nothing may have lost its driver",
+            )
+        )
     return [*out, *_in_use(spec, profile, api, inventory.cards, units)]
 
 
@@ -102,8 +114,8 @@ def _lost(doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
     ]
 
 
-def _card(profile: Profile, card: Card, parts: bool) -> list[Reason]:
-    """Heat, errors, health and mode of one card. parts: parts of cards are asked for anyhow."""
+def _card(profile: Profile, card: Card) -> list[Reason]:
+    """Heat, errors, health and memory of one card."""
     out, limit = [], profile.temperature_limit_c
     if card.temperature_c is not None and card.temperature_c > limit:
         hot = f"{card.temperature_c:g} degrees Celsius"
@@ -114,15 +126,6 @@ def _card(profile: Profile, card: Card, parts: bool) -> list[Reason]:
     if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
         works = ILL_BUT_WORKS.fullmatch(card.health)
         out.append(_sick("warning" if works else "error", card, f"health {card.health}", "OK"))
-    if DIVIDED.fullmatch(card.mode) and not parts:
-        out.append(
-            warning(
-                "CARD_PARTITIONED",
-                f"card {card.index}: mode {card.mode}, it is partitioned",
-                "a whole card",
-                "ask for its parts by nodes.resource, or undo it with the vendor's tool",
-            )
-        )
     used, total = card.used, card.memory_mib
     if used is not None and total and used > total:
         out.append(
@@ -134,6 +137,23 @@ def _card(profile: Profile, card: Card, parts: bool) -> list[Reason]:
             )
         )
     return out
+
+
+def _partitioned(cards: Sequence[Card]) -> list[Reason]:
+    """One reason for all cards of a mode: on many nodes it is every card's."""
+    modes: dict[str, list[str]] = {}
+    for card in cards:
+        if DIVIDED.fullmatch(card.mode):
+            modes.setdefault(card.mode, []).append(str(card.index))
+    return [
+        warning(
+            "CARD_PARTITIONED",
+            f"card {', '.join(indices)}: mode {mode}, partitioned",
+            "whole cards",
+            "ask for their parts by nodes.resource, or undo it with the vendor's tool",
+        )
+        for mode, indices in modes.items()
+    ]
 
 
 def _sick(severity: str, card: Card, found: str, expected: str) -> Reason:
@@ -178,7 +198,8 @@ def _in_use(
     whole = [n for n in held if (row := profile.resource_kind(n)) and row.kind in WHOLE]
     shared = units.kind in ("share", "slice", "partition") or len(whole) < len(held)
     explained = math.ceil(sum(held[name] for name in whole)) * units.ranks_per_unit
-    if shared and held:
+    # a claim's devices are counted nowhere: a pod that holds one may hold any card
+    if (shared and held) or api.claiming:
         explained = len(cards)
     foreign = len(taken) - explained
     if foreign <= 0:

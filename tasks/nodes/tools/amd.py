@@ -29,7 +29,7 @@ def amd(reading: Reading, run: SmiRun) -> None:
         reading.problems.append(f"no JSON in the output of {command}: {words}")
         return
     if not whole:
-        reading.cut(f"the JSON of {command} breaks off")
+        reading.cut(f"the JSON of {command} is not whole")
     for row in rows:
         if not isinstance(row, Mapping) or not isinstance(row.get("gpu"), int):
             continue

@@ -48,6 +48,9 @@ def read_inventory(smi: SmiRuns, parser: str | None = None) -> Inventory:
         if (run.error or run.status != 0) and len(reading.cards) > before:
             reading.whole = False
     cards = tuple(reading.cards[index] for index in sorted(reading.cards))
+    if not cards and smi.runs and not reading.problems:
+        heard = " ".join(run.stdout for run in smi.runs) or smi.runs[0].stderr
+        reading.problems.append(f"{smi.name} lists no card: {last_words(heard)}")
     words = said(text for run in smi.runs for text in (run.stdout, run.stderr))
     problems = tuple(dict.fromkeys(reading.problems))
     return Inventory(cards, reading.driver, problems, tuple(words), reading.whole)

@@ -100,5 +100,5 @@ def rocm_like(reading: Reading, run: SmiRun) -> None:
         words = last_words(run.stdout)
         reading.problems.append(f"no JSON in the output of {command}: {words}")
     elif not whole:
-        reading.cut(f"the JSON of {command} breaks off")
+        reading.cut(f"the JSON of {command} is not whole")
     _cards_json(reading, data)

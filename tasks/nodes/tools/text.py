@@ -41,7 +41,7 @@ def find_json(text: str) -> tuple[Any, bool]:
             try:
                 mending = _Mending(text)
                 found, end = mending.value(start, 0)
-                ended = not mending.cut
+                ended = not (mending.cut or mending.torn)
             except ValueError:
                 found, end, ended = None, start + 1, False
             broken = broken or (not ended and _OPENS.match(text, start) is not None)
@@ -57,6 +57,7 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SCALAR = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity|N/A")
 _WORDS = ("true", "false", "null", "NaN", "-Infinity", "Infinity", "N/A")
 _HALF_NUMBER = re.compile(r"-?\d*\.?\d*(?:[eE][+-]?\d*)?")
+_NO_VALUE = re.compile(r"[^,{}\[\]\"\s][^,{}\[\]\"\n]*")
 _OPENS = re.compile(r"[{\[]\s*[\"{\[]")  # how a document begins, and no person's brackets
 _BLANK = re.compile(r"[\s,]*")  # a comma too many, or too few, changes nothing
 
@@ -66,7 +67,7 @@ class _Mending:
     it is no JSON at all."""
 
     def __init__(self, text: str) -> None:
-        self._text, self.cut = text, False
+        self._text, self.cut, self.torn = text, False, False
 
     def value(self, at: int, depth: int) -> tuple[Any, int]:
         if depth > MAX_DEPTH:
@@ -117,11 +118,22 @@ class _Mending:
                 return out, at
             if self._text[at] != ":":
                 raise ValueError("no value")
-            value, at = self.value(self._skip(at + 1), depth + 1)
+            value, at = self._member(self._skip(at + 1), depth + 1)
             if value is not None or not self.cut:
                 out[json.loads(key[0], strict=False)] = value
             if self.cut:
                 return out, len(self._text)
+
+    def _member(self, at: int, depth: int) -> tuple[Any, int]:
+        """A value after its key; one that is none is left out, and what follows is read on."""
+        try:
+            return self.value(at, depth)
+        except ValueError:
+            rest = _NO_VALUE.match(self._text, at)
+            if rest is None:
+                raise
+            self.torn = True
+            return None, rest.end()
 
     def _array(self, at: int, depth: int) -> tuple[list[Any], int]:
         out: list[Any] = []

@@ -125,7 +125,7 @@ def test_c26_hysmi_modes(told: Told, text: Callable[[str], str]) -> None:
     table = text("c26_hysmi_modes.txt")
     reasons = told("hygon-dcu", [((), table)], on_bus=2, held=2)
     assert [(r.severity, r.code, r.found) for r in reasons] == [
-        ("warning", "CARD_PARTITIONED", "card 1: mode MIG, it is partitioned")
+        ("warning", "CARD_PARTITIONED", "card 1: mode MIG, partitioned")
     ]
 
 

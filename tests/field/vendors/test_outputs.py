@@ -190,6 +190,38 @@ PPU_810E = """\
 MIG devices:
 |  0   0   0    5  |   106MiB / 33618MiB |  64
 """
+# vllm-project/vllm-ascend#2035, 2025: an A3, two dies a card; the second number is the device's
+NPU_A3 = """\
+| npu-smi 24.1.rc3.7               Version: 24.1.rc3.7                                           |
++---------------------------+---------------+----------------------------------------------------+
+| NPU   Name                | Health        | Power(W)    Temp(C)           Hugepages-Usage(page)|
+| Chip  Phy-ID              | Bus-Id        | AICore(%)   Memory-Usage(MB)  HBM-Usage(MB)        |
++===========================+===============+====================================================+
+| 0     Ascend910           | OK            | 178.8       36                0    / 0             |
+| 0     0                   | 0000:9D:00.0  | 0           0    / 0          3397 / 65536         |
++---------------------------+---------------+----------------------------------------------------+
+| 0     Ascend910           | OK            | -           36                0    / 0             |
+| 1     1                   | 0000:9F:00.0  | 0           0    / 0          3186 / 65536         |
++===========================+===============+====================================================+
+"""
+# HAMi's lab, 2026-08: a 310P3 has no HBM column
+NPU_310P3 = """\
+| npu-smi 25.5.1                   Version: 25.5.1                                               |
+| NPU     Name                  | Health          | Power(W)     Temp(C)           Hugepages-Usage |
+| Chip    Device                | Bus-Id          | AICore(%)    Memory-Usage(MB)                |
+| 0       310P3                 | OK              | NA           38                0     / 0     |
+| 0       0                     | 0000:81:00.0    | 0            1848 / 21525                    |
+"""
+# notes on HAMi with four DCUs, DTK 24.04, 2025-09 (two of the four rows): Mode says nothing
+HY_DTK_24 = """\
+============================ System Management Interface =============================
+======================================================================================
+DCU     Temp     AvgPwr     Perf     PwrCap     VRAM%      DCU%      Mode
+0       49.0C    25.0W      auto     300.0W     0%         0%        N/A
+1       48.0C    24.0W      auto     300.0W     0%         0%        N/A
+======================================================================================
+=================================== End of SMI Log ===================================
+"""
 
 
 def read(tool: str, text: str) -> Inventory:
@@ -231,6 +263,17 @@ OUTPUTS: list[tuple[str, str, str, list[Row]]] = [
     ("xpu-smi", XPU_5_19, "5.19.0.0", [("P800 OAM", 0, 98304, 35, 87, "00000000:03:00.0")]),
     ("xpu-smi", XPU_IN_CONTAINER, "", [("P800 OAM", 100, 98304, 43, 98, "00000000:52:00.0")]),
     ("efsmi", EFSMI_1_6, "1.6.3.12", [("Enflame S60G", 0, 23552, 34, None, "00:2e:00.0")]),
+    (
+        "npu-smi",
+        NPU_A3,
+        "24.1.rc3.7",
+        [
+            ("Ascend910", 3397, 65536, 36, 178.8, "0000:9d:00.0"),
+            ("Ascend910", 3186, 65536, 36, None, "0000:9f:00.0"),
+        ],
+    ),
+    ("npu-smi", NPU_310P3, "25.5.1", [("310P3", 1848, 21525, 38, None, "0000:81:00.0")]),
+    ("hy-smi", HY_DTK_24, "", [("", None, None, 49, 25, ""), ("", None, None, 48, 24, "")]),
     (
         "ppu-smi",
         PPU_810E,

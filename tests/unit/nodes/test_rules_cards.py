@@ -29,10 +29,12 @@ def judge(
     devices: int = 1,
     kind: UnitKind = "card",
     ranks: int = 1,
+    claiming: int = 0,
     **inventory: Any,
 ) -> list[Reason]:
     units = Units(GPU, kind, len(cards), len(cards), len(cards), len(cards), ranks_per_unit=ranks)
-    api = ApiFacts("n", held={name: Decimal(amount) for name, amount in (held or {}).items()})
+    amounts = {name: Decimal(amount) for name, amount in (held or {}).items()}
+    api = ApiFacts("n", held=amounts, claiming=claiming)
     doc = ProbeDoc(
         "nvidia-gpu",
         smi=SmiRuns("nvidia-smi"),
@@ -70,6 +72,10 @@ def test_where_cards_are_shared_a_pod_may_be_on_any(kind: UnitKind) -> None:
     # so it is where a pod holds a part under another name
     assert judge(full(0, 1), {"nvidia.com/mig-1g.10gb": 1}) == []
     assert judge(full(0), {"cpu": 4, "amd.com/gpu": 8}) != []
+
+
+def test_a_pod_with_a_claim_may_hold_any_card() -> None:
+    assert judge(full(0, 1), claiming=1) == []
 
 
 def test_a_board_that_a_pod_holds_is_all_its_devices() -> None:

@@ -61,8 +61,9 @@ def test_the_beginning_of_a_document_holds_nothing_false(
         ("[" * 5000, None),
         ('{"a": [' * 2000, None),
         ("{}", None),
+        ('{"a": @ x, "b": {"c": 1}}', {"a": None, "b": {"c": 1}}),
         # what stands before the part that can be read is no document, or a broken one
-        ('{"a": @, "b": {"c": 1}}', {"c": 1}),
+        ('{"a": [@], "b": {"c": 1}}', {"c": 1}),
     ],
 )
 def test_documents_that_are_mended(text: str, found: Any) -> None:
