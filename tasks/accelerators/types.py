@@ -274,6 +274,11 @@ class Profile:
         return bool(self.resources)
 
     @property
+    def device_paths(self) -> tuple[tuple[str, str], ...]:
+        """Every device file to look at, with the regex of entries that count."""
+        return tuple((p, d.entries) for d in self.devices for p in (d.path, *d.instead))
+
+    @property
     def unit_devices(self) -> tuple[int, ...]:
         """Devices that a unit of whole cards may bring: one, or those of the vendor's boards."""
         return tuple(sorted({1, *(devices for _, devices in self.boards)}))
