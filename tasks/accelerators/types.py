@@ -88,11 +88,16 @@ class Labels:
 
 @dataclass(frozen=True)
 class DeviceFile:
-    """A device the engine opens: a character device, or a folder with at least one entry."""
+    """A device the engine opens: a character device, or a folder with at least one entry.
+
+    entries: regex of the entries that count, for a folder. instead: files of which one stands in
+    its place on some models, of whichever kind.
+    """
 
     path: str
     kind: DeviceKind
-    entries: str = ""  # regex of the entries that count, for a folder
+    entries: str = ""
+    instead: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -267,6 +272,16 @@ class Profile:
     def has_devices(self) -> bool:
         """Whether pods ask for an extended resource."""
         return bool(self.resources)
+
+    @property
+    def device_paths(self) -> tuple[tuple[str, str], ...]:
+        """Every device file to look at, with the regex of entries that count."""
+        return tuple((p, d.entries) for d in self.devices for p in (d.path, *d.instead))
+
+    @property
+    def unit_devices(self) -> tuple[int, ...]:
+        """Devices that a unit of whole cards may bring: one, or those of the vendor's boards."""
+        return tuple(sorted({1, *(devices for _, devices in self.boards)}))
 
     def resource_kind(self, name: str) -> ResourcePattern | None:
         """The row that matches a resource name, or None for another vendor's resource."""

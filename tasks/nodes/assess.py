@@ -322,7 +322,7 @@ def as_rows(verdicts: Sequence[NodeVerdict]) -> list[dict[str, str]]:
                 "usable": "yes" if verdict.usable else "no",
                 "devices free": devices if verdict.resource else "",
                 "replicas": str(verdict.seats),
-                "cards": verdict.cards or verdict.cpu,
+                "cards": "; ".join(filter(None, (verdict.cards or verdict.cpu, verdict.unit))),
                 "driver": verdict.driver,
                 "disk free": f"{verdict.disk_free / GIB:.1f} GiB"
                 if verdict.disk_free is not None

@@ -35,7 +35,7 @@ from tasks.accelerators.profiles import profile
 from tasks.nodes.facts import quantity
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.objects.pods import engine_container
-from tasks.spec.flags import CACHE_BYTES, PIPELINE, value_of
+from tasks.spec.flags import CACHE_BYTES, number_of
 from tasks.spec.rollout import Rollout
 
 GIB, MIB = 2**30, 2**20
@@ -75,20 +75,23 @@ def runtime_gib(*, converted: bool, embedding_bytes: float) -> tuple[float, floa
 
 def explicit_cache(spec: Rollout) -> int | None:
     """Bytes of KV cache that the spec gives vLLM itself on CPUs; the share does not count then."""
-    told = value_of(spec.serving.extra_args, CACHE_BYTES)
     try:
         if space := spec.serving.env.get("VLLM_CPU_KVCACHE_SPACE"):
             return int(space) * GIB
-        return int(told) if told else None
     except ValueError:
         return None  # vLLM will say what is wrong with it
+    return stated_cache(spec)
+
+
+def stated_cache(spec: Rollout) -> int | None:
+    """Bytes of KV cache a device that the spec gives vLLM itself; its share does not count then."""
+    told = number_of(spec.serving.extra_args, CACHE_BYTES)
+    return int(told) if told else None
 
 
 def ranks(spec: Rollout) -> int:
     """Worker processes of one replica in one pod."""
-    told = value_of(spec.serving.extra_args, PIPELINE)
-    stages = int(told) if told and told.isdigit() else 1
-    return spec.serving.tensor_parallel_size * stages
+    return spec.serving.ranks.devices
 
 
 def shm_of(pod: Mapping[str, Any]) -> tuple[int | None, str]:

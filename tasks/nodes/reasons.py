@@ -59,6 +59,7 @@ CODES: dict[str, str] = {
     # what the model's shape says
     "TENSOR_PARALLEL": "vLLM cannot divide the model by the tensor parallel size",
     "CONTEXT_TOO_LONG": "the context asked for is longer than the model's own limit",
+    "WEIGHTS_UNKNOWN": "no weights that vLLM would load are found, or not all of them",
     "WEIGHTS_TOO_LARGE": "the weights do not fit the devices",
     "KV_CACHE_TOO_SMALL": "what is left cannot hold one sequence of the length asked for",
     "KV_CACHE_TIGHT": "with a typical runtime's need, one full sequence may not fit",

@@ -49,7 +49,8 @@ def tool_reasons(
     for card in inventory.cards:
         out += _card(profile, card)
     row = profile.resource_kind(units.resource) if units.resource else None
-    if row is None or row.kind in WHOLE:
+    parts = units.kind in ("slice", "share", "partition")  # under a whole card's name, too
+    if (row is None or row.kind in WHOLE) and not parts:
         out += _partitioned(inventory.cards)
     told = [card for card in inventory.cards if card.memory_mib or card.available_mib]
     silent = [str(card.index) for card in inventory.cards if card not in told and not card.health]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tasks.accelerators.types import Labels, Profile, normal_toolkit
 from tasks.nodes.compatibility import KNOWN_NAMES, compatible, driver_version
-from tasks.nodes.document import ProbeDoc
+from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.tools.read import Inventory, read_inventory
@@ -16,6 +16,7 @@ from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
 from tasks.spec.rollout import Rollout
 
+ABSENT = Device("missing")
 Make = Callable[[str, str, str, str], Reason]
 
 
@@ -142,7 +143,8 @@ def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[
             {"file"} if doc.allow_plain_devices and rule.kind == "char" else set()
         )
         found = "an empty folder" if seen.kind == "dir" and not seen.entries else seen.kind
-        if found not in good:
+        others = [doc.devices.get(path, ABSENT).kind for path in rule.instead]
+        if found not in good and all(kind == ABSENT.kind for kind in others):
             wanted = "a character device" if rule.kind == "char" else "a folder with devices"
             out.append(
                 error(

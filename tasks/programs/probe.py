@@ -358,7 +358,7 @@ def look(
         "modules": _fact(lambda: modules(host, prof)),
         "versions": _fact(lambda: versions(host, prof)),
         "pci": _fact(lambda: pci(host, prof)) if prof.pci_vendor else [],
-        "devices": _fact(lambda: {d.path: device(host, d.path, d.entries) for d in prof.devices}),
+        "devices": _fact(lambda: {p: device(host, p, of) for p, of in prof.device_paths}),
         "paths": _fact(lambda: {path: host.path(path).exists() for path in paths}),
         "smi": _fact(lambda: smi(host, prof, smi_timeout_s)) if prof.smi else {},
         "store": _fact(lambda: store(host, store_path, measure)),

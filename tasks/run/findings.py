@@ -9,8 +9,8 @@ from typing import Any
 from tasks.accelerators.profiles import Profile
 from tasks.nodes.assess import ApiFacts, NodeVerdict, agree_on_resource, exporter_url
 from tasks.nodes.facts import quantity
-from tasks.nodes.host_memory import shm_reasons
-from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate
+from tasks.nodes.host_memory import is_vllm, shm_reasons
+from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate, weigh, weights_unknown
 from tasks.nodes.reasons import Reason
 from tasks.nodes.tools.cards import Card
 from tasks.release.moves import Observed, decide_resume
@@ -166,9 +166,11 @@ def fit(survey: Survey) -> ShapeVerdict | None:
 def fit_reasons(survey: Survey, body: Mapping[str, Any]) -> list[Reason]:
     """What is wrong, or worth knowing, of model and pod whatever the node. body: the Deployment."""
     shape = fit(survey)
+    found = weigh({entry.path: entry.size for entry in survey.manifest.files})
+    none = found.bytes is None and is_vllm(survey.spec)
     return [
         *shm_reasons(survey.spec, body["spec"]["template"]["spec"]),
-        *(shape.reasons if shape else ()),
+        *(shape.reasons if shape else [weights_unknown(found.said)] if none else []),
     ]
 
 

@@ -9,10 +9,12 @@ the file says. Short forms: the options of vllm/engine/arg_utils.py.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 # What a spec has a field for, and the field that says it.
 OWNED: Mapping[str, str] = MappingProxyType(
@@ -35,19 +37,49 @@ OWNED: Mapping[str, str] = MappingProxyType(
 )
 # What we only read.
 PIPELINE = "--pipeline-parallel-size"
+DATA = "--data-parallel-size"
+DATA_LOCAL = "--data-parallel-size-local"
+DATA_RANK = "--data-parallel-rank"
+PREFILL_CONTEXT = "--prefill-context-parallel-size"
+DECODE_CONTEXT = "--decode-context-parallel-size"
+EXPERTS = "--enable-expert-parallel"
 CACHE_TYPE = "--kv-cache-dtype"
 CACHE_BYTES = "--kv-cache-memory-bytes"
+BLOCK = "--block-size"
+BATCHED = "--max-num-batched-tokens"
+ONE_CACHE = "--disable-hybrid-kv-cache-manager"
+STATE_MODE = "--mamba-cache-mode"
+STATE_TYPE = "--mamba-ssm-cache-dtype"
+SPECULATIVE = "--speculative-config"
+OVERRIDES = "--hf-overrides"
+ROPE = "--rope-scaling"  # of older releases
+QUANTIZATION = "--quantization"
+OFFLOAD = "--cpu-offload-gb"
 SHUTDOWN = "--shutdown-timeout"
+_READ = (
+    *(PIPELINE, DATA, DATA_LOCAL, DATA_RANK, PREFILL_CONTEXT, DECODE_CONTEXT, EXPERTS),
+    *(CACHE_TYPE, CACHE_BYTES, BLOCK, BATCHED, ONE_CACHE, STATE_MODE, STATE_TYPE, SPECULATIVE),
+    *(OVERRIDES, ROPE, QUANTIZATION, OFFLOAD, SHUTDOWN),
+)
 _ALIASES = {
     "-tp": "--tensor-parallel-size",
     "-pp": PIPELINE,
+    "-dp": DATA,
+    "-dpl": DATA_LOCAL,
+    "-dpn": DATA_RANK,
+    "-pcp": PREFILL_CONTEXT,
+    "-dcp": DECODE_CONTEXT,
+    "-ep": EXPERTS,
+    "-q": QUANTIZATION,
     "--device-memory-utilization": "--gpu-memory-utilization",
     "--no-enforce-eager": "--enforce-eager",
     "--no-trust-remote-code": "--trust-remote-code",
+    "--no-enable-expert-parallel": EXPERTS,
+    "--no-disable-hybrid-kv-cache-manager": ONE_CACHE,
 }
 # every spelling that we know, and the flag it is
 SPELLINGS: Mapping[str, str] = MappingProxyType(
-    {name: name for name in (*OWNED, PIPELINE, CACHE_TYPE, CACHE_BYTES, SHUTDOWN)} | _ALIASES
+    {name: name for name in (*OWNED, *_READ)} | _ALIASES
 )
 # flags of their own, now or in older releases, that another one begins with
 _WHOLE = {"--device", "--no"}
@@ -71,7 +103,7 @@ def canonical(told: str) -> str:
     if len(name) > 1 and name not in {"--", *_WHOLE}:
         found = {flag for spelling, flag in SPELLINGS.items() if spelling.startswith(name)}
         if found:
-            return min(found)
+            return min(found, key=lambda flag: (flag not in OWNED, flag))
     return name
 
 
@@ -97,6 +129,55 @@ def value_of(args: Sequence[str], name: str) -> str | None:
     """What a flag says: the last one counts. None where it is not given."""
     values = [flag.value for flag in flags(args) if flag.name == name]
     return values[-1] if values else None
+
+
+def is_on(args: Sequence[str], name: str) -> bool:
+    """Whether a switch is given; of `--x` and `--no-x` the last one counts."""
+    told = [flag.told for flag in flags(args) if flag.name == name]
+    return bool(told) and not told[-1].replace("_", "-").startswith("--no-")
+
+
+def number_of(args: Sequence[str], name: str) -> float | None:
+    """A number as vLLM reads it: 8k is 8000, 8K is 8192. None where it is not given or none."""
+    found = re.fullmatch(
+        r"([0-9.]+(?:e[0-9]+)?)([kKmMgGtT]?)", (value_of(args, name) or "").strip()
+    )
+    if found is None:
+        return None
+    try:
+        size = float(found[1])
+    except ValueError:
+        return None
+    power = 1 + "kmgt".index(found[2].lower()) if found[2] else 0
+    return size * float(1024 if found[2].isupper() else 1000) ** power
+
+
+def json_of(args: Sequence[str], name: str) -> dict[str, Any]:
+    """A flag's JSON object; keys after a dot (`--hf-overrides.a.b 5`) make one, too, which counts
+    instead. Empty where it is not given, or is no object."""
+    whole: dict[str, Any] = {}
+    dotted: dict[str, Any] = {}
+    for flag in flags(args):
+        if flag.name != name:
+            continue
+        value = _loads(flag.value)
+        _, *keys = flag.told.split(".")
+        if not keys:
+            whole = value if isinstance(value, dict) else {}
+            continue
+        inner = dotted
+        for key in keys[:-1]:
+            below = inner.get(key)
+            inner[key] = inner = below if isinstance(below, dict) else {}
+        inner[keys[-1]] = value
+    return dotted or whole
+
+
+def _loads(text: str | None) -> Any:
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return text
 
 
 def _number(arg: str) -> bool:

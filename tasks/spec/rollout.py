@@ -26,6 +26,7 @@ from tasks.spec.measure import (
     Target,
     Workload,
 )
+from tasks.spec.parallel import Ranks
 from tasks.spec.promotion import Promotion, Soaking
 from tasks.spec.voices import command_voice, env_voices
 
@@ -198,7 +199,7 @@ class Serving(Strict):
     replicas: int = Field(1, ge=1)
     tensor_parallel_size: int = Field(1, ge=1)
     accelerators: int | None = Field(
-        None, ge=0, description="Devices a replica; default: the tensor parallel size (cpu: none)"
+        None, ge=0, description="Devices a replica; default: vLLM's ranks in a pod (cpu: none)"
     )
     max_model_len: int | None = Field(None, ge=1, description="Tokens")
     max_num_seqs: int | None = Field(None, ge=1)
@@ -240,6 +241,11 @@ class Serving(Strict):
         if reason := second_voice(value) or shutdown_fault(value):
             raise ValueError(reason)
         return value
+
+    @property
+    def ranks(self) -> Ranks:
+        """vLLM's ranks, by the tensor parallel size and extra_args."""
+        return Ranks.of(self.tensor_parallel_size, self.extra_args)
 
     @field_validator("command")
     @classmethod
@@ -333,23 +339,23 @@ class Rollout(Strict):
                 f"name: '{self.name}' is what the candidate's Service of a rollout "
                 f"'{self.name.removesuffix(CANDIDATE_SUFFIX)}' is called; choose another"
             )
-        devices, tp = serving.accelerators, serving.tensor_parallel_size
-        has = profile(self.nodes.accelerator).has_devices
-        if self.nodes.claim_template and (self.nodes.resource or not has):
+        devices, ranks = serving.accelerators, serving.ranks
+        row = profile(self.nodes.accelerator)
+        if self.nodes.claim_template and (self.nodes.resource or not row.has_devices):
             problems.append(
                 "nodes.claim_template: a claim of devices in place of nodes.resource, on a profile "
                 "that has some; leave one of them out"
             )
-        if not has:
+        if not row.has_devices:
             if devices:
                 problems.append(
                     f"serving.accelerators: {devices} asked, the {self.nodes.accelerator} profile "
                     "has none; leave it out"
                 )
-        elif devices is not None and devices != tp:
+        elif devices is not None and ranks.devices not in [devices * n for n in row.unit_devices]:
             problems.append(
-                f"serving.tensor_parallel_size: {tp} does not match the {devices} accelerators "
-                "asked; vLLM uses one device a rank, so make them equal"
+                f"serving.tensor_parallel_size: {ranks} does not match the {devices} accelerators "
+                f"asked; vLLM uses one device a rank, {ranks.devices} here, so make them equal"
             )
         loads = {load.name for load in self.benchmark.loads}
         for index, target in enumerate(self.targets):
@@ -390,4 +396,4 @@ class Rollout(Strict):
         """Accelerators one replica asks for (0 for the cpu profile)."""
         if not profile(self.nodes.accelerator).has_devices:
             return 0
-        return self.serving.accelerators or self.serving.tensor_parallel_size
+        return self.serving.accelerators or self.serving.ranks.devices

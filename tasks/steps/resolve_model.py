@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from tasks.nodes.assess import (
     judge_node,
     unknown_nodes,
 )
-from tasks.nodes.memory import ModelShape
+from tasks.nodes.memory import INDICES, ModelShape, weigh
 from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
@@ -39,6 +40,7 @@ from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import HUB_COMMIT, Manifest
 
 CONFIG_BYTES = 16 << 20
+INDEX_BYTES = 64 << 20
 
 
 @step
@@ -103,7 +105,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         resource=resource,
         needs=needs,
         release=release_of(spec, manifest.commit, manifest.digest, needs),
-        shape=_shape(hub, spec, manifest),
+        shape=shape_of(hub, spec, manifest),
         queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
         owed=tuple(map(str, held.owed)),
         policy=policy,
@@ -143,7 +145,7 @@ def _same(found: str, asked: str) -> bool:
     return found == asked or (bool(HUB_COMMIT.match(asked)) and found.split("-", 1)[0] == asked)
 
 
-def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
+def shape_of(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
     """The model's shape from its config.json; None for a repository without one."""
     if manifest.entry("config.json") is None:
         return None
@@ -155,16 +157,25 @@ def _shape(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
             f"config.json of {spec.model.id} at {manifest.commit} is not JSON ({error}); "
             "choose another revision"
         ) from error
-    sizes = {
-        kind: sum(entry.size for entry in manifest.files if entry.path.endswith(kind))
-        for kind in (".safetensors", ".bin")
-    }
-    # a repository with both holds the same weights twice
-    weights = sizes[".safetensors"] or sizes[".bin"]
     try:
-        return ModelShape.from_config(config, weights)
+        found = weigh(
+            {entry.path: entry.size for entry in manifest.files}, _indices(hub, spec, manifest)
+        )
+        return ModelShape.from_config(config, found.bytes or 0, found.said, found.missing)
     except ValueError:
         return None  # no language model's config: what it needs is for the engine to say
+
+
+def _indices(hub: Hub, spec: Rollout, manifest: Manifest) -> dict[str, Any]:
+    """The index files of the root folder that are there, small enough and JSON."""
+    out = {}
+    for name in INDICES:
+        entry = manifest.entry(name)
+        if entry is None or entry.size > INDEX_BYTES:
+            continue
+        with suppress(ValueError):
+            out[name] = json.loads(hub.read_small(spec.model.id, manifest, name, INDEX_BYTES))
+    return out
 
 
 def _passing(pod: Object, spec: Rollout, serving: str | None) -> bool:

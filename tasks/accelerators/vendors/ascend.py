@@ -65,7 +65,8 @@ ASCEND = Profile(
     models={"d802": "910B", "d801": "910", "d500": "310P", "d100": "310"},
     devices=(
         DeviceFile("/dev/davinci_manager", "char"),
-        DeviceFile("/dev/devmm_svm", "char"),
+        # A5 (Atlas 350) has others in its place (MindCluster v26.1.0)
+        DeviceFile("/dev/devmm_svm", "char", instead=("/dev/uburma", "/dev/ummu")),
         DeviceFile("/dev/hisi_hdc", "char"),
     ),
     mounts=(

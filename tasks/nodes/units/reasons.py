@@ -17,7 +17,8 @@ def unit_reasons(
 ) -> list[Reason]:
     """Every reason. seen: None without a probe. tool: the smi tool's name."""
     out = lost_reasons(profile, seen, units, tool) if seen else []
-    return [*out, *_registered(seen, units), *_shared(spec, units)]
+    out += [*_registered(seen, units), *_shared(spec, units)]
+    return [*out, *_ranks(spec, units)] if seen and units.units else out
 
 
 def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> list[Reason]:
@@ -132,17 +133,21 @@ def _shared(spec: Rollout, units: Units) -> list[Reason]:
                 "serving.gpu_memory_utilization to this replica's part of it",
             )
         )
-    if (
-        units.ranks_per_unit > 1
-        and asked * units.ranks_per_unit > spec.serving.tensor_parallel_size
-    ):
-        out.append(
-            warning(
-                "UNIT_NOT_A_CARD",
-                f"{asked} units of {units.resource} a replica bring "
-                f"{asked * units.ranks_per_unit} devices: {units}",
-                f"as many devices as ranks ({units.ranks_per_unit} a unit)",
-                "the plugin offers boards: ask for fewer units, or have it offer each device",
-            )
-        )
     return out
+
+
+def _ranks(spec: Rollout, units: Units) -> list[Reason]:
+    """Devices that a replica's units bring against vLLM's ranks."""
+    ranks, brought = spec.serving.ranks.devices, spec.devices * units.ranks_per_unit
+    if not spec.devices or brought == ranks:
+        return []
+    make = warning if brought > ranks else error
+    return [
+        make(
+            "UNIT_NOT_A_CARD",
+            f"{spec.devices} units of {units.resource} a replica bring {brought} devices: {units}",
+            f"{ranks}, one a rank",
+            f"set serving.accelerators to {-(-ranks // units.ranks_per_unit)}: a unit here is "
+            f"{units.ranks_per_unit} device(s)",
+        )
+    ]

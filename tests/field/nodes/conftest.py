@@ -27,12 +27,14 @@ DRIVERS = {
     "amd-gpu": "6.16.6",
     "hygon-dcu": "6.3.30-V1.4.1a",
     "ascend-npu": "25.5.2",
+    "iluvatar-gpu": "4.3.8",
 }
 IMAGES = {
     "nvidia-gpu": "vllm/vllm-openai:v0.11.0-cu128",
     "amd-gpu": "rocm/vllm:rocm6.4.1",
     "hygon-dcu": "dcu/vllm:dtk26.04",
     "ascend-npu": "quay.io/ascend/vllm-ascend:v0.13.0",
+    "iluvatar-gpu": "gpustack/runner:corex4.2-vllm0.8.3",
 }
 
 Judge = Callable[[dict[str, Any]], NodeVerdict]
@@ -97,6 +99,17 @@ def _smi(row: Profile, cards: dict[str, Any], driver: str) -> SmiRuns:
         )
         text = head + "".join(
             f"{i}, {model}, {memory} MiB, 4 MiB, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}\n"
+            for i in range(count)
+        )
+    elif tool == "ixsmi":
+        args, line = (), "+" + "-" * 77 + "+\n"
+        text = f"{line}|  IX-ML: {driver}   Driver Version: {driver}   CUDA Version: 10.2 |\n" + (
+            "| GPU  Name        | Bus-Id       | Clock-SM  Clock-Mem  |\n"
+            "| Fan  Temp  Perf  Pwr:Usage/Cap| Memory-Usage | GPU-Util  Compute M. |\n"
+        )
+        text += line + "".join(
+            f"| {i}    {model}   | 0000{bus[i]} | 1500MHz   1600MHz |\n"
+            f"| N/A  40C   P0    104W / 350W  | 64MiB / {memory}MiB | 0%   Default |\n{line}"
             for i in range(count)
         )
     elif tool == "npu-smi":

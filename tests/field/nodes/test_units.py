@@ -17,6 +17,7 @@ from tasks.nodes.units.reasons import lost_reasons
 CASES = "units"
 Case = dict[str, Any]
 Holds = Callable[[Case], None]
+Judge = Callable[[Case], Any]
 Named = Callable[[str, str], Case]
 
 
@@ -55,3 +56,33 @@ def test_a_board_of_two_devices(capacity: str, ranks: int, kind: str) -> None:
     units = read_units(row, api_facts(node), "nvidia.com/gpu", seen)
     assert (units.kind, units.ranks_per_unit, units.memory_bytes) == (kind, ranks, 32768 << 20)
     assert lost_reasons(row, seen, units, "ixsmi") == []
+
+
+@pytest.mark.parametrize(
+    ("capacity", "accelerators", "errors", "warnings"),
+    [
+        ("4", 1, [], []),  # splitboard: false, a unit is a board
+        ("4", None, [], ["UNIT_NOT_A_CARD"]),  # two boards bring four devices
+        ("8", 1, ["UNIT_NOT_A_CARD"], []),  # splitboard: true, a unit is a device
+        ("8", 2, [], []),
+    ],
+)
+def test_ranks_are_counted_by_what_a_unit_brings(
+    capacity: str, accelerators: int | None, errors: list[str], warnings: list[str], judge: Judge
+) -> None:
+    """Four BI-V150 boards, and two ranks a replica."""
+    serving = {"tensor_parallel_size": 2, "accelerators": accelerators}
+    verdict = judge(
+        {
+            "profile": "iluvatar-gpu",
+            "labels": {"iluvatar.ai/gpu": "present"},
+            "capacity": {"iluvatar.com/gpu": capacity},
+            "cards": {"bus": 8, "rows": 8, "memory": 32768, "model": "Iluvatar BI-V150"},
+            "spec": {"serving": serving},
+        }
+    )
+    found = [r for r in verdict.reasons if r.code == "UNIT_NOT_A_CARD"]
+    assert [r.code for r in found if r.severity == "error"] == errors
+    assert [r.code for r in found if r.severity == "warning"] == warnings
+    assert verdict.ranks_per_unit == (2 if capacity == "4" else 1)
+    assert verdict.engine_memory_bytes == 32768 << 20

@@ -188,7 +188,8 @@ def test_context_limit_considers_rope_scaling(rope: dict[str, Any], limit: int) 
     model = shape({**SMOLLM2, "rope_parameters": None, **rope})
     assert model.max_positions == limit
     for asked, expected in ((limit, []), (limit + 1, ["CONTEXT_TOO_LONG"])):
-        spec = make_spec({"serving": {"max_model_len": asked}})
+        image = "vllm/vllm-openai:v0.14.0"
+        spec = make_spec({"serving": {"max_model_len": asked, "image": image}})
         assert codes(estimate(spec, model, None)) == expected
 
 

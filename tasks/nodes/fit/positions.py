@@ -1,0 +1,66 @@
+"""How long a context a model's config allows.
+
+Source: _get_and_verify_max_len in vllm/config/model.py. Releases differ over YaRN: up to some
+release its factor was applied to original_max_position_embeddings, since vllm#56446 (in 0.32)
+max_position_embeddings counts as already scaled. The two readings are a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.nodes.fit.fields import POSITIONS, first, text_of, whole
+
+# contained in max_position_embeddings in every release
+SCALED = ("su", "longrope", "llama3", "default", "mrope", "deepseek_llama_scaling", "proportional")
+YARN = ("yarn", "deepseek_yarn", "telechat3-yarn")
+
+
+def ropes(text: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Rotary settings: `rope_scaling`, `rope_parameters`, or one of them per layer type."""
+    found = first(text, "rope_scaling", "rope_parameters")
+    if isinstance(text.get("rope_parameters"), Mapping):
+        found = text["rope_parameters"]
+        older = text.get("rope_scaling")
+        if isinstance(older, Mapping) and older.get("factor") and not found.get("factor"):
+            plain = {key: value for key, value in found.items() if key != "rope_type"}
+            found = {**plain, **older}
+    if not isinstance(found, Mapping):
+        return []
+    nested = [item for item in found.values() if isinstance(item, Mapping)]
+    return nested or [found]
+
+
+def positions(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """(least, most) tokens by release; None where the config does not say."""
+    text = text_of(config)
+    told = [size for name in POSITIONS if (size := whole(text.get(name)))]
+    if not told:
+        return None, None
+    base = whole(text.get("model_max_length")) or min(told)
+    least, most = float(base), float(base)
+    if "gemma3" in str(text.get("model_type", "")):
+        return base, base
+    for rope in ropes(text):
+        kind, factor = first(rope, "rope_type", "type") or "default", rope.get("factor")
+        if not isinstance(factor, (int, float)) or not factor or kind in SCALED:
+            continue
+        start = rope.get("original_max_position_embeddings")
+        start = float(start) if isinstance(start, (int, float)) and start else float(base)
+        if kind in YARN:
+            most = max(most, start * float(factor))
+        else:
+            most = max(most, float(base) * float(factor))
+            least = max(least, float(base) * float(factor))
+    return int(least), int(most)
+
+
+def default_length(config: Mapping[str, Any]) -> int | None:
+    """What vLLM serves when no length is asked for; None where the config does not say."""
+    text = text_of(config)
+    if any(first(rope, "rope_type", "type") == "longrope" for rope in ropes(text)):
+        start = whole(text.get("original_max_position_embeddings"))
+        if start:
+            return start
+    return positions(config)[0]

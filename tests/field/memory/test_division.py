@@ -1,0 +1,181 @@
+"""What divides and what does not, with the flags as real commands give them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.nodes.memory import GIB, ModelShape, ShapeVerdict, estimate
+from tests.field.memory.table import config
+from tests.support.nodedata import make_spec
+from tests.support.shapes import codes
+
+
+def judged(model: dict[str, Any], tp: int, args: list[str], files: float = 50) -> ShapeVerdict:
+    serving = {"tensor_parallel_size": tp, "extra_args": args, "max_model_len": 2048}
+    spec = make_spec({"nodes": {"accelerator": "nvidia-gpu"}, "serving": serving})
+    return estimate(spec, ModelShape.from_config(model, round(files * GIB)), None)
+
+
+def grouped(width: int, group: int = 128, method: str = "gptq") -> dict[str, Any]:
+    quant = {"quant_method": method, "bits": 4, "group_size": group}
+    return {
+        "hidden_size": 8192,
+        "num_hidden_layers": 80,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "intermediate_size": width,
+        "quantization_config": quant,
+    }
+
+
+EP = "--enable-expert-parallel"
+
+
+@pytest.mark.parametrize(
+    ("model", "tp", "args", "fine"),
+    [
+        # vllm#25292, #17569: 768 / 4 = 192; 768 / 2 = 384
+        ("Qwen3-30B-A3B-FP8", 2, [], True),
+        ("Qwen3-30B-A3B-FP8", 4, [], False),
+        ("Qwen3-30B-A3B-FP8", 4, ["--enable_expert_parallel"], True),
+        ("Qwen3-30B-A3B-FP8", 4, ["-ep"], True),
+        ("Qwen3-30B-A3B-FP8", 4, [EP, "--no-enable-expert-parallel"], False),
+        # experts are cut by tensor x data parallel size
+        ("Qwen3-30B-A3B-FP8", 1, ["-dp", "4"], False),
+        ("Qwen3-30B-A3B-FP8", 1, ["-dp=4", EP], True),
+        ("Qwen3-30B-A3B", 4, [], True),  # 16 bits have no blocks
+        # 1536: 384 on four, 192 on eight
+        ("Qwen3-235B-A22B-FP8", 4, [], True),
+        ("Qwen3-235B-A22B-FP8", 8, [], False),
+        ("Qwen3-235B-A22B-FP8", 8, [EP], True),
+        ("DeepSeek-R1", 8, [], True),
+        ("DeepSeek-R1", 16, [], True),
+        ("GLM-5.2-FP8", 8, [], True),
+        # MXFP4 is padded, never refused: 2880 / 8 = 360
+        ("gpt-oss-120b", 8, [], True),
+        ("Meta-Llama-3.1-405B-AWQ-INT4", 4, [], True),
+        ("MiMo-V2-Flash", 4, [], True),
+    ],
+)
+def test_blocks_of_experts(model: str, tp: int, args: list[str], fine: bool) -> None:
+    verdict = judged(config(model), tp, args)
+    assert verdict.fits is fine
+    assert fine or set(codes(verdict)) == {"TENSOR_PARALLEL"}
+
+
+def test_qwen3_coder_480b_fp8_needs_data_or_expert_parallel_on_eight() -> None:
+    """vllm recipes: 2560 / 8 = 320 is no multiple of 128."""
+    quant = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    model = {**config("Qwen3-Coder-480B-A35B-Instruct"), "quantization_config": quant}
+    assert judged(model, 4, []).fits and not judged(model, 8, []).fits
+    assert judged(model, 8, [EP]).fits and judged(model, 1, ["-dp", "8", EP]).fits
+
+
+@pytest.mark.parametrize(
+    ("width", "group", "tp", "fine"),
+    [
+        # Qwen2-72B: 29568 = 231 x 128 (QwenLM/Qwen3#578), padded to 29696 by its makers
+        (29568, 128, 1, True),
+        (29568, 128, 2, False),
+        (29568, 128, 8, False),
+        (29696, 128, 8, True),
+        # Qwen1.5-32B: 27392 / 4 (lmdeploy#1560)
+        (27392, 128, 4, False),
+        (27392, 64, 4, True),
+        # Qwen2.5-0.5B: 4864 / 2 at g128 (auto-round#643)
+        (4864, 128, 2, True),
+        (4864, 128, 4, False),
+        (4864, -1, 4, True),
+    ],
+)
+def test_groups_of_dense_layers(width: int, group: int, tp: int, fine: bool) -> None:
+    for method in ("gptq", "awq"):
+        verdict = judged(grouped(width, group, method), tp, [])
+        assert verdict.fits is fine
+        assert fine or "whole groups of 128" in verdict.reasons[0].expected
+
+
+@pytest.mark.parametrize(
+    ("tp", "args", "devices"),
+    [
+        # vllm-project/recipes: DeepSeek-V3, Qwen3.5, MiMo-V2-Flash, MiniMax-M2, Kimi-K2, Step-3.5
+        (1, ["--data-parallel-size", "8", EP], 8),
+        (1, ["-dp", "8", EP], 8),
+        (2, ["-dp=4", EP], 8),
+        (2, ["--data_parallel_size=2"], 4),
+        (4, [EP], 4),
+        (8, ["--decode-context-parallel-size", "8"], 8),
+        (8, ["-dcp=8"], 8),
+        (4, ["-pp", "2"], 8),
+        (2, ["--pipeline-parallel-size=2", "--data-parallel-size=2"], 8),
+        # the pod's part of a larger deployment
+        (1, ["-dp", "16", "--data-parallel-size-local", "8"], 8),
+        (1, ["-dp=16", "-dpl=8"], 8),
+        (4, ["--data-parallel-size=4", "--data-parallel-rank=1"], 4),
+        (2, [], 2),
+    ],
+)
+def test_devices_are_ranks(tp: int, args: list[str], devices: int) -> None:
+    serving = {"tensor_parallel_size": tp, "extra_args": args}
+    for told in ({}, {"accelerators": devices}):
+        spec = make_spec({"nodes": {"accelerator": "nvidia-gpu"}, "serving": {**serving, **told}})
+        assert spec.devices == devices
+    wrong = {**serving, "accelerators": devices + 1}
+    with pytest.raises(ValueError, match="make them equal"):
+        make_spec({"nodes": {"accelerator": "nvidia-gpu"}, "serving": wrong})
+
+
+def test_pipeline_stages_hold_their_layers() -> None:
+    """Qwen3-30B-A3B on two stages: half the cache, half the weights, the fullest stage decides."""
+    whole, halved = (
+        judged(config("Qwen3-30B-A3B"), 1, []),
+        judged(config("Qwen3-30B-A3B"), 1, ["--pipeline-parallel-size=2"]),
+    )
+    assert halved.kv_bytes_per_token * 2 == whole.kv_bytes_per_token
+    assert halved.weights_per_device == pytest.approx(whole.weights_per_device / 2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("args", "factor"),
+    [
+        ([], 1),
+        (["--kv-cache-dtype=fp8"], 0.5),
+        (["--kv_cache_dtype", "fp8_e4m3"], 0.5),
+        (["--kv-cache-dtype=auto"], 1),
+        (["--kv-cache-dtype=nvfp4"], 0.28125),
+    ],
+)
+def test_the_type_of_the_cache(args: list[str], factor: float) -> None:
+    plain = judged(config("Qwen3-8B"), 1, []).kv_bytes_per_token
+    assert judged(config("Qwen3-8B"), 1, args).kv_bytes_per_token == plain * factor
+
+
+def test_offload_and_quantization_while_loading() -> None:
+    model = {**config("Qwen3-8B"), "vocab_size": 151936}
+    plain = judged(model, 1, [], 15.26)
+    less = judged(model, 1, ["--cpu-offload-gb", "5"], 15.26)
+    assert plain.weights_per_device - less.weights_per_device == 5 * GIB
+    # logged for this kind: vllm#7878 (fp8), vllm#5569 (bitsandbytes): linear layers shrink alone
+    online = judged(model, 1, ["--quantization=fp8"], 15.26).weights_per_device
+    assert online / plain.weights_per_device == pytest.approx(0.577, rel=0.01)
+    four = judged(model, 1, ["-q", "bitsandbytes"], 15.26).weights_per_device
+    assert four / plain.weights_per_device == pytest.approx(0.391, rel=0.01)
+    dtype = judged(config("gpt-oss-120b"), 1, ["--quantization=fp8"], 60.77)
+    assert dtype.weights_per_device == round(60.77 * GIB)  # stored packed: as it is
+
+
+def test_overrides_reach_the_part_they_name() -> None:
+    """Qwen3.5's recipe: rope settings of text_config; the rest of it stays."""
+    model = config("Qwen3.5-35B-A3B")
+    args = [
+        '--hf-overrides={"text_config": {"rope_parameters": {"rope_type": "yarn", "factor": 4.0, '
+        '"original_max_position_embeddings": 262144}}}'
+    ]
+    serving = {"extra_args": args, "max_model_len": 1_000_000, "image": "vllm:v0.19.0"}
+    spec = make_spec({"nodes": {"accelerator": "nvidia-gpu"}, "serving": serving})
+    assert estimate(spec, ModelShape.from_config(model, GIB), None).reasons == ()
+    fewer = ['--hf-overrides={"text_config": {"num_hidden_layers": 20}}']
+    whole = judged(model, 1, []).kv_bytes_per_token
+    assert judged(model, 1, fewer).kv_bytes_per_token * 2 == whole

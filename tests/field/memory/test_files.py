@@ -1,0 +1,152 @@
+"""Which files of public repositories are the weights; sizes as their listings give them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from tasks.nodes.memory import GIB, Weights, weigh
+from tasks.outside.modelscope.hub import Hub
+from tasks.run.findings import fit_reasons
+from tasks.steps.resolve_model import shape_of
+from tasks.weights.manifest import FileEntry, Manifest
+from tests.field.memory.table import config
+from tests.support.nodedata import make_spec
+from tests.support.surveys import survey
+
+
+def named(*paths: str, index: str = "model.safetensors.index.json") -> dict[str, Any]:
+    return {index: {"weight_map": {f"w{n}": path for n, path in enumerate(paths)}}}
+
+
+def shards(sizes: list[int], stem: str = "model", end: str = ".safetensors") -> dict[str, int]:
+    count = len(sizes)
+    return {f"{stem}-{n:05d}-of-{count:05d}{end}": size for n, size in enumerate(sizes, 1)}
+
+
+MISTRAL = shards([4949453792, 4999819336, 4546807800])
+LLAMA_3B = shards([4965799096, 1459729952])
+FALCON = shards([9504770141, *[9513159151] * 7, 7575220277], "pytorch_model", ".bin")
+
+
+@pytest.mark.parametrize(
+    ("files", "index", "expected"),
+    [
+        # rhlsinghal1ss/Mistral-7B: consolidated beside shards
+        (
+            {**MISTRAL, "consolidated.safetensors": 14496078512},
+            named(*MISTRAL),
+            sum(MISTRAL.values()),
+        ),
+        ({**MISTRAL, "consolidated.safetensors": 14496078512}, {}, sum(MISTRAL.values())),
+        # Gusiion/meta-llama-Llama-3.2-3B-Instruct: original/ beside the root
+        (
+            {**LLAMA_3B, "original/consolidated.00.pth": 6425585114},
+            named(*LLAMA_3B),
+            sum(LLAMA_3B.values()),
+        ),
+        # Ministral-3 and Mistral-Large-3: consolidated alone
+        ({"consolidated.safetensors": 7000}, {}, 7000),
+        # Decentralised-AI/falcon-40b: .bin with an index
+        (FALCON, named(*FALCON, index="pytorch_model.bin.index.json"), sum(FALCON.values())),
+        # saluberis/Wizard-Vicuna-30B-Uncensored: what training left
+        (
+            {**FALCON, "training_args.bin": 4731, "optimizer.pt": 10**10},
+            {},
+            sum(FALCON.values()),
+        ),
+        # both formats: safetensors are loaded
+        ({**MISTRAL, **FALCON}, {}, sum(MISTRAL.values())),
+        # two precisions of the same
+        ({"model.safetensors": 2000, "model.fp16.safetensors": 1000}, {}, 2000),
+        # one file beside its own shards, without an index
+        ({**LLAMA_3B, "model.safetensors": 6425500000}, {}, sum(LLAMA_3B.values())),
+        # MiMiGame-1/Reflection-Llama-3.1-70B: many shards
+        (shards([871_000_000] * 162), {}, 871_000_000 * 162),
+        # a file that the index does not name is not loaded
+        ({**MISTRAL, "extra.safetensors": 10**9}, named(*MISTRAL), sum(MISTRAL.values())),
+        # a part beside the shards that no index names
+        ({**MISTRAL, "mtp.safetensors": 10**9}, {}, sum(MISTRAL.values()) + 10**9),
+    ],
+)
+def test_one_copy_of_what_is_loaded(
+    files: dict[str, int], index: dict[str, Any], expected: int
+) -> None:
+    assert weigh({"config.json": 600, **files}, index).bytes == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        # second-state/Mistral-Large-2407-GGUF (vllm#8570), NoelJacob/...-GGUF (vllm#17661)
+        ({"a-Q4_K_M.gguf": 8 * GIB, "a-Q8_0.gguf": 16 * GIB}, "2 .gguf file(s)"),
+        ({"meta-llama-3-8b-instruct-q4_k_m.gguf": 4_920_734_656}, "1 .gguf file(s)"),
+        # SkkJodhpur/Meta-Llama-3.1-8B-...-GGUF-by-skk: an adapter beside it
+        ({"adapter_model.safetensors": 167832240, "unsloth.Q8_0.gguf": 8540770368}, ".gguf"),
+        # NotLoadedExe/llama3.1-8b-coder-devops
+        ({"adapter_model.safetensors": 167832240, "adapter_config.json": 1207}, "only an adapter"),
+        # j84m9/llama-3.2-1b-study
+        ({"original/consolidated.00.pth": 2471677246}, "1 .pth file(s)"),
+        # wswplay/stable-diffusion-v1-4
+        ({"unet/diffusion_pytorch_model.safetensors": 3438167534}, "only in folder(s) unet"),
+        ({}, "none"),
+    ],
+)
+def test_what_vllm_does_not_load_is_unknown(files: dict[str, int], said: str) -> None:
+    found = weigh({"config.json": 600, **files})
+    assert found.bytes is None and said in found.said
+
+
+def test_a_file_that_only_the_index_has_is_told() -> None:
+    files = dict(list(MISTRAL.items())[:2])
+    found = weigh(files, named(*MISTRAL))
+    assert found == Weights(
+        sum(files.values()),
+        "2 file(s) that model.safetensors.index.json names",
+        ("model-00003-of-00003.safetensors",),
+    )
+
+
+class FakeHub:
+    """Answers reads of small files from memory."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self.texts = texts
+
+    def read_small(self, _model: str, _manifest: Manifest, path: str, _limit: int) -> bytes:
+        return self.texts[path].encode()
+
+
+def listed(files: dict[str, int]) -> Manifest:
+    entries = tuple(FileEntry(path, size) for path, size in files.items())
+    return Manifest("owner/name", "master", "c" * 40, entries)
+
+
+def test_the_step_reads_the_index_from_the_hub() -> None:
+    spec = make_spec()
+    files = {**MISTRAL, "extra.safetensors": 10**9, "config.json": 600}
+    index = "model.safetensors.index.json"
+    texts = {
+        "config.json": json.dumps(config("Qwen3-8B")),
+        index: json.dumps(named(*MISTRAL)[index]),
+    }
+    shape = shape_of(cast(Hub, FakeHub(texts)), spec, listed({**files, index: 24_000}))
+    assert shape is not None and shape.weights_bytes == sum(MISTRAL.values())
+    # an index that is no JSON, or larger than anybody's, is as none
+    for size, text in ((24_000, "{"), (10**9, texts[index])):
+        hub = cast(Hub, FakeHub({**texts, index: text}))
+        shape = shape_of(hub, spec, listed({**files, index: size}))
+        assert shape is not None and shape.weights_bytes == sum(MISTRAL.values()) + 10**9
+
+
+def test_the_step_has_no_opinion_without_a_config() -> None:
+    """mradermacher/Nemo-12B-Marlin-v7-GGUF (vllm#8401) has .gguf files alone."""
+    hub = cast(Hub, FakeHub({}))
+    manifest = listed({"Nemo-12B.Q4_K_M.gguf": 7 * GIB})
+    assert shape_of(hub, make_spec(), manifest) is None
+    found = replace(survey(make_spec()), manifest=manifest)
+    reasons = fit_reasons(found, found.deployment([]))
+    assert "WEIGHTS_UNKNOWN" in [reason.code for reason in reasons]
