@@ -52,7 +52,7 @@ def _by_memory(table: tuple[tuple[int, int], ...], memory: int | None) -> int:
 
 
 @dataclass(frozen=True)
-class Engine:
+class EngineSetup:
     """What a spec asks of the engine. release: (0, minor) or None. batched: (least, most) tokens
     computed at once. sequences: at once, at most. speculative: tokens guessed a step; drafts:
     layers that guess them. offload: bytes of weights kept in host memory a device."""
@@ -69,7 +69,7 @@ class Engine:
     quantization: str
 
     @classmethod
-    def of(cls, spec: Rollout, shape: ModelShape, memory: int | None) -> Engine:
+    def of(cls, spec: Rollout, shape: ModelShape, memory: int | None) -> EngineSetup:
         """Read a spec. memory: of one device, bytes, for the defaults that depend on it."""
         serving, args = spec.serving, spec.serving.extra_args
         release, ranks = release_in(serving.image), serving.ranks

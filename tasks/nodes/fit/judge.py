@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tasks.nodes.fit.engine import (
     GIB,
     YARN_SCALED_BEFORE,
-    Engine,
+    EngineSetup,
     overridden,
     release_in,
 )
@@ -149,7 +149,7 @@ class _Need:
     plain: bool
 
 
-def _need(spec: Rollout, shape: ModelShape, engine: Engine) -> _Need:
+def _need(spec: Rollout, shape: ModelShape, engine: EngineSetup) -> _Need:
     serving, env = spec.serving, spec.serving.env
     weights = weights_on_device(shape, engine, serving.dtype, env)
     length = serving.max_model_len or default_length(shape.config) or 2048
@@ -209,7 +209,7 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     one NUMA node, or the pod's limit if that is less. None: only what needs no memory is judged.
     """
     shape = overridden(spec, shape)
-    engine = Engine.of(spec, shape, vram_bytes_per_device)
+    engine = EngineSetup.of(spec, shape, vram_bytes_per_device)
     need = _need(spec, shape, engine)
     reasons = [
         *divides_reasons(shape, engine.ranks),
@@ -248,7 +248,7 @@ def _verdict(
 
 
 def _in_memory(
-    spec: Rollout, shape: ModelShape, engine: Engine, need: _Need, memory: int
+    spec: Rollout, shape: ModelShape, engine: EngineSetup, need: _Need, memory: int
 ) -> tuple[list[Reason], list[str], float | None]:
     """Reasons and lines of what a device's memory allows, and the bytes left for the cache."""
     cpu, (light, heavy) = on_cpus(spec), need.weights
