@@ -55,7 +55,8 @@ def _by_memory(table: tuple[tuple[int, int], ...], memory: int | None) -> int:
 class EngineSetup:
     """What a spec asks of the engine. release: (0, minor) or None. batched: (least, most) tokens
     computed at once. sequences: at once, at most. speculative: tokens guessed a step; drafts:
-    layers that guess them. offload: bytes of weights kept in host memory a device."""
+    layers that guess them, draft: a model that does. offload: bytes of weights kept in host
+    memory a device."""
 
     ranks: Ranks
     release: tuple[int, int] | None
@@ -67,6 +68,7 @@ class EngineSetup:
     drafts: int
     offload: int
     quantization: str
+    draft: str = ""
 
     @classmethod
     def of(cls, spec: Rollout, shape: ModelShape, memory: int | None) -> EngineSetup:
@@ -91,6 +93,7 @@ class EngineSetup:
             drafts=int(bool(drafts)),
             offload=int((flags.number_of(args, flags.OFFLOAD) or 0) * GIB),
             quantization=flags.value_of(args, flags.QUANTIZATION) or "",
+            draft=str(guess.get("model") or ""),
         )
 
     def shares(self, spec: Rollout) -> tuple[float, float]:

@@ -197,6 +197,8 @@ def _need(spec: Rollout, shape: ModelShape, engine: EngineSetup) -> _Need:
         if count := serving.max_num_seqs:
             total = _span(cache[0] * count, cache[1] * count)
             lines.append(f"{count} such sequences at once: {total} a device")
+    if engine.draft:
+        lines.append(f"not counted: the drafting model {engine.draft} and its cache")
     if engine.offload:
         lines.append(f"of the weights up to {_gib(engine.offload)} a device stay in host memory")
     return _Need(weights, cache, growth, length, tuple(lines), plain)

@@ -216,6 +216,13 @@ def test_offload_and_quantization_while_loading() -> None:
     assert dtype.weights_per_device == round(60.77 * GIB)  # stored packed: as it is
 
 
+def test_a_drafting_model_is_said_not_to_be_counted() -> None:
+    args = ['--speculative-config={"model": "owner/draft", "num_speculative_tokens": 3}']
+    assert any("owner/draft" in line for line in judged(config("Qwen3-8B"), 1, args).lines)
+    dotted = ["--speculative-config.model=owner/draft", "--speculative_config.method", "eagle3"]
+    assert any("owner/draft" in line for line in judged(config("Qwen3-8B"), 1, dotted).lines)
+
+
 def test_overrides_reach_the_part_they_name() -> None:
     """Qwen3.5's recipe: rope settings of text_config; the rest of it stays."""
     model = config("Qwen3.5-35B-A3B")
