@@ -2,7 +2,7 @@
 
 fields, layers, attention, positions: how a config.json is read. files: which files are weights.
 packing, load: what they take on a device. kv: what a sequence takes. engine: what the spec asks and
-a release decides. parallel: what divides. judge: the verdict.
+a release decides. parallel: what divides. room: what a device allows. judge: the verdict.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ INDEX_SCALE = 4  # bytes of an indexer's scale beside its fp8 key
 
 
 @dataclass(frozen=True)
-class State:
+class LinearState:
     """A linear layer's memory of one sequence, in elements before the cut by tensor parallelism.
 
     inner: channels of the convolution that are cut; groups x width: those of its shared parts,
@@ -63,7 +63,7 @@ class Layer:
     latent: int = 0
     index: int = 0
     window: int = 0
-    state: State | None = None
+    state: LinearState | None = None
 
     def token_bytes(self, tp: int, element: float, latent_bytes: int = 0) -> int:
         """Bytes a token on one rank. latent_bytes: of a whole latent where its format fixes it."""
@@ -169,7 +169,7 @@ def _widths(text: Mapping[str, Any], at: int) -> int:
     return size + (number(text, "v_head_dim") or size)
 
 
-def state_of(text: Mapping[str, Any]) -> State | None:
+def state_of(text: Mapping[str, Any]) -> LinearState | None:
     """The state of a linear layer; None where the config does not tell its size."""
     hidden, heads = number(text, *HIDDEN), number(text, *HEADS)
     floats = _STATE_FLOATS.get(
@@ -179,11 +179,11 @@ def state_of(text: Mapping[str, Any]) -> State | None:
         keys, key = number(text, "linear_num_key_heads"), number(text, "linear_key_head_dim")
         value = number(text, "linear_value_head_dim")
         kernel = number(text, "linear_conv_kernel_dim") or 4
-        return State(values * value, keys, key, kernel, values * value * key, floats)
+        return LinearState(values * value, keys, key, kernel, values * value * key, floats)
     if linear := section(text, "linear_attn_config"):
         count, size = number(linear, "num_heads"), number(linear, "head_dim")
         kernel = number(linear, "short_conv_kernel_size") or 4
-        return State(count * size, count, size, kernel, count * size * size, 4)
+        return LinearState(count * size, count, size, kernel, count * size * size, 4)
     nemotron = model_type(text) == "nemotron_h"
     width = number(text, "ssm_state_size", "mamba_d_state", "state_size") or 128 * nemotron
     if width:
@@ -194,12 +194,12 @@ def state_of(text: Mapping[str, Any]) -> State | None:
         kernel = number(text, "conv_kernel", "mamba_d_conv", "conv_kernel_size") or 4
         groups = number(text, "n_groups", "mamba_n_groups", "mamba_ngroups") or 8 * nemotron
         if not count:  # Mamba 1 has no heads, and nothing shared in its convolution
-            return State(inner, 0, 0, kernel, inner * width, floats)
+            return LinearState(inner, 0, 0, kernel, inner * width, floats)
         floats = floats or 4 * nemotron
-        return State(inner, groups or 1, width, kernel, inner * width, floats)
+        return LinearState(inner, groups or 1, width, kernel, inner * width, floats)
     if short := number(text, "conv_L_cache"):
-        return State(number(text, "conv_dim") or hidden, 0, 0, short, 0)
+        return LinearState(number(text, "conv_dim") or hidden, 0, 0, short, 0)
     if heads:  # lightning attention: a square a head
         size = head_dim_of(text)
-        return State(0, 0, 0, 1, heads * size * size, 4)
+        return LinearState(0, 0, 0, 1, heads * size * size, 4)
     return None

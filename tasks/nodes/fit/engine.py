@@ -52,10 +52,11 @@ def _by_memory(table: tuple[tuple[int, int], ...], memory: int | None) -> int:
 
 
 @dataclass(frozen=True)
-class Engine:
+class EngineSetup:
     """What a spec asks of the engine. release: (0, minor) or None. batched: (least, most) tokens
     computed at once. sequences: at once, at most. speculative: tokens guessed a step; drafts:
-    layers that guess them. offload: bytes of weights kept in host memory a device."""
+    layers that guess them, draft: a model that does. offload: bytes of weights kept in host
+    memory a device."""
 
     ranks: Ranks
     release: tuple[int, int] | None
@@ -67,9 +68,10 @@ class Engine:
     drafts: int
     offload: int
     quantization: str
+    draft: str = ""
 
     @classmethod
-    def of(cls, spec: Rollout, shape: ModelShape, memory: int | None) -> Engine:
+    def of(cls, spec: Rollout, shape: ModelShape, memory: int | None) -> EngineSetup:
         """Read a spec. memory: of one device, bytes, for the defaults that depend on it."""
         serving, args = spec.serving, spec.serving.extra_args
         release, ranks = release_in(serving.image), serving.ranks
@@ -91,6 +93,7 @@ class Engine:
             drafts=int(bool(drafts)),
             offload=int((flags.number_of(args, flags.OFFLOAD) or 0) * GIB),
             quantization=flags.value_of(args, flags.QUANTIZATION) or "",
+            draft=str(guess.get("model") or ""),
         )
 
     def shares(self, spec: Rollout) -> tuple[float, float]:

@@ -6,6 +6,7 @@ in tests/field/memory/configs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,12 +56,13 @@ def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def whole(value: Any) -> int | None:
-    """A count; of a list with a value a layer the largest. None where it is no number."""
+    """A count, of -1 ("none") 0; of a list with a value a layer the largest. None where it is no
+    number."""
     if isinstance(value, (list, tuple)):
         return max((n for item in value if (n := whole(item)) is not None), default=None)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return int(value)
+    return max(0, int(value)) if math.isfinite(value) else None
 
 
 def number(config: Mapping[str, Any], *names: str) -> int:

@@ -14,31 +14,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.nodes.fit.engine import (
-    GIB,
     YARN_SCALED_BEFORE,
-    Engine,
+    EngineSetup,
     overridden,
     release_in,
 )
 from tasks.nodes.fit.kv import growth_bytes, sequence_bytes
-from tasks.nodes.fit.load import (
-    RUNTIME_LEAST_GIB,
-    cached_by_stage,
-    runtime_typical_gib,
-    said,
-    weights_on_device,
-)
+from tasks.nodes.fit.load import cached_by_stage, said, weights_on_device
 from tasks.nodes.fit.parallel import divides_reasons
 from tasks.nodes.fit.positions import default_length, positions
+from tasks.nodes.fit.room import Need, gib, in_memory, span
 from tasks.nodes.fit.shape import ModelShape
-from tasks.nodes.host_memory import (
-    CPU_UTILIZATION,
-    CpuMemory,
-    explicit_cache,
-    is_vllm,
-    on_cpus,
-    stated_cache,
-)
+from tasks.nodes.host_memory import is_vllm
 from tasks.nodes.reasons import Reason, error, errors, warning
 from tasks.spec.flags import ROPE, json_of
 from tasks.spec.parallel import Ranks
@@ -46,7 +33,6 @@ from tasks.spec.rollout import Rollout
 
 # Reasons that a node with more memory would not give.
 MEMORY_CODES = ("WEIGHTS_TOO_LARGE", "KV_CACHE_TOO_SMALL", "KV_CACHE_TIGHT")
-WIDER = "raise tensor_parallel_size or gpu_memory_utilization"
 
 
 @dataclass(frozen=True)
@@ -128,28 +114,7 @@ def weights_unknown(what: str) -> Reason:
     )
 
 
-def _gib(size: float) -> str:
-    return f"{size / GIB:.2f} GiB"
-
-
-def _span(least: float, most: float) -> str:
-    """One figure, or two where they differ by what a person would see."""
-    return _gib(least) if _gib(least) == _gib(most) else f"{_gib(least)} to {_gib(most)}"
-
-
-@dataclass(frozen=True)
-class _Need:
-    """What one device must hold, (least, most). growth: bytes a token; plain: layers all alike."""
-
-    weights: tuple[int, int]
-    cache: tuple[int, int]
-    growth: int
-    length: int
-    lines: tuple[str, ...]
-    plain: bool
-
-
-def _need(spec: Rollout, shape: ModelShape, engine: Engine) -> _Need:
+def _need(spec: Rollout, shape: ModelShape, engine: EngineSetup) -> Need:
     serving, env = spec.serving, spec.serving.env
     weights = weights_on_device(shape, engine, serving.dtype, env)
     length = serving.max_model_len or default_length(shape.config) or 2048
@@ -170,7 +135,7 @@ def _need(spec: Rollout, shape: ModelShape, engine: Engine) -> _Need:
     if not shape.weights_bytes:
         first = f"weights: unknown ({shape.weights or 'nothing known of them'})"
     else:
-        first = f"weights: {_gib(shape.weights_bytes)} / {divided} = {_span(*weights)} each"
+        first = f"weights: {gib(shape.weights_bytes)} / {divided} = {span(*weights)} each"
     alike = len({(x.heads, x.width, x.window) for x in shape.cached}) == 1
     plain = kinds <= {"full"} and alike
     if shape.unknown:
@@ -193,13 +158,15 @@ def _need(spec: Rollout, shape: ModelShape, engine: Engine) -> _Need:
         )
     lines = [first, second]
     if not shape.unknown:
-        lines.append(f"one sequence of {length:,} tokens: {_span(*cache)} a device")
+        lines.append(f"one sequence of {length:,} tokens: {span(*cache)} a device")
         if count := serving.max_num_seqs:
-            total = _span(cache[0] * count, cache[1] * count)
+            total = span(cache[0] * count, cache[1] * count)
             lines.append(f"{count} such sequences at once: {total} a device")
+    if engine.draft:
+        lines.append(f"not counted: the drafting model {engine.draft} and its cache")
     if engine.offload:
-        lines.append(f"of the weights up to {_gib(engine.offload)} a device stay in host memory")
-    return _Need(weights, cache, growth, length, tuple(lines), plain)
+        lines.append(f"of the weights up to {gib(engine.offload)} a device stay in host memory")
+    return Need(weights, cache, growth, length, tuple(lines), plain)
 
 
 def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None) -> ShapeVerdict:
@@ -209,7 +176,7 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     one NUMA node, or the pod's limit if that is less. None: only what needs no memory is judged.
     """
     shape = overridden(spec, shape)
-    engine = Engine.of(spec, shape, vram_bytes_per_device)
+    engine = EngineSetup.of(spec, shape, vram_bytes_per_device)
     need = _need(spec, shape, engine)
     reasons = [
         *divides_reasons(shape, engine.ranks),
@@ -218,14 +185,14 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     ]
     if vram_bytes_per_device is None:
         return _verdict(reasons, need.lines, need)
-    more, lines, room = _in_memory(spec, shape, engine, need, vram_bytes_per_device)
+    more, lines, room = in_memory(spec, shape, engine, need, vram_bytes_per_device)
     return _verdict([*reasons, *more], [*need.lines, *lines], need, room)
 
 
 def _verdict(
     reasons: list[Reason],
     lines: tuple[str, ...] | list[str],
-    need: _Need,
+    need: Need,
     room: float | None = None,
 ) -> ShapeVerdict:
     tokens = sequences = None
@@ -245,99 +212,3 @@ def _verdict(
         need.weights[1],
         need.cache,
     )
-
-
-def _in_memory(
-    spec: Rollout, shape: ModelShape, engine: Engine, need: _Need, memory: int
-) -> tuple[list[Reason], list[str], float | None]:
-    """Reasons and lines of what a device's memory allows, and the bytes left for the cache."""
-    cpu, (light, heavy) = on_cpus(spec), need.weights
-    shares = (CPU_UTILIZATION,) * 2 if cpu else engine.shares(spec)
-    if cpu and spec.serving.gpu_memory_utilization:
-        shares = (spec.serving.gpu_memory_utilization,) * 2
-    least, typical = RUNTIME_LEAST_GIB * GIB, runtime_typical_gib(shape, engine) * GIB
-    if cpu:
-        tp = engine.ranks.tensor
-        least, typical = (gib * GIB for gib in shape.cpu_runtime(tp, spec.serving.dtype))
-    low, high = (share * memory for share in shares)
-    lines, what = [], "memory" if cpu else "device"
-    stated = explicit_cache(spec) if cpu else stated_cache(spec)
-    if stated is None:
-        share = f"{shares[0]:g}" if low == high else f"{shares[0]:g} to {shares[1]:g}"
-        lines.append(f"budget: {share} x {_gib(memory)} of {what} = {_span(low, high)}")
-    else:
-        low = high = heavy + typical + stated
-        if cpu:
-            least = typical
-        lines.append(f"budget: {_gib(low)}, by {_gib(stated)} of KV cache that the spec states")
-    if not shape.weights_bytes:
-        return _cache_alone(need, memory), lines, None
-    most = high - light - least if stated is None or cpu else float(stated)
-    left = low - heavy - typical
-    tokens = max(0, int(left // need.growth)) if need.growth and need.plain else None
-    count = max(0.0, left) / need.cache[1] if need.cache[1] else 0.0
-    held = (
-        f" = {tokens:,} tokens = {tokens / need.length:.1f} full sequences"
-        if tokens
-        else (f" = {count:.1f} full sequences" if need.cache[1] else "")
-    )
-    if tokens == 0:
-        held = " = 0 tokens = 0.0 full sequences"
-    lines.append(
-        f"left for the KV cache: {_gib(low)} - {_gib(heavy)} weights - {typical / GIB:.2f} GiB "
-        f"runtime = {_gib(left)}{held}"
-    )
-    reasons: list[Reason] = []
-    room = CpuMemory.of(spec, memory, heavy + typical + need.cache[1])
-    if cpu and is_vllm(spec):
-        more, line = room.beside_reasons(spec, low * room.ranks)
-        reasons += more
-        lines.append(line)
-    advice = room.advice(spec) if cpu else WIDER
-    of = "memory" if cpu else "device memory"
-    needed = f"{_span(*need.cache)}: one sequence of {need.length:,} tokens"
-    by_least = f"{_gib(high)} budget - {_gib(light)} weights - {least / GIB:.2f} GiB runtime"
-    by_most = f"{_gib(low)} budget - {_gib(heavy)} weights - {typical / GIB:.2f} GiB runtime"
-    if most <= 0 or (not cpu and stated is not None and light + least > memory):
-        reasons.append(
-            error(
-                "WEIGHTS_TOO_LARGE",
-                f"{by_least} = {_gib(most)} of {of}",
-                "room for the weights and a KV cache",
-                advice if cpu else f"{advice}, or use a quantized model",
-            )
-        )
-    elif most < need.cache[0]:
-        reasons.append(
-            error(
-                "KV_CACHE_TOO_SMALL",
-                f"{by_least} = {_gib(most)} of {of} for the KV cache",
-                needed,
-                f"lower max_model_len, or {advice}",
-            )
-        )
-    elif left < need.cache[1] or (not cpu and stated is not None and low > memory):
-        reasons.append(
-            warning(
-                "KV_CACHE_TIGHT",
-                f"{by_most} = {_gib(left)} for the cache",
-                needed,
-                "the engine may refuse to start; lower max_model_len to be safe"
-                + (f", or {advice}" if cpu else ""),
-            )
-        )
-    return reasons, lines, left
-
-
-def _cache_alone(need: _Need, memory: int) -> list[Reason]:
-    """What can be said where the size of the weights is unknown."""
-    if need.cache[0] < memory:
-        return []
-    return [
-        error(
-            "KV_CACHE_TOO_SMALL",
-            f"{_gib(memory)} of memory, before any weights",
-            f"{_gib(need.cache[0])}: one sequence of {need.length:,} tokens",
-            f"lower max_model_len, or {WIDER}",
-        )
-    ]

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from tasks.nodes.fit.attention import Layer
-from tasks.nodes.fit.engine import GIB, Engine
+from tasks.nodes.fit.engine import GIB, EngineSetup
 from tasks.nodes.fit.fields import number, text_of
 from tasks.nodes.fit.packing import MARLIN_HIDDEN, MARLIN_WIDTH, ONLINE, padded
 from tasks.nodes.fit.shape import ModelShape
@@ -28,7 +28,7 @@ UNKNOWN_VOCABULARY = 32_000
 PARTITION = "VLLM_PP_LAYER_PARTITION"
 
 
-def runtime_typical_gib(shape: ModelShape, engine: Engine) -> float:
+def runtime_typical_gib(shape: ModelShape, engine: EngineSetup) -> float:
     """GiB that activations, graphs and libraries take on an accelerator."""
     sequences = min(engine.sequences, engine.batched[1])
     vocabulary = shape.vocabulary or UNKNOWN_VOCABULARY
@@ -39,7 +39,7 @@ def runtime_typical_gib(shape: ModelShape, engine: Engine) -> float:
     return max(RUNTIME_TYPICAL_GIB, outside + max(sampler, forward))
 
 
-def stages(shape: ModelShape, engine: Engine, env: Mapping[str, str]) -> list[tuple[int, int]]:
+def stages(shape: ModelShape, engine: EngineSetup, env: Mapping[str, str]) -> list[tuple[int, int]]:
     """(first, end) layer of each pipeline stage; what does not divide goes to the stages before
     the last (vllm/distributed/utils.py get_pp_indices)."""
     count, layers = engine.ranks.pipeline, shape.layers
@@ -54,7 +54,7 @@ def stages(shape: ModelShape, engine: Engine, env: Mapping[str, str]) -> list[tu
 
 
 def cached_by_stage(
-    shape: ModelShape, engine: Engine, env: Mapping[str, str]
+    shape: ModelShape, engine: EngineSetup, env: Mapping[str, str]
 ) -> list[tuple[Layer, ...]]:
     """What the layers of each pipeline stage cache, drafting layers on the last."""
     if engine.drafts and (full := [x for x in shape.cached if x.kind == "full"]):
@@ -71,7 +71,7 @@ def cached_by_stage(
 
 
 def weights_on_device(
-    shape: ModelShape, engine: Engine, dtype: str, env: Mapping[str, str]
+    shape: ModelShape, engine: EngineSetup, dtype: str, env: Mapping[str, str]
 ) -> tuple[int, int]:
     """(least, most) bytes of weights on the fullest device; (0, 0) where they are unknown."""
     if not shape.weights_bytes:
@@ -108,7 +108,7 @@ def _expert_bytes(shape: ModelShape) -> float:
     return found.elements * (1 + more / max(1, found.layers)) * bits / 8
 
 
-def _padding(shape: ModelShape, engine: Engine) -> float:
+def _padding(shape: ModelShape, engine: EngineSetup) -> float:
     """Bytes a device that MXFP4 experts grow by when they are padded to Marlin's tiles."""
     found = shape.experts
     if found is None or shape.packing.method != "mxfp4":

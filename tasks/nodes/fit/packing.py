@@ -58,6 +58,10 @@ class Packing:
             group = max(0, group)
             extra = (16 + bits) / group if group else 0.0
             return cls(method, bits + extra, group, skipped=skipped)
+        if algorithm == "FP8_PB_WO":
+            return cls(method, 8.002, 0, (128, 128), True, skipped)
+        if "MXFP8" in algorithm or method == "mxfp8":
+            return cls(method, 8.25, 32, skipped=skipped)
         if "NVFP4" in algorithm or method == "nvfp4":
             return cls(method, 4.5, 16, skipped=skipped)
         if method == "bitsandbytes":

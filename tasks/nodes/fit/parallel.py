@@ -15,6 +15,7 @@ from tasks.nodes.reasons import Reason, error, warning
 from tasks.spec.parallel import Ranks
 
 CODE = "TENSOR_PARALLEL"
+MOST_RANKS = 1024  # of one model, that are offered
 _MLP = ("down_proj", "mlp\\.(")  # in the list of what is not quantized
 
 
@@ -32,7 +33,11 @@ def divides_reasons(shape: ModelShape, ranks: Ranks) -> list[Reason]:
     faults = list(_faults(shape, ranks))
     if not faults:
         return []
-    good = [n for n in range(1, shape.heads + 1) if _fine(shape, replace(ranks, tensor=n))]
+    good = [
+        n
+        for n in range(1, min(shape.heads, MOST_RANKS) + 1)
+        if _fine(shape, replace(ranks, tensor=n))
+    ]
     offers = ["use one of " + ", ".join(map(str, good))] if good else []
     if shape.experts and not ranks.experts and _fine(shape, replace(ranks, experts=True)):
         offers.append("divide the experts whole with --enable-expert-parallel")

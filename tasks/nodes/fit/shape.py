@@ -28,6 +28,7 @@ from tasks.nodes.fit.packing import Packing
 from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
 
+MOST_LAYERS = 10_000
 DTYPE_BYTES = {
     "float64": 8,
     "float32": 4,
@@ -111,6 +112,8 @@ class ModelShape:
                 "config.json tells no num_hidden_layers, num_attention_heads or hidden_size; "
                 f"it has {', '.join(sorted(text)[:12])}"
             )
+        if layers > MOST_LAYERS:
+            raise ValueError(f"config.json tells {layers} layers; no model has {MOST_LAYERS}")
         cached = layers_of(text, layers)
         growing = [layer for layer in cached if layer.kind != "state"]
         packing = Packing.of(config)
@@ -212,7 +215,7 @@ def _expert_layers(text: Mapping[str, Any], layers: int) -> int:
     if isinstance(types, list):
         return sum("sparse" in str(item) or "moe" in str(item) for item in types)
     pattern = first(text, "hybrid_override_pattern", "layers_block_type")
-    if pattern and model_type(text) == "nemotron_h":
+    if isinstance(pattern, (str, list)) and model_type(text) == "nemotron_h":
         return sum(item in ("E", "moe") for item in pattern)
     if period := number(text, "expert_layer_period"):
         offset = number(text, "expert_layer_offset")

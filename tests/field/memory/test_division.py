@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks.nodes.fit.packing import Packing
 from tasks.nodes.memory import GIB, ModelShape, ShapeVerdict, estimate
 from tests.field.memory.table import config
 from tests.support.nodedata import make_spec
@@ -152,6 +153,55 @@ def test_the_type_of_the_cache(args: list[str], factor: float) -> None:
     assert judged(config("Qwen3-8B"), 1, args).kv_bytes_per_token == plain * factor
 
 
+@pytest.mark.parametrize(
+    ("quant", "bits", "group", "block"),
+    [
+        ({"quant_method": "mxfp4"}, 4.25, 0, None),
+        ({"quant_method": "fp8", "weight_block_size": [128, 128]}, 8.002, 0, (128, 128)),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, 4.156, 128, None),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 32}, 4.625, 32, None),
+        ({"quant_method": "gptq", "bits": 8, "group_size": -1}, 8, 0, None),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, 4.156, 128, None),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, 4.5, 16, None),
+        ({"quant_method": "modelopt", "quant_algo": "MXFP8"}, 8.25, 32, None),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, 4.5, 0, None),
+        ({"quant_method": "something-new"}, 8, 0, None),
+    ],
+)
+def test_bits_of_a_weight_with_its_scales(
+    quant: dict[str, Any], bits: float, group: int, block: tuple[int, int] | None
+) -> None:
+    packing = Packing.of({"num_hidden_layers": 1, "quantization_config": quant})
+    assert packing.bits == pytest.approx(bits, abs=0.001)
+    assert (packing.group, packing.block) == (group, block)
+
+
+def test_packing_of_compressed_tensors() -> None:
+    """Kimi-K2.5 (INT4, groups of 32), Kimi-K3 (MXFP4), Llama 4 Scout (FP8 a channel)."""
+    found = [
+        (Packing.of(config(name)).bits, Packing.of(config(name)).group)
+        for name in ("Kimi-K2.5", "Kimi-K3", "llama-4-scout-17b-16e-instruct-fp8-dynamic")
+    ]
+    assert found == [(4.5, 32), (4.25, 32), (8.0, 0)]
+
+
+def test_experts_of_gpt_oss_are_what_their_files_hold() -> None:
+    """120b: 60.77 GiB on disk, of which 4.0 are no experts."""
+    shape = ModelShape.from_config(config("gpt-oss-120b"), round(60.77 * GIB))
+    assert shape.experts is not None
+    assert shape.experts.elements * shape.packing.bits / 8 / GIB == pytest.approx(56.73, abs=0.01)
+
+
+def test_a_cache_that_the_spec_states_counts_instead_of_the_share() -> None:
+    model = config("Qwen3-8B")
+    for told, expected in (("8G", []), ("4G", ["KV_CACHE_TOO_SMALL"]), ("70G", ["KV_CACHE_TIGHT"])):
+        args = [f"--kv-cache-memory-bytes={told}"]
+        serving = {"extra_args": args, "max_model_len": 40960, "max_num_seqs": 64}
+        spec = make_spec({"nodes": {"accelerator": "nvidia-gpu"}, "serving": serving})
+        shape = ModelShape.from_config(model, round(15.26 * GIB))
+        assert codes(estimate(spec, shape, 79 * GIB)) == expected
+
+
 def test_offload_and_quantization_while_loading() -> None:
     model = {**config("Qwen3-8B"), "vocab_size": 151936}
     plain = judged(model, 1, [], 15.26)
@@ -164,6 +214,13 @@ def test_offload_and_quantization_while_loading() -> None:
     assert four / plain.weights_per_device == pytest.approx(0.391, rel=0.01)
     dtype = judged(config("gpt-oss-120b"), 1, ["--quantization=fp8"], 60.77)
     assert dtype.weights_per_device == round(60.77 * GIB)  # stored packed: as it is
+
+
+def test_a_drafting_model_is_said_not_to_be_counted() -> None:
+    args = ['--speculative-config={"model": "owner/draft", "num_speculative_tokens": 3}']
+    assert any("owner/draft" in line for line in judged(config("Qwen3-8B"), 1, args).lines)
+    dotted = ["--speculative-config.model=owner/draft", "--speculative_config.method", "eagle3"]
+    assert any("owner/draft" in line for line in judged(config("Qwen3-8B"), 1, dotted).lines)
 
 
 def test_overrides_reach_the_part_they_name() -> None:

@@ -164,3 +164,23 @@ def test_models_without_attention() -> None:
 )
 def test_spellings_of_heads(change: dict[str, Any], heads: int) -> None:
     assert ModelShape.from_config({**BASE, **change}, 1).kv_heads == heads
+
+
+ODD: tuple[Any, ...] = (None, 0, -1, "x", [], [1, 2], {}, {"a": 1}, True, [None], 10**12)
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+@pytest.mark.parametrize("name", ["Step-3.5-Flash", "gemma-4-26B-A4B", "Kimi-K3", "gpt-oss-20b"])
+def test_a_field_of_any_kind_is_read_or_refused(name: str, odd: Any) -> None:
+    whole = config(name)
+    inner = whole.get("text_config", whole)
+    spec = make_spec({"nodes": {"accelerator": "nvidia-gpu"}})
+    for field in inner:
+        text = {**inner, field: odd}
+        told = {**whole, "text_config": text} if "text_config" in whole else text
+        try:
+            shape = ModelShape.from_config(told, GIB)
+        except ValueError as error:
+            assert "config.json tells" in str(error)
+            continue
+        assert estimate(spec, shape, 80 * GIB).lines
