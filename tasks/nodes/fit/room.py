@@ -48,7 +48,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class Room:
+class DeviceRoom:
     """Memory of one device, bytes. budget: (low, high) share that vLLM takes; runtime: (least,
     typical) besides weights and cache; stated: the cache, where the spec states it itself."""
 
@@ -62,7 +62,7 @@ class Room:
     @classmethod
     def of(
         cls, spec: Rollout, shape: ModelShape, engine: EngineSetup, need: Need, memory: int
-    ) -> Room:
+    ) -> DeviceRoom:
         """The room that a device of so much memory has."""
         cpu, told = on_cpus(spec), spec.serving.gpu_memory_utilization
         if cpu:
@@ -98,7 +98,7 @@ def in_memory(
     spec: Rollout, shape: ModelShape, engine: EngineSetup, need: Need, memory: int
 ) -> tuple[list[Reason], list[str], float | None]:
     """Reasons and lines of what a device's memory allows, and the bytes left for the cache."""
-    room = Room.of(spec, shape, engine, need, memory)
+    room = DeviceRoom.of(spec, shape, engine, need, memory)
     if not shape.weights_bytes:
         return _cache_alone(need, memory), [room.line], None
     left = room.left(need)
@@ -127,7 +127,7 @@ def _held(need: Need, left: float) -> str:
     return f" = {tokens:,} tokens = {tokens / need.length:.1f} full sequences"
 
 
-def _reasons(room: Room, need: Need, advice: str) -> list[Reason]:
+def _reasons(room: DeviceRoom, need: Need, advice: str) -> list[Reason]:
     """Whether weights and one sequence fit."""
     most, left = room.most(need), room.left(need)
     of = "memory" if room.cpu else "device memory"
