@@ -12,8 +12,8 @@ from tasks.base.errors import RolloutError, StepFailed
 from tasks.base.halt import at_once
 from tasks.nodes.assess import ApiFacts, NodeVerdict, api_facts, judge_node
 from tasks.nodes.reasons import Reason
+from tasks.nodes.rules_host import read_hardware
 from tasks.nodes.tools.loaded import Loaded, Share, judge_loaded
-from tasks.nodes.tools.read import read_inventory
 from tasks.objects.pods import Object, ready
 from tasks.outside.vllm.engine import SmokeCheck
 from tasks.record.parts import CardHeld
@@ -60,7 +60,7 @@ def _check(run: Run, survey: Survey, node: str, count: int) -> tuple[SmokeCheck,
     verdict = judge_node(run.spec, survey.profile, fact, doc, 0)
     sick = [reason for reason in verdict.errors if reason.code in _OF_CARDS]
     was = next((item for item in survey.looked if item.verdict.node == node), None)
-    cards = read_inventory(doc.smi).cards
+    cards = read_hardware(survey.profile, doc).inventory.cards
     loaded = judge_loaded(
         cards, _before(was), _share(survey, fact, verdict, count, was is not None)
     )

@@ -14,7 +14,7 @@ from tasks.nodes.assess import (
     preselect,
     weights_on,
 )
-from tasks.nodes.tools.read import read_inventory
+from tasks.nodes.rules_host import read_hardware
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import NodeFound, ValidateNodes
@@ -101,4 +101,6 @@ def probe_node(cluster: Cluster, survey: Survey, fact: ApiFacts, run: str) -> Lo
     total = survey.manifest.total_bytes
     present, missing = weights_on(doc, spec.model.id, survey.manifest.commit, total)
     verdict = judge_node(spec, survey.profile, fact, doc, missing, stable_release=serving)
-    return Looked(verdict, present, missing, cards=read_inventory(doc.smi).cards)
+    return Looked(
+        verdict, present, missing, cards=read_hardware(survey.profile, doc).inventory.cards
+    )
