@@ -349,11 +349,11 @@ def _adopt(args: argparse.Namespace) -> int:
 def _guard(args: argparse.Namespace) -> int:
     from flows.guard import stand
 
-    failed = False
+    last = {}  # what failed at one look may be settled at a later one
     for item in stand(args.namespace, args.kubeconfig, args.context, once=args.once):
         print(plain(mask(str(item))), flush=True)
-        failed = failed or item.end == "failed"
-    return Exit.ERROR if failed else Exit.DONE
+        last[item.key] = item.end
+    return Exit.ERROR if "failed" in last.values() else Exit.DONE
 
 
 def _report(args: argparse.Namespace) -> int:
