@@ -28,6 +28,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.release.state import configmap_name
 from tasks.run.locked import not_held
+from tasks.run.rescue import rescuing
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 
@@ -71,12 +72,13 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
     try:
         with Cluster.connect(kubeconfig, context) as cluster:
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-            try:
-                if not decide("guard", actor)[1].moves:
-                    return None
-            except StepFailed as error:  # nothing to do but to say it, in the history once
-                if _noted(actor, str(error)):
-                    raise
+            with rescuing(cluster, namespace, name, "guard"):
+                try:
+                    if not decide("guard", actor)[1].moves:
+                        return None
+                except StepFailed as error:  # nothing to do but to say it, in the history once
+                    if _noted(actor, str(error)):
+                        raise
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)
     except Busy as error:  # its holder renews the lease: alive, not ours
