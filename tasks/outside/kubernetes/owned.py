@@ -298,6 +298,7 @@ class Memory:
             made = dated(made, since)
             state = replace(made, epoch=owned.epoch, writer=owned.writer, since=since)
             body = to_configmap(state, owned.namespace)
+            state = from_configmap(owned.name, body)  # without what it had no room for
             if found is not None and held == state:
                 return state
             sent.append(state)
