@@ -20,6 +20,7 @@ from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
+from tasks.run.beside import cut_off_now
 from tasks.run.locked import not_held
 
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
@@ -94,9 +95,22 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
     if what == "abort" and (holder := holder_of(actor.cluster, actor.namespace, actor.name)):
         phase = actor.read_state()[0].phase
         return f"{holder} holds {actor.name}, which is {phase}: it is stopped and cleans up", True
+    cut = _cut_off(what, actor)
     if what == "rollback" and not allow_interruption:
-        return "", False  # it refuses where it would interrupt
-    return consequences(*decide(what, actor, allow_interruption=allow_interruption))
+        return cut, bool(cut)  # it refuses where it would interrupt what the Service leads to
+    said, interrupts = consequences(*decide(what, actor, allow_interruption=allow_interruption))
+    return "; ".join(filter(None, (said, cut))), interrupts or bool(cut)
+
+
+def _cut_off(what: str, actor: Actor) -> str:
+    """Which other Services lead to what serves, where that is about to stop; '' for none."""
+    seen = actor.observe() if what in ("rollback", "approve", "promote") else None
+    view = seen.view(seen.serving) if seen else None
+    if seen is None or view is None or (what == "promote" and not seen.state.candidate):
+        return ""
+    serving = actor.cluster.get("Deployment", view.name, actor.namespace)
+    said = cut_off_now(actor.cluster, actor.name, serving) if serving else []
+    return f"{'; '.join(said)}, and nowhere once they stop" if said else ""
 
 
 def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> None:
