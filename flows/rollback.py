@@ -80,7 +80,7 @@ def settle(
             try:
 
                 def decided() -> Course:
-                    must_be_meant(what, actor.read_state()[0], meant, clock.now())
+                    must_be_meant(what, actor.read_state()[0], meant, cluster.now())
                     return _course(
                         what,
                         actor,

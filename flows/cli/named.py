@@ -11,7 +11,6 @@ from typing import TextIO
 from flows.cli.screen import Screen
 from flows.cli.view import showing
 from flows.rollback import decide, must_be_there, settle, shown
-from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
@@ -54,7 +53,7 @@ def by_name(
             if missing:
                 meant = shown_at_terminal(what, state, meant, missing, yes=yes)
             if not yes:
-                must_be_meant(what, state, meant, clock.now())
+                must_be_meant(what, state, meant, cluster.now())
                 question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
                 asks = interrupts or what in ASKED or missing
                 seen = f"{waiting(state)}: {question}" if missing else question
