@@ -3,11 +3,14 @@ its clients notice nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flows.rollback import note
 from tasks.base.errors import Refused
-from tasks.outside.kubernetes.access import chosen_pods
+from tasks.objects.pods import Object
+from tasks.outside.kubernetes.access import chosen_pods, slices_of
 from tasks.outside.kubernetes.actor import Actor
-from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.client import Cluster, Forbidden, NotFound
 from tasks.outside.kubernetes.lease import new_run_id, who
 from tasks.release.adopt import Adoption, Standing, decide_adoption
 from tasks.render.adopted import adopted_deployment, adopted_service
@@ -21,11 +24,13 @@ def adopt(
     service: str | None = None,
     deployment: str | None = None,
     force: bool = False,
+    leaves: Sequence[str] = (),
     kubeconfig: str | None = None,
     context: str | None = None,
 ) -> str:
-    """Do it under the lease; gives a sentence, and a line for each warning. Raises Refused, before
-    anything is changed, LockLost, OutsideError."""
+    """Do it under the lease; gives a sentence, and a line for each warning. leaves: other Services
+    that lead to its pods, and other ports, which no later release is reached by. Raises Refused,
+    before anything is changed, LockLost, OutsideError."""
     if service not in (None, name):
         raise Refused(
             f"the Service of rollout {name} is called {name} as well, because its clients' address "
@@ -34,28 +39,47 @@ def adopt(
         )
     with Cluster.connect(kubeconfig, context) as cluster:
         looking = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-        allowed(looking, decide(looking, deployment, force=force))
+        allowed(looking, decide(looking, deployment, force=force, leaves=leaves))
         run = new_run_id()
         with locked(cluster, namespace, name, f"{who()}/adopt-{run}") as held:
-            found = decide(held.actor, deployment, force=force)
+            found = decide(held.actor, deployment, force=force, leaves=leaves)
             held.actor.adopt(found)
             said = told(held.actor, found)
             note(held.actor, run, "adopted", said)
     return "\n".join([said, *(f"warning: {line}" for line in found.warnings)])
 
 
-def decide(actor: Actor, deployment: str | None, *, force: bool) -> Adoption:
+def decide(
+    actor: Actor, deployment: str | None, *, force: bool, leaves: Sequence[str] = ()
+) -> Adoption:
     """What the cluster holds, and what becomes of it. Raises Refused."""
     cluster, ns, name = actor.cluster, actor.namespace, actor.name
     service = cluster.get("Service", name, ns)
     chosen = (service or {}).get("spec", {}).get("selector") or {}
+    around, unseen = _around(cluster, ns)
     seen = Standing(
         service,
         cluster.list("Deployment", ns),
         chosen_pods(cluster, ns, chosen) if chosen else [],
         actor.read_state()[0],
+        services=cluster.list("Service", ns),
+        slices=slices_of(cluster, ns, name) if chosen else [],
+        around=around,
+        unseen=unseen,
     )
-    return decide_adoption(name, ns, seen, deployment, force=force)
+    return decide_adoption(name, ns, seen, deployment, force=force, leaves=leaves)
+
+
+def _around(cluster: Cluster, namespace: str) -> tuple[list[Object], list[str]]:
+    """What is about pods by their labels, and the kinds of which that cannot be listed."""
+    found: list[Object] = []
+    unseen = []
+    for kind in ("NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler"):
+        try:
+            found += ({**item, "kind": kind} for item in cluster.list(kind, namespace))
+        except (Forbidden, NotFound):
+            unseen.append(kind)
+    return found, unseen
 
 
 def allowed(actor: Actor, found: Adoption) -> None:

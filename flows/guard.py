@@ -28,6 +28,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.release.state import configmap_name
 from tasks.run.locked import not_held
+from tasks.run.rescue import rescuing
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 
@@ -71,12 +72,13 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
     try:
         with Cluster.connect(kubeconfig, context) as cluster:
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-            try:
-                if not decide("guard", actor)[1].moves:
-                    return None
-            except StepFailed as error:  # nothing to do but to say it, in the history once
-                if _noted(actor, str(error)):
-                    raise
+            with rescuing(cluster, namespace, name, "guard"):
+                try:
+                    if not decide("guard", actor)[1].moves:
+                        return None
+                except StepFailed as error:  # nothing to do but to say it, in the history once
+                    if _noted(actor, str(error)):
+                        raise
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)
     except Busy as error:  # its holder renews the lease: alive, not ours
@@ -100,10 +102,11 @@ def watch(
 ) -> Iterator[Tended]:
     """Look every EVERY_S and tend to what is found, WIDTH at once, each in a thread of its own.
 
-    Every look considers every rollout that is not in hand right then: what is at rest, or in the
-    hands of somebody alive, may die a minute later. once: end when nothing is in hand any more;
-    what was settled, or failed, is left to the next round then. What takes longer than limit_s is
-    told as failed and left behind, and holds up nobody.
+    Every look considers every rollout that is not in hand right then, whatever became of it before:
+    what failed may succeed, and what is settled, at rest, or in the hands of somebody alive may die
+    a minute later. The same again is told once. once: end when nothing is in hand any more; looks
+    end after limit_s, lest two that fail by turns keep it for ever. What takes longer than limit_s
+    is told as failed and left behind, and holds up nobody.
     """
     waiting: deque[Key] = deque()
     running: dict[Key, tuple[threading.Thread, float]] = {}
@@ -111,12 +114,14 @@ def watch(
     ended: dict[Key, Tended | None] = {}
     tended: dict[Key, Tended] = {}  # what became of each, as it was told last
     next_look: float | None = None
+    first = clock.monotonic()
 
     def work(key: Key) -> None:
         ended[key] = tend(key)
 
     while True:
-        if next_look is None or clock.monotonic() >= next_look:
+        looks = next_look is None or not once or clock.monotonic() - first < limit_s
+        if looks and (next_look is None or clock.monotonic() >= next_look):
             try:
                 new = find()
             except OutsideError as error:
@@ -125,8 +130,7 @@ def watch(
                 _log.error("the guard could not look: %s", error)
                 new = []
             in_hand = {*waiting, *running, *(k for k, t in behind.items() if t.is_alive())}
-            done = {k for k, t in tended.items() if once and t.end != "left alone"}
-            waiting.extend(key for key in new if key not in in_hand | done)
+            waiting.extend(key for key in new if key not in in_hand)
             next_look = clock.monotonic() + EVERY_S
         while waiting and len(running) < WIDTH:
             key = waiting.popleft()
@@ -144,11 +148,13 @@ def watch(
                 found = Tended(key, "failed", late)
             else:
                 continue
+            before = tended.get(key)
+            if found is None and before is not None and before.end == "failed":
+                found = Tended(key, "settled", "it is at rest by now")
             if found is None:
                 continue
-            told_before = found.end == "left alone" and tended.get(key) == found
             tended[key] = found
-            if not told_before:
+            if found.end == "settled" or found != before:
                 yield found
         if once and not running and not waiting:
             return
@@ -187,7 +193,8 @@ def guard(
     rows = [{"rollout": "/".join(i.key), "what": i.end, "": i.said} for i in found]
     if rows:
         artifacts.table("guard", rows, f"{len(rows)} rollout(s) were not at rest")
-    if failed := [str(item) for item in found if item.end == "failed"]:
+    last = {item.key: item for item in found}
+    if failed := [str(item) for item in last.values() if item.end == "failed"]:
         # the others are settled by now; what is left needs a person
         raise RolloutError("; ".join(failed))
     return [str(item) for item in found]

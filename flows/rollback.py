@@ -6,7 +6,7 @@ all decide with the same functions of tasks/release.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 
 from prefect import flow
@@ -31,6 +31,7 @@ from tasks.run.carry_out import settled
 from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
 from tasks.run.recall import around, spec_of
+from tasks.run.rescue import rescuing
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 
@@ -55,9 +56,14 @@ def settle(
     that what takes the place of what serves can start. meant: the candidate that is approved or
     rejected. unwatched: what serves is kept without a look.
 
-    Raises Refused, LockLost, OutsideError.
+    Where the guard, or a recovery, fails, what serves gets back what we took from it all the same
+    (rescuing). Raises Refused, LockLost, OutsideError, StepFailed.
     """
-    with Cluster.connect(kubeconfig, context) as cluster:
+    rescued = what in ("guard", "recover")
+    with (
+        Cluster.connect(kubeconfig, context) as cluster,
+        rescuing(cluster, namespace, name, what) if rescued else nullcontext(),
+    ):
         run = new_run_id()
         if what != "guard":
             must_be_there(cluster, name, namespace)
@@ -74,7 +80,7 @@ def settle(
             try:
 
                 def decided() -> Course:
-                    must_be_meant(what, actor.read_state()[0], meant, clock.now())
+                    must_be_meant(what, actor.read_state()[0], meant, cluster.now())
                     return _course(
                         what,
                         actor,

@@ -182,6 +182,13 @@ def build_parser() -> argparse.ArgumentParser:
     adopt.add_argument(
         "--force", action="store_true", help="also what Helm, Argo CD or an owner manages"
     )
+    adopt.add_argument(
+        "--leaves",
+        action="append",
+        default=[],
+        metavar="SERVICE",
+        help="another Service on its pods, or a port of this one, that leads nowhere later on",
+    )
     _where_arguments(adopt)
 
     report = add("report", "the report of a rollout, as a page, JSON or JUnit XML", _report)
@@ -339,6 +346,7 @@ def _adopt(args: argparse.Namespace) -> int:
             service=args.service,
             deployment=args.deployment,
             force=args.force,
+            leaves=args.leaves,
             kubeconfig=args.kubeconfig,
             context=args.context,
         )
@@ -349,11 +357,11 @@ def _adopt(args: argparse.Namespace) -> int:
 def _guard(args: argparse.Namespace) -> int:
     from flows.guard import stand
 
-    failed = False
+    last = {}  # what failed at one look may be settled at a later one
     for item in stand(args.namespace, args.kubeconfig, args.context, once=args.once):
         print(plain(mask(str(item))), flush=True)
-        failed = failed or item.end == "failed"
-    return Exit.ERROR if failed else Exit.DONE
+        last[item.key] = item.end
+    return Exit.ERROR if "failed" in last.values() else Exit.DONE
 
 
 def _report(args: argparse.Namespace) -> int:

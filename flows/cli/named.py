@@ -11,7 +11,6 @@ from typing import TextIO
 from flows.cli.screen import Screen
 from flows.cli.view import showing
 from flows.rollback import decide, must_be_there, settle, shown
-from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError, SpecError
 from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
@@ -20,6 +19,7 @@ from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
+from tasks.run.beside import cut_off_now
 from tasks.run.locked import not_held
 
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
@@ -53,7 +53,7 @@ def by_name(
             if missing:
                 meant = shown_at_terminal(what, state, meant, missing, yes=yes)
             if not yes:
-                must_be_meant(what, state, meant, clock.now())
+                must_be_meant(what, state, meant, cluster.now())
                 question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
                 asks = interrupts or what in ASKED or missing
                 seen = f"{waiting(state)}: {question}" if missing else question
@@ -94,9 +94,22 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
     if what == "abort" and (holder := holder_of(actor.cluster, actor.namespace, actor.name)):
         phase = actor.read_state()[0].phase
         return f"{holder} holds {actor.name}, which is {phase}: it is stopped and cleans up", True
+    cut = _cut_off(what, actor)
     if what == "rollback" and not allow_interruption:
-        return "", False  # it refuses where it would interrupt
-    return consequences(*decide(what, actor, allow_interruption=allow_interruption))
+        return cut, bool(cut)  # it refuses where it would interrupt what the Service leads to
+    said, interrupts = consequences(*decide(what, actor, allow_interruption=allow_interruption))
+    return "; ".join(filter(None, (said, cut))), interrupts or bool(cut)
+
+
+def _cut_off(what: str, actor: Actor) -> str:
+    """Which other Services lead to what serves, where that is about to stop; '' for none."""
+    seen = actor.observe() if what in ("rollback", "approve", "promote") else None
+    view = seen.view(seen.serving) if seen else None
+    if seen is None or view is None or (what == "promote" and not seen.state.candidate):
+        return ""
+    serving = actor.cluster.get("Deployment", view.name, actor.namespace)
+    said = cut_off_now(actor.cluster, actor.name, serving) if serving else []
+    return f"{'; '.join(said)}, and nowhere once they stop" if said else ""
 
 
 def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> None:

@@ -69,6 +69,16 @@ def use(other: Clock) -> Iterator[Clock]:
         _clock = before
 
 
+def moment(text: str) -> datetime | None:
+    """A time as we write it: ISO 8601 with its zone. None for what is none, or so far away that
+    what is computed from it could overflow."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None and 2000 <= found.year <= 9000 else None
+
+
 def now() -> datetime:
     """Current time, UTC."""
     return _clock.now()

@@ -61,6 +61,7 @@ def _table() -> dict[str, Resource]:
         "PersistentVolume:persistentvolumes:cluster",
         "apps/v1": "Deployment:deployments ReplicaSet:replicasets DaemonSet:daemonsets "
         "StatefulSet:statefulsets",
+        "autoscaling/v2": "HorizontalPodAutoscaler:horizontalpodautoscalers",
         "batch/v1": "Job:jobs CronJob:cronjobs",
         "coordination.k8s.io/v1": "Lease:leases",
         "discovery.k8s.io/v1": "EndpointSlice:endpointslices",

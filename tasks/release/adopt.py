@@ -6,17 +6,26 @@ Decided from what is there; the Service's selector is not touched, so that clien
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused
 from tasks.nodes.facts import TERMINAL
+from tasks.objects.beside import (
+    left_behind,
+    named,
+    other_ports,
+    others_on,
+    target_of,
+    ways_of,
+)
 from tasks.objects.labels import (
     ADOPTED,
     INSTANCE_LABEL,
     KIND_LABEL,
     MANAGED_LABEL,
     MANAGER,
+    RELEASE_LABEL,
 )
 from tasks.objects.pods import Object, ReadObject, ending, engine_container
 from tasks.objects.reached import (
@@ -48,12 +57,18 @@ WRITERS = ("helm", "argocd-controller", "kustomize-controller", "helm-controller
 @dataclass(frozen=True)
 class Standing:
     """What is there before an adoption: the Service, all Deployments of its namespace, the pods its
-    selector chooses, and the state of the rollout that is to have it."""
+    selector chooses, and the state of the rollout that is to have it. services: all of the
+    namespace. slices: of the Service. around: NetworkPolicies and what else is about pods. unseen:
+    which kinds of those could not be listed."""
 
     service: Object | None
     deployments: Sequence[Object]
     pods: Sequence[Object]
     state: State
+    services: Sequence[Object] = ()
+    slices: Sequence[Object] = ()
+    around: Sequence[Object] = ()
+    unseen: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +82,17 @@ class Adoption:
 
 
 def decide_adoption(
-    name: str, namespace: str, seen: Standing, deployment: str | None = None, *, force: bool = False
+    name: str,
+    namespace: str,
+    seen: Standing,
+    deployment: str | None = None,
+    *,
+    force: bool = False,
+    leaves: Sequence[str] = (),
 ) -> Adoption:
     """What Deployment behind Service `name` becomes. deployment: which; None: the only one. force:
-    also what something else manages. Raises Refused."""
+    also what something else manages. leaves: other Services, and ports of this one, that may lead
+    nowhere once another release serves. Raises Refused."""
     _must_be_a_name(name)
     service = _service(name, namespace, seen.service)
     selector: dict[str, str] = service["spec"]["selector"]
@@ -97,6 +119,7 @@ def decide_adoption(
             f"{what} has no ready replica, so there is nothing to go back to; "
             "mend it first, or roll a version out under another name"
         )
+    _must_be_left(where, what, service, found, seen, leaves)
     ident = adopted_as(selector, found["metadata"]["uid"])
     _must_be_free(name, seen, ident, _name(found))
     ports = [dict(port) for port in service["spec"].get("ports") or []]
@@ -105,8 +128,50 @@ def decide_adoption(
         release,
         Reached(ident, dict(selector), ports),
         found["metadata"]["uid"],
-        tuple(_warnings(service, found, release, kept)),
+        (*_warnings(service, found, release, kept), *_beside(name, service, found, seen)),
     )
+
+
+def _must_be_left(
+    where: str,
+    what: str,
+    service: ReadObject,
+    deploy: ReadObject,
+    seen: Standing,
+    leaves: Sequence[str],
+) -> None:
+    """Raises Refused where clients reach the pods in a way that the next release cuts off."""
+    pods = [_labels(deploy), *(pod["metadata"].get("labels") or {} for pod in seen.pods)]
+    said = {
+        _name(other): f"Service {_name(other)} leads to the pods of {what} as well "
+        f"({_words(other['spec']['selector'])})"
+        for other in others_on(seen.services, [_name(service)], pods)
+    }
+    for port in other_ports(service):
+        said[named(port)] = f"port {named(port)} of {where} leads to {target_of(port)} there"
+    if open_ := {key: text for key, text in said.items() if key not in leaves}:
+        flags = " ".join(f"--leaves {key}" for key in open_)
+        raise Refused(
+            f"{'; '.join(open_.values())}: no release that comes after is reached by that, and "
+            f"once these pods stop nothing answers there. Point its clients to {where}, to the "
+            f"port of the engine, or pass {flags}: each plan names it then, and has to be agreed to"
+        )
+
+
+def _beside(name: str, service: ReadObject, deploy: ReadObject, seen: Standing) -> Iterable[str]:
+    comes = {
+        INSTANCE_LABEL: name,
+        MANAGED_LABEL: MANAGER,
+        KIND_LABEL: "engine",
+        RELEASE_LABEL: "the next one",
+    }
+    yield from ways_of(service, seen.slices)
+    yield from left_behind(seen.around, _name(deploy), _labels(deploy), comes)
+    for kind in seen.unseen:
+        yield (
+            f"whether a {kind} is about the pods of {_name(deploy)} alone is not known: they could "
+            "not be listed (this account may not, or the cluster knows none)"
+        )
 
 
 def keepers(item: ReadObject) -> list[str]:

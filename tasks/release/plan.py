@@ -45,7 +45,8 @@ class NodeSeat:
 @dataclass(frozen=True)
 class Plan:
     """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
-    strategy `lend`. digest names the whole of it."""
+    strategy `lend`. cut: what leads to what serves now and to nothing after it, one sentence each.
+    digest names the whole of it."""
 
     strategy: Strategy
     sentence: str
@@ -61,6 +62,7 @@ class Plan:
     resource: str
     targets: tuple[str, ...]
     lend: Lend | None = None
+    cut: tuple[str, ...] = ()
     digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -194,12 +196,14 @@ def decide_plan(
     differences: Sequence[str] = (),
     queue: Sequence[str] = (),
     owed: Sequence[str] = (),
+    cut_off: Sequence[str] = (),
 ) -> Plan:
     """Choose strategy and nodes.
 
     seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
     (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
-    owed: to which other rollouts seats are, and are not counted.
+    owed: to which other rollouts seats are, and are not counted. cut_off: what else leads to
+    what serves and to nothing after it, which is an interruption whatever the strategy.
     """
     want = spec.promotion
     need = spec.devices * spec.serving.replicas
@@ -222,12 +226,14 @@ def decide_plan(
             devices_needed=need,
             devices_free=free,
             bytes_to_fetch=sum(seat.bytes_missing or 0 for seat in nodes),
-            interruption=interruption,
+            interruption="; ".join([*([] if interruption == "none" else [interruption]), *cut_off])
+            or interruption,
             approval=approval,
             differences=tuple(differences),
             resource=resource,
             targets=target_lines(spec),
             lend=lend,
+            cut=tuple(cut_off),
         )
         return replace(plan, digest=plan_digest(plan))
 
@@ -235,6 +241,12 @@ def decide_plan(
         return make("refused", "; ".join(refused))
     if seen.state.phase == "idle" and seen.serving == release.id and seen.alive(release.id):
         return make("unchanged", f"{release.deployment} serves already; nothing to do")
+    if cut_off and not (want.allow_interruption or want.strategy == "replace"):
+        return make(
+            "refused",
+            f"{'; '.join(cut_off)}: point its clients to the Service of {spec.name} first, or set "
+            "promotion.allow_interruption to go on without them",
+        )
     replicas, minimum = spec.serving.replicas, spec.nodes.minimum
     serving = seen.view(seen.serving)
     # what a rollout took from it and did not give back yet is not free
@@ -343,5 +355,6 @@ def plan_digest(plan: Plan) -> str:
         plan.differences,
         plan.targets,
         *([asdict(plan.lend)] if plan.lend else []),
+        *([plan.cut] if plan.cut else []),
     ]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

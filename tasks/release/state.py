@@ -10,19 +10,20 @@ import dataclasses
 import json
 from collections.abc import Container
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from math import isfinite
+from typing import Any, Literal, get_args
 
 from tasks.base.errors import StepFailed
 from tasks.objects.ours import marks, must_be_ours
+from tasks.objects.remembered import fitted, moment_in, number_in
 
 SCHEMA = 1
 ROLE = "state"
-# A ConfigMap holds 1 MiB; leave room for managed fields and neighbours.
-HISTORY_BYTES = 300_000
 
 # How long what served goes on at most, after the Service was moved away from it, where no rollout
 # said.
 DRAIN_S = 600.0
+MOST_DRAIN_S = 7 * 24 * 3600.0
 
 Phase = Literal[
     "idle",
@@ -35,6 +36,7 @@ Phase = Literal[
     "restoring",
     "held",
 ]
+_PHASES: dict[str, Phase] = {phase: phase for phase in get_args(Phase)}
 # Releases kept in doubt: more than are ever there at once.
 DOUBTS = 8
 # Verdicts that may be the world's fault as well: tried again by itself, but not for ever.
@@ -162,7 +164,7 @@ def _judged(data: dict[str, Any]) -> Judged:
     return Judged(**{k: v for k, v in data.items() if k in known})
 
 
-def _terms(raw: dict[str, Any]) -> dict[str, Terms]:
+def _terms(raw: dict[str, Any], where: str) -> dict[str, Terms]:
     """By release. An older version had those of the rollout that wrote last, and no word of which
     release they are."""
     every = raw.get("terms")
@@ -172,8 +174,8 @@ def _terms(raw: dict[str, Any]) -> dict[str, Terms]:
     return {
         str(key): Terms(
             dict(item.get("spec") or {}),
-            {str(k): float(v) for k, v in (item.get("measured") or {}).items()},
-            str(item.get("since", "")),
+            {str(k): float(v) for k, v in (item.get("measured") or {}).items() if isfinite(v)},
+            moment_in(item, "since", where),
         )
         for key, item in every.items()
     }
@@ -199,7 +201,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             )
         return State(
             name=name,
-            phase=raw["phase"],
+            phase=_PHASES[raw["phase"]],
             stable=_release(raw["stable"]),
             candidate=_release(raw["candidate"]),
             previous=_release(raw["previous"]),
@@ -214,17 +216,17 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             doubts={str(k): str(v) for k, v in (raw.get("doubts") or {}).items()},
             breach=raw.get("breach", ""),
             why=raw.get("why", ""),
-            since=raw.get("since", ""),
+            since=moment_in(raw, "since", where),
             plan=raw.get("plan", ""),
-            until=raw.get("until", ""),
-            drain_s=float(raw.get("drain_s", DRAIN_S)),
+            until=moment_in(raw, "until", where),
+            drain_s=number_in(raw, "drain_s", DRAIN_S, MOST_DRAIN_S, where),
             least=int(raw.get("least", 0)),
-            terms=_terms(raw),
+            terms=_terms(raw, where),
             judged=tuple(_judged(item) for item in raw.get("judged") or ()),
             made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
             history=tuple(json.loads(data.get("history", "[]"))),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise StepFailed(
             f"{where} does not hold a readable rollout state ({error!r}); "
             "restore it from a backup, or delete it to start without history"
@@ -232,11 +234,9 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
 
 
 def to_configmap(state: State, namespace: str) -> dict[str, Any]:
-    """The whole ConfigMap for a state, history bounded by bytes (oldest go first)."""
+    """The whole ConfigMap for a state, bounded by bytes (see `fitted`)."""
     body = dataclasses.asdict(state)
     history = list(body.pop("history"))
-    while len(json.dumps(history)) > HISTORY_BYTES and history:
-        history.pop()
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -245,10 +245,7 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
             "namespace": namespace,
             "labels": marks(state.name, ROLE),
         },
-        "data": {
-            "state": json.dumps({"schema": SCHEMA, **body}, indent=1, sort_keys=True),
-            "history": json.dumps(history, sort_keys=True),
-        },
+        "data": fitted({"schema": SCHEMA, **body}, history),
     }
 
 

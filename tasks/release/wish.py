@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from tasks.base.clock import moment
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import arrived, decide_unproven, straight_first
 from tasks.release.memory.terms import unproven_until
@@ -46,7 +47,8 @@ BOUND = ("approve", "promote", "reject")  # about a candidate that waits for a p
 def expired(state: State, now: datetime) -> bool:
     """Whether what waits for a person has waited too long."""
     until = unproven_until(state) if state.phase == "unproven" else state.until
-    return bool(until) and now >= datetime.fromisoformat(until)
+    at = moment(until)
+    return at is not None and now >= at
 
 
 def waiting(state: State) -> str:

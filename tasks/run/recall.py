@@ -26,7 +26,7 @@ def around(actor: Actor, seen: Observed) -> Around:
     pods = release_pods(cluster, ns, actor.name, view.release) if view else []
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
     broken = seen.down is not None and seen.down.broken
-    overdue = expired(seen.state, clock.now())
+    overdue = expired(seen.state, cluster.now())
     return Around(
         tested is not None and actor.owned.is_ours(tested, "candidate"),
         any(not pod["spec"].get("nodeName") for pod in pods),

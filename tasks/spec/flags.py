@@ -204,6 +204,8 @@ def second_voice(args: Sequence[str]) -> str:
 def shutdown_fault(args: Sequence[str]) -> str:
     """Why vLLM would not take the time that it is given to end; '' where it would."""
     for flag in flags(args):
-        if flag.name == SHUTDOWN and not re.fullmatch("[0-9]+", flag.value or ""):
-            return f"'{flag.told}' wants whole seconds, found '{flag.value or ''}'"
+        if flag.name == SHUTDOWN and not re.fullmatch("[0-9]{1,6}", flag.value or ""):
+            return (
+                f"'{flag.told}' wants whole seconds, six digits at most, found '{flag.value or ''}'"
+            )
     return ""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.spec.base import DNS_LABEL, Strict
+from tasks.spec.base import DNS_LABEL, MANY, TOKENS, WEEK_S, Strict
 from tasks.spec.metrics import Metric, parse_metric
 
 # What the exam's result is called among the targets; no target can ask for it by name.
@@ -19,18 +19,18 @@ class SmokePrompt(Strict):
 
     prompt: str = Field(min_length=1)
     contains: list[str] = Field(default_factory=list)
-    max_tokens: int = Field(64, ge=1)
+    max_tokens: int = Field(64, ge=1, le=MANY)
 
 
 class Lengths(Strict):
     """A distribution of token counts, drawn per request."""
 
     kind: Literal["fixed", "uniform", "lognormal"] = "fixed"
-    mean: int = Field(ge=1, description="Tokens")
+    mean: int = Field(ge=1, le=TOKENS, description="Tokens")
     spread: float = Field(
-        0.0, ge=0, description="uniform: +- share of the mean; lognormal: sigma of the log"
+        0.0, ge=0, le=10, description="uniform: +- share of the mean; lognormal: sigma of the log"
     )
-    maximum: int | None = Field(None, ge=1)
+    maximum: int | None = Field(None, ge=1, le=TOKENS)
 
 
 class Workload(Strict):
@@ -45,7 +45,7 @@ class Workload(Strict):
     input_tokens: Lengths | None = None
     output_tokens: Lengths | None = None
     ignore_eos: bool = Field(True, description="Force the output length; false: natural length")
-    temperature: float = Field(0.0, ge=0)
+    temperature: float = Field(0.0, ge=0, le=100)
 
     @model_validator(mode="after")
     def _needs(self) -> Self:
@@ -61,7 +61,7 @@ class LoadPoint(Strict):
 
     name: str = Field(pattern=DNS_LABEL)
     concurrency: int | None = Field(None, ge=1, le=4096, description="Requests in flight")
-    rate: float | None = Field(None, gt=0, description="Arrivals per second (Poisson)")
+    rate: float | None = Field(None, ge=1e-4, le=MANY, description="Arrivals per second (Poisson)")
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -73,9 +73,9 @@ class LoadPoint(Strict):
 class Budget(Strict):
     """When measuring stops whatever is known by then."""
 
-    seconds: float = Field(1800, gt=0)
-    requests: int = Field(20000, ge=1)
-    tokens: int | None = Field(None, ge=1)
+    seconds: float = Field(1800, gt=0, le=WEEK_S)
+    requests: int = Field(20000, ge=1, le=100 * MANY)
+    tokens: int | None = Field(None, ge=1, le=1000 * TOKENS)
 
 
 class Benchmark(Strict):
@@ -85,15 +85,15 @@ class Benchmark(Strict):
     loads: list[LoadPoint] = Field(
         default_factory=lambda: [LoadPoint(name="c8", concurrency=8)], min_length=1
     )
-    requests_per_round: int = Field(64, ge=1, description="Measured requests of one round")
-    min_rounds: int = Field(3, ge=1)
-    max_rounds: int = Field(30, ge=1)
-    warmup_requests: int | None = Field(None, ge=0, description="Default: detected")
+    requests_per_round: int = Field(64, ge=1, le=MANY, description="Measured requests of one round")
+    min_rounds: int = Field(3, ge=1, le=10_000)
+    max_rounds: int = Field(30, ge=1, le=10_000)
+    warmup_requests: int | None = Field(None, ge=0, le=MANY, description="Default: detected")
     budget: Budget = Budget()
     confidence: float = Field(
         CONFIDENCE, gt=0.5, lt=1, description="For the rollout, over all targets"
     )
-    seed: int | None = Field(None, ge=0, description="Default: fresh, and recorded")
+    seed: int | None = Field(None, ge=0, lt=1 << 63, description="Default: fresh, and recorded")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -118,7 +118,10 @@ class Quality(Strict):
         gt=0, le=100, description="Right answers at least, as a share of all questions (percent)"
     )
     max_tokens: int = Field(
-        64, ge=1, description="Tokens of one answer; a model that thinks aloud needs 1024 and more"
+        64,
+        ge=1,
+        le=MANY,
+        description="Tokens of one answer; a model that thinks aloud needs 1024 and more",
     )
     concurrency: int = Field(4, ge=1, le=256, description="Questions asked at the same time")
     advisory: bool = Field(False, description="Report, never block")
@@ -129,15 +132,22 @@ class Target(Strict):
 
     metric: str = Field(description="<metric>[_<statistic>]_<unit>, such as ttft_p95_ms")
     limit: float | None = Field(
-        None, description="In the metric's unit; at most for times, at least for rates"
+        None, le=1e15, description="In the metric's unit; at most for times, at least for rates"
     )
     versus_stable_percent: float | None = Field(
-        None, description="Instead of limit: how much worse than the stable release is allowed"
+        None,
+        ge=-MANY,
+        le=MANY,
+        description="Instead of limit: how much worse than the stable release is allowed",
     )
     load: str | None = Field(None, description="Load point; default: every one")
     advisory: bool = Field(False, description="Report, never block")
-    goodput_ttft_ms: float | None = Field(None, gt=0, description="goodput: TTFT within this")
-    goodput_tpot_ms: float | None = Field(None, gt=0, description="goodput: TPOT within this")
+    goodput_ttft_ms: float | None = Field(
+        None, gt=0, le=WEEK_S * 1000, description="goodput: TTFT within this"
+    )
+    goodput_tpot_ms: float | None = Field(
+        None, gt=0, le=WEEK_S * 1000, description="goodput: TPOT within this"
+    )
 
     @field_validator("metric")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.spec.base import Strict
+from tasks.spec.base import MANY, WEEK_S, YEAR_H, Strict
 
 NoTraffic = Literal["probes", "hold", "roll-back"]
 
@@ -20,19 +20,20 @@ class Soaking(Strict):
     bound that is left out follows from the targets, and where they say nothing from the benchmark.
     """
 
-    duration_s: float = Field(60, ge=0, description="From its first good answer (s)")
+    duration_s: float = Field(60, ge=0, le=WEEK_S, description="From its first good answer (s)")
     interval_s: float = Field(2, ge=0.5, le=300, description="Between looks (s)")
-    failures: int = Field(3, ge=1, description="Bad looks that take the promotion back")
+    failures: int = Field(3, ge=1, le=MANY, description="Bad looks that take the promotion back")
     window: int = Field(
         10, ge=1, le=1000, description="They count among so many last looks that saw anything"
     )
     consecutive: bool = Field(False, description="Count only bad looks in a row, of any number")
     factor: float = Field(
-        2, ge=1, description="How far above the targets, or the benchmark, a bound lies"
+        2, ge=1, le=MANY, description="How far above the targets, or the benchmark, a bound lies"
     )
     ttft_ms: float | None = Field(
         None,
         gt=0,
+        le=WEEK_S * 1000,
         description="Longest TTFT of a probe, and of an engine's mean between two looks; default: "
         "factor times the highest ttft limit, or times the benchmark's p99 where there is none",
     )
@@ -46,6 +47,7 @@ class Soaking(Strict):
     queue: float | None = Field(
         None,
         ge=0,
+        le=MANY,
         description="Requests that may wait in one engine; default: factor times the benchmark's "
         "highest concurrency, or its longest queue if that was longer",
     )
@@ -84,10 +86,16 @@ class Promotion(Strict):
     )
     approval: Literal["none", "before-promote"] = "none"
     approval_hours: float = Field(
-        72, gt=0, description="How long a candidate that waits for a person may be approved (h)"
+        72,
+        gt=0,
+        le=YEAR_H,
+        description="How long a candidate that waits for a person may be approved (h)",
     )
     unproven_hours: float = Field(
-        72, gt=0, description="How long a release that serves unproven waits for a person (h)"
+        72,
+        gt=0,
+        le=YEAR_H,
+        description="How long a release that serves unproven waits for a person (h)",
     )
     on_unproven: Literal["keep", "roll-back"] = Field(
         "keep",
@@ -101,6 +109,7 @@ class Promotion(Strict):
     drain_s: float = Field(
         600,
         ge=1,
+        le=WEEK_S,
         description="What served before runs on until it has ended its requests, at most so long "
         "after the Service has moved (s). A pod that is evicted has at most 120 s of it, or what "
         "--shutdown-timeout says in serving.extra_args",
@@ -108,6 +117,7 @@ class Promotion(Strict):
     tries: int | None = Field(
         None,
         ge=1,
+        le=MANY,
         description="How often a schedule or an event starts a release that could not start, or "
         "ended inconclusive; default: once where what serves was stopped for it, else 3 times",
     )

@@ -6,13 +6,14 @@ draws the form in the Prefect UI. `file` reads files and turns errors into lines
 
 from __future__ import annotations
 
+import json
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.accelerators.profiles import PROFILES, profile
-from tasks.spec.base import DNS_LABEL, Strict
+from tasks.spec.base import DNS_LABEL, MANY, TOKENS, WEEK_S, Strict
 from tasks.spec.flags import SHUTDOWN, second_voice, shutdown_fault, value_of
 from tasks.spec.hubs import is_modelscope, origins, plain_address
 from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
@@ -51,6 +52,9 @@ __all__ = [
 
 # Names grow by -candidate or -<release id>, and a Service name ends at 63 characters.
 MAX_NAME = 45
+# as it is remembered in a ConfigMap of 1 MiB: of what serves, what is tested and what served before
+SPEC_BYTES = 1 << 18
+USERS = (1 << 31) - 1  # the highest number Kubernetes takes for one
 # of the Service a candidate is reached by; no rollout is called so
 CANDIDATE_SUFFIX = "-candidate"
 GRACE = "terminationGracePeriodSeconds"
@@ -116,7 +120,9 @@ class Store(Strict):
     """Where weights lie on each node."""
 
     path: str = Field("/var/lib/model-rollout/models", description="Host path")
-    keep_free_gib: float = Field(5.0, ge=0, description="Disk to leave free after the fetch (GiB)")
+    keep_free_gib: float = Field(
+        5.0, ge=0, le=MANY, description="Disk to leave free after the fetch (GiB)"
+    )
     eviction_percent: float = Field(
         15.0,
         ge=0,
@@ -163,7 +169,7 @@ class Nodes(Strict):
     selector: dict[str, str] = Field(default_factory=dict, description="Labels a node must carry")
     names: list[str] = Field(default_factory=list, description="Only these nodes; empty: any")
     tolerations: list[Toleration] = Field(default_factory=list)
-    minimum: int = Field(1, ge=1, description="Usable nodes the rollout needs at least")
+    minimum: int = Field(1, ge=1, le=MANY, description="Usable nodes the rollout needs at least")
     model: str | None = Field(None, description="Card model demanded, such as K100_AI")
     resource: str | None = Field(
         None, description="Extended resource to ask for; default: discovered from the nodes"
@@ -173,8 +179,8 @@ class Nodes(Strict):
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         description="ResourceClaimTemplate to ask for instead of an extended resource (DRA)",
     )
-    probe_timeout_s: float = Field(180, gt=0)
-    probe_parallelism: int = Field(16, ge=1)
+    probe_timeout_s: float = Field(180, gt=0, le=WEEK_S)
+    probe_parallelism: int = Field(16, ge=1, le=1000)
     measure_disk: bool = Field(False, description="Also measure the store's write rate")
     check_loaded: bool = Field(
         True,
@@ -186,9 +192,11 @@ class Nodes(Strict):
 class Resources(Strict):
     """Requests of the serving container; limits equal them for accelerators and memory."""
 
-    cpu: str | None = Field(None, pattern=r"^\d+(\.\d+)?m?$")
-    memory: str | None = Field(None, pattern=r"^\d+(\.\d+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
-    shm_gib: float = Field(16, ge=0, description="Shared memory for the workers (GiB); 0: none")
+    cpu: str | None = Field(None, pattern=r"^\d{1,12}(\.\d{1,9})?m?$")
+    memory: str | None = Field(None, pattern=r"^\d{1,12}(\.\d{1,9})?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
+    shm_gib: float = Field(
+        16, ge=0, le=MANY, description="Shared memory for the workers (GiB); 0: none"
+    )
 
 
 class Serving(Strict):
@@ -196,13 +204,16 @@ class Serving(Strict):
 
     image: str = Field(min_length=1)
     served_model_name: str | None = Field(None, description="Default: the model's name")
-    replicas: int = Field(1, ge=1)
-    tensor_parallel_size: int = Field(1, ge=1)
+    replicas: int = Field(1, ge=1, le=10_000)
+    tensor_parallel_size: int = Field(1, ge=1, le=10_000)
     accelerators: int | None = Field(
-        None, ge=0, description="Devices a replica; default: vLLM's ranks in a pod (cpu: none)"
+        None,
+        ge=0,
+        le=10_000,
+        description="Devices a replica; default: vLLM's ranks in a pod (cpu: none)",
     )
-    max_model_len: int | None = Field(None, ge=1, description="Tokens")
-    max_num_seqs: int | None = Field(None, ge=1)
+    max_model_len: int | None = Field(None, ge=1, le=TOKENS, description="Tokens")
+    max_num_seqs: int | None = Field(None, ge=1, le=MANY)
     dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = "auto"
     gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
     enforce_eager: bool = False
@@ -219,10 +230,10 @@ class Serving(Strict):
     toolkit: str | None = Field(
         None, description="Toolkit in the image (DTK, CUDA, ROCm, CANN); default: read from its tag"
     )
-    startup_timeout_s: float = Field(1800, gt=0, description="From apply to ready")
+    startup_timeout_s: float = Field(1800, gt=0, le=WEEK_S, description="From apply to ready")
     host_network: bool = False
     run_as_user: int | None = Field(
-        None, ge=1, description="Run the engine as this user; default: the image's"
+        None, ge=1, le=USERS, description="Run the engine as this user; default: the image's"
     )
     read_only_root: bool = Field(
         False, description="The image's files stay as they are; the engine writes below /tmp alone"
@@ -262,6 +273,7 @@ class Runner(Strict):
     run_as_user: int | None = Field(
         None,
         ge=1,
+        le=USERS,
         description="Run as this user, who must own the store's folder; default: root for what "
         "writes there, 10001 for the rest",
     )
@@ -367,6 +379,12 @@ class Rollout(Strict):
         if all(target.advisory for target in self.targets):
             problems.append(
                 "targets: every target is advisory, so nothing decides; make one binding"
+            )
+        size = len(json.dumps(self.model_dump(mode="json", exclude_defaults=True)))
+        if size > SPEC_BYTES:
+            problems.append(
+                f"the spec: {size:,} bytes found as JSON, at most {SPEC_BYTES:,} expected: it is "
+                "remembered in the cluster; put long prompts into benchmark.workload.file"
             )
         told, grace = value_of(serving.extra_args, SHUTDOWN), serving.pod.get(GRACE)
         if told is not None and isinstance(grace, int) and int(told) > grace:

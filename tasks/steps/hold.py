@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from tasks.base import clock
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.outcome import Outcome
 from tasks.release.memory.terms import unproven_text, with_terms
@@ -28,7 +27,8 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
         return Outcome("held", f"{why}; {unproven_text(state)}")
     cluster.remember(run.judged("held"))
     state = actor.observe().state
-    until = clock.now() + timedelta(hours=run.spec.promotion.approval_hours)
+    # whoever asks whether it is over may have another clock than this machine
+    until = actor.cluster.now() + timedelta(hours=run.spec.promotion.approval_hours)
     state = replace(
         state,
         phase="held",

@@ -16,6 +16,7 @@ from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
 from tasks.render.services import service
+from tasks.run.beside import cut_off
 from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
 from tasks.run.run import Run
@@ -65,12 +66,16 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
 
 
 def interrupts(planned: Planned) -> str:
-    """What a plan stops that serves and answers; '' for nothing."""
-    seen = planned.survey.seen
+    """What a plan stops that serves and answers, or cuts off from it; '' for nothing."""
+    seen, plan = planned.survey.seen, planned.plan
     view = seen.view(seen.serving)
-    if planned.plan.strategy != "replace" or view is None or not view.available:
+    if plan.strategy in ("refused", "unchanged") or view is None or not view.available:
         return ""
-    return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
+    said = (
+        [f"{view.name} serves now and is scaled down first"] if plan.strategy == "replace" else []
+    )
+    said += plan.cut
+    return "; ".join([plan.sentence, *said]) if said else ""
 
 
 def _must_be_allowed(planned: Planned, made: Sequence[Mapping[str, Any]]) -> None:
@@ -86,6 +91,8 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     # of its container alone, which is the same wherever it runs
     template = survey.deployment([])
     said = objections(survey, template)
+    name = survey.spec.name
+    cut, told = cut_off(cluster, name, there, template["spec"]["template"]) if there else ([], [])
     unranked = priority_refusals(cluster, template)
     decided = decide_plan(
         survey.spec,
@@ -96,6 +103,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
         refused=[*said.refused, *unranked],
         queue=survey.queue,
         owed=survey.owed,
+        cut_off=cut,
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),
@@ -107,7 +115,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
             [seat.hostname for seat in decided.nodes],
             decided.lend.tested if decided.lend else None,
         ),
-        said.warnings,
+        (*said.warnings, *told),
     )
 
 

@@ -4,7 +4,8 @@ back as it was; its clients notice nothing."""
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
@@ -95,6 +96,10 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     where = ("-n", NAMESPACE)
     said = home.rollout("adopt", "other", "--service", "tiny", *where, expect=5)
     assert "call the rollout tiny" in said
+    with another_service(home):
+        said = home.rollout("adopt", "tiny", *where, expect=5)
+    assert "Service tiny-internal leads to the pods of Deployment models/by-hand as well" in said
+    assert "or pass --leaves tiny-internal:" in said
 
     with home.asking() as seen:
         audit = home.cluster.audit
@@ -117,6 +122,16 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     said = home.rollout("status", "tiny", *where, expect=0)
     assert "serving:   by-hand, 2 available" in said and "stable:    by-hand, adopted" in said
 
+    with another_service(home):
+        home.rollout("adopt", "tiny", "--leaves", "tiny-internal", *where, expect=0)
+        said = home.rollout("run", spec, expect=5)
+        assert "Service tiny-internal leads to pods of by-hand, and nowhere once they stop" in said
+        agreed = {**promotion, "strategy": "parallel", "allow_interruption": True}
+        asks = str(home.spec(targets=targets, access={"mode": "pod-ip"}, promotion=agreed))
+        said = home.rollout("run", asks, expect=2)
+        assert "tiny-internal" in said and "pass --yes" in said
+    spec = str(home.spec(targets=targets, access={"mode": "pod-ip"}, promotion=promotion))
+
     # its streams outlast the least drain, and a plain engine cuts them off when it has to end
     with home.asking() as seen, clients(home.address(), streams=1, tokens=1500) as long:
         home.rollout("run", spec, expect=0)
@@ -138,6 +153,17 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     state = home.state()
     assert state.stable is not None and state.stable.id.startswith("adopted-")
     assert state.phase == "idle" and home.objects("Deployment") == ["by-hand"]
+
+
+@contextmanager
+def another_service(home: House) -> Iterator[None]:
+    """One more that chooses the same pods."""
+    _, body = plain()
+    body["metadata"]["name"] = "tiny-internal"
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
+        api.create(body)
+        yield
+        api.delete("Service", "tiny-internal", NAMESPACE)
 
 
 def comes_back_from_a_manifest_applied_again(home: House) -> None:

@@ -42,4 +42,5 @@ def lease(time: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every lock of a Run is had at once."""
     from tests.support.cluster.runs import Lease
 
-    monkeypatch.setattr("tasks.run.locked.LeaseLock", Lease)
+    for place in ("locked", "rescue"):
+        monkeypatch.setattr(f"tasks.run.{place}.LeaseLock", Lease)

@@ -37,6 +37,7 @@ __all__ = [
     "release_pods",
     "rollout_pods",
     "selector_text",
+    "slices_of",
     "strangers_of",
 ]
 
@@ -144,10 +145,13 @@ def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
 
 def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:
     """Why a Service does not lead to exactly the ready ones of these pods; '' when it does."""
-    slices = cluster.list(
-        "EndpointSlice", namespace, label_selector=f"kubernetes.io/service-name={service}"
-    )
-    return leads_astray(slices, pods)
+    return leads_astray(slices_of(cluster, namespace, service), pods)
+
+
+def slices_of(cluster: Cluster, namespace: str, service: str) -> list[Object]:
+    """The EndpointSlices of a Service, whoever made them."""
+    label = f"kubernetes.io/service-name={service}"
+    return cluster.list("EndpointSlice", namespace, label_selector=label)
 
 
 def _host(address: str) -> str:

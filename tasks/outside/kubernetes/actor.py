@@ -395,6 +395,6 @@ class Actor:
 
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
-        since = self._led.setdefault(release, clock.monotonic())
+        since = self._led.setdefault(release, waits.led_at(self.cluster, self.namespace, self.name))
         why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
         _log.info("what served before %s may stop: %s", release, why)

@@ -265,12 +265,9 @@ class LeaseLock:
         that names the version read last can only succeed when nobody took the lease in between.
         Without an answer the lease is ours until two thirds of its duration have passed.
         """
-        half = self.duration_s / 2
-        # The monotonic clock stands still while a machine sleeps, the wall clock does not.
-        wall_age = clock.now().timestamp() - self._renewed_wall
         if self._lost or self._epoch is None:
             raise LockLost(f"{self.lease_name}: {self._lost or 'it was never acquired'}")
-        if self._age() < half and wall_age < half:
+        if self._age() < self.duration_s / 2:
             return
         try:
             self.renew()
@@ -291,7 +288,10 @@ class LeaseLock:
             self._confirmed(asked, wall)
 
     def _age(self) -> float:
-        return clock.monotonic() - self._renewed
+        """Seconds since the last renewal, by the clock that says more: the monotonic one stands
+        still while a machine sleeps, the wall clock does not."""
+        asleep = clock.now().timestamp() - self._renewed_wall
+        return max(clock.monotonic() - self._renewed, asleep)
 
     def _confirmed(self, at: float, wall: datetime) -> None:
         # Counted from before the request: the others count from when they saw it, which is later.

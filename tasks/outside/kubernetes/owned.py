@@ -293,11 +293,12 @@ class Memory:
             if found is not None and held in sent:
                 return held  # the answer to our own write was lost
             made = change(held, found is not None)
-            now = clock.now().isoformat(timespec="seconds")
+            now = owned.cluster.now().isoformat(timespec="seconds")
             since = held.since if made.phase == held.phase else now
             made = dated(made, since)
             state = replace(made, epoch=owned.epoch, writer=owned.writer, since=since)
             body = to_configmap(state, owned.namespace)
+            state = from_configmap(owned.name, body)  # without what it had no room for
             if found is not None and held == state:
                 return state
             sent.append(state)

@@ -29,6 +29,9 @@ from tasks.render.services import selector_of
 GONE_S = 120.0
 # From a switch to EndpointSlices that follow it: seconds on a healthy cluster.
 LEAD_S = 120.0
+# How long a client of a headless Service may keep what DNS said (s): cluster DNS says 30, and a JVM
+# keeps that for as long again.
+CACHED_S = 60.0
 _TICK_S = 0.5
 
 
@@ -119,6 +122,14 @@ def until_led(cluster: Cluster, namespace: str, name: str, release: str) -> None
         clock.sleep(_TICK_S)
 
 
+def led_at(cluster: Cluster, namespace: str, name: str) -> float:
+    """From when on clients are led, where a Service leads there now (monotonic seconds): those of a
+    headless one once what they keep of its addresses is too old."""
+    service = cluster.get("Service", name, namespace)
+    headless = service is not None and service["spec"].get("clusterIP") == "None"
+    return clock.monotonic() + (CACHED_S if headless else 0.0)
+
+
 def until_drained(since: float, drain_s: float, name: str, count: Callable[[], Count]) -> str:
     """Let what served before end what it has begun; gives why the wait is over.
 
@@ -131,7 +142,7 @@ def until_drained(since: float, drain_s: float, name: str, count: Callable[[], C
         seen = seen.saw(now, found)
         end, why = seen.end(now, drain_s)
         said = "what served before may stop" if end else "what served before ends its requests"
-        gone = min(now - since, drain_s)
+        gone = min(max(now - since, 0.0), drain_s)
         text = f"{said}: {why}"
         emit(Progress("promote", "running", name, text, done=gone, total=drain_s, unit="s"))
         if end:

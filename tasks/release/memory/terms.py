@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from tasks.base.clock import moment
+from tasks.objects.remembered import number_in
 from tasks.release.state import Release, State, Terms
+from tasks.spec.base import YEAR_H
 
 # How long what serves unproven waits for a person, where no rollout said (h).
 UNPROVEN_HOURS = 72.0
@@ -72,9 +75,10 @@ def unproven_until(state: State) -> str:
     since = terms_of(state, ident).since or state.since
     if state.phase != "unproven" or not since:
         return ""
-    hours = float(promotion_of(state, ident).get("unproven_hours", UNPROVEN_HOURS))
-    until = datetime.fromisoformat(since) + timedelta(hours=hours)
-    return until.isoformat(timespec="seconds")
+    said, where = promotion_of(state, ident), f"the spec of rollout {state.name} in the cluster"
+    hours = number_in(said, "unproven_hours", UNPROVEN_HOURS, YEAR_H, where)
+    at = moment(since)
+    return (at + timedelta(hours=hours)).isoformat(timespec="seconds") if at else ""
 
 
 def unproven_text(state: State) -> str:

@@ -14,6 +14,7 @@ from deployments.local.kube.api.apply import apply, written
 from deployments.local.kube.api.patches import merge_patch
 from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
+from tasks.objects.endpoints import MAKER, MAKER_LABEL
 from tasks.objects.labels import FIELD_MANAGER, RELEASE_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
@@ -110,8 +111,8 @@ class World(FakeWrites):
         found = {
             "Node": self._nodes,
             "Pod": self._pods,
-            "EndpointSlice": lambda: self._slices(service),
-        }.get(kind, lambda: [o for (k, _), o in self.objects.items() if k == kind])()
+            "EndpointSlice": lambda: self._slices(service) + self._kept(kind),
+        }.get(kind, lambda: self._kept(kind))()
         return [
             copy.deepcopy(item)
             for item in found
@@ -306,18 +307,24 @@ class World(FakeWrites):
             out += [self._pod(item, number, ready) for number in range(item["placed"])]
         return out
 
+    def _kept(self, kind: str) -> list[Object]:
+        return [item for (its, _), item in self.objects.items() if its == kind]
+
     def _slices(self, service: str) -> list[Object]:
         spec = self.objects["Service", service]["spec"]
-        (port,) = spec["ports"]
+        port = next((p for p in spec["ports"] if p.get("name") == "http"), spec["ports"][0])
+        target = port.get("targetPort", port["port"])
+        early = bool(spec.get("publishNotReadyAddresses"))
         here = self.list("Pod", NS, ",".join(f"{k}={v}" for k, v in spec["selector"].items()))
         slices: dict[bool, list[Object]] = {True: [], False: []}
         for pod in here:
             named = [p.get("name") for c in pod["spec"]["containers"] for p in c["ports"]]
-            heard = isinstance(port["targetPort"], int) or port["targetPort"] in named
+            heard = isinstance(target, int) or target in named
             ready = pod["status"]["conditions"][0]["status"] == "True"
-            end = {"targetRef": {"name": pod["metadata"]["name"]}, "conditions": {"ready": ready}}
+            about = {"name": pod["metadata"]["name"]}
+            end = {"targetRef": about, "conditions": {"ready": ready or early}}
             slices[heard].append(end)
-        meta = {"name": "s"}
+        meta = {"name": "s", "labels": {MAKER_LABEL: MAKER}}
         found = [(heard, ends) for heard, ends in slices.items() if ends]
         return [{"metadata": meta, "ports": [{}] * h, "endpoints": ends} for h, ends in found]
 

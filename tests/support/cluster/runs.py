@@ -15,8 +15,8 @@ from tests.support.nodedata import make_spec
 class Lease:
     """In place of LeaseLock: its epoch is above all others."""
 
-    def __init__(self, *_: object, **__: object) -> None:
-        self.epoch, self.lost, self.abort = 99, False, ""
+    def __init__(self, *_: object, least_epoch: int = 0, **__: object) -> None:
+        self.epoch, self.lost, self.abort = max(99, least_epoch + 1), False, ""
 
     def __enter__(self) -> Lease:
         return self

@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -69,9 +69,10 @@ def test_no_more_than_its_width_at_once_and_all_of_them() -> None:
 
 
 def test_one_that_takes_long_does_not_blind_it(time: FakeClock) -> None:
-    """What dies meanwhile is found and settled, once."""
+    """What dies meanwhile is found and settled, once; it is looked at again and is at rest."""
     looks: Iterator[list[Key]] = iter([[A]])
     over = threading.Event()
+    ends = {A: [settled(A)], B: [settled(B)]}
 
     def find() -> list[Key]:
         return next(looks, [A, B])
@@ -81,7 +82,7 @@ def test_one_that_takes_long_does_not_blind_it(time: FakeClock) -> None:
             over.wait(60)
         else:
             over.set()
-        return settled(key)
+        return ends[key].pop() if ends[key] else None
 
     found = [item.key for item in watch(find, tend, once=True, limit_s=1e9)]
     assert sorted(found) == [A, B] and found.count(B) == 1
@@ -97,14 +98,58 @@ def test_what_dies_after_the_first_look_is_tended_to(first: str, time: FakeClock
         if key == A:
             assert over.wait(60)  # in work until B is settled
             return settled(key)
-        if next(looks) < 2:
+        look = next(looks, 3)
+        if look < 2:
             return alone if first == "left alone" else None
         over.set()
-        return settled(key)
+        return settled(key) if look == 2 else None
 
     found = list(watch(lambda: [A, B], tend, once=True, limit_s=1e9))
     assert sorted(f.key for f in found if f.end == "settled") == [A, B]
     assert [f for f in found if f.end != "settled"] == [alone] * (first == "left alone")
+
+
+@pytest.mark.parametrize("first", ["failed", "settled"])
+def test_what_failed_or_was_settled_is_looked_at_again_while_another_takes_long(
+    first: Literal["failed", "settled"], time: FakeClock
+) -> None:
+    """A takes as long as B needs: B is tended to at each look, and once it is at rest, that is
+    told, too."""
+    over, looks = threading.Event(), iter(range(12))
+
+    def tend(key: Key) -> Tended | None:
+        if key == A:
+            assert over.wait(60)
+            return settled(key)
+        look = next(looks, 12)
+        if look < 11:
+            return Tended(key, first, "the API server answered 503")
+        over.set()
+        return None
+
+    found = [str(item) for item in watch(lambda: [A, B], tend, once=True, limit_s=1e9)]
+    again = [item for item in found if "503" in item]
+    assert len(again) == (1 if first == "failed" else 11) and next(looks, 12) == 12
+    rest = ["models/a: settled: done"]
+    if first == "failed":  # the last word of it
+        rest.append("models/b: settled: it is at rest by now")
+    assert sorted(set(found) - set(again)) == rest
+
+
+def test_two_that_fail_by_turns_do_not_keep_one_round_for_ever(time: FakeClock) -> None:
+    """While one is in hand the other is looked at again, and the other way round: each ends only
+    once the other has begun anew, and no look begins one after limit_s."""
+    begun = {A: threading.Semaphore(0), B: threading.Semaphore(0)}
+
+    def tend(key: Key) -> Tended | None:
+        begun[key].release()
+        while not begun[B if key == A else A].acquire(timeout=0.01):
+            if time.monotonic() > 1000:
+                break
+        return Tended(key, "failed", "no")
+
+    found = list(watch(lambda: [A, B], tend, once=True, limit_s=600))
+    assert {(item.key, item.end) for item in found} == {(A, "failed"), (B, "failed")}
 
 
 def test_a_cluster_that_does_not_answer_ends_one_look_and_not_a_watch(time: FakeClock) -> None:

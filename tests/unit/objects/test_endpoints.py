@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
-from tasks.objects.endpoints import leads_astray
+from tasks.objects.endpoints import MAKER, MAKER_LABEL, leads_astray
 
 
 def slices(*ends: Any, ports: Sequence[Any] = ({"port": 8000},)) -> dict[str, Any]:
     return {"ports": list(ports), "endpoints": list(ends)}
+
+
+def by(who: str, *ends: Any) -> dict[str, Any]:
+    return {**slices(*ends), "metadata": {"name": who, "labels": {MAKER_LABEL: who}}}
+
+
+def made(*ends: Any) -> dict[str, Any]:
+    return by(MAKER, *ends)
 
 
 def end(name: str, **conditions: Any) -> dict[str, Any]:
@@ -40,6 +48,12 @@ def pod(name: str, *, ready: bool = True, going: bool = False) -> dict[str, Any]
         ([], [pod("a")], "it does not lead to a yet"),
         ([slices(end("a"))], [], "no pod of the release is ready"),
         ([slices(end("a"), ports=())], [pod("a")], "a has no port of the Service's name"),
+        # a pod of the release that is led to before it is ready (publishNotReadyAddresses)
+        ([slices(end("a"), end("b"))], [pod("a"), pod("b", ready=False)], ""),
+        # a slice of somebody's own beside the one that the selector makes
+        ([made(end("a")), by("team-a", end("old"))], [pod("a")], ""),
+        ([made(end("a")), slices({"addresses": ["10.0.0.9"]})], [pod("a")], ""),
+        ([made(end("old")), slices(end("a"))], [pod("a")], "it does not lead to a yet"),
         # an address that nobody made known as a pod
         ([slices(end("a"), {"addresses": ["10.0.0.9"]})], [pod("a")], "it still leads to 10.0.0.9"),
     ],

@@ -155,6 +155,28 @@ def test_what_serves_is_not_taken_down_for_a_neighbour() -> None:
     assert plan(spec(), [seat("a", 1)], queue=("jobs/train-1",)).strategy == "parallel"
 
 
+CUT = "Service m-internal leads to pods of m-old, and nowhere once they stop"
+
+
+@pytest.mark.parametrize("seats", [[seat("a", 1)], [seat("a", 0, without=1)]])
+def test_what_is_cut_off_from_what_serves_is_refused_or_agreed_to(seats: list[NodeSeat]) -> None:
+    said = plan(spec(), seats, cut_off=(CUT,))
+    assert said.strategy == "refused" and said.sentence.startswith(f"{CUT}: point its clients")
+    agreed = spec(allow_interruption=True)
+    plain, got = plan(agreed, seats), plan(agreed, seats, cut_off=(CUT,))
+    assert got.strategy == plain.strategy != "refused"
+    # whoever agrees agrees to it by name, and by the plan's digest
+    before = "" if plain.interruption == "none" else f"{plain.interruption}; "
+    assert got.interruption == f"{before}{CUT}"
+    assert got.cut == (CUT,) and got.digest != plain.digest
+
+
+def test_where_nothing_changes_nothing_is_cut_off() -> None:
+    view = DeploymentView("m-new", "new", 1, 1, 1)
+    serving = replace(SERVING, serving="new", deployments={"new": view})
+    assert plan(spec(), [seat("a", 1)], serving, cut_off=(CUT,)).strategy == "unchanged"
+
+
 @pytest.mark.parametrize("want", [{}, {"allow_interruption": True}])
 def test_a_refusal_says_which_rollout_is_owed_the_room(want: dict[str, Any]) -> None:
     owed = ("rollout models/n is owed 1 of the 2 replica(s) of n-old",)

@@ -178,7 +178,7 @@ def holding(
         may_interrupt=may_interrupt,
     )
     made = SimpleNamespace(
-        strategy=strategy, sentence="no node is usable", digest="d1g35t", nodes=()
+        strategy=strategy, sentence="no node is usable", digest="d1g35t", nodes=(), cut=()
     )
     found = replace(found, policy=policy, seen=seen or found.seen)
     planned: Any = Planned(cast(Any, made), found, found.deployment([]))
@@ -199,11 +199,20 @@ def test_what_nobody_has_agreed_to_is_not_interrupted() -> None:
     [("replace", 1, True), ("replace", 0, False), ("lend", 1, False)],
 )
 def test_what_a_plan_interrupts(strategy: str, available: int, stops: bool) -> None:
-    made = SimpleNamespace(strategy=strategy, sentence="no room beside")
+    made = SimpleNamespace(strategy=strategy, sentence="no room beside", cut=())
     seen = Observed(State("m"), "old", {"old": DeploymentView("m-old", "old", 1, 1, available)})
     found = replace(survey(make_spec()), seen=seen)
     said = interrupts(Planned(cast(Any, made), found, {}))
     assert said == ("no room beside; m-old serves now and is scaled down first" if stops else "")
+
+
+@pytest.mark.parametrize("strategy", ["parallel", "lend", "replace", "refused", "unchanged"])
+def test_what_a_plan_cuts_off_is_an_interruption_whatever_its_strategy(strategy: str) -> None:
+    cut = ("Service m-internal leads to pods of m-old, and nowhere once they stop",)
+    made = SimpleNamespace(strategy=strategy, sentence="beside it", cut=cut)
+    seen = Observed(State("m"), "old", {"old": DeploymentView("m-old", "old", 1, 1, 1)})
+    said = interrupts(Planned(cast(Any, made), replace(survey(make_spec()), seen=seen), {}))
+    assert (cut[0] in said) == (strategy not in ("refused", "unchanged"))
 
 
 def test_what_the_site_does_not_allow_is_refused_with_every_reason() -> None:

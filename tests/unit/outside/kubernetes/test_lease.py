@@ -229,6 +229,16 @@ def test_a_machine_that_slept_looks_again(api: Api, time: FakeClock) -> None:
         held.check()
 
 
+def test_a_machine_that_slept_and_gets_no_answer_holds_nothing(api: Api, time: FakeClock) -> None:
+    """Somebody else may have taken it long ago, and written."""
+    held = lock(api)
+    held.acquire()
+    held._renewed_wall -= 3600
+    api.down = True
+    with pytest.raises(LockLost, match="could not be renewed for 3600 s of its 60 s"):
+        held.check()
+
+
 @pytest.mark.parametrize("how", ["deleted", "taken"])
 def test_losing_it_is_final(api: Api, time: FakeClock, how: str) -> None:
     held = lock(api)

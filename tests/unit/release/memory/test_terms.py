@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from tasks.release.soak_rules import rules_of
 from tasks.release.soaking import Look
 from tasks.release.state import State, Terms, from_configmap
 from tasks.run.carry_out import carry_out
-from tasks.run.recall import spec_of
+from tasks.run.recall import around, spec_of
 from tests.support.cluster.actor_world import NEW, NS, World, deployment, in_test
 from tests.support.cluster.bodies import release
 from tests.support.cluster.courses import once, promotes
@@ -121,3 +122,19 @@ def test_what_an_older_version_noted_is_of_what_that_had_tested(candidate: Any, 
     state = from_configmap("m", found)
     assert state.terms == {whose: Terms(plain(LAX), MEASURED)}
     assert unproven_until(replace(state, candidate=None)) != ""
+
+
+@pytest.mark.parametrize("ahead", [-80.0, 80.0])
+def test_what_waits_goes_by_the_clusters_clock_whoever_writes_or_asks(ahead: float) -> None:
+    """Of two machines one may be hours behind: `since` and `until` are of one clock."""
+    at = in_test()
+    vars(at).update(now=lambda: clock.now() + timedelta(hours=ahead))
+    once(at, promotes(True, "unseen"))
+    actor = at.actor()
+    seen = actor.observe()
+    since = clock.moment(terms_of(seen.state, "new").since)
+    assert seen.state.phase == "unproven" and since is not None
+    assert abs((since - clock.now()).total_seconds() - ahead * 3600) < 3600
+    assert not around(actor, seen).expired
+    clock.sleep(72.1 * 3600)
+    assert around(actor, seen).expired

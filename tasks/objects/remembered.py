@@ -1,0 +1,94 @@
+"""What a memory may hold in its ConfigMap, and how its times and numbers are read: a person may
+have edited them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from tasks.base import clock
+
+_log = logging.getLogger(__name__)
+# A ConfigMap holds 1 MiB; leave room for what a person notes beside it.
+MOST_BYTES = 900_000
+HISTORY_BYTES = 300_000
+# of one sentence: why, or a breach
+MOST_TEXT = 10_000
+# more words a line than this and nobody reads it: written without line ends
+PRETTY_BYTES = 200_000
+
+
+def fitted(state: Mapping[str, Any], history: list[Any]) -> dict[str, str]:
+    """The data of a state's ConfigMap, as JSON, of MOST_BYTES at most.
+
+    Where it is too much goes, in this order and as little as will do: the oldest of the history,
+    the spec that the previous release was tested by, the candidate's. The spec of what serves
+    stays: it is watched by that. A spec as this version takes it leaves room for all three.
+    """
+    body: dict[str, Any] = {
+        key: value[:MOST_TEXT] if isinstance(value, str) else value for key, value in state.items()
+    }
+    serves = _id(body, "stable")
+    for role in ("previous", "candidate"):
+        ident, terms = _id(body, role), body.get("terms") or {}
+        if len(_text(body)) <= MOST_BYTES or ident in (None, serves) or ident not in terms:
+            continue
+        body["terms"] = {**terms, ident: {**terms[ident], "spec": {}}}
+        _told(f"the spec of {ident}, the {role} release, is not remembered: the state is too large")
+    text, kept = _text(body), list[str]()
+    left = min(HISTORY_BYTES, MOST_BYTES - len(text)) - len("[]")
+    for entry in history:
+        kept.append(json.dumps(entry, sort_keys=True))
+        left -= len(kept[-1]) + len(", ")
+        if left < 0:
+            kept.pop()
+            break
+    return {"state": text, "history": f"[{', '.join(kept)}]"}
+
+
+def _text(body: Mapping[str, Any]) -> str:
+    dense = json.dumps(body, sort_keys=True)
+    return json.dumps(body, indent=1, sort_keys=True) if len(dense) < PRETTY_BYTES else dense
+
+
+def _id(body: Mapping[str, Any], role: str) -> Any:
+    return (body.get(role) or {}).get("id")
+
+
+def moment_in(raw: Mapping[str, Any], key: str, where: str) -> str:
+    """An ISO 8601 time with its zone; '' where there is none. What is no such time is told, and
+    read as absent."""
+    value = raw.get(key) or ""
+    if not value or (isinstance(value, str) and clock.moment(value)):
+        return value or ""
+    _told(
+        f"{where}: {key} is {value!r:.60}, a time with its zone is expected "
+        "(2026-01-31T12:00:00+00:00): it is read as if it were not there"
+    )
+    return ""
+
+
+def number_in(raw: Mapping[str, Any], key: str, default: float, most: float, where: str) -> float:
+    """A number from 0 to `most`; what is higher is `most`. What is no number is told, and the
+    default holds."""
+    value = raw.get(key, default)
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    if math.isnan(found) or found < 0:
+        _told(
+            f"{where}: {key} is {value!r:.60}, a number from 0 to {most:g} is expected: {default:g}"
+        )
+        return default
+    return min(found, most)
+
+
+@cache
+def _told(text: str) -> None:
+    """Once, however often it is read."""
+    _log.error("%s", text)

@@ -1,0 +1,120 @@
+"""What serves gets back what we took from it although nothing else can be done: neither the memory
+nor any other object has to be readable, or writable, for that."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tasks.base.errors import Aborted, Busy, LockLost, RolloutError, StepFailed
+from tasks.objects.labels import EPOCH_ANNOTATION, RELEASE_LABEL
+from tasks.objects.ours import is_ours
+from tasks.objects.pods import Object
+from tasks.objects.replicas import available_of, replicas_of, scaled_marks
+from tasks.objects.taken import taken_of
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds, new_run_id, who
+from tasks.outside.kubernetes.owned import Owned
+from tasks.release.state import configmap_name
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def rescuing(cluster: Cluster, namespace: str, name: str, what: str) -> Iterator[None]:
+    """Where the block fails, what serves is given back what we took from it, and the error says so.
+
+    what: who is at it, for the lease. Somebody alive who is at it does that by himself.
+    """
+    try:
+        yield
+    except (Busy, LockLost, Aborted):
+        raise
+    except Exception as error:
+        try:
+            said = rescue(cluster, namespace, name, what)
+        except RolloutError as other:
+            said = f"what serves could not be given back what was taken from it: {other}"
+        if not said:
+            raise
+        _log.warning("%s/%s: %s", namespace, name, said)
+        raise StepFailed(f"{said}; and what failed is this: {error or repr(error)}") from error
+
+
+def rescue(cluster: Cluster, namespace: str, name: str, what: str) -> str:
+    """Scale what the Service leads to up to what its own mark says, and stop what holds its seats,
+    under the lease; gives what was done, '' where we took nothing from it.
+
+    It is written at the very version that was read (uid, resourceVersion), with the lease's epoch.
+    Raises Busy, LockLost, OutsideError, Refused for a Lease that is somebody else's.
+    """
+    if not _look(cluster, namespace, name)[0]:
+        return ""
+    identity = f"{who()}/{what}-{new_run_id()}"
+    least = _highest_epoch(cluster, namespace, name)
+    duration = lease_seconds()
+    with LeaseLock(cluster, namespace, name, identity, duration, least_epoch=least) as lock:
+        owned = Owned(cluster, namespace, name, lock.check, lock.epoch)
+        taken, others = _look(cluster, namespace, name)
+        said = []
+        for item in taken:
+            owned.adopt("Deployment", item["metadata"]["name"], _given_back)
+            now = replicas_of(item)
+            said.append(
+                f"{item['metadata']['name']} serves and was scaled down to {now.asked}: it is "
+                f"scaled up to {now.serves_with}"
+            )
+        starved = taken and not any(map(available_of, taken))
+        under_test = _under_test(cluster, namespace, name) if starved else ""
+        for item in others if starved else ():
+            if not available_of(item) or _release_of(item) == under_test:
+                owned.change("Deployment", item["metadata"]["name"], "engine", _stopped, gone=True)
+                said.append(f"{item['metadata']['name']}, which may hold its seats, is stopped")
+    return "; ".join(said)
+
+
+def _look(cluster: Cluster, namespace: str, name: str) -> tuple[list[Object], list[Object]]:
+    service = cluster.get("Service", name, namespace)
+    return taken_of(name, service, cluster.list("Deployment", namespace))
+
+
+def _given_back(found: Object) -> Object:
+    now = replicas_of(found)
+    if not now.stopped:
+        return {}  # somebody was faster
+    marks = scaled_marks(now.serves_with, now.serves_with)
+    meta = {"uid": found["metadata"]["uid"], "annotations": marks}
+    return {"metadata": meta, "spec": {"replicas": now.serves_with}}
+
+
+def _stopped(found: Object) -> Object:
+    marks = scaled_marks(0, replicas_of(found).serves_with)
+    meta = {"uid": found["metadata"]["uid"], "annotations": marks}
+    return {"metadata": meta, "spec": {"replicas": 0}}
+
+
+def _under_test(cluster: Cluster, namespace: str, name: str) -> str:
+    """The release that the candidate's Service leads to: it serves nobody. '' where there is none,
+    or it is somebody else's."""
+    found = cluster.get("Service", f"{name}-candidate", namespace)
+    return _release_of(found) if found is not None and is_ours(found, name, "candidate") else ""
+
+
+def _release_of(item: Object) -> str:
+    return str((item["metadata"].get("labels") or {}).get(RELEASE_LABEL, ""))
+
+
+def _highest_epoch(cluster: Cluster, namespace: str, name: str) -> int:
+    """The newest epoch that can be read: a Lease that was deleted begins above it."""
+    taken, others = _look(cluster, namespace, name)
+    found = [*taken, *others, cluster.get("Service", name, namespace) or {}]
+    marks = [
+        ((item.get("metadata") or {}).get("annotations") or {}).get(EPOCH_ANNOTATION)
+        for item in found
+    ]
+    with suppress(RolloutError, LookupError, ValueError, TypeError, AttributeError):
+        memory = cluster.get("ConfigMap", configmap_name(name), namespace) or {}
+        marks.append(json.loads(memory["data"]["state"])["epoch"])
+    return max((int(mark) for mark in map(str, marks) if mark.isdecimal()), default=0)
