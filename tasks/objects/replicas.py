@@ -9,6 +9,7 @@ from tasks.objects.pods import ReadObject
 
 # whoever the API server had not written down when something was applied for the first time
 UNTRACKED = "before-first-apply"
+MOST_DIGITS = 5  # of replicas, as a spec may ask for them
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ def replicas_of(deploy: ReadObject) -> Replicas:
     marks = deploy["metadata"].get("annotations") or {}
     asked = int(deploy["spec"].get("replicas", 1))
     ours = marks.get(SCALED_ANNOTATION) == str(asked) and _set_by_us(deploy)
-    noted = int(marks.get(REPLICAS_ANNOTATION) or 1)
+    said = str(marks.get(REPLICAS_ANNOTATION) or "")
+    # what a person wrote there instead is no number of ours
+    noted = int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 1
     serves = max(asked, noted) if ours or not asked else asked
     return Replicas(asked, serves, ours and asked < serves)
 

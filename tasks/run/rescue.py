@@ -35,8 +35,9 @@ def rescuing(cluster: Cluster, namespace: str, name: str, what: str) -> Iterator
     except Exception as error:
         try:
             said = rescue(cluster, namespace, name, what)
-        except RolloutError as other:
-            said = f"what serves could not be given back what was taken from it: {other}"
+        except Exception as other:  # what failed first is told in any case
+            why = other if isinstance(other, RolloutError) else repr(other)
+            said = f"what serves could not be given back what was taken from it: {why}"
         if not said:
             raise
         _log.warning("%s/%s: %s", namespace, name, said)

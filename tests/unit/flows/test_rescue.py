@@ -243,6 +243,21 @@ def test_a_write_of_it_that_comes_late_changes_nothing(reached: list[World]) -> 
     assert asks(at, name) == 0
 
 
+def test_where_the_rescue_fails_too_both_errors_are_told(reached: list[World]) -> None:
+    at, name = taken(False)
+    reached.append(at)
+    unreadable(at)
+
+    def listed(*_: object, **__: object) -> None:
+        raise TypeError("'NoneType' object is not iterable")
+
+    vars(at).update(list=listed)
+    said = by_guard(at)
+    assert "could not be given back what was taken from it: TypeError" in said
+    assert "and what failed is this: ConfigMap models/rollout-m does not hold" in said
+    assert asks(at, name) == 0
+
+
 @pytest.mark.parametrize("error", [Busy("alice has it"), LockLost("another has it")])
 def test_somebody_alive_does_that_by_himself(
     error: RolloutError, reached: list[World], monkeypatch: pytest.MonkeyPatch

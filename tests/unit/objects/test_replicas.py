@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.objects.labels import FIELD_MANAGER
+from tasks.objects.labels import FIELD_MANAGER, REPLICAS_ANNOTATION
 from tasks.objects.replicas import Replicas, replicas_of, scaled_marks
 
 OURS, THEIRS = Replicas(1, 2, stopped=True), Replicas(1, 1)
@@ -84,3 +84,11 @@ def test_who_set_them_last(fields: list[Entry], expected: Replicas) -> None:
 def test_another_number_than_we_noted_is_theirs(fields: list[Entry]) -> None:
     meta = {"annotations": scaled_marks(1, 2), "managedFields": fields}
     assert replicas_of({"metadata": meta, "spec": {"replicas": 3}}) == Replicas(3, 3)
+
+
+@pytest.mark.parametrize("noted", ["many", "-1", "1.5", "9" * 400, "\u00b2", "", "100000"])
+def test_a_mark_that_is_no_number_of_ours_is_read_as_one(noted: str) -> None:
+    """A person may have written it: one replica comes back, and nothing ends in an error."""
+    marks = {**scaled_marks(0, 2), REPLICAS_ANNOTATION: noted}
+    deploy = {"metadata": {"annotations": marks}, "spec": {"replicas": 0}}
+    assert replicas_of(deploy) == Replicas(0, 1, stopped=True)
