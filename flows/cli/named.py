@@ -20,6 +20,7 @@ from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
+from tasks.run import placing
 from tasks.run.locked import not_held
 
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
@@ -96,7 +97,12 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
         return f"{holder} holds {actor.name}, which is {phase}: it is stopped and cleans up", True
     if what == "rollback" and not allow_interruption:
         return "", False  # it refuses where it would interrupt
-    return consequences(*decide(what, actor, allow_interruption=allow_interruption))
+    try:
+        return consequences(*decide(what, actor, allow_interruption=allow_interruption))
+    except Refused:
+        if what == "rollback" and (first := placing.to_place(actor, what)):
+            return f"{first}: it is placed on others first, and what serves may be stopped", True
+        raise
 
 
 def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> None:

@@ -15,7 +15,7 @@ from tasks.release.seats.room import kept_for
 from tasks.release.state import Release
 from tasks.spec.rollout import Promotion, Rollout
 
-Strategy = Literal["parallel", "lend", "replace", "refused", "unchanged"]
+Strategy = Literal["parallel", "lend", "replace", "place", "refused", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -194,12 +194,14 @@ def decide_plan(
     differences: Sequence[str] = (),
     queue: Sequence[str] = (),
     owed: Sequence[str] = (),
+    stranded: str = "",
 ) -> Plan:
     """Choose strategy and nodes.
 
     seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
     (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
-    owed: to which other rollouts seats are, and are not counted.
+    owed: to which other rollouts seats are, and are not counted. stranded: why no pod of what
+    serves can be placed, where that is the release itself.
     """
     want = spec.promotion
     need = spec.devices * spec.serving.replicas
@@ -236,6 +238,9 @@ def decide_plan(
     if seen.state.phase == "idle" and seen.serving == release.id and seen.alive(release.id):
         return make("unchanged", f"{release.deployment} serves already; nothing to do")
     replicas, minimum = spec.serving.replicas, spec.nodes.minimum
+    if stranded and (others := _choose(seats, replicas, minimum, alone=True)):
+        said = f"{stranded}. None of its pods answers: it is placed again, and not measured anew"
+        return make("place", said, others)
     serving = seen.view(seen.serving)
     # what a rollout took from it and did not give back yet is not free
     cut = serving is not None and serving.stopped

@@ -57,6 +57,7 @@ class Survey:
 
     resource, needs, release: by what most nodes offer; a probe may still say otherwise. queue: pods
     of others that wait for that resource. owed: to which other rollouts seats are that look free.
+    amiss: what is wrong with what serves, though it answers.
     looked: what was found of each node, in the order of facts; empty before that. policy: the
     site's. files_outside: files that the spec names and that lie outside the working folder, by
     place.
@@ -74,6 +75,7 @@ class Survey:
     shape: ModelShape | None
     queue: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
+    amiss: str = ""
     looked: tuple[Looked, ...] = ()
     policy: Policy = field(default_factory=Policy)
     files_outside: Mapping[str, str] = field(default_factory=dict)

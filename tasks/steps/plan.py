@@ -18,6 +18,7 @@ from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_ch
 from tasks.render.services import service
 from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
+from tasks.run.placing import why_placed
 from tasks.run.run import Run
 from tasks.run.step import step
 
@@ -96,6 +97,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
         refused=[*said.refused, *unranked],
         queue=survey.queue,
         owed=survey.owed,
+        stranded=why_placed(cluster, survey),
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),

@@ -30,6 +30,7 @@ from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.locked import not_held
+from tasks.run.placing import amiss
 from tasks.run.run import Run
 from tasks.run.seats import taken
 from tasks.run.step import step
@@ -106,6 +107,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         shape=_shape(hub, spec, manifest),
         queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
         owed=tuple(map(str, held.owed)),
+        amiss=amiss(cluster, spec.namespace, seen),
         policy=policy,
         files_outside=files_outside(spec),
     )
