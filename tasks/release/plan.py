@@ -45,7 +45,8 @@ class NodeSeat:
 @dataclass(frozen=True)
 class Plan:
     """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
-    strategy `lend`. digest names the whole of it."""
+    strategy `lend`. evicts: that the cluster may end what serves for it, though it has seats of its
+    own. digest names the whole of it."""
 
     strategy: Strategy
     sentence: str
@@ -61,6 +62,7 @@ class Plan:
     resource: str
     targets: tuple[str, ...]
     lend: Lend | None = None
+    evicts: str = ""
     digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -195,13 +197,15 @@ def decide_plan(
     queue: Sequence[str] = (),
     owed: Sequence[str] = (),
     stranded: str = "",
+    outranks: str = "",
 ) -> Plan:
     """Choose strategy and nodes.
 
     seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
     (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
     owed: to which other rollouts seats are, and are not counted. stranded: why no pod of what
-    serves can be placed, where that is the release itself.
+    serves can be placed, where that is the release itself. outranks: how it outranks what serves
+    (see may_evict).
     """
     want = spec.promotion
     need = spec.devices * spec.serving.replicas
@@ -231,6 +235,10 @@ def decide_plan(
             targets=target_lines(spec),
             lend=lend,
         )
+        if outranks and strategy in ("parallel", "lend"):
+            if not _may_interrupt(want) and not want.allow_interruption:
+                return make("refused", f"{outranks}; {_RANK}")
+            plan = replace(plan, evicts=outranks, interruption=f"{interruption}; but {outranks}")
         return replace(plan, digest=plan_digest(plan))
 
     if refused:
@@ -300,6 +308,12 @@ def decide_plan(
     )
 
 
+_RANK = (
+    "give serving.priority_class no more than what serves has, or set "
+    "promotion.allow_interruption: that agrees to it"
+)
+
+
 def _may_interrupt(want: Promotion) -> bool:
     return want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption)
 
@@ -349,5 +363,6 @@ def plan_digest(plan: Plan) -> str:
         plan.differences,
         plan.targets,
         *([asdict(plan.lend)] if plan.lend else []),
+        *([plan.evicts] if plan.evicts else []),
     ]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,10 +11,12 @@ from tasks.base.progress import Progress, emit
 from tasks.nodes.memory import MEMORY_CODES
 from tasks.nodes.reasons import Reason, errors
 from tasks.objects.pods import engine_container
+from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
+from tasks.release.seats.rank import may_evict
 from tasks.render.services import service
 from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
@@ -66,9 +68,11 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
 
 
 def interrupts(planned: Planned) -> str:
-    """What a plan stops that serves and answers; '' for nothing."""
+    """What a plan stops that serves and answers, or may have stopped; '' for nothing."""
     seen = planned.survey.seen
     view = seen.view(seen.serving)
+    if planned.plan.evicts and view and view.available:
+        return f"{planned.plan.sentence}; {planned.plan.evicts}"
     if planned.plan.strategy != "replace" or view is None or not view.available:
         return ""
     return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
@@ -81,7 +85,7 @@ def _must_be_allowed(planned: Planned, made: Sequence[Mapping[str, Any]]) -> Non
 
 def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     """Decide strategy and nodes."""
-    seats = [item.seat() for item in survey.looked if item.verdict.usable]
+    seats = survey.seats()
     serving = survey.seen.deployments.get(survey.seen.serving or "")
     there = cluster.get("Deployment", serving.name, survey.spec.namespace) if serving else None
     # of its container alone, which is the same wherever it runs
@@ -98,6 +102,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
         queue=survey.queue,
         owed=survey.owed,
         stranded=why_placed(cluster, survey),
+        outranks=outranks(cluster, survey, template),
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),
@@ -127,6 +132,18 @@ def priority_refusals(cluster: Cluster, body: Mapping[str, Any]) -> list[str]:
         f"serving.priority_class {name} is no PriorityClass of this cluster; `kubectl get "
         "priorityclass` lists them, an administrator makes one"
     ]
+
+
+def outranks(cluster: Cluster, survey: Survey, body: Mapping[str, Any]) -> str:
+    """How a Deployment's pods outrank what serves, so that the cluster may evict that for them; ''
+    where they do not, or are its own."""
+    spec, seen = survey.spec, survey.seen
+    template = body["spec"]["template"]
+    name = template["spec"].get("priorityClassName")
+    if not name or not seen.serving or seen.serving == survey.release.id:
+        return ""
+    serving = release_pods(cluster, spec.namespace, spec.name, seen.serving)
+    return may_evict(template, cluster.get("PriorityClass", name), serving)
 
 
 @dataclass(frozen=True)

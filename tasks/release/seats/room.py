@@ -15,6 +15,7 @@ from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject
 from tasks.release.course import Room
+from tasks.release.seats.crowd import Granted, crowd_of, granted
 
 _GIB = Decimal(2**30)
 
@@ -47,13 +48,24 @@ def room_for(
         ours = ours and labels.get(INSTANCE_LABEL) == instance
         return ours and labels.get(RELEASE_LABEL) not in (None, serving)
 
+    def goes(pod: ReadObject) -> bool:
+        labels = pod["metadata"].get("labels") or {}
+        ours = pod["metadata"].get("namespace") == namespace
+        return ours and (labels.get(INSTANCE_LABEL), labels.get(RELEASE_LABEL)) == (
+            instance,
+            serving,
+        )
+
     need = {**pod_requests(template), "pods": Decimal(1)}
-    pods = list(pods)
-    by_node = group_pods(pod for pod in pods if not passing(pod))
-    beside = instead = 0
-    tables = []
+    pods, nodes = list(pods), list(nodes)
+    staying = [pod for pod in pods if not passing(pod)]
+    by_node = group_pods(staying)
+    tables: dict[str, Granted] = {}
+    meant = []
     for node in nodes:
         facts = api_facts(node, by_node.get(node["metadata"]["name"], ()))
+        if _wants(template, facts):
+            meant.append(facts.name)
         if not takes(template, facts):
             continue
         free = _free(facts, need)
@@ -66,10 +78,17 @@ def room_for(
         # one release's pods are alike
         shares = [{n: v * out / count for n, v in whole.items()} for out in range(1, count + 1)]
         table = tuple(fits(add(free, share), need) or 0 for share in ({}, *shares))
-        beside, instead = beside + table[0], instead + table[-1]
-        tables.append(table)
-    queue = queueing(pods, need, namespace, instance)
-    return Room(beside, instead, _words(need), queue, owed, tuple(tables))
+        tables[facts.name] = Granted(table, table[-1])
+    crowd = crowd_of(deploy["spec"]["template"], namespace)
+    seats = granted(crowd, tables, nodes, staying, goes, meant).values()
+    return Room(
+        sum(item.table[0] for item in seats),
+        sum(item.instead for item in seats),
+        "; ".join((_words(need), *crowd.said)),
+        queueing(pods, need, namespace, instance),
+        owed,
+        tuple(item.table for item in seats),
+    )
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:
@@ -103,6 +122,11 @@ def takes(template: ReadObject, node: ApiFacts) -> bool:
             tolerates(item, taint) for item in tolerations
         ):
             return False
+    return _wants(template, node)
+
+
+def _wants(template: ReadObject, node: ApiFacts) -> bool:
+    """The template's own node rules."""
     wanted = template.get("nodeSelector") or {}
     if any(node.labels.get(key) != value for key, value in wanted.items()):
         return False
