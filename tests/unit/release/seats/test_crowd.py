@@ -16,8 +16,8 @@ from tasks.release.seats.crowd import HOSTNAME, crowd_of
 from tasks.release.seats.room import room_for
 from tasks.release.state import State
 from tasks.run.findings import as_granted
-from tests.support.cluster.actor_world import OLD, OLDER
-from tests.unit.release.test_plan import NEW, SERVING, spec
+from tests.support.cluster.actor_world import NEW, OLD, OLDER
+from tests.support.nodedata import make_spec
 
 ZONE = "topology.kubernetes.io/zone"
 Object = dict[str, Any]
@@ -191,10 +191,9 @@ def test_a_plan_chooses_as_where_devices_are_short(
         (0, 1, (0, 1))
     ] * replicas
     view = DeploymentView("m-old", "old", replicas, replicas, replicas)
-    seen = replace(SERVING, deployments={"old": view})
-    plan = decide_plan(
-        spec(replicas=replicas, **promotion), NEW, seen, seats, resource="hygon.com/dcu"
-    )
+    seen = Observed(State("m", stable=OLD), "old", {"old": view})
+    spec = make_spec({"serving": {"replicas": replicas}, "promotion": promotion})
+    plan = decide_plan(spec, NEW, seen, seats, resource="")
     assert plan.strategy == strategy
     if strategy == "refused":
         assert "a: host port 8000: one replica a node" in plan.sentence
