@@ -73,10 +73,11 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
         with Cluster.connect(kubeconfig, context) as cluster:
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
             try:
-                if not decide("guard", actor)[1].moves and not placing.to_place(actor):
+                seen, course = decide("guard", actor)
+                if not course.moves and not placing.to_place(actor, seen):
                     return None
             except StepFailed as error:  # nothing to do but to say it, in the history once
-                if _noted(actor, str(error)) and not placing.to_place(actor):
+                if _noted(actor, str(error)) and not placing.to_place(actor, actor.observe()):
                     raise
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)

@@ -100,7 +100,7 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
     try:
         return consequences(*decide(what, actor, allow_interruption=allow_interruption))
     except Refused:
-        if what == "rollback" and (first := placing.to_place(actor, what)):
+        if what == "rollback" and (first := placing.to_place(actor, actor.observe(), what)):
             return f"{first}: it is placed on others first, and what serves may be stopped", True
         raise
 

@@ -177,9 +177,8 @@ def by_itself(actor: Actor, what: str) -> tuple[str, str]:
     return "", ""
 
 
-def to_place(actor: Actor, what: str = "guard") -> str:
+def to_place(actor: Actor, seen: Observed, what: str = "guard") -> str:
     """Why something is to be placed again first, and may be: others have room; '' where nothing."""
-    seen = actor.observe()
     for release, _ in _asked(seen, what):
         found = stranded(actor, seen, release)
         if found is not None and not _chosen(actor, seen, found)[1]:
@@ -197,7 +196,8 @@ def _asked(seen: Observed, what: str) -> list[tuple[str | None, bool]]:
         return back
     if what == "guard" and seen.down is None:  # it may be a start-up still
         return []
-    return [*(back if what == "abort" and unfinished(state) else []), (home, True)]
+    leaves = (what == "abort" and unfinished(state)) or (seen.down is not None and seen.down.broken)
+    return [*(back if leaves else []), (home, True)]
 
 
 def _chosen(actor: Actor, seen: Observed, found: Stranded) -> tuple[list[str], str]:

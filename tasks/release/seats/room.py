@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
+from tasks.accelerators.profiles import PROFILES
 from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
 from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
@@ -56,7 +58,7 @@ def room_for(
             serving,
         )
 
-    need = {**pod_requests(template), "pods": Decimal(1)}
+    asked = {**pod_requests(template), "pods": Decimal(1)}
     pods, nodes = list(pods), list(nodes)
     staying = [pod for pod in pods if not passing(pod)]
     by_node = group_pods(staying)
@@ -68,6 +70,7 @@ def room_for(
             meant.append(facts.name)
         if not takes(template, facts):
             continue
+        need = _counted(asked, facts)
         free = _free(facts, need)
         gone = {
             **facts.held_here(namespace, instance, serving),
@@ -84,11 +87,32 @@ def room_for(
     return Room(
         sum(item.table[0] for item in seats),
         sum(item.instead for item in seats),
-        "; ".join((_words(need), *crowd.said)),
-        queueing(pods, need, namespace, instance),
+        "; ".join((_words(asked), *crowd.said)),
+        queueing(pods, asked, namespace, instance),
         owed,
         tuple(item.table for item in seats),
     )
+
+
+def _counted(need: Amounts, facts: ApiFacts) -> Amounts:
+    """What the node's own amounts decide: memory and cores of shares of a card, of which a node
+    lists the cards alone, are counted by the sharing plugin's scheduler."""
+    there = {row for name in need if name in facts.allocatable and (row := _vendor(name))}
+    return {
+        name: amount
+        for name, amount in need.items()
+        if name in facts.allocatable or _vendor(name, "dynamic") not in there
+    }
+
+
+@lru_cache(maxsize=1024)
+def _vendor(resource: str, kind: str = "") -> str:
+    """Whose resource it is, by name, where it is of this kind; '' for none."""
+    for row in PROFILES.values():
+        found = row.resource_kind(resource)
+        if found is not None and kind in ("", found.kind):
+            return row.name
+    return ""
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:
