@@ -152,7 +152,6 @@ def collect(
     meanwhile; one that names it since does so before its first Job (see sweep). Raises Refused
     where one runs, or where any of them may be needed."""
     with Cluster.connect(kubeconfig, context) as cluster, ExitStack() as locks:
-        unseen = mounted(cluster).unseen
         own = (spec.namespace, spec.name)
         identity = f"{who()}/store-gc-{new_run_id()}"
         held = locks.enter_context(locked(cluster, *own, identity))
@@ -161,6 +160,7 @@ def collect(
                 locks.enter_context(locked(cluster, *where, identity))
         nodes = [node["metadata"]["name"] for node in cluster.list("Node")
                  if is_candidate(spec, node)]  # fmt: skip
+        unseen = mounted(cluster).unseen
         swept = [sweep(cluster, held, spec, node, delete=delete) for node in nodes]
         return [replace(item, unseen=unseen) for item in swept]
 
