@@ -11,6 +11,7 @@ import pytest
 
 from tasks.base.errors import Refused, RolloutError, StepFailed
 from tasks.outside.kubernetes.jobs import JobResult
+from tasks.record.outcome import unchanged
 from tasks.release.moves import decide_resume
 from tasks.release.seats import pins
 from tasks.release.state import Release
@@ -145,6 +146,7 @@ def test_what_answers_is_left_where_it_is() -> None:
     seen = at.actor().observe()
     said = placing.amiss(at, NS, seen)  # type: ignore[arg-type]
     assert "pool-v1-b is gone" in said and "What answers is left as it is" in said
+    assert said in unchanged("m-old", said).sentence  # a run of the same spec ends with it
 
 
 @pytest.mark.parametrize(
