@@ -27,6 +27,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.release.state import configmap_name
+from tasks.run import placing
 from tasks.run.locked import not_held
 from tasks.run.rescue import rescuing
 from tasks.spec.file import read_spec
@@ -74,10 +75,11 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
             with rescuing(cluster, namespace, name, "guard"):
                 try:
-                    if not decide("guard", actor)[1].moves:
+                    seen, course = decide("guard", actor)
+                    if not course.moves and not placing.to_place(actor, seen):
                         return None
                 except StepFailed as error:  # nothing to do but to say it, in the history once
-                    if _noted(actor, str(error)):
+                    if _noted(actor, str(error)) and not placing.to_place(actor, actor.observe()):
                         raise
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         return Tended(key, "settled", said)
@@ -88,9 +90,10 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
 
 
 def _noted(actor: Actor, said: str) -> bool:
-    """Whether the guard's last words in the history are these."""
+    """Whether the guard's last words in the history are these, or begin with them."""
     last = next(iter(actor.read_state()[0].history), {})
-    return (last.get("outcome"), last.get("sentence")) == ("error", f"guard: {said}")
+    told_last = str(last.get("sentence", ""))
+    return last.get("outcome") == "error" and f"{told_last};".startswith(f"guard: {said};")
 
 
 def watch(

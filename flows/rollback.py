@@ -26,7 +26,7 @@ from tasks.release.guard import decide_guard
 from tasks.release.state import State, breached, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
-from tasks.run import seats
+from tasks.run import placing, seats
 from tasks.run.carry_out import settled
 from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
@@ -76,7 +76,7 @@ def settle(
             wait_s=ABORT_S if stopped else None,
         )
         with lock as held, logs_kept(name, run):
-            actor = held.actor
+            actor, advice = held.actor, ""
             try:
 
                 def decided() -> Course:
@@ -90,11 +90,16 @@ def settle(
                         unwatched=unwatched,
                     )
 
+                placed, advice = placing.by_itself(actor, what)
                 course = decided()
-                if what == "guard" and not course.moves:
+                if what == "guard" and not course.moves and not placed:
                     return course.sentence  # somebody else was faster
                 said = settled(actor, course, decided, unchecked=unchecked)
+                said = "" if placed and said == NOTHING else said
+                said = "; ".join(filter(None, (placed, said, advice)))
             except RolloutError as error:
+                if advice:
+                    error.args = (f"{error}; {advice}", *error.args[1:])
                 with suppress(RolloutError):
                     note(actor, run, "error", f"{what}: {error}")
                 raise

@@ -20,6 +20,7 @@ from tasks.record.outcome import Outcome, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
+from tasks.run.placing import place
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
@@ -33,7 +34,7 @@ def pipeline(run: Run, digest: str | None) -> Outcome:
     run.check()
     survey = steps.resolve_model(run)
     if survey.serves_already:
-        return run.finish(unchanged(survey.release.deployment))
+        return run.finish(unchanged(survey.release.deployment, survey.amiss))
     survey = steps.validate_nodes(run, survey)
     plan = steps.plan(run, survey)
     must_hold(run, plan, digest)  # nothing has changed so far
@@ -43,12 +44,17 @@ def pipeline(run: Run, digest: str | None) -> Outcome:
 
 def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
     """The steps that change the cluster."""
-    release = plan.release
+    release, placed = plan.release, ""
+    if plan.plan.strategy == "place":  # it serves, and the nodes that it may run on are gone
+        steps.fetch_weights(run, cluster, plan)
+        placed = place(run, cluster, plan)
     match cluster.begin(release, keep_previous=run.spec.promotion.keep_previous):
-        case "done":
-            return unchanged(release.deployment)
         case "promote":
             return promoted(run, cluster, release, "a promotion that was cut short is finished")
+        case "done" if not placed:
+            return unchanged(release.deployment)
+    if placed:
+        return Outcome("unchanged", f"{placed}; it serves again, as it was judged before")
     steps.fetch_weights(run, cluster, plan)
     candidate = steps.deploy(run, cluster, plan)
     if why := wrong(steps.smoke(run, candidate)):

@@ -27,6 +27,7 @@ from tasks.release.words import BENT, next_step, not_as_judged, phase_told, stra
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.locked import not_held
+from tasks.run.placing import some_gone
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import interrupts, make_plan, objections
@@ -77,6 +78,8 @@ def manifests(cluster: Cluster, planned: Planned) -> Manifests:
     spec, body = planned.survey.spec, planned.body
     if planned.plan.strategy in ("unchanged", "refused"):
         return Manifests()
+    if planned.plan.strategy == "place":  # what serves gets other nodes, and is no candidate
+        return Manifests(tuple(marked(planned.fetch_job(node)) for node in planned.nodes))
     stable = stable_service(body)
     there = cluster.get("Service", spec.name, spec.namespace)
     return Manifests(
@@ -256,6 +259,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
     """Print who serves, who is tested, who served before, and the last rollouts."""
     with Cluster.connect(kubeconfig, context) as cluster:
         seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).observe()
+        gone = some_gone(cluster, namespace, seen)
     state, console = seen.state, Screen()
     serving = seen.deployments.get(seen.serving or "")
     served = f"{serving.name}, {serving.available} available" if serving else "nothing"
@@ -264,6 +268,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
     rows = [
         ("phase", f"{phase_told(seen)} since {state.since}" if state.since else phase_told(seen)),
         *([("down", seen.down.why)] if seen.down else []),
+        *([("nodes", gone)] if gone else []),
         *([("why", why_so(state))] if why_so(state) else []),
         ("serving", served),
         (

@@ -20,6 +20,7 @@ from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
 from tasks.run.beside import cut_off_now
+from tasks.run import placing
 from tasks.run.locked import not_held
 
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
@@ -97,7 +98,14 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
     cut = _cut_off(what, actor)
     if what == "rollback" and not allow_interruption:
         return cut, bool(cut)  # it refuses where it would interrupt what the Service leads to
-    said, interrupts = consequences(*decide(what, actor, allow_interruption=allow_interruption))
+    try:
+        said, interrupts = consequences(
+            *decide(what, actor, allow_interruption=allow_interruption)
+        )
+    except Refused:
+        if what == "rollback" and (first := placing.to_place(actor, actor.observe(), what)):
+            return f"{first}: it is placed on others first, and what serves may be stopped", True
+        raise
     return "; ".join(filter(None, (said, cut))), interrupts or bool(cut)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rich.filesize import decimal
@@ -14,9 +14,9 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.nodes.assess import is_candidate
 from tasks.objects.labels import KIND_LABEL, MANAGED_LABEL, MANAGER
 from tasks.outside.disk.site import site_policy
-from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.outside.kubernetes.client import Cluster, Forbidden, NotFound
 from tasks.outside.kubernetes.lease import new_run_id, who
-from tasks.release.keep import commits_named, models_named
+from tasks.release.keep import Mount, kept_of, models_named, mounts_in
 from tasks.release.state import State, from_configmap
 from tasks.render.jobs import gc_job, on_host
 from tasks.run.locked import Locked, locked
@@ -25,17 +25,20 @@ from tasks.spec.rollout import Rollout
 from tasks.weights.messages import Cleared, Failed, Garbage, message_of
 
 MOST_S = 3600.0
+NAMED = 4  # of those who mount the whole, so many are named
 Does = Literal["", "mark", "delete"]
 Where = tuple[str, str]  # namespace, name
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a node's Job said."""
+    """What a node's Job said. unseen: kinds of objects that could not be listed, and may mount
+    weights all the same."""
 
     node: str
     found: tuple[Garbage, ...]
     end: Cleared
+    unseen: tuple[str, ...] = ()
 
 
 def states_of(cluster: Cluster) -> Mapping[Where, State]:
@@ -60,15 +63,51 @@ def states_of(cluster: Cluster) -> Mapping[Where, State]:
     return out
 
 
+# what makes pods, now or later, whosever it is
+MAKERS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "PersistentVolume")
+
+
+@dataclass(frozen=True)
+class Mounted:
+    """What is mounted in the cluster. unseen: kinds of objects that may not be listed."""
+
+    mounts: tuple[Mount, ...]
+    unseen: tuple[str, ...] = ()
+
+
+def mounted(cluster: Cluster) -> Mounted:
+    """What pods mount, or would, and volumes lie on. Our own Deployments are listed in any case."""
+    found = [mount for pod in cluster.list("Pod") for mount in mounts_in(pod, "Pod")]
+    unseen: list[str] = []
+    for kind in MAKERS:
+        try:
+            items = cluster.list(kind)
+        except NotFound:
+            continue  # this API server has no such thing
+        except Forbidden:
+            unseen.append(kind)
+            items = []
+            if kind == "Deployment":
+                items = cluster.list(kind, label_selector=f"{MANAGED_LABEL}={MANAGER}")
+        found += [mount for item in items for mount in mounts_in(item, kind)]
+    return Mounted(tuple(found), tuple(unseen))
+
+
 def commits_kept(cluster: Cluster, spec: Rollout) -> set[str]:
-    """Commits of the spec's model that somebody in the cluster names or mounts."""
-    pods = [pod["spec"] for pod in cluster.list("Pod")]
-    pods += [
-        item["spec"]["template"]["spec"]
-        for item in cluster.list("Deployment", label_selector=f"{MANAGED_LABEL}={MANAGER}")
-    ]
-    states = states_of(cluster).values()
-    return commits_named(spec.model.id, spec.store.path, states, pods)
+    """Commits of the spec's model that somebody in the cluster names or mounts.
+
+    Raises Refused where somebody may need any of them.
+    """
+    model, states = spec.model.id, states_of(cluster).values()
+    kept = kept_of(model, spec.store.path, states, mounted(cluster).mounts)
+    if kept.whole:
+        more = f"; and {len(kept.whole) - NAMED} more" if len(kept.whole) > NAMED else ""
+        raise Refused(
+            f"nothing of {model} goes: {'; '.join(kept.whole[:NAMED])}{more}. Whoever mounts a "
+            "folder may read all below it: let them mount the folder of the commit that they need, "
+            "or remove them"
+        )
+    return set(kept.commits)
 
 
 def sweep(cluster: Cluster, held: Locked, spec: Rollout, node: str, *, delete: bool) -> Swept:
@@ -111,7 +150,7 @@ def collect(
 ) -> list[Swept]:
     """On every node that the spec means. No rollout whose state names this model now runs
     meanwhile; one that names it since does so before its first Job (see sweep). Raises Refused
-    where one runs."""
+    where one runs, or where any of them may be needed."""
     with Cluster.connect(kubeconfig, context) as cluster, ExitStack() as locks:
         own = (spec.namespace, spec.name)
         identity = f"{who()}/store-gc-{new_run_id()}"
@@ -121,11 +160,15 @@ def collect(
                 locks.enter_context(locked(cluster, *where, identity))
         nodes = [node["metadata"]["name"] for node in cluster.list("Node")
                  if is_candidate(spec, node)]  # fmt: skip
-        return [sweep(cluster, held, spec, node, delete=delete) for node in nodes]
+        unseen = mounted(cluster).unseen
+        swept = [sweep(cluster, held, spec, node, delete=delete) for node in nodes]
+        return [replace(item, unseen=unseen) for item in swept]
 
 
 def show(swept: list[Swept], spec: Rollout, console: Screen) -> int:
     """Print what was, or would be, removed."""
+    for kind in swept[0].unseen if swept else ():
+        console.print(f"{kind}s could not be listed: what they mount is not known", soft_wrap=True)
     for item in swept:
         for one in item.found:
             did = "removed" if one.deleted else "would be removed"

@@ -9,18 +9,33 @@ from tasks.objects.pods import ReadObject
 
 # `kubectl rollout restart` starts the same pods again
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+# on a Deployment: 'before>after', the hashes of its pod template when we held it to other nodes; it
+# is the same release as long as nothing else is changed of it
+PLACED = "model-rollout/placed"
 
 
 def made_of(deploy: ReadObject) -> str:
-    """'uid/hash of its pod template', as the API server has them. Replicas are no part of it."""
-    template = deploy["spec"].get("template") or {}
+    """'uid/hash of its pod template', as the API server has them. Replicas are no part of it, nor
+    is that we held it to other nodes."""
+    now = _hashed(deploy["spec"].get("template") or {})
+    mark = str((deploy["metadata"].get("annotations") or {}).get(PLACED, ""))
+    before, _, after = mark.partition(">")
+    uid = str(deploy["metadata"].get("uid") or "")
+    return f"{uid}/{before if before and after == now else now}"
+
+
+def placed_mark(deploy: ReadObject, template: ReadObject) -> str:
+    """What PLACED says of a Deployment that gets this pod template, for other nodes alone."""
+    return f"{template_in(made_of(deploy))}>{_hashed(template)}"
+
+
+def _hashed(template: ReadObject) -> str:
     meta = template.get("metadata") or {}
     noted = {k: v for k, v in (meta.get("annotations") or {}).items() if k != RESTARTED}
     # none and empty are the same
     plain = {key: value for key, value in {**meta, "annotations": noted}.items() if value}
     body = json.dumps({**template, "metadata": plain}, sort_keys=True)
-    uid = str(deploy["metadata"].get("uid") or "")
-    return f"{uid}/{hashlib.sha256(body.encode()).hexdigest()[:12]}"
+    return hashlib.sha256(body.encode()).hexdigest()[:12]
 
 
 def template_in(made: str) -> str:

@@ -48,9 +48,10 @@ class Outcome:
         return ENDINGS[self.kind].exit_code
 
 
-def unchanged(deployment: str) -> Outcome:
-    """What is wanted serves."""
-    return Outcome("unchanged", f"{deployment} serves already; nothing was changed")
+def unchanged(deployment: str, amiss: str = "") -> Outcome:
+    """What is wanted serves. amiss: what is wrong with it, though it answers."""
+    but = f". Not all is well: {amiss}" if amiss else ""
+    return Outcome("unchanged", f"{deployment} serves already; nothing was changed{but}")
 
 
 def compact(record: Record) -> Record:

@@ -115,6 +115,12 @@ def _worst(tables: Sequence[Sequence[int]], pods: int) -> list[int]:
     return worst[max(-elsewhere, 0) :]
 
 
+def freed(tables: Sequence[Sequence[int]], serving: DeploymentView, keep: int) -> int:
+    """The seats there are at least, once what serves has `keep` replicas. tables: see
+    decide_lend."""
+    return _worst(tables, serving.replicas)[max(0, serving.replicas - keep)]
+
+
 def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
     """Take its replicas from what serves. Raises StepFailed where it is not as it was planned."""
     ready = f"{serving.available} of {serving.replicas}" if serving else "none"

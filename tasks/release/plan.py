@@ -15,7 +15,7 @@ from tasks.release.seats.room import kept_for
 from tasks.release.state import Release
 from tasks.spec.rollout import Promotion, Rollout
 
-Strategy = Literal["parallel", "lend", "replace", "refused", "unchanged"]
+Strategy = Literal["parallel", "lend", "replace", "place", "refused", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,10 @@ class NodeSeat:
 @dataclass(frozen=True)
 class Plan:
     """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
+    """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
     strategy `lend`. cut: what leads to what serves now and to nothing after it, one sentence each.
-    digest names the whole of it."""
+    evicts: that the cluster may end what serves for it, though it has seats of its own. digest names
+    the whole of it."""
 
     strategy: Strategy
     sentence: str
@@ -63,6 +65,7 @@ class Plan:
     targets: tuple[str, ...]
     lend: Lend | None = None
     cut: tuple[str, ...] = ()
+    evicts: str = ""
     digest: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -197,6 +200,8 @@ def decide_plan(
     queue: Sequence[str] = (),
     owed: Sequence[str] = (),
     cut_off: Sequence[str] = (),
+    stranded: str = "",
+    outranks: str = "",
 ) -> Plan:
     """Choose strategy and nodes.
 
@@ -204,6 +209,8 @@ def decide_plan(
     (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
     owed: to which other rollouts seats are, and are not counted. cut_off: what else leads to
     what serves and to nothing after it, which is an interruption whatever the strategy.
+    stranded: why no pod of what serves can be placed, where that is the release itself. outranks:
+    how it outranks what serves (see may_evict).
     """
     want = spec.promotion
     need = spec.devices * spec.serving.replicas
@@ -235,6 +242,10 @@ def decide_plan(
             lend=lend,
             cut=tuple(cut_off),
         )
+        if outranks and strategy in ("parallel", "lend"):
+            if not _may_interrupt(want) and not want.allow_interruption:
+                return make("refused", f"{outranks}; {_RANK}")
+            plan = replace(plan, evicts=outranks, interruption=f"{interruption}; but {outranks}")
         return replace(plan, digest=plan_digest(plan))
 
     if refused:
@@ -248,6 +259,9 @@ def decide_plan(
             "promotion.allow_interruption to go on without them",
         )
     replicas, minimum = spec.serving.replicas, spec.nodes.minimum
+    if stranded and (others := _choose(seats, replicas, minimum, alone=True)):
+        said = f"{stranded}. None of its pods answers: it is placed again, and not measured anew"
+        return make("place", said, others)
     serving = seen.view(seen.serving)
     # what a rollout took from it and did not give back yet is not free
     cut = serving is not None and serving.stopped
@@ -306,6 +320,12 @@ def decide_plan(
     )
 
 
+_RANK = (
+    "give serving.priority_class no more than what serves has, or set "
+    "promotion.allow_interruption: that agrees to it"
+)
+
+
 def _may_interrupt(want: Promotion) -> bool:
     return want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption)
 
@@ -356,5 +376,6 @@ def plan_digest(plan: Plan) -> str:
         plan.targets,
         *([asdict(plan.lend)] if plan.lend else []),
         *([plan.cut] if plan.cut else []),
+        *([plan.evicts] if plan.evicts else []),
     ]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

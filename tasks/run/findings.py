@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,8 +13,11 @@ from tasks.nodes.host_memory import is_vllm, shm_reasons
 from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate, weigh, weights_unknown
 from tasks.nodes.reasons import Reason
 from tasks.nodes.tools.cards import Card
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
+from tasks.objects.pods import ReadObject
 from tasks.release.moves import Observed, decide_resume
 from tasks.release.plan import NodeSeat, Plan
+from tasks.release.seats.crowd import Crowd, Granted, crowd_of, granted
 from tasks.release.state import Release
 from tasks.render.devices import pod_needs, probe_mounts, probe_root
 from tasks.render.jobs import fetch_job, probe_job
@@ -53,12 +56,45 @@ class Looked:
         )
 
 
+def as_granted(
+    seats: Sequence[NodeSeat],
+    crowd: Crowd,
+    nodes: Sequence[ReadObject],
+    pods: Sequence[ReadObject],
+    goes: Callable[[ReadObject], bool],
+) -> list[NodeSeat]:
+    """Seats, and no more than a scheduler would grant. pods: that stay, and of what serves; goes:
+    tells these."""
+    tables = {
+        seat.name: Granted(seat.seats_by_gone or (seat.seats,), seat.seats_without_stable)
+        for seat in seats
+    }
+    found, out = granted(crowd, tables, nodes, pods, goes), []
+    why = crowd.said or ("a pod there keeps others away (anti-affinity)",)
+    for seat in seats:
+        now = found[seat.name]
+        fewer, none_more = now.table[0] < seat.seats, now.instead < seat.seats_without_stable
+        out.append(
+            replace(
+                seat,
+                seats=now.table[0],
+                seats_without_stable=now.instead,
+                seats_by_gone=now.table if seat.seats_by_gone else (),
+                lacks=why if fewer else seat.lacks,
+                lacks_without_stable=why if none_more else seat.lacks_without_stable,
+            )
+        )
+    return out
+
+
 @dataclass(frozen=True)
 class Survey:
     """Facts without a probe. endpoint: hub address from outside the spec, or None.
 
     resource, needs, release: by what most nodes offer; a probe may still say otherwise. queue: pods
     of others that wait for that resource. owed: to which other rollouts seats are that look free.
+    amiss: what is wrong with what serves, though it answers. crowding: pods that keep replicas from
+    a node whatever is free there.
     looked: what was found of each node, in the order of facts; empty before that. policy: the
     site's. files_outside: files that the spec names and that lie outside the working folder, by
     place.
@@ -76,6 +112,8 @@ class Survey:
     shape: ModelShape | None
     queue: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
+    amiss: str = ""
+    crowding: tuple[dict[str, Any], ...] = ()
     looked: tuple[Looked, ...] = ()
     policy: Policy = field(default_factory=Policy)
     files_outside: Mapping[str, str] = field(default_factory=dict)
@@ -111,6 +149,21 @@ class Survey:
     def deployment(self, hostnames: Sequence[str], asked: int | None = None) -> dict[str, Any]:
         """The Deployment of the release, on nodes of these host names. asked: see `deployment`."""
         return deployment(self.spec, self.release, self.needs, hostnames, asked)
+
+    def seats(self) -> list[NodeSeat]:
+        """What the usable nodes offer, and no more than a scheduler would grant there."""
+        spec, serving = self.spec, self.seen.serving
+        mine = {INSTANCE_LABEL: spec.name, RELEASE_LABEL: serving}
+
+        def goes(pod: Mapping[str, Any]) -> bool:
+            meta = pod["metadata"]
+            here = str(meta.get("namespace")) == spec.namespace
+            return bool(here and mine.items() <= dict(meta.get("labels") or {}).items())
+
+        nodes = [{"metadata": {"name": f.name, "labels": f.labels}} for f in self.facts]
+        crowd = crowd_of(self.deployment([])["spec"]["template"], spec.namespace)
+        found = [item.seat() for item in self.looked if item.verdict.usable]
+        return as_granted(found, crowd, nodes, self.crowding, goes)
 
     @property
     def serves_already(self) -> bool:

@@ -249,6 +249,18 @@ def hashed(looked: Proofs, run: RunJob, keep: Keep, step: str, within_s: float =
     )
 
 
+def whole_on(actor: Actor, looked: Proofs) -> tuple[list[str], list[str]]:
+    """The nodes on which a release's weights are proven to be whole, and what is to be said of the
+    others. What was hashed within the hour stands. Raises LockLost, Aborted."""
+    by = _by(actor, FRESH_S)
+    asked = [replace(looked, proofs=(proof,)) for proof in looked.proofs]
+    found = at_once([partial(hashed, one, by, _ignored, STEP, BAD_S) for one in asked], WIDTH)
+    said = [line for item in found for line in (*item.damaged, *item.unknown)]
+    nodes = [node for node, _ in looked.proofs]
+    pairs = zip(nodes, found, strict=True)
+    return [node for node, item in pairs if item == Hashed()], said
+
+
 def _unseen(node: str, why: str) -> str:
     return f"nobody could hash its weights on node {node}: {why}"
 

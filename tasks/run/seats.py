@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, RolloutError
+from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.ours import marks_of_all
 from tasks.objects.pods import Object, ending
 from tasks.objects.reached import labelled
@@ -13,6 +14,7 @@ from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.release.course import Observed, Room
+from tasks.release.lend import freed
 from tasks.release.seats.owed import Owed, Rolled, owed
 from tasks.release.seats.room import kept_for, room_for
 from tasks.release.state import Release, State, configmap_name, from_configmap
@@ -79,24 +81,28 @@ def room_to_promote(actor: Actor, seen: Observed) -> Room | None:
 
 
 def must_have_room(actor: Actor, planned: Planned) -> None:
-    """Right before a candidate is made: the seats it was planned for are not owed to another
-    rollout since, and where what serves is to stop for it, nobody else was placed there while
-    weights were hashed. Raises Refused."""
+    """Right before a candidate is made, or anything stops for it: the seats it was planned for are
+    there still, and not owed to another rollout since. One that runs has its seats. Raises
+    Refused."""
     try:
         nodes = actor.cluster.list("Node")
         found = taken(actor, nodes)
     except Forbidden:
         return
-    body, seen = planned.body, planned.survey.seen
-    stops = planned.plan.strategy == "replace"
-    if stops and not found.owed:
-        made = seen.view(planned.release.id)
-        stops = made is None or not made.runs  # it has its seats, if it runs
-    if not (found.owed or stops):
+    body, seen, plan = planned.body, planned.survey.seen, planned.plan
+    made = seen.view(body["metadata"]["labels"][RELEASE_LABEL])
+    asked = body["spec"]["replicas"]
+    if not found.owed and made is not None and made.available >= asked:
         return
     there = room_for(body, nodes, found.pods, seen.serving)
-    seats = there.beside if planned.plan.strategy == "parallel" else there.instead
-    if seats < body["spec"]["replicas"]:
+    serving = seen.view(seen.serving)
+    if plan.strategy == "parallel":
+        seats = there.beside
+    elif plan.lend and serving:
+        seats = freed(there.tables, serving, plan.lend.keep)
+    else:
+        seats = there.instead
+    if seats < asked:
         raise Refused(
             f"{body['metadata']['name']} was planned for seats that are not free any more"
             f"{kept_for(tuple(map(str, found.owed)))}; run it again once that is over"

@@ -11,14 +11,17 @@ from tasks.base.progress import Progress, emit
 from tasks.nodes.memory import MEMORY_CODES
 from tasks.nodes.reasons import Reason, errors
 from tasks.objects.pods import engine_container
+from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
+from tasks.release.seats.rank import may_evict
 from tasks.render.services import service
 from tasks.run.beside import cut_off
 from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
+from tasks.run.placing import why_placed
 from tasks.run.run import Run
 from tasks.run.step import step
 
@@ -66,7 +69,8 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
 
 
 def interrupts(planned: Planned) -> str:
-    """What a plan stops that serves and answers, or cuts off from it; '' for nothing."""
+    """What a plan stops that serves and answers, may have stopped, or cuts off from it; '' for
+    nothing."""
     seen, plan = planned.survey.seen, planned.plan
     view = seen.view(seen.serving)
     if plan.strategy in ("refused", "unchanged") or view is None or not view.available:
@@ -74,7 +78,7 @@ def interrupts(planned: Planned) -> str:
     said = (
         [f"{view.name} serves now and is scaled down first"] if plan.strategy == "replace" else []
     )
-    said += plan.cut
+    said += [*filter(None, [plan.evicts]), *plan.cut]
     return "; ".join([plan.sentence, *said]) if said else ""
 
 
@@ -85,7 +89,7 @@ def _must_be_allowed(planned: Planned, made: Sequence[Mapping[str, Any]]) -> Non
 
 def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     """Decide strategy and nodes."""
-    seats = [item.seat() for item in survey.looked if item.verdict.usable]
+    seats = survey.seats()
     serving = survey.seen.deployments.get(survey.seen.serving or "")
     there = cluster.get("Deployment", serving.name, survey.spec.namespace) if serving else None
     # of its container alone, which is the same wherever it runs
@@ -104,6 +108,8 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
         queue=survey.queue,
         owed=survey.owed,
         cut_off=cut,
+        stranded=why_placed(cluster, survey),
+        outranks=outranks(cluster, survey, template),
         differences=describe_changes(
             survey.seen, survey.release, {"before": _engine(there), "after": _engine(template)}
         ),
@@ -133,6 +139,18 @@ def priority_refusals(cluster: Cluster, body: Mapping[str, Any]) -> list[str]:
         f"serving.priority_class {name} is no PriorityClass of this cluster; `kubectl get "
         "priorityclass` lists them, an administrator makes one"
     ]
+
+
+def outranks(cluster: Cluster, survey: Survey, body: Mapping[str, Any]) -> str:
+    """How a Deployment's pods outrank what serves, so that the cluster may evict that for them; ''
+    where they do not, or are its own."""
+    spec, seen = survey.spec, survey.seen
+    template = body["spec"]["template"]
+    name = template["spec"].get("priorityClassName")
+    if not name or not seen.serving or seen.serving == survey.release.id:
+        return ""
+    serving = release_pods(cluster, spec.namespace, spec.name, seen.serving)
+    return may_evict(template, cluster.get("PriorityClass", name), serving)
 
 
 @dataclass(frozen=True)

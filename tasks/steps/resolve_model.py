@@ -26,11 +26,13 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
 from tasks.outside.modelscope.place import hub_endpoint
+from tasks.release.seats.crowd import crowd_of, matter
 from tasks.release.state import OPEN, judged_before, stands
 from tasks.render.devices import pod_needs
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.locked import not_held
+from tasks.run.placing import amiss
 from tasks.run.run import Run
 from tasks.run.seats import taken
 from tasks.run.step import step
@@ -85,7 +87,8 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         raise StepFailed("; ".join(str(reason) for reason in unknown))
     held = taken(actor, nodes)
     every = held.pods
-    pods = group_pods(pod for pod in every if not _passing(pod, spec, seen.serving))
+    staying = [pod for pod in every if not _passing(pod, spec, seen.serving)]
+    pods = group_pods(staying)
     daemonsets = cluster.list("DaemonSet")
     facts = tuple(
         api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)
@@ -108,11 +111,15 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         shape=shape_of(hub, spec, manifest),
         queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
         owed=tuple(map(str, held.owed)),
+        amiss=amiss(cluster, spec.namespace, seen),
         policy=policy,
         files_outside=files_outside(spec),
     )
     # before the first Job: the same for every node and resource
-    made = [found.deployment([]), found.fetch_job("node"), found.probe_job("node", "run")]
+    template = found.deployment([])
+    crowd = crowd_of(template["spec"]["template"], spec.namespace)
+    found = replace(found, crowding=matter(crowd, staying))
+    made = [template, found.fetch_job("node"), found.probe_job("node", "run")]
     if reasons := found.refusals(made):
         raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
     return found

@@ -112,7 +112,9 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     # a PriorityClass is looked up by whoever names one
     with Hand.connect(str(home.cluster.kubeconfig)) as api:
         api.apply(PRIORITY)
-    ranked = str(home.spec(serving__priority_class="serving"))
+    # it outranks what serves, which may be evicted for it
+    agreed = {"promotion__allow_interruption": True}
+    ranked = str(home.spec(serving__priority_class="serving", **agreed))
     looks = seen.of(lambda: home.rollout("plan", ranked, "--json", expect=0))
     assert ("cluster", "get", "scheduling.k8s.io", "priorityclasses") in looks
     unknown = str(home.spec(serving__priority_class="nobodys"))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
+from tasks.accelerators.profiles import PROFILES
 from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
 from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject
 from tasks.release.course import Room
+from tasks.release.seats.crowd import Granted, crowd_of, granted
 
 _GIB = Decimal(2**30)
 
@@ -47,15 +50,27 @@ def room_for(
         ours = ours and labels.get(INSTANCE_LABEL) == instance
         return ours and labels.get(RELEASE_LABEL) not in (None, serving)
 
-    need = {**pod_requests(template), "pods": Decimal(1)}
-    pods = list(pods)
-    by_node = group_pods(pod for pod in pods if not passing(pod))
-    beside = instead = 0
-    tables = []
+    def goes(pod: ReadObject) -> bool:
+        labels = pod["metadata"].get("labels") or {}
+        ours = pod["metadata"].get("namespace") == namespace
+        return ours and (labels.get(INSTANCE_LABEL), labels.get(RELEASE_LABEL)) == (
+            instance,
+            serving,
+        )
+
+    asked = {**pod_requests(template), "pods": Decimal(1)}
+    pods, nodes = list(pods), list(nodes)
+    staying = [pod for pod in pods if not passing(pod)]
+    by_node = group_pods(staying)
+    tables: dict[str, Granted] = {}
+    meant = []
     for node in nodes:
         facts = api_facts(node, by_node.get(node["metadata"]["name"], ()))
+        if _wants(template, facts):
+            meant.append(facts.name)
         if not takes(template, facts):
             continue
+        need = _counted(asked, facts)
         free = _free(facts, need)
         gone = {
             **facts.held_here(namespace, instance, serving),
@@ -66,10 +81,38 @@ def room_for(
         # one release's pods are alike
         shares = [{n: v * out / count for n, v in whole.items()} for out in range(1, count + 1)]
         table = tuple(fits(add(free, share), need) or 0 for share in ({}, *shares))
-        beside, instead = beside + table[0], instead + table[-1]
-        tables.append(table)
-    queue = queueing(pods, need, namespace, instance)
-    return Room(beside, instead, _words(need), queue, owed, tuple(tables))
+        tables[facts.name] = Granted(table, table[-1])
+    crowd = crowd_of(deploy["spec"]["template"], namespace)
+    seats = granted(crowd, tables, nodes, staying, goes, meant).values()
+    return Room(
+        sum(item.table[0] for item in seats),
+        sum(item.instead for item in seats),
+        "; ".join((_words(asked), *crowd.said)),
+        queueing(pods, asked, namespace, instance),
+        owed,
+        tuple(item.table for item in seats),
+    )
+
+
+def _counted(need: Amounts, facts: ApiFacts) -> Amounts:
+    """What the node's own amounts decide: memory and cores of shares of a card, of which a node
+    lists the cards alone, are counted by the sharing plugin's scheduler."""
+    there = {row for name in need if name in facts.allocatable and (row := _vendor(name))}
+    return {
+        name: amount
+        for name, amount in need.items()
+        if name in facts.allocatable or _vendor(name, "dynamic") not in there
+    }
+
+
+@lru_cache(maxsize=1024)
+def _vendor(resource: str, kind: str = "") -> str:
+    """Whose resource it is, by name, where it is of this kind; '' for none."""
+    for row in PROFILES.values():
+        found = row.resource_kind(resource)
+        if found is not None and kind in ("", found.kind):
+            return row.name
+    return ""
 
 
 def _free(facts: ApiFacts, need: Amounts) -> Amounts:
@@ -103,6 +146,11 @@ def takes(template: ReadObject, node: ApiFacts) -> bool:
             tolerates(item, taint) for item in tolerations
         ):
             return False
+    return _wants(template, node)
+
+
+def _wants(template: ReadObject, node: ApiFacts) -> bool:
+    """The template's own node rules."""
     wanted = template.get("nodeSelector") or {}
     if any(node.labels.get(key) != value for key, value in wanted.items()):
         return False

@@ -52,7 +52,7 @@ class Road:
         self.spec = SimpleNamespace(
             quality=object() if quality else None, promotion=Promotion(**promotion or {})
         )
-        survey = SimpleNamespace(serves_already=serves, release=RELEASE)
+        survey = SimpleNamespace(serves_already=serves, release=RELEASE, amiss="")
         self.found: dict[str, Any] = {
             "resolve_model": survey,
             "validate_nodes": survey,

@@ -197,7 +197,7 @@ def test_a_candidate_is_not_made_on_seats_that_are_owed_by_then() -> None:
     mine = n.actor(at)
     planned: Any = SimpleNamespace(
         body=n.body(n.new, 1),
-        plan=SimpleNamespace(strategy="parallel"),
+        plan=SimpleNamespace(strategy="parallel", lend=None),
         survey=SimpleNamespace(seen=mine.observe()),
     )
     with pytest.raises(Refused, match="rollout models/m is owed 1 of the 1 replica"):
@@ -212,12 +212,36 @@ def test_what_serves_is_not_stopped_for_seats_that_were_taken_while_weights_were
     mine = n.actor(at)
     planned: Any = SimpleNamespace(
         body=n.body(n.new, 9),
-        plan=SimpleNamespace(strategy="replace"),
+        plan=SimpleNamespace(strategy="replace", lend=None),
         survey=SimpleNamespace(seen=mine.observe()),
-        release=n.new,
     )
     with pytest.raises(Refused, match="was planned for seats that are not free any more"):
         must_have_room(mine, planned)
+
+
+@pytest.mark.parametrize("strategy", ["parallel", "lend"])
+def test_a_seat_that_was_lost_meanwhile_is_missed_before_anything_changes(strategy: str) -> None:
+    """Nobody is owed anything: somebody else was placed there while weights were fetched."""
+    n = Side("n", 2)
+    at = World(3)
+    n.begin(at)
+    mine, lend = n.actor(at), Lend(1, 2, 2, 1, 1)
+    planned: Any = SimpleNamespace(
+        body=n.body(n.new, 1 if strategy == "parallel" else 2),
+        plan=SimpleNamespace(strategy=strategy, lend=lend if strategy == "lend" else None),
+        survey=SimpleNamespace(seen=mine.observe()),
+    )
+    must_have_room(mine, planned)
+    at.bare.append(
+        {
+            "metadata": {"name": "another", "namespace": "elsewhere", "labels": {}},
+            "spec": {"nodeName": "n", "containers": [{"resources": {"requests": {"cpu": "1"}}}]},
+            "status": {"phase": "Running"},
+        }
+    )
+    with pytest.raises(Refused, match="was planned for seats that are not free any more"):
+        must_have_room(mine, planned)
+    assert at.harm == [] and at.available(n.old.id) == 2
 
 
 def test_who_may_read_its_namespace_alone_counts_what_it_sees(

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tasks.base.errors import OutsideError, Refused
-from tasks.nodes.assess import NodeVerdict
+from tasks.nodes.assess import NodeVerdict, api_facts
 from tasks.nodes.memory import GIB
 from tasks.nodes.reasons import Reason
 from tasks.release.course import DeploymentView, Observed
@@ -20,6 +20,7 @@ from tasks.spec.policy import Policy
 from tasks.steps.plan import (
     Objections,
     interrupts,
+    make_plan,
     must_hold,
     objections,
     plan_rows,
@@ -178,7 +179,12 @@ def holding(
         may_interrupt=may_interrupt,
     )
     made = SimpleNamespace(
-        strategy=strategy, sentence="no node is usable", digest="d1g35t", nodes=(), cut=()
+        strategy=strategy,
+        sentence="no node is usable",
+        digest="d1g35t",
+        nodes=(),
+        cut=(),
+        evicts="",
     )
     found = replace(found, policy=policy, seen=seen or found.seen)
     planned: Any = Planned(cast(Any, made), found, found.deployment([]))
@@ -199,7 +205,7 @@ def test_what_nobody_has_agreed_to_is_not_interrupted() -> None:
     [("replace", 1, True), ("replace", 0, False), ("lend", 1, False)],
 )
 def test_what_a_plan_interrupts(strategy: str, available: int, stops: bool) -> None:
-    made = SimpleNamespace(strategy=strategy, sentence="no room beside", cut=())
+    made = SimpleNamespace(strategy=strategy, sentence="no room beside", cut=(), evicts="")
     seen = Observed(State("m"), "old", {"old": DeploymentView("m-old", "old", 1, 1, available)})
     found = replace(survey(make_spec()), seen=seen)
     said = interrupts(Planned(cast(Any, made), found, {}))
@@ -274,3 +280,73 @@ def test_a_plans_nodes_as_a_table() -> None:
             "disk free": 7,
         }
     ]
+
+
+SERVES = Observed(State("r1"), "old", {"old": DeploymentView("r1-old", "old", 1, 1, 1)})
+
+
+class Ranked:
+    """A cluster in which what serves has pods of this priority, and there is a class `high`."""
+
+    def __init__(self, priority: int, **klass: Any) -> None:
+        self.klass = {"metadata": {"name": "high"}, "value": 1000, **klass}
+        owner = {"kind": "ReplicaSet", "name": "r1-old-5d8"}
+        meta = {"name": "p", "namespace": "default", "labels": {}, "ownerReferences": [owner]}
+        self.pod = {"metadata": meta, "spec": {"priority": priority}, "status": {}}
+
+    def get(self, kind: str, name: str, ns: str | None = None) -> Any:
+        return self.klass if (kind, name) == ("PriorityClass", "high") else None
+
+    def list(self, kind: str, *_: Any, **__: Any) -> list[Any]:
+        return [self.pod] if kind == "Pod" else []
+
+
+def ranked(cluster: Ranked, allow: bool = False, **serving: Any) -> Any:
+    """The plan of a release with seats of its own beside what serves."""
+    promotion = {"allow_interruption": allow}
+    given = {"resources": {"memory": "6Gi", "shm_gib": 0.25}, "gpu_memory_utilization": 0.5}
+    serving = {"priority_class": "high", **given, **serving}
+    found = survey(make_spec({"serving": serving, "promotion": promotion}))
+    usable = Looked(NodeVerdict("a", "a", True, (), seats=1, seats_without_stable=2))
+    facts = (api_facts({"metadata": {"name": "a"}}),)
+    found = replace(found, seen=SERVES, looked=(usable,), facts=facts)
+    return make_plan(cast(Any, cluster), found)
+
+
+def test_what_outranks_what_serves_may_evict_it_and_that_is_an_interruption() -> None:
+    """Though there is room beside it: a seat is lost sooner than one thinks."""
+    refused = ranked(Ranked(0)).plan
+    assert refused.strategy == "refused" and "high (1000) outranks what serves (0)" in (
+        refused.sentence
+    )
+    planned = ranked(Ranked(0), allow=True)
+    assert planned.plan.strategy == "parallel"
+    assert "may evict pods that serve" in planned.plan.interruption
+    assert "may evict pods that serve" in interrupts(planned)
+    assert planned.plan.digest != ranked(Ranked(1000), allow=True).plan.digest
+
+
+@pytest.mark.parametrize(
+    "cluster", [Ranked(1000), Ranked(2000), Ranked(0, preemptionPolicy="Never")]
+)
+def test_what_cannot_evict_what_serves_interrupts_nothing(cluster: Ranked) -> None:
+    planned = ranked(cluster)
+    assert (planned.plan.strategy, planned.plan.interruption) == ("parallel", "none")
+    assert interrupts(planned) == ""
+
+
+def test_a_plan_counts_what_a_scheduler_would_grant() -> None:
+    """On one node with room for many: a port of the host is there once."""
+    cluster = Ranked(1000)
+    port = {
+        "containers": [{"name": "engine", "ports": [{"containerPort": 8000, "hostPort": 8000}]}]
+    }
+    other = {
+        "metadata": {"name": "x", "namespace": "elsewhere", "labels": {}},
+        "spec": {**port, "nodeName": "a"},
+        "status": {"phase": "Running"},
+    }
+    assert ranked(cluster, pod=port, replicas=1).plan.strategy == "parallel"
+    found = ranked(cluster, pod=port).survey
+    again = make_plan(cast(Any, cluster), replace(found, crowding=(other,))).plan
+    assert again.strategy == "refused" and "host port 8000: one replica a node" in again.sentence

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flows.cli.store import commits_kept, states_of
+from flows.cli.store import commits_kept, mounted, states_of
 from tasks.base.errors import Refused, StepFailed
-from tasks.outside.kubernetes.client import Forbidden
+from tasks.outside.kubernetes.client import Forbidden, NotFound
 from tasks.release.state import Release, State, to_configmap
 from tests.support.nodedata import make_spec
 
@@ -17,9 +17,18 @@ SPEC = make_spec()
 COMMITS = [letter * 40 for letter in "abcd"]
 
 
-def cluster(*states: Any, pods: Any = (), deployments: Any = ()) -> Any:
-    rows = {"ConfigMap": list(states), "Pod": list(pods), "Deployment": list(deployments)}
-    return SimpleNamespace(list=lambda kind, **_: rows[kind])
+def cluster(*states: Any, pods: Any = (), forbidden: Any = (), **made: Any) -> Any:
+    """made: objects by kind. What else there is, this API server does not know."""
+    rows = {"ConfigMap": list(states), "Pod": list(pods), **made}
+
+    def listed(kind: str, label_selector: str = "") -> Any:
+        if kind in forbidden and not label_selector:
+            raise Forbidden("no", 403)
+        if kind not in rows:
+            raise NotFound("no such thing", 404)
+        return rows[kind]
+
+    return SimpleNamespace(list=listed)
 
 
 def pod(commit: str) -> dict[str, Any]:
@@ -36,10 +45,26 @@ def test_states_of_all_namespaces_and_what_is_mounted_count() -> None:
     found = cluster(
         state(COMMITS[0]),
         pods=[{"spec": pod(COMMITS[1])}],
-        deployments=[{"spec": {"template": {"spec": pod(COMMITS[2])}}}],
+        Deployment=[{"spec": {"template": {"spec": pod(COMMITS[2])}}}],
+        StatefulSet=[{"spec": {"template": {"spec": pod(COMMITS[3])}}}],
     )
-    assert commits_kept(found, SPEC) == set(COMMITS[:3])
+    assert commits_kept(found, SPEC) == set(COMMITS[:4])
     assert set(states_of(found)) == {("elsewhere", "other")}
+
+
+def test_what_may_not_be_listed_is_told_and_our_own_deployments_count_all_the_same() -> None:
+    made = [{"spec": {"template": {"spec": pod(COMMITS[0])}}}]
+    found = cluster(Deployment=made, forbidden=("Deployment", "StatefulSet"))
+    assert mounted(found).unseen == ("Deployment", "StatefulSet")
+    assert commits_kept(found, SPEC) == {COMMITS[0]}
+
+
+def test_nothing_goes_below_a_folder_that_somebody_mounts() -> None:
+    body = pod("")
+    body["volumes"][0]["hostPath"]["path"] = SPEC.store.path
+    made = [{"metadata": {"name": "hand", "namespace": "x"}, "spec": {"template": {"spec": body}}}]
+    with pytest.raises(Refused, match=f"Deployment x/hand mounts {SPEC.store.path}"):
+        commits_kept(cluster(Deployment=made), SPEC)
 
 
 def test_who_may_not_see_all_rollouts_clears_nothing() -> None:

@@ -94,6 +94,15 @@ def test_room(found: tuple[int, int], beside_and_instead: tuple[int, int]) -> No
     assert found == beside_and_instead
 
 
+def test_shares_of_which_a_node_lists_the_cards_alone_are_counted_by_these() -> None:
+    """Their memory and cores are the sharing plugin's scheduler's to count."""
+    shares = {"hygon.com/dcunum": "1", "hygon.com/dcumem": "4000", "hygon.com/dcucores": "20"}
+    need = deploy(0)
+    need["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] = shares
+    assert rooms(need=need, nodes=[node(allocatable={"hygon.com/dcunum": "3"})]) == (3, 3)
+    assert rooms(need=need, nodes=[node()]) == (0, 0)
+
+
 def test_nothing_serves() -> None:
     found = room_for(deploy(), [node()], [pod("serving")], None)
     assert (found.beside, found.instead) == (1, 1)
