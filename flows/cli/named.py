@@ -19,8 +19,8 @@ from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
-from tasks.run.beside import cut_off_now
 from tasks.run import placing
+from tasks.run.beside import cut_off_now
 from tasks.run.locked import not_held
 
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
@@ -99,9 +99,7 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
     if what == "rollback" and not allow_interruption:
         return cut, bool(cut)  # it refuses where it would interrupt what the Service leads to
     try:
-        said, interrupts = consequences(
-            *decide(what, actor, allow_interruption=allow_interruption)
-        )
+        said, interrupts = consequences(*decide(what, actor, allow_interruption=allow_interruption))
     except Refused:
         if what == "rollback" and (first := placing.to_place(actor, actor.observe(), what)):
             return f"{first}: it is placed on others first, and what serves may be stopped", True
