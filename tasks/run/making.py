@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tasks.base.errors import Refused
 from tasks.nodes.facts import TERMINAL
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.pods import Object, ending
@@ -54,6 +55,8 @@ def _tried(
     owners = cluster.list("ReplicaSet", ns, label_selector=selector_text(chosen))
     try:
         cluster.trial().create(pod_of(deploy, owners))
+    except Refused as error:  # a pod that no Service would choose
+        return [str(error)], []
     except ApiError as error:
         if error.status not in REFUSALS:
             raise

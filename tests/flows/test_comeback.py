@@ -63,11 +63,6 @@ def test_what_serves_is_not_stopped_for_what_is_gone_or_refused(home: House) -> 
             api.delete(kind, name, space)
             refused(home, plain, kind)
             api.apply(body)
-        # a level that pods from before it keep running under
-        level = {"pod-security.kubernetes.io/enforce": "restricted"}
-        label(api, level)
-        refused(home, plain, "violates PodSecurity")
-        label(api, dict.fromkeys(level))
         # a quota that it uses up itself is no refusal, one below that is
         quota = of("ResourceQuota", spec={"hard": {"requests.cpu": "2"}})
         api.apply(quota)
@@ -75,10 +70,6 @@ def test_what_serves_is_not_stopped_for_what_is_gone_or_refused(home: House) -> 
         api.apply({**quota, "spec": {"hard": {"requests.cpu": "3500m"}}})
         home.rollout("run", plain, "--yes", expect=0)
     assert home.state().phase == "idle"
-
-
-def label(api: Hand, marks: dict[str, Any]) -> None:
-    api.patch("Namespace", NAMESPACE, None, {"metadata": {"labels": marks}})
 
 
 def refused(home: House, spec: str, why: str) -> None:
