@@ -5,6 +5,7 @@ from __future__ import annotations
 MANAGER = "model-rollout"
 # who we are in metadata.managedFields; every write of ours says it
 FIELD_MANAGER = "model-rollout"
+OUR_PREFIX = "model-rollout/"  # of labels and annotations that nobody else writes
 RELEASE_LABEL = "model-rollout/release"
 KIND_LABEL = "model-rollout/kind"
 INSTANCE_LABEL = "app.kubernetes.io/instance"

@@ -46,8 +46,8 @@ class NodeSeat:
 class Plan:
     """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
     strategy `lend`. cut: what leads to what serves now and to nothing after it, one sentence each.
-    evicts: that the cluster may end what serves for it, though it has seats of its own. digest names
-    the whole of it."""
+    evicts: that the cluster may end what serves for it, though it has seats of its own. digest
+    names the whole of it."""
 
     strategy: Strategy
     sentence: str

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
+from tasks.objects.template import Named
 from tasks.release.state import Release
 from tasks.render.release import labels, merge_site, short_hash, tolerations
 from tasks.spec.hubs import OTHER_FOR_ENV, OTHER_TOKEN_ENV, TOKEN_ENV, is_modelscope, origin
@@ -188,6 +189,23 @@ def verify_job(spec: Rollout, release: Release, store: str, node: str) -> dict[s
     }
     name = f"{spec.name}-verify-{short_hash(node, release.commit, release.digest)}"
     return _job(spec, name, "verify", node, pod, deadline_s=24 * 3600)
+
+
+def named_job(spec: Rollout, secrets: Sequence[Named], node: str) -> dict[str, Any]:
+    """The Job that ends well where these Secrets are there, with their keys: the kubelet looks for
+    them. It does nothing, and no variable of it has a name that a program heeds."""
+
+    def of_key(number: int, named: Named) -> dict[str, Any]:
+        ref = {"name": named.name, "key": named.key}
+        return {"name": f"NAMED_{number}", "valueFrom": {"secretKeyRef": ref}}
+
+    env = [of_key(number, named) for number, named in enumerate(secrets) if named.key]
+    container = _runner_container(spec, ["true"], [], env)
+    if whole := sorted({named.name for named in secrets if not named.key}):
+        container["envFrom"] = [{"prefix": "NAMED_", "secretRef": {"name": name}} for name in whole]
+    name = f"{spec.name}-named-{short_hash(node, *map(str, secrets))}"
+    pod = {"containers": [container], "volumes": [SCRATCH]}
+    return _job(spec, name, "verify", node, pod, deadline_s=600, root="")
 
 
 def _login(model: ModelRef, hub: str | None) -> list[dict[str, Any]]:

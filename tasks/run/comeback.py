@@ -6,11 +6,12 @@ from tasks.base.errors import Refused
 from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.outside.kubernetes.access import release_pods
-from tasks.release.comeback import decide_comeback, not_known, refusal
+from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
 from tasks.release.plan import queued
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
+from tasks.run.making import with_made
 from tasks.run.proofs import Proofs, hashed, tell_unknown, with_proofs
 from tasks.run.run import Run
 
@@ -29,6 +30,7 @@ def look_back(run: Run, planned: Planned) -> Proofs | None:
         raise Refused(f"Deployment {spec.namespace}/{view.name} is gone; run the rollout again")
     pods = release_pods(run.cluster, spec.namespace, spec.name, view.release)
     found = decide_comeback(deploy, pods, run.cluster.list("Node"))
+    found = with_made(run.cluster, spec.name, deploy, found)
     if found.wrong:
         raise Refused(refusal(view.name, found.wrong))
     return with_proofs(spec, deploy, view.release, found)
@@ -36,8 +38,8 @@ def look_back(run: Run, planned: Planned) -> Proofs | None:
 
 def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ...]:
     """Right before something is taken from what serves: its nodes, its image, its weights hashed
-    again, and nobody else who waits for what it would free. Gives what is not known. Raises
-    Refused; nothing has changed then."""
+    again, a Pod of it and one of the candidate, and nobody else who waits for what it would free.
+    Gives what is not known. Raises Refused; nothing has changed then."""
     looked, spec = look_back(run, planned), run.spec
     if looked is None:
         return ()
@@ -46,9 +48,18 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
         raise Refused(refusal(looked.name, found.damaged))
     if found.unknown:
         raise Refused(not_known(looked.name, found.unknown))
+    _must_start(run, planned)
     every = seats.taken(cluster.actor, cluster.actor.cluster.list("Node")).pods
     need = replica_needs(spec, planned.survey.resource)
     if waits := queueing(every, need, spec.namespace, spec.name):
         raise Refused(queued(waits))
     tell_unknown(looked, "deploy")
     return looked.found.unknown
+
+
+def _must_start(run: Run, planned: Planned) -> None:
+    """The API server takes the candidate's pods: it is asked before anything stops for them."""
+    body = planned.body
+    found = with_made(run.cluster, run.spec.name, body, Comeback(), body["spec"]["replicas"])
+    if found.wrong:
+        raise Refused(no_start(body["metadata"]["name"], found.wrong))

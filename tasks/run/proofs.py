@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -34,8 +34,9 @@ from tasks.release.comeback import (
 from tasks.release.course import Course, Observed, release_on
 from tasks.release.plan import queued
 from tasks.release.seats.room import kept_for
-from tasks.render.jobs import on_host, verify_job
+from tasks.render.jobs import named_job, on_host, verify_job
 from tasks.run import seats
+from tasks.run.making import secrets_of, with_made
 from tasks.run.recall import spec_of
 from tasks.spec.policy import pod_violations
 from tasks.spec.rollout import Rollout
@@ -51,6 +52,7 @@ BAD_S = 600.0
 # What a Job that is over said of weights stands for so long where what serves fails: the next look
 # goes on from it. Who asks without need has them hashed anew.
 FRESH_S = 3600.0
+NAMED_S = 300.0  # for a Job that only starts
 WIDTH = 16  # nodes hashed at once
 STEP = "roll_back"
 RunJob = Callable[..., JobResult]
@@ -69,11 +71,13 @@ class NotProvenToStart(Refused):
 @dataclass(frozen=True)
 class Proofs:
     """A release, and how it stands. proofs: a Job for each of its nodes, which hashes its weights
-    there again; empty where nobody knows where they lie."""
+    there again; empty where nobody knows where they lie. named: a Job on one of them that names the
+    Secrets its pods name; empty where they name none, or none may be asked for."""
 
     name: str
     found: Comeback
     proofs: tuple[tuple[str, Object], ...] = ()
+    named: tuple[tuple[str, Object], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,7 @@ def _look(
         found = decide_placing(deploy, nodes, digests_of(seen.state.history, ident))
     else:
         found = decide_comeback(deploy, release_pods(cluster, ns, actor.name, ident), nodes)
+    found = with_made(cluster, actor.name, deploy, found, view.serves_with if starts else None)
     if found.wrong:
         raise NotProvenToStart((no_start if starts else refusal)(view.name, found.wrong) + SKIP)
     return with_proofs(spec_of(seen.state), deploy, ident, found)
@@ -208,9 +213,11 @@ def _by(actor: Actor, fresh_s: float) -> RunJob:
 
 
 def with_proofs(spec: Rollout | None, deploy: Object, ident: str, found: Comeback) -> Proofs:
-    """With the Jobs that hash the weights of a release on its nodes; None is no spec to make them
-    by."""
+    """With the Jobs that hash the weights of a release on its nodes, and that look for the Secrets
+    which its pods name; None is no spec to make them by."""
     name, release = deploy["metadata"]["name"], release_on(deploy, ident)
+    named, unseen = _secrets(spec, deploy, found.nodes)
+    found = replace(found, unknown=(*found.unknown, *unseen))
     store = store_of(release, deploy["spec"]["template"]["spec"])
     said = ""
     if store is None or not release.digest:
@@ -218,9 +225,25 @@ def with_proofs(spec: Rollout | None, deploy: Object, ident: str, found: Comebac
     elif spec is None:
         said = f"by which spec the weights of {name} would be looked at: they are not hashed again"
     if said or store is None or spec is None:
-        return Proofs(name, replace(found, unknown=(*found.unknown, said)))
+        return Proofs(name, replace(found, unknown=(*found.unknown, said)), named=named)
     proofs = tuple((node, verify_job(spec, release, store, node)) for node in found.nodes)
-    return Proofs(name, found, proofs)
+    return Proofs(name, found, proofs, named)
+
+
+def _secrets(
+    spec: Rollout | None, deploy: Object, nodes: Sequence[str]
+) -> tuple[tuple[tuple[str, Object], ...], list[str]]:
+    """The Job that looks for them, on a node, and what nobody can look at."""
+    secrets = secrets_of(deploy)
+    if not secrets:
+        return (), []
+    said = f"whether {', '.join(map(str, secrets))} is there"
+    if spec is None or not nodes:
+        return (), [f"{said}: by which spec, or on which node, it would be looked for"]
+    job = named_job(spec, secrets, nodes[0])
+    if reasons := pod_violations(site_policy(), job["spec"]["template"]["spec"]):
+        return (), [f"{said}: the site's policy lets no Job ask: {'; '.join(reasons)}"]
+    return ((nodes[0], job),), []
 
 
 def tell_unknown(looked: Proofs, step: str) -> None:
@@ -230,8 +253,8 @@ def tell_unknown(looked: Proofs, step: str) -> None:
 
 
 def hashed(looked: Proofs, run: RunJob, keep: Keep, step: str, within_s: float = MOST_S) -> Hashed:
-    """Hash its weights again, on all nodes at once: they serve meanwhile, from the same disks.
-    within_s: for all of them together. Raises LockLost, Aborted."""
+    """Hash its weights again, on all nodes at once: they serve meanwhile, from the same disks; and
+    look for its Secrets. within_s: for all of them together. Raises LockLost, Aborted."""
     deadline = clock.monotonic() + within_s
 
     def look(node: str, job: Object) -> Hashed:
@@ -242,7 +265,17 @@ def hashed(looked: Proofs, run: RunJob, keep: Keep, step: str, within_s: float =
         except Exception as error:  # no Job, no answer: nobody has looked
             return Hashed(unknown=(_unseen(node, _told(error)),))
 
-    found = at_once([partial(look, *proof) for proof in looked.proofs], WIDTH)
+    def seek(node: str, job: Object) -> Hashed:
+        try:
+            return _seek(run, keep, looked.name, node, job, deadline)
+        except (LockLost, Aborted):
+            raise
+        except Exception as error:
+            return Hashed(unknown=(_unsought(looked.name, node, _told(error)),))
+
+    every = [*(partial(look, *proof) for proof in looked.proofs)]
+    every += [partial(seek, *proof) for proof in looked.named]
+    found = at_once(every, WIDTH)
     return Hashed(
         tuple(line for item in found for line in item.damaged),
         tuple(line for item in found for line in item.unknown),
@@ -263,6 +296,24 @@ def whole_on(actor: Actor, looked: Proofs) -> tuple[list[str], list[str]]:
 
 def _unseen(node: str, why: str) -> str:
     return f"nobody could hash its weights on node {node}: {why}"
+
+
+def _unsought(name: str, node: str, why: str) -> str:
+    return f"nobody could look for the Secrets of {name}, on node {node}: {why}"
+
+
+def _seek(run: RunJob, keep: Keep, name: str, node: str, job: Object, deadline: float) -> Hashed:
+    """Whether the Secrets of a release are there, by what the kubelet says."""
+    if (left := deadline - clock.monotonic()) <= 0:
+        return Hashed(unknown=(_unsought(name, node, "the time for it is over"),))
+    result = run(job, timeout_s=min(left, NAMED_S), on_line=lambda _: None)
+    if result.succeeded:
+        return Hashed()
+    keep(result.logs)
+    why = result.diagnosis
+    if why is not None and why.code == "config-missing":
+        return Hashed((f"what its pods name is not there: {why.detail} (to do: {why.action})",))
+    return Hashed(unknown=(_unsought(name, node, result.sentence()),))
 
 
 def _hash(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, RolloutError
-from tasks.objects.labels import RELEASE_LABEL
+from tasks.nodes.queue import unmade
+from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.ours import marks_of_all
 from tasks.objects.pods import Object, ending
 from tasks.objects.reached import labelled
@@ -23,7 +24,8 @@ from tasks.run.findings import Planned
 
 @dataclass(frozen=True)
 class Taken:
-    """pods: of the whole cluster, and those that stand for what is owed. owed: to whom."""
+    """pods: of the whole cluster, those that stand for what is owed, and those that stand for what
+    this namespace's workloads may not make (a quota is a namespace's). owed: to whom."""
 
     pods: list[Object]
     owed: tuple[Owed, ...] = ()
@@ -33,10 +35,34 @@ def taken(actor: Actor, nodes: Sequence[Object]) -> Taken:
     """What holds seats, or is to have them. Pods of adopted releases are labelled as ours are."""
     cluster, ns = actor.cluster, actor.namespace
     engines = [item for item in _every(cluster, ns, "Deployment", "engine") if not ending(item)]
-    pods = labelled(cluster.list("Pod"), engines)
+    pods = of_engines(labelled(cluster.list("Pod"), engines), engines, ns)
     states = _states(_every(cluster, ns, "ConfigMap", "state"))
     found = owed(engines, states, nodes, pods, (ns, actor.name))
-    return Taken([*pods, *(pod for item in found for pod in item.pods)], found)
+    waiting = unmade([*cluster.list("ReplicaSet", ns), *cluster.list("Job", ns)])
+    return Taken([*pods, *waiting, *(pod for item in found for pod in item.pods)], found)
+
+
+def of_engines(pods: Sequence[Object], engines: Sequence[Object], namespace: str) -> list[Object]:
+    """Pods, those here that no Deployment of ours stands behind without the labels of a release:
+    nobody stops them, and their seats are another's. pods: as `labelled` gives them."""
+    known = {_release(item) for item in engines}
+
+    def bare(pod: Object) -> Object:
+        meta = pod["metadata"]
+        labels = meta.get("labels") or {}
+        its = meta.get("namespace") == namespace and RELEASE_LABEL in labels
+        if not its or ending(pod) or _release(pod) in known:
+            return pod
+        kept = {k: v for k, v in labels.items() if k not in (INSTANCE_LABEL, RELEASE_LABEL)}
+        return {**pod, "metadata": {**meta, "labels": kept}}
+
+    return [bare(pod) for pod in pods]
+
+
+def _release(item: Object) -> tuple[str, str, str]:
+    meta = item["metadata"]
+    labels = meta.get("labels") or {}
+    return meta.get("namespace", ""), labels.get(INSTANCE_LABEL, ""), labels.get(RELEASE_LABEL, "")
 
 
 def _every(cluster: Cluster, namespace: str, kind: str, role: str) -> list[Object]:

@@ -97,7 +97,9 @@ def python(home: House, code: str, **more: str) -> None:
 def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     seen = Watcher(home)
     home.publish(1)
-    spec = str(home.spec())
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
+        api.apply(CLAIM)
+    spec = str(home.spec(serving__pod=CLAIMS))
 
     looks = seen.of(lambda: home.rollout("plan", spec, "--json", expect=0))
     assert looks and not writes(looks)
@@ -119,6 +121,20 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     assert ("cluster", "get", "scheduling.k8s.io", "priorityclasses") in looks
     unknown = str(home.spec(serving__priority_class="nobodys"))
     assert "nobodys is no PriorityClass" in home.rollout("plan", unknown, expect=5)
+
+    # before anything stops, a Pod of what serves is tried, and the claim that it names looked up
+    with Hand.connect(str(home.cluster.kubeconfig)) as api:
+        api.delete("PersistentVolumeClaim", "kept", NAMESPACE)
+        said = ""
+
+        def tried() -> None:
+            nonlocal said
+            said = home.rollout("run", str(home.spec(**WIDE)), "--yes", expect=5)
+
+        asked = seen.of(tried)
+        api.apply(CLAIM)
+    assert "PersistentVolumeClaim kept, which its pods name, is not there" in said
+    assert ("namespace", "create", "", "pods") in asked
 
     home.publish(2)
     forward = ["--set", "access.benchmark_through_port_forward=true"]
@@ -186,6 +202,21 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     assert sorted(rights - seen.used) == [], "granted, and nothing uses it"
 
 
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "kept", "namespace": NAMESPACE},
+    "spec": {"accessModes": ["ReadWriteOnce"]},
+}
+CLAIMS = {
+    "terminationGracePeriodSeconds": 6,
+    "volumes": [{"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}],
+}
+# no room beside what serves, on a node of 4 cores
+WIDE = {
+    "serving__resources": {"cpu": "3950m", "memory": "4Gi", "shm_gib": 0},
+    "promotion__allow_interruption": True,
+}
 PRIORITY = {
     "apiVersion": "scheduling.k8s.io/v1",
     "kind": "PriorityClass",

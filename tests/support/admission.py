@@ -50,7 +50,8 @@ def _compiled(expression: str) -> cel.Program:
 
 
 class Admission:
-    """One request. body: the object; old: what it replaces. site: other values than the file's."""
+    """One request. body: the object; old: what it replaces. site: other values than the file's.
+    trial: with dryRun."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Admission:
         user: str = "someone",
         old: Mapping[str, Any] | None = None,
         site: Mapping[str, list[str]] | None = None,
+        trial: bool = False,
     ) -> None:
         self.variables: dict[str, Any] = {}
         self.site = site
@@ -70,6 +72,7 @@ class Admission:
                 "namespace": body["metadata"].get("namespace", ""),
                 "kind": {"kind": body["kind"]},
                 "userInfo": {"username": user},
+                "dryRun": trial,
             },
             "variables": self.variables,
         }

@@ -381,10 +381,10 @@ class Actor:
         found = self.owned.delete("Deployment", deployment, "engine", check=check)
         if found is None:
             return
-        if left := waits.until_gone(self.cluster, self.namespace, found):
+        if left := waits.until_removed(self.cluster, self.namespace, found):
             raise StepFailed(
-                f"pods of {deployment} are still there after their time to end: {', '.join(left)}; "
-                "look for a finalizer or a lost node, then run again"
+                f"of {deployment} there is still after its time to end: {', '.join(left)}; look "
+                "for a finalizer or a lost node, then run again"
             )
 
     def _gone(self, deployment: str, keep: int) -> None:

@@ -18,17 +18,18 @@ from tasks.objects.labels import (
     MANAGER,
     WRITER_ANNOTATION,
 )
-from tasks.objects.ours import is_ours, marks, must_be_ours
+from tasks.objects.ours import is_ours, marks, must_be_kept, must_be_ours, with_marks
 from tasks.objects.pods import Object, ending
 from tasks.objects.reached import told_apart
 from tasks.outside.kubernetes.access import astray, selector_text
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
 from tasks.release.memory.terms import dated
-from tasks.release.state import State, configmap_name, from_configmap, to_configmap
+from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
 from tasks.render.services import stable_service, switch
 
 TRIES = 8
+_AT_REST = ("idle", "unproven")
 
 Patch = Callable[[Object], Object]
 Check = Callable[[Object], None]
@@ -100,7 +101,8 @@ class Owned:
         """What the API server and the Service itself say to leading it to this Deployment, and
         whether what a rollout makes on its way is free to be made.
 
-        Changes nothing. Raises Refused, or OutsideError with the server's reason.
+        Changes nothing. Raises Refused, also where the answer is not what was sent, or OutsideError
+        with the server's reason.
         """
         wanted = stable_service(deploy)
         self.get("Service", f"{self.name}-candidate", "candidate")
@@ -110,7 +112,8 @@ class Owned:
             self.cluster.trial().create(wanted)
         else:
             body = switch(found, wanted)
-            self.cluster.trial().patch("Service", self.name, self.namespace, body)
+            answer = self.cluster.trial().patch("Service", self.name, self.namespace, body)
+            must_be_kept(with_marks(found, body), answer)
         astray(self.cluster, self.namespace, self.name, [])
 
     # -- change
@@ -168,7 +171,8 @@ class Owned:
             self._must_not_be_newer(found)
             body = self._marked(change(found))
             body["metadata"]["resourceVersion"] = found["metadata"]["resourceVersion"]
-            self.write.patch(kind, name, self.namespace, body)
+            answer = self.write.patch(kind, name, self.namespace, body)
+            must_be_kept(with_marks(found, body), answer)
 
         looked_anew(attempt)
 
@@ -255,7 +259,29 @@ class Memory:
                 )
             return state
 
+        if state.phase in _AT_REST and self._known is not None:
+            self._must_be_gone(self._known.candidate, state)
         self._known = self._write(decided)
+
+    def _must_be_gone(self, candidate: Release | None, after: State) -> None:
+        """What is forgotten is gone by its name, or is found by its marks: whatever else it is, no
+        later look would know of it and of its seats. Raises StepFailed."""
+        if candidate is None or candidate.id in [r.id for r in (after.stable, after.previous) if r]:
+            return
+        owned, name = self._owned, candidate.deployment
+        found = owned.cluster.get("Deployment", name, owned.namespace)
+        ours = found is not None and owned.is_ours(found, "engine")
+        if found is None or not (ours or _mark(found, WRITER_ANNOTATION)):
+            return  # another's, of that name, is told elsewhere
+        if ours and not ending(found):
+            return
+        held = ", ".join(found["metadata"].get("finalizers") or ()) or "none"
+        why = f"is being deleted (finalizers: {held})" if ending(found) else "lacks its labels"
+        raise StepFailed(
+            f"candidate {owned.namespace}/{name} is not removed: it is there, and {why}; rollout "
+            f"{owned.name} is not at rest while it may hold seats. Delete it, or give it back "
+            + ", ".join(f"{key}={value}" for key, value in marks(owned.name, "engine").items())
+        )
 
     def change(self, change: Callable[[State], State]) -> None:
         """Write what `change` makes of what is there, whoever wrote it. What was decided before

@@ -62,6 +62,19 @@ def until_gone(cluster: Cluster, namespace: str, deploy: Object, *, keep: int = 
     return _until_none(cluster, look)
 
 
+def until_removed(cluster: Cluster, namespace: str, deploy: Object) -> list[str]:
+    """Wait for a Deployment that was deleted to be gone, by its name and uid, and for its pods;
+    gives what is left after their time."""
+    meta = deploy["metadata"]
+
+    def look() -> list[Object]:
+        found = cluster.get("Deployment", meta["name"], namespace)
+        return [found] if found and found["metadata"]["uid"] == meta["uid"] else []
+
+    left = [f"pod {name}" for name in until_gone(cluster, namespace, deploy)]
+    return left or [f"Deployment {name}" for name in _until_none(cluster, look)]
+
+
 def until_ready(
     cluster: Cluster, namespace: str, name: str, deployment: str, *, timeout_s: float
 ) -> None:

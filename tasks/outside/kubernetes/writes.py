@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal
 
+from tasks.base.errors import OutsideError, Refused
 from tasks.objects.kinds import Resource
 from tasks.objects.labels import FIELD_MANAGER
+from tasks.objects.ours import must_be_kept
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.rest import ApiRequest, Fence, NotFound, Rest
 
 
 class Writer:
-    """Writes objects; see Objects for what they are and what it raises.
+    """Writes objects; see Objects for what they are and what it raises. Refused where the answer is
+    not told by the marks that were sent (see must_be_kept); what was created so is deleted again.
 
     fence: called right before each attempt. dry_run: the server checks and answers, and stores
     nothing.
@@ -37,7 +41,16 @@ class Writer:
     def create(self, obj: Object) -> Object:
         """Create it, by its name. Raises AlreadyExists, also where the answer to our own creation
         was lost: whoever creates looks at what is there then."""
-        return self._whole("POST", "create", obj)
+        made = self._sent("POST", "create", obj)
+        try:
+            must_be_kept(obj, made)
+        except Refused:
+            meta = made["metadata"]
+            if not self._dry_run:
+                with suppress(OutsideError):
+                    self.delete(obj["kind"], meta["name"], meta.get("namespace"), uid=meta["uid"])
+            raise
+        return made
 
     def replace(self, obj: Object) -> Object:
         """Write the whole object over the version it was read at.
@@ -54,7 +67,7 @@ class Writer:
         """Change some fields, by a merge patch. metadata.resourceVersion in it makes it conditional
         (Conflict when the object has changed). sub: a subresource such as 'scale'."""
         res = self._resource(kind, None)
-        return self._rest.json(
+        answer = self._rest.json(
             ApiRequest(
                 "PATCH",
                 res.path(ns, name, sub),
@@ -66,6 +79,9 @@ class Writer:
                 fence=self._fence,
             )
         )
+        # what the rest of its spec comes to is for who has read it
+        must_be_kept({key: value for key, value in body.items() if key != "spec"}, answer)
+        return answer
 
     def delete(
         self,
@@ -98,6 +114,18 @@ class Writer:
         return True
 
     def _whole(
+        self,
+        method: str,
+        verb: str,
+        obj: Object,
+        query: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        answer = self._sent(method, verb, obj, query, content_type)
+        must_be_kept(obj, answer)
+        return answer
+
+    def _sent(
         self,
         method: str,
         verb: str,

@@ -48,7 +48,8 @@ class World(FakeWrites):
     A pod that was asked to end holds its seat for ENDING seconds more; after a scaling it is asked
     LAG seconds later, as a busy controller does.
 
-    meddle: called before each write with its verb and kind, as somebody else who writes.
+    meddle: called before each write with its verb and kind, as somebody else who writes. admit:
+    called with what is to be created, in a dry run too; raises where it is refused.
     """
 
     def __init__(self, seats: int = 99) -> None:
@@ -60,6 +61,7 @@ class World(FakeWrites):
         self.harm: list[str] = []
         self.may_interrupt = False
         self.meddle: Callable[[str, str], None] = lambda verb, kind: None
+        self.admit: Callable[[Object], None] = lambda body: None
         self.fewest = 99  # pods that answered where the Service led, ever
         self.switched: dict[str, float] = {}
         self.ending: list[tuple[Object, float]] = []  # pods, and when they are gone
@@ -128,11 +130,12 @@ class World(FakeWrites):
     def create(
         self, body: Object, *, fence: Callable[[], None] | None = None, dry_run: bool = False
     ) -> Object:
-        key = body["kind"], body["metadata"]["name"]
+        key = body["kind"], body["metadata"].get("name", "")
         if not dry_run:
             self._write("create", *key, fence)
         if key in self.objects:
             raise AlreadyExists("exists", 409)
+        self.admit(body)
         if dry_run:
             return body
         self.put(body, FIELD_MANAGER)

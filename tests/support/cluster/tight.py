@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tasks.release.course import Course
 from tasks.release.memory.terms import with_terms
 from tasks.release.state import Release, to_configmap
+from tasks.release.wish import decide_wish
+from tasks.run import seats
 from tasks.weights.messages import Done, Failed, line_of
 from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
 from tests.support.nodedata import make_spec
@@ -43,3 +47,18 @@ def tight(phase: str = "idle", *, alive: bool = True, **more: Any) -> World:
     at.may_interrupt = True
     at.writes.clear()
     return at
+
+
+def back(at: World, *, interrupt: bool = True) -> tuple[Any, Callable[[], Course]]:
+    """A way back to `older`, and how it is decided. interrupt: no seat is lent."""
+    actor = at.actor()
+
+    def decided() -> Course:
+        seen = actor.observe()
+        room = seats.room(actor, OLDER, seen.serving)
+        assert room is not None
+        if interrupt:
+            room = replace(room, tables=((0, 0, 0),))
+        return decide_wish("rollback", seen, allow_interruption=interrupt, room=room)
+
+    return actor, decided

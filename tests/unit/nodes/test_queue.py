@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.nodes.queue import queueing
+from tasks.nodes.queue import queueing, unmade
 
 DCU = "hygon.com/dcu"
 
@@ -20,7 +20,25 @@ def pod(name: str, ns: str = "jobs", *, asks: str = DCU, **more: Any) -> dict[st
     }
 
 
-OURS = {"labels": {"app.kubernetes.io/instance": "m"}}
+HELM = {"labels": {"app.kubernetes.io/instance": "m", "app.kubernetes.io/managed-by": "Helm"}}
+LABELS = {
+    "app.kubernetes.io/instance": "m",
+    "app.kubernetes.io/managed-by": "model-rollout",
+    "model-rollout/release": "r",
+}
+
+
+def by(kind: str, name: str, **labels: str) -> dict[str, Any]:
+    owners = [{"kind": kind, "name": name}]
+    return {"labels": {**LABELS, **labels}, "ownerReferences": owners}
+
+
+OURS = by("ReplicaSet", "m-r-5d8")
+REACHED = '{"release": "r", "selector": {"app": "m"}, "ports": []}'
+ADOPTED = {
+    "labels": {"app.kubernetes.io/instance": "m", "model-rollout/release": "r"},
+    "annotations": {"model-rollout/reached-by": REACHED},
+}
 
 
 @pytest.mark.parametrize(
@@ -32,13 +50,21 @@ OURS = {"labels": {"app.kubernetes.io/instance": "m"}}
         (pod("a", spec={"nodeName": "n"}), False),  # it has its place
         (pod("a", status={"phase": "Succeeded"}), False),
         (pod("a", meta={"deletionTimestamp": "now"}), False),
-        (pod("a", "models", meta=OURS), False),  # a rollout's own
-        (pod("a", "jobs", meta=OURS), True),  # another rollout that is called so
+        (pod("a", meta=OURS), False),  # a rollout's own
+        (pod("a", meta=by("Job", "m-fetch-1")), False),
+        (pod("a", meta=ADOPTED), False),
+        (pod("a", "other", meta=OURS), True),  # another rollout that is called so
+        (pod("a", meta=HELM), True),  # what only is called so
+        (pod("a", meta={"labels": {"app.kubernetes.io/instance": "m"}}), True),
+        (pod("a", meta={"labels": LABELS}), True),  # nothing of ours made it
+        (pod("a", meta=by("ReplicaSet", "m-other-5d8")), True),
+        (pod("a", meta=by("StatefulSet", "m-r")), True),
         (pod("a", meta={"labels": {"app.kubernetes.io/instance": "n"}}), True),
     ],
 )
 def test_pods_that_wait_for_devices(found: dict[str, Any], waits: bool) -> None:
-    assert queueing([found], (DCU, "pods"), "models", "m") == (("jobs/a",) if waits else ())
+    place = found["metadata"]["namespace"] + "/a"
+    assert queueing([found], (DCU, "pods"), "jobs", "m") == ((place,) if waits else ())
 
 
 def test_on_cpus_whoever_waits_for_the_host_waits() -> None:
@@ -48,3 +74,51 @@ def test_on_cpus_whoever_waits_for_the_host_waits() -> None:
 
 def test_any_device_of_a_replica_may_be_waited_for() -> None:
     assert queueing([pod("a")], ("cpu", "rdma/hca", DCU), "models", "m") == ("jobs/a",)
+
+
+# -- what has no pod at all ---------------------------------------------------------------------
+
+REFUSED = {"conditions": [{"type": "ReplicaFailure", "status": "True"}]}
+DONE = {"conditions": [{"type": "Complete", "status": "True"}]}
+KUEUE = {"labels": {"kueue.x-k8s.io/queue-name": "q"}}
+OF_US = {"labels": LABELS}
+
+
+def workload(kind: str, status: Any, *, asks: str = DCU, **spec: Any) -> dict[str, Any]:
+    meta = {"name": spec.pop("name", "w"), "namespace": "jobs", **spec.pop("meta", {})}
+    template = {"metadata": spec.pop("marks", {}), "spec": pod("", asks=asks)["spec"]}
+    return {
+        "kind": kind,
+        "metadata": meta,
+        "spec": {**spec, "template": template},
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "waits"),
+    [
+        (workload("ReplicaSet", REFUSED, replicas=1), True),
+        (workload("ReplicaSet", {**REFUSED, "replicas": 1}, replicas=2), True),
+        (workload("ReplicaSet", {**REFUSED, "replicas": 2}, replicas=2), False),
+        (workload("ReplicaSet", {"replicas": 1}, replicas=2), False),  # its next pod is coming
+        (workload("ReplicaSet", REFUSED, replicas=1, asks="nvidia.com/gpu"), False),
+        (workload("ReplicaSet", REFUSED, replicas=1, name="m-r-5d8", marks=OF_US), False),
+        (workload("ReplicaSet", REFUSED, replicas=1, name="m-x-5d8", marks=OF_US), True),
+        (workload("ReplicaSet", REFUSED, replicas=1, meta={"deletionTimestamp": "now"}), False),
+        (workload("Job", {}), True),  # a Job says of a quota nothing but in events
+        (workload("Job", {"active": 1}), False),
+        (workload("Job", {"active": 1}, parallelism=3, completions=9), True),
+        (workload("Job", {"active": 1, "succeeded": 8}, parallelism=3, completions=9), False),
+        (workload("Job", DONE), False),
+        (workload("Job", {}, suspend=True, meta=KUEUE), True),
+        (workload("Job", {}, suspend=True), False),  # by a person's hand
+        (workload("Job", {}, marks=OF_US), False),
+    ],
+)
+def test_workloads_that_ask_for_more_pods_than_they_have(
+    found: dict[str, Any], waits: bool
+) -> None:
+    said = queueing(unmade([found]), (DCU, "pods"), "jobs", "m")
+    place = f"jobs/{found['kind']} {found['metadata']['name']}"
+    assert said == ((place,) if waits else ())

@@ -18,13 +18,13 @@ from tasks.outside.kubernetes.client import Forbidden
 from tasks.outside.kubernetes.jobs import JobResult
 from tasks.release import moves
 from tasks.release.course import Course
-from tasks.release.wish import decide_abort, decide_wish
-from tasks.run import proofs, seats
+from tasks.release.wish import decide_abort
+from tasks.run import proofs
 from tasks.run.carry_out import carry_out, settled
 from tasks.weights.messages import Failed, line_of
 from tests.support.cluster.actor_world import OLDER, World
 from tests.support.cluster.courses import at_rest
-from tests.support.cluster.tight import BAD, WHOLE, known, tight
+from tests.support.cluster.tight import BAD, WHOLE, back, known, tight
 
 pytestmark = pytest.mark.usefixtures("quick")
 Job = Callable[..., JobResult]
@@ -57,20 +57,6 @@ UNSEEN = [
     pytest.param(ends(JobResult(True, 0, (), None)), id="no word"),
     pytest.param(ends(JobResult(False, 1, (), None), line_of(Failed("disk", "full"))), id="disk"),
 ]
-
-
-def back(at: World, *, interrupt: bool = True) -> tuple[Any, Callable[[], Course]]:
-    actor = at.actor()
-
-    def decided() -> Course:
-        seen = actor.observe()
-        room = seats.room(actor, OLDER, seen.serving)
-        assert room is not None
-        if interrupt:  # no seat is lent
-            room = replace(room, tables=((0, 0, 0),))
-        return decide_wish("rollback", seen, allow_interruption=interrupt, room=room)
-
-    return actor, decided
 
 
 @pytest.mark.parametrize("run_job", UNSEEN)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import Refused, RolloutError, StepFailed
-from tasks.objects.labels import INSTANCE_LABEL
+from tasks.objects.labels import INSTANCE_LABEL, MANAGED_LABEL
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Forbidden
 from tasks.release import moves
@@ -21,17 +21,20 @@ from tasks.release.course import Room
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.seats.room import room_for
 from tasks.release.state import Release, State, to_configmap
+from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tasks.run.seats import must_have_room, taken
 from tests.support.cluster.actor_world import (
     DRAIN,
     NS,
+    OLDER,
     Killed,
     World,
     deployment,
     release,
     stable_service,
     wait_ready,
+    world,
 )
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -276,3 +279,34 @@ def test_a_copy_of_a_state_under_another_name_stops_nobody() -> None:
     body = at.objects["ConfigMap", "rollout-m"]
     at.put({**body, "metadata": {**body["metadata"], "name": "rollout-m-kept"}})
     assert n.room(at).beside == 0
+
+
+def test_pods_that_no_deployment_of_ours_makes_hold_their_seats() -> None:
+    """A webhook or a person has relabelled it: nobody will stop it."""
+    at = world(seats=4, candidate=True, phase="testing")
+    actor = at.actor()
+    free = seats.room(actor, OLDER, "old")
+    assert free is not None and (free.beside, free.instead) == (2, 4)
+    body = at.get("Deployment", "m-new")
+    assert body is not None
+    body["metadata"]["labels"] = {**body["metadata"]["labels"], MANAGED_LABEL: "platform"}
+    at.put(body)
+    now = seats.room(actor, OLDER, "old")
+    assert now is not None and (now.beside, now.instead) == (0, 2)
+
+
+@pytest.mark.parametrize("kind", ["ReplicaSet", "Job"])
+def test_who_may_make_no_pods_waits_for_what_is_freed(kind: str) -> None:
+    at = world(seats=2)
+    pod = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]}
+    refused = {"conditions": [{"type": "ReplicaFailure", "status": "True"}]}
+    at.put(
+        {
+            "kind": kind,
+            "metadata": {"name": "theirs", "namespace": NS},
+            "spec": {"replicas": 1, "template": {"spec": pod}},
+            "status": refused,
+        }
+    )
+    found = seats.room(at.actor(), OLDER, "old")
+    assert found is not None and found.queue == (f"{NS}/{kind} theirs",)

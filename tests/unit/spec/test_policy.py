@@ -209,7 +209,34 @@ def test_every_rule_of_the_api_server_is_broken_once() -> None:
         asked = Admission(broken(body, pod, container), site=here)
         asked.refusals()
         unbroken -= {e for e in unbroken if asked.evaluate(e) is not True}
+    of_its_own = Admission(bare(body), user=account_of(body))
+    (said,) = of_its_own.refusals()
+    assert said == "model-rollout makes no Pod itself; it may try one (dryRun=All)"
+    unbroken -= {e for e in unbroken if of_its_own.evaluate(e) is not True}
     assert unbroken == set()
+
+
+def bare(body: dict[str, Any], **meta: Any) -> dict[str, Any]:
+    """A Pod as an object's template has it."""
+    return {"kind": "Pod", "metadata": {**body["metadata"], **meta}, "spec": pod_of(body)}
+
+
+def account_of(body: dict[str, Any]) -> str:
+    return f"system:serviceaccount:{body['metadata']['namespace']}:model-rollout"
+
+
+@pytest.mark.parametrize("pod", [{}, {"hostPID": True}], ids=["allowed", "from before a rule"])
+@pytest.mark.parametrize("owners", [[], [{"kind": "ReplicaSet", "controller": True}]])
+def test_our_account_tries_pods_and_makes_none(pod: Any, owners: Any) -> None:
+    """What runs already is no new template: no rule stands in the way of asking for it again."""
+    body = broken(made()[0], pod, {})
+    tried = bare(body, ownerReferences=owners)
+    account = account_of(body)
+    assert not Admission(tried, user=account, trial=True).asked()
+    made_so = Admission(tried, user=account)
+    assert made_so.asked() and any("makes no Pod itself" in said for said in made_so.refusals())
+    # what it is to store is held to every rule, tried or not
+    assert Admission(body, user=account, trial=True).asked()
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -261,18 +288,14 @@ def test_what_is_allowed_is_read_in_both() -> None:
 def test_who_is_asked() -> None:
     """Our account and our label; no template that stays as it was, and no controller's pods."""
     body = made()[0]
-    account = f"system:serviceaccount:{body['metadata']['namespace']}:model-rollout"
+    account = account_of(body)
     assert Admission(body).asked() and not Admission(body, old=body).asked()
     assert Admission(broken(body, {"hostPID": True}, {}), old=body).asked()
     plain = copy.deepcopy(body)
     del plain["metadata"]["labels"]
     assert not Admission(plain).asked() and Admission(plain, user=account).asked()
     owner = [{"kind": "ReplicaSet", "controller": True}]
-    pod = {
-        "kind": "Pod",
-        "metadata": {**body["metadata"], "ownerReferences": owner},
-        "spec": pod_of(body),
-    }
+    pod = bare(body, ownerReferences=owner)
     assert not Admission(pod, user="system:serviceaccount:kube-system:replicaset").asked()
     assert Admission(pod, user=account).asked() and Admission(pod).refusals() == []
 

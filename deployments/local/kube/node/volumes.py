@@ -106,6 +106,12 @@ def set_up(store: Store, pod: Mapping[str, Any], root: Path, folder: Path) -> di
             out[name] = _files(store, own, name, ns, "secrets", volume["secret"])
         elif "configMap" in volume:
             out[name] = _files(store, own, name, ns, "configmaps", volume["configMap"])
+        elif "persistentVolumeClaim" in volume:
+            claim = str(volume["persistentVolumeClaim"]["claimName"])
+            if store.get("persistentvolumeclaims", ns, claim) is None:
+                raise NotMounted(name, f'persistentvolumeclaim "{claim}" not found')
+            out[name] = beneath(root, f"/claims/{ns}/{claim}")
+            out[name].mkdir(parents=True, exist_ok=True)
         elif "emptyDir" in volume:
             own.mkdir(parents=True, exist_ok=True)
             out[name] = own

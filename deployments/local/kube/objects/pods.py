@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from deployments.local.kube.objects import podsecurity
+from deployments.local.kube.objects import allowed, podsecurity
 from deployments.local.kube.objects.status import StatusError
 from deployments.local.kube.objects.store import Object, Store, now
 
@@ -117,10 +117,12 @@ def from_template(
 
 
 def permit(store: Store, pod: Mapping[str, Any]) -> None:
-    """StatusError 403 where the namespace's level of PodSecurity forbids a new pod."""
+    """StatusError 403 where admission forbids a new pod: the namespace's level of PodSecurity, what
+    it names and is not there, a quota."""
     meta = pod["metadata"]
     space = store.get("namespaces", "", meta["namespace"])
-    if why := podsecurity.refusal(space, pod["spec"]):
+    security = podsecurity.refusal(space, pod["spec"])
+    if why := security or next(allowed.refusals(store, pod), ""):
         name = meta.get("name") or meta.get("generateName", "")
         message = f'pods "{name}" is forbidden: {why}'
         raise StatusError(403, "Forbidden", message, {"name": name, "kind": "pods"})

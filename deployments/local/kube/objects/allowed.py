@@ -1,0 +1,69 @@
+"""What admission asks of a new pod: that what it names is there, and that a quota has room.
+
+Words are those of Kubernetes 1.34 (plugin/pkg/admission: serviceaccount, priority, runtimeclass,
+resourcequota). A quota's scopes and a LimitRange are not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from deployments.local.kube.objects.amounts import Amounts, pod_requests, quantities
+from deployments.local.kube.objects.store import Object, Store
+
+_SYSTEM = ("system-cluster-critical", "system-node-critical")
+_FINISHED = ("Succeeded", "Failed")
+_ZERO = Decimal()
+
+
+def refusals(store: Store, pod: Mapping[str, Any]) -> Iterator[str]:
+    """Each reason why there may be no such pod, the first that a server comes to first."""
+    spec, ns = pod["spec"], pod["metadata"]["namespace"]
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    # the default one is made by a controller that a bare API server has not
+    if account not in (None, "", "default") and not store.get("serviceaccounts", ns, account):
+        yield (
+            f'error looking up service account {ns}/{account}: serviceaccount "{account}" not found'
+        )
+    ranked = spec.get("priorityClassName")
+    if ranked and ranked not in _SYSTEM and not store.get("priorityclasses", "", ranked):
+        yield f"no PriorityClass with name {ranked} was found"
+    runtime = spec.get("runtimeClassName")
+    if runtime and not store.get("runtimeclasses", "", runtime):
+        yield f'pod rejected: RuntimeClass "{runtime}" not found'
+    for quota in store.list("resourcequotas", ns):
+        if said := _exceeded(quota, spec, store.list("pods", ns)):
+            yield said
+
+
+def _exceeded(quota: Object, spec: Mapping[str, Any], pods: list[Object]) -> str:
+    """What a quota lacks for one more pod; '' for nothing."""
+    hard = quantities(quota["spec"].get("hard"))
+    live = [p for p in pods if (p.get("status") or {}).get("phase") not in _FINISHED]
+    asked = {name: _use(spec, name) for name in hard}
+    used = {name: sum((_use(p["spec"], name) for p in live), _ZERO) for name in hard}
+    over = [n for n, most in hard.items() if asked[n] > 0 and used[n] + asked[n] > most]
+    if not over:
+        return ""
+    requested, taken, limited = (_words(found, over) for found in (asked, used, hard))
+    return (
+        f"exceeded quota: {quota['metadata']['name']}, requested: {requested}, used: {taken}, "
+        f"limited: {limited}"
+    )
+
+
+def _use(spec: Mapping[str, Any], name: str) -> Decimal:
+    """What a pod counts for in one of a quota's resources."""
+    if name in ("pods", "count/pods"):
+        return Decimal(1)
+    if name.startswith("limits."):
+        name = name.removeprefix("limits.")
+        limits = [(item.get("resources") or {}).get("limits") for item in spec["containers"]]
+        return sum((quantities(found).get(name, _ZERO) for found in limits), _ZERO)
+    return pod_requests(spec).get(name.removeprefix("requests."), _ZERO)
+
+
+def _words(amounts: Amounts, names: list[str]) -> str:
+    return ",".join(f"{name}={amounts[name].normalize():f}" for name in sorted(names))

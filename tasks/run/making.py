@@ -1,0 +1,98 @@
+"""That a Pod of a release can be made: the API server checks one and makes none, and what it names
+is there. Secrets are not ours to read: a Job names them, and the kubelet looks for them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tasks.base.errors import Refused
+from tasks.nodes.facts import TERMINAL
+from tasks.objects.labels import RELEASE_LABEL
+from tasks.objects.pods import Object, ending
+from tasks.objects.template import Named, named_by, pod_of
+from tasks.outside.kubernetes.access import rollout_pods, selector_text
+from tasks.outside.kubernetes.client import ApiError, Cluster, Forbidden
+from tasks.release.comeback import Comeback
+from tasks.release.seats.quota import given_back
+
+# what the API server, its quotas and its admission say of a Pod, and not of themselves
+REFUSALS = (400, 403, 404, 422)
+_NO_RIGHT = re.compile(r'cannot create resource "pods"')
+# a webhook that may change something elsewhere is not asked in a dry run
+_NOT_TRIED = re.compile(r"does not support dry run")
+
+
+def with_made(
+    cluster: Cluster, name: str, deploy: Object, found: Comeback, count: int | None = None
+) -> Comeback:
+    """With what the API server says to a Pod of this Deployment of rollout `name`, in its words,
+    and with what its template names and is not there.
+
+    count: replicas that are to have their part of a quota once the rollout's other pods are gone;
+    None: as many as run. Raises OutsideError where it does not answer.
+    """
+    ns = deploy["metadata"]["namespace"]
+    wrong, unknown = _tried(cluster, name, deploy, count)
+    for named in named_by(deploy["spec"]["template"]["spec"]):
+        if named.kind == "Secret":
+            continue
+        try:
+            wrong += _lacks(named, cluster.get(named.kind, named.name, ns))
+        except Forbidden:
+            unknown.append(f"whether {named} is there: it may not be read")
+    return replace(found, wrong=(*found.wrong, *wrong), unknown=(*found.unknown, *unknown))
+
+
+def _tried(
+    cluster: Cluster, name: str, deploy: Object, count: int | None
+) -> tuple[list[str], list[str]]:
+    meta, template = deploy["metadata"], deploy["spec"]["template"]
+    chosen = (template.get("metadata") or {}).get("labels") or {}
+    ns = meta["namespace"]
+    owners = cluster.list("ReplicaSet", ns, label_selector=selector_text(chosen))
+    try:
+        cluster.trial().create(pod_of(deploy, owners))
+    except Refused as error:  # a pod that no Service would choose
+        return [str(error)], []
+    except ApiError as error:
+        if error.status not in REFUSALS:
+            raise
+        said = str(error)
+        if _NO_RIGHT.search(said) or _NOT_TRIED.search(said):
+            return [], [f"whether the API server would take a Pod of {meta['name']}: {said}"]
+        pods = [pod for pod in rollout_pods(cluster, ns, name) if _holds(pod)]
+        if count is None:
+            count = sum(_release(pod) == _release(deploy) for pod in pods)
+        if not given_back(said, [pod["spec"] for pod in pods], count):
+            return [f"the API server takes no Pod of it: {said}"], []
+    return [], []
+
+
+def _holds(pod: Object) -> bool:
+    """It has its part of a quota, and is a release's."""
+    return bool(_release(pod)) and (pod.get("status") or {}).get("phase") not in TERMINAL
+
+
+def _release(item: Object) -> str:
+    return str((item["metadata"].get("labels") or {}).get(RELEASE_LABEL, ""))
+
+
+def _lacks(named: Named, found: Object | None) -> list[str]:
+    what = f"{named.kind} {named.name}"
+    if found is None:
+        return [f"{what}, which its pods name, is not there"]
+    if ending(found):
+        return [f"{what}, which its pods name, is being deleted"]
+    held = {**(found.get("data") or {}), **(found.get("binaryData") or {})}
+    if named.key and named.key not in held:
+        return [f"{what} has no key {named.key}, which its pods name"]
+    return []
+
+
+def secrets_of(deploy: Object) -> Sequence[Named]:
+    """The Secrets without which its pods cannot start."""
+    every = named_by(deploy["spec"]["template"]["spec"])
+    return tuple(named for named in every if named.kind == "Secret")
