@@ -11,6 +11,8 @@ from typing import Any, Literal
 from tasks.release.course import DeploymentView
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.moves import Observed
+from tasks.release.seats.capacity import falls, set_by_hand
+from tasks.release.seats.edited import drifted, held_fast
 from tasks.release.seats.room import kept_for
 from tasks.release.state import Release
 from tasks.spec.rollout import Promotion, Rollout
@@ -88,7 +90,11 @@ def _choose(
 
 
 def _lent(
-    spec: Rollout, serving: DeploymentView, seats: Sequence[NodeSeat], instead: Sequence[NodeSeat]
+    spec: Rollout,
+    serving: DeploymentView,
+    seats: Sequence[NodeSeat],
+    instead: Sequence[NodeSeat],
+    whole: int,
 ) -> tuple[Lend, list[NodeSeat]] | None:
     """What the serving release can lend, and the nodes it takes: those that all replicas of the
     candidate go to in the end, or all where its pods run as well."""
@@ -100,7 +106,8 @@ def _lent(
             for seat in seats
             if seat.seats_by_gone
         ]
-        if lend := decide_lend(tables, serving, spec.serving.replicas, as_many=relative):
+        asked = spec.serving.replicas
+        if lend := decide_lend(tables, serving, asked, as_many=relative, whole=whole):
             return lend, chosen
     return None
 
@@ -202,7 +209,9 @@ def decide_plan(
     owed: to which other rollouts seats are, and are not counted.
     """
     want = spec.promotion
-    need = spec.devices * spec.serving.replicas
+    whole = max(spec.serving.replicas, set_by_hand(seen))
+    need = spec.devices * whole
+    fall = falls(seen, whole)
     free = sum(seat.devices_free or 0 for seat in seats)
     approval = "a person approves before promotion" if want.approval != "none" else "none"
 
@@ -213,6 +222,8 @@ def decide_plan(
         interruption: str = "none",
         lend: Lend | None = None,
     ) -> Plan:
+        if fall and nodes:
+            interruption += f"; fewer replicas serve: {fall[0]} do now, {fall[1]} in the end"
         plan = Plan(
             strategy=strategy,
             sentence=sentence,
@@ -234,9 +245,20 @@ def decide_plan(
     if refused:
         return make("refused", "; ".join(refused))
     if seen.state.phase == "idle" and seen.serving == release.id and seen.alive(release.id):
+        if why := drifted(seen):
+            return make("refused", why)
         return make("unchanged", f"{release.deployment} serves already; nothing to do")
-    replicas, minimum = spec.serving.replicas, spec.nodes.minimum
+    if why := held_fast(seen.view(seen.serving)):
+        return make("refused", why)
+    replicas, minimum = whole, spec.nodes.minimum
     serving = seen.view(seen.serving)
+    if fall and not (want.allow_interruption or want.strategy == "replace"):
+        return make(
+            "refused",
+            f"{fall[0]} replica(s) serve now, and {fall[1]} would: set serving.replicas to "
+            f"{fall[0]}, scale what serves down to what is enough, or agree to it with "
+            "promotion.allow_interruption",
+        )
     # what a rollout took from it and did not give back yet is not free
     cut = serving is not None and serving.stopped
     beside = [] if cut else _choose(seats, replicas, minimum, alone=False)
@@ -244,7 +266,7 @@ def decide_plan(
         return make(
             "parallel",
             f"test {release.deployment}{' beside what serves' if seen.serving else ''}, "
-            "then point the Service to it",
+            f"{_as_many(release, whole)}then point the Service to it",
             beside,
         )
     instead = _choose(seats, replicas, minimum, alone=True)
@@ -252,17 +274,18 @@ def decide_plan(
     minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
     lent = None
     if instead and serving and want.strategy != "parallel" and (cut or serving.serves_with > 1):
-        lent = _lent(spec, serving, seats, instead)
+        lent = _lent(spec, serving, seats, instead, whole)
     if queue and (lent or (instead and seen.serving and _may_interrupt(want))):
         return make("refused", queued(queue) + kept_for(owed))
     if lent and serving:
         lend, nodes = lent
+        release_whole = replace(release, replicas=whole)
         more = max(1, replicas - sum(seat.seats for seat in seats))
         free_more = f"{more} seat(s) more" + (
             f" ({more * spec.devices} {resource})" if need else ""
         )
         said = _serves_on(lend, minutes, free_more)
-        return make("lend", _lends(serving, release, lend), nodes, said, lend)
+        return make("lend", _lends(serving, release_whole, lend), nodes, said, lend)
     if _may_interrupt(want):
         if instead and seen.serving and want.approval != "none":
             return make(
@@ -293,6 +316,13 @@ def decide_plan(
         f"{len(seats)} usable node(s){held if instead and seen.serving else ''}"
         f"{_shortage(seats, alone=False)}{kept_for(owed)}",
     )
+
+
+def _as_many(release: Release, whole: int) -> str:
+    """That it is asked for more than its spec says, as what serves was."""
+    if whole <= release.replicas:
+        return ""
+    return f"scale it from {release.replicas} to the {whole} replica(s) that serve now, "
 
 
 def _may_interrupt(want: Promotion) -> bool:

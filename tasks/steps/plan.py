@@ -15,6 +15,8 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
+from tasks.release.seats.capacity import falls
+from tasks.release.seats.edited import drifted
 from tasks.render.services import service
 from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
@@ -65,9 +67,13 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
 
 
 def interrupts(planned: Planned) -> str:
-    """What a plan stops that serves and answers; '' for nothing."""
+    """What a plan stops that serves and answers, or with how many fewer replicas that ends; '' for
+    nothing."""
     seen = planned.survey.seen
     view = seen.view(seen.serving)
+    fall = falls(seen, planned.release.replicas)
+    if view and fall and planned.plan.strategy in ("parallel", "lend"):
+        return f"{view.name} answers with {fall[0]} replica(s) now, {fall[1]} serve in the end"
     if planned.plan.strategy != "replace" or view is None or not view.available:
         return ""
     return f"{planned.plan.sentence}; {view.name} serves now and is scaled down first"
@@ -87,13 +93,14 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     template = survey.deployment([])
     said = objections(survey, template)
     unranked = priority_refusals(cluster, template)
+    other = [drifted(survey.seen, *survey.drift)] if survey.drift else []
     decided = decide_plan(
         survey.spec,
         survey.release,
         survey.seen,
         seats,
         resource=survey.resource,
-        refused=[*said.refused, *unranked],
+        refused=[*said.refused, *unranked, *other],
         queue=survey.queue,
         owed=survey.owed,
         differences=describe_changes(
