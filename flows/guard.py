@@ -27,8 +27,8 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.release.state import configmap_name
-from tasks.run import placing
 from tasks.run.locked import not_held
+from tasks.run.nodes import placing
 from tasks.run.rescue import rescuing
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout

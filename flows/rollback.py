@@ -26,10 +26,11 @@ from tasks.release.guard import decide_guard
 from tasks.release.state import State, breached, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
-from tasks.run import placing, seats
+from tasks.run import seats
 from tasks.run.carry_out import settled
 from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
+from tasks.run.nodes import placing
 from tasks.run.recall import around, spec_of
 from tasks.run.rescue import rescuing
 from tasks.run.run import Run

@@ -20,7 +20,7 @@ from tasks.record.outcome import Outcome, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
-from tasks.run.placing import place
+from tasks.run.nodes.placing import place
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold

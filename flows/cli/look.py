@@ -23,11 +23,19 @@ from tasks.outside.kubernetes.jobs import marked
 from tasks.record.record import read as read_record
 from tasks.release.plan import Plan
 from tasks.release.state import Release
-from tasks.release.words import BENT, next_step, not_as_judged, phase_told, strangers_told, why_so
+from tasks.release.words import (
+    BENT,
+    drift_told,
+    next_step,
+    not_as_judged,
+    phase_told,
+    strangers_told,
+    why_so,
+)
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
 from tasks.run.locked import not_held
-from tasks.run.placing import some_gone
+from tasks.run.nodes.placing import some_gone
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import interrupts, make_plan, objections
@@ -265,6 +273,7 @@ def show_status(name: str, namespace: str, kubeconfig: str | None, context: str 
     served = f"{serving.name}, {serving.available} available" if serving else "nothing"
     if serving and seen.bent:
         served = f"nothing: the Service names {serving.name} and {BENT}"
+    served += drift_told(seen)
     rows = [
         ("phase", f"{phase_told(seen)} since {state.since}" if state.since else phase_told(seen)),
         *([("down", seen.down.why)] if seen.down else []),

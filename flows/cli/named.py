@@ -19,9 +19,9 @@ from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
-from tasks.run import placing
 from tasks.run.beside import cut_off_now
 from tasks.run.locked import not_held
+from tasks.run.nodes import placing
 
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
 

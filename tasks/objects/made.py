@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 
 from tasks.objects.pods import ReadObject
 
@@ -41,6 +42,23 @@ def _hashed(template: ReadObject) -> str:
 def template_in(made: str) -> str:
     """The hash of the pod template."""
     return made.rpartition("/")[2]
+
+
+def other_image(measured: Iterable[str], now: Iterable[str]) -> str:
+    """Which image runs that was not measured, in words; '' where none does, or nothing was noted. A
+    tag that moves changes no template. Both: imageIDs of pods, as nodes tell them."""
+    known, here = ({_plain(item) for item in items if item} for items in (measured, now))
+    if not known or not (other := here - known):
+        return ""
+    return (
+        f"its pods ran {', '.join(sorted(known))} when they were measured and run "
+        f"{', '.join(sorted(other))} now: the tag has moved, and they were made anew"
+    )
+
+
+def _plain(ident: str) -> str:
+    """The digest in an imageID, as far as it has one: a mirror's name is no other image."""
+    return ident.rpartition("@")[2]
 
 
 def apart(noted: str, now: str, *, which: bool = True) -> str:

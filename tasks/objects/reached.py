@@ -120,7 +120,8 @@ def belongs_to(pod: ReadObject, deployment: str) -> bool:
 
 
 def leads_to(service: ReadObject | None) -> str | None:
-    """The release that a Service's selector leads to; None where it leads to none of ours.
+    """The release that a Service's selector leads to; None where it leads to none of ours, as to
+    another rollout's: two that roll the same out have releases of one id.
 
     Raises Refused where it led to an adopted release and was changed by hand: it may well lead to
     those pods still, and nobody is to stop them.
@@ -129,11 +130,14 @@ def leads_to(service: ReadObject | None) -> str | None:
         return None
     chosen = service["spec"].get("selector") or {}
     if RELEASE_LABEL in chosen:
-        return str(chosen[RELEASE_LABEL])
+        meta = service["metadata"]
+        own = (meta.get("labels") or {}).get(INSTANCE_LABEL, meta.get("name"))
+        here = chosen.get(INSTANCE_LABEL, own) == own
+        return str(chosen[RELEASE_LABEL]) if here else None
     reached = reached_of(service)
     if reached is None:
         return None
-    if reached.selector != chosen:
+    if not reached.selector.items() <= chosen.items():
         meta = service["metadata"]
         raise Refused(
             f"the selector of Service {meta.get('namespace')}/{meta['name']} is "
@@ -141,20 +145,6 @@ def leads_to(service: ReadObject | None) -> str | None:
             "somebody changed it, and which release serves cannot be told; put it back"
         )
     return reached.release
-
-
-def bent(service: ReadObject | None, deployments: Iterable[ReadObject]) -> bool:
-    """Whether a Service that leads to one of these Deployments asks for more than its pods carry:
-    an applied manifest brings a former selector back beside the one it has."""
-    leads = leads_to(service)
-    if service is None or leads is None:
-        return False
-    chosen = service["spec"].get("selector") or {}
-    return any(
-        item["metadata"]["labels"].get(RELEASE_LABEL) == leads
-        and not chooses(chosen, item["spec"]["template"].get("metadata", {}).get("labels"))
-        for item in deployments
-    )
 
 
 def labelled(pods: Iterable[Object], deployments: Iterable[ReadObject]) -> list[Object]:

@@ -68,6 +68,25 @@ def _owns(entry: ReadObject) -> bool:
     return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
+def mixed_of(deploy: ReadObject) -> str:
+    """Why its pods are not known to be of its pod template, in words; '' where they are: what
+    answers then is what it is made from. What is not told counts as so."""
+    if behind(deploy):
+        return "its controller has not seen its newest edit yet"
+    status = deploy.get("status") or {}
+    every, newest = (int(status.get(key) or 0) for key in ("replicas", "updatedReplicas"))
+    if every > newest:
+        return f"{every - newest} of its {every} pod(s) are of an earlier pod template"
+    return ""
+
+
+def behind(deploy: ReadObject) -> bool:
+    """Its controller has not seen its newest edit: its status is of what it was before."""
+    status = deploy.get("status") or {}
+    seen, now = status.get("observedGeneration"), deploy["metadata"].get("generation")
+    return seen is not None and now is not None and int(seen) < int(now)
+
+
 def available_of(deploy: ReadObject) -> int:
     """How many of its replicas answer."""
     return int((deploy.get("status") or {}).get("availableReplicas") or 0)

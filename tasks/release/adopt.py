@@ -36,6 +36,7 @@ from tasks.objects.reached import (
     leads_to,
     reached_of,
 )
+from tasks.objects.replicas import behind, mixed_of
 from tasks.release.state import Release, State
 from tasks.spec.base import DNS_LABEL
 from tasks.spec.rollout import CANDIDATE_SUFFIX, MAX_NAME
@@ -120,6 +121,11 @@ def decide_adoption(
             "mend it first, or roll a version out under another name"
         )
     _must_be_left(where, what, service, found, seen, leaves)
+    if not behind(found) and (half := mixed_of(found)):
+        raise Refused(
+            f"{what} is being changed: {half}, and what answers is not what it says. Let that edit "
+            f"finish, or take it back with `kubectl rollout undo deployment/{_name(found)}` first"
+        )
     ident = adopted_as(selector, found["metadata"]["uid"])
     _must_be_free(name, seen, ident, _name(found))
     ports = [dict(port) for port in service["spec"].get("ports") or []]

@@ -24,8 +24,10 @@ from tasks.release.course import (
     Save,
     Scale,
 )
-from tasks.release.lend import Lend, decide_lend, lent_moves
-from tasks.release.seats.over import goes_over
+from tasks.release.lend import lent_moves
+from tasks.release.seats.capacity import more_by_hand
+from tasks.release.seats.edited import must_not_be_edited
+from tasks.release.seats.over import goes_over, lends
 from tasks.release.seats.room import kept_for
 from tasks.release.state import (
     Phase,
@@ -83,7 +85,10 @@ def decide_revert(
     at_once = bool(back.available) and not switched
     bad = news == "fail" and not _halfway(state)  # the few that have come would be overrun
     at_once = at_once and (bad or not seen.alive(seen.serving))
-    lend = None if switched or at_once else _lends(serving, back, target, room)
+    asks = serving.serves_with if serving and news != "fail" else 0
+    lend = None
+    if not (switched or at_once or _enough(back, target)):
+        lend = lends(serving, back, room, asks)
     interrupt = not (switched or back.lent or at_once or lend) and _interrupts(
         state, serving, back, allow=allowed, room=room
     )
@@ -99,9 +104,13 @@ def decide_revert(
         verdict=doubt,
     )
     # on record first: whoever comes after a crash goes on, and interrupts only what may be
-    over, least = goes_over(None if at_once else serving, back, lend, room)
+    fewer = allowed or news == "fail" or state.phase == "soaking"  # what served was enough
+    leaves = None if at_once else serving
+    over, least = goes_over(leaves, back, lend, room, asks=asks, allowed=fewer)
+    must_not_be_edited(serving if interrupt or lend or over else None)
+    of = more_by_hand(seen, back, room)
     strategy = "replace" if interrupt and allowed else "parallel"
-    if not switched and (lend or over or _halfway(state)):
+    if not switched and (lend or (over and back.lent) or _halfway(state)):
         strategy = "lend"
     moves: list[Move] = [Save(replace(state, phase="reverting", strategy=strategy, verdict=news))]
     moves += led
@@ -138,8 +147,8 @@ def decide_revert(
     if any(v.release == seen.serving or (v.runs and v.name not in stopped) for v in rest):
         moves.append(Drain(target.id, state.drain_s))
     moves += [Remove(view.name) for view in rest]
-    if back.lent or lend:  # what it serves with now answers, the rest has room from here on
-        moves.append(Scale(back.name, back.serves_with))
+    if back.lent or lend or of:  # what answered does so, the rest has room from here on
+        moves.append(Scale(back.name, max(of, back.serves_with), of=of))
     moves += [AwaitReady(back.name), Save(with_doubt(settled, doubt))]
     said = f"went back to {target.deployment}"
     if other:
@@ -153,18 +162,6 @@ def barred(seen: Observed, target: Release) -> bool:
     if seen.serving == target.id or not seen.changed(target.id, which=False):
         return False
     return seen.alive(seen.serving) or (seen.serving is None and not seen.lost)
-
-
-def _lends(
-    serving: DeploymentView | None, back: DeploymentView, target: Release, room: Room | None
-) -> Lend | None:
-    """What the serving release lends the one gone back to, which stands at zero; None where there
-    is room beside it, or nothing to lend, or others would take what it frees."""
-    if room is None or back.runs or _enough(back, target) or room.queue:
-        return None
-    if room.beside >= back.serves_with or room.instead < back.serves_with:
-        return None
-    return decide_lend(room.tables, serving, back.serves_with)
 
 
 def _halfway(state: State) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
-from tasks.objects.made import apart, made_of
+from tasks.objects.made import apart, made_of, other_image
 from tasks.objects.pods import Object, ReadObject, engine_container
-from tasks.objects.replicas import available_of, replicas_of
+from tasks.objects.replicas import available_of, mixed_of, replicas_of
 from tasks.release.state import Release, State, with_made
 
 # what a course without moves comes to
@@ -21,6 +21,7 @@ class DeploymentView:
     """One of our Deployments: replicas asked now, replicas it serves with, replicas available.
 
     stopped: it asks for fewer than it serves with, and we made it so. made: what it is made of.
+    mixed: why its pods are not known to be made of that, '' where they are.
     """
 
     name: str
@@ -30,6 +31,7 @@ class DeploymentView:
     available: int
     stopped: bool = False
     made: str = ""
+    mixed: str = ""
 
     @property
     def runs(self) -> bool:
@@ -64,7 +66,8 @@ class Observed:
     there is none. bent: the selector asks for more than that release's pods carry, so that it
     chooses none of them. strangers: by release, what carries its labels and is not its own, in
     words: told, and neither counted nor touched. down: what serves does not answer, beyond what a
-    start-up takes. recalled: the state is not what the ConfigMap says, which disagrees with the
+    start-up takes. ran: by release, imageIDs of its ready pods, where somebody looked. recalled:
+    the state is not what the ConfigMap says, which disagrees with the
     Service (tasks.release.memory.recall)."""
 
     state: State
@@ -75,6 +78,7 @@ class Observed:
     absent: bool = False
     strangers: dict[str, str] = field(default_factory=dict)
     down: Down | None = None
+    ran: Mapping[str, Sequence[str]] = field(default_factory=dict)
     recalled: bool = False
 
     @property
@@ -116,15 +120,22 @@ class Observed:
 
     def changed(self, release: str, *, which: bool = True) -> str:
         """Why a Deployment is not what was judged, or served, any more; '' where it is. which: that
-        it is the very same object counts as well as its pod template."""
-        view = self.view(release)
-        return apart(self.state.made.get(release, ""), view.made, which=which) if view else ""
+        it is the very same object counts as well as its pod template, and what image its pods
+        run."""
+        view, state = self.view(release), self.state
+        if view is None:
+            return ""
+        other = apart(state.made.get(release, ""), view.made, which=which)
+        if other or not which:
+            return other
+        return other_image(state.ran.get(release, ()), self.ran.get(release, ()))
 
     def as_it_serves(self) -> State:
         """The state, with what serves noted as it is: that is what a way back leads to. Of what was
-        judged what was judged is noted, wherever a person led the Service."""
+        judged what was judged is noted, wherever a person led the Service; of what is being changed
+        nothing: its newest pod template has never answered."""
         state, view = self.state, self.view(self.serving)
-        if view is None or (state.candidate and state.candidate.id == view.release):
+        if view is None or view.mixed or (state.candidate and state.candidate.id == view.release):
             return state
         return with_made(state, view.release, view.made)
 
@@ -172,13 +183,15 @@ class PointService:
     """Send the Service's traffic to a release: the one write of a promotion. previous: id of the
     release that is gone back to from there, '' for none. proven: it has passed its soak. The same
     write says both. made: only where its Deployment is made of exactly that; '' where that does not
-    matter. alone: only while what the Service leads to does not answer. least: fewer ready replicas
+    matter. ran: only while its ready pods run these images. alone: only while what the Service
+    leads to does not answer. least: fewer ready replicas
     are led to only where no more answer now."""
 
     release: Release
     previous: str = ""
     proven: bool = True
     made: str = ""
+    ran: tuple[str, ...] = ()
     alone: bool = False
     least: int = 1
 
@@ -188,12 +201,13 @@ class Scale:
     """Set a Deployment's replicas, remembering on it what it serves with. What serves keeps as many
     as are ready, or nothing is done. interrupts: also where that stops what serves. lends: it is to
     ask for fewer than it does; else what we took is given back, and what somebody has set since
-    stays."""
+    stays. of: what it serves with from now on, whatever its rollout asked for; 0: as it does."""
 
     deployment: str
     replicas: int
     interrupts: bool = False
     lends: bool = False
+    of: int = 0
 
 
 @dataclass(frozen=True)
@@ -279,6 +293,7 @@ def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
             available_of(item),
             found.stopped,
             made_of(item),
+            mixed_of(item),
         )
     return out
 

@@ -34,13 +34,14 @@ def decide_lend(
     replicas: int,
     *,
     as_many: bool = False,
+    whole: int = 0,
 ) -> Lend | None:
     """The least that makes room for one replica of the candidate; None where nothing of what serves
     would be left, or not all of it is ready.
 
     tables: of each node, the seats there with none of the serving pods gone, with one, and so on.
-    replicas: of the candidate. as_many: it is measured against what serves, with no more than that
-    keeps.
+    replicas: of the candidate, whole: with how many it serves, where that is more. as_many: it is
+    measured against what serves, with no more than that keeps.
     """
     if serving is None or not serving.replicas or serving.available < serving.replicas:
         return None
@@ -49,7 +50,7 @@ def decide_lend(
         keep = serving.replicas - given
         if worst[given]:
             tested = min(worst[given], replicas, *([keep] if as_many else []))
-            path = _path(worst[given:], keep, tested, serving.serves_with, replicas)
+            path = _path(worst[given:], keep, tested, serving.serves_with, whole or replicas)
             return Lend(keep, serving.serves_with, tested, *path[-1])
     return None
 
@@ -82,17 +83,20 @@ def _path(worst: Sequence[int], keep: int, has: int, of: int, whole: int) -> lis
 
 
 def exchange_moves(
-    serving: DeploymentView, other: DeploymentView, path: Sequence[tuple[int, int]]
+    serving: DeploymentView,
+    other: DeploymentView,
+    path: Sequence[tuple[int, int]],
+    of: int = 0,
 ) -> list[Move]:
     """One seat after the other: its pod has ended its requests and is gone before the replica that
-    takes its seat is asked for, and that is ready before the next one goes."""
+    takes its seat is asked for, and that is ready before the next one goes. of: see Scale."""
     moves: list[Move] = []
     keeps, has = path[0][0], other.replicas
     for keep, takes in path:
         if keep < keeps:
             moves += [Scale(serving.name, keep, lends=True), AwaitFreed(serving.name, keep)]
         if takes > has:
-            moves += [Scale(other.name, takes), AwaitReady(other.name)]
+            moves += [Scale(other.name, takes, of=of), AwaitReady(other.name)]
         keeps, has = keep, max(has, takes)
     return moves
 

@@ -47,6 +47,7 @@ from tasks.release.course import (
 )
 from tasks.release.lend import Lend, lent_moves
 from tasks.release.memory.terms import unproven_text, with_terms
+from tasks.release.seats.edited import drifted, held_fast
 from tasks.release.seats.over import changes_over, promotable
 from tasks.release.state import (
     DRAIN_S,
@@ -117,6 +118,8 @@ def decide_start(
             "does not answer; look at its pods, or go back with `rollout rollback "
             f"{seen.state.name}`"
         )
+    if why := held_fast(seen.view(seen.serving)):
+        raise StepFailed(f"{candidate.deployment} is not tested: {why}")
     state = replace(
         with_doubt(seen.as_it_serves(), known_against(seen.state)),
         phase="testing",
@@ -170,15 +173,17 @@ def decide_promotion(
                 f"rollout {state.name} has no candidate to promote; start one with `rollout run`"
             )
         candidate = state.candidate
-        view = promotable(seen, candidate)
-        over, least = changes_over(seen, view, room)
+        view, ran = promotable(seen, candidate), state.ran.get(candidate.id, ())
+        fill = changes_over(seen, view, room)
+        seen = replace(seen, deployments={**seen.deployments, candidate.id: fill.view})
         state = replace(state, verdict="pass", breach="")
         after = replace(promoted(state, seen.deployments), phase="soaking")
         moves = [
             Save(replace(state, phase="promoting")),
-            *over,
-            replace(leading(after), made=view.made, least=least),
+            *fill.before,
+            replace(leading(after), made=view.made, ran=ran, least=fill.least),
             Save(after),
+            *fill.after,
         ]
     assert after.stable is not None
     now_serving = replace(seen, serving=after.stable.id)
@@ -371,10 +376,11 @@ def may_begin_over(seen: Observed) -> bool:
 
 
 def decide_resume(seen: Observed, wanted: Release) -> str:
-    """What a new run finds: 'fresh', 'done', 'promote', 'retest' or 'clear'.
+    """What a new run finds: 'fresh', 'done', 'changed', 'promote', 'retest' or 'clear'.
 
-    done: the wanted release serves already. promote: it passed and its promotion is unfinished.
-    retest: it is the candidate under test. clear: another rollout's leftovers go first.
+    done: the wanted release serves already. changed: it does, and is not what it was any more.
+    promote: it passed and its promotion is unfinished. retest: it is the candidate under test.
+    clear: another rollout's leftovers go first.
     """
     state = seen.state
     if breached(state):
@@ -386,7 +392,7 @@ def decide_resume(seen: Observed, wanted: Release) -> str:
         return "promote" if judged else "retest"
     if state.phase == "idle":
         if seen.serving == wanted.id and seen.alive(wanted.id):
-            return "clear" if seen.bent else "done"
+            return "clear" if seen.bent else "changed" if drifted(seen) else "done"
         return "fresh"
     under_test = state.phase in ("testing", "promoting", "held")
     if under_test and state.candidate and state.candidate.id == wanted.id:

@@ -11,7 +11,10 @@ from typing import Any, Literal
 from tasks.release.course import DeploymentView
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.moves import Observed
+from tasks.release.seats.capacity import falls, set_by_hand
+from tasks.release.seats.edited import drifted, held_fast
 from tasks.release.seats.room import kept_for
+from tasks.release.seats.told import lends, serves_on
 from tasks.release.state import Release
 from tasks.spec.rollout import Promotion, Rollout
 
@@ -92,7 +95,11 @@ def _choose(
 
 
 def _lent(
-    spec: Rollout, serving: DeploymentView, seats: Sequence[NodeSeat], instead: Sequence[NodeSeat]
+    spec: Rollout,
+    serving: DeploymentView,
+    seats: Sequence[NodeSeat],
+    instead: Sequence[NodeSeat],
+    whole: int,
 ) -> tuple[Lend, list[NodeSeat]] | None:
     """What the serving release can lend, and the nodes it takes: those that all replicas of the
     candidate go to in the end, or all where its pods run as well."""
@@ -104,7 +111,8 @@ def _lent(
             for seat in seats
             if seat.seats_by_gone
         ]
-        if lend := decide_lend(tables, serving, spec.serving.replicas, as_many=relative):
+        asked = spec.serving.replicas
+        if lend := decide_lend(tables, serving, asked, as_many=relative, whole=whole):
             return lend, chosen
     return None
 
@@ -212,7 +220,9 @@ def decide_plan(
     how it outranks what serves (see may_evict).
     """
     want = spec.promotion
-    need = spec.devices * spec.serving.replicas
+    whole = max(spec.serving.replicas, set_by_hand(seen))
+    need = spec.devices * whole
+    fall = falls(seen, whole)
     free = sum(seat.devices_free or 0 for seat in seats)
     approval = "a person approves before promotion" if want.approval != "none" else "none"
 
@@ -223,6 +233,8 @@ def decide_plan(
         interruption: str = "none",
         lend: Lend | None = None,
     ) -> Plan:
+        if fall and nodes:
+            interruption += f"; fewer replicas serve: {fall[0]} do now, {fall[1]} in the end"
         plan = Plan(
             strategy=strategy,
             sentence=sentence,
@@ -250,18 +262,29 @@ def decide_plan(
     if refused:
         return make("refused", "; ".join(refused))
     if seen.state.phase == "idle" and seen.serving == release.id and seen.alive(release.id):
+        if why := drifted(seen):
+            return make("refused", why)
         return make("unchanged", f"{release.deployment} serves already; nothing to do")
+    if why := held_fast(seen.view(seen.serving)):
+        return make("refused", why)
     if cut_off and not (want.allow_interruption or want.strategy == "replace"):
         return make(
             "refused",
             f"{'; '.join(cut_off)}: point its clients to the Service of {spec.name} first, or set "
             "promotion.allow_interruption to go on without them",
         )
-    replicas, minimum = spec.serving.replicas, spec.nodes.minimum
+    replicas, minimum = whole, spec.nodes.minimum
     if stranded and (others := _choose(seats, replicas, minimum, alone=True)):
         said = f"{stranded}. None of its pods answers: it is placed again, and not measured anew"
         return make("place", said, others)
     serving = seen.view(seen.serving)
+    if fall and not (want.allow_interruption or want.strategy == "replace"):
+        return make(
+            "refused",
+            f"{fall[0]} replica(s) serve now, and {fall[1]} would: set serving.replicas to "
+            f"{fall[0]}, scale what serves down to what is enough, or agree to it with "
+            "promotion.allow_interruption",
+        )
     # what a rollout took from it and did not give back yet is not free
     cut = serving is not None and serving.stopped
     beside = [] if cut else _choose(seats, replicas, minimum, alone=False)
@@ -269,7 +292,7 @@ def decide_plan(
         return make(
             "parallel",
             f"test {release.deployment}{' beside what serves' if seen.serving else ''}, "
-            "then point the Service to it",
+            f"{_as_many(release, whole)}then point the Service to it",
             beside,
         )
     instead = _choose(seats, replicas, minimum, alone=True)
@@ -278,15 +301,16 @@ def decide_plan(
     minutes = (spec.serving.startup_timeout_s + spec.benchmark.budget.seconds) / 60
     lent = None
     if instead and serving and want.strategy != "parallel" and (cut or serving.serves_with > 1):
-        lent = _lent(spec, serving, seats, instead)
+        lent = _lent(spec, serving, seats, instead, whole)
     if queue and (lent or (instead and seen.serving and _may_interrupt(want))):
         return make("refused", queued(queue) + kept_for(owed))
     if lent and serving:
         lend, nodes = lent
+        release_whole = replace(release, replicas=whole)
         more = max(1, replicas - sum(seat.seats for seat in seats))
         free_more = f"{more} seat(s) more" + (f" ({more * spec.devices} {asked})" if need else "")
-        said = _serves_on(lend, minutes, free_more)
-        return make("lend", _lends(serving, release, lend), nodes, said, lend)
+        said = serves_on(lend, minutes, free_more)
+        return make("lend", lends(serving, release_whole, lend), nodes, said, lend)
     if _may_interrupt(want):
         if instead and seen.serving and want.approval != "none":
             return make(
@@ -325,6 +349,13 @@ _RANK = (
 )
 
 
+def _as_many(release: Release, whole: int) -> str:
+    """That it is asked for more than its spec says, as what serves was."""
+    if whole <= release.replicas:
+        return ""
+    return f"scale it from {release.replicas} to the {whole} replica(s) that serve now, "
+
+
 def _may_interrupt(want: Promotion) -> bool:
     return want.strategy == "replace" or (want.strategy == "auto" and want.allow_interruption)
 
@@ -335,26 +366,6 @@ def queued(queue: Sequence[str]) -> str:
         f"{', '.join(queue[:_NODES_NAMED])} {'waits' if len(queue) == 1 else 'wait'} for "
         "what the serving release would free, and would take it, also on the way back; let "
         "them be placed or remove them, or free room for both releases"
-    )
-
-
-def _lends(serving: DeploymentView, release: Release, lend: Lend) -> str:
-    return (
-        f"{serving.name} serves on with {lend.keep} of {lend.of} replica(s), {release.deployment} "
-        f"is tested with {lend.tested} of {release.replicas} on what that leaves; once it passed, "
-        f"seats change over one by one until {lend.stays} and {lend.comes} serve, then the Service "
-        "is moved and the rest follows"
-    )
-
-
-def _serves_on(lend: Lend, minutes: float, free_more: str) -> str:
-    return (
-        f"none; fewer replicas serve: {lend.of} do now, never fewer than {lend.least}; {lend.keep} "
-        f"from the candidate's start (its verdict comes after up to {minutes:.0f} min) down to "
-        f"{lend.stays} at the switch, {lend.comes} from there until what served before has ended "
-        "its requests and the new replicas are ready; on failure until the old ones are ready "
-        f"again. Where that is too few: with {free_more} free all of them serve on, and the "
-        "candidate is tested beside them"
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Literal, get_args
@@ -117,7 +117,8 @@ class State:
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     terms: by release, what it is watched by, its own and no other's (tasks.release.memory.terms).
     judged: verdicts on releases, newest first. made: by release, what its Deployment was made of
-    (tasks.objects.made) when it was judged; of one that served, when it did so last.
+    (tasks.objects.made) when it was judged; of one that served, when it did so last. ran: by
+    release, the imageIDs that were measured.
     """
 
     name: str
@@ -144,6 +145,7 @@ class State:
     terms: dict[str, Terms] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     made: dict[str, str] = field(default_factory=dict)
+    ran: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = field(default=())
 
 
@@ -224,6 +226,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             terms=_terms(raw, where),
             judged=tuple(_judged(item) for item in raw.get("judged") or ()),
             made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
+            ran={str(k): tuple(map(str, v)) for k, v in (raw.get("ran") or {}).items()},
             history=tuple(json.loads(data.get("history", "[]"))),
         )
     except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
@@ -306,11 +309,15 @@ def with_verdict(state: State, found: Judged) -> State:
     return replace(state, judged=tuple([found, *others][:JUDGED]))
 
 
-def with_made(state: State, release: str, made: str) -> State:
-    """Note what a release is made of; of those that have no role any more nothing is kept."""
+def with_made(state: State, release: str, made: str, ran: Iterable[str] = ()) -> State:
+    """Note what a release is made of, and which images of it were measured, where some were; of
+    those that have no role any more nothing is kept."""
     roles = {item.id for item in (state.stable, state.candidate, state.previous) if item}
     kept = {key: value for key, value in state.made.items() if key in roles}
-    return replace(state, made={**kept, release: made})
+    same = {release} if state.made.get(release) == made else set()
+    images = {key: value for key, value in state.ran.items() if key in (roles - {release}) | same}
+    images |= {release: tuple(ran)} if ran else {}
+    return replace(state, made={**kept, release: made}, ran=images)
 
 
 def judged_before(state: State, release: str, demands: str) -> Judged | None:

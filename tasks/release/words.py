@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from tasks.release.course import Observed
 from tasks.release.memory.terms import unproven_text
+from tasks.release.seats.edited import drift, drifted
 from tasks.release.state import Phase, Release, State, held_text, unsoaked_text
 
 BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
@@ -31,7 +32,13 @@ def in_words(seen: Observed) -> str:
     other = not_as_judged(seen, candidate) if candidate and seen.state.phase == "held" else ""
     if view and seen.down:
         serves = f"nothing answers: {seen.down.why}"
-    return f"{serves}; {phase_told(seen)}{tested}{other}{strangers_told(seen)}"
+    return f"{serves}{drift_told(seen)}; {phase_told(seen)}{tested}{other}{strangers_told(seen)}"
+
+
+def drift_told(seen: Observed) -> str:
+    """That what serves is not what was rolled out any more; '' where it is, as far as is known."""
+    why = drift(seen)
+    return f", and is not what was rolled out any more: {why}" if why else ""
 
 
 def phase_told(seen: Observed) -> str:
@@ -97,7 +104,7 @@ def _settles(doing: Callable[[State], str]) -> Callable[[Observed], str]:
 def _idle(seen: Observed) -> str:
     if seen.lost:
         return f"the Service leads nowhere: `rollout recover {seen.state.name}` leads it again"
-    return seen.unsettled() or "nothing"
+    return seen.unsettled() or drifted(seen) or "nothing"
 
 
 def down_step(seen: Observed) -> str:

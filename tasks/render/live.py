@@ -14,8 +14,18 @@ def differences(
     """How a live pod differs from the Deployment we rendered; an admission webhook or a hand may
     have changed it. Additions (injected volumes, defaults) are allowed, changes are not.
     """
+    out = engine_differences(planned, pod["spec"])
+    node = pod["spec"].get("nodeName")
+    chosen = list(nodes)
+    if node not in chosen:
+        out.append(f"node: planned one of {', '.join(chosen)}, runs on {node}")
+    return out
+
+
+def engine_differences(planned: Mapping[str, Any], pod_spec: Mapping[str, Any]) -> list[str]:
+    """The same of its engine alone, wherever it runs."""
     wanted = engine_container(planned["spec"]["template"]["spec"])
-    found = engine_container(pod["spec"])
+    found = engine_container(pod_spec)
     out = []
     for key in ("image", "command", "args"):
         if wanted.get(key) != found.get(key):
@@ -29,10 +39,6 @@ def differences(
         for name, amount in ((wanted.get("resources") or {}).get(part) or {}).items():
             if str(live.get(name)) != str(amount):
                 out.append(f"{part} {name}: planned {amount}, runs with {live.get(name)}")
-    node = pod["spec"].get("nodeName")
-    chosen = list(nodes)
-    if node not in chosen:
-        out.append(f"node: planned one of {', '.join(chosen)}, runs on {node}")
     return out
 
 

@@ -97,7 +97,7 @@ class Survey:
     a node whatever is free there.
     looked: what was found of each node, in the order of facts; empty before that. policy: the
     site's. files_outside: files that the spec names and that lie outside the working folder, by
-    place.
+    place. drift: in what the Deployment of what is wanted, which serves, is not as the spec says.
     """
 
     spec: Rollout
@@ -117,6 +117,7 @@ class Survey:
     looked: tuple[Looked, ...] = ()
     policy: Policy = field(default_factory=Policy)
     files_outside: Mapping[str, str] = field(default_factory=dict)
+    drift: tuple[str, ...] = ()
 
     def fetch_job(self, node: str) -> dict[str, Any]:
         """The Job that brings the weights to one node."""
@@ -168,7 +169,7 @@ class Survey:
     @property
     def serves_already(self) -> bool:
         """Whether what is wanted is what serves."""
-        return decide_resume(self.seen, self.release) == "done"
+        return decide_resume(self.seen, self.release) == "done" and not self.drift
 
     @property
     def exporters(self) -> dict[str, str]:
@@ -183,7 +184,7 @@ def with_resource(survey: Survey, resource: str) -> Survey:
         return survey
     needs = pod_needs(survey.profile, resource)
     release = release_of(survey.spec, survey.manifest.commit, survey.manifest.digest, needs)
-    return replace(survey, resource=resource, needs=needs, release=release)
+    return replace(survey, resource=resource, needs=needs, release=release, drift=())
 
 
 def settle_resource(survey: Survey, looked: Sequence[Looked]) -> Survey:

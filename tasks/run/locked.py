@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tasks.base.errors import LockLost, StepFailed
+from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.base.halt import Halt, heeding
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.actor import Actor
@@ -15,6 +15,7 @@ from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
 from tasks.release.course import Course
 from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
+from tasks.release.seats.edited import drifted
 from tasks.release.state import Judged, Release, breached, wanting, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
@@ -104,7 +105,10 @@ class Locked:
                     raise
                 _log.warning("what another rollout left is not settled: %s", error)
             seen = actor.observe()
-        return decide_resume(seen, release)
+        found = decide_resume(seen, release)
+        if found == "changed":
+            raise Refused(drifted(seen))
+        return found
 
     def _clears(self, keep_previous: bool) -> Course:
         """What another rollout left goes."""

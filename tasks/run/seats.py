@@ -16,6 +16,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.release.course import Observed, Room
 from tasks.release.lend import freed
+from tasks.release.seats.capacity import set_by_hand
 from tasks.release.seats.owed import Owed, Rolled, owed
 from tasks.release.seats.room import kept_for, room_for
 from tasks.release.state import Release, State, configmap_name, from_configmap
@@ -101,9 +102,13 @@ def room(actor: Actor, release: Release | None, serving: str | None) -> Room | N
 
 
 def room_to_promote(actor: Actor, seen: Observed) -> Room | None:
-    """The room for a candidate that has lent seats, and gets more of them before the switch."""
-    state = seen.state
-    return room(actor, state.candidate, seen.serving) if state.strategy == "lend" else None
+    """The room for a candidate that gets more seats before the switch: it has lent some, or more
+    answers now. None for others, and where nobody may look."""
+    candidate = seen.state.candidate
+    more = candidate is not None and set_by_hand(seen) > candidate.replicas
+    if candidate is None or not (more or seen.state.strategy == "lend"):
+        return None
+    return room(actor, candidate, seen.serving)
 
 
 def must_have_room(actor: Actor, planned: Planned) -> None:

@@ -82,7 +82,9 @@ class Promotion(Strict):
         "replace; else refuse",
     )
     allow_interruption: bool = Field(
-        False, description="auto may choose replace: stable is scaled down during the test"
+        False,
+        description="auto may choose replace: stable is scaled down during the test. Also that the "
+        "Service is led to fewer replicas than answer: without it that is refused",
     )
     approval: Literal["none", "before-promote"] = "none"
     approval_hours: float = Field(

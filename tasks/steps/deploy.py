@@ -55,12 +55,12 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
         raise
     found = release_pods(run.cluster, spec.namespace, spec.name, release.id)
     pods = [pod for pod in found if ready(pod)]
+    ran = image_digests(pods)
+    cluster.actor.change_state(lambda held: with_made(held, release.id, made, ran))
     places = [
         PodPlace(name=pod["metadata"]["name"], node=pod["spec"].get("nodeName")) for pod in pods
     ]
-    run.record.deploy = Deploy(
-        pods=places, image_digests=image_digests(pods), not_known=list(unknown)
-    )
+    run.record.deploy = Deploy(pods=places, image_digests=ran, not_known=list(unknown))
     where = ", ".join(f"{pod.name} on {pod.node}" for pod in places)
     run.say(f"{release.deployment} is ready", log=f"{release.deployment} is ready: {where}")
     stable = seen.state.stable

@@ -16,12 +16,14 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
+from tasks.release.seats.capacity import falls
+from tasks.release.seats.edited import drifted
 from tasks.release.seats.rank import may_evict
 from tasks.render.services import service
 from tasks.run.beside import cut_off
 from tasks.run.comeback import look_back
 from tasks.run.findings import Planned, Survey, fit_reasons, smallest
-from tasks.run.placing import why_placed
+from tasks.run.nodes.placing import why_placed
 from tasks.run.run import Run
 from tasks.run.step import step
 
@@ -69,8 +71,8 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
 
 
 def interrupts(planned: Planned) -> str:
-    """What a plan stops that serves and answers, may have stopped, or cuts off from it; '' for
-    nothing."""
+    """What a plan stops that serves and answers, may have stopped, cuts off from it, or leaves
+    with fewer replicas; '' for nothing."""
     seen, plan = planned.survey.seen, planned.plan
     view = seen.view(seen.serving)
     if plan.strategy in ("refused", "unchanged") or view is None or not view.available:
@@ -78,6 +80,11 @@ def interrupts(planned: Planned) -> str:
     said = (
         [f"{view.name} serves now and is scaled down first"] if plan.strategy == "replace" else []
     )
+    fall = falls(seen, planned.release.replicas)
+    if fall and plan.strategy in ("parallel", "lend"):
+        said.append(
+            f"{view.name} answers with {fall[0]} replica(s) now, {fall[1]} serve in the end"
+        )
     said += [*filter(None, [plan.evicts]), *plan.cut]
     return "; ".join([plan.sentence, *said]) if said else ""
 
@@ -98,13 +105,14 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     name = survey.spec.name
     cut, told = cut_off(cluster, name, there, template["spec"]["template"]) if there else ([], [])
     unranked = priority_refusals(cluster, template)
+    other = [drifted(survey.seen, *survey.drift)] if survey.drift else []
     decided = decide_plan(
         survey.spec,
         survey.release,
         survey.seen,
         seats,
         resource=survey.resource,
-        refused=[*said.refused, *unranked],
+        refused=[*said.refused, *unranked, *other],
         queue=survey.queue,
         owed=survey.owed,
         cut_off=cut,

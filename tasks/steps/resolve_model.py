@@ -29,10 +29,11 @@ from tasks.outside.modelscope.place import hub_endpoint
 from tasks.release.seats.crowd import crowd_of, matter
 from tasks.release.state import OPEN, judged_before, stands
 from tasks.render.devices import pod_needs
+from tasks.render.live import engine_differences
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.locked import not_held
-from tasks.run.placing import amiss
+from tasks.run.nodes.placing import amiss
 from tasks.run.run import Run
 from tasks.run.seats import taken
 from tasks.run.step import step
@@ -122,7 +123,18 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
     made = [template, found.fetch_job("node"), found.probe_job("node", "run")]
     if reasons := found.refusals(made):
         raise Refused("the site's policy does not allow it: " + "; ".join(reasons))
-    return found
+    return replace(found, drift=drift(cluster, found))
+
+
+def drift(cluster: Cluster, found: Survey) -> tuple[str, ...]:
+    """In what the Deployment of what is wanted is not as the spec says, where that serves."""
+    view = found.seen.view(found.release.id)
+    serves = view is not None and found.seen.serving == view.release
+    there = cluster.get("Deployment", view.name, found.spec.namespace) if view and serves else None
+    if there is None:
+        return ()
+    planned = found.deployment([])
+    return tuple(engine_differences(planned, there["spec"]["template"]["spec"]))
 
 
 def resolve(hub: Hub, spec: Rollout, commit: str | None = None) -> Manifest:

@@ -17,8 +17,8 @@ from tasks.record.parts import CheckMade, Smoke
 from tasks.release.soaking import EVERY_S, PATIENCE_S
 from tasks.release.state import Release
 from tasks.render import live
-from tasks.run.cards import check_cards
 from tasks.run.findings import Candidate
+from tasks.run.nodes.cards import check_cards
 from tasks.run.run import Run
 from tasks.run.step import step
 

@@ -19,7 +19,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.record.parts import NodeFound, ValidateNodes
 from tasks.run.findings import Looked, Survey, settle_resource
-from tasks.run.probing import read_node
+from tasks.run.nodes.probing import read_node
 from tasks.run.run import Run
 from tasks.run.step import step_of_nodes
 

@@ -89,7 +89,8 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     versus = {"versus_stable_percent": 900, "advisory": True}
     targets = {"ttft_mean_ms": versus, "success_rate_percent": 90}
     promotion = {"soak_s": 1, "drain_s": 60}
-    spec = str(home.spec(targets=targets, access={"mode": "pod-ip"}, promotion=promotion))
+    more = {"access": {"mode": "pod-ip"}, "serving__replicas": 2}
+    spec = str(home.spec(targets=targets, promotion=promotion, **more))
 
     said = home.rollout("run", spec, expect=5)
     assert "rollout adopt tiny --service tiny" in said

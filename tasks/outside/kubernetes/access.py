@@ -10,12 +10,13 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.objects.down import Down, down_of
 from tasks.objects.endpoints import leads_astray
 from tasks.objects.labels import ADOPTED, INSTANCE_LABEL, RELEASE_LABEL
-from tasks.objects.pods import ready
+from tasks.objects.pods import image_digests, ready
 from tasks.objects.reached import (
     belongs_to,
     chooses,
     deployment_name,
     labelled,
+    leads_to,
     reached_of,
     told_apart,
 )
@@ -28,12 +29,16 @@ from tasks.spec.rollout import Rollout
 __all__ = [
     "Endpoint",
     "astray",
+    "bent_now",
+    "chosen_of",
     "chosen_pods",
     "engine_port",
+    "images_of",
     "node_address",
     "pod_url",
     "pods_apart",
     "reach",
+    "ready_pods",
     "release_pods",
     "rollout_pods",
     "selector_text",
@@ -116,6 +121,41 @@ def strangers_of(
 def chosen_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:
     """All pods that a Service's selector chooses."""
     return cluster.list("Pod", namespace, label_selector=selector_text(chosen))
+
+
+def ready_pods(cluster: Cluster, namespace: str, chosen: Mapping[str, str]) -> list[Object]:
+    """Those of them that answer; an empty selector chooses none."""
+    return [pod for pod in chosen_pods(cluster, namespace, chosen) if ready(pod)] if chosen else []
+
+
+def chosen_of(cluster: Cluster, service: Object | None, deploy: Object) -> bool:
+    """Whether a Service chooses pods of a Deployment, or would: also those that carry more than its
+    pod template says, as the template's own hash."""
+    chosen = (service or {"spec": {}})["spec"].get("selector") or {}
+    if chooses(chosen, deploy["spec"]["template"].get("metadata", {}).get("labels")):
+        return True
+    meta = deploy["metadata"]
+    pods = chosen_pods(cluster, meta["namespace"], chosen) if chosen else []
+    return any(belongs_to(pod, meta["name"]) for pod in pods)
+
+
+def bent_now(cluster: Cluster, service: Object | None, deployments: Iterable[Object]) -> bool:
+    """Whether a Service that names one of these releases chooses none of its pods: an applied
+    manifest brings a former selector back beside the one it has."""
+    leads = leads_to(service)
+    return leads is not None and any(
+        item["metadata"]["labels"].get(RELEASE_LABEL) == leads
+        and not chosen_of(cluster, service, item)
+        for item in deployments
+    )
+
+
+def images_of(
+    cluster: Cluster, namespace: str, name: str, release: str | None
+) -> dict[str, tuple[str, ...]]:
+    """By release, the imageIDs that its ready pods run."""
+    pods = release_pods(cluster, namespace, name, release) if release else []
+    return {release: tuple(image_digests(list(filter(ready, pods))))} if release else {}
 
 
 def selector_text(chosen: Mapping[str, str]) -> str:

@@ -11,12 +11,17 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.objects.labels import RELEASE_LABEL
-from tasks.objects.made import apart
-from tasks.objects.pods import ready
-from tasks.objects.reached import Switched, bent, chooses, leads_to, switched_of
+from tasks.objects.reached import Switched, leads_to, switched_of
 from tasks.objects.replicas import available_of, replicas_of, scaled_marks
 from tasks.outside.kubernetes import waits
-from tasks.outside.kubernetes.access import chosen_pods, down, selector_text, strangers_of
+from tasks.outside.kubernetes.access import (
+    bent_now,
+    chosen_of,
+    down,
+    images_of,
+    ready_pods,
+    strangers_of,
+)
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
@@ -39,6 +44,8 @@ from tasks.release.moves import (
     Scale,
     Soak,
 )
+from tasks.release.seats.edited import held_fast
+from tasks.release.seats.led import not_led
 from tasks.release.soaking import Look, Rules, Seen
 from tasks.release.state import (
     Judged,
@@ -102,23 +109,24 @@ class Actor:
         return self._observe(self.read_state()[0], decide=True)
 
     def _observe(self, state: State, *, decide: bool) -> Observed:
-        service, (items, copies) = self._service(), self.owned.told_apart()
-        serving = leads_to(service)
+        service, (items, copies) = self._service(), waits.until_seen(self.owned.told_apart)
+        serving, candidate = leads_to(service), state.candidate.id if state.candidate else None
         seen = Observed(
             state,
             serving,
             views_of(items),
-            bent=bent(service, items),
+            bent=bent_now(self.cluster, service, items),
             lost=service is None or not service["spec"].get("selector"),
             absent=service is None,
             strangers=strangers_of(
                 self.cluster,
                 self.namespace,
                 self.name,
-                {serving, state.candidate.id if state.candidate else None},
+                {serving, candidate},
                 copies,
             ),
             down=down(self.cluster, self.namespace, self.name, serving, items),
+            ran=images_of(self.cluster, self.namespace, self.name, candidate),
         )
         return recalled(seen, items, switched_of(service)) if decide else seen
 
@@ -261,15 +269,17 @@ class Actor:
     def _must_not_serve(self, found: Body) -> None:
         if found["kind"] != "Deployment":
             return
-        release = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
-        service = self._service()
-        chosen = (service or {"spec": {}})["spec"].get("selector") or {}
-        pods = found["spec"]["template"]["metadata"].get("labels")
-        if release == (leads_to(service) or "") or chooses(chosen, pods):
+        if self._serves(found):
             raise StepFailed(
                 f"{found['metadata']['name']} serves {self.namespace}/{self.name}: it is neither "
                 "changed nor removed"
             )
+
+    def _serves(self, found: Body) -> bool:
+        """The Service names its release, or chooses pods of it, or would."""
+        service = self._service()
+        named = (found["metadata"].get("labels") or {}).get(RELEASE_LABEL)
+        return named == (leads_to(service) or "") or chosen_of(self.cluster, service, found)
 
     def _must_not_be_missed(self, found: Body) -> None:
         if why := self.looked().missed(found["metadata"]["labels"].get(RELEASE_LABEL, "")):
@@ -314,31 +324,18 @@ class Actor:
         emit(Progress("promote", "running", self.name, f"Service sends to {release.deployment}"))
 
     def _must_answer(self, move: PointService, service: Body | None, wanted: Body) -> None:
-        """Last line of defence: whatever was decided, and whatever it leads to, a person's own pods
-        too, a Service is led only to what can answer, to pods that it will choose, and to what it
-        was decided for."""
+        """Last line of defence (see `not_led`)."""
         release, every, serving = move.release, self._deployments(), leads_to(service) or ""
-        view, before = every.get(release.id), every.get(serving)
-        chooses_some = bool(service and service["spec"].get("selector"))
-        if serving == release.id:
-            return
-        why = "has no ready replica"
-        if view is not None and (other := apart(move.made, view.made)):
-            why = f"is not what was decided for: {other}"
-        elif move.alone and ((before and before.available) or (chooses_some and not serving)):
-            why = "is not what served before, and is not proven"
-        elif view and before and view.available < min(move.least, before.available):
-            why = f"has {view.available} of {move.least} replicas ready"
-        elif view is not None and view.available:
-            chosen = wanted["spec"]["selector"]
-            if any(map(ready, chosen_pods(self.cluster, self.namespace, chosen))):
-                return
-            why = f"has no ready pod that {selector_text(chosen)} chooses"
-        stays = f"with {before.name}, which answers" if before and before.available else "as it is"
-        raise StepFailed(
-            f"Service {self.namespace}/{self.name} stays {stays}: {release.deployment} {why}; look "
-            "at its pods, then run again"
-        )
+        selectors = (service or {"spec": {}})["spec"].get("selector"), wanted["spec"]["selector"]
+        now, then = (ready_pods(self.cluster, self.namespace, item or {}) for item in selectors)
+        named, by_hand = serving == release.id, bool(selectors[0]) and not serving
+        view = every.get(release.id)
+        if why := not_led(move, view, now, then, named=named, by_hand=by_hand):
+            stays = f"with {every[serving].name}, which answers" if serving in every and now else ""
+            raise StepFailed(
+                f"Service {self.namespace}/{self.name} stays {stays or 'as it is'}: "
+                f"{release.deployment} {why}; look at its pods, then run again"
+            )
 
     def _scale(self, move: Scale) -> None:
         deployment, replicas = move.deployment, move.replicas
@@ -355,18 +352,21 @@ class Actor:
             now = replicas_of(found)
             if move.lends and now.asked <= replicas:
                 return {}  # we did that before, or somebody has
+            (view,) = views_of([found]).values()
+            if replicas < now.asked and (why := held_fast(view)) and self._serves(found):
+                raise StepFailed(why)
             if replicas == 0 and available_of(found) and not move.interrupts:
                 self._must_not_be_missed(found)
                 self._must_not_serve(found)  # the Service may have been moved by hand since
-            asked = replicas
-            if replicas and now.asked and not (move.lends or now.stopped):
+            asked = max(replicas, now.asked) if move.of else replicas
+            if replicas and now.asked and not (move.lends or now.stopped or move.of):
                 asked = now.asked  # somebody has set it since this was decided
             if 0 < asked < now.asked and available_of(found) < asked:
                 raise StepFailed(
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
                     f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
-            marks = scaled_marks(asked, now.serves_with)
+            marks = scaled_marks(asked, max(now.serves_with, move.of))
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)

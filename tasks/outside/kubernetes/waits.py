@@ -12,6 +12,7 @@ from tasks.base.progress import Progress, emit
 from tasks.nodes.facts import TERMINAL
 from tasks.objects.pods import ending
 from tasks.objects.reached import belongs_to
+from tasks.objects.replicas import available_of, behind
 from tasks.outside.kubernetes.access import (
     astray,
     chosen_pods,
@@ -32,6 +33,8 @@ LEAD_S = 120.0
 # How long a client of a headless Service may keep what DNS said (s): cluster DNS says 30, and a JVM
 # keeps that for as long again.
 CACHED_S = 60.0
+# A controller that runs sees an edit in well under a second.
+SEEN_S = 10.0
 _TICK_S = 0.5
 
 
@@ -42,6 +45,21 @@ class SoakFailed(StepFailed):
 class NotProven(StepFailed):
     """Nobody could look at the promoted release, or too little was seen; nothing speaks against
     it."""
+
+
+def until_seen(
+    look: Callable[[], tuple[list[Object], list[Object]]],
+) -> tuple[list[Object], list[Object]]:
+    """Deployments, once their controller has seen their newest edit, be it a mark of ours: until
+    then their status is of what they were. Where it does not, as they are."""
+    deadline = clock.monotonic() + SEEN_S
+    told = look()
+    while any(behind(item) and available_of(item) for item in told[0]):
+        if clock.monotonic() > deadline:
+            break
+        clock.sleep(_TICK_S / 5)
+        told = look()
+    return told
 
 
 def until_gone(cluster: Cluster, namespace: str, deploy: Object, *, keep: int = 0) -> list[str]:

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.course import AwaitFreed, AwaitReady, DeploymentView, Move, Observed, Room
-from tasks.release.lend import Lend, exchange, exchange_moves
+from tasks.release.lend import Lend, decide_lend, exchange, exchange_moves
+from tasks.release.seats.capacity import ALL, Filled, agreed, filled, grown, set_by_hand
+from tasks.release.seats.edited import held_fast
 from tasks.release.seats.room import kept_for
 from tasks.release.state import Release
 
@@ -16,6 +18,9 @@ def promotable(seen: Observed, candidate: Release) -> DeploymentView:
     """The candidate's Deployment. Raises StepFailed where a replica of it is not ready, but for one
     that was asked for as seats changed over; Refused where it is not what was judged."""
     view, name = seen.view(candidate.id), seen.state.name
+    serving = seen.view(seen.serving)
+    if serving != view and (why := held_fast(serving)):
+        raise StepFailed(f"{candidate.deployment} is not promoted: {why}")
     if view is None or not (view.steady or (_halfway(seen) and view.available)):
         ready = f"{view.available} of {view.serves_with}" if view else "none"
         raise StepFailed(
@@ -37,17 +42,24 @@ def promotable(seen: Observed, candidate: Release) -> DeploymentView:
     return view
 
 
-def changes_over(
-    seen: Observed, candidate: DeploymentView, room: Room | None
-) -> tuple[list[Move], int]:
+def changes_over(seen: Observed, candidate: DeploymentView, room: Room | None) -> Filled:
     """What is done before the switch to a candidate, and with how many replicas it is to answer
     then. room: for it; None where nobody could look. Raises Refused, before anything has changed,
-    where fewer would answer than was announced, or others wait for what is freed."""
-    state, serving = seen.state, seen.view(seen.serving)
-    if state.strategy != "lend" or serving is None or serving.release == candidate.release:
-        return [], candidate.replicas
+    where fewer would answer than was announced, or do now, or others wait for what is freed."""
+    state, serving, asks = seen.state, seen.view(seen.serving), set_by_hand(seen)
+    if serving is None or serving.release == candidate.release:
+        return Filled([], ALL, candidate)  # it may be led away again by then
+    whole = max(candidate.serves_with, asks)
+    if room:  # more would wait for ever
+        whole = max(candidate.serves_with, min(whole, room.instead))
+    allowed = agreed(state, candidate.release) or state.strategy == "replace"
     if not serving.available:  # nothing is gained by waiting
-        return [], 1
+        least = candidate.replicas if allowed else ALL
+        return grown(candidate, whole, [], 1 if state.strategy == "lend" else least)
+    if state.strategy != "lend":
+        return filled(serving, candidate, asks, room, allowed=allowed)
+    of, view = whole if whole > candidate.serves_with else 0, candidate
+    candidate = replace(candidate, serves_with=whole)
     path = exchange(room.tables if room else None, serving, candidate)
     stays, comes = path[-1]
     # a person may have asked for fewer since
@@ -64,26 +76,57 @@ def changes_over(
     if _halfway(seen):  # a pod may be ending still, or not be ready yet
         moves += [AwaitFreed(serving.name, serving.replicas)] if serving.lent else []
         moves += [AwaitReady(candidate.name)] if not candidate.steady else []
-    return [*moves, *exchange_moves(serving, candidate, path)], comes
+    moves += exchange_moves(serving, candidate, path, of)
+    if not of:
+        return Filled(moves, comes, view)
+    return grown(replace(view, replicas=comes), whole, moves, comes)
 
 
 def goes_over(
-    serving: DeploymentView | None, back: DeploymentView, lend: Lend | None, room: Room | None
+    serving: DeploymentView | None,
+    back: DeploymentView,
+    lend: Lend | None,
+    room: Room | None,
+    *,
+    asks: int,
+    allowed: bool,
 ) -> tuple[list[Move], int]:
     """The same on a way back, once the first replicas of the release gone back to answer. lend: how
-    those find room; None where they have it already. Raises Refused as changes_over does."""
-    if serving is None or not serving.available or not (lend or back.lent):
+    those find room; None where they have it already. asks, allowed: see `filled`. Raises
+    Refused as changes_over does."""
+    if serving is None or not serving.available:
         return [], 1
+    whole = max(back.serves_with, asks)
+    if not (lend or back.lent):
+        back = replace(back, replicas=max(back.replicas, back.serves_with))
+        found = filled(serving, back, asks, room, allowed=allowed)
+        return found.before, found.least
     moves: list[Move] = []
     if lend:
         serving = replace(serving, replicas=lend.keep)
         back = replace(back, replicas=lend.tested)
     elif serving.lent:  # a pod may be ending still
         moves.append(AwaitFreed(serving.name, serving.replicas))
-    path = exchange(room.tables if room else None, serving, back)
+    of = whole if whole > back.serves_with else 0
+    path = exchange(room.tables if room else None, serving, replace(back, serves_with=whole))
     _must_stay_free(serving, back, path, room)
-    rest = exchange_moves(serving, back, path)
+    rest = exchange_moves(serving, back, path, of)
     return [*moves, *rest] if rest else [], path[-1][1]
+
+
+def lends(
+    serving: DeploymentView | None, back: DeploymentView, room: Room | None, asks: int
+) -> Lend | None:
+    """What the serving release lends the one gone back to, which stands at zero; None where there
+    is room beside it for as many as answer now (asks), or nothing to lend, or others would take
+    what it frees."""
+    whole = max(back.serves_with, asks)
+    if room is None or back.runs or room.queue:
+        return None
+    if room.beside >= whole or room.instead < back.serves_with:
+        return None
+    whole = min(whole, room.instead)
+    return decide_lend(room.tables, serving, back.serves_with, whole=whole)
 
 
 def _must_stay_free(

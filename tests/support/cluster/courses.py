@@ -17,8 +17,9 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
 from tasks.release.state import Release, breached, with_verdict
+from tasks.release.wish import decide_wish
 from tasks.run.carry_out import carry_out
-from tasks.run.seats import room
+from tasks.run.seats import room, room_to_promote
 from tests.support.cluster.actor_world import NEW, Killed, World, world
 from tests.support.cluster.runs import run_of
 
@@ -55,6 +56,20 @@ def promotes(keep: bool, answers: str = "good", candidate: Release = NEW) -> Doe
         promoted(run, held, candidate, "it passed")
 
     return go
+
+
+def promotes_it(actor: Actor) -> None:
+    """A promotion alone, with the room there is."""
+    seen = actor.observe()
+    found = room_to_promote(actor, seen)
+    carry_out(actor, moves.decide_promotion(seen, keep_previous=True, room=found))
+
+
+def goes_back(actor: Actor) -> None:
+    """What `rollout rollback` does."""
+    seen = actor.observe()
+    found = room(actor, seen.state.previous, seen.serving)
+    carry_out(actor, decide_wish("rollback", seen, room=found))
 
 
 def recovers(keep: bool = True) -> Does:

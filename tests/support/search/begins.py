@@ -72,6 +72,20 @@ def rest(trouble: int, starts: int) -> list[World]:
     ]
 
 
+def scaled(trouble: int, starts: int) -> list[World]:
+    """A person has A serve with two, where as many of another find room beside it, and where not;
+    and a test of B is through."""
+    some = {"trouble": trouble, "starts": starts}
+    two = Dep(2, ready=2, had=2)
+    through = Mem("promoting", A, B, C, "parallel", "pass", epoch=EPOCH)
+    return [
+        world(deps=(two, None, DOWN), seats=4, **some),
+        world(deps=(two, None, DOWN), seats=3, **some),
+        world(deps=(two, UP, DOWN), seats=4, mem=through, cand="ours", **some),
+        world(deps=(two, UP, DOWN), seats=3, mem=through, cand="ours", **some),
+    ]
+
+
 def first(trouble: int, starts: int) -> list[World]:
     """Before the first rollout ever, where the first epoch is 1."""
     return rest(trouble, starts)[2:]

@@ -20,6 +20,8 @@ from tests.support.search.world import (
 )
 
 UNLED = (NOBODY, NOWHERE)
+# a promotion, and a way back from what nothing is known against
+UNASKED = (("promoting", "pass"), ("reverting", ""))
 
 
 def may_interrupt(consent: bool, w: World, p: Process) -> bool:
@@ -55,6 +57,13 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
         roles = before.mem and (before.mem.candidate, before.mem.previous)
         if roles and op[1] in roles and op[1] != before.mem.stable:
             return f"{signs.UNJUDGED} [{by}]"
+    dep = before.deps[op[1]] if op[0] == "scale" and before.svc == op[1] else None
+    if dep and dep.mixed and op[2] < dep.asked:
+        return f"{signs.EDITED} [{by}]"
+    mem = before.mem
+    silently = mem is not None and (mem.phase, mem.verdict) in UNASKED
+    if flight.fewer and silently and not may_interrupt(consent, before, p):
+        return f"{signs.FEWER} [{by}]"
     if available(before) and not available(after):
         wanted = op[0] == "scale" and not late and may_interrupt(consent, before, p)
         if not wanted:
@@ -72,6 +81,12 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
             done = {"bad": signs.FAILED, "unsoaked": signs.UNSOAKED}[news.said]
             return f"{done} [{by}]"
     return ""
+
+
+def fewer(w: World, op: tuple) -> bool:
+    """A write leads the Service to fewer pods than answer there."""
+    dep = w.deps[op[1]] if op[0] == "point" and op[1] != w.svc else None
+    return dep is not None and 0 < dep.ready < available(w)
 
 
 def holds(w: World, p: Process) -> bool:

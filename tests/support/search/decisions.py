@@ -18,6 +18,7 @@ from tasks.release.back import leaving
 from tasks.release.course import DeploymentView, Observed, Room
 from tasks.release.guard import Around, decide_guard
 from tasks.release.memory.recall import recalled
+from tasks.release.seats.capacity import set_by_hand
 from tasks.release.state import Release, State
 from tests.support.search.rules import Rules
 from tests.support.search.world import (
@@ -91,9 +92,10 @@ class Decisions:
         )
 
     def promotion(self, w: World) -> Course:
-        return self._course(
-            ("promotion",), w, lambda seen: moves.decide_promotion(seen, keep_previous=True)
-        )
+        def asked(seen: Observed) -> moves.Course:
+            return moves.decide_promotion(seen, keep_previous=True, room=room_to_promote(w, seen))
+
+        return self._course(("promotion", room(w)), w, asked)
 
     def soak_failed(self, w: World) -> Course:
         return self._course(
@@ -115,6 +117,8 @@ class Decisions:
             back = what in ("rollback", "abort") or seen.state.phase == "reverting"
             previous = leaving(seen).previous
             found = room_of(w, previous) if back else None
+            if what == "promote":
+                found = room_to_promote(w, seen)
             return wish.decide_wish(
                 what,  # type: ignore[arg-type]
                 seen,
@@ -157,7 +161,9 @@ class Decisions:
     # -- how it is asked ----------------------------------------------------------------------
 
     def _memo(self, what: Any, w: World, ask: Callable[[Observed], Any]) -> Any:
-        deps = tuple(d and (d.asked, d.serves, d.ready, d.zeroed, d.changed) for d in w.deps)
+        deps = tuple(
+            d and (d.asked, d.serves, d.ready, d.zeroed, d.changed, d.mixed) for d in w.deps
+        )
         key = (what, w.mem[:9] if w.mem else None, w.svc, w.bent, deps, broken(w))
         if key not in self._known:
             self._known[key] = ask(observed(w, self.rules))
@@ -217,7 +223,8 @@ def view(at: int, dep: Dep, rules: Rules) -> DeploymentView:
     stopped = dep.asked < serves and dep.zeroed
     made = "u/changed" if dep.changed else AS_JUDGED
     name, ident = ITEMS[at].deployment, ITEMS[at].id
-    return DeploymentView(name, ident, dep.asked, serves, dep.ready, stopped, made)
+    mixed = "1 of its pods is of an earlier pod template" if dep.mixed else ""
+    return DeploymentView(name, ident, dep.asked, serves, dep.ready, stopped, made, mixed)
 
 
 def _deploy(at: int) -> dict[str, Any]:
@@ -254,6 +261,13 @@ def room_of(w: World, release: Release | None) -> Room | None:
     return Room(beside, instead, "one seat", ("a neighbour",) * queued)
 
 
+def room_to_promote(w: World, seen: Observed) -> Room | None:
+    """What `seats.room_to_promote` finds."""
+    candidate = seen.state.candidate
+    more = candidate is not None and set_by_hand(seen) > candidate.replicas
+    return room_of(w, candidate) if more else None
+
+
 def room(w: World) -> tuple[int, int, bool]:
     """Seats beside what serves, and with that down; pods of our other releases are as gone. And
     whether somebody queues for them."""
@@ -275,10 +289,10 @@ def compact(move: moves.Move) -> tuple:
             doubted = NUMBER.get(state.doubted, NOBODY)
             told = (state.strategy, state.verdict, state.doubt, doubted, state.breach != "")
             return ("save", (state.phase, *who, *told))
-        case moves.PointService(release=release, made=made, alone=alone):
-            return ("point", at(release), made == AS_JUDGED, alone)
-        case moves.Scale(deployment, replicas, interrupts):
-            return ("scale", BY_DEPLOYMENT[deployment], replicas, interrupts)
+        case moves.PointService(release=release, made=made, alone=alone, least=least):
+            return ("point", at(release), made == AS_JUDGED, alone, least)
+        case moves.Scale(deployment, replicas, interrupts, of=of):
+            return ("scale", BY_DEPLOYMENT[deployment], replicas, interrupts, of)
         case moves.AwaitReady(deployment):
             return ("ready", BY_DEPLOYMENT[deployment])
         case moves.AwaitFreed(deployment):

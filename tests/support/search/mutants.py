@@ -12,6 +12,7 @@ from tasks.release import back, guard, moves, wish
 from tasks.release.course import Course, Move, Observed, PointService, Scale, Soak
 from tests.support.search.signs import (
     FAILED,
+    FEWER,
     HARM,
     NEVER,
     NOT_WHOLE,
@@ -72,6 +73,12 @@ def stops_first(seen: Observed, course: list[Move]) -> list[Move]:
     return [*course[:at], Scale(serving.name, 0, interrupts=True), *course[at:]]
 
 
+def to_fewer(seen: Observed, course: list[Move]) -> list[Move]:
+    """The Service is led to what is ready, however few that are."""
+    few = [replace(m, least=1) if isinstance(m, PointService) else m for m in course]
+    return [move for move in few if not (isinstance(move, Scale) and move.of)]
+
+
 def settles_first(seen: Observed, course: list[Move]) -> list[Move]:
     """It is settled on paper before it is done."""
     return [course[-1], *course[:-1]] if len(course) > 1 else course
@@ -97,6 +104,7 @@ MUTANTS = {
     ),
     "a way back that stops before it moves": Mutant("decide_revert", changed(stops_first), HARM),
     "a promotion without a soak": Mutant("decide_promotion", changed(without_soak), UNSOAKED),
+    "a promotion to fewer": Mutant("decide_promotion", changed(to_fewer), FEWER, "scaled"),
     "a recovery that settles first": Mutant(
         "_keep_serving", changed(settles_first), (NOT_WHOLE, RESTS, NOWHERE), "left", consent=True
     ),

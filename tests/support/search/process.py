@@ -122,7 +122,8 @@ def steps(m: Model, w: World, at: int) -> Iterator[Step]:
         found = writes.look(m.rules, w, p, move, check.may_interrupt(m.consent, w, p))
     for what in found:
         if what[0] == "write":
-            flight = Flight(what[1], what[2], short=short(w))
+            fewer = check.fewer(w, what[1])
+            flight = Flight(what[1], what[2], short=short(w), fewer=fewer)
             yield _lands(m, w, at, p._replace(flight=flight), (who, "does", what[1]))
             if w.trouble:
                 still = put_process(spent(w, 1), at, p._replace(flight=flight))

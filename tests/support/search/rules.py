@@ -27,6 +27,7 @@ class Rules:
     point_answers: bool = True  # process: only to what has a ready replica
     point_hand: bool = True  # process: also from a person's own pods
     point_judged: bool = True  # process: only to what it was decided for, as that was made
+    point_fewer: bool = True  # process: to no fewer than answer, but where that was decided
     point_alone: bool = True  # process: to what nobody judged only where nothing else answers
     stamp_ours: bool = True  # process: taking over leaves somebody else's alone
     makes_missing: bool = True  # process: taking over makes one where it could come late
@@ -34,6 +35,7 @@ class Rules:
     scale_version: bool = True  # patched at the version read; a conflict is looked at anew
     scale_epoch: bool = True  # process: a newer epoch on it stops us
     scale_serving: bool = True  # process: what answers there to zero only where it may interrupt
+    scale_edited: bool = True  # process: what serves not down while it is of two pod templates
     stop_missed: bool = True  # process: nor what answers while what serves does not
     scale_by_hand: bool = True  # what it runs with is what it serves with, whoever set it
     take_over_deployments: bool = True  # a new process stamps them, too

@@ -13,7 +13,8 @@ What the model leaves out:
 - a Service that a person has both bent (asked for more than its pods carry) and led elsewhere. Idle
   may be saved of one that was bent a moment ago: the guard straightens it at its next look;
 - pods follow their Deployment's replicas at once; who changes the template of a candidate, or of
-  what served before, replaces no pod by that, and what serves is changed by nobody;
+  what served before, replaces no pod by that; what serves is changed only so that the new template
+  does not start, and nobody takes that back;
 - of a process whose Lease a person deleted: more than two writes before it notices;
 - answers lost after a write, and API errors beyond conflicts and objects that are gone: a death
   before and after each write stands for them;

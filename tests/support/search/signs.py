@@ -7,6 +7,8 @@ from __future__ import annotations
 MEMORY = "1 at rest, and memory has another release serve than the Service"
 APPLIED, DELETED = (f"2 what the Service selects was {done}" for done in ("applied to", "deleted"))
 UNJUDGED = "3 what answers was left for what nobody judged"
+EDITED = "2 what serves was taken from while it was of two pod templates"
+FEWER = "4 the Service was led to fewer replicas than answered"
 NOT_WHOLE = "4 idle was saved, and what serves is not whole"
 HARM = "5 what answered does not answer any more"
 CANDIDATE_LEFT, ROLELESS = (
@@ -25,5 +27,5 @@ NOWHERE = "10 nothing answers though it could, the guard gets nowhere"
 NEVER = "10 what serves answers, and the guard never settles it"
 RESTS = "10 the guard rests, and nothing answers though what serves could"
 
-ALL = (MEMORY, APPLIED, DELETED, UNJUDGED, NOT_WHOLE, HARM, CANDIDATE_LEFT, ROLELESS, FAILED,
-       UNSOAKED, SERVICE, CANDIDATE, CUT, NOWHERE, NEVER, RESTS)  # fmt: skip
+ALL = (MEMORY, APPLIED, DELETED, EDITED, UNJUDGED, FEWER, NOT_WHOLE, HARM, CANDIDATE_LEFT,
+       ROLELESS, FAILED, UNSOAKED, SERVICE, CANDIDATE, CUT, NOWHERE, NEVER, RESTS)  # fmt: skip

@@ -122,6 +122,9 @@ def _hands(w: World, aimed: set) -> Iterator[tuple[tuple, World]]:
         if dep and at in roles and at != w.svc and not dep.changed and at not in aimed:
             other = with_dep(w, at, dep._replace(changed=True))
             yield ("a person", "changes the template of", NAMES[at]), other
+        if dep and at == w.svc and dep.ready and not dep.mixed and not w.bent:
+            half = with_dep(w, at, dep._replace(mixed=True, changed=True))
+            yield ("a person", "makes what does not start of", NAMES[at]), half
     if w.mem:
         # nobody knows any more what was judged, nor what has requests yet since a switch
         deps = tuple(dep and dep._replace(changed=False) for dep in w.deps)

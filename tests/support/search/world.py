@@ -23,7 +23,8 @@ class Dep(NamedTuple):
     """A Deployment. unready: pods that hold a seat and do not answer; serves: replicas it serves
     with, by its annotation; had: most that answered at once; stopped: a person scaled it to zero;
     zeroed: the last that we scaled it to was zero; changed: a person changed its template since it
-    was judged, or served."""
+    was judged, or served; mixed: so that the newest one does not start, and what answers is of an
+    earlier one."""
 
     asked: int
     ready: int = 0
@@ -34,6 +35,7 @@ class Dep(NamedTuple):
     stopped: bool = False
     zeroed: bool = False
     changed: bool = False
+    mixed: bool = False
 
 
 class Mem(NamedTuple):
@@ -54,13 +56,14 @@ class Mem(NamedTuple):
 
 class Flight(NamedTuple):
     """A write that was fenced and has read what it goes by, and has not landed. short: what serves
-    was not whole when it was read."""
+    was not whole when it was read; fewer: it leads to fewer pods than answered then."""
 
     op: tuple
     target: object
     fresh: bool = True
     same: bool = True
     short: bool = False
+    fewer: bool = False
 
 
 class Process(NamedTuple):
@@ -208,6 +211,8 @@ def with_dep(w: World, at: int, dep: Dep | None) -> World:
             ready = surplus - unready
             dep = dep._replace(unready=dep.unready - unready, ready=dep.ready - ready)
             ending = put(ending, at, ending[at] + surplus)
+        if dep.mixed and not dep.ready:
+            dep = dep._replace(mixed=False)
         if dep.ready > dep.had or (dep.asked and dep.stopped):
             dep = dep._replace(had=max(dep.had, dep.ready), stopped=dep.stopped and not dep.asked)
     w = w._replace(deps=put(w.deps, at, dep), ending=ending)

@@ -92,6 +92,9 @@ def _point(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
         return [STEP]
     if rules.point_alone and move[3] and w.svc != at and available(w):
         return [STEP]
+    few = dep is not None and dep.ready < min(move[4], available(w))
+    if rules.point_fewer and w.svc != at and few:
+        return [STEP]
     asked = rules.point_hand if w.svc == HAND else rules.point_answers
     if asked and w.svc != at and not (dep and dep.ready):
         return [STEP]
@@ -99,7 +102,7 @@ def _point(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
 
 
 def _scale(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
-    at, replicas, interrupts = move[1:]
+    at, replicas, interrupts, of = move[1:]
     dep = w.deps[at]
     if dep is None:
         return [DONE if replicas == 0 else STEP]
@@ -109,7 +112,9 @@ def _scale(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
         return [STEP]
     if rules.stop_missed and replicas == 0 and not interrupts and missed(w, at):
         return [STEP]
-    return [("write", ("scale", at, replicas, p.epoch), at)]
+    if rules.scale_edited and dep.mixed and w.svc == at and replicas < dep.asked:
+        return [STEP]
+    return [("write", ("scale", at, replicas, p.epoch, *([of] if of else [])), at)]
 
 
 def _remove(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tuple]:
@@ -338,9 +343,12 @@ def _deployment(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
     if op[0] == "stampdep":
         return with_dep(w, at, dep._replace(epoch=op[2])), OK
     serves = dep.asked if rules.scale_by_hand and dep.asked else dep.serves
+    asked = op[2]
+    if len(op) > 4:  # it serves with so many from now on
+        asked, serves = max(asked, dep.asked), max(serves, op[4])
     epoch = op[3] if rules.take_over_deployments else dep.epoch
     return with_dep(
-        w, at, dep._replace(asked=op[2], serves=serves, epoch=epoch, zeroed=op[2] == 0)
+        w, at, dep._replace(asked=asked, serves=serves, epoch=epoch, zeroed=asked == 0)
     ), OK
 
 

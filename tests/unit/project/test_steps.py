@@ -70,7 +70,7 @@ WRITERS = {
 }
 UNFENCED = {
     *(path for path, fence in WRITERS.items() if fence == "unfenced"),
-    "tasks/run/probing.py",  # probe Jobs
+    "tasks/run/nodes/probing.py",  # probe Jobs
     "tasks/outside/kubernetes/objects.py",  # trials
     "tasks/outside/kubernetes/rest.py",  # what it is
 }

@@ -65,8 +65,23 @@ def rolled_out() -> World:
     return at
 
 
+def half_updated() -> World:
+    """A person's edit of it does not start: its former pods answer."""
+
+    class Half(World):
+        def _control(self) -> None:
+            super()._control()
+            status = self.objects[HANDS].setdefault("status", {})
+            status.update(replicas=3, updatedReplicas=1)
+
+    at = by_hand()
+    at.__class__ = Half
+    return at
+
+
 ANOTHERS = {MANAGED_LABEL: MANAGER, INSTANCE_LABEL: "other"}
 REFUSED: dict[str, tuple[Callable[[], World], str]] = {
+    "half an edit": (half_updated, "kubectl rollout undo deployment/"),
     "no service": (lambda: gone(SERVICE), "does not exist"),
     "a name elsewhere": (lambda: with_service(type="ExternalName"), "type ExternalName"),
     "headless, by hand": (lambda: with_service(selector=None, clusterIP="None"), "no selector"),

@@ -8,37 +8,10 @@ from typing import Any
 import pytest
 
 from tasks.release.moves import DeploymentView, Observed
-from tasks.release.plan import NodeSeat, Plan, decide_plan, describe_changes
-from tasks.release.state import Release, State
+from tasks.release.plan import NodeSeat, decide_plan, describe_changes
+from tasks.release.state import State
 from tasks.spec.file import build_spec
-from tasks.spec.rollout import Rollout
-
-OLD = Release("old", "m-old", "o/n", "master", "c1", "sha256:1", "i:1", "n")
-NEW = replace(OLD, id="new", deployment="m-new", commit="c2", digest="sha256:2", image="i:2")
-SERVING = Observed(State("m", stable=OLD), "old", {"old": DeploymentView("m-old", "old", 1, 1, 1)})
-
-
-def spec(replicas: int = 1, **promotion: Any) -> Rollout:
-    return build_spec(
-        {
-            "name": "m",
-            "model": {"id": "o/n"},
-            "nodes": {"accelerator": "hygon-dcu"},
-            "serving": {"image": "i", "tensor_parallel_size": 4, "replicas": replicas},
-            "targets": {"ttft_p95_ms": 1},
-            "promotion": promotion,
-        },
-        "f",
-    )
-
-
-def seat(name: str, seats: int, without: int | None = None, missing: int = 0) -> NodeSeat:
-    alone = seats if without is None else without
-    return NodeSeat(name, name, seats, alone, 0, missing, 10**12, seats * 4)
-
-
-def plan(what: Rollout, seats: list[NodeSeat], seen: Observed = SERVING, **more: Any) -> Plan:
-    return decide_plan(what, NEW, seen, seats, resource="hygon.com/dcu", **more)
+from tests.support.surveys import NEW, OLD, SERVING, plan, seat, spec
 
 
 def test_beside_what_serves_when_there_is_room() -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.state import Judged, from_configmap, to_configmap, with_verdict
-from tasks.steps.resolve_model import resolve_model
+from tasks.release.course import DeploymentView, Observed
+from tasks.release.seats.edited import drifted
+from tasks.release.state import Judged, State, from_configmap, to_configmap, with_verdict
+from tasks.steps.resolve_model import drift, resolve_model
 from tasks.verdict.decide import asked_of
 from tests.support.cluster.actor_world import world
 from tests.support.cluster.runs import run_of
@@ -100,3 +103,26 @@ def test_how_often_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match="unfit 1 time"):
         asked(monkeypatch, again=False, verdicts=(UNFIT,), promotion=once)
     assert asked(monkeypatch, again=False, verdicts=(UNFIT, UNFIT, UNFIT), promotion={"tries": 4})
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [({}, ()), ({"image": "evil:1"}, ("image",)), ({"args": ["--other"]}, ("args",))],
+)
+def test_what_serves_and_is_not_as_the_spec_says_is_not_done(
+    other: dict[str, Any], said: tuple[str, ...]
+) -> None:
+    """Whatever is remembered of it: somebody changed it by hand, and it was noted so since."""
+    found = survey(run_of(world()).spec)
+    ident, name = found.release.id, found.release.deployment
+    body = found.deployment(["a"])
+    body["spec"]["template"]["spec"]["containers"][0].update(other)
+    view = DeploymentView(name, ident, 1, 1, 1)
+    state = State("m", stable=found.release)
+    found = replace(found, seen=Observed(state, ident, {ident: view}))
+    cluster = SimpleNamespace(get=lambda kind, asked, ns: body if asked == name else None)
+    there = replace(found, drift=drift(cluster, found))  # type: ignore[arg-type]
+    assert [line.partition(":")[0] for line in there.drift] == list(said)
+    assert there.serves_already is (not said)
+    why = drifted(there.seen, *there.drift)
+    assert (f"rollout undo deployment/{name}" in why) is bool(said)

@@ -13,7 +13,16 @@ from tests.support.places import ROOT
 from tests.support.search import begins, mutants
 from tests.support.search.rules import AT_HAND, UNMARKED, Rules, toggled
 from tests.support.search.search import Found, search
-from tests.support.search.signs import ALL, APPLIED, CANDIDATE, DELETED, HARM, NOT_WHOLE, SERVICE
+from tests.support.search.signs import (
+    ALL,
+    APPLIED,
+    CANDIDATE,
+    DELETED,
+    EDITED,
+    HARM,
+    NOT_WHOLE,
+    SERVICE,
+)
 from tests.support.search.table import LARGE, SAID, SMALL, Scope
 
 WRITTEN = (ROOT / "docs" / "architecture.md").read_text()
@@ -76,6 +85,18 @@ def test_a_precondition_that_is_left_out_is_missed(switch: str, begin: str, sign
     scope = getattr(begins, begin)(0 if begin == "late" else 1, 1)
     signs = search(scope, rules=toggled(AT_HAND, switch), stop_at=sign).wrong
     assert any(said.startswith(sign) for said in signs), signs.keys()
+
+
+def test_nothing_goes_wrong_where_a_person_set_more_replicas() -> None:
+    found = search(begins.scaled(1, 1))
+    assert found.complete and found.wrong == {}
+
+
+def test_what_is_edited_after_a_decision_is_not_stopped_by_it() -> None:
+    """It was to be interrupted."""
+    for rules, shown in ((AT_HAND, False), (toggled(AT_HAND, "scale_edited"), True)):
+        signs = search(begins.rest(1, 1), rules=rules, consent=True, stop_at=EDITED).wrong
+        assert any(sign.startswith(EDITED) for sign in signs) is shown
 
 
 @pytest.mark.parametrize("name", mutants.MUTANTS)

@@ -24,6 +24,7 @@ from tests.support.cluster.actor_world import (
     in_test,
     stable_service,
 )
+from tests.support.cluster.edits import half_updated
 from tests.support.search.rules import AT_HAND, Rules
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -163,6 +164,24 @@ def point_alone() -> bool:
     return all(refused) and at.leads_to() == "new"
 
 
+def point_fewer() -> bool:
+    """To no fewer than answer, unless that was decided."""
+    at = in_test()
+    at.put(deployment(OLD, 3))
+    refused = refuses(lambda: at.actor().move(moves.PointService(NEW, least=3)))
+    at.actor().move(moves.PointService(NEW, least=2))
+    return refused and at.leads_to() == "new"
+
+
+def scale_edited() -> bool:
+    """Also where it may be interrupted; what is more is given all the same."""
+    at = half_updated(in_test())
+    less = (moves.Scale("m-old", 0, interrupts=True), moves.Scale("m-old", 1, lends=True))
+    refused = [refuses(lambda move=move: at.actor().move(move)) for move in less]  # type: ignore[misc]
+    at.actor().move(moves.Scale("m-old", 3, of=3))
+    return all(refused) and at.objects[OLDS]["spec"]["replicas"] == 3
+
+
 def scale_serving() -> bool:
     at = in_test()
     return refuses(lambda: at.actor().move(moves.Scale("m-old", 0)))
@@ -280,10 +299,12 @@ PROBES: dict[str, Callable[[], bool]] = {
     "point_hand": point_hand,
     "point_judged": point_judged,
     "point_alone": point_alone,
+    "point_fewer": point_fewer,
     "stamp_ours": stamp_ours,
     "makes_missing": makes_missing,
     "scale_version": lambda: conditional(SCALE, NEWS),
     "scale_epoch": lambda: stopped_by_newer(SCALE, NEWS),
+    "scale_edited": scale_edited,
     "scale_serving": scale_serving,
     "scale_by_hand": scale_by_hand,
     "stop_missed": stop_missed,

@@ -31,7 +31,7 @@ from tests.support.cluster.actor_world import (
     stable_service,
     wait_ready,
 )
-from tests.support.cluster.courses import WELL, once
+from tests.support.cluster.courses import WELL, once, promotes_it
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -59,23 +59,17 @@ def rolls(at: World, replicas: int, lend: Lend | None, *, passes: bool) -> Calla
         actor.apply(deployment(new, lend.tested if lend else replicas))
         wait_ready(at, NS, new.deployment, timeout_s=1)  # type: ignore[arg-type]
         if passes:
-            promotes(actor)
+            promotes_it(actor)
         else:
             carry_out(actor, moves.decide_recovery(actor.observe()))
 
     return go
 
 
-def promotes(actor: Actor) -> None:
-    seen = actor.observe()
-    room = seats.room_to_promote(actor, seen)
-    carry_out(actor, moves.decide_promotion(seen, keep_previous=True, room=room))
-
-
 def runs_again(actor: Actor) -> None:
     """The same release is wanted: what passed is promoted, whatever it came to."""
     if actor.observe().state.phase == "promoting":
-        promotes(actor)
+        promotes_it(actor)
     else:
         guards(actor)
 

@@ -11,15 +11,9 @@ from tasks.release.wish import consequences, decide_wish
 from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import OLDER, World, deployment, release, world
-from tests.support.cluster.courses import at_every_cut, at_rest, once
+from tests.support.cluster.courses import at_every_cut, at_rest, goes_back, once
 
 pytestmark = pytest.mark.usefixtures("quick")
-
-
-def goes_back(actor: Actor) -> None:
-    seen = actor.observe()
-    room = seats.room(actor, seen.state.previous, seen.serving)
-    carry_out(actor, decide_wish("rollback", seen, room=room))
 
 
 def recovers(actor: Actor) -> None:

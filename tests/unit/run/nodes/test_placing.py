@@ -17,8 +17,9 @@ from tasks.release.seats import pins
 from tasks.release.state import Release
 from tasks.release.wish import decide_wish
 from tasks.render.release import node_affinity
-from tasks.run import placing, proofs, seats
+from tasks.run import proofs, seats
 from tasks.run.carry_out import carry_out
+from tasks.run.nodes import placing
 from tests.support.cluster.actor_world import NS, OLD, OLDER, Killed
 from tests.support.cluster.pool import AFTER, BEFORE, Pool, pool
 from tests.support.cluster.runs import run_of

@@ -18,7 +18,7 @@ from tasks.objects.pods import Object, ready
 from tasks.outside.vllm.engine import SmokeCheck
 from tasks.record.parts import CardHeld
 from tasks.run.findings import Looked, Planned, Survey, fit
-from tasks.run.probing import read_node
+from tasks.run.nodes.probing import read_node
 from tasks.run.run import Run
 
 EXPECTED = "every card asked for holds the model's share, and is well"

@@ -15,8 +15,8 @@ from tasks.nodes.assess import api_facts, judge_node
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.tools.cards import Card
 from tasks.record.parts import Smoke
-from tasks.run.cards import check_cards
 from tasks.run.findings import Looked, Planned, Survey
+from tasks.run.nodes.cards import check_cards
 from tasks.run.run import Run
 from tasks.weights.manifest import FileEntry, build
 from tests.support import hostroot
@@ -25,7 +25,7 @@ from tests.support.cluster.runs import run_of
 from tests.support.nodedata import load
 from tests.support.surveys import survey
 
-module = import_module("tasks.run.cards")
+module = import_module("tasks.run.nodes.cards")
 DCU = "hygon.com/dcu"
 SERVING = {"image": "vllm:x", "tensor_parallel_size": 2}
 NODE: dict[str, Any] = load("hygon-dcu")["base"]["node"]
