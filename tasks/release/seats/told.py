@@ -18,8 +18,8 @@ def lends(serving: DeploymentView, release: Release, lend: Lend) -> str:
 
 
 def serves_on(lend: Lend, minutes: float, free_more: str) -> str:
-    """With how many replicas it serves on meanwhile. minutes: to the verdict, at most. free_more: what
-    would spare it that."""
+    """With how many replicas it serves on meanwhile. minutes: to the verdict, at most. free_more:
+    what would spare it that."""
     return (
         f"none; fewer replicas serve: {lend.of} do now, never fewer than {lend.least}; {lend.keep} "
         f"from the candidate's start (its verdict comes after up to {minutes:.0f} min) down to "
