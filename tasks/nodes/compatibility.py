@@ -126,7 +126,7 @@ def check(driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
                 warning(
                     "CARD_UNKNOWN",
                     f"card '{model}'",
-                    f"one of {', '.join(sorted(KNOWN_CARDS))} ({FIELD_TABLE}, {VENDOR_TIERS})",
+                    f"a card of {FIELD_TABLE} or of {VENDOR_TIERS}: {', '.join(sorted(KNOWN_CARDS))}",
                     "its driver was not judged: the smoke test decides; set nodes.model to "
                     f"'{model}' where it is known to work, and this is said no more",
                 )

@@ -19,7 +19,7 @@ from tasks.accelerators.types import (
     Smi,
     ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CANN = "vllm-ascend 0.13 installation page"
 _CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
@@ -35,12 +35,15 @@ ASCEND = Profile(
         # whole cards of a node with several 310P boards
         ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
         ResourcePattern("whole", r"huawei\.com/npu", "npu"),  # Atlas 350, A5
-        ResourcePattern("whole", r"huawei\.com/ascend-1980", "cce"),
+        ResourcePattern("whole", r"huawei\.com/ascend-(1980|310)", "cce"),
         ResourcePattern("whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True),
         ResourcePattern("split", rf"huawei\.com/(?i:ascend)(910|310P?)-{_VNPU}", "vnpu"),
         ResourcePattern("split", r"huawei\.com/(?i:ascend)(910|310P)-\d+c.*", "vnpu"),
         ResourcePattern("dynamic", r"huawei\.com/(?i:ascend).+-memory", "hami", mib=1),
         ResourcePattern("dynamic", r"huawei\.com/((?i:ascend).+-core|npu-core)", "hami"),
+        *gpustack_parts(r"huawei\.com/npu"),
+        # a chip that is newer than this list
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)[\w-]+", "new"),
     ),
     labels=Labels(
         presence=("accelerator",),  # set by hand on the cluster: huawei-Ascend910

@@ -19,7 +19,7 @@ from tasks.accelerators.types import (
     Smi,
     ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
@@ -31,12 +31,23 @@ NVIDIA = Profile(
         ResourcePattern("whole", r"nvidia\.com/gpu", "gpu"),
         ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*\.shared", "mig", counts=True),
         ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*", "mig", whole=7),
+        # `renameByDefault` of NVIDIA's plugin has a gpu.shared, too, with any number a card
+        *gpustack_parts(r"nvidia\.com/gpu", whole=7, shares=0),
         # the plugin's `rename` may choose any name: gpu.shared, gpu.10gb
         ResourcePattern("split", r"nvidia\.com/gpu\..+", "mig", counts=True),
         ResourcePattern("split", r"nvidia\.com/mig-.+", "mig"),
         ResourcePattern("dynamic", r"nvidia\.com/gpumem", "hami", mib=1),
         ResourcePattern("dynamic", r"nvidia\.com/gpumem-percentage", "hami", of_card=0.01),
         ResourcePattern("dynamic", r"nvidia\.com/gpucores", "hami"),
+        # Volcano's vGPU plugin (HAMi#1376): MiB and percents as HAMi's; a pod's lie on as many cards
+        ResourcePattern(
+            "dynamic", r"volcano\.sh/vgpu-number", "volcano", counts=True, apart=True
+        ),
+        ResourcePattern("dynamic", r"volcano\.sh/vgpu-memory", "volcano", mib=1),
+        ResourcePattern("dynamic", r"volcano\.sh/vgpu-(cores|memory-percentage)", "volcano"),
+        # Alibaba Cloud ACK, shared scheduling: GiB of all cards, and how many cards there are
+        ResourcePattern("dynamic", r"aliyun\.com/gpu-mem", "ack", mib=1024),
+        ResourcePattern("dynamic", r"aliyun\.com/gpu-(count|core\.percentage)", "ack"),
         # NVIDIA/kubevirt-gpu-device-plugin: GA102GL_A10 (passthrough), GRID_T4-1Q (vGPU)
         ResourcePattern("vm", r"nvidia\.com/[A-Z][A-Z0-9]+[_-].+", "kubevirt"),
     ),
@@ -113,7 +124,8 @@ NVIDIA = Profile(
             runs=(
                 (
                     "--query-gpu=index,name,memory.total,memory.used,temperature.gpu,power.draw,"
-                    "driver_version,ecc.errors.uncorrected.volatile.total,pci.bus_id",
+                    "driver_version,ecc.errors.uncorrected.volatile.total,pci.bus_id,"
+                    "mig.mode.current",
                     "--format=csv",
                 ),
             ),

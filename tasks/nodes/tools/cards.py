@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,10 @@ from tasks.nodes.tools.words import Quote
 # less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
 # is nobody's: public outputs of 2024 to 2026
 IDLE_SHARE = 0.1
+# how a tool words that a card is divided: nvidia-smi and hy-smi MIG, cnmon MIM and SMLU, efsmi
+# SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
+# among them, tells nothing of a card.
+DIVIDED = re.compile(r"(MIG|MIM|SMLU|SRIOV|MPC|VGPU)\b.*|Enabled?", re.IGNORECASE)
 
 
 def taken_share(used: float, total: float | None, idle_mib: float) -> float:
@@ -40,6 +45,11 @@ class Card:
     health: str = ""
     uncorrectable: int | None = None
     bus: str = ""
+
+    @property
+    def divided(self) -> bool:
+        """Whether its mode says that it is cut into parts."""
+        return DIVIDED.fullmatch(self.mode) is not None
 
     @property
     def total(self) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -91,3 +92,16 @@ def test_toolkits_of_images(family: str, image: str, toolkit: str) -> None:
 def test_resources_of_ascend(name: str, kind: str) -> None:
     row = profile("ascend-npu").resource_kind(name)
     assert row is not None and row.kind == kind
+
+
+SOURCE = re.compile(
+    r"constructed\b"
+    r"|https://\S+"
+    r"|[\w.-]+/[\w.-]+(#\d+| PR \d+|\b)"  # a repository, with an issue or what of it
+    r"|(NVIDIA CUDA|MindCluster|HYGON-AI|[\w.-]+\.(sh|com)) "  # a vendor's page
+)
+
+
+def test_every_case_says_where_it_is_from(every_case: dict[str, Case]) -> None:
+    vague = {n: c.get("source") for n, c in every_case.items() if not SOURCE.match(c["source"])}
+    assert vague == {}

@@ -198,3 +198,11 @@ def test_within_a_slice_the_tool_shows_the_slice(told: Told) -> None:
     assert told("ascend-npu", [(("info",), text)], on_bus=1) == []
     (reason,) = told("ascend-npu", [(("info",), "\n".join(text.splitlines()[:-1]))], on_bus=1)
     assert "breaks off within a chip" in reason.found
+
+
+def test_a_row_of_the_table_that_says_nothing(told: Told) -> None:
+    """hy-smi's table, one card of two all N/A: its memory is unknown, and said so."""
+    table = "HCU Temp AvgPwr VRAM% Mode\n0 50C 90W 0% Normal\n1 N/A N/A N/A N/A\n"
+    (reason,) = told("hygon-dcu", [((), table)], on_bus=2)
+    assert (reason.severity, reason.code) == ("warning", "FACT_UNKNOWN")
+    assert reason.found.startswith("memory of card 1")
