@@ -1,8 +1,8 @@
 """Huawei Ascend NPUs.
 
 Sources: MindX device plugin documentation (MindCluster v26.1.0), vllm-ascend's installation page;
-HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980: Huawei Cloud CCE and
-vllm-ascend's CI.
+HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980 and ascend-310: Huawei
+Cloud CCE's plugin page and vllm-ascend's CI.
 """
 
 from __future__ import annotations

@@ -39,10 +39,8 @@ NVIDIA = Profile(
         ResourcePattern("dynamic", r"nvidia\.com/gpumem", "hami", mib=1),
         ResourcePattern("dynamic", r"nvidia\.com/gpumem-percentage", "hami", of_card=0.01),
         ResourcePattern("dynamic", r"nvidia\.com/gpucores", "hami"),
-        # Volcano's vGPU plugin (HAMi#1376): MiB and percents as HAMi's; a pod's lie on as many cards
-        ResourcePattern(
-            "dynamic", r"volcano\.sh/vgpu-number", "volcano", counts=True, apart=True
-        ),
+        # Volcano's vGPU plugin (HAMi#1376): as HAMi's; a pod's lie on as many cards
+        ResourcePattern("dynamic", r"volcano\.sh/vgpu-number", "volcano", counts=True, apart=True),
         ResourcePattern("dynamic", r"volcano\.sh/vgpu-memory", "volcano", mib=1),
         ResourcePattern("dynamic", r"volcano\.sh/vgpu-(cores|memory-percentage)", "volcano"),
         # Alibaba Cloud ACK, shared scheduling: GiB of all cards, and how many cards there are

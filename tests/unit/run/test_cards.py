@@ -47,7 +47,7 @@ def pod(spec: Any, release: str, *, up: bool = True) -> dict[str, Any]:
     }
 
 
-def planned(run: Run, before: tuple[float, ...], file: str) -> Planned:
+def planned(run: Run, before: tuple[float, ...], file: str, idle_mib: float) -> Planned:
     """The plan of a release of 8 GiB over two cards, whose probe saw this memory in use."""
     found: Survey = survey(run.spec)
     manifest = build("o/m", "master", "c" * 40, [FileEntry(file, 8 * 2**30, "0" * 64)])
@@ -57,6 +57,7 @@ def planned(run: Run, before: tuple[float, ...], file: str) -> Planned:
     found = replace(
         found,
         manifest=manifest,
+        profile=replace(found.profile, idle_mib=idle_mib),
         resource=DCU,
         facts=(fact,),
         looked=(Looked(verdict, cards=seen),),
@@ -68,6 +69,8 @@ def looked(
     monkeypatch: pytest.MonkeyPatch,
     used: tuple[int, ...] | Exception,
     file: str = "a.safetensors",
+    before: float = 2,
+    idle_mib: float = 1024,
     **nodes: Any,
 ) -> tuple[Run, list[Any]]:
     """Two cards asked for; the tool says this of the eight, or the probe raises."""
@@ -77,7 +80,7 @@ def looked(
         serving=SERVING,
     )
     run.record.smoke = Smoke()
-    plan = planned(run, (2,) * 8, file)
+    plan = planned(run, (before,) * 8, file, idle_mib)
     mine = pod(run.spec, plan.survey.release.id)
     vars(run.cluster).update(list=lambda kind, ns=None, **_: [NODE] if kind == "Node" else [mine])
 
@@ -114,6 +117,14 @@ def test_fewer_cards_than_asked_end_the_smoke(monkeypatch: pytest.MonkeyPatch) -
     _, (check,) = looked(monkeypatch, (59000,))
     assert not check.ok
     assert check.found.startswith("1 of the 2 cards asked for hold the model's share of 4,096 MiB")
+
+
+@pytest.mark.parametrize(("idle_mib", "ok"), [(1024, False), (8192, True)])
+def test_what_an_idle_card_holds_is_the_vendors_row(
+    idle_mib: float, ok: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, (check,) = looked(monkeypatch, (59000, 59000), before=7000, idle_mib=idle_mib)
+    assert check.ok is ok, check.found
 
 
 def test_weights_that_nobody_can_weigh_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

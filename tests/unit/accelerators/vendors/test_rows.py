@@ -129,9 +129,7 @@ def test_a_pod_runs_under_the_class_whose_hook_brings_the_card(name: str) -> Non
         ("thead-ppu", "alibabacloud.com/ppu"),
     ],
 )
-def test_names_that_gpustack_adds(
-    name: str, base: str, rest: str, kind: str, counts: bool
-) -> None:
+def test_names_that_gpustack_adds(name: str, base: str, rest: str, kind: str, counts: bool) -> None:
     row = profile(name).resource_kind(f"{base}.{rest}")
     assert row is not None and (row.kind, row.counts) == (kind, counts)
     whole = profile(name).resource_kind(base)
