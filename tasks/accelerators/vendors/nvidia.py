@@ -23,6 +23,7 @@ from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
+_GKE = "GKE's documentation, GPU sharing strategies, 2025-07-16"
 _MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
 
 NVIDIA = Profile(
@@ -54,7 +55,7 @@ NVIDIA = Profile(
         model=("nvidia.com/gpu.product",),
         memory=("nvidia.com/gpu.memory",),
         driver=("nvidia.com/cuda.driver-version.full",),
-        replicas=("nvidia.com/gpu.replicas",),
+        replicas=("nvidia.com/gpu.replicas", "cloud.google.com/gke-max-shared-clients-per-gpu"),
         slice_memory=("nvidia.com/{name}.memory",),
         slice_replicas=("nvidia.com/{name}.replicas",),
     ),
@@ -69,6 +70,28 @@ NVIDIA = Profile(
             ),
             whole=7,
             apart=True,
+        ),
+        Sharing(
+            "MIG of GKE",
+            _GKE,
+            memory="divided",
+            labels=(("cloud.google.com/gke-gpu-partition-size", rf"^{_MIG}"),),
+            whole=7,
+            apart=True,
+        ),
+        Sharing(
+            "MPS of GKE",
+            _GKE,
+            memory="divided",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", "^mps$"),),
+            single=True,
+        ),
+        Sharing(
+            "time sharing of GKE",
+            f"{_GKE}: at most one unit a pod",
+            memory="card",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", "^time-sharing$"),),
+            single=True,
         ),
         Sharing(
             "MPS",

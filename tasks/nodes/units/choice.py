@@ -176,7 +176,8 @@ def _counts(profile: Profile, name: str) -> bool:
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
     """A plugin that is Ready and offers nothing; None where there is none, or no sign of cards."""
-    signs = any(api.labels.get(key) not in (None, "", "false") for key in profile.labels.presence)
+    keys = (*profile.labels.presence, *profile.labels.model, *profile.labels.memory)
+    signs = any(api.labels.get(key) not in (None, "", "false") for key in keys)
     pods = plugin_pods(profile, api, "device-plugin", "virtual-plugin")
     lingering = any(api.capacity[name] > 0 for name in kinds)
     if lingering or not (kinds or signs) or not pods or not all(pod.ready for pod in pods):
@@ -227,7 +228,10 @@ def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
         found += f"; no row knows {_amounts(api, unknown)}"
         action = f"set nodes.resource to {' or '.join(unknown)} where its units are the cards"
     elif plugin_pods(profile, api, "device-plugin", "virtual-plugin"):
-        action = "mend the vendor's device plugin on the node: its pod is there"
+        action = (
+            "mend the vendor's device plugin on the node: its pod is there; where it is Ready, "
+            "restart it, then the kubelet"
+        )
     elif known:
         action = f"only parts of cards are known: set nodes.resource to one of {', '.join(known)}"
     return error("RESOURCE_ABSENT", found, "whole cards", action)
