@@ -258,7 +258,7 @@ class Profile:
     exporter: Exporter | None = None
     toolkit_name: str = ""
     toolkit_example: str = ""
-    toolkit_digits: str = r"(\d{2})(\d{2})(\d?)"
+    toolkit_digits: str = r"(\d{2})(\d{2})\.?(\d?)"
     toolkit_of_image: tuple[tuple[str, str], ...] = ()
     minimums: tuple[ToolkitMinimum, ...] = ()
     compat: CompatLibraries | None = None
@@ -325,7 +325,7 @@ class Profile:
         return next((t for rule, t in self.toolkit_of_image if re.search(rule, image)), "")
 
 
-def normal_toolkit(version: str, digits: str = r"(\d{2})(\d{2})(\d?)") -> str:
+def normal_toolkit(version: str, digits: str = r"(\d{2})(\d{2})\.?(\d?)") -> str:
     """'2604' -> '26.04', '25.04.1' stays: both spellings occur in the vendor's image tags.
 
     digits: how a version without dots is cut; default: as Hygon's.

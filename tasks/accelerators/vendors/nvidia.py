@@ -174,7 +174,7 @@ NVIDIA = Profile(
     ),
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
-    toolkit_digits=r"(\d{1,2})(\d)(\d?)",
+    toolkit_digits=r"(\d{2})(\d?)(\d?)",
     compat=CompatLibraries(
         env=(
             ("VLLM_ENABLE_CUDA_COMPATIBILITY", r"(?i)^\s*(1|true)\s*$"),  # vllm PR 33992
