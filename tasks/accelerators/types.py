@@ -22,7 +22,8 @@ class ResourcePattern:
     much of a card's compute it takes (of `whole`); mode, a partition mode (Profile.partitions).
     counts: the amount is a number of shares of cards (a dynamic name), or of shares whose memory
     nobody divides (a split one). per_card: units one card makes at
-    most, 0 unknown. overlay: another view of cards that other names of the node offer, too.
+    most, 0 unknown. overlay: another view of cards that other names of the node may offer, too.
+    apart: two units of a pod lie on two cards. single: a pod gets one unit at most.
     mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
     card's.
     """
@@ -34,6 +35,8 @@ class ResourcePattern:
     per_card: int = 0
     counts: bool = False
     overlay: bool = False
+    apart: bool = False
+    single: bool = False
     mib: float = 0
     of_card: float = 0
 
@@ -255,7 +258,7 @@ class Profile:
     exporter: Exporter | None = None
     toolkit_name: str = ""
     toolkit_example: str = ""
-    toolkit_digits: str = r"(\d{2})(\d{2})(\d?)"
+    toolkit_digits: str = r"(\d{2})(\d{2})\.?(\d?)"
     toolkit_of_image: tuple[tuple[str, str], ...] = ()
     minimums: tuple[ToolkitMinimum, ...] = ()
     compat: CompatLibraries | None = None
@@ -322,7 +325,7 @@ class Profile:
         return next((t for rule, t in self.toolkit_of_image if re.search(rule, image)), "")
 
 
-def normal_toolkit(version: str, digits: str = r"(\d{2})(\d{2})(\d?)") -> str:
+def normal_toolkit(version: str, digits: str = r"(\d{2})(\d{2})\.?(\d?)") -> str:
     """'2604' -> '26.04', '25.04.1' stays: both spellings occur in the vendor's image tags.
 
     digits: how a version without dots is cut; default: as Hygon's.

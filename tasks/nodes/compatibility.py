@@ -126,7 +126,8 @@ def check(driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
                 warning(
                     "CARD_UNKNOWN",
                     f"card '{model}'",
-                    f"one of {', '.join(sorted(KNOWN_CARDS))} ({FIELD_TABLE}, {VENDOR_TIERS})",
+                    f"one of {', '.join(sorted(KNOWN_CARDS))}: the cards of {FIELD_TABLE} and of "
+                    f"{VENDOR_TIERS}",
                     "its driver was not judged: the smoke test decides; set nodes.model to "
                     f"'{model}' where it is known to work, and this is said no more",
                 )

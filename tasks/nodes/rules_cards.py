@@ -14,22 +14,15 @@ from tasks.accelerators.types import Profile
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.tools.cards import Card, Inventory
+from tasks.nodes.tools.cards import IDLE_SHARE, Card, Inventory, taken_share
 from tasks.nodes.units.form import Units
 from tasks.spec.rollout import Rollout
 
-# how a tool words that a card is divided: hy-smi MIG, cnmon MIM and SMLU, efsmi
-# SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
-# among them, tells nothing of a card.
-DIVIDED = re.compile(r"(MIG|MIM|SMLU|SRIOV|MPC|VGPU)\b.*|Enabled?", re.IGNORECASE)
 # npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
 WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
 SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
-# less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
-# is nobody's: public outputs of 2024 to 2026
-IDLE_SHARE = 0.1
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
 VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
 
@@ -50,9 +43,12 @@ def tool_reasons(
         out += _card(profile, card)
     row = profile.resource_kind(units.resource) if units.resource else None
     parts = units.kind in ("slice", "share", "partition")  # under a whole card's name, too
-    if (row is None or row.kind in WHOLE) and not parts:
-        out += _partitioned(inventory.cards)
-    told = [card for card in inventory.cards if card.memory_mib or card.available_mib]
+    # of some cards divided and others not, the whole ones are offered beside the slices
+    divided = [card for card in inventory.cards if card.divided]
+    beside = units.units and units.units + len(divided) <= len(inventory.cards)
+    if (row is None or row.kind in WHOLE) and not parts and not (beside and _slices(profile, api)):
+        out += _partitioned(divided)
+    told = [c for c in inventory.cards if c.total or c.used_share is not None]
     silent = [str(card.index) for card in inventory.cards if card not in told and not card.health]
     if told and silent and inventory.whole:
         out.append(
@@ -139,12 +135,17 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
     return out
 
 
+def _slices(profile: Profile, api: ApiFacts) -> bool:
+    """Whether the node offers parts of cards under names of their own."""
+    rows = {name: profile.resource_kind(name) for name, n in api.capacity.items() if n > 0}
+    return any(row is not None and row.kind == "split" for row in rows.values())
+
+
 def _partitioned(cards: Sequence[Card]) -> list[Reason]:
     """One reason for all cards of a mode: on many nodes it is every card's."""
     modes: dict[str, list[str]] = {}
     for card in cards:
-        if DIVIDED.fullmatch(card.mode):
-            modes.setdefault(card.mode, []).append(str(card.index))
+        modes.setdefault(card.mode, []).append(str(card.index))
     return [
         warning(
             "CARD_PARTITIONED",
@@ -176,7 +177,7 @@ def _share(profile: Profile, card: Card) -> float:
     """How much of its memory is in use, 0 where nothing tells or so little that nobody uses it."""
     used, total = card.used, card.total
     if used is not None and total:
-        return used / total if used > max(profile.idle_mib, IDLE_SHARE * total) else 0.0
+        return taken_share(used, total, profile.idle_mib)
     return card.used_share if card.used_share and card.used_share > IDLE_SHARE else 0.0
 
 
@@ -192,9 +193,10 @@ def _in_use(
     held = {
         name: amount
         for name, amount in api.held.items()
-        if amount > 0 and profile.resource_kind(name)
+        if amount > 0 and (name == units.resource or profile.resource_kind(name))
     }
-    whole = [n for n in held if (row := profile.resource_kind(n)) and row.kind in WHOLE]
+    rows = {name: profile.resource_kind(name) for name in held}
+    whole = [n for n, row in rows.items() if row is None or row.kind in WHOLE]
     shared = units.kind in ("share", "slice", "partition") or len(whole) < len(held)
     explained = math.ceil(sum(held[name] for name in whole)) * units.ranks_per_unit
     # a claim's devices are counted nowhere: a pod that holds one may hold any card

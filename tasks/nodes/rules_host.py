@@ -43,6 +43,7 @@ class Hardware:
             addresses=len(buses) if all(card.bus for card in listed) else 0,
             memory_mib=self.memory_mib,
             models=self.models,
+            divided=sum(card.divided for card in listed),
         )
 
 
@@ -193,6 +194,18 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
         out.append(unknown("exporter", doc.errors["metrics"]))
     if "pci" in doc.errors:
         out.append(unknown("PCI devices", doc.errors["pci"]))
+    if profile.models and not hardware.models:
+        # neither a name nor a known id: what is there is told, so that a row can be added
+        ids = sorted({f"{p.vendor}:{p.device}" for p in doc.pci})
+        if ids:
+            out.append(
+                warning(
+                    "CARD_UNKNOWN",
+                    f"PCI id {', '.join(ids)}, and no name from the smi tool",
+                    "an id that the vendor's row knows, or a name",
+                    "driver and toolkit were not judged for it: the smoke test decides",
+                )
+            )
     distinct = sorted(set(hardware.models))
     if len(distinct) > 1:
         out.append(

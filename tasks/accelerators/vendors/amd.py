@@ -18,7 +18,14 @@ from tasks.accelerators.types import (
     Smi,
     ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import DROP_BUT_PTRACE, HAMI, PTRACE, UNCONFINED, VIDEO
+from tasks.accelerators.vendors.common import (
+    DROP_BUT_PTRACE,
+    HAMI,
+    PTRACE,
+    UNCONFINED,
+    VIDEO,
+    gpustack_parts,
+)
 
 _MODE = r"(?P<mode>[sdtqc]px)_nps(?P<nps>\d)"
 _ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
@@ -31,6 +38,7 @@ AMD = Profile(
         ResourcePattern("split", rf"amd\.com/{_MODE}", "partition"),
         ResourcePattern("dynamic", r"amd\.com/gpumem", "hami", mib=1),
         ResourcePattern("dynamic", r"amd\.com/gpucores", "hami"),
+        *gpustack_parts(r"amd\.com/gpu"),
     ),
     # devices a card becomes; cpx: one an XCD, 8 on MI300X, MI325X, MI350X and MI355X, 6 on MI300A
     partitions={"spx": 1, "dpx": 2, "tpx": 3, "qpx": 4, "cpx": 0},

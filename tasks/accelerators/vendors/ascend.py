@@ -1,8 +1,8 @@
 """Huawei Ascend NPUs.
 
 Sources: MindX device plugin documentation (MindCluster v26.1.0), vllm-ascend's installation page;
-HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980: Huawei Cloud CCE and
-vllm-ascend's CI.
+HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980 and ascend-310: Huawei
+Cloud CCE's plugin page and vllm-ascend's CI.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tasks.accelerators.types import (
     Smi,
     ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CANN = "vllm-ascend 0.13 installation page"
 _CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
@@ -35,12 +35,15 @@ ASCEND = Profile(
         # whole cards of a node with several 310P boards
         ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
         ResourcePattern("whole", r"huawei\.com/npu", "npu"),  # Atlas 350, A5
-        ResourcePattern("whole", r"huawei\.com/ascend-1980", "cce"),
+        ResourcePattern("whole", r"huawei\.com/ascend-(1980|310)", "cce"),
         ResourcePattern("whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True),
         ResourcePattern("split", rf"huawei\.com/(?i:ascend)(910|310P?)-{_VNPU}", "vnpu"),
         ResourcePattern("split", r"huawei\.com/(?i:ascend)(910|310P)-\d+c.*", "vnpu"),
         ResourcePattern("dynamic", r"huawei\.com/(?i:ascend).+-memory", "hami", mib=1),
         ResourcePattern("dynamic", r"huawei\.com/((?i:ascend).+-core|npu-core)", "hami"),
+        *gpustack_parts(r"huawei\.com/npu"),
+        # a chip that is newer than this list
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)[\w-]+", "new"),
     ),
     labels=Labels(
         presence=("accelerator",),  # set by hand on the cluster: huawei-Ascend910
@@ -63,6 +66,8 @@ ASCEND = Profile(
     pci_vendor="19e5",
     pci_classes=("12",),
     models={"d802": "910B", "d801": "910", "d500": "310P", "d100": "310"},
+    # labels and people say Ascend910B3, npu-smi 910B3; Ascend910 alone is npu-smi's A3
+    model_noise=r"^Ascend[\s_-]*(?=\d{3}[A-Z])",
     devices=(
         DeviceFile("/dev/davinci_manager", "char"),
         # A5 (Atlas 350) has others in its place (MindCluster v26.1.0)

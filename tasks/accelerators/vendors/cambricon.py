@@ -30,7 +30,7 @@ CAMBRICON = Profile(
         ResourcePattern("dynamic", r"cambricon\.com/mlu[a-z0-9]*\.smlu\.v(core|memory)", "smlu"),
         ResourcePattern("dynamic", r"cambricon\.com/vmlu", "hami", counts=True),
         ResourcePattern("dynamic", r"cambricon\.com/mlu\.v(core|memory)", "hami"),
-        gpustack_parts(r"cambricon\.com/mlu"),
+        *gpustack_parts(r"cambricon\.com/mlu"),
     ),
     # only where the plugin has --node-label, and then without a prefix
     labels=Labels(model=("Model",), driver=("DriverVersion",)),

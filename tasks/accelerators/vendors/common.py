@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.accelerators.types import ResourcePattern
+from typing import Any
+
+from tasks.accelerators.types import ResourceKind, ResourcePattern
 
 PTRACE = "SYS_PTRACE: the collective library maps memory between the worker processes"
 UNCONFINED = "seccomp Unconfined: the compute driver uses calls the default profile refuses"
@@ -11,9 +13,31 @@ HAMI = r"hami-.*device-plugin"
 DROP_BUT_PTRACE = {"drop": ["ALL"], "add": ["SYS_PTRACE"]}
 
 
-def gpustack_parts(base: str) -> ResourcePattern:
-    """What GPUStack's operator adds to a vendor's name for parts of cards. base: a regex.
+# parts of a card's compute, GB of its memory: 3g.40gb (NVIDIA), 2g.15gb (Hygon), 4u.4g48gb (T-Head)
+_PROFILE = r"(?P<part>\d+)[gu][.-](\d+g)?(?P<gb>\d+)gb.*"
 
-    Source: gpustack-operator docs/accelerator-requests.md, 2026.
+
+def gpustack_parts(
+    base: str, whole: int = 0, per_card: int = 0, shares: int = 10
+) -> tuple[ResourcePattern, ...]:
+    """What GPUStack's operator adds to a vendor's name for parts of cards: shares of which nobody
+    divides the memory, slices by software, partitions by hardware. A card that is not partitioned
+    is offered whole, as shares and as slices at once. base: a regex. whole, per_card: as in
+    ResourcePattern, of partitions. shares: of one card, 0 where another plugin has the name, too.
+
+    Source: gpustack/gpustack-operator docs/modules/devices/requests.md, 2026.
     """
-    return ResourcePattern("dynamic", rf"{base}\.(shared|sliced|partitioned)(\..+)?", "gpustack")
+
+    def row(kind: ResourceKind, rest: str, **more: Any) -> ResourcePattern:
+        return ResourcePattern(kind, rf"{base}\.{rest}", "gpustack", **more)
+
+    return (
+        row("split", "shared", counts=True, overlay=True, per_card=shares, apart=bool(shares)),
+        row("dynamic", "sliced", counts=True, overlay=True, single=True),
+        row("dynamic", r"sliced\.memory-mib", mib=1),
+        row("dynamic", r"sliced\.memory-percentage", of_card=0.01),
+        row("dynamic", r"(sliced|partitioned)\.(units|cores-percentage)"),
+        row("dynamic", "partitioned", counts=True, single=True),
+        row("split", rf"partitioned\.\w+-{_PROFILE}", whole=whole, per_card=per_card, single=True),
+        row("split", r"partitioned\..+", per_card=per_card, single=True),
+    )

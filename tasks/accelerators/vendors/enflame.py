@@ -28,7 +28,7 @@ ENFLAME = Profile(
         ),
         ResourcePattern("dynamic", r"enflame\.com/vgcu", "hami", counts=True),
         ResourcePattern("dynamic", r"enflame\.com/(vgcu-percentage|gcu-(memory|core))", "hami"),
-        gpustack_parts(r"enflame\.com/gcu"),
+        *gpustack_parts(r"enflame\.com/gcu"),
     ),
     labels=Labels(
         presence=("enflame.com/gcu.present",),

@@ -18,7 +18,14 @@ from tasks.accelerators.types import (
     Sharing,
     Smi,
 )
-from tasks.accelerators.vendors.common import DROP_BUT_PTRACE, HAMI, PTRACE, UNCONFINED, VIDEO
+from tasks.accelerators.vendors.common import (
+    DROP_BUT_PTRACE,
+    HAMI,
+    PTRACE,
+    UNCONFINED,
+    VIDEO,
+    gpustack_parts,
+)
 
 _MIG = r"mig-(?P<part>\d+)g[.-](?P<gb>\d+)gb"
 _PART = rf"(share-\d+c-(?P<share_gb>\d+)g|{_MIG})"
@@ -40,12 +47,7 @@ HYGON = Profile(
         ResourcePattern("split", rf"hygon\.com/dcu-{_PART}", "dcu", per_card=4),
         ResourcePattern("split", r"hygon\.com/hcu-(share|mig)-.+", "hcu", per_card=4),
         ResourcePattern("split", r"hygon\.com/dcu-(share|mig)-.+", "dcu", per_card=4),
-        # GPUStack's operator (docs/accelerator-requests.md, 2026)
-        ResourcePattern(
-            "split", rf"hygon\.com/[dh]cu\.partitioned\.{_MIG}", "gpustack", per_card=4
-        ),
-        ResourcePattern("split", r"hygon\.com/[dh]cu\.shared", "gpustack", per_card=10),
-        ResourcePattern("dynamic", r"hygon\.com/[dh]cu\.(sliced|partitioned).*", "gpustack"),
+        *gpustack_parts(r"hygon\.com/[dh]cu", per_card=4),
         ResourcePattern("dynamic", r"dcu\.com/gpu.*", "koordinator"),
         ResourcePattern("named", r"hygon\.com/(?!dcu|hcu).+", "named"),
     ),
@@ -155,7 +157,7 @@ HYGON = Profile(
     toolkit_example="DTK 25.04.1",
     compatibility="hygon",
     builds_driver=True,
-    toolkit=r"dtk[-_:]?(\d{2}\.\d{2}(?:\.\d+)?|\d{4,5})",
+    toolkit=r"dtk[-_:]?(\d{2}\.\d{2}(?:\.\d+)?|\d{4}\.\d|\d{4,5})",
     temperature_limit_c=95.0,
     probe_paths=("/opt", "/usr/local", "/usr/src"),
 )

@@ -26,7 +26,7 @@ ILUVATAR = Profile(
         ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+-vgpu", "hami", counts=True),
         ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vMem", "hami", mib=256),
         ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vCore", "hami"),
-        gpustack_parts(r"iluvatar\.com/gpu"),
+        *gpustack_parts(r"iluvatar\.com/gpu"),
     ),
     modules=("iluvatar",),
     pci_vendor="1e3e",

@@ -14,7 +14,7 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Smi,
 )
-from tasks.accelerators.vendors.common import HAMI
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 KUNLUNXIN = Profile(
     name="kunlunxin-xpu",
@@ -24,6 +24,7 @@ KUNLUNXIN = Profile(
         # HAMi: up to a quarter, a half, or the whole of a P800, by the memory asked for
         ResourcePattern("dynamic", r"kunlunxin\.com/vxpu", "hami", counts=True),
         ResourcePattern("dynamic", r"kunlunxin\.com/v?xpu-memory", "hami", mib=1),
+        *gpustack_parts(r"kunlunxin\.com/xpu"),
     ),
     modules=("kunlun", "xpu_driver"),  # kunlun from XRE 4.0
     version_files=(("/proc/kunlun/version", r"(?i)kunlun.*?\s(\d+(?:\.\d+){2,})"),),

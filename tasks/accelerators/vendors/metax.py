@@ -25,7 +25,7 @@ METAX = Profile(
         ResourcePattern("dynamic", r"metax-tech\.com/sgpu", "sgpu", counts=True),
         ResourcePattern("dynamic", r"metax-tech\.com/vmemory", "sgpu", mib=1024),
         ResourcePattern("dynamic", r"metax-tech\.com/vcore", "sgpu"),
-        gpustack_parts(r"metax-tech\.com/gpu"),
+        *gpustack_parts(r"metax-tech\.com/gpu"),
     ),
     labels=Labels(
         presence=("metax-tech.com/gpu.installed",),

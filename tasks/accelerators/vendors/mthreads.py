@@ -25,7 +25,7 @@ MTHREADS = Profile(
         ResourcePattern("dynamic", r"mthreads\.com/vgpu", "sgpu", counts=True),
         ResourcePattern("dynamic", r"mthreads\.com/sgpu-core", "sgpu"),
         ResourcePattern("dynamic", r"mthreads\.com/sgpu-memory", "sgpu", mib=512),
-        gpustack_parts(r"mthreads\.com/gpu"),
+        *gpustack_parts(r"mthreads\.com/gpu"),
     ),
     labels=Labels(
         presence=("mthreads.com/gpu-node", "mthreads.com/gpu.present", "mthreads.com/gpu"),

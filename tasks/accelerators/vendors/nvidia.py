@@ -19,10 +19,11 @@ from tasks.accelerators.types import (
     Smi,
     ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI
+from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
+_GKE = "GKE's documentation, GPU sharing strategies, 2025-07-16"
 _MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
 
 NVIDIA = Profile(
@@ -31,12 +32,21 @@ NVIDIA = Profile(
         ResourcePattern("whole", r"nvidia\.com/gpu", "gpu"),
         ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*\.shared", "mig", counts=True),
         ResourcePattern("split", rf"nvidia\.com/mig-{_MIG}.*", "mig", whole=7),
+        # `renameByDefault` of NVIDIA's plugin has a gpu.shared, too, with any number a card
+        *gpustack_parts(r"nvidia\.com/gpu", whole=7, shares=0),
         # the plugin's `rename` may choose any name: gpu.shared, gpu.10gb
         ResourcePattern("split", r"nvidia\.com/gpu\..+", "mig", counts=True),
         ResourcePattern("split", r"nvidia\.com/mig-.+", "mig"),
         ResourcePattern("dynamic", r"nvidia\.com/gpumem", "hami", mib=1),
         ResourcePattern("dynamic", r"nvidia\.com/gpumem-percentage", "hami", of_card=0.01),
         ResourcePattern("dynamic", r"nvidia\.com/gpucores", "hami"),
+        # Volcano's vGPU plugin (HAMi#1376): as HAMi's; a pod's lie on as many cards
+        ResourcePattern("dynamic", r"volcano\.sh/vgpu-number", "volcano", counts=True, apart=True),
+        ResourcePattern("dynamic", r"volcano\.sh/vgpu-memory", "volcano", mib=1),
+        ResourcePattern("dynamic", r"volcano\.sh/vgpu-(cores|memory-percentage)", "volcano"),
+        # Alibaba Cloud ACK, shared scheduling: GiB of all cards, and how many cards there are
+        ResourcePattern("dynamic", r"aliyun\.com/gpu-mem", "ack", mib=1024),
+        ResourcePattern("dynamic", r"aliyun\.com/gpu-(count|core\.percentage)", "ack"),
         # NVIDIA/kubevirt-gpu-device-plugin: GA102GL_A10 (passthrough), GRID_T4-1Q (vGPU)
         ResourcePattern("vm", r"nvidia\.com/[A-Z][A-Z0-9]+[_-].+", "kubevirt"),
     ),
@@ -45,7 +55,7 @@ NVIDIA = Profile(
         model=("nvidia.com/gpu.product",),
         memory=("nvidia.com/gpu.memory",),
         driver=("nvidia.com/cuda.driver-version.full",),
-        replicas=("nvidia.com/gpu.replicas",),
+        replicas=("nvidia.com/gpu.replicas", "cloud.google.com/gke-max-shared-clients-per-gpu"),
         slice_memory=("nvidia.com/{name}.memory",),
         slice_replicas=("nvidia.com/{name}.replicas",),
     ),
@@ -60,6 +70,28 @@ NVIDIA = Profile(
             ),
             whole=7,
             apart=True,
+        ),
+        Sharing(
+            "MIG of GKE",
+            _GKE,
+            memory="divided",
+            labels=(("cloud.google.com/gke-gpu-partition-size", rf"^{_MIG}"),),
+            whole=7,
+            apart=True,
+        ),
+        Sharing(
+            "MPS of GKE",
+            _GKE,
+            memory="divided",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", "^mps$"),),
+            single=True,
+        ),
+        Sharing(
+            "time sharing of GKE",
+            f"{_GKE}: at most one unit a pod",
+            memory="card",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", "^time-sharing$"),),
+            single=True,
         ),
         Sharing(
             "MPS",
@@ -113,7 +145,8 @@ NVIDIA = Profile(
             runs=(
                 (
                     "--query-gpu=index,name,memory.total,memory.used,temperature.gpu,power.draw,"
-                    "driver_version,ecc.errors.uncorrected.volatile.total,pci.bus_id",
+                    "driver_version,ecc.errors.uncorrected.volatile.total,pci.bus_id,"
+                    "mig.mode.current",
                     "--format=csv",
                 ),
             ),
@@ -141,7 +174,7 @@ NVIDIA = Profile(
     ),
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
-    toolkit_digits=r"(\d{1,2})(\d)(\d?)",
+    toolkit_digits=r"(\d{2})(\d?)(\d?)",
     compat=CompatLibraries(
         env=(
             ("VLLM_ENABLE_CUDA_COMPATIBILITY", r"(?i)^\s*(1|true)\s*$"),  # vllm PR 33992

@@ -24,7 +24,7 @@ THEAD = Profile(
         ResourcePattern("whole", r"aliyun\.com/ppu", "aliyun"),
         # MIG: compute units, parts of the memory, its GB
         ResourcePattern("split", r"alibabacloud\.com/ppu-(?P<part>\d+)u\.\d+g(?P<gb>\d+)gb", "mig"),
-        gpustack_parts(r"(alibabacloud|aliyun)\.com/ppu"),
+        *gpustack_parts(r"(alibabacloud|aliyun)\.com/ppu"),
     ),
     labels=Labels(
         presence=("aliyun.accelerator/ppu_count", "aliyun.com/ppu.present"),

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tasks.nodes.tools.words import Quote
+
+# less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
+# is nobody's: public outputs of 2024 to 2026
+IDLE_SHARE = 0.1
+# how a tool words that a card is divided: nvidia-smi and hy-smi MIG, cnmon MIM and SMLU, efsmi
+# SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
+# among them, tells nothing of a card.
+DIVIDED = re.compile(r"(MIG|MIM|SMLU|SRIOV|MPC|VGPU)\b.*|Enabled?", re.IGNORECASE)
+
+
+def taken_share(used: float, total: float | None, idle_mib: float) -> float:
+    """Share of a card's memory that somebody uses, 0 where it is so little that nobody does. used,
+    total, idle_mib: MiB; total None: unknown, and then the share is 1 or 0."""
+    if used <= max(idle_mib, IDLE_SHARE * (total or 0.0)):
+        return 0.0
+    return used / total if total else 1.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,11 @@ class Card:
     health: str = ""
     uncorrectable: int | None = None
     bus: str = ""
+
+    @property
+    def divided(self) -> bool:
+        """Whether its mode says that it is cut into parts."""
+        return DIVIDED.fullmatch(self.mode) is not None
 
     @property
     def total(self) -> float | None:

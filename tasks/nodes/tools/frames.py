@@ -27,6 +27,8 @@ _POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s*W\s*(?:/|\d)")
 _BORDER = re.compile(r"[|+\s]*[-=]{5,}[-=+|\s]*")
 # what comes after the cards
 _END = re.compile(r"^[|\s]*(?:Process(?:es)?\b|MIG devices)", re.IGNORECASE)
+# what stands in the cells of a card that does not answer, whoever's tool it is
+_SICK = re.compile(r"ERR!|Unknown Error|\w+ is lost|requires reset", re.IGNORECASE)
 _CARD = re.compile(r"\s*(\d+)\s+(?:\S*/\s+)?(\S.*)")
 
 
@@ -35,8 +37,8 @@ class Frame:
     """How one tool's table is read.
 
     driver: regex with one group over the whole output; not_driver: where it is found the version is
-    not the host's. memory: groups `used` and `total` (or `total` and `share`, percent) over a
-    card's lines, of which the first place counts. mode: regex with one group over a card's lines.
+    not the host's. memory: groups `total` and, where it is told, `used` over a card's
+    lines, of which the first place counts. mode: regex with one group over a card's lines.
     state: header of the column, the last of the second line, that tells a card's health.
     errors: header of the column, the last of the first line, that counts uncorrectable errors.
     """
@@ -64,7 +66,8 @@ FRAMES: dict[str, Frame] = {
         errors="Volatile Uncorr. ECC",
     ),
     "efsmi": Frame(
-        memory=r"(?P<total>\d+)\s*MiB[^|]*\|\s*(?P<share>[\d.]+)\s*%",
+        # the percentage beside it is the cores' use, not the memory's (vllm-gcu's README)
+        memory=r"(?P<total>\d+)\s*MiB[^|]*\|\s*[\d.]+\s*%",
         mode=r"\d\s*MiB\s+(SRIOV|Enable)\b",
     ),
     "ppu-smi": Frame(mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$", errors="Volatile Uncorr. ECC"),
@@ -102,10 +105,7 @@ def _memory(frame: Frame, text: str) -> tuple[float | None, float | None]:
     if match is None:
         return None, None
     told = {key: number(value) for key, value in match.groupdict().items()}
-    total, share = told["total"], told.get("share")
-    if share is not None and total is not None:
-        return total * share / 100, total
-    return told.get("used"), total
+    return told.get("used"), told["total"]
 
 
 def framed(name: str) -> Callable[[Reading, SmiRun], None]:
@@ -136,10 +136,11 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
         reading.add(int(first[1]))
         return
     whole, rest = "\n".join(block), "\n".join(block[1:])
-    names = [part for part in re.split(r"\s{2,}", first[2]) if re.search("[A-Za-z]{2}", part)]
+    names = [part for part in re.split(r"\s{2,}", first[2]) if re.search("[A-Za-z]", part)]
     used, total = _memory(frame, whole)
     bus, heat, power = _BUS.search(whole), _HEAT.search(rest), _POWER.search(rest)
     mode = re.search(frame.mode, rest) if frame.mode else None
+    sick = _SICK.search(whole)
     state = frame.state and frame.state in text
     errors = number(_cells(block[0])[-1]) if frame.errors and frame.errors in text else None
     reading.add(
@@ -150,7 +151,7 @@ def _card(frame: Frame, reading: Reading, text: str, block: list[str]) -> None:
         temperature_c=float(heat[1]) if heat else None,
         power_w=float(power[1]) if power else None,
         mode=mode[1] if mode else "",
-        health=_cells(block[1])[-1] if state else "",
+        health=sick[0] if sick else _cells(block[1])[-1] if state else "",
         uncorrectable=None if errors is None else int(errors),
         bus=bus[0].lower() if bus else "",
     )

@@ -46,6 +46,7 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             power_w=number(row.get("power.draw", "")),
             uncorrectable=None if uncorrectable is None else int(uncorrectable),
             health=sick,
+            mode="MIG" if row.get("mig.mode.current", "").startswith("Enabled") else "",
             bus=row.get("pci.bus_id", "").lower(),
         )
         version = row.get("driver_version", "")

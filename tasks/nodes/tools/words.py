@@ -49,7 +49,7 @@ SAYINGS: tuple[Saying, ...] = (
     ),
     Saying(
         "lost",
-        r"Unable to determine the device handle for (?:GPU|gpu)\s*(?P<card>[0-9A-Fa-f:.]*\w)\s*:"
+        r"(?i:Unable to determine the device handle for \w{2,4}?)\s*(?P<card>[0-9A-Fa-f:.]*\w)\s*:"
         r"\s*(?P<why>.+)",
         _RESET,
         "NVIDIA/k8s-device-plugin#231, dcgm-exporter#604, akash-network/support#209 (2024-04)",
@@ -75,7 +75,7 @@ SAYINGS: tuple[Saying, ...] = (
     ),
     Saying(
         "broken",
-        r".*driver is not loaded.*",
+        r"(?i:.*driver (?:is )?not loaded.*)",
         "load the driver; the tool ends with status 0 all the same",
         "GPUStack operator's vendor prerequisites, 2026 (ppu-smi: init HGML error)",
     ),

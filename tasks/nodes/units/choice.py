@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
+from tasks.accelerators.profiles import PROFILES
 from tasks.accelerators.types import Profile
 from tasks.nodes.facts import ApiFacts, DaemonPod
 from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.units.reading import PARTS
 from tasks.spec.rollout import Rollout
 
 ZERO = Decimal(0)
+# extended resources that are no accelerators: networks, machines, helpers of other plugins
+OTHERS = re.compile(
+    r"kubernetes\.io/|rdma|roce|infiniband|hca|hostdev|sriov|nic\b|eni|vfio|kvm|/tun|vhost|fuse|qat|"
+    r"fpga|sgx|visibility|storage",
+    re.IGNORECASE,
+)
 
 
 def offered(profile: Profile, api: ApiFacts) -> dict[str, str]:
     """Resources of this profile the node knows, some with 0: name -> kind."""
     rows = {name: profile.resource_kind(name) for name in api.capacity}
     return {name: row.kind for name, row in rows.items() if row is not None}
+
+
+def strangers(api: ApiFacts) -> list[str]:
+    """Living extended resources that no vendor's row knows and that may be accelerators."""
+    return [
+        name
+        for name, amount in sorted(api.allocatable.items())
+        if "/" in name and amount > 0 and not OTHERS.search(name)
+        if not any(row.resource_kind(name) for row in PROFILES.values())
+    ]
+
+
+def _own(profile: Profile, names: list[str]) -> list[str]:
+    """Those under the vendor's own domain that say no part of a card."""
+    whole = [row.pattern for row in profile.resources if row.kind == "whole"]
+    domains = {pattern.partition("/")[0].replace("\\.", ".") for pattern in whole}
+    return [n for n in names if n.partition("/")[0] in domains and not PARTS.search(n)]
 
 
 def plugin_pods(profile: Profile, api: ApiFacts, *roles: str) -> list[DaemonPod]:
@@ -47,10 +73,13 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
         if not wanted or whole:
             if parted := _parted(profile, api, kinds, whole):
                 return "", [parted]
+            own = [] if wanted else _own(profile, strangers(api))
+            if len(own) == 1:
+                return own[0], [_taken(profile, api, own[0])]
             if silent := _silent(profile, api, kinds):
                 return wanted or next(iter(sorted(kinds)), ""), [silent]
     if wanted:
-        return wanted, [_not_there(wanted, living, _amounts(api, known))]
+        return wanted, [_not_there(wanted, living, _amounts(api, [*known, *strangers(api)]))]
     if len(living) > 1:
         return living[0], [
             error(
@@ -147,7 +176,8 @@ def _counts(profile: Profile, name: str) -> bool:
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
     """A plugin that is Ready and offers nothing; None where there is none, or no sign of cards."""
-    signs = any(api.labels.get(key) not in (None, "", "false") for key in profile.labels.presence)
+    keys = (*profile.labels.presence, *profile.labels.model, *profile.labels.memory)
+    signs = any(api.labels.get(key) not in (None, "", "false") for key in keys)
     pods = plugin_pods(profile, api, "device-plugin", "virtual-plugin")
     lingering = any(api.capacity[name] > 0 for name in kinds)
     if lingering or not (kinds or signs) or not pods or not all(pod.ready for pod in pods):
@@ -163,10 +193,20 @@ def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | 
     )
 
 
+def _taken(profile: Profile, api: ApiFacts, name: str) -> Reason:
+    return warning(
+        "RESOURCE_UNKNOWN",
+        f"the node offers {_amounts(api, [name])}, which no row of {profile.name} knows",
+        "a name whose units are known",
+        f"its units are taken for cards; set nodes.resource to {name}, and this is said no more",
+    )
+
+
 def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
     """Nothing offers whole cards."""
     action = "deploy the vendor's device plugin on the node"
     found = f"resources offered: {_amounts(api, known)}"
+    unknown = strangers(api)
     machines = [n for n, kind in offered(profile, api).items() if kind == "vm"]
     drivers = plugin_pods(profile, api, "dra-driver")
     if machines:
@@ -184,8 +224,14 @@ def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
             "name a ResourceClaimTemplate of that class in nodes.claim_template, or deploy the "
             "vendor's device plugin in place of the driver"
         )
+    elif unknown:
+        found += f"; no row knows {_amounts(api, unknown)}"
+        action = f"set nodes.resource to {' or '.join(unknown)} where its units are the cards"
     elif plugin_pods(profile, api, "device-plugin", "virtual-plugin"):
-        action = "mend the vendor's device plugin on the node: its pod is there"
+        action = (
+            "mend the vendor's device plugin on the node: its pod is there; where it is Ready, "
+            "restart it, then the kubelet"
+        )
     elif known:
         action = f"only parts of cards are known: set nodes.resource to one of {', '.join(known)}"
     return error("RESOURCE_ABSENT", found, "whole cards", action)

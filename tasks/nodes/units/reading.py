@@ -20,6 +20,8 @@ from tasks.nodes.units.size import replicas, unit_memory
 
 MIB = 2**20
 CPX_LEAST, CPX_MOST = 6, 8  # compute dies of MI300A, and of MI300X and what followed it
+# words of a resource's name that say a part of a card, or a count that is none of cards
+PARTS = re.compile(r"mem|core|shar|slice|vgpu|virt|mig-|num\b|percent|count|unit", re.IGNORECASE)
 
 
 def read_units(
@@ -30,16 +32,21 @@ def read_units(
     capacity = int(api.capacity.get(resource, 0))
     elsewhere = _elsewhere(profile, api)
     seen = seen.without(elsewhere)
-    if row is None or not capacity:  # what no row knows is not judged
+    if not capacity:
         return Units(resource, "card", 0, None, 0, 0, elsewhere=elsewhere)
+    if row is None:
+        return replace(_stranger(resource, capacity, seen), elsewhere=elsewhere)
     found = _found(profile, api, resource, row, capacity)
     least, most = _cards_of_all(profile, api, resource, row, found)
     found, exact = _with_hardware(profile, seen, found, least, most, capacity)
     if exact:
         least = most = exact
+    card = seen.memory_mib
     high, low = unit_memory(profile, api, resource, row, found, seen, capacity, asked or {})
     sharing, shared = found.sharing, found.kind == "share"
     loose = row.kind == "split" and row.counts  # shares of a card whose memory nobody divides
+    # partitions of one memory domain (NPS1) see all of it, unless a label says which part
+    undivided = found.kind == "partition" and found.told.get("nps") == "1" and high == card
     return Units(
         resource=resource,
         kind=found.kind,
@@ -52,12 +59,30 @@ def read_units(
         ranks_per_unit=seen.rows // capacity if found.kind == "board" else 1,
         why=found.why,
         considered=tuple(dict.fromkeys([*(s.name for s in profile.sharings), *_own_way(profile)])),
-        apart=sharing.apart if sharing else not (loose or found.guessed),
-        isolated=sharing.memory != "card" if sharing else not (shared and (loose or found.guessed)),
-        single=bool(sharing and sharing.single),
+        apart=sharing.apart if sharing else row.apart or not (loose or found.guessed),
+        isolated=not undivided
+        and (sharing.memory != "card" if sharing else not (shared and (loose or found.guessed))),
+        single=row.single or bool(sharing and sharing.single),
         guessed=found.guessed,
         elsewhere=elsewhere,
         registers=found.registers,
+    )
+
+
+def _stranger(resource: str, capacity: int, seen: SeenCards) -> Units:
+    """Units of a name that no row knows: cards, unless the name or their number says parts."""
+    parts = PARTS.search(resource) or capacity > (seen.cards or capacity)
+    return Units(
+        resource,
+        "share" if parts else "card",
+        capacity,
+        seen.cards,
+        0,
+        max(capacity, seen.cards or 0),
+        memory_bytes=None if seen.memory_mib is None else int(seen.memory_mib * MIB),
+        why=f"nothing known of {resource}" if parts else "",
+        apart=not parts,
+        isolated=not parts,
     )
 
 
@@ -103,6 +128,9 @@ def _with_hardware(
     if several and capacity in (seen.rows, cards):
         words = f"the tool lists {seen.rows} devices on {cards} cards"
         return replace(found, kind=kind, why=words), cards
+    if seen.divided == seen.rows > 0 and capacity > cards:
+        words = "the tool says that the cards are divided; no label tells their size"
+        return Origin(cards, cards, "slice", why=words, guessed=True), cards
     if least <= cards <= most or not agree(profile, seen):
         return found, None
     if profile.slicing and capacity > cards and capacity % cards == 0:
@@ -233,11 +261,14 @@ def _cards_of_all(
         other = profile.resource_kind(name)
         # what a plugin left behind when it changed its names is allocatable no more
         living = amount > 0 and api.allocatable.get(name, 0) > 0
-        if name == resource or other is None or not living or other.overlay:
+        if name == resource or other is None or not living:
             continue
         told = other.told(name)
         low, high = _range(profile, other, told, int(amount))
-        if other.kind in ("whole", "named"):
+        if other.overlay:
+            # the same cards once more, or cards of their own
+            most += high if other.kind == "split" else 0
+        elif other.kind in ("whole", "named"):
             # beside another whole-card name these may be the same cards once more
             least += 0 if row.kind in ("whole", "named") else int(amount)
             most += int(amount)

@@ -10,6 +10,7 @@ from tasks.spec.rollout import Rollout
 
 # what a plugin registers may be rounded; more than this is oversubscription
 _ROUNDED = 1.02
+GIB = 2**30
 
 
 def unit_reasons(
@@ -40,6 +41,17 @@ def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> 
         units.least <= count <= units.most for count in there if count is not None
     )
     none_at_all = seen.on_bus == seen.rows == 0
+    if agreed and seen.rows and units.units and all(units.most < (n or 0) for n in there):
+        return [
+            warning(
+                "CARDS_NOT_OFFERED",
+                f"{units.resource} offers {_range(units)} of {seen.cards}, which bus and "
+                f"{tool or 'the smi tool'} both see",
+                "every card offered",
+                "nothing to do where cards are left out on purpose (a display's, other machines'); "
+                "else read the device plugin's log and its discovery strategy",
+            )
+        ]
     if (agreed and (explained or seen.cards is None)) and not none_at_all:
         return []
     looked = ""
@@ -98,9 +110,18 @@ def _registered(seen: SeenCards | None, units: Units) -> list[Reason]:
 
 def _shared(spec: Rollout, units: Units) -> list[Reason]:
     """Units that an engine cannot use as it uses cards."""
-    out = []
+    out = [*_size(units)]
     asked = spec.devices
-    if units.single and asked > 1:
+    if units.kind == "share" and units.apart and asked > (units.cards or asked):
+        out.append(
+            error(
+                "UNIT_NOT_A_CARD",
+                f"{asked} units of {units.resource} a replica: {units}",
+                f"at most {units.cards} units a replica: each lies on a card of its own",
+                "lower serving.tensor_parallel_size, or use nodes with more cards",
+            )
+        )
+    elif units.single and asked > 1:
         out.append(
             error(
                 "UNIT_NOT_A_CARD",
@@ -134,6 +155,29 @@ def _shared(spec: Rollout, units: Units) -> list[Reason]:
             )
         )
     return out
+
+
+def _size(units: Units) -> list[Reason]:
+    """Parts of cards of which nothing tells how large they are."""
+    most, least = units.memory_bytes, units.memory_least
+    if not most:
+        return []
+    unlabelled = units.kind == "slice" and units.guessed
+    ranged = units.kind == "partition" and least is not None and least < most
+    if not (unlabelled or ranged):
+        return []
+    size = f"at most {most / GIB:.2f} GiB"
+    if ranged and least is not None:
+        size = f"between {least / GIB:.2f} and {most / GIB:.2f} GiB"
+    return [
+        warning(
+            "UNIT_NOT_A_CARD",
+            f"{units.resource}: {units}; a unit has {size}",
+            "a label that tells a unit's memory",
+            "deploy the vendor's labels (gpu-feature-discovery, node labeller): the arithmetic "
+            "goes by the most",
+        )
+    ]
 
 
 def _ranks(spec: Rollout, units: Units) -> list[Reason]:

@@ -53,8 +53,13 @@ def unit_memory(
         return None, None
     if mode := told.get("mode", "").lower():
         times = profile.partitions.get(mode) or (capacity / seen.cards if seen.cards else 0)
+        if told.get("nps") == "1":
+            return card, card  # one memory domain, which all partitions see
         # a row of the tool may be a partition already, of which some print the card's memory
-        return (card / times, card / times) if times and seen.rows == seen.cards else (card, None)
+        least = card / times if times else None
+        return (least, least) if least and seen.rows == seen.cards else (card, least)
+    if found.kind == "slice" and found.guessed and seen.cards:
+        return card * seen.cards / capacity, None
     sharing = found.sharing
     if sharing and sharing.memory == "divided":
         per = replicas(profile, api)

@@ -1,8 +1,8 @@
 """Nodes as public reports describe them: a few figures a node, made into what the judge reads.
 
 A case: source; profile; capacity, allocatable (default: capacity), labels, annotations, daemons
-[{name, image, ready, note}]; cards {bus, rows, memory, model, device, addresses}; driver; spec;
-expect. Where `cards` is absent the node was not probed.
+[{name, image, ready, note}]; cards {bus, rows, memory, model, device, addresses, mig (cards in that
+mode, or all)}; driver; spec; expect. Where `cards` is absent the node was not probed.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ Judge = Callable[[dict[str, Any]], NodeVerdict]
 
 
 def cases(name: str) -> dict[str, dict[str, Any]]:
-    """The cases of one file, by name."""
-    found: dict[str, dict[str, Any]] = yaml.safe_load(
-        (Path(__file__).parent / f"{name}.yaml").read_text()
-    )
+    """The cases of one file, or of the files of one folder, by name."""
+    here = Path(__file__).parent
+    files = sorted((here / name).glob("*.yaml")) or [here / f"{name}.yaml"]
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        found |= yaml.safe_load(file.read_text())
     return found
 
 
@@ -95,10 +97,13 @@ def _smi(row: Profile, cards: dict[str, Any], driver: str) -> SmiRuns:
     if tool == "nvidia-smi":
         head = (
             "index, name, memory.total [MiB], memory.used [MiB], temperature.gpu, power.draw [W], "
-            "driver_version, ecc.errors.uncorrected.volatile.total, pci.bus_id\n"
+            "driver_version, ecc.errors.uncorrected.volatile.total, pci.bus_id, mig.mode.current\n"
         )
+        mig = cards.get("mig", 0)
+        modes = ["Enabled" if mig is True or i >= count - mig else "[N/A]" for i in range(count)]
         text = head + "".join(
-            f"{i}, {model}, {memory} MiB, 4 MiB, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}\n"
+            f"{i}, {model}, {memory} MiB, 4 MiB, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}, "
+            f"{modes[i]}\n"
             for i in range(count)
         )
     elif tool == "ixsmi":
@@ -202,6 +207,12 @@ def holds() -> Callable[[dict[str, Any]], None]:
 def field_case() -> Callable[[str, str], dict[str, Any]]:
     """A case by file and name."""
     return lambda name, which: cases(name)[which]
+
+
+@pytest.fixture
+def every_case() -> dict[str, dict[str, Any]]:
+    """The cases of all files."""
+    return {n: c for name in ("components", "names", "units") for n, c in cases(name).items()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,8 @@ def test_other_names(sibling: Case, holds: Holds) -> None:
         ("nvidia-gpu", "gpustack/runner:cuda13.0-vllm0.27.1", "13.0"),
         ("nvidia-gpu", "registry/llm:torch2.5-cu118", "11.8"),
         ("nvidia-gpu", "registry/llm:focus1.2", ""),
+        ("nvidia-gpu", "registry/vllm:v0.16-cu12", "12"),
+        ("nvidia-gpu", "registry/vllm:cuda-13", "13"),
         # rocm/vllm on Docker Hub, gpustack/runner
         ("amd-gpu", "rocm/vllm:rocm6.4.1_vllm_0.9.1_20250702", "6.4.1"),
         ("amd-gpu", "gpustack/runner:rocm7.2-vllm0.25.1", "7.2"),
@@ -56,6 +59,7 @@ def test_other_names(sibling: Case, holds: Holds) -> None:
         # sourcefind.cn, HYGON-AI image list (October 2026)
         ("hygon-dcu", "x/vllm:0.21.0-ubuntu22.04-dtk2604-py3.10", "26.04"),
         ("hygon-dcu", "x/vllm:0.21.0-ubuntu22.04-dtk26041-py3.10", "26.04.1"),
+        ("hygon-dcu", "x/vllm:0.9.2-dtk2504.1-py3.10", "25.04.1"),
         ("hygon-dcu", "gpustack/runner:dtk25.04-vllm0.9.2", "25.04"),
         # quay.io/ascend, gpustack/runner
         ("ascend-npu", "quay.io/ascend/cann:8.2.rc1-910b-ubuntu22.04-py3.11", "8.2.rc1"),
@@ -91,3 +95,16 @@ def test_toolkits_of_images(family: str, image: str, toolkit: str) -> None:
 def test_resources_of_ascend(name: str, kind: str) -> None:
     row = profile("ascend-npu").resource_kind(name)
     assert row is not None and row.kind == kind
+
+
+SOURCE = re.compile(
+    r"constructed\b"
+    r"|https://\S+"
+    r"|[\w.-]+/[\w.-]+(#\d+| PR \d+|\b)"  # a repository, with an issue or what of it
+    r"|(NVIDIA CUDA|MindCluster|HYGON-AI|[\w.-]+\.(sh|com)) "  # a vendor's page
+)
+
+
+def test_every_case_says_where_it_is_from(every_case: dict[str, Case]) -> None:
+    vague = {n: c.get("source") for n, c in every_case.items() if not SOURCE.match(c["source"])}
+    assert vague == {}

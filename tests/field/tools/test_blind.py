@@ -53,8 +53,17 @@ def test_c04_gpu_lost_names_the_card(told: Told, text: Callable[[str], str]) -> 
         ("nvidia-gpu", "No devices were found\n", 6, "CARD_LOST", "No devices were found"),
         # gpustack-operator's vendor prerequisites (2026): status 0 all the same
         ("thead-ppu", "init HGML error: driver is not loaded\n", 0, "SMI_FAILED", "not loaded"),
+        ("cambricon-mlu", "Driver Not Loaded\n", 1, "SMI_FAILED", "Not Loaded"),
+        # constructed from nvidia-smi's words with another vendor's noun
+        (
+            "kunlunxin-xpu",
+            "Unable to determine the device handle for XPU 0000:03:00.0: XPU is lost\n",
+            255,
+            "CARD_LOST",
+            "0000:03:00.0: XPU is lost",
+        ),
     ],
-    ids=["unknown error", "mismatch", "no devices", "status 0"],
+    ids=["unknown error", "mismatch", "no devices", "status 0", "capitals", "another noun"],
 )
 def test_a_tool_that_says_it_is_broken_is_an_error(
     told: Told, profile: str, output: str, status: int, code: str, says: str
@@ -198,3 +207,28 @@ def test_within_a_slice_the_tool_shows_the_slice(told: Told) -> None:
     assert told("ascend-npu", [(("info",), text)], on_bus=1) == []
     (reason,) = told("ascend-npu", [(("info",), "\n".join(text.splitlines()[:-1]))], on_bus=1)
     assert "breaks off within a chip" in reason.found
+
+
+def test_a_row_of_the_table_that_says_nothing(told: Told) -> None:
+    """hy-smi's table, one card of two all N/A: its memory is unknown, and said so."""
+    table = "HCU Temp AvgPwr VRAM% Mode\n0 50C 90W 0% Normal\n1 N/A N/A N/A N/A\n"
+    (reason,) = told("hygon-dcu", [((), table)], on_bus=2)
+    assert (reason.severity, reason.code) == ("warning", "FACT_UNKNOWN")
+    assert reason.found.startswith("memory of card 1")
+
+
+def test_a_cell_that_says_an_error_is_a_sick_card(told: Told) -> None:
+    """Constructed from xpu-smi's table of a P800 (ERNIE's page, 2025-06)."""
+    table = """\
+| XPU-SMI               Driver Version: 515.58       XPU-RT Version: N/A      |
+|-------------------------------+----------------------+----------------------+
+| XPU  Name        Persistence-M| Bus-Id        Disp.A | Volatile Uncorr. ECC |
+| Fan  Temp  Perf  Pwr:Usage/Cap|         Memory-Usage | XPU-Util  Compute M. |
+|===============================+======================+======================|
+|   0  P800 OAM           N/A   | 00000000:03:00.0 N/A |                    0 |
+| N/A  ERR!  N/A     ERR! / 400W |  0MiB / 98304MiB |      0%      Default |
++-------------------------------+----------------------+----------------------+
+"""
+    (reason,) = told("kunlunxin-xpu", [((), table)], on_bus=1)
+    assert (reason.severity, reason.code) == ("error", "CARD_UNHEALTHY")
+    assert reason.found == "card 0: health ERR!"

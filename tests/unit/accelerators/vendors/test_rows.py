@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tasks.accelerators.profiles import PROFILES, profile
-from tasks.accelerators.vendors.common import gpustack_parts
 from tasks.nodes.tools.frames import FRAMES
 from tasks.nodes.tools.words import SAYINGS
 from tasks.render.devices import pod_needs
@@ -37,7 +36,7 @@ HOOKED = {"mthreads-gpu": "mthreads", "iluvatar-gpu": "iluvatar"}
         ("enflame-gcu", "enflame.com/gcu-count", ""),
         ("enflame-gcu", "enflame.com/vgcu-percentage", "dynamic"),
         ("thead-ppu", "alibabacloud.com/ppu-64u.4g48gb", "split"),
-        ("thead-ppu", "aliyun.com/ppu.shared", "dynamic"),
+        ("thead-ppu", "aliyun.com/ppu.shared", "split"),
         ("metax-gpu", "metax-tech.com/gpu.sliced.memory-mib", "dynamic"),
     ],
 )
@@ -98,11 +97,49 @@ def test_a_pod_runs_under_the_class_whose_hook_brings_the_card(name: str) -> Non
         assert "runtimeClassName" not in pod
 
 
-def test_names_that_gpustack_adds() -> None:
-    rule = re.compile(gpustack_parts(r"x\.com/gpu").pattern)
-    names = ("gpu.shared", "gpu.sliced", "gpu.sliced.units", "gpu.partitioned.mig-2g.15gb")
-    assert all(rule.fullmatch(f"x.com/{name}") for name in names)
-    assert rule.fullmatch("x.com/gpu") is None
+@pytest.mark.parametrize(
+    ("rest", "kind", "counts"),
+    [
+        ("shared", "split", True),
+        ("sliced", "dynamic", True),
+        ("sliced.units", "dynamic", False),
+        ("sliced.cores-percentage", "dynamic", False),
+        ("sliced.memory-percentage", "dynamic", False),
+        ("sliced.memory-mib", "dynamic", False),
+        ("partitioned", "dynamic", True),
+        ("partitioned.units", "dynamic", False),
+        ("partitioned.mig-2g.15gb", "split", False),
+        ("partitioned.mig-4u.4g48gb", "split", False),
+        ("partitioned.mig-half", "split", False),
+    ],
+)
+@pytest.mark.parametrize(
+    ("name", "base"),
+    [
+        ("amd-gpu", "amd.com/gpu"),
+        ("ascend-npu", "huawei.com/npu"),
+        ("cambricon-mlu", "cambricon.com/mlu"),
+        ("enflame-gcu", "enflame.com/gcu"),
+        ("hygon-dcu", "hygon.com/dcu"),
+        ("iluvatar-gpu", "iluvatar.com/gpu"),
+        ("kunlunxin-xpu", "kunlunxin.com/xpu"),
+        ("metax-gpu", "metax-tech.com/gpu"),
+        ("mthreads-gpu", "mthreads.com/gpu"),
+        ("nvidia-gpu", "nvidia.com/gpu"),
+        ("thead-ppu", "alibabacloud.com/ppu"),
+    ],
+)
+def test_names_that_gpustack_adds(name: str, base: str, rest: str, kind: str, counts: bool) -> None:
+    row = profile(name).resource_kind(f"{base}.{rest}")
+    assert row is not None and (row.kind, row.counts) == (kind, counts)
+    whole = profile(name).resource_kind(base)
+    assert whole is not None and whole.kind == "whole"
+
+
+@pytest.mark.parametrize("name", ["Ascend950", "Ascend950-memory", "ascend-1980", "ascend-310"])
+def test_an_npu_that_is_newer_than_the_list(name: str) -> None:
+    row = profile("ascend-npu").resource_kind(f"huawei.com/{name}")
+    assert row is not None and row.kind == ("dynamic" if "memory" in name else "whole")
 
 
 def test_rows_of_tools_are_whole() -> None:
