@@ -18,7 +18,7 @@ EXPECTED: list[tuple[str, dict[str, int], set[tuple[int, int]]]] = [
     ("gpt-oss-120b", {"sliding": 18, "full": 18}, {(8, 128)}),
     ("medgemma-27b-it", {"sliding": 52, "full": 10}, {(16, 256)}),  # layer_types
     ("gemma-3-27b-it", {"sliding": 52, "full": 10}, {(16, 256)}),  # by the model type alone
-    ("gemma-3-1b-it", {"sliding": 22, "full": 4}, {(1, 512)}),  # sliding_window_pattern
+    ("gemma-3-12b-it", {"sliding": 40, "full": 8}, {(8, 512)}),  # sliding_window_pattern
     ("gemma-3n-E4B", {"sliding": 16, "full": 4}, {(2, 512)}),  # 15 of 35 share
     ("gemma-4-E4B-it", {"sliding": 20, "full": 4}, {(2, 512), (2, 1024)}),
     ("gemma-4-26B-A4B", {"sliding": 25, "full": 5}, {(8, 512), (2, 1024)}),
