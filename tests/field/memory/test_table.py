@@ -14,7 +14,9 @@ ROWS = rows()
 BEYOND = {"Gemma-3-4B": -0.070}
 REPORT = r"[\w.-]+/[\w.-]+(?:#\d+| pull \d+)"
 # of a log: a report, a file of a repository, a page of a site
-OF_A_LOG = re.compile(rf"{REPORT}(?:, its error)?|[\w.-]+/[\w.-]+ [\w./-]+|[\w.-]+\.[a-z]+, [\w.-]+")
+OF_A_LOG = re.compile(
+    rf"{REPORT}(?:, its error)?|[\w.-]+/[\w.-]+ [\w./-]+|[\w.-]+\.[a-z]+, [\w.-]+"
+)
 # of a config: the file itself, a report with its sizes, the tests or classes that have it
 OF_A_CONFIG = re.compile(
     rf"https://\S+(?:[ ;].*)?|{REPORT}(?:, {REPORT})*(?: \(.+\))?|[\w.-]+/[\w.-]+ tests|"
