@@ -195,6 +195,8 @@ def test_a_field_of_any_kind_is_read_or_refused(name: str, odd: Any) -> None:
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}}, ""),
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, -1]}}, ""),
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [None, "x"]}}, ""),
+        ({"num_key_value_heads": 1e300}, ""),
+        ({"num_experts": [1e300], "moe_intermediate_size": 768}, ""),
         ({"rope_scaling": {"rope_type": "linear", "factor": float("inf")}}, ""),
         ({"rope_scaling": {"rope_type": "yarn", "factor": float("nan")}}, ""),
         ({"rope_scaling": {"rope_type": "yarn", "factor": -4}}, ""),
