@@ -14,7 +14,7 @@ from tasks.accelerators.types import Profile
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.tools.cards import Card, Inventory
+from tasks.nodes.tools.cards import IDLE_SHARE, Card, Inventory, taken_share
 from tasks.nodes.units.form import Units
 from tasks.spec.rollout import Rollout
 
@@ -27,9 +27,6 @@ WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
 SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
-# less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
-# is nobody's: public outputs of 2024 to 2026
-IDLE_SHARE = 0.1
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
 VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
 
@@ -176,7 +173,7 @@ def _share(profile: Profile, card: Card) -> float:
     """How much of its memory is in use, 0 where nothing tells or so little that nobody uses it."""
     used, total = card.used, card.total
     if used is not None and total:
-        return used / total if used > max(profile.idle_mib, IDLE_SHARE * total) else 0.0
+        return taken_share(used, total, profile.idle_mib)
     return card.used_share if card.used_share and card.used_share > IDLE_SHARE else 0.0
 
 

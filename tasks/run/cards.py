@@ -11,6 +11,7 @@ from functools import partial
 from tasks.base.errors import RolloutError, StepFailed
 from tasks.base.halt import at_once
 from tasks.nodes.assess import ApiFacts, NodeVerdict, api_facts, judge_node
+from tasks.nodes.memory import weigh
 from tasks.nodes.reasons import Reason
 from tasks.nodes.rules_host import read_hardware
 from tasks.nodes.tools.loaded import Loaded, Share, judge_loaded
@@ -92,13 +93,16 @@ def _share(survey: Survey, now: ApiFacts, judged: NodeVerdict, pods: int, seen: 
     ranks = judged.ranks_per_unit
     shape = fit(survey)
     devices = max(1, spec.devices * ranks)
-    weights = shape.weights_per_device if shape else survey.manifest.total_bytes / devices
+    files = weigh({entry.path: entry.size for entry in survey.manifest.files})
+    known = survey.shape.weights_bytes if survey.shape else files.bytes
+    weights = shape.weights_per_device if shape else (known or 0) / devices
     before = next((fact for fact in survey.facts if fact.name == now.name), None)
     free = before is not None and not before.held.get(name, ZERO) and not before.claiming
     return Share(
         asked=pods * devices,
-        mib=weights / _MIB,
+        mib=weights / _MIB if known else None,
         parts=bool(judged.unit) and ranks == 1,
         others=int(now.held.get(name, ZERO) - mine) * ranks,
         free_before=seen and free,
+        idle_mib=survey.profile.idle_mib,
     )

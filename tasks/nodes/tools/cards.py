@@ -7,6 +7,18 @@ from typing import Any
 
 from tasks.nodes.tools.words import Quote
 
+# less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
+# is nobody's: public outputs of 2024 to 2026
+IDLE_SHARE = 0.1
+
+
+def taken_share(used: float, total: float | None, idle_mib: float) -> float:
+    """Share of a card's memory that somebody uses, 0 where it is so little that nobody does. used,
+    total, idle_mib: MiB; total None: unknown, and then the share is 1 or 0."""
+    if used <= max(idle_mib, IDLE_SHARE * (total or 0.0)):
+        return 0.0
+    return used / total if total else 1.0
+
 
 @dataclass(frozen=True)
 class Card:

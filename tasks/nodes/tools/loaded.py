@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tasks.nodes.tools.cards import Card
+from tasks.nodes.tools.cards import Card, taken_share
 
 Role = Literal["loaded", "idle", "other", "untold"]
 # weights are known to a few percent, and a rank may hold fewer layers than another
 LEAST_SHARE = 0.8
-# a driver's own use of an idle card: 2 MiB (hy-smi) to 600 MiB (nvidia-smi with persistence)
-IDLE_MIB = 1024.0
 # how much a serving engine's memory changes by itself
 CHANGED_MIB = 2048.0
 
@@ -65,21 +63,24 @@ class Loaded:
 @dataclass(frozen=True)
 class Share:
     """What was asked for on one node. asked: devices of the candidate's pods there. mib: weights a
-    device. parts: a device is a part of a card, so that several may lie on one. others: devices
-    that other pods hold there now. free_before: no pod held any when `before` was read."""
+    device, None where nobody knows, so that no share is judged. parts: a device is a part of a
+    card, so that several may lie on one. others: devices that other pods hold there now.
+    free_before: no pod held any when `before` was read. idle_mib: what a card holds though nobody
+    uses it."""
 
     asked: int
-    mib: float
+    mib: float | None
     parts: bool = False
     others: int = 0
     free_before: bool = False
+    idle_mib: float = 1024.0
 
 
 def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share) -> Loaded:
     """Whether the devices that were asked for carry the model. before: MiB in use by card when the
     rollout's probe looked; a card that is absent was not seen or told nothing."""
-    least = LEAST_SHARE * share.mib
-    cards = tuple(_read(card, before, least) for card in now)
+    least = LEAST_SHARE * (share.mib or 0.0)
+    cards = tuple(_read(card, before, least, share.idle_mib) for card in now)
     known = [card for card in cards if card.used_mib is not None]
     if not known:
         return Loaded(cards, note="the vendor's tool tells no memory in use")
@@ -90,7 +91,7 @@ def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share)
     cards = tuple(replace(c, role="other") if c.index in theirs else c for c in cards)
     ours = [card for card in cards if card.role == "loaded"]
     wrong = []
-    if len(ours) < share.asked and len(known) == len(cards):
+    if share.mib is not None and len(ours) < share.asked and len(known) == len(cards):
         rest = ", ".join(card.told() for card in cards if card.role == "idle")
         wrong.append(
             f"{len(ours)} of the {share.asked} cards asked for hold the model's share of "
@@ -100,15 +101,18 @@ def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share)
         wrong += [
             f"card {card.index} held {card.before_mib:,.0f} MiB of another's before the model came"
             for card in ours
-            if (card.before_mib or 0.0) >= IDLE_MIB
+            if taken_share(card.before_mib or 0.0, card.total_mib, share.idle_mib)
         ]
-    return Loaded(cards, tuple(wrong))
+    note = "the model's share is not known and was not judged" if share.mib is None else ""
+    return Loaded(cards, tuple(wrong), note)
 
 
 def _parts(
     cards: tuple[CardLoad, ...], known: Sequence[CardLoad], share: Share, least: float
 ) -> Loaded:
     total = sum(card.used_mib or 0.0 for card in known)
+    if share.mib is None:
+        return Loaded(cards, note="the model's share is not known and was not judged")
     if total >= share.asked * least or len(known) < len(cards):
         return Loaded(cards)
     return Loaded(
@@ -125,9 +129,12 @@ def _as_before(card: CardLoad, least: float) -> bool:
     return before is not None and before >= least and abs(now - before) < CHANGED_MIB
 
 
-def _read(card: Card, before: Mapping[int, float], least: float) -> CardLoad:
-    held = card.used
-    found = CardLoad(card.index, card.model, held, card.memory_mib, before.get(card.index))
+def _read(card: Card, before: Mapping[int, float], least: float, idle_mib: float) -> CardLoad:
+    held, was = card.used, before.get(card.index)
+    found = CardLoad(card.index, card.model, held, card.memory_mib, was)
     if held is None:
         return found
-    return replace(found, role="loaded" if held >= least else "idle")
+    # what the firmware held of the idle card it holds still, and is no part of the model
+    firmware = was if was and not taken_share(was, card.memory_mib, idle_mib) else 0.0
+    carries = taken_share(held, None, idle_mib) if not least else held - firmware >= least
+    return replace(found, role="loaded" if carries else "idle")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tasks.accelerators.profiles import profile
 from tasks.nodes.tools.cards import Card
 from tasks.nodes.tools.loaded import Share, judge_loaded
 
@@ -64,6 +65,30 @@ def test_another_process_below_the_model_is_told_where_no_pod_explains_it() -> N
     (said,) = wrong(*[64000] * 4, before=(2, 2, 20000, 2), share=free)
     assert said == "card 2 held 20,000 MiB of another's before the model came"
     assert wrong(*[64000] * 4, before=(2, 2, 20000, 2)) == ()  # a pod held devices then
+
+
+def test_what_firmware_holds_of_an_idle_card_is_nobodys() -> None:
+    """The recorded Ascend node: 2,922 and 2,918 MiB of 32,768 idle, 29,500 with the model."""
+    npus = [Card(i, "910B4", 32768, 29500) for i in (0, 1)]
+    idle = {0: 2922.0, 1: 2918.0}
+    share = Share(asked=2, mib=8192, free_before=True, idle_mib=profile("ascend-npu").idle_mib)
+    assert judge_loaded(npus, idle, share).wrong == ()
+    # 3,100 MiB in use are no 2 GiB of a model
+    small = [Card(0, "910B4", 32768, 5200), Card(1, "910B4", 32768, 3100)]
+    (said,) = judge_loaded(small, idle, replace(share, mib=2048)).wrong
+    assert said.startswith("1 of the 2 cards asked for hold")
+    guest = judge_loaded(npus, {0: 2922.0, 1: 9000.0}, share)
+    assert guest.wrong == ("card 1 held 9,000 MiB of another's before the model came",)
+
+
+def test_a_share_that_nobody_knows_is_not_judged() -> None:
+    share = Share(asked=4, mib=None, free_before=True)
+    found = judge_loaded(cards(59000, 2, 2, 2), {0: 2.0}, share)
+    assert (found.wrong, [card.role for card in found.cards[:2]]) == ((), ["loaded", "idle"])
+    assert found.told() == "the model's share is not known and was not judged"
+    assert judge_loaded(cards(2), {}, replace(share, parts=True)).wrong == ()
+    # whoever was there before is still another
+    assert judge_loaded(cards(59000), {0: 20000.0}, share).wrong != ()
 
 
 def test_what_a_tool_does_not_tell_fails_nothing() -> None:

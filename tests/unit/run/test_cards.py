@@ -47,10 +47,10 @@ def pod(spec: Any, release: str, *, up: bool = True) -> dict[str, Any]:
     }
 
 
-def planned(run: Run, before: tuple[float, ...]) -> Planned:
+def planned(run: Run, before: tuple[float, ...], file: str) -> Planned:
     """The plan of a release of 8 GiB over two cards, whose probe saw this memory in use."""
     found: Survey = survey(run.spec)
-    manifest = build("o/m", "master", "c" * 40, [FileEntry("a.safetensors", 8 * 2**30, "0" * 64)])
+    manifest = build("o/m", "master", "c" * 40, [FileEntry(file, 8 * 2**30, "0" * 64)])
     fact = api_facts(NODE)
     verdict = judge_node(run.spec, profile("hygon-dcu"), fact, None)
     seen = tuple(Card(i, "K100_AI", 65520, held) for i, held in enumerate(before))
@@ -65,7 +65,10 @@ def planned(run: Run, before: tuple[float, ...]) -> Planned:
 
 
 def looked(
-    monkeypatch: pytest.MonkeyPatch, used: tuple[int, ...] | Exception, **nodes: Any
+    monkeypatch: pytest.MonkeyPatch,
+    used: tuple[int, ...] | Exception,
+    file: str = "a.safetensors",
+    **nodes: Any,
 ) -> tuple[Run, list[Any]]:
     """Two cards asked for; the tool says this of the eight, or the probe raises."""
     run = run_of(
@@ -74,7 +77,7 @@ def looked(
         serving=SERVING,
     )
     run.record.smoke = Smoke()
-    plan = planned(run, (2,) * 8)
+    plan = planned(run, (2,) * 8, file)
     mine = pod(run.spec, plan.survey.release.id)
     vars(run.cluster).update(list=lambda kind, ns=None, **_: [NODE] if kind == "Node" else [mine])
 
@@ -111,6 +114,11 @@ def test_fewer_cards_than_asked_end_the_smoke(monkeypatch: pytest.MonkeyPatch) -
     _, (check,) = looked(monkeypatch, (59000,))
     assert not check.ok
     assert check.found.startswith("1 of the 2 cards asked for hold the model's share of 4,096 MiB")
+
+
+def test_weights_that_nobody_can_weigh_fail_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, (check,) = looked(monkeypatch, (59000,), "m.Q4_K_M.gguf")
+    assert check.ok and check.found == "the model's share is not known and was not judged"
 
 
 def test_a_look_that_cannot_be_taken_is_told_and_fails_nothing(
