@@ -62,6 +62,8 @@ ASCEND = Profile(
     version_files=(("/usr/local/Ascend/driver/version.info", r"(?im)^version\s*=\s*(\S+)"),),
     pci_vendor="19e5",
     pci_classes=("12",),
+    # npu-smi says 910B3, labels Ascend910B3; Ascend910 alone is what npu-smi says of an A3
+    model_noise=r"^Ascend[\s-]*(?=\d+[A-Z_])",
     models={"d802": "910B", "d801": "910", "d500": "310P", "d100": "310"},
     devices=(
         DeviceFile("/dev/davinci_manager", "char"),

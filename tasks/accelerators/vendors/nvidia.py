@@ -23,6 +23,7 @@ from tasks.accelerators.vendors.common import HAMI
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
+_GKE = "GKE's pages on multi-instance GPUs and on GPU sharing strategies, 2026"
 _MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
 
 NVIDIA = Profile(
@@ -45,7 +46,10 @@ NVIDIA = Profile(
         model=("nvidia.com/gpu.product",),
         memory=("nvidia.com/gpu.memory",),
         driver=("nvidia.com/cuda.driver-version.full",),
-        replicas=("nvidia.com/gpu.replicas",),
+        replicas=(
+            "nvidia.com/gpu.replicas",
+            "cloud.google.com/gke-max-shared-clients-per-gpu",
+        ),
         slice_memory=("nvidia.com/{name}.memory",),
         slice_replicas=("nvidia.com/{name}.replicas",),
     ),
@@ -60,6 +64,21 @@ NVIDIA = Profile(
             ),
             whole=7,
             apart=True,
+        ),
+        Sharing(
+            "MIG of GKE",
+            _GKE,
+            memory="label",
+            labels=(("cloud.google.com/gke-gpu-partition-size", rf"^{_MIG}"),),
+            whole=7,
+            apart=True,
+        ),
+        Sharing(
+            "MPS of GKE",
+            _GKE,
+            memory="divided",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", r"^mps$"),),
+            single=True,
         ),
         Sharing(
             "MPS",
@@ -81,6 +100,12 @@ NVIDIA = Profile(
             _PLUGIN,
             memory="card",
             labels=(("nvidia.com/gpu.sharing-strategy", "time-slicing"),),
+        ),
+        Sharing(
+            "time sharing of GKE",
+            _GKE,
+            memory="card",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", r"^time-sharing$"),),
         ),
         Sharing(
             "time slicing",
@@ -141,7 +166,7 @@ NVIDIA = Profile(
     ),
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
-    toolkit_digits=r"(\d{1,2})(\d)(\d?)",
+    toolkit_digits=r"([12]\d|\d)(\d?)(\d?)",  # cu12 is CUDA 12, cu92 was 9.2
     compat=CompatLibraries(
         env=(
             ("VLLM_ENABLE_CUDA_COMPATIBILITY", r"(?i)^\s*(1|true)\s*$"),  # vllm PR 33992
