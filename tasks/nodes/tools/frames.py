@@ -160,7 +160,8 @@ def framed(name: str) -> Callable[[Reading, SmiRun], None]:
                 _card(frame, reading, text, block[at:end], int(_device(block[at])), name)
         there = re.search(frame.attached, text) if frame.attached else None
         found = len(reading.cards) - before
-        if there and blocks and found < int(there[1]):
+        ended = any(_END.match(line) for line in text.splitlines())
+        if there and blocks and not ended and found < int(there[1]):
             reading.cut(f"{found} of {there[1]} devices are in the table")
 
     return read

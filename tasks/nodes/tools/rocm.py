@@ -15,7 +15,6 @@ from tasks.nodes.tools.cards import Reading
 from tasks.nodes.tools.text import SICK, UNITS_MIB, find_json, last_words, number
 from tasks.nodes.tools.unified import amd_unified
 
-
 _OPENS = re.compile(r"System Management Interface\s*=")
 _ENDS = re.compile(r"End of .*\bLog\b")
 

@@ -262,7 +262,7 @@ OUTPUTS: list[tuple[str, str, str, list[Row]]] = [
     ),
     ("xpu-smi", XPU_5_19, "5.19.0.0", [("P800 OAM", 0, 98304, 35, 87, "00000000:03:00.0")]),
     ("xpu-smi", XPU_IN_CONTAINER, "", [("P800 OAM", 100, 98304, 43, 98, "00000000:52:00.0")]),
-    ("efsmi", EFSMI_1_6, "1.6.3.12", [("Enflame S60G", 0, 23552, 34, None, "00:2e:00.0")]),
+    ("efsmi", EFSMI_1_6, "1.6.3.12", [("Enflame S60G", None, 23552, 34, None, "00:2e:00.0")]),
     (
         "npu-smi",
         NPU_A3,
