@@ -66,7 +66,7 @@ NVIDIA = Profile(
             apart=True,
         ),
         Sharing(
-            "MIG of GKE",
+            "MIG, strategy single",
             _GKE,
             memory="label",
             labels=(("cloud.google.com/gke-gpu-partition-size", rf"^{_MIG}"),),
@@ -74,7 +74,7 @@ NVIDIA = Profile(
             apart=True,
         ),
         Sharing(
-            "MPS of GKE",
+            "MPS",
             _GKE,
             memory="divided",
             labels=(("cloud.google.com/gke-gpu-sharing-strategy", r"^mps$"),),
@@ -102,7 +102,7 @@ NVIDIA = Profile(
             labels=(("nvidia.com/gpu.sharing-strategy", "time-slicing"),),
         ),
         Sharing(
-            "time sharing of GKE",
+            "time slicing",
             _GKE,
             memory="card",
             labels=(("cloud.google.com/gke-gpu-sharing-strategy", r"^time-sharing$"),),
