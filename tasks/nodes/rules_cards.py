@@ -49,7 +49,8 @@ def tool_reasons(
     if (row is None or row.kind in WHOLE) and not parts and not (beside and _slices(profile, api)):
         out += _partitioned(divided)
     told = [c for c in inventory.cards if c.total or c.used_share is not None]
-    silent = [str(card.index) for card in inventory.cards if card not in told and not card.health]
+    dumb = [card for card in inventory.cards if card not in told and not card.unified]
+    silent = [str(card.index) for card in dumb if not card.health]
     if told and silent and inventory.whole:
         out.append(
             warning(
@@ -112,13 +113,16 @@ def _lost(doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
 
 def _card(profile: Profile, card: Card) -> list[Reason]:
     """Heat, errors, health and memory of one card."""
-    out, limit = [], profile.temperature_limit_c
+    out, limit = [], card.temperature_limit_c or profile.temperature_limit_c
     if card.temperature_c is not None and card.temperature_c > limit:
         hot = f"{card.temperature_c:g} degrees Celsius"
         out.append(_sick("error", card, hot, f"at most {limit:g}"))
     if card.uncorrectable:
         bad = f"{card.uncorrectable:g} uncorrectable memory errors"
         out.append(_sick("error", card, bad, "none"))
+    if card.ecc_errors:
+        bad = f"{card.ecc_errors:g} memory errors"
+        out.append(_sick("warning", card, bad, "none, or corrected ones alone"))
     if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
         works = ILL_BUT_WORKS.fullmatch(card.health)
         out.append(_sick("warning" if works else "error", card, f"health {card.health}", "OK"))

@@ -131,8 +131,10 @@ def modules(host: Host, prof: Profile) -> dict[str, Any]:
     loaded = {line.split(" ", 1)[0] for line in host.kernel_text("/proc/modules").splitlines()}
     out: dict[str, Any] = {}
     for name in prof.modules:
-        # a driver built into the kernel has a folder in /sys/module and no line in /proc/modules
-        if name not in loaded and not host.path(f"/sys/module/{name}/version").exists():
+        # a driver built into the kernel has a folder in /sys and no line in /proc/modules; the
+        # kernel's own amdgpu tells no version there
+        places = (f"/sys/module/{name}", f"/sys/bus/pci/drivers/{name}")
+        if name not in loaded and not any(host.path(place).is_dir() for place in places):
             continue
         try:
             version: str | None = host.text(f"/sys/module/{name}/version").strip() or None

@@ -65,9 +65,9 @@ ASCEND = Profile(
     version_files=(("/usr/local/Ascend/driver/version.info", r"(?im)^version\s*=\s*(\S+)"),),
     pci_vendor="19e5",
     pci_classes=("12",),
+    # npu-smi says 910B3, labels Ascend910B3; Ascend910 alone is what npu-smi says of an A3
+    model_noise=r"^Ascend[\s-]*(?=\d+[A-Z_])",
     models={"d802": "910B", "d801": "910", "d500": "310P", "d100": "310"},
-    # labels and people say Ascend910B3, npu-smi 910B3; Ascend910 alone is npu-smi's A3
-    model_noise=r"^Ascend[\s_-]*(?=\d{3}[A-Z])",
     devices=(
         DeviceFile("/dev/davinci_manager", "char"),
         # A5 (Atlas 350) has others in its place (MindCluster v26.1.0)

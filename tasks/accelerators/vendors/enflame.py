@@ -48,7 +48,7 @@ ENFLAME = Profile(
         Smi(
             name="efsmi",
             candidates=("/usr/sbin/efsmi", "/usr/bin/efsmi"),
-            runs=((),),
+            runs=((), ("-q",)),  # the table tells no memory in use
             parser="efsmi",
             in_container=True,
         ),

@@ -157,7 +157,8 @@ HYGON = Profile(
     toolkit_example="DTK 25.04.1",
     compatibility="hygon",
     builds_driver=True,
-    toolkit=r"dtk[-_:]?(\d{2}\.\d{2}(?:\.\d+)?|\d{4}\.\d|\d{4,5})",
+    toolkit=r"dtk[-_:]?(\d{2}\.\d{2}(?:\.\d+)?|\d{4}\.\d(?!\d)|\d{4,5})",
+    toolkit_digits=r"(\d{2})(\d{2})\.?(\d?)",
     temperature_limit_c=95.0,
     probe_paths=("/opt", "/usr/local", "/usr/src"),
 )

@@ -31,6 +31,7 @@ ILUVATAR = Profile(
     modules=("iluvatar",),
     pci_vendor="1e3e",
     pci_classes=("02", "03", "0b", "12"),
+    aliases={"BI150": "BI-V150", "BI-150": "BI-V150", "BI100": "BI-V100", "MR100": "MR-V100"},
     boards=((r"BI-V150(?!S)|MR-V100 DUO", 2),),
     slicing="sharing.timeSlicing of Deep-Spark/ix-device-plugin",
     devices=(

@@ -116,6 +116,12 @@ NVIDIA = Profile(
         ),
         Sharing(
             "time slicing",
+            _GKE,
+            memory="card",
+            labels=(("cloud.google.com/gke-gpu-sharing-strategy", r"^time-sharing$"),),
+        ),
+        Sharing(
+            "time slicing",
             _PLUGIN,
             memory="card",
             labels=(("nvidia.com/gpu.replicas", r"^(?P<per>[2-9]|[1-9]\d+)$"),),
@@ -174,7 +180,7 @@ NVIDIA = Profile(
     ),
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
-    toolkit_digits=r"(\d{2})(\d?)(\d?)",
+    toolkit_digits=r"([12]\d|\d)(\d?)(\d?)",  # cu12 is CUDA 12, cu92 was 9.2
     compat=CompatLibraries(
         env=(
             ("VLLM_ENABLE_CUDA_COMPATIBILITY", r"(?i)^\s*(1|true)\s*$"),  # vllm PR 33992

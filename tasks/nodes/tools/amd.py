@@ -7,7 +7,8 @@ from typing import Any
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Reading
-from tasks.nodes.tools.text import UNITS_MIB, find_json, last_words, number
+from tasks.nodes.tools.text import SICK, UNITS_MIB, find_json, last_words, number
+from tasks.nodes.tools.unified import amd_unified
 
 
 def _value(cell: Any) -> float | None:
@@ -40,6 +41,7 @@ def amd(reading: Reading, run: SmiRun) -> None:
 
         vram, heat, driver = part("vram"), part("temperature"), part("driver")
         uncorrectable = number(part("ecc").get("total_uncorrectable_count", ""))
+        sick = SICK.search(str(row))
         heats = [n for sensor in heat.values() if (n := _value(sensor)) is not None]
         reading.add(
             row["gpu"],
@@ -49,7 +51,13 @@ def amd(reading: Reading, run: SmiRun) -> None:
             temperature_c=max(heats, default=None),
             power_w=_value(part("power").get("socket_power")),
             uncorrectable=None if uncorrectable is None else int(uncorrectable),
+            health=sick[0] if sick else "",
             bus=str(part("bus").get("bdf", "")).lower(),
         )
+        asic = part("asic")
+        ids = f"{asic.get('device_id', '')} {asic.get('target_graphics_version', '')}"
+        card = reading.cards[row["gpu"]]
+        if amd_unified(card.model, ids, card.memory_mib):
+            reading.add(row["gpu"], unified=True)
         version = driver.get("version", driver.get("driver_version", ""))
         reading.driver = reading.driver or str(version)

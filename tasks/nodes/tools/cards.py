@@ -30,7 +30,9 @@ class Card:
     """One card. Memory in MiB, temperature in degrees Celsius, power in W; None: not told.
 
     used_share: of its memory, 0 to 1, where the tool tells no amount. mode and health: as the tool
-    words them, '' when it says nothing.
+    words them, '' when it says nothing. temperature_limit_c: of the sensor told, where it has its
+    own. ecc_errors: of which the tool does not say whether they were corrected. unified: it takes
+    of the host's memory, so that what the tool calls its own says nothing.
     """
 
     index: int
@@ -45,6 +47,9 @@ class Card:
     health: str = ""
     uncorrectable: int | None = None
     bus: str = ""
+    temperature_limit_c: float | None = None
+    ecc_errors: int | None = None
+    unified: bool = False
 
     @property
     def divided(self) -> bool:

@@ -7,11 +7,7 @@ import re
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Reading
-from tasks.nodes.tools.text import last_words, number
-
-# what stands in a cell of a card that does not answer (nvml.h; NVIDIA/dcgm-exporter#319: one of
-# eight A10G says Unknown Error); [N/A] and [Not Supported] say nothing
-_SICK = re.compile(r"GPU is lost|GPU requires reset|Unknown Error|ERR!", re.IGNORECASE)
+from tasks.nodes.tools.text import SICK, last_words, number
 
 
 def nvidia(reading: Reading, run: SmiRun) -> None:
@@ -35,11 +31,11 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             continue
         row = dict(zip(header, cells, strict=True))
         uncorrectable = number(row.get("ecc.errors.uncorrected.volatile.total", ""))
-        sick = next((match[0] for cell in cells if (match := _SICK.search(cell))), "")
+        sick = next((match[0] for cell in cells if (match := SICK.search(cell))), "")
         name = row.get("name", "")
         reading.add(
             int(row["index"]),
-            model="" if name.startswith("[") or _SICK.search(name) else name,
+            model="" if name.startswith("[") or SICK.search(name) else name,
             memory_mib=number(row.get("memory.total", "")),
             used_mib=number(row.get("memory.used", "")),
             temperature_c=number(row.get("temperature.gpu", "")),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from tasks.nodes.document import SmiRun, SmiRuns
 from tasks.nodes.tools.amd import amd
 from tasks.nodes.tools.ascend import npu
 from tasks.nodes.tools.cards import Card, Inventory, Reading
+from tasks.nodes.tools.enflame import efsmi
 from tasks.nodes.tools.frames import FRAMES, framed
 from tasks.nodes.tools.nvidia import nvidia
 from tasks.nodes.tools.rocm import rocm_like
@@ -23,7 +25,14 @@ PARSERS: dict[str, Callable[[Reading, SmiRun], None]] = {
     "amd-smi": amd,
     "npu-smi": npu,
     **{name: framed(name) for name in FRAMES},
+    "efsmi": efsmi,
 }
+
+
+def _own(card: Card) -> Card:
+    """Without the memory of a device that has none of its own."""
+    nothing = replace(card, memory_mib=None, used_mib=None, available_mib=None, used_share=None)
+    return nothing if card.unified else card
 
 
 def read_inventory(smi: SmiRuns, parser: str | None = None) -> Inventory:
@@ -47,7 +56,7 @@ def read_inventory(smi: SmiRuns, parser: str | None = None) -> Inventory:
         # what ended early may have listed some of them only
         if (run.error or run.status != 0) and len(reading.cards) > before:
             reading.whole = False
-    cards = tuple(reading.cards[index] for index in sorted(reading.cards))
+    cards = tuple(_own(reading.cards[index]) for index in sorted(reading.cards))
     if not cards and smi.runs and not reading.problems:
         heard = " ".join(run.stdout for run in smi.runs) or smi.runs[0].stderr
         reading.problems.append(f"{smi.name} lists no card: {last_words(heard)}")

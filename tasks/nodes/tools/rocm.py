@@ -12,7 +12,11 @@ from typing import Any
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Reading
-from tasks.nodes.tools.text import UNITS_MIB, find_json, last_words, number
+from tasks.nodes.tools.text import SICK, UNITS_MIB, find_json, last_words, number
+from tasks.nodes.tools.unified import amd_unified
+
+_OPENS = re.compile(r"System Management Interface\s*=")
+_ENDS = re.compile(r"End of .*\bLog\b")
 
 
 def _table(reading: Reading, text: str) -> None:
@@ -27,14 +31,17 @@ def _table(reading: Reading, text: str) -> None:
                 reading.cut(f"a row does not fit the header: {line.strip()}")
                 continue
             row = dict(zip(header, cells, strict=True))
-            share = number(row.get("VRAM%", ""))
+            share, sick = number(row.get("VRAM%", "")), SICK.search(line)
             reading.add(
                 int(cells[0]),
                 temperature_c=number(row["Temp"]),
                 power_w=number(row.get("AvgPwr", "")),
                 used_share=None if share is None else share / 100,
                 mode="" if row.get("Mode") == "N/A" else row.get("Mode", ""),
+                health=sick[0] if sick else "",
             )
+    if header and _OPENS.search(text) and not _ENDS.search(text):
+        reading.cut("the table has no end (End of SMI Log)")
 
 
 _LINES: tuple[tuple[str, str], ...] = (
@@ -78,6 +85,10 @@ def _cards_json(reading: Reading, data: Any) -> None:
             power_w=next((number(v) for k, v in facts.items() if "power (w)" in k), None),
             bus=str(facts.get("pci bus", "")).lower(),
         )
+        found = reading.cards[int(card[1])]
+        ids = f"{facts.get('gfx version', '')} {facts.get('card model', '')}"
+        if amd_unified(found.model, ids, found.memory_mib):
+            reading.add(int(card[1]), unified=True)
 
 
 def _memory(facts: Mapping[str, Any], name: str) -> float | None:

@@ -7,6 +7,10 @@ import re
 from typing import Any
 
 UNITS_MIB = {"b": 1 / 2**20, "kb": 1 / 2**10, "mb": 1.0, "mib": 1.0, "gb": 1024.0, "gib": 1024.0}
+# what stands in a cell of a card that does not answer (nvml.h; NVIDIA/dcgm-exporter#319: one of
+# eight A10G says Unknown Error; NVML's words stand in the tables of tools that copy it, too);
+# [N/A] and [Not Supported] say nothing
+SICK = re.compile(r"\w+ is lost|GPU requires reset|Unknown Error|ERR!", re.IGNORECASE)
 MAX_DEPTH = 40  # of the JSON that is mended
 MAX_TRIES = 40  # places where a document may begin
 

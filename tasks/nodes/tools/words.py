@@ -19,12 +19,14 @@ Meaning = Literal["lost", "broken", "blind"]
 
 @dataclass(frozen=True)
 class Saying:
-    """pattern: over one line; groups `card` and `why` where it tells them."""
+    """pattern: over one line; groups `card` and `why` where it tells them. unless: over the whole
+    output, of which this line is a consequence then."""
 
     meaning: Meaning
     pattern: str
     action: str
     source: str
+    unless: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,15 @@ _OUTSIDE = "run it on the host; nothing of the cards was judged by it"
 SAYINGS: tuple[Saying, ...] = (
     Saying(
         "blind",
-        r"Unable to determine the device handle for GPU\s*\S+: Insufficient Permissions",
+        r"device handle for [A-Za-z]+\s*\S+: Insufficient Permissions",
         _OUTSIDE,
         "nvidia-smi's wording, nvml.h NVML_ERROR_NO_PERMISSION",
     ),
     Saying(
         "lost",
-        r"(?i:Unable to determine the device handle for \w{2,4}?)\s*(?P<card>[0-9A-Fa-f:.]*\w)\s*:"
-        r"\s*(?P<why>.+)",
+        # the noun is the vendor's: GPU, XPU, PPU
+        r"device handle for [A-Za-z]+\s*(?P<card>[0-9A-Fa-f:.]*[0-9A-Fa-f])\b\s*:?"
+        r"\s*(?P<why>\S.*)",
         _RESET,
         "NVIDIA/k8s-device-plugin#231, dcgm-exporter#604, akash-network/support#209 (2024-04)",
     ),
@@ -67,6 +70,35 @@ SAYINGS: tuple[Saying, ...] = (
         "nvidia-smi's wording where the module took no card; microsoft/pai#4344",
     ),
     Saying(
+        "blind",
+        r"(?:.*, )?(?P<why>driver not initialized \(\w+ not found in modules\))",
+        "amd-smi looks into /proc/modules alone: of a driver built into the kernel it sees no "
+        "card; rocm-smi may",
+        "amd-smi 26.1 with amdgpu built into the kernel (public report, 2025)",
+    ),
+    Saying(
+        "lost",
+        r"(?P<why>Unable to detect any GPU devices.*)",
+        "the driver was initialised and has no card: look at dmesg (amdgpu), then reset or reboot "
+        "the node",
+        "amd-smi's wording, said after the driver was initialised (ROCm/amdsmi, 2026)",
+        unless=r"driver not initialized",
+    ),
+    Saying(
+        "lost",
+        # WARNING: No AMD GPUs specified; No HCU devices; No MLU device found
+        r"^\W*(?:(?:WARNING|ERROR)\W+)?(?P<why>No (?!(?:running|process))(?:\w+ )?"
+        r"(?:GPUs?|devices?)(?: (?:were |was )?(?:found|specified|detected))?)\W*$",
+        "the driver has no card: look at dmesg, then reset or reboot the node",
+        "rocm-smi's words, ROCm/ROCm#1742; other vendors' constructed after them",
+    ),
+    Saying(
+        "lost",
+        r"(?P<why>CNDEV_ERROR_NO_DEVICE)",
+        "the driver has no card: look at dmesg (cambricon), then reset or reboot the node",
+        "cndev.h's name of that error; constructed",
+    ),
+    Saying(
         "broken",
         r"Failed to initialize NVML: Driver/library version mismatch.*",
         "the loaded module and the installed library are of two releases: drain the node and "
@@ -75,7 +107,7 @@ SAYINGS: tuple[Saying, ...] = (
     ),
     Saying(
         "broken",
-        r"(?i:.*driver (?:is )?not loaded.*)",
+        r"(?i).*driver (?:is )?not loaded.*",
         "load the driver; the tool ends with status 0 all the same",
         "GPUStack operator's vendor prerequisites, 2026 (ppu-smi: init HGML error)",
     ),
@@ -113,6 +145,8 @@ def said(texts: Iterable[str]) -> list[Quote]:
     for text in texts:
         for line in text.splitlines():
             for saying, rule in _RULES:
+                if saying.unless and re.search(saying.unless, text):
+                    continue
                 if match := rule.search(line):
                     groups = match.groupdict()
                     words = (groups.get("why") or match[0]).strip()[:200]

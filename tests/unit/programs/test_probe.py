@@ -306,3 +306,14 @@ def test_cards_of_a_maker_with_two_vendor_ids(tmp_path: Path) -> None:
             hostroot.write(tmp_path, f"sys/bus/pci/devices/0000:{at}:00.0/{name}", f"0x{value}\n")
     found = probe.pci(probe.Host(tmp_path), profile("kunlunxin-xpu"))
     assert [row["vendor"] for row in found] == ["1d22", "2057"]
+
+
+@pytest.mark.parametrize("place", ["sys/module/amdgpu", "sys/bus/pci/drivers/amdgpu"])
+def test_a_driver_in_the_kernel_needs_no_version(tmp_path: Path, place: str) -> None:
+    """amdgpu built into the kernel has no line in /proc/modules and tells no version."""
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/modules").write_text("")
+    row = PROFILES["amd-gpu"]
+    assert probe.modules(probe.Host(tmp_path), row) == {}
+    (tmp_path / place).mkdir(parents=True)
+    assert probe.modules(probe.Host(tmp_path), row) == {"amdgpu": {"version": None}}
