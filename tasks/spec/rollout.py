@@ -7,7 +7,6 @@ draws the form in the Prefect UI. `file` reads files and turns errors into lines
 from __future__ import annotations
 
 import json
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -15,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, MANY, TOKENS, WEEK_S, Strict
 from tasks.spec.flags import SHUTDOWN, second_voice, shutdown_fault, value_of
-from tasks.spec.hubs import is_modelscope, origins, plain_address
+from tasks.spec.hubs import is_modelscope, origins
 from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
 from tasks.spec.measure import (
     Benchmark,
@@ -28,6 +27,7 @@ from tasks.spec.measure import (
     Workload,
 )
 from tasks.spec.parallel import Ranks
+from tasks.spec.places import Access, Address, Mirror, Store
 from tasks.spec.promotion import Promotion, Soaking
 from tasks.spec.voices import command_voice, env_voices
 
@@ -63,9 +63,6 @@ PodFields = Annotated[
     dict[str, Any],
     Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
 ]
-
-
-Address = Annotated[str, AfterValidator(plain_address), Field(pattern=r"^https?://")]
 
 
 class SecretRef(Strict):
@@ -114,30 +111,6 @@ class ModelRef(Strict):
                 f"endpoint_token would go to {where} in the clear; give endpoint an https address"
             )
         return self
-
-
-class Store(Strict):
-    """Where weights lie on each node."""
-
-    path: str = Field("/var/lib/model-rollout/models", description="Host path")
-    keep_free_gib: float = Field(
-        5.0, ge=0, le=MANY, description="Disk to leave free after the fetch (GiB)"
-    )
-    eviction_percent: float = Field(
-        15.0,
-        ge=0,
-        le=90,
-        description="Free space of the store's file system below which its kubelet evicts (%); "
-        "the default is imagefs.available's, nodefs.available's is 10; 0: it looks at another",
-    )
-
-    @field_validator("path")
-    @classmethod
-    def _absolute(cls, value: str) -> str:
-        path = PurePosixPath(value)
-        if not path.is_absolute() or ".." in path.parts or str(path) == "/":
-            raise ValueError(f"'{value}' is not an absolute path below the root without '..'")
-        return str(path)
 
 
 class Toleration(Strict):
@@ -278,24 +251,6 @@ class Runner(Strict):
         "writes there, 10001 for the rest",
     )
     pod: PodFields = Field(default_factory=dict)
-
-
-class Access(Strict):
-    """How the flow reaches the candidate."""
-
-    mode: Literal["cluster", "pod-ip", "node-port", "port-forward"] = "cluster"
-    benchmark_through_port_forward: bool = Field(
-        False, description="Allow it although a port-forward bends TTFT"
-    )
-
-
-class Mirror(Strict):
-    """An S3 bucket for records; credentials come from the environment."""
-
-    bucket: str = Field(min_length=3, max_length=63)
-    prefix: str = "model-rollout"
-    endpoint: Address | None = None
-    region: str | None = None
 
 
 class Rollout(Strict):

@@ -215,7 +215,13 @@ def test_what_a_plan_interrupts(strategy: str, available: int, stops: bool) -> N
 @pytest.mark.parametrize("strategy", ["parallel", "lend", "replace", "refused", "unchanged"])
 def test_what_a_plan_cuts_off_is_an_interruption_whatever_its_strategy(strategy: str) -> None:
     cut = ("Service m-internal leads to pods of m-old, and nowhere once they stop",)
-    made = SimpleNamespace(strategy=strategy, sentence="beside it", cut=cut)
+    made = SimpleNamespace(
+        strategy=strategy,
+        sentence="beside it",
+        cut=cut,
+        evicts="",
+        release=survey(make_spec()).release,
+    )
     seen = Observed(State("m"), "old", {"old": DeploymentView("m-old", "old", 1, 1, 1)})
     said = interrupts(Planned(cast(Any, made), replace(survey(make_spec()), seen=seen), {}))
     assert (cut[0] in said) == (strategy not in ("refused", "unchanged"))
