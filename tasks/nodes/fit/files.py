@@ -2,7 +2,8 @@
 
 Source: vllm/model_executor/model_loader/default_loader.py and weight_utils.py (vLLM 0.32): files
 of the root folder alone; `consolidated*.safetensors` or else `*.safetensors`, or else `*.bin` or
-`*.pt`; of safetensors those that the index names. Two copies of the same weights count once.
+`*.pt`; of safetensors those that the index names. Two copies of the same weights count once, and an
+index of .bin files says nothing where there are safetensors.
 """
 
 from __future__ import annotations
@@ -57,13 +58,14 @@ class Weights:
 def weigh(files: Mapping[str, int], indices: Mapping[str, Any] | None = None) -> Weights:
     """The weights of a listing. files: size by path. indices: the root's index files, parsed."""
     root = {path: size for path, size in files.items() if "/" not in path}
+    newest = next((suffix for suffix in SUFFIXES if _series(root, suffix)), "")
     for name in INDICES:
         table = (indices or {}).get(name)
         named = table.get("weight_map") if isinstance(table, Mapping) else None
         if not isinstance(named, Mapping) or not named:
             continue
         wanted = {str(path) for path in named.values()}
-        here = wanted & root.keys()
+        here = {path for path in wanted & root.keys() if path.endswith(newest)}
         if not here:
             continue
         return Weights(

@@ -92,7 +92,10 @@ def _signs(text: Mapping[str, Any], _: int) -> list[str]:
     for name, meaning in SIGNS:
         found = text.get(name)
         if isinstance(found, (str, list)) and found:
-            return [meaning.get(sign, "none") for sign in found]
+            return [
+                meaning.get(sign, "none") if isinstance(sign, (str, int)) else "none"
+                for sign in found
+            ]
     return []
 
 

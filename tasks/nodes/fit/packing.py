@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.nodes.fit.fields import first, number, quantization, section
+from tasks.nodes.fit.fields import first, number, quantization, section, whole
 
 # What --quantization makes of 16-bit weights while loading: bits of a linear layer's weight.
 ONLINE = {
@@ -48,9 +48,8 @@ class Packing:
         skipped = tuple(map(str, ignored)) if isinstance(ignored, list) else ()
         group = number(quant, "group_size")
         bits = number(quant, "bits", "w_bit", "weight_bits")
-        sizes = quant.get("weight_block_size")
-        if isinstance(sizes, list) and len(sizes) == 2 and all(isinstance(n, int) for n in sizes):
-            return cls(method, 8.002, 0, (sizes[0], sizes[1]), True, skipped)
+        if block := _block(quant.get("weight_block_size")):
+            return cls(method, 8.002, 0, block, True, skipped)
         if method == "mxfp4":
             return cls(method, 4.25, skipped=skipped)
         if method in ("gptq", "awq", "auto-round", "gptq_marlin", "awq_marlin", "intel/auto-round"):
@@ -75,6 +74,14 @@ class Packing:
         return any(name in item for item in self.skipped)
 
 
+def _block(told: Any) -> tuple[int, int] | None:
+    """The two sides of a block; None for anything else."""
+    if not isinstance(told, list) or len(told) != 2:
+        return None
+    outputs, inputs = (whole(side) for side in told)
+    return (outputs, inputs) if outputs and inputs else None
+
+
 def _compressed(quant: Mapping[str, Any], method: str, skipped: tuple[str, ...]) -> Packing:
     weights = [
         section(group, "weights")
@@ -83,9 +90,8 @@ def _compressed(quant: Mapping[str, Any], method: str, skipped: tuple[str, ...])
     ]
     found = next((item for item in weights if item), {})
     bits, group = number(found, "num_bits") or 16, number(found, "group_size")
-    structure = found.get("block_structure")
-    if found.get("strategy") == "block" and isinstance(structure, list) and len(structure) == 2:
-        return Packing(method, bits + 0.002, 0, (structure[0], structure[1]), True, skipped)
+    if found.get("strategy") == "block" and (block := _block(found.get("block_structure"))):
+        return Packing(method, bits + 0.002, 0, block, True, skipped)
     if group <= 0:
         return Packing(method, float(bits), skipped=skipped)
     scale = 8.0 if found.get("type") == "float" else 16.0

@@ -14,6 +14,7 @@ from tasks.nodes.fit.fields import POSITIONS, first, text_of, whole
 
 # contained in max_position_embeddings in every release
 SCALED = ("su", "longrope", "llama3", "default", "mrope", "deepseek_llama_scaling", "proportional")
+MOST_SCALED = 1e12  # a factor or a length beyond this is none
 YARN = ("yarn", "deepseek_yarn", "telechat3-yarn")
 
 
@@ -44,16 +45,20 @@ def positions(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
         return base, base
     for rope in ropes(text):
         kind, factor = first(rope, "rope_type", "type") or "default", rope.get("factor")
-        if not isinstance(factor, (int, float)) or not factor or kind in SCALED:
+        if not _figure(factor) or kind in SCALED:
             continue
         start = rope.get("original_max_position_embeddings")
-        start = float(start) if isinstance(start, (int, float)) and start else float(base)
+        start = float(start) if _figure(start) else float(base)
         if kind in YARN:
             most = max(most, start * float(factor))
         else:
             most = max(most, float(base) * float(factor))
             least = max(least, float(base) * float(factor))
     return int(least), int(most)
+
+
+def _figure(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 < value < MOST_SCALED
 
 
 def default_length(config: Mapping[str, Any]) -> int | None:

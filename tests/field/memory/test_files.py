@@ -60,6 +60,17 @@ FALCON = shards([9504770141, *[9513159151] * 7, 7575220277], "pytorch_model", ".
         ),
         # both formats: safetensors are loaded
         ({**MISTRAL, **FALCON}, {}, sum(MISTRAL.values())),
+        # both, and the only index is that of the .bin files
+        (
+            {"model.safetensors": 2000, **FALCON},
+            named(*FALCON, index="pytorch_model.bin.index.json"),
+            2000,
+        ),
+        (
+            {**MISTRAL, **FALCON},
+            {**named(*FALCON, index="pytorch_model.bin.index.json"), **named(*MISTRAL)},
+            sum(MISTRAL.values()),
+        ),
         # two precisions of the same
         ({"model.safetensors": 2000, "model.fp16.safetensors": 1000}, {}, 2000),
         # one file beside its own shards, without an index

@@ -184,3 +184,30 @@ def test_a_field_of_any_kind_is_read_or_refused(name: str, odd: Any) -> None:
             assert "config.json tells" in str(error)
             continue
         assert estimate(spec, shape, 80 * GIB).lines
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"hybrid_layer_pattern": [[1]]}, "none"),
+        ({"hybrid_layer_pattern": [1, {"a": 1}, None]}, "none"),
+        ({"attn_type_list": [[0], 1]}, "none"),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}}, ""),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, -1]}}, ""),
+        ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [None, "x"]}}, ""),
+        ({"rope_scaling": {"rope_type": "linear", "factor": float("inf")}}, ""),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": float("nan")}}, ""),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": -4}}, ""),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 10**400}}, ""),
+        ({"rope_scaling": {"type": [1], "factor": 2}}, ""),
+        ({"rope_scaling": {"factor": 2, "original_max_position_embeddings": float("inf")}}, ""),
+    ],
+    ids=str,
+)
+def test_what_no_config_should_say_crashes_nothing(change: dict[str, Any], told: str) -> None:
+    model = {**BASE, "intermediate_size": 11008, "max_position_embeddings": 8192, **change}
+    serving = {"tensor_parallel_size": 2}
+    spec = make_spec({"nodes": {"accelerator": "nvidia-gpu"}, "serving": serving})
+    shape = ModelShape.from_config(model, GIB)
+    assert estimate(spec, shape, 80 * GIB).lines
+    assert not told or len(shape.cached) < 12
