@@ -31,7 +31,8 @@ _FATAL = re.compile(
     r"Illegal instruction|\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
     r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
     r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
-    r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : "
+    r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"
+    r"Failed[:,] (?=\w+ error |\S+:\d+ ')"  # a check in C that ends its process
 )
 _FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
 # Says that something went wrong, and nothing else.

@@ -15,6 +15,15 @@ ROWS = (
         "unslothai/unsloth pull 2811, vllm-project/vllm#27389, vllm-project/vllm#8273",
     ),
     row(
+        "arguments",
+        r"supplied chat template(?: string)? \((?P<file>[^)\n]{1,200})\)\s+(?:appears path-like|"
+        r"looks like a file path)",
+        "the chat template {file} is not in the container",
+        "name a file of the model's folder or of a mount in --chat-template: images do not bring "
+        "the examples of vLLM's repository",
+        "vllm-project/vllm#47600",
+    ),
+    row(
         "pp-unsupported",
         r"Pipeline parallelism is not supported for this model",
         "this vLLM cannot cut the model into stages (pipeline parallel)",

@@ -42,7 +42,7 @@ ROWS = (
     row(
         "driver-library",
         r"(?P<what>NVML Shared Library Not Found|Can't initialize NVML|"
-        r"Failed to initialize NVML: \S+|"
+        r"Failed to initialize NVML: (?!Driver/library|Unknown)\S+|"
         r"Found no NVIDIA driver on your system|"
         r"CUDA driver version is insufficient for CUDA runtime version|libcuda\.so cannot be found|"
         r"libcuda\.so: cannot open|could not select device driver)",
@@ -61,12 +61,25 @@ ROWS = (
     ),
     row(
         "driver-fabric",
-        r"Error 802: system not yet initialized|cudaErrorSystemNotReady|"
+        r"(?:Error 802|error(?: \(802\) ?)?): system not yet initialized|cudaErrorSystemNotReady|"
         r"CUDA_ERROR_SYSTEM_NOT_READY",
         "the cards' NVLink fabric is not up: the node's fabric manager does not run, or is of "
         "another release than the driver",
-        "install and start nvidia-fabricmanager of the driver's release on the node",
-        "MiniMax-AI/MiniMax-M2.5#9, gpustack/gpustack#4154, pytorch/pytorch#35710",
+        "install and start nvidia-fabricmanager of the driver's release on the node; where only "
+        "the engine's symmetric memory meets it, VLLM_ALLREDUCE_USE_SYMM_MEM=0 in serving.env",
+        "MiniMax-AI/MiniMax-M2.5#9, gpustack/gpustack#4154, vllm-project/vllm#26922",
+    ),
+    row(
+        "driver-init",
+        r"CUDA unknown error - this may be due to an incorrectly set up environment|"
+        r"CUDA driver initialization failed, you might not have a CUDA gpu|"
+        r"NVMLError_Unknown|Failed to initialize NVML: Unknown Error",
+        "the driver is in the container and does not start there: a device file (/dev/nvidia-uvm) "
+        "or kernel module is missing, access to it was lost, or a card is in error",
+        "on the node: nvidia-smi, modprobe nvidia_uvm, the kernel log; start the pod anew (a reload "
+        "of systemd takes a running container's devices away)",
+        "pytorch/pytorch#49081, NVIDIA/nvidia-container-toolkit#564, Project-HAMi/HAMi#248",
+        hopeless=False,
     ),
     row(
         "driver-mismatch",
@@ -144,6 +157,21 @@ ROWS = (
         "CUDA_VISIBLE_DEVICES names the card {card} by its id, this vLLM reads numbers only",
         "use an image with vLLM 0.24 or later, or name the card by its number",
         "noonghunna/club-3090 docs/PODS.md",
+    ),
+    row(
+        "too-few-devices",
+        r"World size \((?P<ranks>\d+)\) is larger than the number of available GPUs "
+        r"\((?P<cards>\d+)\)|"
+        r"local_world_size \((?P<ranks2>\d+)\) (?:must be less than or equal to the number of "
+        r"visible devices|exceeds assigned_physical_gpu_ids count) \((?P<cards2>\d+)\)|"
+        r"(?:world_size|tensor_parallel_size) \((?P<ranks3>\d+)\) (?:is|to) less than (?:than )?"
+        r"max local gpu count \((?P<cards3>\d+)\)|"
+        r"local rank \d+ is out of bounds for (?P<cards4>\d+) devices",
+        "the engine makes {ranks} ranks on this node, its container has {cards} device(s)",
+        "ask for as many devices as ranks (tensor x pipeline x data parallel size), or lower these; "
+        "take *_VISIBLE_DEVICES out of serving.env; over several nodes Ray must be asked for "
+        "(--distributed-executor-backend ray)",
+        "vllm-project/vllm#29447, vllm-project/vllm#28873, vllm-project/vllm#15217",
     ),
     row(
         "visible-devices",

@@ -15,6 +15,29 @@ def _killed(g: Groups) -> str:
 
 ROWS = (
     row(
+        # memory of expandable segments has no handle that another process may open
+        "collective-peer",
+        r"custom_all_reduce\.\w+:\d+ '(?P<what>(?!out of memory|an illegal|unspecified|"
+        r"uncorrectable|misaligned)[^'\n]{1,80})'",
+        "vLLM's own all-reduce cannot share memory between the cards: {what}",
+        "take expandable_segments out of PYTORCH_CUDA_ALLOC_CONF in serving.env, or add "
+        "--disable-custom-all-reduce to serving.extra_args",
+        "vllm-project/vllm#42609, vllm-project/vllm#56180, vllm-project/vllm#5613, "
+        "vllm-project/vllm#9046",
+        decides=True,
+    ),
+    row(
+        # the driver's own calls: torch makes them for symmetric memory
+        "collective-peer",
+        r"CUDA driver error: (?P<what>invalid argument|invalid device ordinal|operation not "
+        r"supported)",
+        "the driver refuses memory that is shared between the cards (symmetric memory): {what}",
+        "set VLLM_ALLREDUCE_USE_SYMM_MEM=0 in serving.env; then --disable-custom-all-reduce",
+        "vllm-project/vllm#25937, pytorch/pytorch#174030",
+        vague=True,
+        decides=True,
+    ),
+    row(
         "collective-peer",
         r"(?:hip|cuda)IpcGetMemHandle failed|cudaIpcOpenMemHandle failed|"
         r"peer access is not supported between these two devices",
@@ -130,7 +153,7 @@ ROWS = (
         "ray-placement",
         r"Ray does not allocate any GPUs on the driver node|Current node has no GPU available|"
         r"No available node types can fulfill resource request|"
-        r"Cannot provide a placement group of placement_group_specs|"
+        r"Cannot provide a placement group (?:of placement_group_specs|requiring)|"
         r"number of required (?:GPUs|NPUs|devices) exceeds the total number of available",
         "Ray's placement group holds no card of the node the server runs on",
         "set VLLM_HOST_IP to the address Ray knows the node by; on one node add "

@@ -25,6 +25,16 @@ ROWS = (
         "gpustack/gpustack#2208",
     ),
     row(
+        # transformers 5 beside a vLLM made for 4, kernels beside an older transformers
+        "image-parts",
+        r"AttributeError: (?P<what>'?\w*Tokenizer\w*'? (?:object )?has no attribute '?\w+)|"
+        r"(?P<what2>Either a revision or a version must be specified)",
+        "the image's vLLM and transformers are not of releases that go together: {what}",
+        "use an image in which vLLM starts; add no packages that replace those it brings "
+        "(transformers, kernels)",
+        "QwenLM/Qwen3-VL#2058, runpod-workers/worker-vllm#260, odysseus-dev/odysseus#191",
+    ),
+    row(
         "image-parts",
         r"TypeError: (?P<what>(?!\w*(?:EngineArgs|Config)\.)[\w.]+\(\) got an unexpected keyword "
         r"argument '\w+')",

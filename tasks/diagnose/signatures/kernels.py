@@ -41,6 +41,14 @@ ROWS = (
         decides=True,
     ),
     row(
+        "card-unsupported",
+        r"error\s*: Feature '(?P<what>[^'\n]{1,120})' not supported on \.target '?(?P<card>sm_\w+)",
+        "a Triton kernel of the image uses what the card ({card}) does not have: {what}",
+        f"{_BUILT}, or choose another attention or MoE backend",
+        "sgl-project/sglang#8879",
+        decides=True,
+    ),
+    row(
         "compiler",
         r"Could not find nvcc|No such file or directory: '?(?P<file>\S*nvcc)'?|"
         r"(?P<file2>\S*nvcc): (?:command )?not found|CUDA_HOME environment variable is not set|"
@@ -244,6 +252,24 @@ ROWS = (
     ),
 )
 LAST = (
+    row(
+        "compiler",
+        r"(?P<what>PTXAS error: [^\n]{1,100}|Internal Triton PTX codegen error)",
+        "a Triton kernel cannot be assembled for this card: {what}",
+        "use an image with a newer Triton, or set TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas in "
+        "serving.env",
+        "vllm-project/vllm#27542, triton-lang/triton#9181",
+        vague=True,
+    ),
+    row(
+        "graph-compile",
+        r"InductorError: (?P<what>[^\n]{1,160})|(?P<what2>BackendCompilerFailed: [^\n]{1,100})",
+        "torch.compile fails for this model in this image: {what}",
+        "add --enforce-eager to serving.extra_args (it serves slower), or use another image; a "
+        "compile cache of another release (VLLM_CACHE_ROOT) must not be mounted",
+        "vllm-project/vllm#28982, vllm-project/vllm#32033",
+        vague=True,
+    ),
     row(
         # CANN's codes E[EILJZH]nnnn and torch_npu's calls: a kind, until a row above names it
         "device-error",

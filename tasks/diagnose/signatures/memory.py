@@ -70,6 +70,28 @@ def _card_busy(g: Groups) -> str:
     return f"{holder}, or lower serving.gpu_memory_utilization to {_share(free, total)} or less"
 
 
+def _gib(told: str) -> float:
+    """GiB of a figure in GiB, or in bytes as older releases write it."""
+    value = float(told)
+    return value / 2**30 if value > 10_000 else value
+
+
+def _given_back(g: Groups) -> str:
+    return (
+        "another process gave memory of the card back while the engine measured it: "
+        f"{_gib(g['before']):.4g} GiB were free before, {_gib(g['after']):.4g} GiB after"
+    )
+
+
+def _measured_anew(g: Groups) -> str:
+    if g["before"] == g["after"]:
+        return "use a newer image: early releases for XPU refuse where nothing has changed"
+    return (
+        "let it start again when what else is on the card (a pod still stopping, another engine "
+        "still starting) has come to rest; start engines that share a card one after the other"
+    )
+
+
 def _fewer_tokens(g: Groups) -> str:
     fits = g["fits"]
     if not fits:
@@ -124,6 +146,23 @@ ROWS = (
         "only {free} of {total} GiB are free on the device when the engine starts",
         _card_busy,
         hopeless=False,
+    ),
+    row(
+        "device-busy",
+        r"Error in memory profiling\.\s+Initial free memory (?P<before>\d[\d.]*)(?: GiB)?,\s+"
+        r"current free memory (?P<after>\d(?:[\d.]*\d)?)",
+        _given_back,
+        _measured_anew,
+        "vllm-project/vllm#56830, vllm-project/vllm pull 33358",
+        hopeless=False,
+    ),
+    row(
+        # hybrid models: a state takes a block of its own a sequence
+        "kv-cache-too-small",
+        r"max_num_seqs \((?P<seqs>\d+)\) exceeds available Mamba cache blocks \((?P<fits>\d+)\)",
+        "{seqs} sequences at once need a state block each, the memory that is left holds {fits}",
+        "set serving.max_num_seqs to {fits} or less, or raise serving.gpu_memory_utilization",
+        "vllm-project/vllm pull 38270, vllm-project/vllm#49064, NVIDIA-NeMo/RL#2620",
     ),
     row(
         # the first form up to vLLM 0.10

@@ -137,6 +137,7 @@ ROWS = (
         r"(?:not supported|supported in vLLM until)|"
         r"has model type `?(?P<arch2>\w+)`? but Transformers does not recognize|"
         r"does not recognize this architecture|"
+        r"GGUF model with architecture (?P<arch3>\w+) is not supported|"
         r"has no vLLM implementation and the Transformers implementation is not compatible",
         "this vLLM does not know the model's architecture {arch}",
         "use an image with a vLLM that supports it",
@@ -152,10 +153,12 @@ ROWS = (
         "tokenizer",
         r"(?P<what>data did not match any variant of untagged enum \w+|"
         r"Couldn't instantiate the backend tokenizer|Can't load tokenizer for \S+|"
-        r"Failed to load the tokenizer)",
-        "the model's tokenizer cannot be read by this image: {what}",
-        "check the tokenizer's files in the store, or use an image with a newer transformers",
-        "transformers tokenization_utils_base.py",
+        r"Failed to load the tokenizer|Invalid type of HuggingFace proce\w+|"
+        r"Received a \w*Tokenizer\w* for argument tokenizer)",
+        "the model's tokenizer or processor cannot be read by this image: {what}",
+        "check that the store holds the tokenizer's and processor's files, and use an image whose "
+        "transformers is of the model's time",
+        "transformers tokenization_utils_base.py, vllm-project/vllm#25073, vllm-project/vllm#31080",
     ),
     row(
         "weights-unknown",
