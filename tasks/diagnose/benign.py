@@ -28,7 +28,7 @@ ROWS: tuple[tuple[str, str], ...] = (
     (r"mkdir -p failed for path \S*matplotlib", "matplotlib/matplotlib lib/matplotlib/__init__.py"),
     (
         r"(?:matplotlib|fontconfig|MPLCONFIGDIR).*(?:Permission denied|not a writable|No writable)",
-        "",
+        "matplotlib/matplotlib lib/matplotlib/__init__.py",
     ),
     (r"Could not open /var/log/hylog", "Project-HAMi/HAMi#1776"),
     (r"DrvMngGetConsoleLogLevel failed", "vllm-project/vllm-ascend#2698"),

@@ -60,7 +60,7 @@ ROWS = (
         r"\(\d+\))",
         "two settings do not go together: {what}",
         "raise the smaller one in serving.extra_args",
-        "vllm-project/vllm config/scheduler.py, config/lora.py",
+        "vllm-project/vllm config/scheduler.py, vllm-project/vllm config/lora.py",
     ),
     row(
         "model-config",

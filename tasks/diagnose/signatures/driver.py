@@ -88,8 +88,8 @@ ROWS = (
         r"NVMLError_Unknown|Failed to initialize NVML: Unknown Error",
         "the driver is in the container and does not start there: a device file (/dev/nvidia-uvm) "
         "or kernel module is missing, access to it was lost, or a card is in error",
-        "on the node: nvidia-smi, modprobe nvidia_uvm, the kernel log; start the pod anew (a reload "
-        "of systemd takes a running container's devices away)",
+        "on the node: nvidia-smi, modprobe nvidia_uvm, the kernel log; start the pod anew (a "
+        "reload of systemd takes a running container's devices away)",
         "pytorch/pytorch#49081, NVIDIA/nvidia-container-toolkit#564, Project-HAMi/HAMi#248",
         hopeless=False,
     ),
@@ -188,7 +188,7 @@ ROWS = (
         r"max local gpu count \((?P<cards3>\d+)\)|"
         r"local rank \d+ is out of bounds for (?P<cards4>\d+) devices",
         "the engine makes {ranks} ranks on this node, its container has {cards} device(s)",
-        "ask for as many devices as ranks (tensor x pipeline x data parallel size), or lower these; "
+        "ask for as many devices as ranks (tensor x pipeline x data parallel size), or lower it; "
         "take *_VISIBLE_DEVICES out of serving.env; over several nodes Ray must be asked for "
         "(--distributed-executor-backend ray)",
         "vllm-project/vllm#29447, vllm-project/vllm#28873, vllm-project/vllm#15217",

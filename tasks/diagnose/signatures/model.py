@@ -52,7 +52,8 @@ ROWS = (
         "block of {block}",
         "add --enable-expert-parallel to serving.extra_args (for experts), or lower "
         "serving.tensor_parallel_size",
-        "vllm-project/vllm#25292, vllm-project/vllm#17569, Qwen3-Coder-480B-A35B recipe of vLLM",
+        "vllm-project/vllm#25292, vllm-project/vllm#17569, "
+        "vllm-project/recipes Qwen/Qwen3-Coder-480B-A35B.md",
     ),
     row(
         "quantization-blocks",

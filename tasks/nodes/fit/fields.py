@@ -37,6 +37,7 @@ POSITIONS = (
     *("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length"),
     *("max_target_positions", "max_sequence_length", "max_seq_length", "seq_len"),
 )
+MOST_COUNT = 10**15  # layers, heads, widths, tokens: more is a mistake
 VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
 _INNER = (
     *("text_config", "language_config", "llm_config", "thinker_config", "language_model_config"),
@@ -57,12 +58,12 @@ def section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def whole(value: Any) -> int | None:
     """A count, of -1 ("none") 0; of a list with a value a layer the largest. None where it is no
-    number."""
+    number, or one that nothing has."""
     if isinstance(value, (list, tuple)):
         return max((n for item in value if (n := whole(item)) is not None), default=None)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return max(0, int(value)) if math.isfinite(value) else None
+    return max(0, int(value)) if math.isfinite(value) and value < MOST_COUNT else None
 
 
 def number(config: Mapping[str, Any], *names: str) -> int:

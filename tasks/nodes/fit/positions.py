@@ -44,21 +44,22 @@ def positions(config: Mapping[str, Any]) -> tuple[int | None, int | None]:
     if "gemma3" in str(text.get("model_type", "")):
         return base, base
     for rope in ropes(text):
-        kind, factor = first(rope, "rope_type", "type") or "default", rope.get("factor")
-        if not _figure(factor) or kind in SCALED:
+        kind, factor = first(rope, "rope_type", "type") or "default", _figure(rope.get("factor"))
+        if not factor or kind in SCALED:
             continue
-        start = rope.get("original_max_position_embeddings")
-        start = float(start) if _figure(start) else float(base)
+        start = _figure(rope.get("original_max_position_embeddings")) or float(base)
         if kind in YARN:
-            most = max(most, start * float(factor))
+            most = max(most, start * factor)
         else:
-            most = max(most, float(base) * float(factor))
-            least = max(least, float(base) * float(factor))
+            most = max(most, float(base) * factor)
+            least = max(least, float(base) * factor)
     return int(least), int(most)
 
 
-def _figure(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 < value < MOST_SCALED
+def _figure(value: Any) -> float:
+    """A factor or a length; 0 for what is none."""
+    told = isinstance(value, (int, float)) and 0 < value < MOST_SCALED
+    return float(value) if told else 0.0
 
 
 def default_length(config: Mapping[str, Any]) -> int | None:

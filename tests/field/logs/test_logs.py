@@ -7,6 +7,7 @@ and the source. Where a report tells its cause in the title only, that line was 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +54,8 @@ def test_a_real_end(row: Row) -> None:
 def test_the_logs_are_of_every_platform() -> None:
     assert len([row for row in ROWS if row.code != "-"]) >= 170
     assert {"CUDA", "ROCm", "DTK", "CANN", "CPU"} <= {row.platform for row in ROWS}
-    assert all(row.source for row in ROWS)
+    form = re.compile(r"[\w.-]+/[\w.-]+(?:#\d+| pull \d+| [\w./-]+\.(?:md|log|py))")
+    assert [row.source for row in ROWS if not form.fullmatch(row.source)] == []
 
 
 def test_every_row_of_the_table_names_its_source_or_is_vllms() -> None:
@@ -185,6 +187,72 @@ def test_a_benign_line_is_no_cause_and_hides_none(line: str) -> None:
     assert find(line) is None
     found = find(f"{line}\nRuntimeError: CUDA error: out of memory\n{line}\n")
     assert found is not None and found.code == "device-memory"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        # as vLLM's CUDACHECK and NCCLCHECK write it: no traceback, and the process is gone
+        "Failed: Cuda error /workspace/csrc/custom_quickreduce.cu:88 'operation not permitted'",
+        "Failed: /workspace/csrc/custom_quickreduce.cu:41 'odd'",
+        "Failed, NCCL error /workspace/csrc/x.cpp:41 'odd'",
+    ],
+)
+def test_a_failed_check_is_an_exception_and_no_kill(line: str) -> None:
+    pointer = "RuntimeError: Engine core initialization failed. See root cause above. Failed core "
+    logs = f"{line}\n(APIServer pid=1) {pointer}proc(s): {{}}\n"
+    assert find(logs) is None
+    assert exceptions(logs) == (line,)
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "cause", "action"),
+    [
+        (
+            "AssertionError: Error in memory profiling. Initial free memory 84825604096, current "
+            "free memory 84895072256. This happens when the GPU memory was not properly cleaned up",
+            *("device-busy", "79 GiB were free before, 79.06 GiB after", "come to rest"),
+        ),
+        (
+            "AssertionError: Error in memory profiling. Initial free memory 30.3 GiB, current free "
+            "memory 30.3 GiB. This happens when other processes sharing the same container",
+            *("device-busy", "30.3 GiB after", "newer image"),
+        ),
+        (
+            "AssertionError: DP adjusted local rank 3 is out of bounds for 2 devices.",
+            *("too-few-devices", "2 device(s)", "as many devices as ranks"),
+        ),
+        (
+            "AssertionError: local_world_size (8) exceeds assigned_physical_gpu_ids count (4)",
+            *("too-few-devices", "8 ranks", "as many devices as ranks"),
+        ),
+        (
+            "ValueError: Cannot provide a placement group requiring 16 GPUs (placement_group_specs="
+            "[{'GPU': 1.0}]) within 1800 seconds.",
+            *("ray-placement", "", "mp"),
+        ),
+        (
+            "vllm.exceptions.VLLMValidationError: The supplied chat template (a.jinja) looks like "
+            "a file path, but it failed to be opened. Tried: a.jinja and /x/a.jinja.",
+            *("arguments", "chat template a.jinja", "--chat-template"),
+        ),
+        (
+            "Failed: Cuda error /workspace/csrc/custom_all_reduce.cuh:455 'invalid argument'",
+            *("collective-peer", "invalid argument", "expandable_segments"),
+        ),
+        (
+            "Failed: Cuda error csrc/custom_all_reduce.cuh:455 'an illegal memory access was "
+            "encountered'",
+            *("kernel-fault", "", "--enforce-eager"),
+        ),
+    ],
+)
+def test_words_of_vllm_032(line: str, code: str, cause: str, action: str) -> None:
+    # vllm 0.32: v1/worker/gpu_worker.py, v1/executor/ray_utils.py, renderers/chat_utils.py,
+    # csrc/custom_all_reduce.cuh; the bytes are those of releases before 0.10
+    found = find(line)
+    assert found is not None and found.code == code
+    assert cause in found.cause and action in found.action
 
 
 # -- shapes of lines (sources beside each)

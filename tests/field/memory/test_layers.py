@@ -18,7 +18,7 @@ EXPECTED: list[tuple[str, dict[str, int], set[tuple[int, int]]]] = [
     ("gpt-oss-120b", {"sliding": 18, "full": 18}, {(8, 128)}),
     ("medgemma-27b-it", {"sliding": 52, "full": 10}, {(16, 256)}),  # layer_types
     ("gemma-3-27b-it", {"sliding": 52, "full": 10}, {(16, 256)}),  # by the model type alone
-    ("gemma-3-1b-it", {"sliding": 22, "full": 4}, {(1, 512)}),  # sliding_window_pattern
+    ("gemma-3-12b-it", {"sliding": 40, "full": 8}, {(8, 512)}),  # sliding_window_pattern
     ("gemma-3n-E4B", {"sliding": 16, "full": 4}, {(2, 512)}),  # 15 of 35 share
     ("gemma-4-E4B-it", {"sliding": 20, "full": 4}, {(2, 512), (2, 1024)}),
     ("gemma-4-26B-A4B", {"sliding": 25, "full": 5}, {(8, 512), (2, 1024)}),
@@ -195,6 +195,8 @@ def test_a_field_of_any_kind_is_read_or_refused(name: str, odd: Any) -> None:
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [0, 0]}}, ""),
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [128, -1]}}, ""),
         ({"quantization_config": {"quant_method": "fp8", "weight_block_size": [None, "x"]}}, ""),
+        ({"num_key_value_heads": 1e300}, ""),
+        ({"num_experts": [1e300], "moe_intermediate_size": 768}, ""),
         ({"rope_scaling": {"rope_type": "linear", "factor": float("inf")}}, ""),
         ({"rope_scaling": {"rope_type": "yarn", "factor": float("nan")}}, ""),
         ({"rope_scaling": {"rope_type": "yarn", "factor": -4}}, ""),

@@ -1,13 +1,13 @@
 """Streams of many servers, as they run over the wire, read the same by all who read them.
 
-inputs: .sse the bytes; .chunks.json the pieces the socket gives, in hex. Some are captures quoted
-in a public report, some inputs of public clients' tests, some a report's frame with the usual
-opening and end around it. index.psv names for each what is right, its server and its source.
+inputs: .sse the bytes; .chunks.json the pieces the socket gives, in hex. index.psv names for each
+what is right, its server and its source (see README.md for what a source is).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -78,6 +78,15 @@ def test_a_real_stream(row: Row) -> None:
     whole = b"".join(parts)
     assert told(read([whole[at : at + 1] for at in range(len(whole))])) == row[1:7]
     assert told(read([whole[at : at + 7] for at in range(0, len(whole), 7)])) == row[1:7]
+
+
+REPORT = r"[\w.-]+/[\w.-]+(?:#| pull )\d+"
+
+
+def test_a_source_is_a_report_or_says_that_there_is_none() -> None:
+    form = re.compile(rf"constructed|(?:constructed after )?{REPORT}(?:, {REPORT})*")
+    assert [row.source for row in ROWS if not form.fullmatch(row.source)] == []
+    assert sum(not row.source.startswith("constructed") for row in ROWS) >= 60
 
 
 def test_a_long_frame_with_a_character_cut_in_two() -> None:
