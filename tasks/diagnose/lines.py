@@ -56,7 +56,8 @@ SERIOUS = ("ERROR", "CRITICAL", "FATAL")
 CAUSE, ECHO, POINTER = 2, 1, 0
 # Points at another message: never a reason by itself.
 _POINTER = re.compile(
-    r"root cause|WorkerProc failed to start|ERR99999 UNKNOWN|[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
+    r"root cause|WorkerProc failed to start|ERR99999 UNKNOWN|"
+    r"[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
     r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
     r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
     r"Ninja build failed|Engine loop (?:has died|is not running)|MQEngineDeadError|"

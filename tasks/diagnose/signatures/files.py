@@ -88,11 +88,13 @@ ROWS = (
     ),
     row(
         "hub-access",
-        r"429 (?:Client Error|Too Many Requests)[^\n]{0,80}?(?P<host>huggingface\.co|hf-mirror\.com|"
+        r"429 (?:Client Error|Too Many Requests)[^\n]{0,80}?(?P<host>huggingface\.co|"
+        r"hf-mirror\.com|"
         r"modelscope\.cn)|(?P<host2>openaipublic\.blob\.core\.windows\.net)|"
         r"error downloading or loading vocab file",
         "the engine fetches a file from the network ({host}) and does not get it",
-        "serve all of the model from the store and set HF_HUB_OFFLINE=1 in serving.env; for gpt-oss "
+        "serve all of the model from the store and set HF_HUB_OFFLINE=1 in serving.env; "
+        "for gpt-oss "
         "put the harmony vocabulary (o200k_base.tiktoken, cl100k_base.tiktoken) there and set "
         "TIKTOKEN_ENCODINGS_BASE to its folder",
         "openai/harmony, vllm-project/vllm#22525, huggingface/huggingface_hub errors.py",

@@ -199,7 +199,8 @@ ROWS = (
     ),
     row(
         "device-memory",
-        r"\b(?:CUDA|HIP|NPU|MUSA|XPU|MLU|GCU|MACA|DCU|HPU|IXU?|PPU|SDAA)(?: driver)?(?: error:)? out of memory|"
+        r"\b(?:CUDA|HIP|NPU|MUSA|XPU|MLU|GCU|MACA|DCU|HPU|IXU?|PPU|SDAA)(?: driver)?(?: error:)? "
+        r"out of memory|"
         r"torch\.(?:cuda\.)?OutOfMemoryError|hipErrorOutOfMemory|cudaErrorMemoryAllocation|"
         r"CUBLAS_STATUS_ALLOC_FAILED|UR_RESULT_ERROR_OUT_OF_(?:DEVICE_MEMORY|RESOURCES)|"
         r"EL0004: .*|error code is 207018",
