@@ -126,7 +126,7 @@ ROWS = (
         "the image's toolkit is newer than the node's driver serves, or no driver is mounted: "
         "{what}",
         f"renew the driver on the node, or use an image for its release; {_MOUNT}",
-        "gpustack/gpustack#2691",
+        "NVIDIA/hpc-container-maker#239, NVIDIA/nvidia-docker#400",
     ),
     row(
         "driver-too-old",

@@ -1,4 +1,5 @@
-"""Layers under further names: facts of the configs named, the rest constructed."""
+"""Layers under further names: constructed, each with the field that the model named beside it
+uses; sizes and lists are not that model's."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ BASE: dict[str, Any] = {
 @pytest.mark.parametrize(
     ("change", "kinds"),
     [
-        # LiquidAI/LFM2-1.2B as first published
+        # LiquidAI/LFM2 as first published
         (
             {"model_type": "lfm2", "conv_L_cache": 3, "full_attn_idxs": [2, 5, 8, 10, 12, 14]},
             {"full": 6, "state": 10},
