@@ -24,7 +24,7 @@ ROWS: tuple[tuple[str, str], ...] = (
     # the hub is asked for an index that a local folder does not have there
     (r"Error retrieving (?:safetensors|file list)", "ROCm/aiter#1395"),
     # folders of a user without a home: a report, plots, fonts
-    (r"Permission denied: '/\.config(?:/vllm[^']*)?'", "llm-d/llm-d#1430"),
+    (r"Permission denied: '(?:/[^\s']{0,80})?/\.config(?:/vllm[^']*)?'", "llm-d/llm-d#1430"),
     (r"mkdir -p failed for path \S*matplotlib", "matplotlib/matplotlib lib/matplotlib/__init__.py"),
     (
         r"(?:matplotlib|fontconfig|MPLCONFIGDIR).*(?:Permission denied|not a writable|No writable)",
@@ -39,6 +39,7 @@ ROWS: tuple[tuple[str, str], ...] = (
     (r"resource_tracker: There appear to be \d+ leaked", "vllm-project/vllm#15800"),
     (r"Parent process exited, terminating worker", "vllm-project/vllm-ascend#5509"),
     (r"Exception ignored in: ", "vllm-project/vllm#28460"),
+    (r"sys\.meta_path is None, Python is likely shutting down", "run-llama/llama_index#13019"),
     # a word of error within advice
     (r"If out-of-memory error occurs during cudagraph capture", "vllm-project/vllm#15598"),
     (r"object store is using /tmp instead of /dev/shm", "vllm-project/vllm#1710"),

@@ -34,6 +34,14 @@ _FATAL = re.compile(
     r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"
     r"Failed[:,] (?=\w+ error |\S+:\d+ ')"  # a check in C that ends its process
 )
+# A process calls its own end by these; the exception below it is why.
+_END = re.compile(
+    r"EngineCore (?:failed to start|encountered a fatal error|hit an exception)|"
+    r"WorkerProc (?:failed to start|hit an exception)|Exception in worker \S+ while processing|"
+    r"Error executing method |Process (?:SpawnProcess|EngineCore|VllmWorker|Worker)\S*:$"
+)
+# What Python says of an object that it cannot put away: noise of an end.
+_IGNORED = re.compile(r"\s*(?:Exception|Error) ignored (?:in|while)\b")
 _FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
 # Says that something went wrong, and nothing else.
 _EMPTY = re.compile(r"\[Error\]: |\w*E[A-Z]\d{4}: Inner Error!?$|WorkerProc hit an exception")
@@ -48,7 +56,8 @@ SERIOUS = ("ERROR", "CRITICAL", "FATAL")
 CAUSE, ECHO, POINTER = 2, 1, 0
 # Points at another message: never a reason by itself.
 _POINTER = re.compile(
-    r"root cause|[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
+    r"root cause|WorkerProc failed to start|ERR99999 UNKNOWN|"
+    r"[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
     r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
     r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
     r"Ninja build failed|Engine loop (?:has died|is not running)|MQEngineDeadError|"
@@ -76,7 +85,7 @@ class Line:
     text: without prefixes and colours. who: tag of the process that wrote it, '' for none. level:
     in capitals, '' where it names none. frame: part of a traceback above its exception. exception:
     tells one. raised: tells that, or another serious error. benign: known to end nothing. over: its
-    process wrote on after it as if nothing had happened.
+    process wrote on after it as if nothing had happened. ended: its process calls it its end.
     """
 
     text: str
@@ -87,6 +96,7 @@ class Line:
     raised: bool = False
     benign: bool = False
     over: bool = False
+    ended: bool = False
 
     @property
     def handled(self) -> bool:
@@ -160,7 +170,10 @@ def read(logs: str) -> Page:
     inside: set[str] = set()
     code: set[str] = set()  # whose next line is source, its indentation taken away
     asserted: dict[str, str] = {}  # what a bare AssertionError does not say
+    ending: set[str] = set()  # who said that they end
+    ignored: set[str] = set()  # whose next exception was not raised to anybody
     for line in lines:
+        _mark_ignored(line, ignored)
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
             inside.add(line.who)
             line.frame = True
@@ -180,8 +193,24 @@ def read(logs: str) -> Page:
             (code.add if line.text.startswith("File ") else code.discard)(line.who)
         serious = line.level in SERIOUS and not line.frame
         line.raised = not line.benign and (line.exception or serious)
+        if _END.match(line.text):
+            ending.add(line.who)
+        elif line.level == "INFO":
+            ending.discard(line.who)
+        line.ended = line.exception and line.who in ending
     _mark_over(lines)
     return Page(lines)
+
+
+def _mark_ignored(line: Line, ignored: set[str]) -> None:
+    """All from "Exception ignored in" to the exception that closes its traceback is benign."""
+    if _IGNORED.match(line.text):
+        ignored.add(line.who)
+        line.benign = True
+    elif line.who in ignored and line.text:
+        line.benign = True
+        if not (line.text[:1] in (" ", "\t") or _TRACEBACK.match(line.text)):
+            ignored.discard(line.who)
 
 
 def _mark_over(lines: Sequence[Line]) -> None:

@@ -11,7 +11,18 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tasks.diagnose.lines import CAUSE, ECHO, Line, Page, Told, distinct, read, told, weight
+from tasks.diagnose.lines import (
+    CAUSE,
+    ECHO,
+    POINTER,
+    Line,
+    Page,
+    Told,
+    distinct,
+    read,
+    told,
+    weight,
+)
 from tasks.diagnose.prefixes import bare
 from tasks.diagnose.signatures import SIGNATURES, Signature
 
@@ -25,8 +36,9 @@ WHO = 8
 _READ_CHARS = 1_500_000
 _LINE_CHARS = 600
 # How much a match is worth: told by what ended its process, printed by the way, a kind without a
-# name, told of another that ended, survived, only warned of, what follows from another.
-_ENDED, _PRINTED, _VAGUE, _OF_ANOTHER, _SURVIVED, _WARNED, _FOLLOWS = 6, 5, 4, 3, 2, 1, 0
+# name, told of another that ended, an end without a word, survived, only warned of, what follows
+# from another.
+_ENDED, _PRINTED, _VAGUE, _OF_ANOTHER, _SILENT, _SURVIVED, _WARNED, _FOLLOWS = range(7, -1, -1)
 _NAME = re.compile(r"\(?(\S.*?)[,)]? ?(?:rank=(\d+) )?pid=|\[(?:rank|default)(\d+)\]")
 
 
@@ -80,7 +92,9 @@ def find(logs: str) -> Finding | None:
     if not found:
         return None
     best = max(found, key=lambda item: item.rank)
-    if best.worth < _ENDED and _better_told(page, best, found):
+    if best.row.silent and _any_word(page, {i.place for i in found if i.row.silent}):
+        return None
+    if _better_told(page, best, found):
         return None
     cause, action = best.row.told(best.match)
     line = page.lines[best.place].text.strip()[:_LINE_CHARS]
@@ -106,6 +120,8 @@ def _matches(page: Page) -> list[_Match]:
 def _worth(row: Signature, line: Line) -> int:
     if line.over and not row.aborts:
         return _SURVIVED
+    if row.silent:
+        return _SILENT
     if not row.decides and weight(line.text) < CAUSE:
         return _OF_ANOTHER
     if row.decides or line.raised:
@@ -123,16 +139,32 @@ def _demoted(found: list[_Match]) -> list[_Match]:
 
 
 def _better_told(page: Page, best: _Match, found: list[_Match]) -> bool:
-    """Whether an exception that no row knows explains more than a weak match."""
-    # What another's death is told by yields to any cause, wherever it stands.
-    place = best.place if best.worth in (_PRINTED, _SURVIVED) else -1
+    """Whether an exception that no row knows explains more than a match."""
+    if page.lines[best.place].ended:
+        return False
+    # What another's death is told by yields to any cause, wherever it stands; what would end a
+    # process yields to what a process itself calls its end, further down.
+    place = best.place if best.worth in (_ENDED, _PRINTED, _SURVIVED) else -1
     known = {item.place for item in found}
     words = [item.match[0].strip() for item in found]
     return any(
         item.place > place
         and item.place not in known
+        and (best.worth < _ENDED or page.lines[item.place].ended)
         and not any(text in item.text for text in words)
         for item in _told(page, CAUSE)
+    )
+
+
+def _any_word(page: Page, silent: set[int]) -> bool:
+    """Whether anything but an end without a word is told: an exception, another's echo, a line of
+    an error. A broken pipe is the other end of a process that is gone."""
+    return any(
+        line.raised
+        and line.text.strip()
+        and not (line.handled or line.over or place in silent or "Broken pipe" in line.text)
+        and weight(line.text) > POINTER
+        for place, line in enumerate(page.lines)
     )
 
 

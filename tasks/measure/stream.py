@@ -35,6 +35,12 @@ _EVENTS = {
 _OBJECT = "chat.completion.chunk"
 _ENDS = ("[DONE]", "message_stop", "response.completed")
 _FAILED = ("error", "response.failed")
+# A thought under any other name, as thinking_content, thinking_blocks, thought.
+_THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)
+_BOM = b"\xef\xbb\xbf"
+_NO_EVENT = re.compile(
+    r"internal server error|bad gateway|service unavailable|<!doctype|<html", re.I
+)
 _JSON = json.JSONDecoder(strict=False)  # a raw line end in a text is no reason to lose it
 _LINE = re.compile(rb"\r\n|\n|\r")
 _FIELDS = ("data", "event", "id", "retry", "error")
@@ -78,12 +84,19 @@ class Reader:
         self._part = ""  # of a payload over several lines
         self._event = ""
         self._after_cr = False
+        self._begun = False
 
     def feed(self, piece: bytes) -> list[Chunk]:
         """The events that a piece of the body completes; pieces may be cut anywhere."""
         if self._after_cr and piece[:1] == b"\n":
             piece = piece[1:]
-        *lines, self._rest = _LINE.split(self._rest + piece)
+        whole = self._rest + piece
+        if not self._begun:
+            if len(whole) < len(_BOM) and _BOM.startswith(whole):
+                self._rest = whole
+                return []
+            self._begun, whole = True, whole.removeprefix(_BOM)
+        *lines, self._rest = _LINE.split(whole)
         if piece:
             self._after_cr = piece[-1:] == b"\r"
         found: list[Chunk] = []
@@ -120,6 +133,8 @@ class Reader:
             return
         elif self._part or line[0] == "{":
             yield from self._payload(line)
+        elif _NO_EVENT.match(line.strip()):
+            yield Chunk(error=line.strip()[:300])
 
     def _payload(self, text: str) -> Iterator[Chunk]:
         event, value = self._event, _parsed(text)
@@ -138,7 +153,7 @@ class Reader:
         elif text in _ENDS:
             self._part = ""
             yield Chunk(done=True)
-        elif event in _FAILED or text.lower().startswith("error:"):
+        elif event in _FAILED or text.lower().startswith("error:") or _NO_EVENT.match(text):
             yield Chunk(error=text[:300])
         elif text[:1] == "{":
             self._part = text
@@ -164,6 +179,9 @@ def read(payload: Any, event: str = "") -> Chunk | None:
     """A payload; None where it is no event (null, a ping). event: the frame's own kind."""
     if not isinstance(payload, dict):
         return Chunk(error=_words(payload)) if payload and event in _FAILED else None
+    wrapped = payload.get("data")
+    if isinstance(wrapped, dict) and "choices" in wrapped and "choices" not in payload:
+        payload = wrapped
     if error := _error(payload, event):
         return Chunk(error=error)
     kind = payload.get("type") or event
@@ -171,7 +189,7 @@ def read(payload: Any, event: str = "") -> Chunk | None:
     for delta, reason in _deltas(payload, kind):
         more, reasoned = _spoken(delta)
         said, thought = said + more, thought + reasoned
-        called = called or any(_call(delta.get(name)) for name in CALLED)
+        called = called or any(_call(delta.get(name)) for name in CALLED) or _heard(delta)
         finish = reason or finish
     inner = payload.get("response")
     usage = payload.get("usage") or (inner.get("usage") if isinstance(inner, dict) else None)
@@ -192,8 +210,10 @@ def _deltas(payload: dict[str, Any], kind: str) -> Iterator[tuple[dict[str, Any]
         if isinstance(choice, dict):
             # a server that does not stream answers with the whole message
             delta = choice.get("delta") or choice.get("message")
-            if not isinstance(delta, dict):
-                delta = {"text": choice.get("text")}
+            if isinstance(delta, str):
+                delta = {"text": delta}
+            elif not isinstance(delta, dict):
+                delta = {name: choice.get(name) for name in ("text", *THOUGHT)}
             yield delta, str(choice.get("finish_reason") or "")
     if kind in _EVENTS:
         yield {_EVENTS[kind]: payload.get("delta")}, ""
@@ -216,7 +236,14 @@ def _spoken(delta: dict[str, Any]) -> tuple[str, str]:
     for name in THOUGHT:
         if thought := "".join(_parts(delta.get(name))):
             return said, among + thought
-    return said, among
+    others = (value for name, value in delta.items() if _THINKS.search(name))
+    return said, among + next((text for value in others if (text := "".join(_parts(value)))), "")
+
+
+def _heard(delta: dict[str, Any]) -> bool:
+    """Whether a delta adds to what is spoken aloud: output without a text."""
+    audio = delta.get("audio")
+    return isinstance(audio, dict) and any(audio.get(name) for name in ("data", "transcript"))
 
 
 def _parts(value: Any) -> tuple[str, str]:
@@ -239,7 +266,9 @@ def _call(value: Any) -> bool:
     if isinstance(value, list):
         return any(_call(item) for item in value)
     if isinstance(value, dict):
-        return any(_call(value.get(key)) for key in ("function", "name", "arguments"))
+        return any(
+            _call(value.get(key)) for key in ("function", "name", "arguments", "custom", "input")
+        )
     return isinstance(value, str) and value != ""
 
 
@@ -259,6 +288,10 @@ def _error(payload: dict[str, Any], event: str) -> str:
     base = payload.get("base_resp")  # MiniMax
     if isinstance(base, dict) and base.get("status_code"):
         return _words({"message": base.get("status_msg"), "code": base["status_code"]})
+    # FastAPI's and gateways' own: {"detail": ...}, {"code": 500, "message": ...}
+    bare = not (payload.get("type") or event or "choices" in payload or "usage" in payload)
+    if bare and (text := payload.get("detail") or payload.get("message")):
+        return _words({**payload, "message": text} if isinstance(text, str) else text)
     return ""
 
 

@@ -16,7 +16,7 @@ _MOUNT = (
 # Threads, MetaX, Iluvatar, Hygon's and AMD's management.
 _DRIVER = (
     r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|ascend_hal|drvdsmi_host|dcmi|devmmap|cndrv|cndev|musa|mtml|"
-    r"mxsml|ixml|mccl|mcruntime)\.so"
+    r"mxsml|ixml|efml|hgml|xpuml|hydmi|mmpa)\.so"
 )
 # Libraries of the toolkit: CUDA, ROCm and DTK, CANN with its NNAL, MACA, and their makers' kernels.
 _TOOLKIT = (
@@ -24,6 +24,9 @@ _TOOLKIT = (
     r"amdhip64|hsa-runtime64|hsakmt|galaxyhip|hip\w+|roc\w+|rccl|MIOpen|atb|hccl|ascendcl|acl_\w+|opapi|"
     r"ge_\w+|runtime|msprofiler|mki|ascend_transport)\.so|ascend_transport\.so"
 )
+# Of these it depends on the vendor's release whether driver or toolkit brings them: MetaX,
+# Kunlunxin, Enflame, Intel, Moore Threads.
+_EITHER = r"lib(?:mcruntime|xpurt|topsrt|ze_loader|mccl)\.so"
 _ABSENT = r": (?:cannot open shared object file|file too short|invalid ELF header)"
 
 ROWS = (
@@ -40,11 +43,20 @@ ROWS = (
         demotes="no-device",
     ),
     row(
+        "toolkit-library",
+        rf"(?P<file>(?:/\S+/)?{_EITHER}[\w.]*){_ABSENT}",
+        "the accelerator's library {file}, of driver or toolkit, is not in the container",
+        "use an image that brings the vendor's toolkit and its entry point; where the image has no "
+        f"such file, the driver brings it: {_MOUNT}",
+        "libraries by the vendors' own toolkits, no public log",
+        decides=True,
+    ),
+    row(
         "driver-library",
         r"(?P<what>NVML Shared Library Not Found|Can't initialize NVML|"
         r"Failed to initialize NVML: (?!Driver/library|Unknown)\S+|"
         r"Found no NVIDIA driver on your system|"
-        r"CUDA driver version is insufficient for CUDA runtime version|libcuda\.so cannot be found|"
+        r"libcuda\.so cannot be found|"
         r"libcuda\.so: cannot open|could not select device driver)",
         "the NVIDIA driver is not in the container, or too old for it: {what}",
         _MOUNT,
@@ -107,6 +119,14 @@ ROWS = (
         ),
         "use an image for that CUDA, or renew the driver on the node",
         "zai-org/ChatGLM3#100, vllm-project/vllm#1772",
+    ),
+    row(
+        "driver-too-old",
+        r"(?P<what>driver version is insufficient for (?:\w+ )?runtime version)",
+        "the image's toolkit is newer than the node's driver serves, or no driver is mounted: "
+        "{what}",
+        f"renew the driver on the node, or use an image for its release; {_MOUNT}",
+        "NVIDIA/hpc-container-maker#239, NVIDIA/nvidia-docker#400",
     ),
     row(
         "driver-too-old",
@@ -175,7 +195,7 @@ ROWS = (
     ),
     row(
         "visible-devices",
-        r"CUDA error: invalid device ordinal|HIP error: invalid device ordinal|"
+        r"\b(?!driver\b)\w+ error: invalid device ordinal|"
         r"Insufficient devices for|device=\S+, num_gpus=|"
         r"[Tt]ensor parallel size \S+ cannot be larger than the number of available GPUs",
         "more cards are used than the container has",
@@ -185,8 +205,7 @@ ROWS = (
     ),
     row(
         "no-device",
-        r"no ROCm-capable device is detected|No CUDA GPUs are available|"
-        r"no CUDA-capable device is detected|No HIP GPUs are available|"
+        r"no \w+-capable device|No \w+ (?:GPU|device)s (?:are|is) (?:available|found)|"
         r"can't find any available npu|"
         r"No (?:NPU|MLU|MUSA|XPU)s? (?:devices? )?(?:are|is) (?:available|found)",
         "the engine sees no accelerator in its container",

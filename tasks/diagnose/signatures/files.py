@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from tasks.diagnose.signatures.table import row
 
+# A folder below a home: of root, of a user, of one who has none (/ or /nonexistent).
+_HOME = (
+    r"/(?:(?:root/|home/[\w.-]+/)?\.\w|nonexistent\b|(?:root/|home/\w+/)?"
+    r"(?:ascend|kernel_meta|var/cache))[^\s':\]]*"
+)
+# A card's device file, of any vendor: not what is no card.
+_DEVICE = (
+    r"/dev/(?!(?:shm|null|zero|std\w+|fd|pts|tty|mqueue|infiniband|hugepages|vfio|fuse|kmsg|"
+    r"urandom|random)\b)[\w./-]*\w"
+)
+_CLOSED = "No such file|No such device|Permission denied|Operation not permitted"
+
 ROWS = (
     row(
         # a user without an entry in /etc/passwd has / for a home
         "cache-folder",
-        r"(?:PermissionError|Permission denied)[^\n]{0,40}?'?(?P<file>/(?:root/|home/\w+/)?"
-        r"(?:\.triton|\.cache|\.local|\.config|\.flashinfer|\.aiter|\.nv|\.vllm|\.cupy|\.ascend|"
-        r"\.huggingface|\.modelscope|\.inductor|ascend|kernel_meta|var/cache)[^\s':]*)|"
+        # every folder of a home, whatever library it is of
+        rf"(?:PermissionError|Permission denied)[^\n]{{0,40}}?(?<![\w./-])(?P<file>{_HOME})|"
+        rf"(?<![\w./-])(?P<file3>{_HOME})'?: Permission denied|"
+        r"(?:No such file or directory|FileNotFoundError)[^\n]{0,40}?(?<![\w./-])"
+        r"(?P<file4>/(?:nonexistent|home/[\w.-]+/\.)[^\s':\]]*)|"
         r"(?:PermissionError|Permission denied)[^\n]{0,40}?'?(?P<file2>/(?:tmp|var/tmp|root)/"
         r"[^\s':]*|/[^\s':]*(?:torchinductor|triton|/\.cache|kernel_meta|flashinfer|aiter)[^\s':]*)",
         "the engine may not write its cache {file}: its user has no home that can be written",
@@ -30,7 +44,8 @@ ROWS = (
     ),
     row(
         "no-such-user",
-        r"getpwuid\(\): uid not found: (?P<uid>\d+)",
+        r"getpwuid\(\): uid not found: (?P<uid>\d+)|"
+        r"(?:Could not|Can't|Cannot) determine home directory",
         "the pod's user {uid} has no entry in the image's /etc/passwd",
         "set USER (or LOGNAME) and TORCHINDUCTOR_CACHE_DIR in serving.env",
         "HabanaAI/vllm-fork#929",
@@ -72,11 +87,22 @@ ROWS = (
         "h2oai/h2ogpt#1186",
     ),
     row(
+        "hub-access",
+        r"429 (?:Client Error|Too Many Requests)[^\n]{0,80}?(?P<host>huggingface\.co|"
+        r"hf-mirror\.com|"
+        r"modelscope\.cn)|(?P<host2>openaipublic\.blob\.core\.windows\.net)|"
+        r"error downloading or loading vocab file",
+        "the engine fetches a file from the network ({host}) and does not get it",
+        "serve all of the model from the store and set HF_HUB_OFFLINE=1 in serving.env; "
+        "for gpt-oss "
+        "put the harmony vocabulary (o200k_base.tiktoken, cl100k_base.tiktoken) there and set "
+        "TIKTOKEN_ENCODINGS_BASE to its folder",
+        "openai/harmony, vllm-project/vllm#22525, huggingface/huggingface_hub errors.py",
+    ),
+    row(
         "device-file",
-        r"No such device(?: or address)?: '?(?P<file>/dev/\S+?)'?(?:$|\s)|"
-        r"(?P<file2>/dev/(?:kfd|mkfd|dri/\S+?|davinci\w*|nvidia\S*?|mxcd|mthreads\S*?|"
-        r"cambricon\S*?|hyhal\S*?))'?(?: read-write)?: "
-        r"(?:No such file|Permission denied|Operation not permitted)",
+        rf"(?:{_CLOSED})(?: or (?:address|directory))?: '?(?P<file>{_DEVICE})|"
+        rf"(?P<file2>{_DEVICE})'?[^\n/]{{0,40}}?(?:{_CLOSED})",
         "the device file {file} is missing or closed in the container",
         "check it on the node, the device plugin's health there, and the pod's supplementalGroups: "
         "the numeric groups that own {file} (44 video, render)",

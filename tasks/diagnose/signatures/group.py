@@ -81,7 +81,7 @@ ROWS = (
     row(
         "collective-timeout",
         r"Watchdog caught collective operation timeout|"
-        r"Timed out after \d+ ?(?:ms|seconds|minutes).{0,40}(?:rendezvous|store|barrier)",
+        r"Timed out after \d+ ?(?:ms|seconds|minutes).{0,40}(?:rendezvous|store|barrier|clients)",
         "one rank waited for another that did not come",
         "read the first rank that failed: this one only waited",
         "vllm-project/vllm#6042",
@@ -90,11 +90,14 @@ ROWS = (
     ),
     row(
         "collective",
-        r"NCCL error: (?!\{)(?P<what>[^\n(]{1,60})|"
-        r"NCCL error in: \S+, (?P<what2>[^\n(]{1,60})|(?P<what3>ncclUnhandledCudaError|"
-        r"ncclInternalError|ncclInvalidUsage)",
-        "NCCL could not join the cards: {what}",
-        "NCCL_DEBUG=INFO in serving.env tells which part: shm_gib, NCCL_SOCKET_IFNAME, or peer "
+        # NCCL's sisters write as it does: RCCL, MCCL, CNCL, ECCL, ixCCL, BKCL
+        r"\w{0,6}(?:CCL|CNCL) error(?: \d+)?: (?!\{)(?P<what>[^\n(]{1,60})|"
+        r"\w{0,6}(?:CCL|CNCL) error in: \S+, (?P<what2>[^\n(]{1,60})|"
+        r"(?P<what3>ncclUnhandledCudaError|"
+        r"ncclInternalError|ncclInvalidUsage|BKCL_\w*ERROR\w*)",
+        "the collective library could not join the cards: {what}",
+        "NCCL_DEBUG=INFO in serving.env (or its vendor's like) tells which part: "
+        "shm_gib, NCCL_SOCKET_IFNAME, or peer "
         "access (NCCL_P2P_DISABLE=1, --disable-custom-all-reduce)",
         "vllm-project/vllm#7801, vllm-project/vllm#6732",
         hopeless=False,
@@ -266,7 +269,9 @@ LAST = (
     row(
         # a child that was killed with SIGKILL leaves no other word (tried with 0.32)
         "engine-killed",
-        r"Engine core initialization failed|EngineCore died|Got fatal signal from worker processes|"
+        # an exit with 0 or 1 is none of the kernel's
+        r"Engine core initialization failed(?!.*core proc\(s\): \{[^}]*: ?\d)|"
+        r"EngineCore died|Got fatal signal from worker processes|"
         r"ChildProcessError: worker died|"
         r"The actor (?:is dead|died) (?:unexpectedly )?because its worker process has died|"
         r"A worker died or was killed while executing|Worker exit type: SYSTEM_ERROR",
@@ -276,5 +281,6 @@ LAST = (
         "(dmesg: oom-kill)",
         "vllm-project/vllm#586, vllm-project/vllm#15800",
         hopeless=False,
+        silent=True,
     ),
 )

@@ -12,7 +12,8 @@ _BUILT = (
 ROWS = (
     row(
         "card-unsupported",
-        r"no kernel image is available for execution|HIP error: invalid device function|"
+        r"no kernel image is available for execution|Illegal seek for GPU arch|"
+        r"HIP error: invalid device function|"
         r"CUDA error: invalid device function|hipErrorNoBinaryForGpu|"
         r"Unable to find code object for all current devices|hipErrorInvalidDeviceFunction|"
         r"no binary for GPU|No compatible code objects found for: \w+|"
@@ -62,7 +63,11 @@ ROWS = (
     row(
         "compiler",
         r"nvcc fatal\s*: (?P<what>[^\n]{1,120})|(?P<what2>Unsupported gpu architecture '\S+')|"
-        r"(?P<what3>ninja: build stopped[^\n]{0,60})|No such file or directory: '(?P<what4>ninja)'",
+        r"(?P<what3>ninja: build stopped[^\n]{0,60})|"
+        r"(?P<what5>Command '\['[^'\n]{0,80}(?:clang|gcc|g\+\+|hipcc|nvcc)[^\n]{0,300}?"
+        r"non-zero exit "
+        r"status \d+)|"
+        r"No such file or directory: '(?P<what4>ninja)'",
         "a kernel that is compiled at the start cannot be: {what}",
         "use an image whose CUDA toolkit goes with its FlashInfer, or set "
         "VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",

@@ -199,7 +199,8 @@ ROWS = (
     ),
     row(
         "device-memory",
-        r"(?:CUDA|HIP|NPU|MUSA|XPU|MLU)(?: driver)?(?: error:)? out of memory|"
+        r"\b(?:CUDA|HIP|NPU|MUSA|XPU|MLU|GCU|MACA|DCU|HPU|IXU?|PPU|SDAA)(?: driver)?(?: error:)? "
+        r"out of memory|"
         r"torch\.(?:cuda\.)?OutOfMemoryError|hipErrorOutOfMemory|cudaErrorMemoryAllocation|"
         r"CUBLAS_STATUS_ALLOC_FAILED|UR_RESULT_ERROR_OUT_OF_(?:DEVICE_MEMORY|RESOURCES)|"
         r"EL0004: .*|error code is 207018",
@@ -222,7 +223,8 @@ ROWS = (
         "shared-memory",
         r"No space left on device.*(?:/dev/shm|shm)|/dev/shm.*No space left|\bBus error\b|"
         r"insufficient shared memory|unable to (?:mmap|write to file </torch_)|"
-        r"Error while creating shared memory segment",
+        r"Error while creating shared memory segment|"
+        r"unable to open shared memory object[^\n]{0,120}No space left",
         "the workers' shared memory is too small",
         "raise serving.resources.shm_gib",
         "vllm-project/vllm#14537, MiniMax-AI/MiniMax-01#42, vllm-project/vllm#859",

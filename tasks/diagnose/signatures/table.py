@@ -26,6 +26,7 @@ class Signature:
     vague: they stand for a kind only; what names a thing goes before them, wherever it stands.
     warned: they count in a warning, too, where nothing else says more.
     demotes: code of what only follows from this where it stands below it.
+    silent: they stand for an end without a word, so any word goes before them.
     """
 
     code: str
@@ -39,15 +40,16 @@ class Signature:
     vague: bool = False
     warned: bool = False
     demotes: str = ""
+    silent: bool = False
 
     def told(self, match: re.Match[str]) -> tuple[str, str]:
         """(cause, action) of a match. A row with alternatives names a further form's group
         <name>2, <name>3."""
         groups: Groups = {}
         for name, value in match.groupdict().items():
-            groups.setdefault(name.rstrip("234"), "")
+            groups.setdefault(name.rstrip("2345"), "")
             if value:
-                groups[name.rstrip("234")] = value.strip()
+                groups[name.rstrip("2345")] = value.strip()
         said = [
             w(groups) if callable(w) else w.format_map(groups) for w in (self.cause, self.action)
         ]
@@ -68,6 +70,7 @@ def row(
     vague: bool = False,
     warned: bool = False,
     demotes: str = "",
+    silent: bool = False,
 ) -> Signature:
     """A row; its pattern takes no note of case, and its ^ and $ are a line's."""
     # A dump of thousands of characters without a blank must not cost their square.
@@ -84,6 +87,7 @@ def row(
         vague,
         warned,
         demotes,
+        silent,
     )
 
 

@@ -20,7 +20,7 @@ from tasks.nodes.fit.fields import (
     section,
     whole,
 )
-from tasks.nodes.fit.layers import kinds, model_type, window_of
+from tasks.nodes.fit.layers import PURE, kinds, model_type, window_of
 
 # Model types whose latent attention vLLM does not cache as a latent.
 NOT_LATENT = ("minicpm3",)
@@ -116,7 +116,7 @@ def _attending(text: Mapping[str, Any], at: int, kind: str) -> Layer:
 def latent_of(text: Mapping[str, Any]) -> int:
     """Cached elements a token of multi-head latent attention; 0 without it."""
     rank = number(text, "kv_lora_rank")
-    if not rank or model_type(text) in NOT_LATENT:
+    if not rank or model_type(text) in NOT_LATENT or text.get("use_mla") is False:
         return 0
     return rank + number(text, "qk_rope_head_dim")
 
@@ -161,7 +161,9 @@ def head_dim_of(text: Mapping[str, Any]) -> int:
 
 def _widths(text: Mapping[str, Any], at: int) -> int:
     """Elements of K and V of one head."""
-    if number(text, "kv_lora_rank"):  # not cached as a latent: K and V as wide as the query
+    if (
+        number(text, "kv_lora_rank") and text.get("use_mla") is not False
+    ):  # not cached as a latent: K and V as wide as the query
         return 2 * (number(text, "qk_nope_head_dim") + number(text, "qk_rope_head_dim"))
     told = text.get("head_dim")
     size = (whole(told[at % len(told)]) or 0) if isinstance(told, list) and told else 0
@@ -190,6 +192,8 @@ def state_of(text: Mapping[str, Any]) -> LinearState | None:
         count = number(text, "mamba_num_heads", "mamba_n_heads", "n_mamba_heads") or 128 * nemotron
         size = number(text, "mamba_head_dim", "mamba_d_head", "mamba_headdim") or 64 * nemotron
         grown = int(hidden * (number(text, "mamba_expand", "expand") or 2))
+        if model_type(text) in PURE:  # Falcon-Mamba's goes before expand
+            grown = number(text, "intermediate_size") or grown
         inner = number(text, "mamba_d_ssm", "mamba_intermediate_size") or count * size or grown
         kernel = number(text, "conv_kernel", "mamba_d_conv", "conv_kernel_size") or 4
         groups = number(text, "n_groups", "mamba_n_groups", "mamba_ngroups") or 8 * nemotron

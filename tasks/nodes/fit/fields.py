@@ -20,7 +20,7 @@ HEADS = (
     *("num_attention_heads", "n_head", "n_heads", "num_heads", "decoder_attention_heads"),
     *("num_query_heads", "num_head"),
 )
-HIDDEN = ("hidden_size", "n_embd", "d_model", "model_dim", "dim")
+HIDDEN = ("hidden_size", "n_embd", "n_embed", "d_model", "model_dim", "dim")
 KV_HEADS = (
     *("n_head_kv", "num_kv_heads", "num_key_value_heads", "num_key_value_heads_per_layer"),
     *("multi_query_group_num", "num_attention_groups", "num_query_groups", "n_kv_heads"),
@@ -41,7 +41,7 @@ MOST_COUNT = 10**15  # layers, heads, widths, tokens: more is a mistake
 VOCABULARY = ("vocab_size", "padded_vocab_size", "n_vocab")
 _INNER = (
     *("text_config", "language_config", "llm_config", "thinker_config", "language_model_config"),
-    *("text_model_config", "decoder", "decoder_config"),
+    *("text_model_config", "decoder", "decoder_config", "language_model", "lm_config"),
 )
 
 

@@ -27,7 +27,8 @@ OTHER = (
     *("adapter_model.*", "adapter_*.safetensors", "*lora*.safetensors", "tokenizer*.bin"),
     *("random_states*", "*openvino*", "trainer_state*", "*vae.safetensors"),
 )
-VARIANTS = re.compile(r"[._-](fp16|bf16|fp32|non_ema)$")
+VARIANTS = re.compile(r"[._-](fp16|bf16|fp32|non_ema)(?=$|-of-)")
+_COUNT = re.compile(r"-of-\d+$")
 SHARD = re.compile(r"^(.*?)[-_.]?(\d{2,6})-of-(\d{2,6})$")
 # What a repository without such files has instead, by suffix.
 FOREIGN = (
@@ -93,7 +94,8 @@ def _series(root: Mapping[str, int], suffix: str) -> dict[str, list[int]]:
             sharded.add(stem)
         out[stem].append(size)
     for stem in [name for name in out if VARIANTS.search(name)]:
-        if len(out) > 1 and VARIANTS.sub("", stem) in out:
+        plain = _COUNT.sub("", VARIANTS.sub("", stem))
+        if any(_COUNT.sub("", name) == plain for name in out):
             del out[stem]
     consolidated = [name for name in out if name.startswith("consolidated")]
     if len(consolidated) < len(out):

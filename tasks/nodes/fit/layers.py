@@ -20,7 +20,17 @@ WORDS = (
     *(("lightning", "state"), ("hybrid", "both"), ("mlp", "none"), ("moe", "none")),
     *(("no_op", "none"), ("noop", "none"), ("ffn", "none")),
 )
-LISTS = ("layer_types", "layers_block_type", "block_types", "_block_types", "block_type")
+LISTS = (
+    "layer_types",
+    "mixer_types",
+    "layers_block_type",
+    "block_types",
+    "_block_types",
+    "block_type",
+)
+# What names attention to everything; a name with none of these words is not known.
+_FULL_WORDS = ("full", "attention", "attn", "global", "sparse", "dense", "decoder", "minicpm4")
+_WINDOWS = ("sliding_window", "interleaved_sliding_window", "sliding_window_size")
 # One sign a layer, in a text or a list.
 SIGNS: tuple[tuple[str, Mapping[Any, str]], ...] = (
     ("hybrid_override_pattern", {"M": "state", "*": "full", "-": "none", "E": "none"}),
@@ -63,6 +73,17 @@ def kind_of(name: Any) -> str:
     """The kind that a layer type's name tells; attention where it tells no other."""
     lower = str(name).lower()
     return next((kind for word, kind in WORDS if word in lower), "full")
+
+
+def strange(text: Mapping[str, Any]) -> str:
+    """The first layer type that nobody here knows; '' where all are known."""
+    known = (*(word for word, _ in WORDS), *_FULL_WORDS)
+    for name in LISTS:
+        found = text.get(name)
+        for item in found if isinstance(found, list) else ():
+            if isinstance(item, str) and not any(word in item.lower() for word in known):
+                return item
+    return ""
 
 
 def _blocks(text: Mapping[str, Any], _: int) -> list[str]:
@@ -116,13 +137,19 @@ def _numbered(text: Mapping[str, Any], n: int) -> list[str]:
 
 
 def _has_state(text: Mapping[str, Any]) -> bool:
-    return any(name.startswith(("mamba_", "ssm_", "linear_", "state_size")) for name in text)
+    return any(
+        name.startswith(("mamba_", "ssm_", "linear_", "state_size", "conv_")) for name in text
+    )
 
 
 def _periods(text: Mapping[str, Any], n: int) -> list[str]:
     if period := number(text, "attn_layer_period"):
         offset = number(text, "attn_layer_offset")
         return ["full" if at % period == offset else "state" for at in range(n)]
+    if (step := number(text, "mamba_step")) > 1:  # PLaMo 2
+        late = n <= step // 2
+        full = [at == n - 1 if late else at % step == step // 2 for at in range(n)]
+        return ["full" if item else "state" for item in full]
     for name, rest in EACH:
         told = text.get(name)
         if isinstance(told, str) and told:
@@ -162,9 +189,10 @@ def _windowed(text: Mapping[str, Any], n: int) -> list[str]:
     told = text.get("use_sliding_window")
     if told is False or (told is None and model_type(text).startswith(WINDOW_ON_REQUEST)):
         return []
-    windows = text.get("sliding_window")
-    if isinstance(windows, list) and windows:
-        return ["sliding" if item else "full" for item in windows]
+    for name in _WINDOWS:
+        windows = text.get(name)
+        if isinstance(windows, list) and windows:
+            return ["sliding" if whole(item) else "full" for item in windows]
     if not window_of(text) or model_type(text).startswith("llama4"):
         return []
     late = number(text, "max_window_layers") if told else 0
@@ -216,4 +244,6 @@ def kinds(text: Mapping[str, Any], layers: int) -> Sequence[str]:
     for at in range(layers):
         if at % max(1, groups) or (isinstance(crossing, list) and at in crossing):
             out[at] = "none"  # another layer's cache, or an image's alone
+    # Ouro runs its layers several times, each time with a cache of its own
+    out *= max(1, number(text, "total_ut_steps"))
     return out * 2 if "longcat" in model_type(text) else out

@@ -23,7 +23,7 @@ from tasks.nodes.fit.fields import (
     text_of,
 )
 from tasks.nodes.fit.kv import Cache, growth_bytes
-from tasks.nodes.fit.layers import listed_layers, model_type
+from tasks.nodes.fit.layers import listed_layers, model_type, strange
 from tasks.nodes.fit.packing import Packing
 from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
@@ -240,4 +240,6 @@ def _unknown(text: Mapping[str, Any]) -> str:
     types = text.get("layer_types")
     if text.get("compress_ratios") or (isinstance(types, list) and "compress" in str(types)):
         return "its layers compress the cache (compress_ratios) in a way not computed here"
+    if name := strange(text):
+        return f"a layer type {name!r} is not known here"
     return ""
