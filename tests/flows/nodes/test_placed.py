@@ -10,6 +10,7 @@ from tasks.objects.replicas import available_of
 from tasks.release.seats.pins import pinned
 from tests.flows.house import NAMESPACE, House
 from tests.support.cluster.hand import Hand
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,7 +32,12 @@ def hosts(home: House) -> list[tuple[str, ...]]:
 
 
 def answers(home: House) -> bool:
-    return httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False).is_success
+    """Soon: a node learns of new pods a moment after the API does."""
+
+    def asked() -> bool:
+        return httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False).is_success
+
+    return until(asked, timeout_s=60, forgiving=(httpx.TransportError,))
 
 
 def test_what_served_on_nodes_that_are_gone_is_placed_again(home: House) -> None:
