@@ -128,10 +128,10 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
         said = home.rollout("run", spec, expect=5)
         assert "Service tiny-internal leads to pods of by-hand, and nowhere once they stop" in said
         agreed = {**promotion, "strategy": "parallel", "allow_interruption": True}
-        asks = str(home.spec(targets=targets, access={"mode": "pod-ip"}, promotion=agreed))
+        asks = str(home.spec(targets=targets, promotion=agreed, **more))
         said = home.rollout("run", asks, expect=2)
         assert "tiny-internal" in said and "pass --yes" in said
-    spec = str(home.spec(targets=targets, access={"mode": "pod-ip"}, promotion=promotion))
+    spec = str(home.spec(targets=targets, promotion=promotion, **more))
 
     # its streams outlast the least drain, and a plain engine cuts them off when it has to end
     with home.asking() as seen, clients(home.address(), streams=1, tokens=1500) as long:

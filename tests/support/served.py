@@ -58,15 +58,20 @@ class Served:
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the server's API."""
 
+        busy = False
+
         def ask() -> httpx.Response | None:
+            nonlocal busy
             url = f"{self.home.prefect_api}{path}"
             answer = httpx.request(method, url, json=body, timeout=30)
             # SQLite is locked; Prefect's own client tries again, too
+            busy = busy or answer.status_code == 503
             return None if answer.status_code == 503 else answer
 
         answer = until(ask)
         assert answer is not None
-        answer.raise_for_status()
+        if not (busy and answer.status_code == 409):  # the try before made it after all
+            answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def deployment(self, name: str) -> dict[str, Any]:
