@@ -150,12 +150,13 @@ def test_the_delete_hook_hears_object_and_policy(tmp_path: Path) -> None:
 
 def test_the_admit_hook_decides_what_is_stored(tmp_path: Path) -> None:
     def admit(plural: str, obj: dict, old: dict | None) -> dict:  # type: ignore[type-arg]
-        return {**obj, "data": {"seen": f"{plural} {old is not None}"}}
+        seen = f"{plural} {old is not None}"
+        return {**obj, "data": {**(obj.get("data") or {}), "seen": seen}}
 
     with serving(tmp_path, admit=admit) as api:
-        assert api.cluster.create(config())["data"] == {"seen": "configmaps False"}
+        assert api.cluster.create(config())["data"]["seen"] == "configmaps False"
         changed = api.cluster.patch("ConfigMap", "c", "default", {"data": {"a": "b"}})
-        assert changed["data"] == {"seen": "configmaps True"}
+        assert changed["data"] == {"a": "b", "seen": "configmaps True"}
 
 
 def test_without_the_token_nothing_is_told(tmp_path: Path) -> None:
