@@ -93,7 +93,7 @@ def told_apart(name: str, deployments: Iterable[Object]) -> tuple[list[Object], 
     strangers: list[Object] = []
     claims = list(deployments)
     for item in claims:
-        release = (item["metadata"].get("labels") or {}).get(RELEASE_LABEL, "")
+        release = release_labelled(item)
         found = reached_of(item)
         if found is None:
             its = item["metadata"]["name"] == deployment_name(name, release)
@@ -103,6 +103,11 @@ def told_apart(name: str, deployments: Iterable[Object]) -> tuple[list[Object], 
             its = found.release == release and (mine or len(same) == 1)
         (ours if its else strangers).append(item)
     return ours, strangers
+
+
+def release_labelled(item: ReadObject) -> str:
+    """The release that an object's label names, '' for none."""
+    return str((item["metadata"].get("labels") or {}).get(RELEASE_LABEL, ""))
 
 
 def deployment_name(name: str, release: str) -> str:

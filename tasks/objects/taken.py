@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.ours import is_ours
 from tasks.objects.pods import Object, ReadObject, ending
-from tasks.objects.reached import chooses
+from tasks.objects.reached import chooses, release_labelled
 from tasks.objects.replicas import available_of, replicas_of
 
 
@@ -47,11 +47,7 @@ def _led_to(service: ReadObject | None, deployments: list[Object]) -> list[Objec
     named = chosen.get(RELEASE_LABEL) or marks.get(RELEASE_LABEL)
     if found or not chosen or not named:
         return found
-    return [
-        item
-        for item in deployments
-        if (item["metadata"].get("labels") or {}).get(RELEASE_LABEL) == named
-    ]
+    return [item for item in deployments if release_labelled(item) == named]
 
 
 def _pod_labels(item: ReadObject) -> dict[str, str]:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from tasks.base.errors import Refused
 from tasks.nodes.facts import TERMINAL
-from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.pods import Object, ending
+from tasks.objects.reached import release_labelled
 from tasks.objects.template import Named, named_by, pod_of
 from tasks.outside.kubernetes.access import rollout_pods, selector_text
 from tasks.outside.kubernetes.client import ApiError, Cluster, Forbidden
@@ -65,7 +65,7 @@ def _tried(
             return [], [f"whether the API server would take a Pod of {meta['name']}: {said}"]
         pods = [pod for pod in rollout_pods(cluster, ns, name) if _holds(pod)]
         if count is None:
-            count = sum(_release(pod) == _release(deploy) for pod in pods)
+            count = sum(release_labelled(pod) == release_labelled(deploy) for pod in pods)
         if not given_back(said, [pod["spec"] for pod in pods], count):
             return [f"the API server takes no Pod of it: {said}"], []
     return [], []
@@ -73,11 +73,7 @@ def _tried(
 
 def _holds(pod: Object) -> bool:
     """It has its part of a quota, and is a release's."""
-    return bool(_release(pod)) and (pod.get("status") or {}).get("phase") not in TERMINAL
-
-
-def _release(item: Object) -> str:
-    return str((item["metadata"].get("labels") or {}).get(RELEASE_LABEL, ""))
+    return bool(release_labelled(pod)) and (pod.get("status") or {}).get("phase") not in TERMINAL
 
 
 def _lacks(named: Named, found: Object | None) -> list[str]:

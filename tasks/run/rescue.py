@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from tasks.base.errors import Aborted, Busy, LockLost, RolloutError, StepFailed
-from tasks.objects.labels import EPOCH_ANNOTATION, RELEASE_LABEL
+from tasks.objects.labels import EPOCH_ANNOTATION
 from tasks.objects.ours import is_ours
 from tasks.objects.pods import Object
+from tasks.objects.reached import release_labelled
 from tasks.objects.replicas import available_of, replicas_of, scaled_marks
 from tasks.objects.taken import taken_of
 from tasks.outside.kubernetes.client import Cluster
@@ -51,10 +52,11 @@ def rescue(cluster: Cluster, namespace: str, name: str, what: str) -> str:
     It is written at the very version that was read (uid, resourceVersion), with the lease's epoch.
     Raises Busy, LockLost, OutsideError, Refused for a Lease that is somebody else's.
     """
-    if not _look(cluster, namespace, name)[0]:
+    taken, others = _look(cluster, namespace, name)
+    if not taken:
         return ""
     identity = f"{who()}/{what}-{new_run_id()}"
-    least = _highest_epoch(cluster, namespace, name)
+    least = _highest_epoch(cluster, namespace, name, [*taken, *others])
     duration = lease_seconds()
     with LeaseLock(cluster, namespace, name, identity, duration, least_epoch=least) as lock:
         owned = Owned(cluster, namespace, name, lock.check, lock.epoch)
@@ -70,7 +72,7 @@ def rescue(cluster: Cluster, namespace: str, name: str, what: str) -> str:
         starved = taken and not any(map(available_of, taken))
         under_test = _under_test(cluster, namespace, name) if starved else ""
         for item in others if starved else ():
-            if not available_of(item) or _release_of(item) == under_test:
+            if not available_of(item) or release_labelled(item) == under_test:
                 owned.change("Deployment", item["metadata"]["name"], "engine", _stopped, gone=True)
                 said.append(f"{item['metadata']['name']}, which may hold its seats, is stopped")
     return "; ".join(said)
@@ -100,17 +102,14 @@ def _under_test(cluster: Cluster, namespace: str, name: str) -> str:
     """The release that the candidate's Service leads to: it serves nobody. '' where there is none,
     or it is somebody else's."""
     found = cluster.get("Service", f"{name}-candidate", namespace)
-    return _release_of(found) if found is not None and is_ours(found, name, "candidate") else ""
+    return (
+        release_labelled(found) if found is not None and is_ours(found, name, "candidate") else ""
+    )
 
 
-def _release_of(item: Object) -> str:
-    return str((item["metadata"].get("labels") or {}).get(RELEASE_LABEL, ""))
-
-
-def _highest_epoch(cluster: Cluster, namespace: str, name: str) -> int:
+def _highest_epoch(cluster: Cluster, namespace: str, name: str, engines: Sequence[Object]) -> int:
     """The newest epoch that can be read: a Lease that was deleted begins above it."""
-    taken, others = _look(cluster, namespace, name)
-    found = [*taken, *others, cluster.get("Service", name, namespace) or {}]
+    found = [*engines, cluster.get("Service", name, namespace) or {}]
     marks = [
         ((item.get("metadata") or {}).get("annotations") or {}).get(EPOCH_ANNOTATION)
         for item in found

@@ -116,12 +116,6 @@ NVIDIA = Profile(
         ),
         Sharing(
             "time slicing",
-            _GKE,
-            memory="card",
-            labels=(("cloud.google.com/gke-gpu-sharing-strategy", r"^time-sharing$"),),
-        ),
-        Sharing(
-            "time slicing",
             _PLUGIN,
             memory="card",
             labels=(("nvidia.com/gpu.replicas", r"^(?P<per>[2-9]|[1-9]\d+)$"),),
