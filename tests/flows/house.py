@@ -24,7 +24,7 @@ from deployments.local.model import tiny_model
 from tasks.release.state import State, configmap_name, from_configmap
 from tests.support.cluster.hand import Hand
 from tests.support.places import ROOT
-from tests.support.streams import Broken, Kept, Seen
+from tests.support.streams import NO_TLS, Broken, Kept, Seen
 
 MODEL = "test/tiny"
 IMAGE = "exact-engine:1"
@@ -170,7 +170,8 @@ class House:
         seen, stop, address = Asked(), threading.Event(), self.address()
 
         def one() -> None:
-            httpx.get(f"{address}/v1/models", timeout=30, trust_env=False).raise_for_status()
+            models = f"{address}/v1/models"
+            httpx.get(models, timeout=30, trust_env=False, verify=NO_TLS).raise_for_status()
 
         kept = Kept(Seen())
 
@@ -185,7 +186,9 @@ class House:
                 "stream": True,
             }
             url = f"{address}/v1/chat/completions"
-            with httpx.stream("POST", url, json=body, timeout=30, trust_env=False) as answer:
+            with httpx.stream(
+                "POST", url, json=body, timeout=30, trust_env=False, verify=NO_TLS
+            ) as answer:
                 answer.raise_for_status()
                 if "data: [DONE]" not in list(answer.iter_lines()):
                     raise httpx.ReadError("the stream ended before its end")
