@@ -152,12 +152,20 @@ def _settle(cluster: Objects, write: Writer, job: Object, fresh_s: float) -> Obj
 
 
 def _fresh(cluster: Objects, job: Object, fresh_s: float) -> bool:
-    """It ended well, a moment ago."""
+    """It ended well, a moment ago, and the pod is there that can say what it saw."""
     ended = (job.get("status") or {}).get("completionTime")
     if fresh_s <= 0 or not ended or not is_true(job, "Complete"):
         return False
     age = cluster.now() - datetime.fromisoformat(str(ended).replace("Z", "+00:00"))
-    return age < timedelta(seconds=fresh_s)
+    return age < timedelta(seconds=fresh_s) and any(
+        (pod.get("status") or {}).get("phase") == "Succeeded"
+        for pod in cluster.list("Pod", job["metadata"]["namespace"], label_selector=_pods_of(job))
+    )
+
+
+def _pods_of(job: Object) -> str:
+    named = {"matchLabels": {"job-name": job["metadata"]["name"]}}
+    return selector_text(job["spec"].get("selector") or named)
 
 
 def _gone(uid: str, jobs: list[Object]) -> bool:
@@ -184,8 +192,7 @@ class _Running:
 
     def run(self, deadline: float, timeout_s: float) -> JobResult:
         name, ns, watch = self.name, self.ns, self.cluster.watch
-        selector = self.job["spec"].get("selector") or {"matchLabels": {"job-name": name}}
-        labels = selector_text(selector)
+        labels = _pods_of(self.job)
         with Together() as streams:
             streams.add(
                 "job",

@@ -76,6 +76,26 @@ def test_one_that_ended_well_a_moment_ago_is_believed(
     assert [call[0] for call in api.calls] == ["create", *(["delete", "create"] if again else [])]
 
 
+@pytest.mark.parametrize("left", ["gone", "Failed"])
+def test_one_that_ended_well_and_whose_pod_is_gone_can_say_nothing(
+    api: FakeObjects, left: str
+) -> None:
+    """A drain, a pod collector or a hand took it: the work is done again."""
+    Controller(api, 0)
+    run(api)
+    over = api.get("Job", "fetch-w1")
+    assert over is not None
+    over["status"]["completionTime"] = api.now().isoformat()
+    api.set(over)
+    pod = api.objects.pop(("Pod", "fetch-w1-abcde"))
+    if left == "Failed":
+        api.set({**pod, "status": {**pod["status"], "phase": "Failed"}})
+    Controller(api, 0)
+    result, lines = run(api, fresh_s=3600)
+    assert result.succeeded and lines == ["first", "ended with 0"]
+    assert [call[0] for call in api.calls] == ["create", "delete", "create"]
+
+
 def test_a_job_that_goes_away_is_not_adopted(api: FakeObjects) -> None:
     """It runs still, but somebody deleted it."""
     theirs = marked(job())
