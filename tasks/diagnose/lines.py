@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -116,21 +117,28 @@ class Told:
 
 
 # Of what may tell why a log ended, the last so much is searched; the rest repeats, as a rule.
-_SEARCHED_CHARS = 300_000
+SEARCHED_CHARS = 300_000
 _SENTENCE_CHARS = 1500
+# And of what one process says with other figures alone, the last so many.
+LIKE = 4
 
 
 class Text:
-    """Lines of a log that are searched as one: what a process says again counts where it stands
-    last. `lines`: (index, line)."""
+    """Lines of a log that are searched as one: what a process says again, or again with other
+    figures, counts where it stands last. `lines`: (index, line)."""
 
     def __init__(self, lines: Iterable[tuple[int, Line]]) -> None:
         last = {(line.who, line.level, line.text): index for index, line in lines if line.text}
         size = 0
         shown: list[tuple[int, str]] = []
-        for (_, _, text), index in sorted(last.items(), key=lambda item: -item[1]):
+        like: Counter[tuple[str, str, str]] = Counter()
+        for (who, level, text), index in sorted(last.items(), key=lambda item: -item[1]):
+            shape = (who, level, _FIGURES.sub("#", text[:_SENTENCE_CHARS]))
+            like[shape] += 1
+            if like[shape] > LIKE:
+                continue
             size += len(text[:_SENTENCE_CHARS])
-            if size > _SEARCHED_CHARS:
+            if size > SEARCHED_CHARS:
                 break
             shown.append((index, text[:_SENTENCE_CHARS]))
         shown.reverse()

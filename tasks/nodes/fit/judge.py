@@ -75,7 +75,8 @@ def length_reasons(spec: Rollout, shape: ModelShape) -> list[Reason]:
     old = release is not None and release < YARN_SCALED_BEFORE
     if asked <= most and (old or json_of(spec.serving.extra_args, ROPE)):
         return []
-    allowed = spec.serving.env.get("VLLM_ALLOW_LONG_MAX_MODEL_LEN") == "1"
+    told = spec.serving.env.get("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "")
+    allowed = told.strip().lower() in ("1", "true")  # as vllm/envs.py reads it
     if asked <= most:
         expected = f"at most {least} by newer releases of vLLM, {most} by older ones (YaRN)"
         action = "set max_position_embeddings with --hf-overrides, too, or lower it"
