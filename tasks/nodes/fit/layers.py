@@ -55,7 +55,11 @@ BY_TYPE = {
     **{"gpt_oss": 2, "vaultgemma": 2},
 }
 BOTH = ("falcon_h1", "hymba")
-PURE = ("mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv7")  # no attention at all
+# No attention at all.
+PURE = (
+    *("mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv5", "rwkv6", "rwkv7", "xlstm", "retnet"),
+    *("gla", "hgrn", "hgrn2", "delta_net", "gated_deltanet"),
+)
 # The window of these is not used unless the config says so.
 WINDOW_ON_REQUEST = ("qwen",)
 ENCODERS = (
