@@ -258,6 +258,11 @@ def _whole(lines: Sequence[Line], place: int) -> str:
 _CARRIED = re.compile(r"(?:\w+: )?Worker failed with error '+(?P<words>.+?)'+(?:, please check|$)")
 
 
+def says(text: str) -> bool:
+    """Whether a message has words of its own, or carries another's."""
+    return weight(text) > POINTER or bool(_CARRIED.match(text))
+
+
 def told(page: Page) -> Iterator[Told]:
     """The exceptions of a log, in its order; those that were handled are left out."""
     whole = ""

@@ -160,8 +160,10 @@ def kv_heads_at(text: Mapping[str, Any], at: int) -> int:
 
 def head_dim_of(text: Mapping[str, Any]) -> int:
     """Elements of one attention head."""
-    heads = number(text, *HEADS) or 1
-    return number(text, *HEAD_DIM) or number(text, *HIDDEN) // heads
+    heads, hidden = number(text, *HEADS) or 1, number(text, *HIDDEN)
+    if model_type(text).startswith("zamba"):  # attends to two streams side by side
+        return number(text, "attention_head_dim") or 2 * hidden // heads
+    return number(text, *HEAD_DIM) or hidden // heads
 
 
 def _widths(text: Mapping[str, Any], at: int) -> int:

@@ -1,8 +1,8 @@
 """What a config.json leaves out because the class of its model type says it.
 
 Source: configuration classes of transformers 5.19 and 5.23 (2026-09); the same in earlier releases
-as far as they have the model type. Only types whose published configs lean on them. Keys: model type without
-`_text`; a field counts only where the config does not have it at all.
+as far as they have the model type. Only types whose published configs lean on them. Keys: model
+type without `_text`; a field counts only where the config does not have it at all.
 """
 
 from __future__ import annotations

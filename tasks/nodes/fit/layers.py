@@ -27,6 +27,7 @@ LISTS = (
     "block_types",
     "_block_types",
     "block_type",
+    "attention_layers",
 )
 # What names attention to everything; a name with none of these words is not known.
 _FULL_WORDS = ("full", "attention", "attn", "global", "sparse", "dense", "decoder", "minicpm4")

@@ -17,6 +17,7 @@ from tasks.nodes.fit.fields import (
     HIDDEN,
     KV_HEADS,
     LAYERS,
+    SHARED_EXPERTS,
     VOCABULARY,
     first,
     number,
@@ -142,8 +143,7 @@ class ModelShape:
             unknown=_unknown(text, cached),
             experts=experts,
             shared_width=number(text, "shared_expert_intermediate_size")
-            or number(text, "n_shared_experts", "num_shared_experts")
-            * (experts.width if experts else 0),
+            or number(text, *SHARED_EXPERTS) * (experts.width if experts else 0),
             packing=packing,
             weights=weights,
             missing=missing,
@@ -218,6 +218,13 @@ def _expert_layers(text: Mapping[str, Any], layers: int) -> int:
     frequency, types = text.get("moe_layer_freq"), text.get("mlp_layer_types")
     if isinstance(frequency, list):
         return sum(bool(item) for item in frequency)
+    if isinstance(marked := text.get("is_moe_layer"), list):  # EXAONE
+        return sum(bool(item) for item in marked)
+    if "moe_layer_start_index" in text:  # ERNIE, whose end may be null
+        first_at = number(text, "moe_layer_start_index")
+        last = number(text, "moe_layer_end_index") or layers - 1
+        each = number(text, "moe_layer_interval") or 1
+        return sum((at + 1) % each == 0 for at in range(first_at, min(last, layers - 1) + 1))
     if isinstance(types, list):
         return sum("sparse" in str(item) or "moe" in str(item) for item in types)
     pattern = first(text, "hybrid_override_pattern", "layers_block_type")
