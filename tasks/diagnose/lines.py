@@ -61,7 +61,7 @@ _POINTER = re.compile(
     r"[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
     r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
     r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
-    r"Ninja build failed|Engine loop (?:has died|is not running)|MQEngineDeadError|"
+    r"Ninja build failed|PassManager::run failed|Engine loop (?:has died|is not running)|MQEngineDeadError|"
     r"Command '\['ninja'|output_handler failed|"
     r"Engine core initialization failed|EngineDeadError|EngineCore failed to start|"
     r"Engine process failed to start|WorkerProc initialization failed|"

@@ -43,6 +43,14 @@ ROWS = (
     ),
     row(
         "card-unsupported",
+        r"error: unsupported target: '(?P<card>\w+)'",
+        "the image's Triton makes no code for this card ({card})",
+        "use an image built for the card; where there is none, other cards",
+        "Said-Akbar/triton-gcn5#4",
+        decides=True,
+    ),
+    row(
+        "card-unsupported",
         r"error\s*: Feature '(?P<what>[^'\n]{1,120})' not supported on \.target '?(?P<card>sm_\w+)",
         "a Triton kernel of the image uses what the card ({card}) does not have: {what}",
         f"{_BUILT}, or choose another attention or MoE backend",
@@ -121,6 +129,15 @@ ROWS = (
         "the attention backend {name} cannot serve this model on this card {why}",
         "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits",
         "gpustack/gpustack docs/performance-lab/deepseek-v3.2/h200.md",
+    ),
+    row(
+        "attention-backend",
+        r"Buffer overflow when allocating memory for (?P<what>\w+)|"
+        r"Out of workspace memory in AlignedAll\w+",
+        "FlashInfer's workspace is too small for so many sequences {what}",
+        "raise VLLM_FLASHINFER_WORKSPACE_BUFFER_SIZE (bytes) in serving.env, lower "
+        "serving.max_num_seqs, or choose another attention backend",
+        "vllm-project/vllm#40023, vllm-project/vllm#6166",
     ),
     row(
         "attention-backend",
@@ -209,11 +226,13 @@ ROWS = (
     row(
         "quantization-unsupported",
         r"(?P<what>type fp8e4nv not supported in this architecture|"
+        r"does not support \w+ quantization(?: yet)?|no available \w+ quantizer|"
         r"(?:FP8|NVFP4|MXFP4|fp8)[\w ]{0,40} (?:requires|is only supported on) [^\n]{1,80}"
         r"(?:capability|GPUs?)[^\n]{0,30})",
-        "the card cannot compute in the model's quantization: {what}",
-        "choose another quantization of the model, or newer cards",
-        "triton-lang/triton python/triton/language/semantic.py",
+        "card or engine cannot compute in the model's quantization: {what}",
+        "choose another quantization of the model, a newer image, or newer cards",
+        "triton-lang/triton python/triton/language/semantic.py, vllm-project/vllm#25653, "
+        "vllm-project/vllm-ascend#633",
     ),
     row(
         # the process aborts; other ranks may write on
