@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -60,7 +61,8 @@ _POINTER = re.compile(
     r"[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
     r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
     r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
-    r"Ninja build failed|Engine loop (?:has died|is not running)|MQEngineDeadError|"
+    r"Ninja build failed|PassManager::run failed|"
+    r"Engine loop (?:has died|is not running)|MQEngineDeadError|"
     r"Command '\['ninja'|output_handler failed|"
     r"Engine core initialization failed|EngineDeadError|EngineCore failed to start|"
     r"Engine process failed to start|WorkerProc initialization failed|"
@@ -116,21 +118,28 @@ class Told:
 
 
 # Of what may tell why a log ended, the last so much is searched; the rest repeats, as a rule.
-_SEARCHED_CHARS = 300_000
+SEARCHED_CHARS = 300_000
 _SENTENCE_CHARS = 1500
+# And of what one process says with other figures alone, the last so many.
+LIKE = 4
 
 
 class Text:
-    """Lines of a log that are searched as one: what a process says again counts where it stands
-    last. `lines`: (index, line)."""
+    """Lines of a log that are searched as one: what a process says again, or again with other
+    figures, counts where it stands last. `lines`: (index, line)."""
 
     def __init__(self, lines: Iterable[tuple[int, Line]]) -> None:
         last = {(line.who, line.level, line.text): index for index, line in lines if line.text}
         size = 0
         shown: list[tuple[int, str]] = []
-        for (_, _, text), index in sorted(last.items(), key=lambda item: -item[1]):
+        like: Counter[tuple[str, str, str]] = Counter()
+        for (who, level, text), index in sorted(last.items(), key=lambda item: -item[1]):
+            shape = (who, level, _FIGURES.sub("#", text[:_SENTENCE_CHARS]))
+            like[shape] += 1
+            if like[shape] > LIKE:
+                continue
             size += len(text[:_SENTENCE_CHARS])
-            if size > _SEARCHED_CHARS:
+            if size > SEARCHED_CHARS:
                 break
             shown.append((index, text[:_SENTENCE_CHARS]))
         shown.reverse()
@@ -248,6 +257,11 @@ def _whole(lines: Sequence[Line], place: int) -> str:
 
 # A pointer that carries the cause's words: they are all there is where the worker's are lost.
 _CARRIED = re.compile(r"(?:\w+: )?Worker failed with error '+(?P<words>.+?)'+(?:, please check|$)")
+
+
+def says(text: str) -> bool:
+    """Whether a message has words of its own, or carries another's."""
+    return weight(text) > POINTER or bool(_CARRIED.match(text))
 
 
 def told(page: Page) -> Iterator[Told]:

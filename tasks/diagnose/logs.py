@@ -14,12 +14,12 @@ from functools import lru_cache
 from tasks.diagnose.lines import (
     CAUSE,
     ECHO,
-    POINTER,
     Line,
     Page,
     Told,
     distinct,
     read,
+    says,
     told,
     weight,
 )
@@ -163,7 +163,7 @@ def _any_word(page: Page, silent: set[int]) -> bool:
         line.raised
         and line.text.strip()
         and not (line.handled or line.over or place in silent or "Broken pipe" in line.text)
-        and weight(line.text) > POINTER
+        and says(line.text)
         for place, line in enumerate(page.lines)
     )
 

@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     # what the model's shape says
     "TENSOR_PARALLEL": "vLLM cannot divide the model by the tensor parallel size",
     "CONTEXT_TOO_LONG": "the context asked for is longer than the model's own limit",
+    "SHAPE_UNKNOWN": "the model's shape, or what its layers cache, could not be read: not judged",
     "WEIGHTS_UNKNOWN": "no weights that vLLM would load are found, or not all of them",
     "WEIGHTS_TOO_LARGE": "the weights do not fit the devices",
     "KV_CACHE_TOO_SMALL": "what is left cannot hold one sequence of the length asked for",

@@ -10,7 +10,14 @@ from tasks.accelerators.profiles import Profile
 from tasks.nodes.assess import ApiFacts, NodeVerdict, agree_on_resource, exporter_url
 from tasks.nodes.facts import quantity
 from tasks.nodes.host_memory import is_vllm, shm_reasons
-from tasks.nodes.memory import ModelShape, ShapeVerdict, estimate, weigh, weights_unknown
+from tasks.nodes.memory import (
+    ModelShape,
+    ShapeVerdict,
+    estimate,
+    shape_unknown,
+    weigh,
+    weights_unknown,
+)
 from tasks.nodes.reasons import Reason
 from tasks.nodes.tools.cards import Card
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
@@ -98,6 +105,7 @@ class Survey:
     looked: what was found of each node, in the order of facts; empty before that. policy: the
     site's. files_outside: files that the spec names and that lie outside the working folder, by
     place. drift: in what the Deployment of what is wanted, which serves, is not as the spec says.
+    unread: why there is no shape.
     """
 
     spec: Rollout
@@ -118,6 +126,7 @@ class Survey:
     policy: Policy = field(default_factory=Policy)
     files_outside: Mapping[str, str] = field(default_factory=dict)
     drift: tuple[str, ...] = ()
+    unread: str = ""
 
     def fetch_job(self, node: str) -> dict[str, Any]:
         """The Job that brings the weights to one node."""
@@ -221,11 +230,11 @@ def fit_reasons(survey: Survey, body: Mapping[str, Any]) -> list[Reason]:
     """What is wrong, or worth knowing, of model and pod whatever the node. body: the Deployment."""
     shape = fit(survey)
     found = weigh({entry.path: entry.size for entry in survey.manifest.files})
-    none = found.bytes is None and is_vllm(survey.spec)
-    return [
-        *shm_reasons(survey.spec, body["spec"]["template"]["spec"]),
-        *(shape.reasons if shape else [weights_unknown(found.said)] if none else []),
-    ]
+    reasons = shape.reasons if shape else ()
+    if shape is None and is_vllm(survey.spec):
+        none = found.bytes is None
+        reasons = (weights_unknown(found.said) if none else shape_unknown(survey.unread),)
+    return [*shm_reasons(survey.spec, body["spec"]["template"]["spec"]), *reasons]
 
 
 @dataclass(frozen=True)

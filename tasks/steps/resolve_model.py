@@ -17,7 +17,7 @@ from tasks.nodes.assess import (
     judge_node,
     unknown_nodes,
 )
-from tasks.nodes.memory import INDICES, ModelShape, weigh
+from tasks.nodes.memory import INDICES, NATIVE, ModelShape, as_config, weigh
 from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
@@ -42,6 +42,7 @@ from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import HUB_COMMIT, Manifest
 
+CONFIG = "config.json"
 CONFIG_BYTES = 16 << 20
 INDEX_BYTES = 64 << 20
 
@@ -99,6 +100,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
     quick = [judge_node(spec, row, fact, None, stable_release=seen.serving) for fact in facts]
     resource, _ = agree_on_resource(quick)
     needs = pod_needs(row, resource)
+    shape, unread = shape_of(hub, spec, manifest)
     found = Survey(
         spec=spec,
         profile=row,
@@ -109,7 +111,8 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         resource=resource,
         needs=needs,
         release=release_of(spec, manifest.commit, manifest.digest, needs),
-        shape=shape_of(hub, spec, manifest),
+        shape=shape,
+        unread=unread,
         queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
         owed=tuple(map(str, held.owed)),
         amiss=amiss(cluster, spec.namespace, seen),
@@ -164,25 +167,29 @@ def _same(found: str, asked: str) -> bool:
     return found == asked or (bool(HUB_COMMIT.match(asked)) and found.split("-", 1)[0] == asked)
 
 
-def shape_of(hub: Hub, spec: Rollout, manifest: Manifest) -> ModelShape | None:
-    """The model's shape from its config.json; None for a repository without one."""
-    if manifest.entry("config.json") is None:
-        return None
-    data = hub.read_small(spec.model.id, manifest, "config.json", CONFIG_BYTES)
+def shape_of(hub: Hub, spec: Rollout, manifest: Manifest) -> tuple[ModelShape | None, str]:
+    """The model's shape from its config.json or params.json; None, and why, where it has none."""
+    name = next((name for name in (CONFIG, NATIVE) if manifest.entry(name) is not None), "")
+    if not name:
+        return None, f"the repository has no {CONFIG}"
+    data = hub.read_small(spec.model.id, manifest, name, CONFIG_BYTES)
     try:
         config: dict[str, Any] = json.loads(data)
     except ValueError as error:
         raise StepFailed(
-            f"config.json of {spec.model.id} at {manifest.commit} is not JSON ({error}); "
+            f"{name} of {spec.model.id} at {manifest.commit} is not JSON ({error}); "
             "choose another revision"
         ) from error
+    if not isinstance(config, dict):
+        return None, f"{name} is no object"
+    found = weigh(
+        {entry.path: entry.size for entry in manifest.files}, _indices(hub, spec, manifest)
+    )
     try:
-        found = weigh(
-            {entry.path: entry.size for entry in manifest.files}, _indices(hub, spec, manifest)
-        )
-        return ModelShape.from_config(config, found.bytes or 0, found.said, found.missing)
-    except ValueError:
-        return None  # no language model's config: what it needs is for the engine to say
+        config = as_config(config) if name == NATIVE else config
+        return ModelShape.from_config(config, found.bytes or 0, found.said, found.missing), ""
+    except ValueError as error:
+        return None, f"{name}: {error}"
 
 
 def _indices(hub: Hub, spec: Rollout, manifest: Manifest) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import calibration, nodes, operating_characteristic, real_engine
+from tests.bench import calibration, diagnosis, nodes, operating_characteristic, real_engine
 
 BENCHES = {
     "calibration": calibration.main,
+    "diagnosis": diagnosis.main,
     "nodes": nodes.main,
     "operating_characteristic": operating_characteristic.main,
     "real_engine": real_engine.main,

@@ -39,7 +39,7 @@ ROWS = (
     ),
     row(
         "arguments",
-        r"EngineArgs\.__init__\(\) got an unexpected keyword argument (?P<args>'\w+')",
+        r"EngineArgs\.__init__\(\) got an unexpected keyword argument (?P<args>'[\w-]+')",
         "vLLM does not take the argument {args}",
         "correct serving.extra_args for the vLLM in this image",
         "vllm-project/vllm#9398, vllm-project/vllm#23283",
@@ -74,13 +74,24 @@ ROWS = (
         "model-config",
         r"(?P<what>`?rope_(?:scaling|parameters)`? (?:should have|must (?:be|have))[^\n\[{]{1,90}|"
         r"assert \"factor\" in rope_scaling|Unknown RoPE scaling type \w+|"
-        r"Unrecognized keys in `rope_\w+`[^\n]{1,60})",
+        r"Unrecognized keys in `rope_\w+`[^\n]{1,60}|"
+        r"Missing required keys in `rope_\w+`[^\n]{1,60})",
         "the configuration's rope scaling is not in the form this image reads: {what}",
         "use an image with a newer transformers, or correct --hf-overrides in serving.extra_args",
         "runpod-workers/worker-vllm#88, runpod-workers/worker-vllm#257",
     ),
 )
 LAST = (
+    row(
+        "model-config",
+        r"(?P<what>No model architectures are specified|Unrecognized model in \S+ Should have a "
+        r"`model_type` key)",
+        "the folder's config.json is of no model that this engine knows: {what}",
+        "serve the folder with the whole model's config.json (not an adapter's, not a part's), or "
+        "use an image made for that model",
+        "vllm-project/vllm-omni#2170, gpustack/gpustack#1804",
+        decides=True,
+    ),
     row(
         # a check of vLLM's own that has no row above
         "configuration",

@@ -153,6 +153,17 @@ ROWS = (
         hopeless=False,
     ),
     row(
+        "kv-connector",
+        r"(?P<what>\bNIXL_ERR_\w+)|nixlBackendError|"
+        r"(?:KeyError: |Worker failed with error '+)'?"
+        r"(?P<what2>UCX|LIBFABRIC|GDS|GDS_MT|MOONCAKE)'",
+        "the transport of the KV connector (NIXL) does not start: {what}",
+        "use an image whose NIXL has that backend (UCX with CUDA or ROCm); UCX_LOG_LEVEL=info in "
+        "serving.env tells why; without prefill apart leave out --kv-transfer-config",
+        "vllm-project/vllm#18322, ai-dynamo/dynamo#5012, vllm-project/vllm#29530",
+        decides=True,
+    ),
+    row(
         "ray-placement",
         r"Ray does not allocate any GPUs on the driver node|Current node has no GPU available|"
         r"No available node types can fulfill resource request|"
@@ -222,10 +233,10 @@ ROWS = (
     ),
     row(
         "cpu-unsupported",
-        r"Illegal instruction",
+        r"Illegal instruction|died with <Signals\.SIGILL",
         "the image uses instructions this CPU does not have (AVX2, AVX-512)",
         "use a node that has them, or an image built without",
-        "intel/ipex-llm#12922",
+        "intel/ipex-llm#12922, vllm-project/vllm#32554",
         aborts=True,
     ),
     row(

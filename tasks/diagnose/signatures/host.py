@@ -12,6 +12,7 @@ ROWS = (
         "image-parts",
         r"(?P<what>\S+\.so\S*: undefined symbol: \S+|operator torchvision::nms does not exist|"
         r"'_OpNamespace' '\w+' object has no attribute '\w+'|"
+        r"\w+::\w+\(\) expected at most \d+ argument\(s\) but received \d+|"
         r"version `GLIBC(?:XX)?_[\d.]+' not found|Torch not compiled with \w+ enabled)",
         "the image's binary parts were not built for each other or for this platform: {what}",
         "use an image in which vLLM and torch are of one build; add no packages that replace torch",

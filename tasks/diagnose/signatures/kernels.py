@@ -43,6 +43,14 @@ ROWS = (
     ),
     row(
         "card-unsupported",
+        r"error: unsupported target: '(?P<card>\w+)'",
+        "the image's Triton makes no code for this card ({card})",
+        "use an image built for the card; where there is none, other cards",
+        "Said-Akbar/triton-gcn5#4",
+        decides=True,
+    ),
+    row(
+        "card-unsupported",
         r"error\s*: Feature '(?P<what>[^'\n]{1,120})' not supported on \.target '?(?P<card>sm_\w+)",
         "a Triton kernel of the image uses what the card ({card}) does not have: {what}",
         f"{_BUILT}, or choose another attention or MoE backend",
@@ -73,6 +81,20 @@ ROWS = (
         "VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
         "flashinfer-ai/flashinfer#1532",
         decides=True,
+    ),
+    row(
+        # DeepGEMM compiles at the start; what loads afterwards has nothing to load
+        "compiler",
+        r"Assertion error \(\S+:\d+\): (?P<what>exit_code == 0|"
+        r"[^\n]{0,40}compilation failed[^\n]{0,20})|"
+        r"\.cuh?\(\d+\): error: (?P<what2>[^\n]{1,100})|"
+        r"(?P<what3>\d+ errors? detected in the compilation of)",
+        "a kernel (DeepGEMM) that is compiled at the start cannot be: {what}",
+        "set VLLM_USE_DEEP_GEMM=0 and VLLM_MOE_USE_DEEP_GEMM=0 in serving.env, or use an image "
+        "whose CUDA toolkit goes with its DeepGEMM",
+        "llm-d/llm-d#1269, deepseek-ai/DeepGEMM#359, vllm-project/vllm#24547",
+        decides=True,
+        demotes="card-unsupported",
     ),
     row(
         "compiler",
@@ -107,6 +129,15 @@ ROWS = (
         "the attention backend {name} cannot serve this model on this card {why}",
         "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits",
         "gpustack/gpustack docs/performance-lab/deepseek-v3.2/h200.md",
+    ),
+    row(
+        "attention-backend",
+        r"Buffer overflow when allocating memory for (?P<what>\w+)|"
+        r"Out of workspace memory in AlignedAll\w+",
+        "FlashInfer's workspace is too small for so many sequences {what}",
+        "raise VLLM_FLASHINFER_WORKSPACE_BUFFER_SIZE (bytes) in serving.env, lower "
+        "serving.max_num_seqs, or choose another attention backend",
+        "vllm-project/vllm#40023, vllm-project/vllm#6166",
     ),
     row(
         "attention-backend",
@@ -146,6 +177,47 @@ ROWS = (
     ),
     row(
         "kernel-unsupported",
+        r"Assertion error \(\S*(?:deep_?gemm|jit_kernels|csrc/apis)\S*:\d+\): "
+        r"(?P<why>[^\n]{1,120})",
+        "DeepGEMM has no kernel for this model on this card: {why}",
+        "set VLLM_USE_DEEP_GEMM=0 and VLLM_MOE_USE_DEEP_GEMM=0 in serving.env, or use a newer "
+        "image",
+        "deepseek-ai/DeepGEMM#324, vllm-project/vllm#46726, deepseek-ai/DeepGEMM#140",
+    ),
+    row(
+        "kernel-unsupported",
+        r"(?P<why>No \w+ (?:MoE |linear )?backend supports the (?:deployment )?configuration|"
+        r"\w+ (?:MoE |linear )?backend '\w+' does not support the (?:deployment )?configuration"
+        r"[^\n]{0,120}|"
+        r"No compiled \w+ for CUDA device capability: \d+|kernel does not support current device)",
+        "this vLLM has no kernel for the model's quantization on this card: {why}",
+        "use a newer image, leave the backend to vLLM (VLLM_*_MOE*, --moe-backend), or choose "
+        "another quantization of the model",
+        "vllm-project/vllm#45661, vllm-project/vllm#33416, vllm-project/vllm#32109",
+    ),
+    row(
+        "kernel-unsupported",
+        r"GPU archs? of \[(?P<why>[^\]\n]{1,60})\] (?:is|are) (?:invalid|not supported)",
+        "AITER does not know this card: {why}",
+        "set VLLM_ROCM_USE_AITER=0 in serving.env",
+        "kyuz0/amd-strix-halo-vllm-toolboxes#73",
+    ),
+    row(
+        # CANN's operators; a code of its own (memory, a fault) goes before
+        "kernel-unsupported",
+        r"call (?P<why>aclnn\w+) failed|current working operator name is (?P<why2>aclnn\w+)|"
+        r"error code is (?P<why3>561\d{3})|"
+        r"E[A-Z\d]\d{4}: [^\n]{0,80}op\[(?P<why4>\w+)\], [^\n]{0,60}(?:only|not) support",
+        "the image's CANN cannot run the operator {why} for this model on this chip",
+        "use an image made for the chip, with CANN's kernel package for it; else --enforce-eager "
+        "or another quantization of the model",
+        "vllm-project/vllm-ascend#1736, vllm-project/vllm-ascend#6082, "
+        "vllm-project/vllm-ascend#4859",
+        vague=True,
+        decides=True,
+    ),
+    row(
+        "kernel-unsupported",
         r"out of resource: (?P<why>shared memory, Required: \d+, Hardware limit: \d+)",
         "a Triton kernel of this model needs more than the card has: {why}",
         "choose another attention backend or a smaller block size, or another card",
@@ -154,11 +226,13 @@ ROWS = (
     row(
         "quantization-unsupported",
         r"(?P<what>type fp8e4nv not supported in this architecture|"
+        r"does not support \w+ quantization(?: yet)?|no available \w+ quantizer|"
         r"(?:FP8|NVFP4|MXFP4|fp8)[\w ]{0,40} (?:requires|is only supported on) [^\n]{1,80}"
         r"(?:capability|GPUs?)[^\n]{0,30})",
-        "the card cannot compute in the model's quantization: {what}",
-        "choose another quantization of the model, or newer cards",
-        "triton-lang/triton python/triton/language/semantic.py",
+        "card or engine cannot compute in the model's quantization: {what}",
+        "choose another quantization of the model, a newer image, or newer cards",
+        "triton-lang/triton python/triton/language/semantic.py, vllm-project/vllm#25653, "
+        "vllm-project/vllm-ascend#633",
     ),
     row(
         # the process aborts; other ranks may write on
@@ -274,6 +348,15 @@ LAST = (
         "compile cache of another release (VLLM_CACHE_ROOT) must not be mounted",
         "vllm-project/vllm#28982, vllm-project/vllm#32033",
         vague=True,
+    ),
+    row(
+        "device-error",
+        r"(?P<what>Abort was called at \d+ line in file)",
+        "Intel's compute runtime gave up: {what}",
+        "check the card's driver and firmware on the node, and that the pod holds its device files",
+        "intel/llm-scaler#65",
+        hopeless=False,
+        aborts=True,
     ),
     row(
         # CANN's codes E[EILJZH]nnnn and torch_npu's calls: a kind, until a row above names it

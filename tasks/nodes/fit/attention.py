@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tasks.nodes.fit.fields import (
@@ -80,6 +80,11 @@ def layers_of(text: Mapping[str, Any], count: int) -> tuple[Layer, ...]:
             out.append(Layer("state", state=state_of(text)))
         if kind in ("full", "sliding", "chunked", "both"):
             out.append(_attending(text, at, "full" if kind == "both" else kind))
+    # IQuest's further loops (vllm#31575) cache a window of their own
+    loops, window = number(text, "loop_num"), number(text, "loop_window_size")
+    if loops > 1:
+        kind = "sliding" if window else "full"
+        out += [replace(item, kind=kind, window=window) for item in out if item.heads] * (loops - 1)
     if frames := number(text, "max_source_positions") if "decoder_layers" in text else 0:
         out += [Layer("cross", item.heads, item.width, window=frames) for item in out]
     return tuple(out)
@@ -155,8 +160,10 @@ def kv_heads_at(text: Mapping[str, Any], at: int) -> int:
 
 def head_dim_of(text: Mapping[str, Any]) -> int:
     """Elements of one attention head."""
-    heads = number(text, *HEADS) or 1
-    return number(text, *HEAD_DIM) or number(text, *HIDDEN) // heads
+    heads, hidden = number(text, *HEADS) or 1, number(text, *HIDDEN)
+    if model_type(text).startswith("zamba"):  # attends to two streams side by side
+        return number(text, "attention_head_dim") or 2 * hidden // heads
+    return number(text, *HEAD_DIM) or hidden // heads
 
 
 def _widths(text: Mapping[str, Any], at: int) -> int:
@@ -174,6 +181,11 @@ def _widths(text: Mapping[str, Any], at: int) -> int:
 def state_of(text: Mapping[str, Any]) -> LinearState | None:
     """The state of a linear layer; None where the config does not tell its size."""
     hidden, heads = number(text, *HIDDEN), number(text, *HEADS)
+    if model_type(text).startswith("rwkv"):  # two tokens shifted, and a square a head
+        size = number(text, *HEAD_DIM) or 64
+        if model_type(text) == "rwkv":  # the fourth has three sums a channel
+            size, hidden = 3, number(text, "attention_hidden_size") or hidden
+        return LinearState(hidden, 0, 0, 3, hidden * size, 4)
     floats = _STATE_FLOATS.get(
         str(first(text, "mamba_ssm_cache_dtype", "mamba_ssm_dtype")).removeprefix("torch."), 0
     )
@@ -203,7 +215,7 @@ def state_of(text: Mapping[str, Any]) -> LinearState | None:
         return LinearState(inner, groups or 1, width, kernel, inner * width, floats)
     if short := number(text, "conv_L_cache"):
         return LinearState(number(text, "conv_dim") or hidden, 0, 0, short, 0)
-    if heads:  # lightning attention: a square a head
+    if heads and model_type(text) not in PURE:  # lightning attention: a square a head
         size = head_dim_of(text)
         return LinearState(0, 0, 0, 1, heads * size * size, 4)
     return None

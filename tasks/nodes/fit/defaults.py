@@ -1,8 +1,8 @@
 """What a config.json leaves out because the class of its model type says it.
 
-Source: configuration classes of transformers 5.19 (2026-09); the same in earlier releases as far as
-they have the model type. Only types whose published configs lean on them. Keys: model type without
-`_text`; a field counts only where the config does not have it at all.
+Source: configuration classes of transformers 5.19 and 5.23 (2026-09); the same in earlier releases
+as far as they have the model type. Only types whose published configs lean on them. Keys: model
+type without `_text`; a field counts only where the config does not have it at all.
 """
 
 from __future__ import annotations
@@ -16,6 +16,12 @@ _LLAMA: Mapping[str, Any] = {
     "hidden_size": 4096,
     "num_attention_heads": 32,
     "intermediate_size": 11008,
+}
+_QWEN: Mapping[str, Any] = {
+    **_LLAMA,
+    "num_key_value_heads": 32,
+    "intermediate_size": 22016,
+    "vocab_size": 151936,
 }
 _LINEAR: Mapping[str, Any] = {
     "full_attention_interval": 4,
@@ -78,7 +84,27 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "cohere2": {"sliding_window": 4096, "tie_word_embeddings": True},
     "exaone4": {"sliding_window": 4096, "sliding_window_pattern": 4},
     "gpt_oss": {"num_key_value_heads": 8, "head_dim": 64, "sliding_window": 128},
-    "qwen3": {"head_dim": 128},
+    "qwen2": _QWEN,
+    "qwen2_moe": {
+        "num_hidden_layers": 24,
+        "hidden_size": 2048,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "intermediate_size": 5632,
+        "num_experts": 60,
+        "moe_intermediate_size": 1408,
+    },
+    "qwen3": {**_QWEN, "head_dim": 128},
+    "phi": {**_LLAMA, "num_hidden_layers": 24, "hidden_size": 2048, "intermediate_size": 8192},
+    "phi3": {**_LLAMA, "hidden_size": 3072, "intermediate_size": 8192},
+    "opt": {
+        "num_hidden_layers": 12,
+        "hidden_size": 768,
+        "num_attention_heads": 12,
+        "ffn_dim": 3072,
+        "tie_word_embeddings": True,
+    },
+    "rwkv": {"num_hidden_layers": 32, "hidden_size": 4096},
     "qwen3_vl": {"head_dim": 128},
     "qwen3_next": _LINEAR,
     "qwen3_5": _LINEAR,

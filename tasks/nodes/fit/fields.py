@@ -32,6 +32,9 @@ EXPERTS = (
     *("num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts"),
     *("num_moe_experts", "ffn_num_experts"),
 )
+SHARED_EXPERTS = (
+    *("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert"),
+)
 EXPERT_WIDTH = ("moe_intermediate_size", "expert_ffn_hidden_size", "moe_ffn_hidden_size")
 POSITIONS = (
     *("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length"),

@@ -11,7 +11,7 @@ KV cache was 0.35 to 3.03 GiB, here 0.02 to 0.12 less; see host_memory.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.nodes.fit.engine import (
     YARN_SCALED_BEFORE,
@@ -75,7 +75,8 @@ def length_reasons(spec: Rollout, shape: ModelShape) -> list[Reason]:
     old = release is not None and release < YARN_SCALED_BEFORE
     if asked <= most and (old or json_of(spec.serving.extra_args, ROPE)):
         return []
-    allowed = spec.serving.env.get("VLLM_ALLOW_LONG_MAX_MODEL_LEN") == "1"
+    told = spec.serving.env.get("VLLM_ALLOW_LONG_MAX_MODEL_LEN", "")
+    allowed = told.strip().lower() in ("1", "true")  # as vllm/envs.py reads it
     if asked <= most:
         expected = f"at most {least} by newer releases of vLLM, {most} by older ones (YaRN)"
         action = "set max_position_embeddings with --hf-overrides, too, or lower it"
@@ -84,6 +85,24 @@ def length_reasons(spec: Rollout, shape: ModelShape) -> list[Reason]:
         action = "lower it; beyond the limit answers turn to noise"
     make = warning if allowed or asked <= most else error
     return [make("CONTEXT_TOO_LONG", f"serving.max_model_len {asked}", expected, action)]
+
+
+def shape_unknown(why: str) -> Reason:
+    """Nothing that the model needs can be reckoned."""
+    return warning(
+        "SHAPE_UNKNOWN",
+        f"shape unknown: not judged; {why}",
+        "a config.json, or Mistral's params.json, with layers, heads and widths",
+        "compare by hand what the model needs with the devices; whether it fits the engine tells",
+    )
+
+
+def cache_unknown(shape: ModelShape) -> list[Reason]:
+    """Whether it is known what the layers cache."""
+    if not shape.unknown:
+        return []
+    reason = shape_unknown(f"the cache: {shape.unknown}")
+    return [replace(reason, expected="layers of a kind that is known")]
 
 
 def weights_reasons(shape: ModelShape) -> list[Reason]:
@@ -181,7 +200,7 @@ def estimate(spec: Rollout, shape: ModelShape, vram_bytes_per_device: int | None
     reasons = [
         *divides_reasons(shape, engine.ranks),
         *length_reasons(spec, shape),
-        *(weights_reasons(shape) if is_vllm(spec) else ()),
+        *([*weights_reasons(shape), *cache_unknown(shape)] if is_vllm(spec) else ()),
     ]
     if vram_bytes_per_device is None:
         return _verdict(reasons, need.lines, need)

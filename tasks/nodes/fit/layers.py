@@ -27,6 +27,7 @@ LISTS = (
     "block_types",
     "_block_types",
     "block_type",
+    "attention_layers",
 )
 # What names attention to everything; a name with none of these words is not known.
 _FULL_WORDS = ("full", "attention", "attn", "global", "sparse", "dense", "decoder", "minicpm4")
@@ -55,7 +56,11 @@ BY_TYPE = {
     **{"gpt_oss": 2, "vaultgemma": 2},
 }
 BOTH = ("falcon_h1", "hymba")
-PURE = ("mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv7")  # no attention at all
+# No attention at all.
+PURE = (
+    *("mamba", "mamba2", "falcon_mamba", "rwkv", "rwkv5", "rwkv6", "rwkv7", "xlstm", "retnet"),
+    *("gla", "hgrn", "hgrn2", "delta_net", "gated_deltanet"),
+)
 # The window of these is not used unless the config says so.
 WINDOW_ON_REQUEST = ("qwen",)
 ENCODERS = (

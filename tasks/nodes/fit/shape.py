@@ -17,18 +17,22 @@ from tasks.nodes.fit.fields import (
     HIDDEN,
     KV_HEADS,
     LAYERS,
+    SHARED_EXPERTS,
     VOCABULARY,
     first,
     number,
     text_of,
 )
 from tasks.nodes.fit.kv import Cache, growth_bytes
-from tasks.nodes.fit.layers import listed_layers, model_type, strange
+from tasks.nodes.fit.layers import PURE, listed_layers, model_type, strange
 from tasks.nodes.fit.packing import Packing
 from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
 
 MOST_LAYERS = 10_000
+# Fields that name the repository whose config and weights vLLM takes for the language model
+# (vllm/transformers_utils/configs/ultravox.py).
+ELSEWHERE = ("text_model_id",)
 DTYPE_BYTES = {
     "float64": 8,
     "float32": 4,
@@ -101,19 +105,22 @@ class ModelShape:
     ) -> ModelShape:
         """Read a config.json. weights_bytes: what files.weigh counted, 0 where it found nothing.
 
-        Raises ValueError when it has no layers, heads or hidden size.
+        Raises ValueError when it has no layers, heads or hidden size, or names another repository
+        for them.
         """
+        if other := next((config[name] for name in ELSEWHERE if config.get(name)), None):
+            raise ValueError(f"its language model lies in another repository, {other}")
         text = text_of(config)
         layers, hidden = number(text, *LAYERS) or listed_layers(text), number(text, *HIDDEN)
         heads, told = number(text, *HEADS), number(text, *KV_HEADS) and number(text, *HEAD_DIM)
-        attends = heads or told or "mamba" in model_type(text)
+        attends = heads or told or model_type(text) in PURE
         if not layers or not attends or not (hidden or told):
             raise ValueError(
-                "config.json tells no num_hidden_layers, num_attention_heads or hidden_size; "
+                "it tells no num_hidden_layers, num_attention_heads or hidden_size; "
                 f"it has {', '.join(sorted(text)[:12])}"
             )
         if layers > MOST_LAYERS:
-            raise ValueError(f"config.json tells {layers} layers; no model has {MOST_LAYERS}")
+            raise ValueError(f"it tells {layers} layers; no model has {MOST_LAYERS}")
         cached = layers_of(text, layers)
         growing = [layer for layer in cached if layer.kind != "state"]
         packing = Packing.of(config)
@@ -133,11 +140,10 @@ class ModelShape:
             weights_bytes=weights_bytes,
             vocabulary=number(text, *VOCABULARY),
             cached=cached,
-            unknown=_unknown(text),
+            unknown=_unknown(text, cached),
             experts=experts,
             shared_width=number(text, "shared_expert_intermediate_size")
-            or number(text, "n_shared_experts", "num_shared_experts")
-            * (experts.width if experts else 0),
+            or number(text, *SHARED_EXPERTS) * (experts.width if experts else 0),
             packing=packing,
             weights=weights,
             missing=missing,
@@ -212,6 +218,13 @@ def _expert_layers(text: Mapping[str, Any], layers: int) -> int:
     frequency, types = text.get("moe_layer_freq"), text.get("mlp_layer_types")
     if isinstance(frequency, list):
         return sum(bool(item) for item in frequency)
+    if isinstance(marked := text.get("is_moe_layer"), list):  # EXAONE
+        return sum(bool(item) for item in marked)
+    if "moe_layer_start_index" in text:  # ERNIE, whose end may be null
+        first_at = number(text, "moe_layer_start_index")
+        last = number(text, "moe_layer_end_index") or layers - 1
+        each = number(text, "moe_layer_interval") or 1
+        return sum((at + 1) % each == 0 for at in range(first_at, min(last, layers - 1) + 1))
     if isinstance(types, list):
         return sum("sparse" in str(item) or "moe" in str(item) for item in types)
     pattern = first(text, "hybrid_override_pattern", "layers_block_type")
@@ -235,11 +248,13 @@ def _dense_width(text: Mapping[str, Any], experts: Experts | None, layers: int) 
     return width or None
 
 
-def _unknown(text: Mapping[str, Any]) -> str:
+def _unknown(text: Mapping[str, Any], cached: tuple[Layer, ...]) -> str:
     """Why a cache cannot be told; '' where it can."""
     types = text.get("layer_types")
     if text.get("compress_ratios") or (isinstance(types, list) and "compress" in str(types)):
         return "its layers compress the cache (compress_ratios) in a way not computed here"
     if name := strange(text):
         return f"a layer type {name!r} is not known here"
+    if any(layer.kind == "state" and layer.state is None for layer in cached):
+        return f"the size of a state of {model_type(text) or 'its layers'} is not known here"
     return ""

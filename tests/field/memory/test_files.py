@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tasks.nodes.memory import GIB, Weights, weigh
+from tasks.nodes.memory import GIB, ModelShape, Weights, as_config, estimate, weigh
 from tasks.outside.modelscope.hub import Hub
 from tasks.run.findings import fit_reasons
 from tasks.steps.resolve_model import shape_of
@@ -144,12 +144,12 @@ def test_the_step_reads_the_index_from_the_hub() -> None:
         "config.json": json.dumps(config("Qwen3-8B")),
         index: json.dumps(named(*MISTRAL)[index]),
     }
-    shape = shape_of(cast(Hub, FakeHub(texts)), spec, listed({**files, index: 24_000}))
+    shape, _ = shape_of(cast(Hub, FakeHub(texts)), spec, listed({**files, index: 24_000}))
     assert shape is not None and shape.weights_bytes == sum(MISTRAL.values())
     # an index that is no JSON, or larger than anybody's, is as none
     for size, text in ((24_000, "{"), (10**9, texts[index])):
         hub = cast(Hub, FakeHub({**texts, index: text}))
-        shape = shape_of(hub, spec, listed({**files, index: size}))
+        shape, _ = shape_of(hub, spec, listed({**files, index: size}))
         assert shape is not None and shape.weights_bytes == sum(MISTRAL.values()) + 10**9
 
 
@@ -157,7 +157,106 @@ def test_the_step_has_no_opinion_without_a_config() -> None:
     """mradermacher/Nemo-12B-Marlin-v7-GGUF (vllm#8401) has .gguf files alone."""
     hub = cast(Hub, FakeHub({}))
     manifest = listed({"Nemo-12B.Q4_K_M.gguf": 7 * GIB})
-    assert shape_of(hub, make_spec(), manifest) is None
-    found = replace(survey(make_spec()), manifest=manifest)
+    shape, why = shape_of(hub, make_spec(), manifest)
+    assert shape is None and "no config.json" in why
+    assert shape_codes(manifest, why) == ["WEIGHTS_UNKNOWN"]
+
+
+def shape_codes(manifest: Manifest, why: str) -> list[str]:
+    """What is said of a model without a shape."""
+    found = replace(survey(make_spec()), manifest=manifest, unread=why)
     reasons = fit_reasons(found, found.deployment([]))
-    assert "WEIGHTS_UNKNOWN" in [reason.code for reason in reasons]
+    return [reason.code for reason in reasons if reason.code.endswith("UNKNOWN")]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        # fixie-ai/ultravox-v0_5-llama-3_1-8b (ultravox_config.py, its snapshot's fields)
+        (
+            '{"model_type": "ultravox", "text_model_id": "meta-llama/Llama-3.1-8B-Instruct", '
+            '"hidden_size": 4096, "audio_config": {"model_type": "whisper"}}',
+            "another repository, meta-llama/Llama-3.1-8B-Instruct",
+        ),
+        ('{"model_type": "xlstm", "num_blocks": 32, "embedding_dim": 4096}', "it has"),
+        ('{"_class_name": "FluxPipeline"}', "_class_name"),
+        ("[]", "no object"),
+    ],
+)
+def test_a_shape_that_cannot_be_read_is_one_warning_that_says_why(text: str, said: str) -> None:
+    manifest = listed({"config.json": len(text), "model.safetensors": 10**9})
+    shape, why = shape_of(cast(Hub, FakeHub({"config.json": text})), make_spec(), manifest)
+    assert shape is None and said in why
+    assert shape_codes(manifest, why) == ["SHAPE_UNKNOWN"]
+
+
+def test_layers_that_nobody_knows_are_one_warning() -> None:
+    text = json.dumps({**config("Qwen3-8B"), "layer_types": ["jet"] * 36})
+    manifest = listed({"config.json": len(text), "model.safetensors": 16 * 10**9})
+    shape, why = shape_of(cast(Hub, FakeHub({"config.json": text})), make_spec(), manifest)
+    assert shape is not None and why == ""
+    found = estimate(make_spec(), shape, None)
+    assert [reason.code for reason in found.reasons] == ["SHAPE_UNKNOWN"] and found.fits
+
+
+def test_the_step_reads_mistrals_own_format_where_there_is_no_other() -> None:
+    """mistralai/Pixtral-Large-Instruct-2411 has params.json and consolidated files alone."""
+    text = json.dumps(NATIVE_CONFIGS["Pixtral-Large-Instruct-2411"][0])
+    files = {"params.json": len(text), **shards([10**9] * 3, "consolidated")}
+    shape, _ = shape_of(cast(Hub, FakeHub({"params.json": text})), make_spec(), listed(files))
+    assert shape is not None and shape.weights_bytes == 3 * 10**9
+    both = {"params.json": text, "config.json": json.dumps(config("Qwen3-8B"))}
+    shape, _ = shape_of(cast(Hub, FakeHub(both)), make_spec(), listed({**files, "config.json": 1}))
+    assert shape is not None and shape.layers == 36
+
+
+# params.json: (fields, layers, KV bytes a token, longest context)
+NATIVE_CONFIGS: dict[str, tuple[dict[str, Any], int, int, int]] = {
+    # Mistral-7B-v0.1, all of whose layers have a window: of a token within it
+    "Mistral-7B-v0.1": (
+        {
+            **{"dim": 4096, "n_layers": 32, "head_dim": 128, "hidden_dim": 14336, "n_heads": 32},
+            **{"n_kv_heads": 8, "sliding_window": 4096, "vocab_size": 32000},
+        },
+        *(32, 32 * 2 * 8 * 128 * 2, 128_000),
+    ),
+    # aws-neuron's port of it
+    "Pixtral-Large-Instruct-2411": (
+        {
+            **{"dim": 12288, "n_layers": 88, "head_dim": 128, "hidden_dim": 28672, "n_heads": 96},
+            **{"n_kv_heads": 8, "vocab_size": 32768, "vision_encoder": {"hidden_size": 1408}},
+        },
+        *(88, 88 * 2 * 8 * 128 * 2, 128_000),
+    ),
+    # tests of vLLM (MistralLarge3ForCausalLM)
+    "Mistral-Large-3-675B": (
+        {
+            **{"dim": 7168, "n_layers": 61, "head_dim": 192, "hidden_dim": 16384, "n_heads": 128},
+            **{"n_kv_heads": 128, "vocab_size": 131072, "max_position_embeddings": 294912},
+            **{"kv_lora_rank": 512, "qk_rope_head_dim": 64, "qk_nope_head_dim": 128},
+            "moe": {
+                **{"num_experts": 128, "num_shared_experts": 1, "expert_hidden_dim": 4096},
+                **{"first_k_dense_replace": 3, "route_every_n": 1},
+            },
+            "yarn": {"factor": 36, "original_max_position_embeddings": 8192, "beta": 32},
+        },
+        *(61, 61 * 576 * 2, 294912),
+    ),
+    # one window in four, as mistral.py's list means it; constructed
+    "windows": (
+        {
+            **{"dim": 1024, "n_layers": 8, "head_dim": 64, "hidden_dim": 4096, "n_heads": 16},
+            **{"n_kv_heads": 4, "sliding_window": [None, 512, 512, 512], "max_seq_len": 32768},
+        },
+        *(8, 2 * 2 * 4 * 64 * 2, 32768),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NATIVE_CONFIGS)
+def test_mistrals_own_format_is_read(name: str) -> None:
+    params, layers, token, longest = NATIVE_CONFIGS[name]
+    shape = ModelShape.from_config(as_config(params), 1)
+    assert (shape.layers, shape.kv_bytes_per_token(1)) == (layers, token)
+    assert (shape.max_positions, shape.hidden) == (longest, params["dim"])
+    assert (shape.experts is not None) == ("moe" in params)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tasks.diagnose.lines import SEARCHED_CHARS
 from tasks.diagnose.logs import exceptions, excerpt, find
+from tests.bench.diagnosis import log, searched
 
 # -- whose line, and where
 
@@ -131,4 +133,13 @@ def test_a_log_without_an_exception_shows_its_end() -> None:
 def test_a_cause_far_from_the_end_is_found() -> None:
     after = "(Worker_TP1 pid=6) DEBUG 11-25 04:40:26 [w.py:1] waiting for the others\n" * 5000
     found = find(f"(Worker_TP0 pid=5) ERROR 11-25 04:40:25 [w.py:1] {MEMORY}\n{after}")
+    assert found is not None and found.code == "device-memory"
+
+
+@pytest.mark.parametrize("like", [True, False])
+def test_what_is_searched_does_not_grow_with_the_log(like: bool) -> None:
+    """The signatures' time is by what they search; the last lines are among it."""
+    sizes = [searched(log(lines, like=like)) for lines in (1000, 8000)]
+    assert sizes[1] <= (sizes[0] if like else SEARCHED_CHARS * 1.05)
+    found = find(log(1000, like=like) + "\nRuntimeError: CUDA error: out of memory")
     assert found is not None and found.code == "device-memory"

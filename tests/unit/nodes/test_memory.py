@@ -193,11 +193,12 @@ def test_context_limit_considers_rope_scaling(rope: dict[str, Any], limit: int) 
         assert codes(estimate(spec, model, None)) == expected
 
 
-def test_a_longer_context_can_be_forced_and_is_warned_of() -> None:
-    env = {"VLLM_ALLOW_LONG_MAX_MODEL_LEN": "1"}
+@pytest.mark.parametrize(("told", "fits"), [("1", True), (" True", True), ("yes", False)])
+def test_a_longer_context_can_be_forced_and_is_warned_of(told: str, fits: bool) -> None:
+    env = {"VLLM_ALLOW_LONG_MAX_MODEL_LEN": told}
     spec = make_spec({"serving": {"max_model_len": 9000, "env": env}})
     verdict = estimate(spec, shape(SMOLLM2), None)
-    assert codes(verdict) == ["CONTEXT_TOO_LONG"] and verdict.fits
+    assert codes(verdict) == ["CONTEXT_TOO_LONG"] and verdict.fits is fits
 
 
 def test_too_small_is_refused_with_the_arithmetic() -> None:
