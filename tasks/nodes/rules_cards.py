@@ -15,7 +15,8 @@ from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.tools.cards import IDLE_SHARE, Card, Inventory, taken_share
-from tasks.nodes.units.form import Units
+from tasks.nodes.units.form import SeenCards, Units
+from tasks.nodes.units.reasons import LACKING, may_lack
 from tasks.spec.rollout import Rollout
 
 # npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
@@ -38,7 +39,7 @@ def tool_reasons(
     """What the tool could not say, whom it calls lost or ill, and memory that somebody uses."""
     if not profile.pci_vendor:
         return []
-    out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
+    out = [*_tool(profile, doc, inventory), *_lost(spec, doc, inventory, units)]
     for card in inventory.cards:
         out += _card(profile, card)
     row = profile.resource_kind(units.resource) if units.resource else None
@@ -97,14 +98,18 @@ def _tool(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> list[Reason]
     ]
 
 
-def _lost(doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
+def _lost(spec: Rollout, doc: ProbeDoc, inventory: Inventory, units: Units) -> list[Reason]:
     """Cards that the tool itself calls lost; it may list no other card then."""
+    named = {item.card for item in inventory.said if item.meaning == "lost"}
+    seen = SeenCards(on_bus=len(doc.pci) or None)
+    lacks = "" not in named and may_lack(seen, units, spec.nodes.missing_cards, len(named))
+    make = warning if lacks else error
     return [
-        error(
+        make(
             "CARD_LOST",
             f"{doc.smi.name}: card {item.card or 'of this node'}: {item.words}",
             "a card that answers",
-            item.action,
+            f"{item.action}; {LACKING}" if item.card else item.action,
         )
         for item in inventory.said
         if item.meaning == "lost" and (item.card or doc.pci)

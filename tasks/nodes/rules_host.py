@@ -30,6 +30,7 @@ class Hardware:
     models: tuple[str, ...]
     on_bus: int
     memory_mib: float | None  # of the smallest card
+    passed: int = 0  # cards kept for virtual machines
 
     def seen(self, bus_known: bool) -> SeenCards:
         """Its cards, for what a node's units are. A list that was cut proves no number; a tool that
@@ -44,6 +45,7 @@ class Hardware:
             memory_mib=self.memory_mib,
             models=self.models,
             divided=sum(card.divided for card in listed),
+            passed=self.passed,
         )
 
 
@@ -57,7 +59,13 @@ def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
     models = _models(profile, doc, inventory)
     memory = [size for c in inventory.cards if (size := c.memory_mib or c.available_mib)]
     return Hardware(
-        version, bool(doc.modules), inventory, models, len(doc.pci), min(memory, default=None)
+        version,
+        bool(doc.modules),
+        inventory,
+        models,
+        len(doc.pci),
+        min(memory, default=None),
+        len(doc.passed),
     )
 
 
@@ -194,6 +202,16 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
         out.append(unknown("exporter", doc.errors["metrics"]))
     if "pci" in doc.errors:
         out.append(unknown("PCI devices", doc.errors["pci"]))
+    if doc.passed:
+        names = ", ".join(f"{item.address} ({item.driver})" for item in doc.passed)
+        out.append(
+            warning(
+                "CARDS_NOT_OFFERED",
+                f"{len(doc.passed)} card(s) kept for virtual machines: {names}",
+                "the vendor's driver, where containers are to have them",
+                "nothing to do where that is meant; they are not counted here",
+            )
+        )
     if profile.models and not hardware.models:
         # neither a name nor a known id: what is there is told, so that a row can be added
         ids = sorted({f"{p.vendor}:{p.device}" for p in doc.pci})

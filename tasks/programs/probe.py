@@ -171,8 +171,16 @@ def pci(host: Host, prof: Profile) -> list[dict[str, str]]:
             continue
         ours = row["vendor"] in (prof.pci_vendor, *prof.pci_also)
         if ours and row["class"].startswith(prof.pci_classes):
-            out.append(row)
+            out.append({**row, "driver": bound_driver(folder / name)})
     return out
+
+
+def bound_driver(device: Path) -> str:
+    """The driver that has a PCI device, '' for none: a link's name, of which nothing is followed."""
+    try:
+        return (device / "driver").readlink().name
+    except OSError:
+        return ""
 
 
 def device(host: Host, path: str, entries: str) -> dict[str, Any]:

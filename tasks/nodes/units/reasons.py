@@ -11,19 +11,25 @@ from tasks.spec.rollout import Rollout
 # what a plugin registers may be rounded; more than this is oversubscription
 _ROUNDED = 1.02
 GIB = 2**30
+LACKING = "nodes.missing_cards serves without so many, once the plugin offers none of them"
 
 
 def unit_reasons(
     spec: Rollout, profile: Profile, seen: SeenCards | None, units: Units, tool: str
 ) -> list[Reason]:
     """Every reason. seen: None without a probe. tool: the smi tool's name."""
-    out = lost_reasons(profile, seen, units, tool) if seen else []
+    out = lost_reasons(profile, seen, units, tool, spec.nodes.missing_cards) if seen else []
     out += [*_registered(seen, units), *_shared(spec, units)]
     return [*out, *_ranks(spec, units)] if seen and units.units else out
 
 
-def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> list[Reason]:
-    """Bus, tool and plugin that do not see the same cards, where no kind of sharing explains it."""
+def lost_reasons(
+    profile: Profile, seen: SeenCards, units: Units, tool: str, missing: int = 0
+) -> list[Reason]:
+    """Bus, tool and plugin that do not see the same cards, where no kind of sharing explains it.
+
+    missing: cards that the spec lets a node lack; a gap of so many is a warning.
+    """
     if not profile.pci_vendor:
         return []
     counts = {}
@@ -61,15 +67,29 @@ def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> 
             f"; {units.units} units would be {_range(units)} ({by}); considered: "
             f"{', '.join(units.considered)}"
         )
+    make = warning if may_lack(seen, units, missing) else error
     return [
-        error(
+        make(
             "CARD_LOST",
             ", ".join(f"{n} {where}" for where, n in counts.items()),
             f"the same number of cards everywhere{looked}",
-            "a card has fallen off the bus or out of the driver: check dmesg, reset or replace "
-            "it, then restart the device plugin",
+            "bind the cards to the vendor's driver, or choose another node: virtual machines have "
+            "them here"
+            if none_at_all and seen.passed
+            else "a card has fallen off the bus or out of the driver: check dmesg, reset or "
+            f"replace it, then restart the device plugin; {LACKING}",
         )
     ]
+
+
+def may_lack(seen: SeenCards, units: Units, missing: int, lost: int = 0) -> bool:
+    """Whether no more cards are lost than the spec lets a node lack, and the plugin offers none of
+    those. lost: cards that the tool names so, which its list may hold all the same."""
+    listed = seen.addresses or seen.rows
+    sights = [n for n in (seen.on_bus, listed, units.most) if n]
+    shown = min([n for n in (seen.on_bus, listed) if n], default=0) - lost
+    gap = max(max(sights, default=0) - min([*sights, shown]), lost)
+    return 0 < gap <= missing and shown > 0 and units.least <= shown
 
 
 def _range(units: Units) -> str:
