@@ -118,10 +118,13 @@ def _lost(spec: Rollout, doc: ProbeDoc, inventory: Inventory, units: Units) -> l
 
 def _card(profile: Profile, card: Card) -> list[Reason]:
     """Heat, errors, health and memory of one card."""
-    out, limit = [], card.temperature_limit_c or profile.temperature_limit_c
-    if card.temperature_c is not None and card.temperature_c > limit:
-        hot = f"{card.temperature_c:g} degrees Celsius"
-        out.append(_sick("error", card, hot, f"at most {limit:g}"))
+    out = []
+    for heat in card.sensors:
+        limit = heat.limit or profile.heat_limit(heat.sensor)
+        if heat.celsius > limit:
+            hot = f"{heat.celsius:g} degrees Celsius"
+            hot += f" ({heat.sensor})" if heat.sensor else ""
+            out.append(_sick("error", card, hot, f"at most {limit:g}"))
     if card.uncorrectable:
         bad = f"{card.uncorrectable:g} uncorrectable memory errors"
         out.append(_sick("error", card, bad, "none"))

@@ -37,7 +37,7 @@ def told() -> Told:
     """The reasons about the tool and the cards of a node of that vendor.
 
     runs: (arguments, output) or (arguments, output, status). on_bus: cards there, and in the
-    plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size.
+    plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size. tool: default: the row's first.
     """
 
     def judge(
@@ -46,6 +46,7 @@ def told() -> Told:
         on_bus: int,
         held: int = 0,
         asked: int = 1,
+        tool: str = "",
         **serving: Any,
     ) -> list[Reason]:
         data = load(name)
@@ -62,6 +63,7 @@ def told() -> Told:
             {"args": list(run[0]), "stdout": run[1], "status": run[2] if len(run) > 2 else 0}
             for run in runs
         ]
+        probe["smi"]["name"] = tool or probe["smi"]["name"]
         if held:
             ours = {"app.kubernetes.io/instance": "r1", "model-rollout/release": "old"}
             limits = {"resources": {"limits": {resource: str(held)}}}
