@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.accelerators.types import Labels, Profile, normal_toolkit
 from tasks.nodes.compatibility import KNOWN_NAMES, compatible, driver_version
@@ -29,8 +29,14 @@ class Hardware:
     inventory: Inventory
     models: tuple[str, ...]
     on_bus: int
-    memory_mib: float | None  # of the smallest card
+    memory_mib: float | None  # of the smallest card, or what the spec says where no tool tells it
     passed: int = 0  # cards kept for virtual machines
+
+    def stated(self, memory_gib: float | None) -> Hardware:
+        """With the memory that the spec states, where no tool tells it."""
+        if self.memory_mib is not None or memory_gib is None:
+            return self
+        return replace(self, memory_mib=memory_gib * 1024)
 
     def seen(self, bus_known: bool) -> SeenCards:
         """Its cards, for what a node's units are. A list that was cut proves no number; a tool that
@@ -224,6 +230,19 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
                     "driver and toolkit were not judged for it: the smoke test decides",
                 )
             )
+    cards = hardware.inventory.cards
+    dumb = all(card.total is None and card.used_share is None for card in cards)
+    if cards and dumb and hardware.memory_mib is None and hardware.inventory.whole:
+        shared = any(card.unified for card in cards)
+        why = "it takes of the host's" if shared else f"{doc.smi.name} tells none"
+        out.append(
+            warning(
+                "FACT_UNKNOWN",
+                f"memory of a device: {why}",
+                "the memory of one device",
+                "set nodes.device_memory_gib: without it nothing says whether the model fits",
+            )
+        )
     distinct = sorted(set(hardware.models))
     if len(distinct) > 1:
         out.append(

@@ -37,7 +37,7 @@ def told() -> Told:
     """The reasons about the tool and the cards of a node of that vendor.
 
     runs: (arguments, output) or (arguments, output, status). on_bus: cards there, and in the
-    plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size. tool: default: the row's first.
+    plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size. tool: default: the row's first. offered: allocatable, default all. nodes: of the spec.
     """
 
     def judge(
@@ -47,6 +47,8 @@ def told() -> Told:
         held: int = 0,
         asked: int = 1,
         tool: str = "",
+        offered: int | None = None,
+        nodes: dict[str, Any] | None = None,
         **serving: Any,
     ) -> list[Reason]:
         data = load(name)
@@ -54,7 +56,8 @@ def told() -> Told:
         status, probe = world["node"]["status"], world["probe"]
         resource = next(n for n in status["capacity"] if prof.resource_kind(n))
         for key in ("capacity", "allocatable"):
-            status[key][resource] = str(on_bus)
+            whole = offered is None or key == "capacity"
+            status[key][resource] = str(on_bus if whole else offered)
         card = probe["pci"][0]
         probe["pci"] = [{**card, "address": f"0000:{i + 1:02x}:00.0"} for i in range(on_bus)]
         # labels of the recorded cards are none of these
@@ -75,7 +78,7 @@ def told() -> Told:
                 }
             )
         spec = make_spec(
-            {"nodes": {"accelerator": name}},
+            {"nodes": {"accelerator": name, **(nodes or {})}},
             {"serving": {"image": "vllm:x", "tensor_parallel_size": asked, **serving}},
         )
         api = api_facts(world["node"], world["pods"], world["daemonsets"])

@@ -103,3 +103,28 @@ def test_the_exporters_sensor_counts(sensor: str, value: int, hot: int) -> None:
     """ROCm/device-metrics-exporter's metric names."""
     text = f'gpu_{sensor}_temperature{{gpu_id="0"}} {value}\n'
     assert len(metrics_reasons(text, profile("amd-gpu"))) == hot
+
+
+@pytest.mark.parametrize(
+    ("missing", "offered", "severity"), [(0, 1, "error"), (1, 1, "warning"), (1, 2, "error")]
+)
+def test_a_sick_card_may_be_lacked(
+    told: Told, missing: int, offered: int, severity: str
+) -> None:
+    """nodes.missing_cards, once the plugin offers the card no more; constructed."""
+    row = "{}, NVIDIA A100-SXM4-80GB, 81920 MiB, 4 MiB, 40, 60 W, 580.95.05, {}, 0000:0{}:00.0\n"
+    head = (
+        "index, name, memory.total [MiB], memory.used [MiB], temperature.gpu, power.draw [W], "
+        "driver_version, ecc.errors.uncorrected.volatile.total, pci.bus_id\n"
+    )
+    text = head + row.format(0, 0, 1) + row.format(1, 3, 2)
+    reasons = told(
+        "nvidia-gpu",
+        [(("--format=csv",), text)],
+        on_bus=2,
+        offered=offered,
+        nodes={"missing_cards": missing},
+    )
+    assert (severity, "card 1: 3 uncorrectable memory errors") in [
+        (reason.severity, reason.found) for reason in reasons
+    ]
