@@ -88,13 +88,19 @@ def _cards_json(reading: Reading, data: Any) -> None:
             used_mib=_memory(facts, "vram total used memory"),
             temperature_c=max(plain, default=None),
             heats=tuple(heat) if len(heat) == len(plain) else None,
-            power_w=next((number(v) for k, v in facts.items() if "power (w)" in k), None),
+            power_w=_power(facts),
             bus=str(facts.get("pci bus", "")).lower(),
         )
         found = reading.cards[int(card[1])]
         ids = f"{facts.get('gfx version', '')} {facts.get('card model', '')}"
         if amd_unified(found.model, ids, found.memory_mib):
             reading.add(int(card[1]), unified=True)
+
+
+def _power(facts: Mapping[str, Any]) -> float | None:
+    """W it takes; what it may take at most stands beside, in some releases before it."""
+    keys = [key for key in facts if "power (w)" in key and not key.startswith("max")]
+    return next((number(facts[key]) for key in keys), None)
 
 
 def _memory(facts: Mapping[str, Any], name: str) -> float | None:

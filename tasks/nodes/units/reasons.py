@@ -19,7 +19,8 @@ def unit_reasons(
 ) -> list[Reason]:
     """Every reason. seen: None without a probe. tool: the smi tool's name."""
     out = lost_reasons(profile, seen, units, tool, spec.nodes.missing_cards) if seen else []
-    out += [*_registered(seen, units), *_shared(spec, units)]
+    divided = seen is not None and seen.divided > 0
+    out += [*_registered(seen, units), *_shared(spec, units, divided)]
     return [*out, *_ranks(spec, units)] if seen and units.units else out
 
 
@@ -68,16 +69,26 @@ def lost_reasons(
             f"{', '.join(units.considered)}"
         )
     make = warning if may_lack(seen, units, missing) else error
+    divided = f", {seen.divided} of them divided" if seen.divided else ""
+    action = (
+        "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it, then "
+        f"restart the device plugin; {LACKING}"
+    )
+    if none_at_all and seen.passed:
+        action = (
+            "bind the cards to the vendor's driver, or choose another node: virtual machines have "
+            "them here"
+        )
+    elif seen.divided and agreed:
+        action = (
+            "the plugin offers cards whole that are divided: restart it, or undo the partitioning"
+        )
     return [
         make(
             "CARD_LOST",
-            ", ".join(f"{n} {where}" for where, n in counts.items()),
+            ", ".join(f"{n} {where}" for where, n in counts.items()) + divided,
             f"the same number of cards everywhere{looked}",
-            "bind the cards to the vendor's driver, or choose another node: virtual machines have "
-            "them here"
-            if none_at_all and seen.passed
-            else "a card has fallen off the bus or out of the driver: check dmesg, reset or "
-            f"replace it, then restart the device plugin; {LACKING}",
+            action,
         )
     ]
 
@@ -128,9 +139,9 @@ def _registered(seen: SeenCards | None, units: Units) -> list[Reason]:
     return out
 
 
-def _shared(spec: Rollout, units: Units) -> list[Reason]:
+def _shared(spec: Rollout, units: Units, divided: bool) -> list[Reason]:
     """Units that an engine cannot use as it uses cards."""
-    out = [*_size(units)]
+    out = [*_size(units, divided)]
     asked = spec.devices
     if units.kind == "share" and units.apart and asked > (units.cards or asked):
         out.append(
@@ -177,9 +188,19 @@ def _shared(spec: Rollout, units: Units) -> list[Reason]:
     return out
 
 
-def _size(units: Units) -> list[Reason]:
+def _size(units: Units, divided: bool) -> list[Reason]:
     """Parts of cards of which nothing tells how large they are."""
     most, least = units.memory_bytes, units.memory_least
+    if not most and divided and units.kind == "share":
+        return [
+            warning(
+                "UNIT_NOT_A_CARD",
+                f"{units.resource}: {units}; the cards are divided, and a unit shares a part",
+                "a label that tells a unit's memory",
+                "set nodes.device_memory_gib to the part's: without it nothing says whether the "
+                "model fits",
+            )
+        ]
     if not most:
         return []
     unlabelled = units.kind == "slice" and units.guessed
