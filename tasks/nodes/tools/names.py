@@ -86,7 +86,7 @@ def likeness(left: str, right: str, profile: Profile | None = None) -> Likeness:
     for one, two in ((a.sizes, b.sizes), (a.forms, b.forms)):
         if one and two and not one & two:
             return "other"
-    if not a.core or not b.core:
+    if not a.numbers or not b.numbers:  # TITAN Xp, a maker alone: every word counts
         short, long = sorted((a.words, b.words), key=len)
         return "same" if short and set(short) <= set(long) else "other"
     return _cores(a, b)

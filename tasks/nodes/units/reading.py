@@ -22,7 +22,9 @@ MIB = 2**20
 CPX_LEAST, CPX_MOST = 6, 8  # compute dies of MI300A, and of MI300X and what followed it
 PROFILE = re.compile(r"\b\d+g\.(\d+)gb\b")  # a MIG profile under whatever name
 # words of a resource's name that say a part of a card, or a count that is none of cards
-PARTS = re.compile(r"mem|core|shar|slice|vgpu|virt|mig-|num\b|percent|count|unit|\b\d+g\.\d+gb", re.IGNORECASE)
+PARTS = re.compile(
+    r"mem|core|shar|slice|vgpu|virt|mig-|num\b|percent|count|unit|\b\d+g\.\d+gb", re.IGNORECASE
+)
 
 
 def read_units(

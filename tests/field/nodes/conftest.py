@@ -103,8 +103,7 @@ def _smi(row: Profile, cards: dict[str, Any], driver: str) -> SmiRuns:
         modes = ["Enabled" if mig is True or i >= count - mig else "[N/A]" for i in range(count)]
         amounts = "[N/A], [N/A]" if memory is None else f"{memory} MiB, 4 MiB"
         text = head + "".join(
-            f"{i}, {model}, {amounts}, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}, "
-            f"{modes[i]}\n"
+            f"{i}, {model}, {amounts}, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}, {modes[i]}\n"
             for i in range(count)
         )
     elif tool == "ixsmi":
@@ -223,7 +222,9 @@ def field_case() -> Callable[[str, str], dict[str, Any]]:
 @pytest.fixture
 def every_case() -> dict[str, dict[str, Any]]:
     """The cases of all files."""
-    return {n: c for name in ("components", "lacking", "names", "units") for n, c in cases(name).items()}
+    return {
+        n: c for name in ("components", "lacking", "names", "units") for n, c in cases(name).items()
+    }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -108,9 +108,7 @@ def test_the_exporters_sensor_counts(sensor: str, value: int, hot: int) -> None:
 @pytest.mark.parametrize(
     ("missing", "offered", "severity"), [(0, 1, "error"), (1, 1, "warning"), (1, 2, "error")]
 )
-def test_a_sick_card_may_be_lacked(
-    told: Told, missing: int, offered: int, severity: str
-) -> None:
+def test_a_sick_card_may_be_lacked(told: Told, missing: int, offered: int, severity: str) -> None:
     """nodes.missing_cards, once the plugin offers the card no more; constructed."""
     row = "{}, NVIDIA A100-SXM4-80GB, 81920 MiB, 4 MiB, 40, 60 W, 580.95.05, {}, 0000:0{}:00.0\n"
     head = (

@@ -48,6 +48,12 @@ from tasks.nodes.tools.names import likeness
         ("RTX 6000 Ada", "NVIDIA RTX PRO 6000 Blackwell Server Edition", "other"),
         ("RTX A6000", "NVIDIA RTX 6000 Ada Generation", "other"),
         ("GB10", "NVIDIA GB10", "same"),
+        ("GH200", "NVIDIA GH200 480GB", "same"),
+        ("GB200", "NVIDIA B200", "other"),
+        ("B300", "NVIDIA B300 SXM6 AC", "same"),
+        ("TITAN RTX", "NVIDIA TITAN RTX", "same"),
+        ("TITAN Xp", "NVIDIA TITAN RTX", "other"),
+        ("NVIDIA-A10-24Q", "A10", "same"),  # a guest's share of a card, by its memory
         # AMD: node labeller, amd-smi, rocm-smi
         ("AMD_Instinct_MI300X_OAM", "AMD Instinct MI300X", "same"),
         ("AMD_Instinct_MI250X_MI250", "AMD INSTINCT MI250 (MCM) OAM AC MBA", "same"),
