@@ -176,7 +176,7 @@ def pci(host: Host, prof: Profile) -> list[dict[str, str]]:
 
 
 def bound_driver(device: Path) -> str:
-    """The driver that has a PCI device, '' for none: a link's name, of which nothing is followed."""
+    """The driver that has a PCI device, '' for none: the name of a link that is not followed."""
     try:
         return (device / "driver").readlink().name
     except OSError:

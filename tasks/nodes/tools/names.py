@@ -19,26 +19,33 @@ Likeness = Literal["same", "spelling", "other"]
 
 # words that every card of a maker or a series has
 NOISE = frozenset(
-    "nvidia amd ati hygon huawei ascend iluvatar metax moore threads mthreads mtt cambricon baidu "
-    "kunlunxin enflame thead alibaba corporation inc tesla quadro geforce radeon instinct rx rtx "
-    "gtx tm graphics gpu gcu npu mlu dcu hcu xpu ppu ubb module card accelerator generation "
-    "series edition blackwell workstation server".split()
+    {
+        *("nvidia", "amd", "ati", "hygon", "huawei", "ascend", "iluvatar", "metax", "mthreads"),
+        *("moore", "threads", "mtt", "cambricon", "baidu", "kunlunxin", "enflame", "thead"),
+        *("alibaba", "corporation", "inc", "tm", "tesla", "quadro", "geforce", "radeon"),
+        *("instinct", "rx", "rtx", "gtx", "graphics", "gpu", "gcu", "npu", "mlu", "dcu", "hcu"),
+        *("xpu", "ppu", "ubb", "module", "card", "accelerator", "generation", "series"),
+        *("edition", "blackwell", "workstation", "server"),
+    }
 )
 # words that make another card of the same number: RTX 4090 D, RX 7900 XTX, RTX 6000 Ada, H20-3e
 VARIANTS = frozenset(
-    "ti super d xt xtx gre ada pro ai lc max q maxq sff mobile laptop ultra duo 3e mxm".split()
+    {
+        *("ti", "super", "d", "xt", "xtx", "gre", "ada", "pro", "ai", "lc", "max", "q", "maxq"),
+        *("sff", "mobile", "laptop", "ultra", "duo", "3e", "mxm"),
+    }
 )
 # of these a name that tells one is no name that tells another: A100-PCIE is no A100-SXM4
 FORM = re.compile(r"(sxm|pcie|nvl|oam)\d*")
 SIZE = re.compile(r"(\d+)g(?:i?b)?")
 MEMORY = re.compile(r"hbm\w*|gddr\w*")
 # Ascend910, RTX4090; not MLU370, which is one word with its maker
-_GLUED = re.compile(rf"({'|'.join(word for word in NOISE if len(word) > 4)}|rtx|gtx)(?=\d)")
+_GLUED = re.compile(rf"^({'|'.join(word for word in NOISE if len(word) > 4)}|rtx|gtx)(?=\d)")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """words: every one. core: those that tell the card. sizes: memory in GB. forms: of the board."""
+    """words: every one. core: those that tell the card. sizes: GB. forms: of the board."""
 
     words: tuple[str, ...]
     core: tuple[str, ...]
@@ -86,7 +93,8 @@ def likeness(left: str, right: str, profile: Profile | None = None) -> Likeness:
     for one, two in ((a.sizes, b.sizes), (a.forms, b.forms)):
         if one and two and not one & two:
             return "other"
-    if not a.numbers or not b.numbers:  # TITAN Xp, a maker alone: every word counts
+    # TITAN Xp, a maker alone: every word counts
+    if not a.core or not b.core or not (a.numbers or b.numbers):
         short, long = sorted((a.words, b.words), key=len)
         return "same" if short and set(short) <= set(long) else "other"
     return _cores(a, b)

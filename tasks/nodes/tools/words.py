@@ -43,8 +43,8 @@ _RESET = "drain the node and reset or reboot it; a card that comes not back is f
 _OUTSIDE = "run it on the host; nothing of the cards was judged by it"
 
 _HIDDEN = (
-    "run it on the host: the kernel hides AMD cards from a pod that may not open /dev/dri; where the "
-    "host's tool lists none either look at dmesg (amdgpu). nodes.device_memory_gib tells the "
+    "run it on the host: the kernel hides AMD cards from a pod that may not open /dev/dri; where "
+    "the host's tool lists none either look at dmesg (amdgpu). nodes.device_memory_gib tells the "
     "memory that was not seen"
 )
 

@@ -71,8 +71,8 @@ def lost_reasons(
     make = warning if may_lack(seen, units, missing) else error
     divided = f", {seen.divided} of them divided" if seen.divided else ""
     action = (
-        "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it, then "
-        f"restart the device plugin; {LACKING}"
+        "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it, "
+        f"then restart the device plugin; {LACKING}"
     )
     if none_at_all and seen.passed:
         action = (

@@ -2,7 +2,8 @@
 
 A case: source; profile; capacity, allocatable (default: capacity), labels, annotations, daemons
 [{name, image, ready, note}]; cards {bus, passed (of those, to vfio-pci), rows, memory (null:
-not told), model, device, addresses, mig (cards in that mode, or all)}; driver; spec; expect. Where `cards` is absent the node was not probed.
+not told), model, device, addresses, mig (cards in that mode, or all)}; driver; spec; expect. Where
+`cards` is absent the node was not probed.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def told() -> Told:
     """The reasons about the tool and the cards of a node of that vendor.
 
     runs: (arguments, output) or (arguments, output, status). on_bus: cards there, and in the
-    plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size. tool: default: the row's first. offered: allocatable, default all. nodes: of the spec.
+    plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size.
+    tool: default: the row's first. offered: allocatable, default all. nodes: of the spec.
     """
 
     def judge(

@@ -93,7 +93,7 @@ def test_another_vendors_card_has_one_limit(told: Told) -> None:
     """hy-smi's keys are rocm-smi's; constructed."""
     card = {"Temperature (Sensor junction) (C)": "96.0", "Card Series": "K100_AI"}
     reasons = told("hygon-dcu", [(("--json",), json.dumps({"card0": card}))], on_bus=1)
-    assert ["CARD_UNHEALTHY"] == [r.code for r in reasons if r.severity == "error"]
+    assert [r.code for r in reasons if r.severity == "error"] == ["CARD_UNHEALTHY"]
 
 
 @pytest.mark.parametrize(
