@@ -218,8 +218,9 @@ class Profile:
     unhealthy; temperature_limits: (regex over the sensor's name, limit) of sensors with their own,
     which hold where the tool tells none. runtime_class: RuntimeClass whose hook brings devices and
     driver into the pod, where the device plugin alone brings none; the spec's own goes before it.
-    smi: inventory tools, the preferred first; none: API and device files decide. toolkit: regex with one group over an
-    image tag. toolkit_example: how serving.toolkit may read. toolkit_digits: regex that cuts a
+    smi: inventory tools, the preferred first; none: API and device files decide. toolkit: regex
+    with one group over an image tag. toolkit_example: how serving.toolkit may read. toolkit_digits:
+    regex that cuts a
     version without dots. toolkit_of_image: (regex over the image, toolkit) where no tag says it.
     minimums: the least driver of toolkit releases, the newest first; compat: what goes round them;
     where that is not all, compatibility is a name in tasks.nodes.compatibility.CHECKS.

@@ -40,9 +40,9 @@ class Card:
 
     used_share: of its memory, 0 to 1, where the tool tells no amount. mode and health: as the tool
     words them, '' when it says nothing. temperature_c: of the hottest sensor. heats: of each, where
-    the tool tells several. heat_limits: (sensor, limit) that it tells. ecc_errors: of which the tool
-    does not say whether they were corrected. unified: it takes of the host's memory, so that what
-    the tool calls its own says nothing.
+    the tool tells several. heat_limits: (sensor, limit) that it tells. ecc_errors: of which the
+    tool does not say whether they were corrected. unified: it takes of the host's memory, so that
+    what the tool calls its own says nothing.
     """
 
     index: int
