@@ -171,16 +171,9 @@ def pci(host: Host, prof: Profile) -> list[dict[str, str]]:
             continue
         ours = row["vendor"] in (prof.pci_vendor, *prof.pci_also)
         if ours and row["class"].startswith(prof.pci_classes):
-            out.append({**row, "driver": bound_driver(folder / name)})
+            bound = folder / name / "driver"  # a link whose name is the driver's
+            out.append({**row, "driver": bound.readlink().name if bound.is_symlink() else ""})
     return out
-
-
-def bound_driver(device: Path) -> str:
-    """The driver that has a PCI device, '' for none: the name of a link that is not followed."""
-    try:
-        return (device / "driver").readlink().name
-    except OSError:
-        return ""
 
 
 def device(host: Host, path: str, entries: str) -> dict[str, Any]:
