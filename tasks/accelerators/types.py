@@ -215,10 +215,12 @@ class Profile:
     multiple of the cards is where nothing says why, '' where no plugin of the vendor does so.
     device_class: DeviceClass of the vendor's DRA driver. idle_mib: memory that a card holds though
     nobody uses it. temperature_limit_c: above it a card is
-    unhealthy. runtime_class: RuntimeClass whose hook brings devices and driver into the pod, where
-    the device plugin alone brings none; the spec's own goes before it. smi: inventory tools, the
-    preferred first; none: API and device files decide. toolkit: regex with one group over an
-    image tag. toolkit_example: how serving.toolkit may read. toolkit_digits: regex that cuts a
+    unhealthy; temperature_limits: (regex over the sensor's name, limit) of sensors with their own,
+    which hold where the tool tells none. runtime_class: RuntimeClass whose hook brings devices and
+    driver into the pod, where the device plugin alone brings none; the spec's own goes before it.
+    smi: inventory tools, the preferred first; none: API and device files decide. toolkit: regex
+    with one group over an image tag. toolkit_example: how serving.toolkit may read. toolkit_digits:
+    regex that cuts a
     version without dots. toolkit_of_image: (regex over the image, toolkit) where no tag says it.
     minimums: the least driver of toolkit releases, the newest first; compat: what goes round them;
     where that is not all, compatibility is a name in tasks.nodes.compatibility.CHECKS.
@@ -266,6 +268,7 @@ class Profile:
     toolkit: str = ""
     builds_driver: bool = False
     temperature_limit_c: float = 95.0
+    temperature_limits: tuple[tuple[str, float], ...] = ()
     idle_mib: float = 1024.0
     cpu_flags: dict[str, CpuFlags] = field(default_factory=dict)
     probe_paths: tuple[str, ...] = ()
@@ -285,6 +288,11 @@ class Profile:
     def unit_devices(self) -> tuple[int, ...]:
         """Devices that a unit of whole cards may bring: one, or those of the vendor's boards."""
         return tuple(sorted({1, *(devices for _, devices in self.boards)}))
+
+    def heat_limit(self, sensor: str) -> float:
+        """Degrees Celsius above which what this sensor tells is too much; '' for a card's."""
+        own = (limit for rule, limit in self.temperature_limits if re.search(rule, sensor, re.I))
+        return next(own, self.temperature_limit_c)
 
     def resource_kind(self, name: str) -> ResourcePattern | None:
         """The row that matches a resource name, or None for another vendor's resource."""

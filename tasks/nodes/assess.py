@@ -170,7 +170,8 @@ def judge_node(
     if probe is not None and probe.profile != profile.name:
         probe_error = f"its document is of profile {probe.profile}"
         probe = None
-    hardware = read_hardware(profile, probe) if probe else None
+    stated = spec.nodes.device_memory_gib
+    hardware = read_hardware(profile, probe).stated(stated) if probe else None
     seen = hardware.seen("pci" not in probe.errors) if hardware and probe else None
     resource, reasons = choose_resource(spec, profile, api)
     reasons = [*state_reasons(spec, api), *reasons]

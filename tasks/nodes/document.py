@@ -12,7 +12,8 @@ Schema 1. A fact that could not be read is not left out: its place holds {"error
      "modules": {"hycu": {"version": "6.3.27-V1.2.5"}},         loaded ones; null: none told
      "versions": {"/proc/driver/nvidia/version": "550.54.15"},  version files of the profile
      "pci":     [{"address": "0000:07:00.0", "vendor": "1d94",
-                  "device": "6210", "class": "0b4000"}],
+                  "device": "6210", "class": "0b4000",
+                  "driver": "hycu"}],                           bound to it; absent: not told
      "devices": {"/dev/kfd": {"kind": "char"},
                  "/dev/dri": {"kind": "dir", "entries": ["card1"]}},
      "paths":   {"/sys/class/kfd": true},
@@ -30,6 +31,7 @@ timed out has "error" instead of "status".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +39,10 @@ from typing import Any
 from tasks.base.errors import OutsideError
 
 SCHEMA = 1
+# drivers that keep a device for virtual machines: vfio-pci and its variants (nvgrace-gpu-vfio-pci,
+# nvidia-vgpu-vfio), the older pci-stub, Xen's pciback; Linux, Documentation/driver-api/vfio.rst and
+# the "Kernel driver in use" of NVIDIA/kubevirt-gpu-device-plugin#123
+PASSED = re.compile(r".*vfio.*|pci-stub|(xen-)?pciback")
 
 
 @dataclass(frozen=True)
@@ -62,12 +68,18 @@ class Cpu:
 
 @dataclass(frozen=True)
 class PciDevice:
-    """Hex ids without 0x; class_id has six digits."""
+    """Hex ids without 0x; class_id has six digits. driver: bound to it, '' none, None not told."""
 
     address: str
     vendor: str
     device: str
     class_id: str
+    driver: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether a virtual machine may have it, so that no process of this host does."""
+        return PASSED.fullmatch(self.driver or "") is not None
 
 
 @dataclass(frozen=True)
@@ -114,7 +126,8 @@ class StoreFacts:
 
 @dataclass(frozen=True)
 class ProbeDoc:
-    """A probe's document, typed. errors: fact name -> why it could not be read."""
+    """A probe's document, typed. errors: fact name -> why it could not be read. pci: cards that
+    processes of this host may have; passed: those kept for virtual machines."""
 
     profile: str
     kernel: Kernel = Kernel()
@@ -122,6 +135,7 @@ class ProbeDoc:
     modules: dict[str, str | None] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     pci: tuple[PciDevice, ...] = ()
+    passed: tuple[PciDevice, ...] = ()
     devices: dict[str, Device] = field(default_factory=dict)
     paths: dict[str, bool] = field(default_factory=dict)
     smi: SmiRuns = SmiRuns()
@@ -174,6 +188,10 @@ def _read(data: Mapping[str, Any]) -> ProbeDoc:
     cpu = fact("cpu") or {}
     smi = fact("smi") or {}
     store = fact("store") or {}
+    bus = [
+        PciDevice(p["address"], p["vendor"], p["device"], p["class"], p.get("driver"))
+        for p in fact("pci") or ()
+    ]
     return ProbeDoc(
         profile=str(data["profile"]),
         kernel=Kernel(
@@ -189,9 +207,8 @@ def _read(data: Mapping[str, Any]) -> ProbeDoc:
         ),
         modules={name: m.get("version") for name, m in (fact("modules") or {}).items()},
         versions={k: str(v) for k, v in (fact("versions") or {}).items() if isinstance(v, str)},
-        pci=tuple(
-            PciDevice(p["address"], p["vendor"], p["device"], p["class"]) for p in fact("pci") or ()
-        ),
+        pci=tuple(device for device in bus if not device.passed),
+        passed=tuple(device for device in bus if device.passed),
         devices={
             path: Device(d["kind"], tuple(d.get("entries", ())))
             for path, d in (fact("devices") or {}).items()

@@ -102,8 +102,8 @@ def _unhealthy(found: Iterable[MetricSample], profile: Profile) -> list[Reason]:
 
     for name, labels, value in found:
         card = _card(labels, exporter)
-        if _is(exporter.temperature, name) and value > profile.temperature_limit_c:
-            limit = f"at most {profile.temperature_limit_c:g}"
+        if _is(exporter.temperature, name) and value > profile.heat_limit(name):
+            limit = f"at most {profile.heat_limit(name):g}"
             bad(card, f"{value:g} degrees Celsius", limit)
         elif _is(exporter.uncorrectable, name) and value > 0:
             bad(card, f"{value:g} uncorrectable memory errors", "none")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.accelerators.types import Profile
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
-from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.reasons import Reason, error, errors, warning
 from tasks.nodes.tools.cards import IDLE_SHARE, Card, Inventory, taken_share
-from tasks.nodes.units.form import Units
+from tasks.nodes.units.form import SeenCards, Units
+from tasks.nodes.units.reasons import LACKING, may_lack
 from tasks.spec.rollout import Rollout
 
 # npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
@@ -38,9 +40,8 @@ def tool_reasons(
     """What the tool could not say, whom it calls lost or ill, and memory that somebody uses."""
     if not profile.pci_vendor:
         return []
-    out = [*_tool(profile, doc, inventory), *_lost(doc, inventory)]
-    for card in inventory.cards:
-        out += _card(profile, card)
+    out = [*_tool(profile, doc, inventory), *_lost(spec, doc, inventory, units)]
+    out += _sick_cards(spec, profile, api, inventory.cards, units)
     row = profile.resource_kind(units.resource) if units.resource else None
     parts = units.kind in ("slice", "share", "partition")  # under a whole card's name, too
     # of some cards divided and others not, the whole ones are offered beside the slices
@@ -87,36 +88,57 @@ def _tool(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> list[Reason]
     if cards and len(cards) < len(doc.pci) and not inventory.whole:
         troubles.append(f"{len(cards)} of {len(doc.pci)} cards are listed, the others are unknown")
     blind = next((item.action for item in inventory.said if item.meaning == "blind"), "")
+    stated = "" if cards else " (nodes.device_memory_gib states the memory)"
     return [
         warning(
             "SMI_FAILED",
             "; ".join(troubles) or f"{tool} lists no card",
             f"a list of cards from {tool}",
-            blind or "run it on the host; health and memory of the cards were not judged",
+            blind or f"run it on the host; health and memory of the cards were not judged{stated}",
         )
     ]
 
 
-def _lost(doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
+def _lost(spec: Rollout, doc: ProbeDoc, inventory: Inventory, units: Units) -> list[Reason]:
     """Cards that the tool itself calls lost; it may list no other card then."""
+    named = {item.card for item in inventory.said if item.meaning == "lost"}
+    seen = SeenCards(on_bus=len(doc.pci) or None)
+    lacks = "" not in named and may_lack(seen, units, spec.nodes.missing_cards, len(named))
+    make = warning if lacks else error
     return [
-        error(
+        make(
             "CARD_LOST",
             f"{doc.smi.name}: card {item.card or 'of this node'}: {item.words}",
             "a card that answers",
-            item.action,
+            f"{item.action}; {LACKING}" if item.card else item.action,
         )
         for item in inventory.said
         if item.meaning == "lost" and (item.card or doc.pci)
     ]
 
 
+def _sick_cards(
+    spec: Rollout, profile: Profile, api: ApiFacts, cards: Sequence[Card], units: Units
+) -> list[Reason]:
+    """What is wrong with each card. Those that the plugin offers no more may be lacked."""
+    found = [reason for card in cards for reason in _card(profile, card)]
+    sick = sum(bool(errors(_card(profile, card))) for card in cards)
+    offered = api.allocatable.get(units.resource, 0)
+    lacks = units.kind == "card" and 0 < offered <= len(cards) - sick
+    if lacks and 0 < sick <= spec.nodes.missing_cards:
+        return [replace(reason, severity="warning") for reason in found]
+    return found
+
+
 def _card(profile: Profile, card: Card) -> list[Reason]:
     """Heat, errors, health and memory of one card."""
-    out, limit = [], card.temperature_limit_c or profile.temperature_limit_c
-    if card.temperature_c is not None and card.temperature_c > limit:
-        hot = f"{card.temperature_c:g} degrees Celsius"
-        out.append(_sick("error", card, hot, f"at most {limit:g}"))
+    out = []
+    for heat in card.sensors:
+        limit = heat.limit or profile.heat_limit(heat.sensor)
+        if heat.celsius > limit:
+            hot = f"{heat.celsius:g} degrees Celsius"
+            hot += f" ({heat.sensor})" if heat.sensor else ""
+            out.append(_sick("error", card, hot, f"at most {limit:g}"))
     if card.uncorrectable:
         bad = f"{card.uncorrectable:g} uncorrectable memory errors"
         out.append(_sick("error", card, bad, "none"))

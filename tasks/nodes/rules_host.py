@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.accelerators.types import Labels, Profile, normal_toolkit
-from tasks.nodes.compatibility import KNOWN_NAMES, compatible, driver_version
+from tasks.nodes.compatibility import compatible, driver_version
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
+from tasks.nodes.tools.names import likeness
 from tasks.nodes.tools.read import Inventory, read_inventory
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
@@ -29,7 +30,14 @@ class Hardware:
     inventory: Inventory
     models: tuple[str, ...]
     on_bus: int
-    memory_mib: float | None  # of the smallest card
+    memory_mib: float | None  # of the smallest card, or what the spec says where no tool tells it
+    passed: int = 0  # cards kept for virtual machines
+
+    def stated(self, memory_gib: float | None) -> Hardware:
+        """With the memory that the spec states, where no tool tells it."""
+        if self.memory_mib is not None or memory_gib is None:
+            return self
+        return replace(self, memory_mib=memory_gib * 1024)
 
     def seen(self, bus_known: bool) -> SeenCards:
         """Its cards, for what a node's units are. A list that was cut proves no number; a tool that
@@ -44,6 +52,7 @@ class Hardware:
             memory_mib=self.memory_mib,
             models=self.models,
             divided=sum(card.divided for card in listed),
+            passed=self.passed,
         )
 
 
@@ -57,7 +66,13 @@ def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
     models = _models(profile, doc, inventory)
     memory = [size for c in inventory.cards if (size := c.memory_mib or c.available_mib)]
     return Hardware(
-        version, bool(doc.modules), inventory, models, len(doc.pci), min(memory, default=None)
+        version,
+        bool(doc.modules),
+        inventory,
+        models,
+        len(doc.pci),
+        min(memory, default=None),
+        len(doc.passed),
     )
 
 
@@ -72,37 +87,6 @@ def _models(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> tuple[str,
     ]
     told = told or [profile.models.get(p.device, "") for p in doc.pci]
     return tuple(profile.model_of(model) for model in told if model)
-
-
-def _tokens(name: str) -> list[str]:
-    """'NVIDIA-H100-80GB-HBM3-MIG-1g.10gb' -> nvidia, h100, 80gb, hbm3: what sharing adds goes."""
-    found = re.findall(r"[a-z0-9]+", name.lower())
-    return [t for t in (found[: found.index("mig")] if "mig" in found else found) if t != "shared"]
-
-
-def same_model(left: str, right: str, profile: Profile | None = None) -> bool:
-    """Whether two spellings mean one card: labels and tools differ in signs, suffixes, and in
-    whether they name the maker."""
-    if profile is not None:
-        left, right = profile.model_of(left), profile.model_of(right)
-    a, b = _tokens(left), _tokens(right)
-    if "".join(a) == "".join(b):
-        return True
-    known = {"".join(_tokens(card)) for card in KNOWN_NAMES}
-    if "".join(a) in known and "".join(b) in known:
-        return False  # K100 and K100_AI are two cards
-    short, long = sorted((a, b), key=lambda tokens: (len(tokens), len("".join(tokens))))
-    return bool(short) and any(
-        long[at : at + len(short) - 1] == short[:-1]
-        and _starts(short[-1], long[at + len(short) - 1])
-        for at in range(len(long) - len(short) + 1)
-    )
-
-
-def _starts(short: str, long: str) -> bool:
-    """910B is 910B4's beginning, A10 is not A100's."""
-    rest = long.removeprefix(short)
-    return rest != long and not (short[-1].isdigit() and rest[:1].isdigit()) if rest else True
 
 
 def label_value(keys: tuple[str, ...], api: ApiFacts) -> tuple[str, str]:
@@ -194,6 +178,16 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
         out.append(unknown("exporter", doc.errors["metrics"]))
     if "pci" in doc.errors:
         out.append(unknown("PCI devices", doc.errors["pci"]))
+    if doc.passed:
+        names = ", ".join(f"{item.address} ({item.driver})" for item in doc.passed)
+        out.append(
+            warning(
+                "CARDS_NOT_OFFERED",
+                f"{len(doc.passed)} card(s) kept for virtual machines: {names}",
+                "the vendor's driver, where containers are to have them",
+                "nothing to do where that is meant; they are not counted here",
+            )
+        )
     if profile.models and not hardware.models:
         # neither a name nor a known id: what is there is told, so that a row can be added
         ids = sorted({f"{p.vendor}:{p.device}" for p in doc.pci})
@@ -206,6 +200,19 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
                     "driver and toolkit were not judged for it: the smoke test decides",
                 )
             )
+    cards = hardware.inventory.cards
+    dumb = all(card.total is None and card.used_share is None for card in cards)
+    if cards and dumb and hardware.memory_mib is None and hardware.inventory.whole:
+        shared = any(card.unified for card in cards)
+        why = "it takes of the host's" if shared else f"{doc.smi.name} tells none"
+        out.append(
+            warning(
+                "FACT_UNKNOWN",
+                f"memory of a device: {why}",
+                "the memory of one device",
+                "set nodes.device_memory_gib: without it nothing says whether the model fits",
+            )
+        )
     distinct = sorted(set(hardware.models))
     if len(distinct) > 1:
         out.append(
@@ -242,8 +249,10 @@ def label_reasons(
     if hardware is None:
         return out
     key, value = label_value(labels.model, api)
-    if value and hardware.models and not same_model(value, hardware.models[0], profile):
-        out.append(_disagree(error, key, value, hardware.models[0]))
+    alike = likeness(value, hardware.models[0], profile) if value and hardware.models else "same"
+    if alike != "same":
+        make = warning if alike == "spelling" else error
+        out.append(_disagree(make, key, value, hardware.models[0]))
     key, value = label_value(labels.memory, api)
     # of a slice or a partition the label tells the unit's memory, the tool the card's
     parted = units is not None and units.kind in ("slice", "partition")
@@ -283,15 +292,17 @@ def model_reasons(
         models = [told] if told else []
     if not models:
         return [unknown("card model", "neither the probe nor a label tells it")]
-    wrong = [model for model in models if not same_model(wanted, model, profile)]
+    alike = {likeness(wanted, model, profile) for model in models} - {"same"}
+    if not alike:
+        return []
+    make = error if "other" in alike else warning
     return [
-        error(
+        make(
             "CARD_MODEL",
             f"cards are {', '.join(models)}",
             f"{wanted}, as nodes.model asks",
-            "choose other nodes, or change nodes.model",
+            f"choose other nodes, or set nodes.model to '{models[0]}'",
         )
-        for _ in wrong[:1]
     ]
 
 

@@ -27,6 +27,9 @@ def engine_memory(
     if profile.has_devices:
         if units is not None and units.memory_bytes:
             return units.memory_bytes
+        if units is not None and units.kind not in ("card", "board"):
+            told = spec.nodes.device_memory_gib  # no part has the card's memory
+            return None if told is None else int(told * GIB)
         return None if hardware.memory_mib is None else int(hardware.memory_mib * 2**20)
     limit = spec.serving.resources.memory
     sizes = [doc.cpu.memory_bytes, *doc.cpu.numa_bytes]

@@ -171,7 +171,8 @@ def pci(host: Host, prof: Profile) -> list[dict[str, str]]:
             continue
         ours = row["vendor"] in (prof.pci_vendor, *prof.pci_also)
         if ours and row["class"].startswith(prof.pci_classes):
-            out.append(row)
+            bound = folder / name / "driver"  # a link whose name is the driver's
+            out.append({**row, "driver": bound.readlink().name if bound.is_symlink() else ""})
     return out
 
 

@@ -152,6 +152,20 @@ class Nodes(Strict):
         pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$",
         description="ResourceClaimTemplate to ask for instead of an extended resource (DRA)",
     )
+    device_memory_gib: float | None = Field(
+        None,
+        gt=0,
+        le=MANY,
+        description="Memory of one device (GiB) where no tool tells it: devices that take of the "
+        "host's memory (GB10, AMD APUs), and tools that see nothing",
+    )
+    missing_cards: int = Field(
+        0,
+        ge=0,
+        le=MANY,
+        description="Cards a node may lack on bus, tool or device plugin: a dead one that waits "
+        "for its exchange, or cards left out on purpose. A warning then, not CARD_LOST",
+    )
     probe_timeout_s: float = Field(180, gt=0, le=WEEK_S)
     probe_parallelism: int = Field(16, ge=1, le=1000)
     measure_disk: bool = Field(False, description="Also measure the store's write rate")

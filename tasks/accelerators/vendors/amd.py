@@ -85,6 +85,7 @@ AMD = Profile(
             candidates=("/opt/rocm/bin/amd-smi",),
             runs=(
                 ("static", "--asic", "--bus", "--driver", "--vram", "--json"),
+                ("static", "--limit", "--json"),
                 ("metric", "--temperature", "--power", "--ecc", "--mem-usage", "--json"),
             ),
             parser="amd-smi",
@@ -140,5 +141,9 @@ AMD = Profile(
     # rocm6.4.1, rocm-6.4, rocm_7.0, rocm641, rocm72
     toolkit=r"rocm[-_:]?(\d+\.\d+(?:\.\d+)?|\d{2,3}(?!\d))",
     temperature_limit_c=100.0,
+    # the highest at which a card slows down, of those that the tools print: hotspot 110, edge 100
+    # or 109 (ROCm/amdsmi CHANGELOG, MIN_POWER), memory 108 (an RX 7900 XT's crit,
+    # ilya-zlobintsev/LACT#563); an MI100 has 100, 100 and 94 (ROCm/legacy-rocm-build#1468)
+    temperature_limits=((r"junction|hotspot", 110.0), (r"edge", 109.0), (r"mem|hbm|vram", 108.0)),
     probe_paths=("/opt",),
 )

@@ -31,7 +31,10 @@ ILUVATAR = Profile(
     modules=("iluvatar",),
     pci_vendor="1e3e",
     pci_classes=("02", "03", "0b", "12"),
-    aliases={"BI150": "BI-V150", "BI-150": "BI-V150", "BI100": "BI-V100", "MR100": "MR-V100"},
+    aliases={
+        **{"BI150": "BI-V150", "BI-150": "BI-V150", "BI100": "BI-V100", "MR100": "MR-V100"},
+        **{"MR-100": "MR-V100", "MR50": "MR-V50", "MR-50": "MR-V50"},
+    },
     boards=((r"BI-V150(?!S)|MR-V100 DUO", 2),),
     slicing="sharing.timeSlicing of Deep-Spark/ix-device-plugin",
     devices=(

@@ -23,7 +23,7 @@ from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
-_GKE = "GKE's documentation, GPU sharing strategies, 2025-07-16"
+_GKE = "https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus, 2025-07-16"
 _MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
 
 NVIDIA = Profile(

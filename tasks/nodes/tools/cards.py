@@ -26,13 +26,23 @@ def taken_share(used: float, total: float | None, idle_mib: float) -> float:
 
 
 @dataclass(frozen=True)
+class Heat:
+    """What one sensor tells, in degrees Celsius; limit: where the tool tells that, too."""
+
+    sensor: str
+    celsius: float
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
 class Card:
     """One card. Memory in MiB, temperature in degrees Celsius, power in W; None: not told.
 
     used_share: of its memory, 0 to 1, where the tool tells no amount. mode and health: as the tool
-    words them, '' when it says nothing. temperature_limit_c: of the sensor told, where it has its
-    own. ecc_errors: of which the tool does not say whether they were corrected. unified: it takes
-    of the host's memory, so that what the tool calls its own says nothing.
+    words them, '' when it says nothing. temperature_c: of the hottest sensor. heats: of each, where
+    the tool tells several. heat_limits: (sensor, limit) that it tells. ecc_errors: of which the
+    tool does not say whether they were corrected. unified: it takes of the host's memory, so that
+    what the tool calls its own says nothing.
     """
 
     index: int
@@ -47,9 +57,18 @@ class Card:
     health: str = ""
     uncorrectable: int | None = None
     bus: str = ""
-    temperature_limit_c: float | None = None
+    heats: tuple[Heat, ...] = ()
+    heat_limits: tuple[tuple[str, float], ...] = ()
     ecc_errors: int | None = None
     unified: bool = False
+
+    @property
+    def sensors(self) -> tuple[Heat, ...]:
+        """Every temperature with the limit that the tool tells of it."""
+        if not self.heats and self.temperature_c is not None:
+            return (Heat("", self.temperature_c),)
+        limits = dict(self.heat_limits)
+        return tuple(replace(heat, limit=limits.get(heat.sensor)) for heat in self.heats)
 
     @property
     def divided(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tasks.nodes.document import SmiRun, SmiRuns
-from tasks.nodes.tools.amd import amd
+from tasks.nodes.tools.amd import OPTIONAL, amd
 from tasks.nodes.tools.ascend import npu
 from tasks.nodes.tools.cards import Card, Inventory, Reading
 from tasks.nodes.tools.enflame import efsmi
@@ -45,6 +45,8 @@ def read_inventory(smi: SmiRuns, parser: str | None = None) -> Inventory:
     for run in smi.runs:
         command = " ".join([smi.name, *run.args])
         before = len(reading.cards)
+        if run.args == OPTIONAL and (run.error or run.status != 0):
+            continue
         if run.error:
             reading.problems.append(f"{command}: {run.error}")
         elif run.status != 0:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.nodes.document import SmiRun
-from tasks.nodes.tools.cards import Reading
+from tasks.nodes.tools.cards import Heat, Reading
 from tasks.nodes.tools.text import SICK, UNITS_MIB, find_json, last_words, number
 from tasks.nodes.tools.unified import amd_unified
 
@@ -75,20 +75,32 @@ def _cards_json(reading: Reading, data: Any) -> None:
             reading.driver = str(driver)
         if not card:
             continue
-        heat = [n for k, v in facts.items() if k.startswith("temperature") and (n := number(v))]
+        heat = [
+            Heat(match[1], n)
+            for key, value in facts.items()
+            if (match := re.match(r"temperature \(sensor ([^)]+)\)", key)) and (n := number(value))
+        ]
+        plain = [n for k, v in facts.items() if k.startswith("temperature") and (n := number(v))]
         reading.add(
             int(card[1]),
             model=str(facts.get("card series") or facts.get("card model") or ""),
             memory_mib=_memory(facts, "vram total memory"),
             used_mib=_memory(facts, "vram total used memory"),
-            temperature_c=max(heat, default=None),
-            power_w=next((number(v) for k, v in facts.items() if "power (w)" in k), None),
+            temperature_c=max(plain, default=None),
+            heats=tuple(heat) if len(heat) == len(plain) else None,
+            power_w=_power(facts),
             bus=str(facts.get("pci bus", "")).lower(),
         )
         found = reading.cards[int(card[1])]
         ids = f"{facts.get('gfx version', '')} {facts.get('card model', '')}"
         if amd_unified(found.model, ids, found.memory_mib):
             reading.add(int(card[1]), unified=True)
+
+
+def _power(facts: Mapping[str, Any]) -> float | None:
+    """W it takes; what it may take at most stands beside, in some releases before it."""
+    keys = [key for key in facts if "power (w)" in key and not key.startswith("max")]
+    return next((number(facts[key]) for key in keys), None)
 
 
 def _memory(facts: Mapping[str, Any], name: str) -> float | None:

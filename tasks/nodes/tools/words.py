@@ -42,6 +42,12 @@ class Quote:
 _RESET = "drain the node and reset or reboot it; a card that comes not back is for the vendor"
 _OUTSIDE = "run it on the host; nothing of the cards was judged by it"
 
+_HIDDEN = (
+    "run it on the host: the kernel hides AMD cards from a pod that may not open /dev/dri; where "
+    "the host's tool lists none either look at dmesg (amdgpu). nodes.device_memory_gib tells the "
+    "memory that was not seen"
+)
+
 SAYINGS: tuple[Saying, ...] = (
     Saying(
         "blind",
@@ -61,7 +67,7 @@ SAYINGS: tuple[Saying, ...] = (
         "lost",
         r"(?:GPU|Device|Card)\s*#?(?P<card>\d+)\b.*\b(?P<why>Not Available\([^)]*\))",
         _RESET,
-        "mx-smi -L as a public test has it, 2026",
+        "mx-smi -L; constructed",
     ),
     Saying(
         "lost",
@@ -72,25 +78,29 @@ SAYINGS: tuple[Saying, ...] = (
     Saying(
         "blind",
         r"(?:.*, )?(?P<why>driver not initialized \(\w+ not found in modules\))",
-        "amd-smi looks into /proc/modules alone: of a driver built into the kernel it sees no "
+        "amd-smi looks into /sys/module alone: of a driver built into the kernel it sees no "
         "card; rocm-smi may",
-        "amd-smi 26.1 with amdgpu built into the kernel (public report, 2025)",
+        "ROCm/amdsmi#172 (26.1, amdgpu built into the kernel, 2026-01); mended by "
+        "ROCm/rocm-systems PR 2689",
     ),
     Saying(
-        "lost",
-        r"(?P<why>Unable to detect any GPU devices.*)",
-        "the driver was initialised and has no card: look at dmesg (amdgpu), then reset or reboot "
-        "the node",
-        "amd-smi's wording, said after the driver was initialised (ROCm/amdsmi, 2026)",
+        "blind",
+        # the driver is there and has not shown one card: KFD's topology in sysfs, by which both
+        # tools count, refuses whoever's cgroup may not open the render devices (EPERM)
+        r"(?P<why>Unable to detect any GPU devices.*|No AMD GPUs specified)",
+        _HIDDEN,
+        "amdsmi_commands.py of ROCm/amdsmi (no handle after the driver was initialised); node_show "
+        "in Linux' kfd_topology.c; jrcichra/rocm-pytorch-gfx803#1: so in a container whose host "
+        "lists the card",
         unless=r"driver not initialized",
     ),
     Saying(
         "lost",
-        # WARNING: No AMD GPUs specified; No HCU devices; No MLU device found
+        # No HCU devices; No MLU device found
         r"^\W*(?:(?:WARNING|ERROR)\W+)?(?P<why>No (?!(?:running|process))(?:\w+ )?"
         r"(?:GPUs?|devices?)(?: (?:were |was )?(?:found|specified|detected))?)\W*$",
         "the driver has no card: look at dmesg, then reset or reboot the node",
-        "rocm-smi's words, ROCm/ROCm#1742; other vendors' constructed after them",
+        "constructed after rocm-smi's words (ROCm/ROCm#1742)",
     ),
     Saying(
         "lost",

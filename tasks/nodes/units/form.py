@@ -18,7 +18,8 @@ class SeenCards:
     """Cards as the probe saw them. on_bus: None where the bus could not be read. rows: of the smi
     tool; addresses: different PCI addresses among them without the function, which tells
     partitions of a card apart; 0 where it prints none. memory_mib: of the smallest. models: their
-    names. divided: cards whose mode says that they are cut into parts."""
+    names. divided: cards whose mode says that they are cut into parts. passed: cards kept for
+    virtual machines, which are none of on_bus."""
 
     on_bus: int | None = None
     rows: int = 0
@@ -26,6 +27,7 @@ class SeenCards:
     memory_mib: float | None = None
     models: tuple[str, ...] = ()
     divided: int = 0
+    passed: int = 0
 
     @property
     def cards(self) -> int | None:

@@ -16,12 +16,15 @@ from tasks.accelerators.types import Profile, ResourcePattern, Sharing
 from tasks.nodes.facts import Amounts, ApiFacts
 from tasks.nodes.units.form import Origin, SeenCards, UnitKind, Units, label
 from tasks.nodes.units.register import registers
-from tasks.nodes.units.size import replicas, unit_memory
+from tasks.nodes.units.size import PROFILE_MOST, replicas, unit_memory
 
 MIB = 2**20
 CPX_LEAST, CPX_MOST = 6, 8  # compute dies of MI300A, and of MI300X and what followed it
+PROFILE = re.compile(r"\b\d+g\.(\d+)gb\b")  # a MIG profile under whatever name
 # words of a resource's name that say a part of a card, or a count that is none of cards
-PARTS = re.compile(r"mem|core|shar|slice|vgpu|virt|mig-|num\b|percent|count|unit", re.IGNORECASE)
+PARTS = re.compile(
+    r"mem|core|shar|slice|vgpu|virt|mig-|num\b|percent|count|unit|\b\d+g\.\d+gb", re.IGNORECASE
+)
 
 
 def read_units(
@@ -72,17 +75,19 @@ def read_units(
 def _stranger(resource: str, capacity: int, seen: SeenCards) -> Units:
     """Units of a name that no row knows: cards, unless the name or their number says parts."""
     parts = PARTS.search(resource) or capacity > (seen.cards or capacity)
+    size = PROFILE.search(resource)
+    memory = float(size[1]) * 1024 * PROFILE_MOST if size else seen.memory_mib
     return Units(
         resource,
-        "share" if parts else "card",
+        "slice" if size else "share" if parts else "card",
         capacity,
         seen.cards,
         0,
         max(capacity, seen.cards or 0),
-        memory_bytes=None if seen.memory_mib is None else int(seen.memory_mib * MIB),
+        memory_bytes=None if memory is None else int(memory * MIB),
         why=f"nothing known of {resource}" if parts else "",
         apart=not parts,
-        isolated=not parts,
+        isolated=not parts or size is not None,
     )
 
 

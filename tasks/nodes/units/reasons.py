@@ -11,19 +11,26 @@ from tasks.spec.rollout import Rollout
 # what a plugin registers may be rounded; more than this is oversubscription
 _ROUNDED = 1.02
 GIB = 2**30
+LACKING = "nodes.missing_cards serves without so many, once the plugin offers none of them"
 
 
 def unit_reasons(
     spec: Rollout, profile: Profile, seen: SeenCards | None, units: Units, tool: str
 ) -> list[Reason]:
     """Every reason. seen: None without a probe. tool: the smi tool's name."""
-    out = lost_reasons(profile, seen, units, tool) if seen else []
-    out += [*_registered(seen, units), *_shared(spec, units)]
+    out = lost_reasons(profile, seen, units, tool, spec.nodes.missing_cards) if seen else []
+    divided = seen is not None and seen.divided > 0
+    out += [*_registered(seen, units), *_shared(spec, units, divided)]
     return [*out, *_ranks(spec, units)] if seen and units.units else out
 
 
-def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> list[Reason]:
-    """Bus, tool and plugin that do not see the same cards, where no kind of sharing explains it."""
+def lost_reasons(
+    profile: Profile, seen: SeenCards, units: Units, tool: str, missing: int = 0
+) -> list[Reason]:
+    """Bus, tool and plugin that do not see the same cards, where no kind of sharing explains it.
+
+    missing: cards that the spec lets a node lack; a gap of so many is a warning.
+    """
     if not profile.pci_vendor:
         return []
     counts = {}
@@ -61,15 +68,39 @@ def lost_reasons(profile: Profile, seen: SeenCards, units: Units, tool: str) -> 
             f"; {units.units} units would be {_range(units)} ({by}); considered: "
             f"{', '.join(units.considered)}"
         )
+    make = warning if may_lack(seen, units, missing) else error
+    divided = f", {seen.divided} of them divided" if seen.divided else ""
+    action = (
+        "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it, "
+        f"then restart the device plugin; {LACKING}"
+    )
+    if none_at_all and seen.passed:
+        action = (
+            "bind the cards to the vendor's driver, or choose another node: virtual machines have "
+            "them here"
+        )
+    elif seen.divided and agreed:
+        action = (
+            "the plugin offers cards whole that are divided: restart it, or undo the partitioning"
+        )
     return [
-        error(
+        make(
             "CARD_LOST",
-            ", ".join(f"{n} {where}" for where, n in counts.items()),
+            ", ".join(f"{n} {where}" for where, n in counts.items()) + divided,
             f"the same number of cards everywhere{looked}",
-            "a card has fallen off the bus or out of the driver: check dmesg, reset or replace "
-            "it, then restart the device plugin",
+            action,
         )
     ]
+
+
+def may_lack(seen: SeenCards, units: Units, missing: int, lost: int = 0) -> bool:
+    """Whether no more cards are lost than the spec lets a node lack, and the plugin offers none of
+    those. lost: cards that the tool names so, which its list may hold all the same."""
+    listed = seen.addresses or seen.rows
+    sights = [n for n in (seen.on_bus, listed, units.most) if n]
+    shown = min([n for n in (seen.on_bus, listed) if n], default=0) - lost
+    gap = max(max(sights, default=0) - min([*sights, shown]), lost)
+    return 0 < gap <= missing and shown > 0 and units.least <= shown
 
 
 def _range(units: Units) -> str:
@@ -108,9 +139,9 @@ def _registered(seen: SeenCards | None, units: Units) -> list[Reason]:
     return out
 
 
-def _shared(spec: Rollout, units: Units) -> list[Reason]:
+def _shared(spec: Rollout, units: Units, divided: bool) -> list[Reason]:
     """Units that an engine cannot use as it uses cards."""
-    out = [*_size(units)]
+    out = [*_size(units, divided)]
     asked = spec.devices
     if units.kind == "share" and units.apart and asked > (units.cards or asked):
         out.append(
@@ -157,9 +188,19 @@ def _shared(spec: Rollout, units: Units) -> list[Reason]:
     return out
 
 
-def _size(units: Units) -> list[Reason]:
+def _size(units: Units, divided: bool) -> list[Reason]:
     """Parts of cards of which nothing tells how large they are."""
     most, least = units.memory_bytes, units.memory_least
+    if not most and divided and units.kind == "share":
+        return [
+            warning(
+                "UNIT_NOT_A_CARD",
+                f"{units.resource}: {units}; the cards are divided, and a unit shares a part",
+                "a label that tells a unit's memory",
+                "set nodes.device_memory_gib to the part's: without it nothing says whether the "
+                "model fits",
+            )
+        ]
     if not most:
         return []
     unlabelled = units.kind == "slice" and units.guessed

@@ -67,6 +67,8 @@ def unit_memory(
         return card / per_card, card / per_card
     if wanted := _asked_mib(profile, asked, card):
         return min(wanted, card), min(wanted, card)
+    if found.kind == "share" and seen.divided == seen.rows > 0:
+        return None, None  # a share of a slice, of which nothing tells the size
     return card, card
 
 

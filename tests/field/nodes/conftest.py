@@ -1,8 +1,9 @@
 """Nodes as public reports describe them: a few figures a node, made into what the judge reads.
 
 A case: source; profile; capacity, allocatable (default: capacity), labels, annotations, daemons
-[{name, image, ready, note}]; cards {bus, rows, memory, model, device, addresses, mig (cards in that
-mode, or all)}; driver; spec; expect. Where `cards` is absent the node was not probed.
+[{name, image, ready, note}]; cards {bus, passed (of those, to vfio-pci), rows, memory (null:
+not told), model, device, addresses, mig (cards in that mode, or all)}; driver; spec; expect. Where
+`cards` is absent the node was not probed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import yaml
 
 from tasks.accelerators.profiles import Profile, profile
 from tasks.nodes.assess import NodeVerdict, judge_node
-from tasks.nodes.document import Device, PciDevice, ProbeDoc, SmiRun, SmiRuns
+from tasks.nodes.document import Device, ProbeDoc, SmiRun, SmiRuns
 from tasks.nodes.facts import ApiFacts, api_facts
 from tests.support.nodedata import make_spec
 
@@ -101,9 +102,9 @@ def _smi(row: Profile, cards: dict[str, Any], driver: str) -> SmiRuns:
         )
         mig = cards.get("mig", 0)
         modes = ["Enabled" if mig is True or i >= count - mig else "[N/A]" for i in range(count)]
+        amounts = "[N/A], [N/A]" if memory is None else f"{memory} MiB, 4 MiB"
         text = head + "".join(
-            f"{i}, {model}, {memory} MiB, 4 MiB, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}, "
-            f"{modes[i]}\n"
+            f"{i}, {model}, {amounts}, 31, 71.45 W, {driver}, 0, 0000{bus[i].upper()}, {modes[i]}\n"
             for i in range(count)
         )
     elif tool == "ixsmi":
@@ -146,14 +147,24 @@ def probe_of(case: dict[str, Any]) -> ProbeDoc | None:
     driver = case.get("driver", DRIVERS[row.name])
     device = cards.get("device") or next(iter(row.models), "2330")
     pci = (
-        PciDevice(f"0000:{0x10 + i:02x}:00.0", row.pci_vendor, device, f"{row.pci_classes[0]}0000")
+        {
+            "address": f"0000:{0x10 + i:02x}:00.0",
+            "vendor": row.pci_vendor,
+            "device": device,
+            "class": f"{row.pci_classes[0]}0000",
+            "driver": row.modules[0] if i < cards["bus"] - cards.get("passed", 0) else "vfio-pci",
+        }
         for i in range(cards["bus"])
     )
-    doc = {"schema": 1, "profile": row.name, "store": {"total_bytes": 10**13, "free_bytes": 10**13}}
+    doc = {
+        "schema": 1,
+        "profile": row.name,
+        "pci": list(pci),
+        "store": {"total_bytes": 10**13, "free_bytes": 10**13},
+    }
     return replace(
         ProbeDoc.from_json(doc),
         modules={row.modules[0]: driver},
-        pci=tuple(pci),
         devices={d.path: Device(d.kind, ("renderD128",)) for d in row.devices},
         smi=_smi(row, cards, driver),
     )
@@ -212,7 +223,9 @@ def field_case() -> Callable[[str, str], dict[str, Any]]:
 @pytest.fixture
 def every_case() -> dict[str, dict[str, Any]]:
     """The cases of all files."""
-    return {n: c for name in ("components", "names", "units") for n, c in cases(name).items()}
+    return {
+        n: c for name in ("components", "lacking", "names", "units") for n, c in cases(name).items()
+    }
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

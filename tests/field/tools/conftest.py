@@ -38,6 +38,7 @@ def told() -> Told:
 
     runs: (arguments, output) or (arguments, output, status). on_bus: cards there, and in the
     plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size.
+    tool: default: the row's first. offered: allocatable, default all. nodes: of the spec.
     """
 
     def judge(
@@ -46,6 +47,9 @@ def told() -> Told:
         on_bus: int,
         held: int = 0,
         asked: int = 1,
+        tool: str = "",
+        offered: int | None = None,
+        nodes: dict[str, Any] | None = None,
         **serving: Any,
     ) -> list[Reason]:
         data = load(name)
@@ -53,7 +57,8 @@ def told() -> Told:
         status, probe = world["node"]["status"], world["probe"]
         resource = next(n for n in status["capacity"] if prof.resource_kind(n))
         for key in ("capacity", "allocatable"):
-            status[key][resource] = str(on_bus)
+            whole = offered is None or key == "capacity"
+            status[key][resource] = str(on_bus if whole else offered)
         card = probe["pci"][0]
         probe["pci"] = [{**card, "address": f"0000:{i + 1:02x}:00.0"} for i in range(on_bus)]
         # labels of the recorded cards are none of these
@@ -62,6 +67,7 @@ def told() -> Told:
             {"args": list(run[0]), "stdout": run[1], "status": run[2] if len(run) > 2 else 0}
             for run in runs
         ]
+        probe["smi"]["name"] = tool or probe["smi"]["name"]
         if held:
             ours = {"app.kubernetes.io/instance": "r1", "model-rollout/release": "old"}
             limits = {"resources": {"limits": {resource: str(held)}}}
@@ -73,7 +79,7 @@ def told() -> Told:
                 }
             )
         spec = make_spec(
-            {"nodes": {"accelerator": name}},
+            {"nodes": {"accelerator": name, **(nodes or {})}},
             {"serving": {"image": "vllm:x", "tensor_parallel_size": asked, **serving}},
         )
         api = api_facts(world["node"], world["pods"], world["daemonsets"])

@@ -168,11 +168,13 @@ def test_one_of_eight_cards_answers_with_an_error(told: Told) -> None:
 def test_memory_that_is_shared_with_the_host_is_unknown_and_no_fault(told: Told) -> None:
     """NVIDIA/k8s-device-plugin#1482: a GB10 has no memory of its own."""
     row = "0, NVIDIA GB10, [N/A], [N/A], 40, 4.2 W, 580.95.05, [N/A], 0000000F:01:00.0\n"
-    assert told("nvidia-gpu", [(CSV, HEADER + row)], on_bus=1) == []
+    (reason,) = told("nvidia-gpu", [(CSV, HEADER + row)], on_bus=1)
+    assert (reason.severity, reason.code) == ("warning", "FACT_UNKNOWN")
+    assert "nodes.device_memory_gib" in reason.action
 
 
 def test_a_card_that_its_driver_cannot_reach(told: Told) -> None:
-    """mx-smi 2.x; the words are of a public collector's test, 2026."""
+    """mx-smi 2.x; constructed."""
     table = """\
 | MX-SMI 2.2.4                        Kernel Mode Driver Version: 2.14.8          |
 |------------------------------------+---------------------+----------------------+

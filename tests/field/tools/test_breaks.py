@@ -89,14 +89,6 @@ def test_core_usage_is_no_memory() -> None:
 @pytest.mark.parametrize(
     ("name", "output", "code"),
     [
-        # ROCm/ROCm#1742
-        ("amd-gpu", "WARNING: No AMD GPUs specified\n", "CARD_LOST"),
-        # ROCm/amdsmi's command line, 2026
-        (
-            "amd-gpu",
-            "ERROR: Unable to detect any GPU devices, check amdgpu version and module status\n",
-            "CARD_LOST",
-        ),
         # constructed after the others
         ("hygon-dcu", "No HCU devices\n", "CARD_LOST"),
         ("cambricon-mlu", "CNDEV_ERROR_NO_DEVICE\n", "CARD_LOST"),
@@ -115,8 +107,23 @@ def test_a_vendors_word_for_a_dead_card_is_an_error(
     assert [reason.code for reason in reasons if reason.severity == "error"] == [code]
 
 
+@pytest.mark.parametrize(
+    "output",
+    [
+        "WARNING: No AMD GPUs specified\n",  # jrcichra/rocm-pytorch-gfx803#1, the host lists it
+        # ROCm/legacy-rocm-build#2995
+        "ERROR:root:Unable to detect any GPU devices, check amdgpu version and module status\n",
+    ],
+)
+def test_amds_tools_are_blind_without_the_devices(told: Told, output: str) -> None:
+    """Linux' kfd_topology.c shows no card to whom the device cgroup keeps from /dev/dri."""
+    (reason,) = told("amd-gpu", [((), output, 1)], on_bus=2)
+    assert (reason.severity, reason.code) == ("warning", "SMI_FAILED")
+    assert "nodes.device_memory_gib" in reason.action
+
+
 def test_a_driver_in_the_kernel_blinds_amd_smi() -> None:
-    """A public report on amd-smi 26.1, amdgpu built into the kernel (2025)."""
+    """ROCm/amdsmi#172: amd-smi 26.1, amdgpu built into the kernel."""
     text = (
         "ERROR:root:Unable to get devices, driver not initialized (amdgpu not found in modules)\n"
         "ERROR:root:Unable to detect any GPU devices, check amdgpu version and module status\n"

@@ -156,5 +156,6 @@ def test_modes_of_each_tool(told: Told, profile: str, mode: str, divided: bool) 
         "mthreads-gpu": f"+{line}+\n0    MTT S3000   |00000000:04:00.0    |0%    0MiB(32768MiB)\n"
         f"     {mode}       |16x(16x)             |49C   YES\n",
     }
-    codes = [reason.code for reason in told(profile, [((), tables[profile])], on_bus=1)]
+    reasons = told(profile, [((), tables[profile])], on_bus=1)
+    codes = [reason.code for reason in reasons if reason.code != "FACT_UNKNOWN"]
     assert codes == (["CARD_PARTITIONED"] if divided else [])

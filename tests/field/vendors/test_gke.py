@@ -1,7 +1,7 @@
 """Units of GKE's nodes, which carry no label of gpu-feature-discovery.
 
-Labels as GKE's pages on multi-instance GPUs and GPU sharing have them; amounts follow from them:
-constructed nodes.
+Labels as https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus (2025-07-16) has
+them; amounts follow from them: constructed nodes.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from tasks.nodes.document import Cpu, ProbeDoc, StoreFacts
 from tasks.nodes.facts import api_facts, fits, group_pods, pod_requests, quantity
 from tasks.nodes.reasons import CODES, Reason
 from tasks.nodes.rules_api import tolerates
-from tasks.nodes.rules_host import same_model
 from tasks.nodes.units.size import memory_mib
 from tests.support.nodedata import make_spec
 
@@ -292,25 +291,6 @@ def test_weights_that_are_there_need_no_fetch() -> None:
     assert weights_on(doc, "o/m", "c2", 100) == (30, 70)
     assert weights_on(doc, "o/m", "c3", 100) == (100, 0)
     assert weights_on(doc, "o/m", "c4", 100) == (0, 100)
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "same"),
-    [
-        ("K100_AI", "K100-AI", True),
-        ("K100", "K100_AI", False),
-        ("BW1000", "BW", True),  # BW cards may report their series only
-        ("BW1000", "BW100", False),
-        ("NVIDIA-A100-SXM4-80GB-SHARED", "NVIDIA A100-SXM4-80GB", True),
-        ("NVIDIA-H100-80GB-HBM3-MIG-1g.10gb", "NVIDIA H100 80GB HBM3", True),
-        ("AMD_Instinct_MI300X_OAM", "AMD Instinct MI300X", True),
-        ("910B4", "910B", True),
-        ("910B4", "910B3", False),
-        ("Tesla-T4", "NVIDIA A10", False),
-    ],
-)
-def test_spellings_of_a_card(left: str, right: str, same: bool) -> None:
-    assert same_model(left, right) is same and same_model(right, left) is same
 
 
 def test_memory_labels() -> None:

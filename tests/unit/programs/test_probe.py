@@ -317,3 +317,44 @@ def test_a_driver_in_the_kernel_needs_no_version(tmp_path: Path, place: str) -> 
     assert probe.modules(probe.Host(tmp_path), row) == {}
     (tmp_path / place).mkdir(parents=True)
     assert probe.modules(probe.Host(tmp_path), row) == {"amdgpu": {"version": None}}
+
+
+def test_the_driver_that_has_a_card_is_told(tmp_path: Path) -> None:
+    """As sysfs has it: the device is a link, and so is its driver."""
+    root = hostroot.build(tmp_path, cards=3)
+    bus = root / "sys/bus/pci/devices"
+    real = root / "sys/devices/pci0000:00"
+    real.mkdir(parents=True)
+    for address, driver in zip(hostroot.ADDRESSES, ("hycu", "vfio-pci", ""), strict=False):
+        (bus / address).rename(real / address)
+        (bus / address).symlink_to(f"../../../devices/pci0000:00/{address}")
+        if driver:
+            (real / address / "driver").symlink_to(f"../../../bus/pci/drivers/{driver}")
+    doc = look(root)
+    assert [(item.address, item.driver) for item in doc.pci] == [
+        (hostroot.ADDRESSES[0], "hycu"),
+        (hostroot.ADDRESSES[2], ""),
+    ]
+    assert [item.address for item in doc.passed] == [hostroot.ADDRESSES[1]]
+
+
+@pytest.mark.parametrize(
+    ("driver", "passed"),
+    [
+        ("vfio-pci", True),
+        ("nvgrace-gpu-vfio-pci", True),
+        ("nvidia-vgpu-vfio", True),
+        ("pci-stub", True),
+        ("pciback", True),
+        ("xen-pciback", True),
+        ("nvidia", False),
+        ("amdgpu", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_drivers_that_keep_a_card_for_virtual_machines(driver: str | None, passed: bool) -> None:
+    row = {"address": "0000:01:00.0", "vendor": "10de", "device": "2330", "class": "030200"}
+    told = {} if driver is None else {"driver": driver}
+    doc = ProbeDoc.from_json({"schema": 1, "profile": "nvidia-gpu", "pci": [{**row, **told}]})
+    assert (len(doc.pci), len(doc.passed)) == ((0, 1) if passed else (1, 0))
