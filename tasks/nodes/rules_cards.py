@@ -41,6 +41,7 @@ def tool_reasons(
     if not profile.pci_vendor:
         return []
     out = [*_tool(profile, doc, inventory), *_lost(spec, doc, inventory, units)]
+    out += _unbound(spec, doc, inventory)
     out += _sick_cards(spec, profile, api, inventory.cards, units)
     row = profile.resource_kind(units.resource) if units.resource else None
     parts = units.kind in ("slice", "share", "partition")  # under a whole card's name, too
@@ -114,6 +115,22 @@ def _lost(spec: Rollout, doc: ProbeDoc, inventory: Inventory, units: Units) -> l
         )
         for item in inventory.said
         if item.meaning == "lost" and (item.card or doc.pci)
+    ]
+
+
+def _unbound(spec: Rollout, doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
+    """Cards that no driver has, where the tool lists none: it cannot say so itself."""
+    bare = [item.address for item in doc.pci if item.driver == ""]
+    if not bare or inventory.cards:
+        return []
+    make = warning if len(bare) <= spec.nodes.missing_cards else error
+    return [
+        make(
+            "CARD_LOST",
+            f"{len(bare)} of {len(doc.pci)} card(s) bound to no driver: {', '.join(bare)}",
+            "the vendor's driver bound to each",
+            f"look in dmesg why it gave them up, or never took them; reset the card; {LACKING}",
+        )
     ]
 
 

@@ -39,6 +39,7 @@ def told() -> Told:
     runs: (arguments, output) or (arguments, output, status). on_bus: cards there, and in the
     plugin's capacity. held: whole cards that a pod of ours holds. asked: tensor parallel size.
     tool: default: the row's first. offered: allocatable, default all. nodes: of the spec.
+    drivers: bound to the cards, default: not told.
     """
 
     def judge(
@@ -50,6 +51,7 @@ def told() -> Told:
         tool: str = "",
         offered: int | None = None,
         nodes: dict[str, Any] | None = None,
+        drivers: Sequence[str] = (),
         **serving: Any,
     ) -> list[Reason]:
         data = load(name)
@@ -61,6 +63,8 @@ def told() -> Told:
             status[key][resource] = str(on_bus if whole else offered)
         card = probe["pci"][0]
         probe["pci"] = [{**card, "address": f"0000:{i + 1:02x}:00.0"} for i in range(on_bus)]
+        for item, driver in zip(probe["pci"], drivers, strict=False):
+            item["driver"] = driver
         # labels of the recorded cards are none of these
         world["node"]["metadata"]["labels"] = {}
         probe["smi"]["runs"] = [

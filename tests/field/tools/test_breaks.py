@@ -122,6 +122,22 @@ def test_amds_tools_are_blind_without_the_devices(told: Told, output: str) -> No
     assert "nodes.device_memory_gib" in reason.action
 
 
+@pytest.mark.parametrize("drivers", [("", ""), ("amdgpu", "")])
+def test_a_card_that_no_driver_has_is_dead_though_its_tool_is_blind(
+    told: Told, drivers: tuple[str, str]
+) -> None:
+    """ROCm/legacy-rocm-build#2995, with what the bus says of it (constructed)."""
+    output = "ERROR:root:Unable to detect any GPU devices, check amdgpu version and module status\n"
+    run = [((), output, 1)]
+    reasons = told("amd-gpu", run, on_bus=2, drivers=drivers)
+    assert [(r.severity, r.code) for r in reasons][-1] == ("error", "CARD_LOST")
+    assert "0000:02:00.0" in reasons[-1].found
+    (reason,) = told("amd-gpu", run, on_bus=2, drivers=("amdgpu", "amdgpu"))
+    assert (reason.severity, reason.code) == ("warning", "SMI_FAILED")
+    lacks = told("amd-gpu", run, on_bus=2, drivers=drivers, nodes={"missing_cards": 2})
+    assert {item.severity for item in lacks} == {"warning"}
+
+
 def test_a_driver_in_the_kernel_blinds_amd_smi() -> None:
     """ROCm/amdsmi#172: amd-smi 26.1, amdgpu built into the kernel."""
     text = (
