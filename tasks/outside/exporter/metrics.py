@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import ssl
+from functools import cache
 
 import httpx
 
 TIMEOUT_S = 2.0
-# plain http to a pod: httpx would read every authority anew for each look
-_PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+@cache
+def _http() -> httpx.Client:
+    # made once: httpx reads every authority for each; a connection is for one look alone
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def read(url: str) -> str | None:
     """The exporter's text; None where it does not answer, which is no error of a rollout."""
     try:
-        answer = httpx.get(url, timeout=TIMEOUT_S, trust_env=False, verify=_PLAIN)
+        answer = _http().get(url, timeout=TIMEOUT_S)
     except httpx.HTTPError:
         return None
     return answer.text if answer.status_code == 200 else None

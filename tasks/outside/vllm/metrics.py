@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import httpx
 
@@ -17,8 +17,6 @@ from tasks.measure.traffic import Counters, counters_of
 POLL_S = 0.5
 ASK_S = 5.0
 CONNECT_S = 2.0
-# plain http to a pod: httpx would read every authority anew for each look
-_PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def requests_at(url: str) -> Held:
@@ -51,10 +49,16 @@ def counters_at(url: str) -> Counters:
     return found
 
 
+@cache
+def _http() -> httpx.Client:
+    # made once: httpx reads every authority for each; a connection is for one look alone
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def _asked(url: str) -> tuple[int, str]:
     try:
         timeout = httpx.Timeout(ASK_S, connect=CONNECT_S)
-        answer = httpx.get(f"{url}/metrics", timeout=timeout, trust_env=False, verify=_PLAIN)
+        answer = _http().get(f"{url}/metrics", timeout=timeout)
     except httpx.HTTPError as error:
         raise OutsideError(f"{url}/metrics: {type(error).__name__}: {error}") from error
     return answer.status_code, answer.text
