@@ -162,6 +162,7 @@ def test_what_the_spec_lets_be_cut_off_is_asked_for_though_nothing_may_be_interr
     made = planned("parallel")
     found = replace(made, plan=replace(made.plan, cut=(text,)))
     monkeypatch.setattr(Cluster, "connect", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("flows.cli.look.Run", lambda *_: None)
     monkeypatch.setattr("flows.cli.look._look", lambda *_, **__: None)
     monkeypatch.setattr("flows.cli.look.make_plan", lambda *_: found)
     leaves = {"promotion": SPEC.promotion.model_copy(update={"leaves": ["chat-internal"]})}
