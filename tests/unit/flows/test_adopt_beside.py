@@ -15,7 +15,15 @@ from tasks.objects.beside import not_agreed
 from tasks.outside.kubernetes.client import Forbidden, NotFound
 from tasks.run.beside import cut_off
 from tests.support.cluster.actor_world import NAME, NEW, NS, World, deployment, in_test, world
-from tests.support.cluster.by_hand import HAND, PORTS, SELECTOR, by_hand, plain_service, specs
+from tests.support.cluster.by_hand import (
+    HAND,
+    PORTS,
+    SELECTOR,
+    another_service,
+    by_hand,
+    plain_service,
+    specs,
+)
 
 HTTP = {**PORTS[0], "name": "http"}
 GRPC = {"name": "grpc", "port": 9000, "protocol": "TCP", "targetPort": 9000}
@@ -31,12 +39,6 @@ def beside(*services: dict[str, str], **spec: Any) -> World:
         body["metadata"]["name"] = f"m-{number}"
         at.put(body)
     return at
-
-
-def another(selector: dict[str, str], name: str) -> Any:
-    body = plain_service(selector=selector)
-    body["metadata"]["name"] = name
-    return body
 
 
 CUT: dict[str, tuple[World, list[str]]] = {
@@ -76,7 +78,7 @@ def test_what_no_later_release_is_reached_by_is_left_on_purpose_only(
     found, _ = cut_off(world_, NAME, at.objects["Deployment", HAND], deployment(NEW, 2))
     assert sorted(item.key for item in found) == sorted(open_)
     assert not_agreed(found, [], NAME) == ""
-    at.put(another(SELECTOR, "later"))
+    at.put(another_service(SELECTOR, "later"))
     with pytest.raises(Refused, match=r"or pass --leaves later:"):
         adopt(NAME, NS)
 
@@ -85,7 +87,7 @@ def test_a_service_and_a_port_of_one_name_are_agreed_to_each_for_itself(
     reached: list[World],
 ) -> None:
     at = beside(ports=[HTTP, {**GRPC, "name": "metrics"}])
-    at.put(another(SELECTOR, "metrics"))
+    at.put(another_service(SELECTOR, "metrics"))
     reached.append(at)
     with pytest.raises(Refused, match=r"or pass --leaves metrics --leaves m/metrics:"):
         adopt(NAME, NS)
@@ -98,7 +100,7 @@ def test_what_chooses_every_later_release_as_well_is_told(reached: list[World]) 
     at = by_hand()
     hand = at.objects["Deployment", HAND]
     hand["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/instance"] = NAME
-    at.put(another({"app.kubernetes.io/instance": NAME}, "metrics"))
+    at.put(another_service({"app.kubernetes.io/instance": NAME}, "metrics"))
     reached.append(at)
     said = adopt(NAME, NS)
     assert (
@@ -111,7 +113,7 @@ def test_endpoints_by_hand_that_name_its_pods_are_left_on_purpose_only(
     reached: list[World],
 ) -> None:
     at = by_hand()
-    body = another({}, "by-hand")
+    body = another_service({}, "by-hand")
     del body["spec"]["selector"]
     at.put(body)
     mine = {"name": "mine", "labels": {"kubernetes.io/service-name": "by-hand"}}
@@ -186,7 +188,9 @@ def test_who_stops_what_another_service_leads_to_is_asked(what: str, asks: bool)
     body["metadata"]["name"] = "m-internal"
     actor = at.actor()
     assert "m-internal" not in foretold(what, actor, allow_interruption=False)[0]
-    at.put(another({"app.kubernetes.io/instance": NAME}, "metrics"))  # chooses what follows, too
+    at.put(
+        another_service({"app.kubernetes.io/instance": NAME}, "metrics")
+    )  # chooses what follows, too
     assert not foretold(what, actor, allow_interruption=False)[1]
     at.put(body)
     said, interrupts = foretold(what, actor, allow_interruption=False)

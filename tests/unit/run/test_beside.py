@@ -16,17 +16,17 @@ from tasks.outside.kubernetes import waits
 from tasks.outside.kubernetes.client import Forbidden
 from tasks.run.beside import cut_off
 from tests.support.cluster.actor_world import NAME, NEW, NS, OLD, World, deployment, world
-from tests.support.cluster.by_hand import HAND, PORTS, SELECTOR, adopted, plain_service
+from tests.support.cluster.by_hand import (
+    HAND,
+    PORTS,
+    SELECTOR,
+    adopted,
+    another_service,
+)
 
 pytestmark = pytest.mark.usefixtures("quick")
 GRPC = {"name": "grpc", "port": 9000, "protocol": "TCP", "targetPort": 9000}
 SERVICE = ("Service", NAME)
-
-
-def second(selector: dict[str, str], name: str = "m-internal") -> Any:
-    body = plain_service(selector=selector)
-    body["metadata"]["name"] = name
-    return body
 
 
 def edited(at: World, **spec: Any) -> World:
@@ -55,9 +55,9 @@ def named(port: dict[str, Any]) -> dict[str, Any]:
 def test_another_service_is_told_with_where_it_leads() -> None:
     at = world()
     assert cut(at) == ([], [])
-    at.put(second({"model-rollout/release": "old"}))
-    at.put(second({"app": "another"}, "else"))
-    at.put(second({"model-rollout/release": "old"}, f"{NAME}-candidate"))
+    at.put(another_service({"model-rollout/release": "old"}))
+    at.put(another_service({"app": "another"}, "else"))
+    at.put(another_service({"model-rollout/release": "old"}, f"{NAME}-candidate"))
     assert cuts(at) == (
         [
             Cut(
@@ -82,7 +82,7 @@ def test_what_chooses_the_next_release_as_well_is_told(
     selector: dict[str, str], spec: dict[str, Any]
 ) -> None:
     at = world()
-    body = second(selector, "metrics")
+    body = another_service(selector, "metrics")
     body["spec"] |= {"ports": [{"name": "metrics", "port": 80, "targetPort": "http"}], **spec}
     at.put(body)
     said, (told,) = cut(at)
@@ -91,7 +91,7 @@ def test_what_chooses_the_next_release_as_well_is_told(
 
 def test_a_port_of_such_a_service_that_leads_nowhere_later_is_cut_off() -> None:
     at = world()
-    body = second({"app.kubernetes.io/instance": NAME}, "metrics")
+    body = another_service({"app.kubernetes.io/instance": NAME}, "metrics")
     body["spec"]["ports"] = [{"port": 80, "targetPort": "http"}, GRPC, {"port": 7000}]
     at.put(body)
     assert cut(at)[0] == []  # nothing listens there now either
@@ -107,7 +107,7 @@ def test_a_port_of_such_a_service_that_leads_nowhere_later_is_cut_off() -> None:
 )
 def test_a_service_of_which_nobody_reads_a_selector_cuts_nothing_off(spec: dict[str, Any]) -> None:
     at = world()
-    body = second({"model-rollout/release": "old"})
+    body = another_service({"model-rollout/release": "old"})
     body["spec"] |= spec
     at.put(body)
     assert cut(at) == ([], [])
@@ -135,11 +135,11 @@ def test_a_label_that_only_the_cluster_puts_on_pods_is_asked_of_it(
         return {**made, "metadata": {**made["metadata"], "labels": mesh(body)}}
 
     monkeypatch.setattr(at, "create", create)
-    at.put(second({"mesh": "on"}))
+    at.put(another_service({"mesh": "on"}))
     said, told = cut(at)
     assert (said == [], len(told)) == (follows, int(follows)) and at.writes == []
     # without what the templates say themselves nobody is asked
-    at.put(second({"mesh": "on", "model-rollout/release": "old"}))
+    at.put(another_service({"mesh": "on", "model-rollout/release": "old"}))
     assert len(cut(at)[0]) == 1
 
 
@@ -149,7 +149,7 @@ def test_of_a_release_that_runs_its_pods_tell_such_labels() -> None:
         pod = at._pod(at.objects["Deployment", name], "meshed", "True")
         pod["metadata"]["labels"] = {**pod["metadata"]["labels"], "mesh": name}
         at.bare.insert(0, pod)
-    at.put(second({"mesh": "m-old"}))
+    at.put(another_service({"mesh": "m-old"}))
     assert len(cut(at)[0]) == 1
 
 
@@ -174,7 +174,7 @@ def slices(service: str, maker: str | None, **end: Any) -> Any:
 )  # fmt: skip
 def test_endpoints_that_somebody_wrote_by_hand_name_what_stops(item: Any, said: bool) -> None:
     at = world()
-    body = second({}, "by-hand")
+    body = another_service({}, "by-hand")
     del body["spec"]["selector"]
     at.put(body)
     at.put(item)
@@ -185,8 +185,8 @@ def test_endpoints_that_somebody_wrote_by_hand_name_what_stops(item: Any, said: 
 def test_what_was_agreed_to_at_the_adoption_is_told_as_such() -> None:
     at = adopted()
     edited(at, ports=[{**PORTS[0], "name": "http"}, GRPC])
-    at.put(second(SELECTOR))
-    at.put(second(SELECTOR, "later"))
+    at.put(another_service(SELECTOR))
+    at.put(another_service(SELECTOR, "later"))
     deploy = at.objects["Deployment", HAND]
     deploy["metadata"]["annotations"]["model-rollout/leaves"] = "m-internal,m/grpc"
     found = cuts(at, which=HAND)[0]
@@ -203,8 +203,8 @@ def test_what_was_agreed_to_at_the_adoption_is_told_as_such() -> None:
 def test_of_an_adopted_release_the_labels_of_its_own_pods_count() -> None:
     at = adopted()
     assert cut(at, which=HAND) == ([], [])
-    at.put(second(SELECTOR))
-    at.put(second({"extra": "x"}, "by-the-pods"))
+    at.put(another_service(SELECTOR))
+    at.put(another_service({"extra": "x"}, "by-the-pods"))
     assert [said.split(" leads")[0] for said in cut(at, which=HAND)[0]] == [
         "Service m-internal",
         "Service by-the-pods",
