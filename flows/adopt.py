@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from flows.rollback import note
 from tasks.base.errors import Refused
+from tasks.objects.beside import kept_by_hand
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.access import chosen_pods, slices_of
 from tasks.outside.kubernetes.actor import Actor
@@ -29,8 +30,8 @@ def adopt(
     context: str | None = None,
 ) -> str:
     """Do it under the lease; gives a sentence, and a line for each warning. leaves: other Services
-    that lead to its pods, and other ports, which no later release is reached by. Raises Refused,
-    before anything is changed, LockLost, OutsideError."""
+    that lead to its pods, and other ports (NAME/PORT), which no later release is reached by; it is
+    remembered. Raises Refused, before anything is changed, LockLost, OutsideError."""
     if service not in (None, name):
         raise Refused(
             f"the Service of rollout {name} is called {name} as well, because its clients' address "
@@ -57,13 +58,15 @@ def decide(
     service = cluster.get("Service", name, ns)
     chosen = (service or {}).get("spec", {}).get("selector") or {}
     around, unseen = _around(cluster, ns)
+    services = cluster.list("Service", ns)
     seen = Standing(
         service,
         cluster.list("Deployment", ns),
         chosen_pods(cluster, ns, chosen) if chosen else [],
         actor.read_state()[0],
-        services=cluster.list("Service", ns),
+        services=services,
         slices=slices_of(cluster, ns, name) if chosen else [],
+        kept=cluster.list("EndpointSlice", ns) if chosen and kept_by_hand(services) else [],
         around=around,
         unseen=unseen,
     )

@@ -155,7 +155,8 @@ def show_plan(
 
 def interruption(spec: Rollout, kubeconfig: str | None, context: str | None) -> str:
     """What a rollout of this spec would interrupt, by the API's facts alone; '' for nothing."""
-    if not (spec.promotion.allow_interruption or spec.promotion.strategy == "replace"):
+    want = spec.promotion  # without its leave a plan that interrupts is refused
+    if not (want.allow_interruption or want.leaves or want.strategy == "replace"):
         return ""
     with Cluster.connect(kubeconfig, context) as cluster:
         return interrupts(make_plan(cluster, _look(cluster, spec, Run(spec, cluster), probe=False)))

@@ -187,7 +187,8 @@ def build_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="SERVICE",
-        help="another Service on its pods, or a port of this one, that leads nowhere later on",
+        help="another Service on its pods, or a port of this one as NAME/PORT, that leads "
+        "nowhere later on: agreed to by name, and remembered",
     )
     _where_arguments(adopt)
 

@@ -16,10 +16,11 @@ from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
+from tasks.release.back import leaving
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.report.html import plain
-from tasks.run.beside import cut_off_now
+from tasks.run.beside import cut_off
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
 
@@ -108,14 +109,20 @@ def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str,
 
 
 def _cut_off(what: str, actor: Actor) -> str:
-    """Which other Services lead to what serves, where that is about to stop; '' for none."""
+    """What else leads to what serves, which is about to stop, and to nothing that takes its place;
+    '' for nothing, or where that was agreed to when it was adopted."""
     seen = actor.observe() if what in ("rollback", "approve", "promote") else None
     view = seen.view(seen.serving) if seen else None
     if seen is None or view is None or (what == "promote" and not seen.state.candidate):
         return ""
-    serving = actor.cluster.get("Deployment", view.name, actor.namespace)
-    said = cut_off_now(actor.cluster, actor.name, serving) if serving else []
-    return f"{'; '.join(said)}, and nowhere once they stop" if said else ""
+    comes = leaving(seen).previous if what == "rollback" else seen.state.candidate
+    there = [view.name, *([comes.deployment] if comes else [])]
+    found = [actor.cluster.get("Deployment", item, actor.namespace) for item in there]
+    match found:
+        case [dict() as serving, dict() as after]:
+            cut, _ = cut_off(actor.cluster, actor.name, serving, after)
+            return "; ".join(item.text for item in cut if not item.agreed)
+    return ""
 
 
 def agree(question: str, *, interrupts: bool, given: TextIO | None = None) -> None:

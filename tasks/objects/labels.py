@@ -21,6 +21,8 @@ SERVICE_ANNOTATION = "model-rollout/service-type"
 REACHED_ANNOTATION = "model-rollout/reached-by"
 # on a Service: what the switch to its release was, for whoever finds the memory lost
 SWITCHED_ANNOTATION = "model-rollout/switched"
+# on a Deployment: what may lead nowhere once its pods stop, as whoever adopted it has agreed
+LEAVES_ANNOTATION = "model-rollout/leaves"
 FORMER_ANNOTATION = "model-rollout/former-labels"
 ADOPTED = "adopted-"  # how the ids of such releases begin
 ENGINE_CONTAINER = "engine"

@@ -6,12 +6,15 @@ Decided from what is there; the Service's selector is not touched, so that clien
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused
 from tasks.nodes.facts import TERMINAL
 from tasks.objects.beside import (
+    agreed_of,
+    kept_by_hand,
+    led_by_hand,
     left_behind,
     named,
     other_ports,
@@ -59,8 +62,8 @@ WRITERS = ("helm", "argocd-controller", "kustomize-controller", "helm-controller
 class Standing:
     """What is there before an adoption: the Service, all Deployments of its namespace, the pods its
     selector chooses, and the state of the rollout that is to have it. services: all of the
-    namespace. slices: of the Service. around: NetworkPolicies and what else is about pods. unseen:
-    which kinds of those could not be listed."""
+    namespace. slices: of the Service. kept: of Services without a selector. around: NetworkPolicies
+    and what else is about pods. unseen: which kinds of those could not be listed."""
 
     service: Object | None
     deployments: Sequence[Object]
@@ -68,18 +71,21 @@ class Standing:
     state: State
     services: Sequence[Object] = ()
     slices: Sequence[Object] = ()
+    kept: Sequence[Object] = ()
     around: Sequence[Object] = ()
     unseen: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Adoption:
-    """The release that a Deployment becomes. uid: of the Deployment. warnings: for a person."""
+    """The release that a Deployment becomes. uid: of the Deployment. warnings: for a person.
+    leaves: what leads to its pods and to none that follow, by key, and was agreed to."""
 
     release: Release
     reached: Reached
     uid: str
     warnings: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
 
 
 def decide_adoption(
@@ -92,8 +98,9 @@ def decide_adoption(
     leaves: Sequence[str] = (),
 ) -> Adoption:
     """What Deployment behind Service `name` becomes. deployment: which; None: the only one. force:
-    also what something else manages. leaves: other Services, and ports of this one, that may lead
-    nowhere once another release serves. Raises Refused."""
+    also what something else manages. leaves: other Services, and ports of this one as NAME/PORT,
+    that may lead nowhere once another release serves, beside what was agreed to before. Raises
+    Refused."""
     _must_be_a_name(name)
     service = _service(name, namespace, seen.service)
     selector: dict[str, str] = service["spec"]["selector"]
@@ -120,7 +127,7 @@ def decide_adoption(
             f"{what} has no ready replica, so there is nothing to go back to; "
             "mend it first, or roll a version out under another name"
         )
-    _must_be_left(where, what, service, found, seen, leaves)
+    agreed = _agreed(where, what, service, found, seen, {*leaves, *agreed_of(found)})
     if not behind(found) and (half := mixed_of(found)):
         raise Refused(
             f"{what} is being changed: {half}, and what answers is not what it says. Let that edit "
@@ -135,44 +142,67 @@ def decide_adoption(
         Reached(ident, dict(selector), ports),
         found["metadata"]["uid"],
         (*_warnings(service, found, release, kept), *_beside(name, service, found, seen)),
+        agreed,
     )
 
 
-def _must_be_left(
+def _agreed(
     where: str,
     what: str,
     service: ReadObject,
     deploy: ReadObject,
     seen: Standing,
-    leaves: Sequence[str],
-) -> None:
-    """Raises Refused where clients reach the pods in a way that the next release cuts off."""
-    pods = [_labels(deploy), *(pod["metadata"].get("labels") or {} for pod in seen.pods)]
-    said = {
-        _name(other): f"Service {_name(other)} leads to the pods of {what} as well "
-        f"({_words(other['spec']['selector'])})"
-        for other in others_on(seen.services, [_name(service)], pods)
-    }
+    leaves: Set[str],
+) -> tuple[str, ...]:
+    """What leads to the pods and to none that follow, by key: all of it is in `leaves`, else
+    Refused."""
+    name, said = _name(service), dict[str, str]()
+    for other in _others(service, deploy, seen):
+        if not chooses(other["spec"]["selector"], _comes(name)):
+            words = _words(other["spec"]["selector"])
+            said[_name(other)] = (
+                f"Service {_name(other)} leads to the pods of {what} as well ({words})"
+            )
+    for kept in led_by_hand(kept_by_hand(seen.services), seen.kept, seen.pods):
+        said[kept] = f"Service {kept} names pods of {what} in EndpointSlices of its own"
     for port in other_ports(service):
-        said[named(port)] = f"port {named(port)} of {where} leads to {target_of(port)} there"
+        text = f"port {named(port)} of {where} leads to {target_of(port)} there"
+        said[f"{name}/{named(port)}"] = text
     if open_ := {key: text for key, text in said.items() if key not in leaves}:
         flags = " ".join(f"--leaves {key}" for key in open_)
         raise Refused(
             f"{'; '.join(open_.values())}: no release that comes after is reached by that, and "
             f"once these pods stop nothing answers there. Point its clients to {where}, to the "
-            f"port of the engine, or pass {flags}: each plan names it then, and has to be agreed to"
+            f"port of the engine, or pass {flags}: that is remembered, and each plan tells it"
         )
+    return tuple(sorted(said.keys() | agreed_of(deploy)))
 
 
-def _beside(name: str, service: ReadObject, deploy: ReadObject, seen: Standing) -> Iterable[str]:
-    comes = {
+def _others(service: ReadObject, deploy: ReadObject, seen: Standing) -> list[Object]:
+    pods = [_labels(deploy), *(pod["metadata"].get("labels") or {} for pod in seen.pods)]
+    return others_on(seen.services, [_name(service)], pods)
+
+
+def _comes(name: str) -> dict[str, str]:
+    """The labels of every release that comes after."""
+    return {
         INSTANCE_LABEL: name,
         MANAGED_LABEL: MANAGER,
         KIND_LABEL: "engine",
         RELEASE_LABEL: "the next one",
     }
+
+
+def _beside(name: str, service: ReadObject, deploy: ReadObject, seen: Standing) -> Iterable[str]:
     yield from ways_of(service, seen.slices)
-    yield from left_behind(seen.around, _name(deploy), _labels(deploy), comes)
+    yield from left_behind(seen.around, _name(deploy), _labels(deploy), _comes(name))
+    for other in _others(service, deploy, seen):
+        if chooses(other["spec"]["selector"], _comes(name)):
+            yield (
+                f"Service {_name(other)} ({_words(other['spec']['selector'])}) chooses the pods of "
+                "every release that comes, too: it loses nothing, and leads to them before their "
+                "verdict"
+            )
     for kind in seen.unseen:
         yield (
             f"whether a {kind} is about the pods of {_name(deploy)} alone is not known: they could "

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from tasks.objects.beside import Cut, not_agreed
 from tasks.release.course import DeploymentView
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.moves import Observed
@@ -48,9 +49,9 @@ class NodeSeat:
 @dataclass(frozen=True)
 class Plan:
     """The decision, its reasons and its costs. lend: what the serving release gives and keeps, with
-    strategy `lend`. cut: what leads to what serves now and to nothing after it, one sentence each.
-    evicts: that the cluster may end what serves for it, though it has seats of its own. digest
-    names the whole of it."""
+    strategy `lend`. cut: what leads to what serves now and to nothing after it, one sentence each;
+    without what was agreed to at an adoption. evicts: that the cluster may end what serves for it,
+    though it has seats of its own. digest names the whole of it."""
 
     strategy: Strategy
     sentence: str
@@ -206,7 +207,7 @@ def decide_plan(
     differences: Sequence[str] = (),
     queue: Sequence[str] = (),
     owed: Sequence[str] = (),
-    cut_off: Sequence[str] = (),
+    cut_off: Sequence[Cut] = (),
     stranded: str = "",
     outranks: str = "",
 ) -> Plan:
@@ -215,7 +216,7 @@ def decide_plan(
     seats: the usable nodes only. refused: reasons found elsewhere that forbid the rollout
     (memory, shape, too few nodes). queue: pods of others that wait for what a replacement frees.
     owed: to which other rollouts seats are, and are not counted. cut_off: what else leads to
-    what serves and to nothing after it, which is an interruption whatever the strategy.
+    what serves and to nothing after it: an interruption whatever the strategy, agreed to by name.
     stranded: why no pod of what serves can be placed, where that is the release itself. outranks:
     how it outranks what serves (see may_evict).
     """
@@ -224,6 +225,7 @@ def decide_plan(
     need = spec.devices * whole
     fall = falls(seen, whole)
     free = sum(seat.devices_free or 0 for seat in seats)
+    lost = [item.text for item in cut_off]
     approval = "a person approves before promotion" if want.approval != "none" else "none"
 
     def make(
@@ -244,14 +246,14 @@ def decide_plan(
             devices_needed=need,
             devices_free=free,
             bytes_to_fetch=sum(seat.bytes_missing or 0 for seat in nodes),
-            interruption="; ".join([*([] if interruption == "none" else [interruption]), *cut_off])
+            interruption="; ".join([*([] if interruption == "none" else [interruption]), *lost])
             or interruption,
             approval=approval,
             differences=tuple(differences),
             resource=resource,
             targets=target_lines(spec),
             lend=lend,
-            cut=tuple(cut_off),
+            cut=tuple(item.text for item in cut_off if not item.agreed),
         )
         if outranks and strategy in ("parallel", "lend"):
             if not _may_interrupt(want) and not want.allow_interruption:
@@ -267,12 +269,8 @@ def decide_plan(
         return make("unchanged", f"{release.deployment} serves already; nothing to do")
     if why := held_fast(seen.view(seen.serving)):
         return make("refused", why)
-    if cut_off and not (want.allow_interruption or want.strategy == "replace"):
-        return make(
-            "refused",
-            f"{'; '.join(cut_off)}: point its clients to the Service of {spec.name} first, or set "
-            "promotion.allow_interruption to go on without them",
-        )
+    if why := not_agreed(cut_off, want.leaves, spec.name):
+        return make("refused", why)
     replicas, minimum = whole, spec.nodes.minimum
     if stranded and (others := _choose(seats, replicas, minimum, alone=True)):
         said = f"{stranded}. None of its pods answers: it is placed again, and not measured anew"

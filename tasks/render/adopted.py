@@ -10,6 +10,7 @@ from tasks.objects.labels import (
     FORMER_ANNOTATION,
     INSTANCE_LABEL,
     KIND_LABEL,
+    LEAVES_ANNOTATION,
     MANAGED_LABEL,
     MANAGER,
     REACHED_ANNOTATION,
@@ -30,6 +31,8 @@ def adopted_deployment(found: Object, name: str, adoption: Adoption) -> Object:
         )
     body = _marked(found, name, "engine", adoption)
     body["metadata"]["annotations"][REPLICAS_ANNOTATION] = str(found["spec"].get("replicas", 1))
+    if adoption.leaves:
+        body["metadata"]["annotations"][LEAVES_ANNOTATION] = ",".join(adoption.leaves)
     return body
 
 

@@ -2,66 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from tasks.objects.beside import listens, named, other_ports, others_on, target_of, ways_of
-from tasks.objects.pods import Object
+from tasks.base.errors import OutsideError, Refused
+from tasks.objects.beside import (
+    Cut,
+    agreed_of,
+    kept_by_hand,
+    led_by_hand,
+    other_ports,
+    others_on,
+    ports_lost,
+    ways_of,
+)
+from tasks.objects.pods import Object, ReadObject
 from tasks.objects.reached import belongs_to, chooses, reached_of
+from tasks.objects.template import pod_of
 from tasks.outside.kubernetes.access import chosen_pods
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.render.services import selector_of
 
+HASH = "pod-template-hash"  # another one of each template
+
 
 def cut_off(
-    cluster: Cluster, name: str, serving: Object, comes: Mapping[str, Any]
-) -> tuple[list[str], list[str]]:
-    """What leads to pods of what serves and to none of what comes after, one sentence each; and
-    what else a person should know of the Service.
+    cluster: Cluster, name: str, serving: Object, comes: Object
+) -> tuple[list[Cut], list[str]]:
+    """What leads to pods of what serves and to none of what comes after; and what else a person
+    should know of what leads to them.
 
-    serving: its Deployment. comes: the pod template that takes its place.
+    serving: its Deployment. comes: the Deployment that takes its place, whether it is there or not.
     """
     ns, its = serving["metadata"]["namespace"], serving["metadata"]["name"]
-    service = cluster.get("Service", name, ns)
-    told = ways_of(service) if service else []
+    before, after = serving["spec"]["template"], comes["spec"]["template"]
+    undeclared, agreed = reached_of(serving) is not None, agreed_of(serving)
+    service, services = cluster.get("Service", name, ns), list[Object]()
+    told, said = ways_of(service) if service else [], list[Cut]()
     try:
         services = cluster.list("Service", ns)
     except Forbidden as error:
-        return [], [*told, f"whether another Service leads to pods of {its} is not known: {error}"]
-    labels, said = comes["metadata"]["labels"], list[str]()
-    for other in others_on(services, (name, f"{name}-candidate"), _labels(cluster, serving)):
-        chosen = other["spec"]["selector"]
-        where = f"Service {other['metadata']['name']}"
-        if chooses(chosen, labels):
-            said.append(f"{where} leads to pods of {its}, and to a candidate before its verdict")
-        else:
-            said.append(f"{where} leads to pods of {its}, and nowhere once they stop")
-    old, adopted = serving["spec"]["template"], reached_of(serving) is not None
-    for port in other_ports(service) if service else ():
-        target = target_of(port)
-        if not listens(comes, target) and (adopted or listens(old, target)):
-            said.append(
-                f"port {named(port)} of Service {name} leads to {target} in the pods, where the "
-                "new release does not say that it listens (serving.pod may have containers that do)"
-            )
-    return said, told
+        told.append(f"whether another Service leads to pods of {its} is not known: {error}")
+    pods = _pods(cluster, serving) if services else []
+    labels = [_labels(before), *map(_labels, pods)]
+    for other in others_on(services, (name, f"{name}-candidate"), labels):
+        where = other["metadata"]["name"]
+        if not _follows(cluster, other["spec"]["selector"], before, comes):
+            said.append(Cut(where, f"Service {where} leads to pods of {its}, and {_NOWHERE}"))
+            continue
+        told.append(
+            f"Service {where} chooses the pods of {comes['metadata']['name']} as well: it loses "
+            "nothing by the switch, and leads to them before their verdict"
+        )
+        ports = other["spec"].get("ports") or []
+        said += ports_lost(other, ports, before, after, undeclared=undeclared)
+    if kept := kept_by_hand(services):
+        for where in led_by_hand(kept, cluster.list("EndpointSlice", ns), pods):
+            text = f"Service {where} names pods of {its} in EndpointSlices of its own, and leads "
+            said.append(Cut(where, f"{text}{_NOWHERE}"))
+    if service:
+        said += ports_lost(service, other_ports(service), before, after, undeclared=undeclared)
+    return [_told(cut) if cut.key in agreed else cut for cut in said], told
 
 
-def cut_off_now(cluster: Cluster, name: str, serving: Object) -> list[str]:
-    """The other Services that lead to what serves, which is about to stop."""
-    ns = serving["metadata"]["namespace"]
-    try:
-        services = cluster.list("Service", ns)
-    except Forbidden:
-        return []
-    found = others_on(services, (name, f"{name}-candidate"), _labels(cluster, serving))
-    its = serving["metadata"]["name"]
-    return [f"Service {item['metadata']['name']} leads to pods of {its}, too" for item in found]
+_NOWHERE = "nowhere once they stop"
 
 
-def _labels(cluster: Cluster, deploy: Object) -> list[dict[str, str]]:
-    """Of its pods, those it has and those it would make."""
+def _told(cut: Cut) -> Cut:
+    return replace(cut, text=f"{cut.text} (agreed to when it was adopted)", agreed=True)
+
+
+def _labels(item: ReadObject) -> Mapping[str, str]:
+    return (item.get("metadata") or {}).get("labels") or {}
+
+
+def _pods(cluster: Cluster, deploy: Object) -> Sequence[Object]:
     meta = deploy["metadata"]
-    pods = chosen_pods(cluster, meta["namespace"], selector_of(deploy))
-    found = [pod["metadata"].get("labels") or {} for pod in pods if belongs_to(pod, meta["name"])]
-    return [deploy["spec"]["template"]["metadata"].get("labels") or {}, *found]
+    found = chosen_pods(cluster, meta["namespace"], selector_of(deploy))
+    return [pod for pod in found if belongs_to(pod, meta["name"])]
+
+
+def _follows(
+    cluster: Cluster, selector: Mapping[str, str], before: ReadObject, comes: Object
+) -> bool:
+    """Whether a selector that chooses pods of a template chooses those of what comes as well."""
+    labels = _labels(comes["spec"]["template"])
+    if chooses(selector, labels):
+        return True
+    # what no template says somebody else puts on each pod as it is made: a mesh, a webhook
+    added = selector.keys() - _labels(before).keys()
+    rest = {key: value for key, value in selector.items() if key not in added}
+    if not added or HASH in added or not rest.items() <= labels.items():
+        return False
+    return chooses(selector, _as_made(cluster, comes))
+
+
+def _as_made(cluster: Cluster, deploy: Object) -> Mapping[str, str]:
+    """The labels that its pods have, or would have: the API server is asked, and makes none."""
+    for pod in _pods(cluster, deploy):
+        return _labels(pod)
+    try:
+        return _labels(cluster.trial().create(pod_of(deploy, ())))
+    except (Refused, OutsideError):  # told elsewhere, where it stands in the way
+        return {}

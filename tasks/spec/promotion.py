@@ -3,12 +3,13 @@ watched before what served before it stops."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from tasks.spec.base import MANY, WEEK_S, YEAR_H, Strict
+from tasks.spec.base import DNS_LABEL, MANY, WEEK_S, YEAR_H, Strict
 
 NoTraffic = Literal["probes", "hold", "roll-back"]
 
@@ -86,6 +87,12 @@ class Promotion(Strict):
         description="auto may choose replace: stable is scaled down during the test. Also that the "
         "Service is led to fewer replicas than answer: without it that is refused",
     )
+    leaves: list[str] = Field(
+        default_factory=list,
+        max_length=100,
+        description="What else leads to pods of what serves and may lead nowhere after the switch: "
+        "other Services by name, ports as SERVICE/PORT. Without it that is refused",
+    )
     approval: Literal["none", "before-promote"] = "none"
     approval_hours: float = Field(
         72,
@@ -125,6 +132,17 @@ class Promotion(Strict):
     )
     keep_previous: bool = Field(True, description="Keep the previous release, scaled to zero")
     history: int = Field(20, ge=1, le=200, description="Records kept in the cluster")
+
+    @field_validator("leaves")
+    @classmethod
+    def _by_name(cls, value: list[str]) -> list[str]:
+        for item in value:
+            if not all(re.fullmatch(DNS_LABEL, part) for part in item.split("/", 1)):
+                raise ValueError(
+                    f"{item[:80]!r} names no Service and no port; give a Service's name, or "
+                    "SERVICE/PORT with the port's name or number"
+                )
+        return value
 
     @model_validator(mode="before")
     @classmethod

@@ -103,7 +103,7 @@ def make_plan(cluster: Cluster, survey: Survey) -> Planned:
     template = survey.deployment([])
     said = objections(survey, template)
     name = survey.spec.name
-    cut, told = cut_off(cluster, name, there, template["spec"]["template"]) if there else ([], [])
+    cut, told = cut_off(cluster, name, there, template) if there else ([], [])
     unranked = priority_refusals(cluster, template)
     other = [drifted(survey.seen, *survey.drift)] if survey.drift else []
     decided = decide_plan(

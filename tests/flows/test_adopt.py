@@ -125,12 +125,14 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
 
     with another_service(home):
         home.rollout("adopt", "tiny", "--leaves", "tiny-internal", *where, expect=0)
-        said = home.rollout("run", spec, expect=5)
-        assert "Service tiny-internal leads to pods of by-hand, and nowhere once they stop" in said
-        agreed = {**promotion, "strategy": "parallel", "allow_interruption": True}
-        asks = str(home.spec(targets=targets, promotion=agreed, **more))
-        said = home.rollout("run", asks, expect=2)
-        assert "tiny-internal" in said and "pass --yes" in said
+        with another_service(home, "tiny-later"):
+            said = home.rollout("run", spec, expect=5)
+            assert "Service tiny-later leads to pods of by-hand, and nowhere once they stop" in said
+            assert "promotion.leaves: [tiny-later]" in said and "tiny-internal" not in said
+            agreed = {**promotion, "leaves": ["tiny-later"]}
+            asks = str(home.spec(targets=targets, promotion=agreed, **more))
+            said = home.rollout("run", asks, expect=2)
+            assert "tiny-later" in said and "pass --yes" in said
     spec = str(home.spec(targets=targets, promotion=promotion, **more))
 
     # its streams outlast the least drain, and a plain engine cuts them off when it has to end
@@ -157,14 +159,14 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
 
 
 @contextmanager
-def another_service(home: House) -> Iterator[None]:
+def another_service(home: House, name: str = "tiny-internal") -> Iterator[None]:
     """One more that chooses the same pods."""
     _, body = plain()
-    body["metadata"]["name"] = "tiny-internal"
+    body["metadata"]["name"] = name
     with Hand.connect(str(home.cluster.kubeconfig)) as api:
         api.create(body)
         yield
-        api.delete("Service", "tiny-internal", NAMESPACE)
+        api.delete("Service", name, NAMESPACE)
 
 
 def comes_back_from_a_manifest_applied_again(home: House) -> None:

@@ -52,6 +52,13 @@ def plain_service(**spec: Any) -> Object:
     }
 
 
+def another_service(selector: dict[str, str], name: str = "m-internal") -> Object:
+    """One more, that chooses by this selector."""
+    body = plain_service(selector=selector)
+    body["metadata"]["name"] = name
+    return body
+
+
 def by_hand(seats: int = 99) -> World:
     """It serves with two replicas; nothing is ours."""
     at = World(seats)

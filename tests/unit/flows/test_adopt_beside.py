@@ -11,9 +11,19 @@ from flows.adopt import adopt, decide
 from flows.cli.main import build_parser
 from flows.cli.named import foretold
 from tasks.base.errors import Refused
+from tasks.objects.beside import not_agreed
 from tasks.outside.kubernetes.client import Forbidden, NotFound
-from tests.support.cluster.actor_world import NAME, NS, World, in_test, world
-from tests.support.cluster.by_hand import HAND, PORTS, SELECTOR, by_hand, plain_service, specs
+from tasks.run.beside import cut_off
+from tests.support.cluster.actor_world import NAME, NEW, NS, World, deployment, in_test, world
+from tests.support.cluster.by_hand import (
+    HAND,
+    PORTS,
+    SELECTOR,
+    another_service,
+    by_hand,
+    plain_service,
+    specs,
+)
 
 HTTP = {**PORTS[0], "name": "http"}
 GRPC = {"name": "grpc", "port": 9000, "protocol": "TCP", "targetPort": 9000}
@@ -36,10 +46,10 @@ CUT: dict[str, tuple[World, list[str]]] = {
     "a wider one": (beside({"app": "vllm"}), ["m-0"]),
     "a label of the pods": (beside({"extra": "x"}), ["m-0"]),
     "two of them": (beside(SELECTOR, {"app": "vllm"}), ["m-0", "m-1"]),
-    "another port": (beside(ports=[HTTP, GRPC]), ["grpc"]),
+    "another port": (beside(ports=[HTTP, GRPC]), ["m/grpc"]),
     "one without a name, and a Service": (
         beside(SELECTOR, ports=[HTTP, {"port": 9000, "targetPort": 8123}]),
-        ["m-0", "9000"],
+        ["m-0", "m/9000"],
     ),
 }
 
@@ -59,7 +69,60 @@ def test_what_no_later_release_is_reached_by_is_left_on_purpose_only(
         with pytest.raises(Refused, match=f"or pass --leaves {open_[1]}:"):
             adopt(NAME, NS, leaves=open_[:1])
     assert specs(at) == before and at.writes == []
-    assert "is release adopted-" in adopt(NAME, NS, leaves=open_)
+    assert "is release adopted-" in adopt(NAME, NS, leaves=[*open_, "of-no-use"])
+    marks = at.objects["Deployment", HAND]["metadata"]["annotations"]
+    assert marks["model-rollout/leaves"] == ",".join(sorted(open_))
+    # it is remembered, by the next adoption as well, and by the plans
+    assert "is release adopted-" in adopt(NAME, NS)
+    world_: Any = at
+    found, _ = cut_off(world_, NAME, at.objects["Deployment", HAND], deployment(NEW, 2))
+    assert sorted(item.key for item in found) == sorted(open_)
+    assert not_agreed(found, [], NAME) == ""
+    at.put(another_service(SELECTOR, "later"))
+    with pytest.raises(Refused, match=r"or pass --leaves later:"):
+        adopt(NAME, NS)
+
+
+def test_a_service_and_a_port_of_one_name_are_agreed_to_each_for_itself(
+    reached: list[World],
+) -> None:
+    at = beside(ports=[HTTP, {**GRPC, "name": "metrics"}])
+    at.put(another_service(SELECTOR, "metrics"))
+    reached.append(at)
+    with pytest.raises(Refused, match=r"or pass --leaves metrics --leaves m/metrics:"):
+        adopt(NAME, NS)
+    for given, other in (("metrics", "m/metrics"), ("m/metrics", "metrics")):
+        with pytest.raises(Refused, match=f"or pass --leaves {other}:"):
+            adopt(NAME, NS, leaves=[given])
+
+
+def test_what_chooses_every_later_release_as_well_is_told(reached: list[World]) -> None:
+    at = by_hand()
+    hand = at.objects["Deployment", HAND]
+    hand["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/instance"] = NAME
+    at.put(another_service({"app.kubernetes.io/instance": NAME}, "metrics"))
+    reached.append(at)
+    said = adopt(NAME, NS)
+    assert (
+        "warning: Service metrics (app.kubernetes.io/instance=m) chooses the pods of every" in said
+    )
+    assert "model-rollout/leaves" not in at.objects["Deployment", HAND]["metadata"]["annotations"]
+
+
+def test_endpoints_by_hand_that_name_its_pods_are_left_on_purpose_only(
+    reached: list[World],
+) -> None:
+    at = by_hand()
+    body = another_service({}, "by-hand")
+    del body["spec"]["selector"]
+    at.put(body)
+    mine = {"name": "mine", "labels": {"kubernetes.io/service-name": "by-hand"}}
+    end = {"targetRef": {"kind": "Pod", "name": f"{HAND}-0"}}
+    at.put({"kind": "EndpointSlice", "metadata": mine, "endpoints": [end]})
+    reached.append(at)
+    with pytest.raises(Refused, match=r"or pass --leaves by-hand:"):
+        adopt(NAME, NS)
+    assert "is release adopted-" in adopt(NAME, NS, leaves=["by-hand"])
 
 
 @pytest.mark.parametrize("selector", [{"app": "another"}, {}, {**SELECTOR, "more": "x"}])
@@ -125,9 +188,13 @@ def test_who_stops_what_another_service_leads_to_is_asked(what: str, asks: bool)
     body["metadata"]["name"] = "m-internal"
     actor = at.actor()
     assert "m-internal" not in foretold(what, actor, allow_interruption=False)[0]
+    at.put(
+        another_service({"app.kubernetes.io/instance": NAME}, "metrics")
+    )  # chooses what follows, too
+    assert not foretold(what, actor, allow_interruption=False)[1]
     at.put(body)
     said, interrupts = foretold(what, actor, allow_interruption=False)
-    assert ("Service m-internal leads to pods of m-old, too" in said) == asks == interrupts
+    assert ("Service m-internal leads to pods of m-old, and nowhere" in said) == asks == interrupts
 
 
 def test_who_promotes_a_candidate_is_asked_as_well() -> None:
@@ -141,4 +208,4 @@ def test_who_promotes_a_candidate_is_asked_as_well() -> None:
     at.put(body)
     for what in ("approve", "promote"):
         said, interrupts = foretold(what, at.actor(), allow_interruption=False)
-        assert interrupts and "Service m-internal leads to pods of m-old, too" in said
+        assert interrupts and "Service m-internal leads to pods of m-old, and nowhere" in said

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from tasks.objects.beside import (
+    Cut,
+    led_by_hand,
     left_behind,
     listens,
     named,
+    not_agreed,
     other_ports,
     others_on,
     picks,
@@ -63,6 +66,38 @@ def test_where_a_template_says_that_it_listens() -> None:
     template = {"spec": {"containers": [engine, {"name": "x"}], "initContainers": [sidecar, once]}}
     assert [listens(template, at) for at in (8000, "http", 9000)] == [True] * 3
     assert [listens(template, at) for at in (7000, "grpc", 80)] == [False] * 3
+
+
+@pytest.mark.parametrize(("host", "found"), [(False, ["kubernetes"]), (True, [])])
+def test_the_address_of_a_node_names_no_pod(host: bool, found: list[str]) -> None:
+    """The API server's own Service is led by hand, too, to nodes."""
+    pod = {
+        "metadata": {"name": "p"},
+        "spec": {"hostNetwork": host},
+        "status": {"podIPs": [{"ip": "10.0.0.1"}]},
+    }
+    item = {
+        "metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "endpoints": [{"addresses": ["10.0.0.1"]}],
+    }
+    assert led_by_hand({"kubernetes"}, [item], [pod]) == found
+
+
+@pytest.mark.parametrize(
+    ("leaves", "value"),
+    [
+        ([], "[chat, chat/grpc]"),
+        (["chat"], "[chat, chat/grpc]"),
+        (["chat/grpc"], "[chat/grpc, chat]"),  # a port's name agrees to no Service
+        (["grpc"], "[grpc, chat, chat/grpc]"),
+        (["chat", "chat/grpc"], ""),
+    ],
+)
+def test_what_is_cut_off_is_agreed_to_by_its_own_name(leaves: list[str], value: str) -> None:
+    cut = [Cut("chat", "one"), Cut("chat/grpc", "two"), Cut("before", "three", agreed=True)]
+    said = not_agreed(cut, leaves, "m")
+    assert said.endswith(f"promotion.leaves: {value}" if value else "") and "three" not in said
+    assert bool(said) == bool(value)
 
 
 @pytest.mark.parametrize(

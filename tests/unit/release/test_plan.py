@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.objects.beside import Cut
 from tasks.release.moves import DeploymentView, Observed
 from tasks.release.plan import NodeSeat, decide_plan, describe_changes
 from tasks.release.state import State
@@ -128,20 +129,37 @@ def test_what_serves_is_not_taken_down_for_a_neighbour() -> None:
     assert plan(spec(), [seat("a", 1)], queue=("jobs/train-1",)).strategy == "parallel"
 
 
-CUT = "Service m-internal leads to pods of m-old, and nowhere once they stop"
+LEADS = "Service m-internal leads to pods of m-old, and nowhere once they stop"
+CUT = Cut("m-internal", LEADS)
+EITHER = pytest.mark.parametrize("seats", [[seat("a", 1)], [seat("a", 0, without=1)]])
 
 
-@pytest.mark.parametrize("seats", [[seat("a", 1)], [seat("a", 0, without=1)]])
-def test_what_is_cut_off_from_what_serves_is_refused_or_agreed_to(seats: list[NodeSeat]) -> None:
-    said = plan(spec(), seats, cut_off=(CUT,))
-    assert said.strategy == "refused" and said.sentence.startswith(f"{CUT}: point its clients")
-    agreed = spec(allow_interruption=True)
-    plain, got = plan(agreed, seats), plan(agreed, seats, cut_off=(CUT,))
-    assert got.strategy == plain.strategy != "refused"
-    # whoever agrees agrees to it by name, and by the plan's digest
+@EITHER
+@pytest.mark.parametrize("want", [{}, {"allow_interruption": True}, {"strategy": "replace"}])
+def test_what_is_cut_off_from_what_serves_is_refused_or_agreed_to_by_name(
+    seats: list[NodeSeat], want: dict[str, Any]
+) -> None:
+    said = plan(spec(**want), seats, cut_off=(CUT,))
+    assert said.strategy == "refused" and said.sentence.startswith(f"{LEADS}: point its clients")
+    assert said.sentence.endswith("agree to it by name with promotion.leaves: [m-internal]")
+    agreed = spec(**want, leaves=["m-internal"])
+    plain, got = plan(spec(**want), seats), plan(agreed, seats, cut_off=(CUT,))
+    # that agrees to nothing else: where nothing may be interrupted nothing is
+    assert got.strategy == plain.strategy
+    # whoever agrees agrees to it by the plan's digest as well
     before = "" if plain.interruption == "none" else f"{plain.interruption}; "
-    assert got.interruption == f"{before}{CUT}"
-    assert got.cut == (CUT,) and got.digest != plain.digest
+    assert got.interruption == f"{before}{LEADS}"
+    assert got.cut == (LEADS,) and got.digest != plain.digest
+
+
+@EITHER
+def test_what_was_agreed_to_at_the_adoption_is_told_and_not_asked_again(
+    seats: list[NodeSeat],
+) -> None:
+    want = spec(allow_interruption=True)
+    plain, got = plan(want, seats), plan(want, seats, cut_off=(replace(CUT, agreed=True),))
+    assert got.strategy == plain.strategy != "refused" and got.interruption.endswith(LEADS)
+    assert got.cut == () and got.digest == plain.digest
 
 
 def test_where_nothing_changes_nothing_is_cut_off() -> None:

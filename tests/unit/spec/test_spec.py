@@ -111,6 +111,13 @@ targets:
             "promotion.soak",
             "leaves no time for traffic; give duration_s",
         ),
+        (
+            {"promotion": {"leaves": ["m-internal", "m/8080", "m/grpc", "M internal"]}},
+            "promotion.leaves",
+            "'M internal' names no Service and no port; give a Service's name, or SERVICE/PORT",
+        ),
+        ({"promotion": {"leaves": ["m/a/b"]}}, "promotion.leaves", "names no Service and no port"),
+        ({"promotion": {"leaves": ["m/"]}}, "promotion.leaves", "names no Service and no port"),
         ({"promotion": {"soak": {"interval_s": 0}}}, "promotion.soak.interval_s", "found 0"),
         (
             {"promotion": {"soak": {"no_traffic": "pass"}}},

@@ -153,3 +153,17 @@ def test_a_run_that_interrupts_says_so_before_it_begins(
     assert bool(said) == asks
     # what a spec does not allow is not looked for
     assert interruption(SPEC, None, None) == ""
+
+
+def test_what_the_spec_lets_be_cut_off_is_asked_for_though_nothing_may_be_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "Service chat-internal leads to pods of smollm2-old, and nowhere once they stop"
+    made = planned("parallel")
+    found = replace(made, plan=replace(made.plan, cut=(text,)))
+    monkeypatch.setattr(Cluster, "connect", lambda *_, **__: nullcontext())
+    monkeypatch.setattr("flows.cli.look.Run", lambda *_: None)
+    monkeypatch.setattr("flows.cli.look._look", lambda *_, **__: None)
+    monkeypatch.setattr("flows.cli.look.make_plan", lambda *_: found)
+    leaves = {"promotion": SPEC.promotion.model_copy(update={"leaves": ["chat-internal"]})}
+    assert interruption(SPEC.model_copy(update=leaves), None, None).endswith(text)
