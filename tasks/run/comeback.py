@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tasks.base.errors import Refused
-from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.outside.kubernetes.access import release_pods
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
 from tasks.release.plan import queued
+from tasks.release.seats.room import waiting
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
@@ -49,9 +49,11 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     if found.unknown:
         raise Refused(not_known(looked.name, found.unknown))
     _must_start(run, planned)
-    every = seats.taken(cluster.actor, cluster.actor.cluster.list("Node")).pods
+    nodes = cluster.actor.cluster.list("Node")
+    every = seats.taken(cluster.actor, nodes).pods
     need = replica_needs(spec, planned.survey.resource)
-    if waits := queueing(every, need, spec.namespace, spec.name):
+    serving = planned.survey.seen.serving
+    if waits := waiting(every, nodes, need, (spec.namespace, spec.name), serving):
         raise Refused(queued(waits))
     tell_unknown(looked, "deploy")
     return looked.found.unknown
