@@ -69,8 +69,11 @@ def unmade(workloads: Iterable[ReadObject], events: Iterable[ReadObject] = ()) -
     another admission refuses, or fails by itself, no seat helps. workloads: ReplicaSets and Jobs.
     events: of Jobs that could not make a pod (FailedCreate): their status says nothing of it."""
     said = _refusals(events)
-    asks = {"ReplicaSet": _lacks, "Job": lambda job: _waits(job, said)}
-    found = ((it, asks[it["kind"]](it)) for it in workloads if not ending(it))
+    found = (
+        (it, _waits(it, said) if it["kind"] == "Job" else _lacks(it))
+        for it in workloads
+        if not ending(it)
+    )
     return [_stands_for(item, why) for item, why in found if why is not None]
 
 

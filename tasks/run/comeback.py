@@ -11,7 +11,7 @@ from tasks.release.seats.room import waiting
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
-from tasks.run.making import with_made
+from tasks.run.making import Beside, with_made
 from tasks.run.proofs import Proofs, hashed, tell_unknown, with_proofs
 from tasks.run.run import Run
 
@@ -60,8 +60,13 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
 
 
 def _must_start(run: Run, planned: Planned) -> None:
-    """The API server takes the candidate's pods: it is asked before anything stops for them."""
-    body = planned.body
-    found = with_made(run.cluster, run.spec.name, body, Comeback(), body["spec"]["replicas"])
+    """The API server takes the candidate's pods, beside what serves on: it is asked before anything
+    stops for them."""
+    body, lend, serving = planned.body, planned.plan.lend, planned.survey.seen.serving
+    asks = body["spec"]["replicas"]
+    beside = (
+        Beside(serving, ((asks, lend.keep), (lend.comes, lend.stays))) if lend and serving else None
+    )
+    found = with_made(run.cluster, run.spec.name, body, Comeback(), asks, beside)
     if found.wrong:
         raise Refused(no_start(body["metadata"]["name"], found.wrong))

@@ -28,6 +28,7 @@ from tasks.release.comeback import (
     no_start,
     not_known,
     refusal,
+    stand_beside,
     store_of,
     takes_from,
 )
@@ -36,7 +37,7 @@ from tasks.release.plan import queued
 from tasks.release.seats.room import kept_for
 from tasks.render.jobs import named_job, on_host, verify_job
 from tasks.run import seats
-from tasks.run.making import secrets_of, with_made
+from tasks.run.making import Beside, secrets_of, with_made
 from tasks.run.recall import spec_of
 from tasks.spec.policy import pod_violations
 from tasks.spec.rollout import Rollout
@@ -115,7 +116,8 @@ def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
     left: list[str] = []
     looks: list[tuple[Proofs, bool]] = []
     for ident, starts in ((taking.starts, True), *(() if bad else ((taking.serving, False),))):
-        looked = _kept(left, partial(_look, actor, seen, ident, nodes, starts=starts))
+        beside = Beside(taking.serving, stand_beside(seen, course)) if starts else None
+        looked = _kept(left, partial(_look, actor, seen, ident, nodes, beside))
         looks += [(looked, starts)] if looked else []
     left_s = until - clock.monotonic()
     by = [
@@ -158,9 +160,11 @@ def _left_open(name: str, left: list[str], *, bad: bool) -> tuple[str, ...]:
 
 
 def _look(
-    actor: Actor, seen: Observed, ident: str, nodes: list[Object], *, starts: bool
+    actor: Actor, seen: Observed, ident: str, nodes: list[Object], beside: Beside | None
 ) -> Proofs | None:
-    """A release by what the API shows; None where there is none. Raises NotProvenToStart."""
+    """A release by what the API shows; None where there is none. beside: what it starts beside;
+    None where it serves. Raises NotProvenToStart."""
+    starts = beside is not None
     cluster, ns, view = actor.cluster, actor.namespace, seen.view(ident)
     deploy = cluster.get("Deployment", view.name, ns) if view else None
     if view is None or deploy is None:
@@ -169,7 +173,8 @@ def _look(
         found = decide_placing(deploy, nodes, digests_of(seen.state.history, ident))
     else:
         found = decide_comeback(deploy, release_pods(cluster, ns, actor.name, ident), nodes)
-    found = with_made(cluster, actor.name, deploy, found, view.serves_with if starts else None)
+    count = view.serves_with if starts else None
+    found = with_made(cluster, actor.name, deploy, found, count, beside)
     if found.wrong:
         raise NotProvenToStart((no_start if starts else refusal)(view.name, found.wrong) + SKIP)
     return with_proofs(spec_of(seen.state), deploy, ident, found)
