@@ -130,7 +130,7 @@ def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
             raise NotProvenToStart(words(look.name, said.damaged) + SKIP)
         tell_unknown(look, STEP)
         left += said.unknown
-    _kept(left, partial(_must_have_room, actor, taking))
+    _kept(left, partial(_must_have_room, actor, taking, course.past))
     return _left_open(view.name if view else actor.name, left, bad=bad)
 
 
@@ -180,8 +180,9 @@ def _look(
     return with_proofs(spec_of(seen.state), deploy, ident, found)
 
 
-def _must_have_room(actor: Actor, taking: Taking) -> None:
-    """Hashing takes its time: who came meanwhile has the seats, or would take what is freed."""
+def _must_have_room(actor: Actor, taking: Taking, past: tuple[str, ...]) -> None:
+    """Hashing takes its time: who came meanwhile has the seats, or would take what is freed. past:
+    who may."""
     seen = actor.looked()
     view = seen.view(taking.starts)
     deploy = actor.cluster.get("Deployment", view.name, actor.namespace) if view else None
@@ -190,8 +191,8 @@ def _must_have_room(actor: Actor, taking: Taking) -> None:
     room = seats.room(actor, release_on(deploy, taking.starts), seen.serving)
     if room is None or view.runs or room.beside >= view.serves_with:
         return
-    if room.queue:
-        raise NotProvenToStart(queued(room.queue) + SKIP)
+    if waits := [item for item in room.queue if item not in past]:
+        raise NotProvenToStart(queued(waits) + SKIP)
     if room.instead < view.serves_with:
         raise NotProvenToStart(
             f"{view.name} needs room for {view.serves_with} replica(s) of {room.replica}, its "
