@@ -1,4 +1,4 @@
-"""Others who wait for what a way back frees bar it, unless a person says so, and is told of what."""
+"""Who waits for what a way back frees bars it, unless a person says so, and is told of whom."""
 
 from __future__ import annotations
 
