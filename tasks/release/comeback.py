@@ -53,7 +53,7 @@ def takes_from(seen: Observed, course: Course) -> Taking | None:
 def stand_beside(seen: Observed, course: Course) -> tuple[tuple[int, int], ...]:
     """How many replicas of what starts, and of what serves, a course has side by side before the
     Service is moved; none where what serves is stopped first."""
-    serving, steps = seen.view(seen.serving), []
+    serving, pairs = seen.view(seen.serving), []
     led = next((m.release.id for m in course.moves if isinstance(m, PointService)), "")
     starts = seen.view(led)
     if serving is None or starts is None or starts == serving:
@@ -66,8 +66,8 @@ def stand_beside(seen: Observed, course: Course) -> tuple[tuple[int, int], ...]:
             case Scale(name, replicas) if name == serving.name:
                 stays = replicas
             case Scale(name, replicas) if name == starts.name and stays:
-                steps.append((replicas, stays))
-    return tuple(steps)
+                pairs.append((replicas, stays))
+    return tuple(pairs)
 
 
 @dataclass(frozen=True)
