@@ -73,7 +73,7 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
     try:
         with Cluster.connect(kubeconfig, context) as cluster:
             actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-            with rescuing(cluster, namespace, name, "guard"):
+            with rescuing(cluster, namespace, name, "guard", looks=True):
                 try:
                     seen, course = decide("guard", actor)
                     if not course.moves and not placing.to_place(actor, seen):

@@ -21,6 +21,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
 from tasks.record.record import Record
 from tasks.release.back import leaving
+from tasks.release.comeback import takes_from
 from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.state import State, breached, configmap_name, with_history
@@ -50,12 +51,13 @@ def settle(
     context: str | None = None,
     allow_interruption: bool = False,
     unchecked: bool = False,
+    past_queue: bool = False,
     meant: Meant = ANY,
     unwatched: bool = False,
 ) -> str:
     """Do it under the lease; gives one sentence. what: a What, or 'guard'. unchecked: without proof
-    that what takes the place of what serves can start. meant: the candidate that is approved or
-    rejected. unwatched: what serves is kept without a look.
+    that what takes the place of what serves can start. past_queue: see `decide`. meant: the
+    candidate that is approved or rejected. unwatched: what serves is kept without a look.
 
     Where the guard, or a recovery, fails, what serves gets back what we took from it all the same
     (rescuing). Raises Refused, LockLost, OutsideError, StepFailed.
@@ -87,6 +89,7 @@ def settle(
                         actor,
                         run,
                         allow_interruption=allow_interruption,
+                        past_queue=past_queue,
                         stopped=stopped.rpartition("/")[2],
                         unwatched=unwatched,
                     )
@@ -139,11 +142,13 @@ def decide(
     actor: Actor,
     *,
     allow_interruption: bool = False,
+    past_queue: bool = False,
     spec: Rollout | None = None,
     stopped: str = "",
     unwatched: bool = False,
 ) -> tuple[Observed, Course]:
-    """What is seen, and the course that follows; changes nothing. stopped: id of the run that an
+    """What is seen, and the course that follows; changes nothing. past_queue: a person's rollback
+    takes from what serves although others wait for what that frees. stopped: id of the run that an
     abort has stopped. Raises Refused."""
     seen = actor.observe()
     keep = spec is None or spec.promotion.keep_previous
@@ -153,6 +158,9 @@ def decide(
     room = seats.room(actor, leaving(seen).previous, seen.serving) if back else None
     if what in ("approve", "promote"):
         room = seats.room_to_promote(actor, seen)
+    passed: tuple[str, ...] = ()
+    if room and past_queue and what == "rollback":
+        passed, room = room.queue, replace(room, queue=())
     course = decide_wish(
         what,
         seen,
@@ -162,6 +170,9 @@ def decide(
         stopped=stopped,
         unwatched=unwatched,
     )
+    if passed and takes_from(seen, course):
+        said = f"{course.sentence}, past {', '.join(passed[:4])}"
+        course = replace(course, past=passed, sentence=said)
     if not course.moves and seen.recalled:
         course = replace(course, moves=(Save(seen.state),))
     return seen, course
@@ -173,6 +184,7 @@ def _course(
     run: str,
     *,
     allow_interruption: bool,
+    past_queue: bool,
     stopped: str,
     unwatched: bool,
 ) -> Course:
@@ -183,6 +195,7 @@ def _course(
         what,
         actor,
         allow_interruption=allow_interruption,
+        past_queue=past_queue,
         spec=spec,
         stopped=stopped,
         unwatched=unwatched,
@@ -210,6 +223,7 @@ def rollback(
     what: What = "rollback",
     allow_interruption: bool = False,
     unchecked: bool = False,
+    past_queue: bool = False,
     rollout: str = "",
     plan: str = "",
     unwatched: bool = False,
@@ -225,6 +239,8 @@ def rollback(
             runs), or recover (clean up what died).
         allow_interruption: Scale the serving release down first, to make room.
         unchecked: In an emergency: do so without proof that what is gone back to can start.
+        past_queue: In an emergency: go back although others wait for the seats that this frees.
+            They may be placed first; then neither release may find its seats.
         rollout: To approve, promote or reject a held candidate: id of the rollout that tested it.
         plan: And the digest of the plan that it was tested under.
         unwatched: Promote what serves unproven without a look at it.
@@ -239,6 +255,7 @@ def rollback(
         context=context,
         allow_interruption=allow_interruption,
         unchecked=unchecked,
+        past_queue=past_queue,
         meant=Meant(rollout, plan),
         unwatched=unwatched,
     )

@@ -152,6 +152,12 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="in an emergency: without proof that what is gone back to can start",
             )
+            sub.add_argument(
+                "--past-queue",
+                action="store_true",
+                help="in an emergency: although others wait for the seats that this frees; they "
+                "may be placed first, and then neither release may find its seats",
+            )
         if name == "promote":
             sub.add_argument(
                 "--unwatched",
@@ -328,6 +334,7 @@ def _by_name(what: str) -> Callable[[argparse.Namespace], int]:
             args.context,
             allow_interruption=getattr(args, "allow_interruption", False),
             unchecked=getattr(args, "unchecked", False),
+            past_queue=getattr(args, "past_queue", False),
             yes=getattr(args, "yes", False),
             meant=meant,
             unwatched=getattr(args, "unwatched", False),

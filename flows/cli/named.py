@@ -24,6 +24,7 @@ from tasks.run.beside import cut_off
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
 
+_LOST = "then neither release may find its seats"
 ASKED = ("rollback", "reject", "abort")  # at a terminal also where nothing is interrupted
 
 
@@ -36,6 +37,7 @@ def by_name(
     *,
     allow_interruption: bool = False,
     unchecked: bool = False,
+    past_queue: bool = False,
     yes: bool = False,
     meant: Meant = ANY,
     unwatched: bool = False,
@@ -56,7 +58,9 @@ def by_name(
                 meant = shown_at_terminal(what, state, meant, missing, yes=yes)
             if not yes:
                 must_be_meant(what, state, meant, cluster.now())
-                question, interrupts = foretold(what, actor, allow_interruption=allow_interruption)
+                question, interrupts = foretold(
+                    what, actor, allow_interruption=allow_interruption, past_queue=past_queue
+                )
                 asks = interrupts or what in ASKED or missing
                 seen = f"{waiting(state)}: {question}" if missing else question
                 agree(seen if asks else "", interrupts=interrupts)
@@ -69,6 +73,7 @@ def by_name(
                     context=context,
                     allow_interruption=allow_interruption,
                     unchecked=unchecked,
+                    past_queue=past_queue,
                     meant=meant,
                     unwatched=unwatched,
                 )
@@ -91,21 +96,27 @@ def shown_at_terminal(what: str, state: State, meant: Meant, missing: str, *, ye
     return Meant(meant.rollout or state.rollout, meant.plan or state.plan)
 
 
-def foretold(what: str, actor: Actor, *, allow_interruption: bool) -> tuple[str, bool]:
+def foretold(
+    what: str, actor: Actor, *, allow_interruption: bool, past_queue: bool = False
+) -> tuple[str, bool]:
     """What will happen, and whether it interrupts what serves or a run that is alive."""
     if what == "abort" and (holder := holder_of(actor.cluster, actor.namespace, actor.name)):
         phase = actor.read_state()[0].phase
         return f"{holder} holds {actor.name}, which is {phase}: it is stopped and cleans up", True
     cut = _cut_off(what, actor)
-    if what == "rollback" and not allow_interruption:
+    if what == "rollback" and not (allow_interruption or past_queue):
         return cut, bool(cut)  # it refuses where it would interrupt what the Service leads to
     try:
-        said, interrupts = consequences(*decide(what, actor, allow_interruption=allow_interruption))
+        seen, course = decide(
+            what, actor, allow_interruption=allow_interruption, past_queue=past_queue
+        )
+        said, interrupts = consequences(seen, course)
     except Refused:
         if what == "rollback" and (first := placing.to_place(actor, actor.observe(), what)):
             return f"{first}: it is placed on others first, and what serves may be stopped", True
         raise
-    return "; ".join(filter(None, (said, cut))), interrupts or bool(cut)
+    past = f"{', '.join(course.past[:4])} may be placed first: {_LOST}" if course.past else ""
+    return "; ".join(filter(None, (said, past, cut))), interrupts or bool(past or cut)
 
 
 def _cut_off(what: str, actor: Actor) -> str:

@@ -3,25 +3,32 @@ and workloads whose pods a quota, or a queue, lets nobody make as long as it is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tasks.nodes.facts import TERMINAL, pod_requests
 from tasks.objects.labels import INSTANCE_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
-from tasks.objects.pods import Object, ReadObject, ending, is_true
+from tasks.objects.pods import Object, ReadObject, conditions, ending, is_true
 from tasks.objects.reached import belongs_to, deployment_name, reached_of
 
 # without devices, what a rollout on CPUs frees
 HOST = ("cpu", "memory")
 # how the label ends by which a queue (Kueue) holds a suspended Job
 QUEUE_NAME = "/queue-name"
+# in the API server's words where a quota refuses a pod: nobody else's refusal ends by itself
+QUOTA = "exceeded quota: "
 
 
 def queueing(
-    pods: Iterable[ReadObject], need: Iterable[str], namespace: str, name: str
+    pods: Iterable[ReadObject],
+    need: Iterable[str],
+    namespace: str,
+    name: str,
+    helps: Callable[[ReadObject], bool] = lambda _: True,
 ) -> tuple[str, ...]:
     """Pods without a node that ask for a device of which a replica needs some (without devices:
     for cpu or memory) and are not of this rollout, as namespace/name, sorted. pods: with those that
-    stand for what is not made (`unmade`).
+    stand for what is not made (`unmade`). helps: whether what is freed could be such a pod's (see
+    release/seats/room.waiting).
 
     A pod that is scaled down frees its devices for whoever the scheduler finds first.
     """
@@ -34,7 +41,7 @@ def queueing(
         if meta.get("namespace") == namespace and _is_of(pod, name):
             continue
         requests = pod_requests(spec)
-        if any(requests.get(item) for item in asked):
+        if any(requests.get(item) for item in asked) and helps(pod):
             out.append(f"{meta.get('namespace')}/{meta['name']}")
     return tuple(sorted(out))
 
@@ -56,36 +63,78 @@ def _is_of(pod: ReadObject, name: str) -> bool:
     )
 
 
-def unmade(workloads: Iterable[ReadObject]) -> list[Object]:
-    """A pod for each workload that asks for more pods than it has: it stands for those that nobody
-    lets it make. workloads: ReplicaSets and Jobs."""
-    asks = {"ReplicaSet": _lacks, "Job": _waits}
-    return [_stands_for(it) for it in workloads if not ending(it) and asks[it["kind"]](it)]
+def unmade(workloads: Iterable[ReadObject], events: Iterable[ReadObject] = ()) -> list[Object]:
+    """A pod for each workload that asks for more pods than it has, where a quota keeps them away:
+    it stands for those, with the refusal as its message, and gated where a queue holds them. What
+    another admission refuses, or fails by itself, no seat helps. workloads: ReplicaSets and Jobs.
+    events: of Jobs that could not make a pod (FailedCreate): their status says nothing of it."""
+    said = _refusals(events)
+    found = (
+        (it, _waits(it, said) if it["kind"] == "Job" else _lacks(it))
+        for it in workloads
+        if not ending(it)
+    )
+    return [_stands_for(item, why) for item, why in found if why is not None]
 
 
-def _lacks(replicaset: ReadObject) -> bool:
-    """Its pods are refused: by a quota, mostly."""
+def untold(jobs: Iterable[ReadObject]) -> bool:
+    """Whether a Job has no pod, and only its events say why."""
+    return any(not ending(job) and _short(job) and not job["spec"].get("suspend") for job in jobs)
+
+
+def queued_by(item: ReadObject) -> bool:
+    """A queue (Kueue) says when its pods may start."""
+    meta = item["metadata"]
+    marks = [*(meta.get("labels") or ()), *(meta.get("annotations") or ())]
+    return any(key.endswith(QUEUE_NAME) for key in marks)
+
+
+def _refusals(events: Iterable[ReadObject]) -> dict[str, str]:
+    """By uid, or name where an event knows none: what its Job was told last."""
+    out: dict[str, str] = {}
+    for event in sorted(events, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime"))):
+        of = event.get("involvedObject") or {}
+        out[of.get("uid") or of.get("name", "")] = str(event.get("message", ""))
+    return out
+
+
+def _lacks(replicaset: ReadObject) -> str | None:
+    """What refuses its pods, where that is a quota."""
     has = (replicaset.get("status") or {}).get("replicas", 0)
-    return bool(is_true(replicaset, "ReplicaFailure") and replicaset["spec"]["replicas"] > has)
+    if not is_true(replicaset, "ReplicaFailure") or replicaset["spec"]["replicas"] <= has:
+        return None
+    why = conditions(replicaset)["ReplicaFailure"].get("message", "")
+    return why if QUOTA in why else None
 
 
-def _waits(job: ReadObject) -> bool:
-    """It has fewer pods than it may run at once; where it is suspended, a queue is to let it go."""
+def _waits(job: ReadObject, said: dict[str, str]) -> str | None:
+    """What keeps its pods away: a quota, or a queue that has not let it go; '' where nobody has
+    said yet. None where a pod of its own failed: its next try comes by itself."""
+    meta = job["metadata"]
+    if not _short(job):
+        return None
+    if job["spec"].get("suspend"):
+        return "" if queued_by(job) else None
+    why = said.get(meta.get("uid", ""), said.get(meta["name"]))
+    if why is not None:
+        return why if QUOTA in why else None
+    return None if (job.get("status") or {}).get("failed") else ""
+
+
+def _short(job: ReadObject) -> bool:
+    """It has fewer pods than it may run at once."""
     spec, status = job["spec"], job.get("status") or {}
     if is_true(job, "Complete") or is_true(job, "Failed"):
         return False
-    if spec.get("suspend"):
-        meta = job["metadata"]
-        marks = [*(meta.get("labels") or ()), *(meta.get("annotations") or ())]
-        return any(key.endswith(QUEUE_NAME) for key in marks)
     at_once = spec.get("parallelism", 1)
     left = spec.get("completions", at_once) - status.get("succeeded", 0)
     return bool(status.get("active", 0) < min(at_once, left))
 
 
-def _stands_for(item: ReadObject) -> Object:
+def _stands_for(item: ReadObject, why: str) -> Object:
     meta, template = item["metadata"], item["spec"]["template"]
     owner = {"kind": item["kind"], "name": meta["name"]}
+    gates = [{"name": "suspend"}] if item["spec"].get("suspend") else []
     return {
         "metadata": {
             "namespace": meta.get("namespace"),
@@ -93,6 +142,9 @@ def _stands_for(item: ReadObject) -> Object:
             "labels": (template.get("metadata") or {}).get("labels") or {},
             "ownerReferences": [owner],
         },
-        "spec": {k: v for k, v in template["spec"].items() if k != "nodeName"},
-        "status": {"phase": "Pending"},
+        "spec": {
+            **{k: v for k, v in template["spec"].items() if k != "nodeName"},
+            **({"schedulingGates": gates} if gates else {}),
+        },
+        "status": {"phase": "Pending", **({"message": why} if why else {})},
     }

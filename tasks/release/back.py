@@ -283,7 +283,8 @@ def _interrupts(
         raise Refused(
             f"{need}, its nodes have room for {room.beside} while what serves runs, and "
             f"{', '.join(room.queue[:4])} would take what it frees{kept_for(room.owed)}; "
-            "let them be placed or remove them, or free what others hold there"
+            "let them be placed or remove them, or free what others hold there; in an emergency "
+            "`rollout rollback` and `undo` go back all the same with --past-queue"
         )
     if alive and not allow:
         raise Refused(

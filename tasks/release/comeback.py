@@ -50,6 +50,26 @@ def takes_from(seen: Observed, course: Course) -> Taking | None:
     return Taking(view.release) if taken and view else None
 
 
+def stand_beside(seen: Observed, course: Course) -> tuple[tuple[int, int], ...]:
+    """How many replicas of what starts, and of what serves, a course has side by side before the
+    Service is moved; none where what serves is stopped first."""
+    serving, pairs = seen.view(seen.serving), []
+    led = next((m.release.id for m in course.moves if isinstance(m, PointService)), "")
+    starts = seen.view(led)
+    if serving is None or starts is None or starts == serving:
+        return ()
+    stays = serving.replicas
+    for move in course.moves:
+        match move:
+            case PointService():
+                break
+            case Scale(name, replicas) if name == serving.name:
+                stays = replicas
+            case Scale(name, replicas) if name == starts.name and stays:
+                pairs.append((replicas, stays))
+    return tuple(pairs)
+
+
 @dataclass(frozen=True)
 class Comeback:
     """nodes: where its pods run, or may. wrong: why one could not start there. unknown: what nobody

@@ -272,11 +272,13 @@ Move = (
 class Course:
     """Moves in order, and one sentence for a person. unless: how what serves is judged where it is
     not proven that another could take its place, and it therefore serves on: 'fail' or
-    'inconclusive'; '' where the course is refused then."""
+    'inconclusive'; '' where the course is refused then. past: who waits for what it frees, and a
+    person passes all the same."""
 
     moves: tuple[Move, ...]
     sentence: str
     unless: str = ""
+    past: tuple[str, ...] = ()
 
 
 def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:

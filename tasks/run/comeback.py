@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tasks.base.errors import Refused
-from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.outside.kubernetes.access import release_pods
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
 from tasks.release.plan import queued
+from tasks.release.seats.room import waiting
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
-from tasks.run.making import with_made
+from tasks.run.making import Beside, with_made
 from tasks.run.proofs import Proofs, hashed, tell_unknown, with_proofs
 from tasks.run.run import Run
 
@@ -49,17 +49,24 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     if found.unknown:
         raise Refused(not_known(looked.name, found.unknown))
     _must_start(run, planned)
-    every = seats.taken(cluster.actor, cluster.actor.cluster.list("Node")).pods
+    nodes = cluster.actor.cluster.list("Node")
+    every = seats.taken(cluster.actor, nodes).pods
     need = replica_needs(spec, planned.survey.resource)
-    if waits := queueing(every, need, spec.namespace, spec.name):
+    serving = planned.survey.seen.serving
+    if waits := waiting(every, nodes, need, (spec.namespace, spec.name), serving):
         raise Refused(queued(waits))
     tell_unknown(looked, "deploy")
     return looked.found.unknown
 
 
 def _must_start(run: Run, planned: Planned) -> None:
-    """The API server takes the candidate's pods: it is asked before anything stops for them."""
-    body = planned.body
-    found = with_made(run.cluster, run.spec.name, body, Comeback(), body["spec"]["replicas"])
+    """The API server takes the candidate's pods, beside what serves on: it is asked before anything
+    stops for them."""
+    body, lend, serving = planned.body, planned.plan.lend, planned.survey.seen.serving
+    asks = body["spec"]["replicas"]
+    beside = (
+        Beside(serving, ((asks, lend.keep), (lend.comes, lend.stays))) if lend and serving else None
+    )
+    found = with_made(run.cluster, run.spec.name, body, Comeback(), asks, beside)
     if found.wrong:
         raise Refused(no_start(body["metadata"]["name"], found.wrong))

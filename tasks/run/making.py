@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tasks.base.errors import Refused
 from tasks.nodes.facts import TERMINAL
@@ -25,17 +25,32 @@ _NO_RIGHT = re.compile(r'cannot create resource "pods"')
 _NOT_TRIED = re.compile(r"does not support dry run")
 
 
+@dataclass(frozen=True)
+class Beside:
+    """How two releases stand side by side on the way. serving: the one that lends. steps: of what
+    is to start, and of what serves, how many pods at a time."""
+
+    serving: str
+    steps: tuple[tuple[int, int], ...]
+
+
 def with_made(
-    cluster: Cluster, name: str, deploy: Object, found: Comeback, count: int | None = None
+    cluster: Cluster,
+    name: str,
+    deploy: Object,
+    found: Comeback,
+    count: int | None = None,
+    beside: Beside | None = None,
 ) -> Comeback:
     """With what the API server says to a Pod of this Deployment of rollout `name`, in its words,
     and with what its template names and is not there.
 
     count: replicas that are to have their part of a quota once the rollout's other pods are gone;
-    None: as many as run. Raises OutsideError where it does not answer.
+    None: as many as run. beside: what they are to have their part beside, before that. Raises
+    OutsideError where it does not answer.
     """
     ns = deploy["metadata"]["namespace"]
-    wrong, unknown = _tried(cluster, name, deploy, count)
+    wrong, unknown = _tried(cluster, name, deploy, count, beside)
     for named in named_by(deploy["spec"]["template"]["spec"]):
         if named.kind == "Secret":
             continue
@@ -47,7 +62,7 @@ def with_made(
 
 
 def _tried(
-    cluster: Cluster, name: str, deploy: Object, count: int | None
+    cluster: Cluster, name: str, deploy: Object, count: int | None, beside: Beside | None
 ) -> tuple[list[str], list[str]]:
     meta, template = deploy["metadata"], deploy["spec"]["template"]
     chosen = (template.get("metadata") or {}).get("labels") or {}
@@ -68,7 +83,22 @@ def _tried(
             count = sum(release_labelled(pod) == release_labelled(deploy) for pod in pods)
         if not given_back(said, [pod["spec"] for pod in pods], count):
             return [f"the API server takes no Pod of it: {said}"], []
+        for starts, stays in beside.steps if beside else ():
+            gone = [pod["spec"] for pod in _without(pods, beside.serving if beside else "", stays)]
+            if not given_back(said, gone, starts):
+                return [
+                    f"the API server takes no {starts} Pod(s) of it beside {stays} of what "
+                    f"serves: {said}"
+                ], []
     return [], []
+
+
+def _without(pods: Sequence[Object], release: str, stays: int) -> list[Object]:
+    """Those that are gone once so many of a release stay: which ones is not ours to choose, and
+    they are alike."""
+    its = [number for number, pod in enumerate(pods) if release_labelled(pod) == release]
+    kept = its[: max(0, stays)]
+    return [pod for number, pod in enumerate(pods) if number not in kept]
 
 
 def _holds(pod: Object) -> bool:

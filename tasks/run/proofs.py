@@ -28,6 +28,7 @@ from tasks.release.comeback import (
     no_start,
     not_known,
     refusal,
+    stand_beside,
     store_of,
     takes_from,
 )
@@ -36,7 +37,7 @@ from tasks.release.plan import queued
 from tasks.release.seats.room import kept_for
 from tasks.render.jobs import named_job, on_host, verify_job
 from tasks.run import seats
-from tasks.run.making import secrets_of, with_made
+from tasks.run.making import Beside, secrets_of, with_made
 from tasks.run.recall import spec_of
 from tasks.spec.policy import pod_violations
 from tasks.spec.rollout import Rollout
@@ -115,7 +116,8 @@ def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
     left: list[str] = []
     looks: list[tuple[Proofs, bool]] = []
     for ident, starts in ((taking.starts, True), *(() if bad else ((taking.serving, False),))):
-        looked = _kept(left, partial(_look, actor, seen, ident, nodes, starts=starts))
+        beside = Beside(taking.serving, stand_beside(seen, course)) if starts else None
+        looked = _kept(left, partial(_look, actor, seen, ident, nodes, beside))
         looks += [(looked, starts)] if looked else []
     left_s = until - clock.monotonic()
     by = [
@@ -128,7 +130,7 @@ def prove(actor: Actor, course: Course) -> tuple[str, ...] | None:
             raise NotProvenToStart(words(look.name, said.damaged) + SKIP)
         tell_unknown(look, STEP)
         left += said.unknown
-    _kept(left, partial(_must_have_room, actor, taking))
+    _kept(left, partial(_must_have_room, actor, taking, course.past))
     return _left_open(view.name if view else actor.name, left, bad=bad)
 
 
@@ -158,9 +160,11 @@ def _left_open(name: str, left: list[str], *, bad: bool) -> tuple[str, ...]:
 
 
 def _look(
-    actor: Actor, seen: Observed, ident: str, nodes: list[Object], *, starts: bool
+    actor: Actor, seen: Observed, ident: str, nodes: list[Object], beside: Beside | None
 ) -> Proofs | None:
-    """A release by what the API shows; None where there is none. Raises NotProvenToStart."""
+    """A release by what the API shows; None where there is none. beside: what it starts beside;
+    None where it serves. Raises NotProvenToStart."""
+    starts = beside is not None
     cluster, ns, view = actor.cluster, actor.namespace, seen.view(ident)
     deploy = cluster.get("Deployment", view.name, ns) if view else None
     if view is None or deploy is None:
@@ -169,14 +173,16 @@ def _look(
         found = decide_placing(deploy, nodes, digests_of(seen.state.history, ident))
     else:
         found = decide_comeback(deploy, release_pods(cluster, ns, actor.name, ident), nodes)
-    found = with_made(cluster, actor.name, deploy, found, view.serves_with if starts else None)
+    count = view.serves_with if starts else None
+    found = with_made(cluster, actor.name, deploy, found, count, beside)
     if found.wrong:
         raise NotProvenToStart((no_start if starts else refusal)(view.name, found.wrong) + SKIP)
     return with_proofs(spec_of(seen.state), deploy, ident, found)
 
 
-def _must_have_room(actor: Actor, taking: Taking) -> None:
-    """Hashing takes its time: who came meanwhile has the seats, or would take what is freed."""
+def _must_have_room(actor: Actor, taking: Taking, past: tuple[str, ...]) -> None:
+    """Hashing takes its time: who came meanwhile has the seats, or would take what is freed. past:
+    who may."""
     seen = actor.looked()
     view = seen.view(taking.starts)
     deploy = actor.cluster.get("Deployment", view.name, actor.namespace) if view else None
@@ -185,8 +191,8 @@ def _must_have_room(actor: Actor, taking: Taking) -> None:
     room = seats.room(actor, release_on(deploy, taking.starts), seen.serving)
     if room is None or view.runs or room.beside >= view.serves_with:
         return
-    if room.queue:
-        raise NotProvenToStart(queued(room.queue) + SKIP)
+    if waits := [item for item in room.queue if item not in past]:
+        raise NotProvenToStart(queued(waits) + SKIP)
     if room.instead < view.serves_with:
         raise NotProvenToStart(
             f"{view.name} needs room for {view.serves_with} replica(s) of {room.replica}, its "

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from tasks.base.errors import Aborted, Busy, LockLost, RolloutError, StepFailed
+from tasks.base.errors import Aborted, Busy, LockLost, OutsideError, RolloutError, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION
 from tasks.objects.ours import is_ours
 from tasks.objects.pods import Object
@@ -18,16 +18,23 @@ from tasks.objects.taken import taken_of
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds, new_run_id, who
 from tasks.outside.kubernetes.owned import Owned
-from tasks.release.state import configmap_name
+from tasks.release.state import configmap_name, from_configmap
 
 _log = logging.getLogger(__name__)
 
 
+# a person decides about these, and what is lent until then is lent on purpose
+_DECIDED_BY_HAND = ("held", "unproven")
+
+
 @contextmanager
-def rescuing(cluster: Cluster, namespace: str, name: str, what: str) -> Iterator[None]:
+def rescuing(
+    cluster: Cluster, namespace: str, name: str, what: str, *, looks: bool = False
+) -> Iterator[None]:
     """Where the block fails, what serves is given back what we took from it, and the error says so.
 
-    what: who is at it, for the lease. Somebody alive who is at it does that by himself.
+    what: who is at it, for the lease. looks: the block only looks (see `rescue`). Somebody alive
+    who is at it does that by himself: raises Busy.
     """
     try:
         yield
@@ -35,7 +42,9 @@ def rescuing(cluster: Cluster, namespace: str, name: str, what: str) -> Iterator
         raise
     except Exception as error:
         try:
-            said = rescue(cluster, namespace, name, what)
+            said = rescue(cluster, namespace, name, what, looks=looks)
+        except Busy:
+            raise
         except Exception as other:  # what failed first is told in any case
             why = other if isinstance(other, RolloutError) else repr(other)
             said = f"what serves could not be given back what was taken from it: {why}"
@@ -45,15 +54,19 @@ def rescuing(cluster: Cluster, namespace: str, name: str, what: str) -> Iterator
         raise StepFailed(f"{said}; and what failed is this: {error or repr(error)}") from error
 
 
-def rescue(cluster: Cluster, namespace: str, name: str, what: str) -> str:
+def rescue(cluster: Cluster, namespace: str, name: str, what: str, *, looks: bool = False) -> str:
     """Scale what the Service leads to up to what its own mark says, and stop what holds its seats,
     under the lease; gives what was done, '' where we took nothing from it.
 
+    Nor is anything done while some of it answers, and a person is to decide, or may be: what it
+    lends is lent on purpose. looks: nor where only a look failed, which the next one may take.
     It is written at the very version that was read (uid, resourceVersion), with the lease's epoch.
     Raises Busy, LockLost, OutsideError, Refused for a Lease that is somebody else's.
     """
     taken, others = _look(cluster, namespace, name)
     if not taken:
+        return ""
+    if any(map(available_of, taken)) and _may_wait(cluster, namespace, name, looks=looks):
         return ""
     identity = f"{who()}/{what}-{new_run_id()}"
     least = _highest_epoch(cluster, namespace, name, [*taken, *others])
@@ -81,6 +94,23 @@ def rescue(cluster: Cluster, namespace: str, name: str, what: str) -> str:
 def _look(cluster: Cluster, namespace: str, name: str) -> tuple[list[Object], list[Object]]:
     service = cluster.get("Service", name, namespace)
     return taken_of(name, service, cluster.list("Deployment", namespace))
+
+
+def _may_wait(cluster: Cluster, namespace: str, name: str, *, looks: bool) -> bool:
+    """Whether what is taken may stay taken. Where its memory says nothing that can be read, and
+    never will by itself, nobody could go on from it."""
+    try:
+        found = cluster.get("ConfigMap", configmap_name(name), namespace)
+        if found is None:
+            return looks
+        if not is_ours(found, name, "state"):
+            return False
+        phase = from_configmap(name, found).phase
+        return looks or phase in _DECIDED_BY_HAND
+    except OutsideError:
+        return True
+    except Exception:
+        return False
 
 
 def _given_back(found: Object) -> Object:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tasks.base.errors import Refused, RolloutError
-from tasks.nodes.queue import unmade
+from tasks.nodes.queue import unmade, untold
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.ours import marks_of_all
 from tasks.objects.pods import Object, ending
@@ -21,6 +22,8 @@ from tasks.release.seats.owed import Owed, Rolled, owed
 from tasks.release.seats.room import kept_for, room_for
 from tasks.release.state import Release, State, configmap_name, from_configmap
 from tasks.run.findings import Planned
+
+_NO_POD = "involvedObject.kind=Job,reason=FailedCreate"
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,17 @@ def taken(actor: Actor, nodes: Sequence[Object]) -> Taken:
     pods = of_engines(labelled(cluster.list("Pod"), engines), engines, ns)
     states = _states(_every(cluster, ns, "ConfigMap", "state"))
     found = owed(engines, states, nodes, pods, (ns, actor.name))
-    waiting = unmade([*cluster.list("ReplicaSet", ns), *cluster.list("Job", ns)])
+    waiting = labelled(_unmade(cluster, ns), engines)
     return Taken([*pods, *waiting, *(pod for item in found for pod in item.pods)], found)
+
+
+def _unmade(cluster: Cluster, namespace: str) -> list[Object]:
+    jobs = cluster.list("Job", namespace)
+    events: list[Object] = []
+    if untold(jobs):
+        with suppress(Forbidden):
+            events = cluster.list("Event", namespace, field_selector=_NO_POD)
+    return unmade([*cluster.list("ReplicaSet", namespace), *jobs], events)
 
 
 def of_engines(pods: Sequence[Object], engines: Sequence[Object], namespace: str) -> list[Object]:

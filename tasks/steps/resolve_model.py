@@ -18,7 +18,6 @@ from tasks.nodes.assess import (
     unknown_nodes,
 )
 from tasks.nodes.memory import INDICES, NATIVE, ModelShape, as_config, weigh
-from tasks.nodes.queue import queueing
 from tasks.nodes.rules_api import replica_needs
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.outside.disk.site import files_outside, site_policy
@@ -27,6 +26,7 @@ from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.modelscope.hub import Hub
 from tasks.outside.modelscope.place import hub_endpoint
 from tasks.release.seats.crowd import crowd_of, matter
+from tasks.release.seats.room import waiting
 from tasks.release.state import OPEN, judged_before, stands
 from tasks.render.devices import pod_needs
 from tasks.render.live import engine_differences
@@ -113,7 +113,13 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         release=release_of(spec, manifest.commit, manifest.digest, needs),
         shape=shape,
         unread=unread,
-        queue=queueing(every, replica_needs(spec, resource), spec.namespace, spec.name),
+        queue=waiting(
+            every,
+            nodes,
+            replica_needs(spec, resource),
+            (spec.namespace, spec.name),
+            seen.serving,
+        ),
         owed=tuple(map(str, held.owed)),
         amiss=amiss(cluster, spec.namespace, seen),
         policy=policy,

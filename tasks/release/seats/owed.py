@@ -25,6 +25,8 @@ from tasks.release.state import Release, State
 
 Rolled = tuple[str, str]  # namespace, name
 _ZERO = Decimal(0)
+# of a template: which nodes its pods may be placed on
+_PLACED_BY = ("nodeSelector", "affinity", "tolerations")
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,10 @@ def _stands_for(key: Rolled, deploy: ReadObject, amounts: Amounts, node: str) ->
     meta = deploy["metadata"]
     marks = {label: meta["labels"][label] for label in (INSTANCE_LABEL, RELEASE_LABEL)}
     requests = {name: format(value, "f") for name, value in amounts.items()}
+    template = deploy["spec"]["template"]["spec"]
+    rules = {} if node else {k: template[k] for k in _PLACED_BY if k in template}
     return {
         "metadata": {"namespace": key[0], "name": meta["name"], "labels": marks},
-        "spec": {"nodeName": node, "containers": [{"resources": {"requests": requests}}]},
+        "spec": {**rules, "nodeName": node, "containers": [{"resources": {"requests": requests}}]},
         "status": {"phase": "Pending"},
     }

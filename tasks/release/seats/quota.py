@@ -30,6 +30,19 @@ def given_back(said: str, gone: Iterable[ReadObject], count: int) -> bool:
     return True
 
 
+def opens(said: str, gone: Iterable[ReadObject]) -> bool:
+    """Whether a quota that refused a pod may let it in once others are gone: they have some of what
+    it lacks, and it does not ask for more than there is at all. said, gone: as above; words that
+    nobody can read, and of nobody who goes, it may."""
+    found, gone = _USED_UP.search(said), list(gone)
+    if found is None or not gone:
+        return True
+    asked, _, limited = (_amounts(text) for text in found.groups())
+    if any(amount > limited.get(name, amount) for name, amount in asked.items()):
+        return False
+    return any(_use(pod, name) for pod in gone for name in asked)
+
+
 def _amounts(text: str) -> Amounts:
     """'pods=1,requests.cpu=500m'."""
     return quantities(dict(part.partition("=")[::2] for part in text.split(",")))

@@ -11,13 +11,23 @@ from decimal import Decimal
 from functools import lru_cache
 
 from tasks.accelerators.profiles import PROFILES
-from tasks.nodes.facts import Amounts, ApiFacts, add, api_facts, fits, group_pods, pod_requests
-from tasks.nodes.queue import queueing
+from tasks.nodes.facts import (
+    TERMINAL,
+    Amounts,
+    ApiFacts,
+    add,
+    api_facts,
+    fits,
+    group_pods,
+    pod_requests,
+)
+from tasks.nodes.queue import QUOTA, queued_by, queueing
 from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject
 from tasks.release.course import Room
 from tasks.release.seats.crowd import Granted, crowd_of, granted
+from tasks.release.seats.quota import opens
 
 _GIB = Decimal(2**30)
 
@@ -88,10 +98,55 @@ def room_for(
         sum(item.table[0] for item in seats),
         sum(item.instead for item in seats),
         "; ".join((_words(asked), *crowd.said)),
-        queueing(pods, asked, namespace, instance),
+        waiting(pods, nodes, asked, (namespace, instance), serving),
         owed,
         tuple(item.table for item in seats),
     )
+
+
+def waiting(
+    pods: Iterable[ReadObject],
+    nodes: Iterable[ReadObject],
+    need: Iterable[str],
+    rollout: tuple[str, str],
+    serving: str | None,
+) -> tuple[str, ...]:
+    """Who else waits for what the serving release of a rollout would free (queueing): whom a seat
+    on its nodes, or its part of a quota, would help, and nobody else.
+
+    pods, need: see queueing; rollout: namespace and name. A node's state excuses nobody: it may be
+    Ready, or uncordoned, a moment later. Where no pod of what serves has a node, any node counts.
+    """
+    pods = list(pods)
+    mine = [pod for pod in pods if _of(pod, rollout, serving)]
+    held = {name for pod in mine if (name := (pod.get("spec") or {}).get("nodeName"))}
+    there = [node for node in nodes if not held or node["metadata"]["name"] in held]
+    facts: list[ApiFacts] = []
+    # what is queued itself hands its part of the queue on
+    by_queue = any(map(queued_by, mine))
+
+    def helps(pod: ReadObject) -> bool:
+        spec, said = pod.get("spec") or {}, str((pod.get("status") or {}).get("message", ""))
+        if QUOTA in said:  # a pod that is made counts, whether it is placed or not
+            return opens(said, [other["spec"] for other in mine])
+        if spec.get("schedulingGates"):
+            return by_queue
+        if not facts:
+            facts.extend(map(api_facts, there))
+        asked = pod_requests(spec)
+        return any(
+            suits(spec, fact) and fits(fact.allocatable, _counted(asked, fact)) != 0
+            for fact in facts
+        )
+
+    return queueing(pods, need, *rollout, helps)
+
+
+def _of(pod: ReadObject, rollout: tuple[str, str], release: str | None) -> bool:
+    meta = pod["metadata"]
+    labels = meta.get("labels") or {}
+    its = meta.get("namespace"), labels.get(INSTANCE_LABEL), labels.get(RELEASE_LABEL)
+    return its == (*rollout, release) and (pod.get("status") or {}).get("phase") not in TERMINAL
 
 
 def _counted(need: Amounts, facts: ApiFacts) -> Amounts:
@@ -137,6 +192,11 @@ def takes(template: ReadObject, node: ApiFacts) -> bool:
     """Whether a node takes such pods at all: its state, its taints, the template's node rules."""
     if node.cordoned or node.conditions.get("Ready") != "True":
         return False
+    return suits(template, node)
+
+
+def suits(template: ReadObject, node: ApiFacts) -> bool:
+    """The same, whatever state the node is in."""
     tolerations = template.get("tolerations") or []
     for taint in node.taints:
         # the node's conditions, judged above, put these on it

@@ -107,7 +107,9 @@ class World(FakeWrites):
         self._control()
         return copy.deepcopy(self.objects.get((kind, name)))
 
-    def list(self, kind: str, ns: str | None = None, label_selector: str = "") -> list[Object]:
+    def list(
+        self, kind: str, ns: str | None = None, label_selector: str = "", field_selector: str = ""
+    ) -> list[Object]:
         wanted = dict(part.split("=") for part in label_selector.split(",") if part)
         service = wanted.pop("kubernetes.io/service-name", NAME)
         found = {

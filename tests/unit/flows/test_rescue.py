@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from flows.guard import tend
+from flows.guard import Tended, tend
 from flows.rollback import settle
 from tasks.base.errors import Busy, LockLost, OutsideError, RolloutError, StepFailed
 from tasks.objects.labels import EPOCH_ANNOTATION, REACHED_ANNOTATION
@@ -17,6 +18,7 @@ from tasks.objects.replicas import scaled_marks
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.lend import Lend
+from tasks.release.state import Phase, from_configmap, to_configmap
 from tests.support.cluster.actor_world import NAME, NEW, NS, OLD, World, deployment, world
 from tests.support.cluster.by_hand import HAND, adopted
 from tests.support.cluster.courses import at_rest, once
@@ -309,3 +311,78 @@ def test_once_the_memory_can_be_read_again_it_comes_to_rest(reached: list[World]
     at.put(kept)
     by_guard(at)
     assert at_rest(at) == "old"
+
+
+# -- what is lent on purpose --------------------------------------------------------------------
+
+
+def lent(phase: Phase) -> World:
+    """One of its two replicas is lent to a candidate; whoever did that is gone."""
+    at, name = taken(False, "lend")
+    state = from_configmap(NAME, at.objects[MEMORY])
+    until = "2099-01-01T00:00:00+00:00"
+    at.put(to_configmap(replace(state, phase=phase, verdict="pass", until=until), NS))
+    assert asks(at, name) == 1 and at.available("old") == 1
+    return at
+
+
+@pytest.mark.parametrize(
+    ("phase", "by", "fails", "back"),
+    [
+        # the next look may be taken
+        ("testing", by_guard, no_nodes, False),
+        ("testing", by_guard, not_given, False),
+        ("held", by_guard, no_nodes, False),
+        ("held", by_guard, not_given, False),
+        # a person decides about it
+        ("held", by_recovery, no_nodes, False),
+        ("unproven", by_recovery, no_nodes, False),
+        ("held", by_recovery, not_given, False),
+        # nobody does
+        ("testing", by_recovery, no_nodes, True),
+        # and nobody could go on from it
+        ("held", by_guard, unreadable, True),
+        ("held", by_guard, of_another_version, True),
+        ("held", by_recovery, stripped, True),
+    ],
+    ids=lambda it: getattr(it, "__name__", str(it)),
+)
+def test_what_is_lent_while_what_serves_answers(
+    phase: Phase,
+    by: Callable[[World], str],
+    fails: Callable[[World], None],
+    back: bool,
+    reached: list[World],
+) -> None:
+    at = lent(phase)
+    reached.append(at)
+    fails(at)
+    said = by(at)
+    assert asks(at, "m-old") == (2 if back else 1)
+    assert ("is scaled up to 2" in said) is back and "could not be given back" not in said
+
+
+@pytest.mark.parametrize("phase", ["testing", "held"])
+def test_where_nothing_of_it_answers_a_failed_look_is_enough(
+    phase: Phase, reached: list[World]
+) -> None:
+    at = lent(phase)
+    reached.append(at)
+    at.broken.add("old")
+    no_nodes(at)
+    assert "is scaled up to 2" in by_guard(at) and asks(at, "m-old") == 2
+
+
+def test_what_somebody_alive_has_is_left_alone_though_a_look_failed(
+    reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, name = taken(False)
+    reached.append(at)
+    no_nodes(at)
+
+    def held(*_: object, **__: object) -> None:
+        raise Busy("alice has it")
+
+    monkeypatch.setattr("tasks.run.rescue.LeaseLock", held)
+    found = tend((NS, NAME), None, None)
+    assert found == Tended((NS, NAME), "left alone", "alice has it") and asks(at, name) == 0

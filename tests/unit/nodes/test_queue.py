@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.nodes.queue import queueing, unmade
+from tasks.nodes.queue import queueing, unmade, untold
 
 DCU = "hygon.com/dcu"
 
@@ -78,7 +78,18 @@ def test_any_device_of_a_replica_may_be_waited_for() -> None:
 
 # -- what has no pod at all ---------------------------------------------------------------------
 
-REFUSED = {"conditions": [{"type": "ReplicaFailure", "status": "True"}]}
+QUOTA = 'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9'
+
+
+def refused(said: str) -> dict[str, Any]:
+    found = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": said}
+    return {"conditions": [found]}
+
+
+REFUSED = refused(QUOTA)
+SECURITY = 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'
+WEBHOOK = 'admission webhook "w" denied the request: no'
+UNNAMED = 'pods "x" is forbidden: failed quota: q: must specify cpu'
 DONE = {"conditions": [{"type": "Complete", "status": "True"}]}
 KUEUE = {"labels": {"kueue.x-k8s.io/queue-name": "q"}}
 OF_US = {"labels": LABELS}
@@ -102,11 +113,16 @@ def workload(kind: str, status: Any, *, asks: str = DCU, **spec: Any) -> dict[st
         (workload("ReplicaSet", {**REFUSED, "replicas": 1}, replicas=2), True),
         (workload("ReplicaSet", {**REFUSED, "replicas": 2}, replicas=2), False),
         (workload("ReplicaSet", {"replicas": 1}, replicas=2), False),  # its next pod is coming
+        (workload("ReplicaSet", refused(SECURITY), replicas=1), False),  # no seat helps it
+        (workload("ReplicaSet", refused(WEBHOOK), replicas=1), False),
+        (workload("ReplicaSet", refused(UNNAMED), replicas=1), False),
         (workload("ReplicaSet", REFUSED, replicas=1, asks="nvidia.com/gpu"), False),
         (workload("ReplicaSet", REFUSED, replicas=1, name="m-r-5d8", marks=OF_US), False),
         (workload("ReplicaSet", REFUSED, replicas=1, name="m-x-5d8", marks=OF_US), True),
         (workload("ReplicaSet", REFUSED, replicas=1, meta={"deletionTimestamp": "now"}), False),
         (workload("Job", {}), True),  # a Job says of a quota nothing but in events
+        (workload("Job", {"failed": 3}), False),  # between two tries
+        (workload("Job", {"active": 1, "failed": 3}, parallelism=2), False),
         (workload("Job", {"active": 1}), False),
         (workload("Job", {"active": 1}, parallelism=3, completions=9), True),
         (workload("Job", {"active": 1, "succeeded": 8}, parallelism=3, completions=9), False),
@@ -122,3 +138,44 @@ def test_workloads_that_ask_for_more_pods_than_they_have(
     said = queueing(unmade([found]), (DCU, "pods"), "jobs", "m")
     place = f"jobs/{found['kind']} {found['metadata']['name']}"
     assert said == ((place,) if waits else ())
+
+
+def failed_create(said: str, at: str, **of: str) -> dict[str, Any]:
+    return {
+        "reason": "FailedCreate",
+        "message": said,
+        "lastTimestamp": at,
+        "involvedObject": {"kind": "Job", "name": "w", **of},
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "events", "waits"),
+    [
+        ({}, [failed_create(QUOTA, "1")], True),
+        ({"failed": 3}, [failed_create(QUOTA, "1")], True),  # its next try was refused
+        ({"failed": 3}, [failed_create(QUOTA, "1", uid="u")], True),
+        ({"failed": 3}, [failed_create(QUOTA, "1", uid="another's")], False),
+        ({"failed": 3}, [failed_create(QUOTA, "1", name="x")], False),
+        ({}, [failed_create(SECURITY, "1")], False),
+        ({}, [failed_create(WEBHOOK, "1")], False),
+        ({}, [failed_create(QUOTA, "1"), failed_create(SECURITY, "2")], False),
+        ({}, [failed_create(QUOTA, "2"), failed_create(SECURITY, "1")], True),  # the last counts
+    ],
+)
+def test_a_job_waits_by_what_its_events_say(
+    status: Any, events: list[dict[str, Any]], waits: bool
+) -> None:
+    job = workload("Job", status, meta={"uid": "u"})
+    assert untold([job])
+    assert [pod["metadata"]["name"] for pod in unmade([job], events)] == ["Job w"] * waits
+
+
+def test_events_are_asked_where_they_say_something() -> None:
+    asked = [
+        workload("Job", {"active": 1}),
+        workload("Job", DONE),
+        workload("Job", {}, suspend=True, meta=KUEUE),
+        workload("Job", {}, meta={"deletionTimestamp": "now"}),
+    ]
+    assert not untold(asked)

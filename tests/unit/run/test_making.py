@@ -14,16 +14,18 @@ from tasks.base.errors import OutsideError, Refused
 from tasks.outside.kubernetes.client import ApiError, Forbidden, NotFound
 from tasks.outside.kubernetes.jobs import Diagnosis, JobResult
 from tasks.release.comeback import Comeback
-from tasks.run import proofs
-from tasks.run.carry_out import settled
+from tasks.release.lend import Lend
+from tasks.release.wish import decide_wish
+from tasks.run import proofs, seats
+from tasks.run.carry_out import carry_out, settled
 from tasks.run.comeback import look_back, must_come_back
 from tasks.run.findings import Planned
 from tasks.run.making import with_made
 from tasks.spec.policy import Policy
-from tests.support.cluster.actor_world import NAME, NS, World
+from tests.support.cluster.actor_world import NAME, NS, OLDER, World
 from tests.support.cluster.courses import at_rest
 from tests.support.cluster.runs import locked, run_of
-from tests.support.cluster.tight import WHOLE, back, tight
+from tests.support.cluster.tight import WHOLE, back, known, tight
 from tests.support.surveys import survey
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -288,4 +290,55 @@ def test_a_candidate_whose_pods_are_refused_makes_no_room(strategy: str) -> None
     )
     with pytest.raises(Refused, match=r"cannot be proven to start: .*no PriorityClass"):
         must_come_back(run, cluster, Planned(plan, found, body))
+    assert at.writes == [] and at.available("old") == 2
+
+
+# -- one beside the other -----------------------------------------------------------------------
+
+# more than one of the two pods that serve gives back, and no more than both do
+LARGER = forbidden("exceeded quota: q, requested: cpu=2, used: cpu=2, limited: cpu=2")
+
+
+@pytest.mark.parametrize(
+    ("lend", "refused"), [(Lend(1, 2, 1, 1, 1), True), (None, False)], ids=["lend", "replace"]
+)
+def test_a_candidate_is_tried_beside_what_serves_on(lend: Lend | None, refused: bool) -> None:
+    at = tight()
+    run = run_of(at)
+    found = replace(survey(run.spec), seen=at.actor().observe())
+    body = found.deployment([])
+    body["spec"]["replicas"] = 1
+    plan: Any = SimpleNamespace(strategy="lend" if lend else "replace", lend=lend)
+    at.admit = refusing(LARGER, body["metadata"]["name"])
+    cluster: Any = SimpleNamespace(
+        actor=locked(run).actor, run_job=ends(JobResult(True, 0, (), None), [])
+    )
+    if not refused:
+        must_come_back(run, cluster, Planned(plan, found, body))
+        return
+    with pytest.raises(Refused, match=r"no 1 Pod.s. of it beside 1 of what serves: .*exceeded"):
+        must_come_back(run, cluster, Planned(plan, found, body))
+    assert at.writes == [] and at.available("old") == 2
+
+
+@pytest.mark.parametrize("interrupt", [False, True], ids=["lend", "replace"])
+def test_so_is_what_is_gone_back_to(interrupt: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "run_job", ends(JobResult(True, 0, (), None), []))
+    at = tight()
+    at.put(known(replace(OLDER, replicas=1), 0))
+    at.writes.clear()
+    at.admit = refusing(LARGER, "m-older")
+    actor = at.actor()
+    seen = actor.observe()
+    room = seats.room(actor, OLDER, seen.serving)
+    assert room is not None
+    # one of its pods takes both seats, or, as far as nodes go, either of them
+    room = replace(room, tables=((0, 0, 1) if interrupt else (0, 1, 2),))
+    course = decide_wish("rollback", seen, allow_interruption=True, room=room)
+    if interrupt:
+        carry_out(actor, course)
+        assert at.leads_to() == "older"
+        return
+    with pytest.raises(Refused, match=r"no 1 Pod.s. of it beside 1 of what serves"):
+        carry_out(actor, course)
     assert at.writes == [] and at.available("old") == 2

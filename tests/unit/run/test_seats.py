@@ -36,6 +36,7 @@ from tests.support.cluster.actor_world import (
     wait_ready,
     world,
 )
+from tests.support.cluster.by_hand import HAND, adopted
 
 pytestmark = pytest.mark.usefixtures("quick")
 Object = dict[str, Any]
@@ -299,7 +300,9 @@ def test_pods_that_no_deployment_of_ours_makes_hold_their_seats() -> None:
 def test_who_may_make_no_pods_waits_for_what_is_freed(kind: str) -> None:
     at = world(seats=2)
     pod = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]}
-    refused = {"conditions": [{"type": "ReplicaFailure", "status": "True"}]}
+    said = "exceeded quota: q, requested: cpu=1, used: cpu=2, limited: cpu=2"
+    failed = {"type": "ReplicaFailure", "status": "True", "message": said}
+    refused = {"conditions": [failed]}
     at.put(
         {
             "kind": kind,
@@ -310,3 +313,43 @@ def test_who_may_make_no_pods_waits_for_what_is_freed(kind: str) -> None:
     )
     found = seats.room(at.actor(), OLDER, "old")
     assert found is not None and found.queue == (f"{NS}/{kind} theirs",)
+
+
+def test_what_an_adopted_release_may_not_make_waits_for_nobody() -> None:
+    """Its pods carry no label of ours, nor does what its ReplicaSet would make."""
+    at = adopted(seats=2)
+    template = at.objects["Deployment", HAND]["spec"]["template"]
+    said = "exceeded quota: q, requested: cpu=1, used: cpu=2, limited: cpu=2"
+    failed = {"type": "ReplicaFailure", "status": "True", "message": said}
+    for name in (f"{HAND}-7c9", "another-7c9"):
+        at.put(
+            {
+                "kind": "ReplicaSet",
+                "metadata": {"name": name, "namespace": NS},
+                "spec": {"replicas": 3, "template": template},
+                "status": {"replicas": 2, "conditions": [failed]},
+            }
+        )
+    actor = at.actor()
+    body = at.objects["Deployment", HAND]
+    found = room_for(body, at.list("Node"), taken(actor, []).pods, actor.observe().serving)
+    assert found.queue == (f"{NS}/ReplicaSet another-7c9",)
+
+
+def test_a_job_between_two_tries_waits_for_nothing_that_is_freed() -> None:
+    at = world(seats=2)
+    pod = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]}
+    job = {
+        "kind": "Job",
+        "metadata": {"name": "theirs", "namespace": NS},
+        "spec": {"template": {"spec": pod}},
+        "status": {"failed": 2},
+    }
+    at.put(job)
+    found = seats.room(at.actor(), OLDER, "old")
+    assert found is not None and found.queue == ()
+    said = "exceeded quota: q, requested: cpu=1, used: cpu=2, limited: cpu=2"
+    event = {"kind": "Event", "metadata": {"name": "e", "namespace": NS}, "message": said}
+    at.put({**event, "involvedObject": {"kind": "Job", "name": "theirs"}})
+    found = seats.room(at.actor(), OLDER, "old")
+    assert found is not None and found.queue == (f"{NS}/Job theirs",)

@@ -129,3 +129,16 @@ def test_what_finds_no_place_waits_like_a_pod() -> None:
 def test_it_is_said_who_is_owed_what() -> None:
     (found,) = owed([deploy("old", 1)], {OTHER: TESTING}, [node()], [pod("old")], MINE)
     assert str(found) == "rollout models/n is owed 1 of the 2 replica(s) of n-old"
+
+
+def test_what_stands_for_a_replica_without_a_place_says_where_it_may_go() -> None:
+    """Else nobody could tell whom a freed seat helps: on a tainted node it would be nobody."""
+    rules = {"tolerations": [{"operator": "Exists"}], "nodeSelector": {"gpu": "yes"}}
+    serving = deploy("old", 2)
+    serving["spec"]["template"]["spec"] |= rules
+    (found,) = owed([serving], {OTHER: state("idle", "old")}, [node()], [], MINE)
+    assert [
+        {key: one["spec"].get(key) for key in rules}
+        for one in found.pods
+        if not one["spec"]["nodeName"]
+    ] == [rules, rules]

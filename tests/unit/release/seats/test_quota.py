@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.release.seats.quota import given_back
+from tasks.release.seats.quota import given_back, opens
 
 HEAD = 'POST pods is forbidden (403): pods "m-old-x" is forbidden: exceeded quota: q, '
 TAIL = "; a quota or admission rule refused it; change the object or the rule"
@@ -48,3 +48,21 @@ def test_what_takes_its_place_has_what_it_frees_and_no_more() -> None:
     # an init container counts as the scheduler counts it
     starting = {**pod("1"), "initContainers": [{"resources": {"requests": {"cpu": "4"}}}]}
     assert given_back(said("cpu=4", "cpu=4", "cpu=4"), [starting], 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "gone", "open_then"),
+    [
+        (said("cpu=2", "cpu=4", "cpu=4"), 1, True),
+        (said("cpu=4", "cpu=4", "cpu=4"), 1, True),  # others may give up the rest
+        (said("cpu=5", "cpu=4", "cpu=4"), 1, False),  # nobody ever gives as much
+        (said("memory=1Gi", "memory=4Gi", "memory=4Gi"), 1, False),  # it has none of that
+        (said("memory=1Gi,pods=1", "memory=4Gi,pods=4", "memory=4Gi,pods=4"), 1, True),
+        (said("cpu=2", "cpu=4", "cpu=4"), 0, True),  # of whom nobody knows anything
+        ("exceeded quota: q", 1, True),
+    ],
+)
+def test_who_waits_for_a_quota_waits_for_what_is_in_it(
+    words: str, gone: int, open_then: bool
+) -> None:
+    assert opens(words, [pod()] * gone) is open_then

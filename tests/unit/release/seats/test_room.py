@@ -118,6 +118,67 @@ def test_others_that_wait_are_named() -> None:
     assert (found.beside, found.instead, found.queue) == (0, 1, ("models/x",))
 
 
+def waits(**more: Any) -> dict[str, Any]:
+    """A Pending pod of somebody else's, which asks for all devices of a node."""
+    body = pod("x", more.pop("devices", 8), of="other", node="")
+    status = {"phase": "Pending", **more.pop("status", {})}
+    return {**body, "spec": {**body["spec"], **more}, "status": status}
+
+
+def only(*rules: dict[str, Any]) -> dict[str, Any]:
+    terms = {"nodeSelectorTerms": [{"matchExpressions": list(rules)}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
+QUOTA = "exceeded quota: q, requested: {}, used: cpu=64, limited: {}"
+GATED = {"schedulingGates": [{"name": "kueue.x-k8s.io/admission"}]}
+IN_POOL = {"key": "pool", "operator": "In", "values": ["gpu"]}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waits_for_it"),
+    [
+        (waits(), True),
+        (waits(nodeSelector={"pool": "gpu"}), True),
+        (waits(nodeSelector={"pool": "deleted-last-year"}), False),
+        (waits(affinity=only(IN_POOL)), True),
+        (waits(affinity=only({**IN_POOL, "operator": "NotIn"})), False),
+        (waits(tolerations=[]), False),  # the node's taint
+        (waits(devices=16), False),  # no node has as many
+        (waits(**GATED), False),  # somebody else is to let it go
+        # a quota counts what is made, wherever it may be placed
+        (waits(status={"message": QUOTA.format("cpu=8", "cpu=64")}, tolerations=[]), True),
+        (waits(status={"message": QUOTA.format("cpu=80", "cpu=64")}), False),
+        (waits(status={"message": QUOTA.format("requests.other/x=1", "requests.x=1")}), False),
+        (waits(status={"message": "exceeded quota: in words that nobody knows"}), True),
+        (waits(status={"message": "evicted once"}), True),
+    ],
+)
+def test_whom_a_freed_seat_helps_waits_for_it_and_nobody_else(
+    waiting: dict[str, Any], waits_for_it: bool
+) -> None:
+    gpu = [{"key": "gpu", "effect": "NoSchedule", "operator": "Exists"}]
+    waiting["spec"].setdefault("tolerations", gpu)
+    # also where nobody may be placed right now: that may be over in a moment
+    for state in ({}, {"cordoned": True}, {"ready": "Unknown"}):
+        there = node(labels={"pool": "gpu"}, taints=gpu, **state)
+        nodes = [there, node("b", 99, labels={"pool": "cpu"})]  # which holds none of what serves
+        found = room_for(deploy(), nodes, [pod("serving"), waiting], "serving")
+        assert found.queue == (("models/x",) if waits_for_it else ())
+
+
+def test_what_is_queued_itself_hands_its_part_of_the_queue_on() -> None:
+    serving = pod("serving")
+    serving["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
+    found = room_for(deploy(), [node()], [serving, waits(**GATED)], "serving")
+    assert found.queue == ("models/x",)
+
+
+def test_where_nobody_knows_what_is_freed_any_node_counts() -> None:
+    found = room_for(deploy(), [node()], [waits(), waits(devices=16)], "serving")
+    assert found.queue == ("models/x",)
+
+
 def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
     """Neither by a person's leave, nor after a failed soak: that release serves on, unproven."""
     state = State("m", phase="soaking", strategy="replace", stable=NEW, previous=OLD)
