@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
 
-from deployments.local.kube.admit.canonical import canonical
 from tasks.release.written.meaning import kept, same_amount
-from tests.standin.test_amounts import QUANTITIES
 
 ENV = {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 FILLED = {"name": "A", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
@@ -96,11 +93,6 @@ def test_what_the_api_server_writes_down_is_what_was_sent(
 )
 def test_a_real_difference_stays_one(field: str, sent: Any, found: Any) -> None:
     assert not kept(sent, found, field)
-
-
-@given(QUANTITIES)
-def test_an_amount_is_its_canonical_form(text: str) -> None:
-    assert same_amount(text, canonical(text))
 
 
 def test_an_amount_that_cannot_be_read_says_nothing() -> None:
