@@ -13,6 +13,8 @@ RESTARTED = "kubectl.kubernetes.io/restartedAt"
 # on a Deployment: 'before>after', the hashes of its pod template when we held it to other nodes; it
 # is the same release as long as nothing else is changed of it
 PLACED = "model-rollout/placed"
+# containerd's and dockershim's ways to begin an imageID
+_SCHEMES = ("docker-pullable://", "docker://")
 
 
 def made_of(deploy: ReadObject) -> str:
@@ -45,20 +47,32 @@ def template_in(made: str) -> str:
 
 
 def other_image(measured: Iterable[str], now: Iterable[str]) -> str:
-    """Which image runs that was not measured, in words; '' where none does, or nothing was noted. A
-    tag that moves changes no template. Both: imageIDs of pods, as nodes tell them."""
-    known, here = ({_plain(item) for item in items if item} for items in (measured, now))
-    if not known or not (other := here - known):
+    """Which image runs that was not measured, in words; '' where none does, or nothing was noted,
+    or nothing can be told. A tag that moves changes no template. Both: imageIDs of pods, as nodes
+    tell them.
+
+    A node tells an image that it pulled by its registry's digest, and one that was imported there
+    by its own: the two say nothing of each other.
+    """
+    known, here = ({image_told(item) for item in items if item} for items in (measured, now))
+    kinds = {pulled for pulled, _ in known}
+    other = sorted(digest for pulled, digest in here - known if pulled in kinds)
+    if not other:
         return ""
+    ran = sorted(digest for _, digest in known)
     return (
-        f"its pods ran {', '.join(sorted(known))} when they were measured and run "
-        f"{', '.join(sorted(other))} now: the tag has moved, and they were made anew"
+        f"its pods ran {', '.join(ran)} when they were measured and run "
+        f"{', '.join(other)} now: the tag has moved, and they were made anew"
     )
 
 
-def _plain(ident: str) -> str:
-    """The digest in an imageID, as far as it has one: a mirror's name is no other image."""
-    return ident.rpartition("@")[2]
+def image_told(ident: str) -> tuple[bool, str]:
+    """Whether an imageID names the image by a registry's digest, and that digest, or its own. A
+    mirror's name is no other image."""
+    for scheme in _SCHEMES:
+        ident = ident.removeprefix(scheme)
+    _, at, digest = ident.rpartition("@")
+    return bool(at), digest
 
 
 def apart(noted: str, now: str, *, which: bool = True) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tasks.nodes.facts import TERMINAL, api_facts
 from tasks.objects.labels import ENGINE_CONTAINER
+from tasks.objects.made import image_told
 from tasks.objects.pods import ReadObject, ending, engine_container, is_true, statuses
 from tasks.release.course import Course, Observed, PointService, Scale
 from tasks.release.seats.room import takes
@@ -22,8 +23,6 @@ from tasks.release.state import Release
 LISTED = 50
 # how what is wrong with weights begins
 WEIGHTS = "its weights on node"
-# containerd's and dockershim's ways to begin an imageID
-_SCHEMES = ("docker-pullable://", "docker://")
 
 
 @dataclass(frozen=True)
@@ -184,10 +183,9 @@ def _digest(pod: ReadObject) -> str:
 
 
 def _registered(ident: str) -> str:
-    """The digest in an imageID."""
-    for scheme in _SCHEMES:
-        ident = ident.removeprefix(scheme)
-    return ident.partition("@")[2]
+    """The digest in an imageID, as a registry has it; '' where it tells none."""
+    pulled, digest = image_told(ident)
+    return digest if pulled else ""
 
 
 def _plain(image: str) -> str:

@@ -17,6 +17,7 @@ from tasks.release.seats.edited import drifted, held_fast
 from tasks.release.seats.room import kept_for
 from tasks.release.seats.told import lends, serves_on
 from tasks.release.state import Release
+from tasks.release.written.meaning import by_name, kept
 from tasks.spec.rollout import Promotion, Rollout
 
 Strategy = Literal["parallel", "lend", "replace", "place", "refused", "unchanged"]
@@ -157,14 +158,14 @@ def describe_changes(seen: Observed, release: Release, objects: Mapping[str, Any
         old_items, new_items = before.get(key) or [], after.get(key) or []
         out += [f"{key}: - {item}" for item in old_items if item not in new_items]
         out += [f"{key}: + {item}" for item in new_items if item not in old_items]
-    old_env = {e["name"]: e.get("value", "(from elsewhere)") for e in before.get("env") or []}
-    new_env = {e["name"]: e.get("value", "(from elsewhere)") for e in after.get("env") or []}
+    old_env, new_env = by_name(before.get("env")), by_name(after.get("env"))
     for name in sorted(old_env.keys() | new_env.keys()):
-        if old_env.get(name) != new_env.get(name):
+        if name not in new_env or not kept([new_env[name]], before.get("env"), "env"):
             # values may be credentials: name the variable only
             out.append(f"env: {name} changes")
-    if before and before.get("resources") != after.get("resources"):
-        out.append(f"resources: {before.get('resources')} -> {after.get('resources')}")
+    here, there = before.get("resources"), after.get("resources")
+    if before and not (kept(here, there) and kept(there, here)):
+        out.append(f"resources: {here} -> {there}")
     return out
 
 

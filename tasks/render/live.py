@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.objects.pods import engine_container, ready, restarts
+from tasks.release.written.meaning import by_name, kept
 
 
 def differences(
@@ -23,21 +24,23 @@ def differences(
 
 
 def engine_differences(planned: Mapping[str, Any], pod_spec: Mapping[str, Any]) -> list[str]:
-    """The same of its engine alone, wherever it runs."""
+    """The same of its engine alone, wherever it runs. pod_spec: as the API server has it, which
+    writes the same thing in its own way."""
     wanted = engine_container(planned["spec"]["template"]["spec"])
     found = engine_container(pod_spec)
     out = []
     for key in ("image", "command", "args"):
-        if wanted.get(key) != found.get(key):
+        # nothing may be added to what was planned to have none
+        if not kept(wanted.get(key) or [], found.get(key) or [], key):
             out.append(f"{key}: planned {wanted.get(key)!r}, runs {found.get(key)!r}")
-    have = {item["name"]: item for item in found.get("env") or []}
-    for item in wanted.get("env") or []:
-        if have.get(item["name"]) != item:
-            out.append(f"env {item['name']}: not as planned")
+    have = by_name(found.get("env"))
+    for name, item in by_name(wanted.get("env")).items():
+        if not kept([item], [have[name]] if name in have else [], "env"):
+            out.append(f"env {name}: not as planned")
     for part in ("limits", "requests"):
         live = (found.get("resources") or {}).get(part) or {}
         for name, amount in ((wanted.get("resources") or {}).get(part) or {}).items():
-            if str(live.get(name)) != str(amount):
+            if not kept({name: amount}, live, part):
                 out.append(f"{part} {name}: planned {amount}, runs with {live.get(name)}")
     return out
 

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deployments.local.kube.admit.canonical import canonical
 from deployments.local.kube.objects import amounts
 from tasks.nodes import facts
+from tasks.release.written.meaning import same_amount
 
 SUFFIXES = ["", "m", "k", "M", "G", "T", "Ki", "Mi", "Gi", "Ti", "e3", "E2"]
 QUANTITIES = st.builds(
@@ -33,6 +35,11 @@ PODS = st.fixed_dictionaries(
 @given(QUANTITIES)
 def test_quantities(text: str) -> None:
     assert amounts.quantity(text) == facts.quantity(text)
+
+
+@given(QUANTITIES)
+def test_an_amount_is_the_same_as_it_is_written_down(text: str) -> None:
+    assert same_amount(text, canonical(text)) and same_amount(text, canonical(text, listed=True))
 
 
 @pytest.mark.parametrize("text", ["", "x", "1x", "1 Gi", "Gi", "1e", "--1", "1.2.3", "1KiB"])

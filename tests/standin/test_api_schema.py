@@ -111,7 +111,8 @@ def test_what_kubernetes_takes_is_taken(shared_api: Api) -> None:
     code, made = shared_api.send("POST", DEPLOYMENTS, obj)
     assert code == 201, made
     container = made["spec"]["template"]["spec"]["containers"][0]
-    assert container["resources"]["requests"] == {"cpu": "1500m", "memory": "1Gi", "x.com/gpu": "2"}
+    # a limit is a request too in the pods alone
+    assert container["resources"] == {"limits": {"cpu": "1500m", "memory": "1Gi", "x.com/gpu": "2"}}
     assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
     probe = container["readinessProbe"]
     assert (probe["periodSeconds"], probe["timeoutSeconds"]) == (10, 1)

@@ -84,6 +84,32 @@ def test_differences_name_what_changes_and_no_value_of_a_variable() -> None:
     assert first == ["nothing serves yet: this is the first release"]
 
 
+def test_what_serves_is_compared_by_what_it_means() -> None:
+    ref = {"fieldRef": {"fieldPath": "status.podIP"}}
+    after: dict[str, Any] = {
+        "env": [{"name": "K", "value": ""}, {"name": "IP", "valueFrom": ref}],
+        "resources": {"limits": {"memory": "65536Mi"}, "requests": {"cpu": "0.5"}},
+    }
+    filled = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
+    before: dict[str, Any] = {
+        "env": [{"name": "K"}, {"name": "IP", "valueFrom": filled}],
+        "resources": {"limits": {"memory": "64Gi"}, "requests": {"cpu": "500m"}},
+    }
+
+    def told(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+        lines = describe_changes(SERVING, NEW, {"before": then, "after": now})
+        return [line for line in lines if line.startswith(("env", "resources"))]
+
+    assert told(before, after) == []
+    # one that comes from elsewhere, and a request that is gone, are changes
+    other = {"fieldRef": {"fieldPath": "status.hostIP"}}
+    env = [after["env"][0], {"name": "IP", "valueFrom": other}]
+    assert told(before, {**after, "env": env}) == ["env: IP changes"]
+    less = {"limits": {"memory": "65536Mi"}}
+    assert len(told(before, {**after, "resources": less})) == 1
+    assert told({}, after) == ["env: IP changes", "env: K changes"]
+
+
 @pytest.mark.parametrize("minimum", [1, 2])
 def test_a_minimum_of_nodes_is_kept(minimum: int) -> None:
     what = spec()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+from deployments.local.kube.admit.canonical import written_down
+
 Object = dict[str, Any]
 _PROBE = {"periodSeconds": 10, "timeoutSeconds": 1, "failureThreshold": 3, "successThreshold": 1}
 
@@ -30,18 +32,47 @@ def pod_spec(spec: Object) -> None:
             "securityContext": {},
         },
     )
-    host = bool(spec.get("hostNetwork"))
+    if account := spec.get("serviceAccountName") or spec.get("serviceAccount"):
+        spec |= {"serviceAccountName": account, "serviceAccount": account}
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-        _container(container, host)
+        _container(container)
     for volume in spec.get("volumes") or []:
-        for source in ("configMap", "secret", "projected", "downwardAPI"):
-            if isinstance(volume.get(source), dict):
-                _fill(volume[source], {"defaultMode": 0o644})
-        if isinstance(volume.get("hostPath"), dict):
-            _fill(volume["hostPath"], {"type": ""})
+        _volume(volume)
 
 
-def _container(container: Object, host_network: bool) -> None:
+def _volume(volume: Object) -> None:
+    for source in ("configMap", "secret", "projected", "downwardAPI"):
+        if isinstance(volume.get(source), dict):
+            _fill(volume[source], {"defaultMode": 0o644})
+    if isinstance(volume.get("hostPath"), dict):
+        _fill(volume["hostPath"], {"type": ""})
+    if volume.keys() <= {"name"}:
+        volume["emptyDir"] = {}
+    for part in (volume.get("projected") or {}).get("sources") or []:
+        if isinstance(part.get("serviceAccountToken"), dict):
+            _fill(part["serviceAccountToken"], {"expirationSeconds": 3600})
+        _items(part.get("downwardAPI"))
+    _items(volume.get("downwardAPI"))
+    claim = (volume.get("ephemeral") or {}).get("volumeClaimTemplate")
+    if isinstance(claim, dict):
+        _fill(claim, {"metadata": {}})
+        _fill(claim["spec"], {"volumeMode": "Filesystem"})
+
+
+def _items(source: Any) -> None:
+    for item in (source or {}).get("items") or []:
+        _reference(item)
+
+
+def _reference(holder: Object) -> None:
+    """Of what names a field of its pod, or an amount of a container."""
+    if isinstance(holder.get("fieldRef"), dict):
+        _fill(holder["fieldRef"], {"apiVersion": "v1"})
+    if isinstance(holder.get("resourceFieldRef"), dict):
+        _fill(holder["resourceFieldRef"], {"divisor": "0"})
+
+
+def _container(container: Object) -> None:
     image = str(container.get("image") or "")
     tag = image.rpartition("/")[2].partition(":")[2]
     newest = "@" not in image and tag in ("", "latest")
@@ -56,24 +87,22 @@ def _container(container: Object, host_network: bool) -> None:
     )
     for port in container.get("ports") or []:
         _fill(port, {"protocol": "TCP"})
-        if host_network and port.get("containerPort"):
-            _fill(port, {"hostPort": port["containerPort"]})
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        if probe := container.get(name):
-            _fill(probe, _PROBE)
-            if isinstance(probe.get("httpGet"), dict):
-                _fill(probe["httpGet"], {"path": "/", "scheme": "HTTP"})
+    probes = (container.get(f"{name}Probe") for name in ("liveness", "readiness", "startup"))
+    for probe in filter(None, probes):
+        _fill(probe, _PROBE)
+        _asked(probe)
+        if isinstance(probe.get("grpc"), dict):
+            _fill(probe["grpc"], {"service": ""})
+    for hook in (container.get("lifecycle") or {}).values():
+        if isinstance(hook, dict):
+            _asked(hook)
     for item in container.get("env") or []:
-        reference = (item.get("valueFrom") or {}).get("fieldRef")
-        if reference:
-            _fill(reference, {"apiVersion": "v1"})
-    resources = container["resources"]
-    # A limit without a request is also the request.
-    if limits := resources.get("limits"):
-        resources["requests"] = {**limits, **(resources.get("requests") or {})}
-    for amounts in resources.values():
-        if isinstance(amounts, dict):
-            amounts.update({k: str(v) for k, v in amounts.items() if not isinstance(v, str)})
+        _reference(item.get("valueFrom") or {})
+
+
+def _asked(holder: Object) -> None:
+    if isinstance(holder.get("httpGet"), dict):
+        _fill(holder["httpGet"], {"path": "/", "scheme": "HTTP"})
 
 
 def _deployment(obj: Object) -> None:
@@ -139,7 +168,8 @@ _BY_PLURAL = {
 
 
 def defaulted(plural: str, obj: Object) -> Object:
-    """A copy of a well-shaped object with defaults, and without nulls."""
+    """A copy of a well-shaped object with defaults, without nulls, and in its pods as it is written
+    down."""
     new = _without_nulls(obj)
     assert isinstance(new, dict)
     spec = new.get("spec")
@@ -148,9 +178,11 @@ def defaulted(plural: str, obj: Object) -> Object:
             _BY_PLURAL[plural](new)
         template = spec.get("template")
         if plural == "pods":
+            spec = new["spec"] = written_down(spec, "V1PodSpec")
             pod_spec(spec)
         elif isinstance(template, dict) and isinstance(template.get("spec"), dict):
             _fill(template, {"metadata": {}})
+            template = spec["template"] = written_down(template, "V1PodTemplateSpec")
             pod_spec(template["spec"])
     if plural == "secrets":
         _fill(new, {"type": "Opaque"})

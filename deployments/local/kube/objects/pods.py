@@ -157,4 +157,20 @@ def default(pod: Mapping[str, Any]) -> Object:
         "enableServiceLinks": True,
         **pod["spec"],
     }
+    for group in ("initContainers", "containers"):
+        if group in spec:
+            host = bool(spec.get("hostNetwork"))
+            spec[group] = [_of_pod(container, host=host) for container in spec[group]]
     return {**pod, "spec": spec, "status": {"phase": "Pending", "qosClass": "Burstable"}}
+
+
+def _of_pod(container: Mapping[str, Any], *, host: bool) -> dict[str, Any]:
+    """A container with the defaults that pods have, and their templates have not: a limit without
+    a request is the request, and on the host's network a port is the host's."""
+    out, resources = dict(container), container.get("resources") or {}
+    if limits := resources.get("limits"):
+        requests = {**limits, **(resources.get("requests") or {})}
+        out["resources"] = {**resources, "requests": requests}
+    if host and container.get("ports"):
+        out["ports"] = [{"hostPort": port.get("containerPort"), **port} for port in out["ports"]]
+    return out

@@ -172,6 +172,14 @@ def test_the_switch_looks_at_the_image_again() -> None:
         (("docker-pullable://r@sha256:a",), ("mirror/r@sha256:a",), True),
         (("r@sha256:a", "r@sha256:b"), ("r@sha256:b",), True),
         (("r@sha256:a",), ("r@sha256:a", "r@sha256:b"), False),
+        # imported on one node and pulled on the other: nothing can be told
+        (("r@sha256:a",), ("r@sha256:a", "sha256:c"), True),
+        (("sha256:c",), ("r@sha256:a",), True),
+        (("docker-pullable://r@sha256:a",), ("docker://sha256:c",), True),
+        (("docker://sha256:c",), ("sha256:c",), True),
+        (("sha256:c",), ("sha256:d",), False),
+        (("r@sha256:a", "sha256:c"), ("r@sha256:b",), False),
+        (("r@sha256:a", "sha256:c"), ("sha256:d", "r@sha256:a"), False),
     ],
 )
 def test_images_are_told_by_their_digests(
