@@ -68,6 +68,8 @@ def why_so(state: State) -> str:
     if state.phase == "unproven":
         failed = "it failed its soak" if state.verdict == "fail" else "nobody could prove it"
         return ": ".join(filter(None, (failed, state.breach or state.why)))
+    if state.phase == "held":
+        return state.why
     if state.phase in ("soaking", "reverting", "restoring") and state.breach:
         name = state.stable.deployment if state.stable else "what serves"
         return f"{name} failed its soak: {state.breach}"
