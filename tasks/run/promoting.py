@@ -37,8 +37,11 @@ def promoting(
     """
     begun = actor.observe()
     for left in reversed(range(TRIES)):
+        begins = False
         try:
-            return act(decide())
+            course = decide()
+            begins = True
+            return act(course)
         except (Refused, StepFailed) as error:
             if isinstance(error, SoakFailed | NotProven):
                 raise
@@ -46,8 +49,8 @@ def promoting(
             kept = _kept(actor, seen, begun, error, passed)
             if kept is None:
                 raise
-            # what is refused is so by a look just now, and what does not start was waited for long
-            if left and not isinstance(error, Refused | NotReady):
+            # what no course leads to is so by a look just now; what does not start was waited for
+            if left and begins and not isinstance(error, NotReady):
                 _log.warning("%s; it is decided anew", error)
                 continue
             if seen.state.phase == "held" and not kept.moves[:-1]:
