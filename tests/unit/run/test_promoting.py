@@ -4,21 +4,24 @@ candidate is removed for what is around it."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from flows.rollback import settle as settle_by_name
 from tasks.base import clock
 from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.kubernetes.client import Cluster
 from tasks.record.outcome import Outcome
 from tasks.release import moves
 from tasks.release.lend import Lend
 from tasks.release.memory.terms import watched_by
 from tasks.release.soaking import Look
 from tasks.release.state import State, to_configmap
-from tasks.release.wish import decide_wish
+from tasks.release.wish import Meant, decide_wish
 from tasks.release.words import why_so
 from tasks.run.carry_out import carry_out
 from tasks.run.promoting import Kept, promoting
@@ -269,3 +272,19 @@ def test_it_lends_though_more_is_asked_for_than_there_is() -> None:
     assert at.available("old") == 3 and at.available("new") == 1
     settle(at)
     assert at.available("old") == 4 and at.actor().observe().state.phase == "idle"
+
+
+@pytest.mark.parametrize("what", ["approve", "promote"])
+@pytest.mark.usefixtures("home", "lease")
+def test_by_name_it_is_decided_anew_as_well(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = scaled(2)
+    run_of(at)
+    measured(at)
+    actor = at.actor()
+    actor.save(replace(actor.observe().state, phase="held", verdict="pass", plan="0123"))
+    by_hand(at, "old", 3)
+    at.scales = {3: 4}.get  # type: ignore[assignment]
+    monkeypatch.setattr(Cluster, "connect", lambda *_: nullcontext(at))
+    said = settle_by_name(what, NAME, NS, meant=Meant("r", "0123"))
+    assert "was not watched" in said  # its spec is not known here
+    assert at.leads_to() == "new" and at.available("new") == 4 and at.harm == []
