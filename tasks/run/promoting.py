@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 HOURS = 72  # for an approval, where the spec says nothing else
 
 
-class Kept(StepFailed):
+class HeldInstead(StepFailed):
     """A promotion has not come about; its candidate waits for a person, with its verdict."""
 
 
@@ -32,8 +32,8 @@ def promoting(
     """Decide a promotion, and act on it; gives what that gives. What serves may change until the
     switch, which is refused then: it is decided anew, TRIES times in all.
 
-    passed: see decide_kept. Raises Kept where the candidate waits for a person by now, else what
-    stopped the promotion.
+    passed: see decide_kept. Raises HeldInstead where the candidate waits for a person by now, else
+    what stopped the promotion.
     """
     begun = actor.observe()
     for left in reversed(range(TRIES)):
@@ -56,7 +56,7 @@ def promoting(
             if seen.state.phase == "held" and not kept.moves[:-1]:
                 raise  # nothing has changed
             actor.run(kept)
-            raise Kept(f"{error}; {kept.sentence}") from error
+            raise HeldInstead(f"{error}; {kept.sentence}") from error
     raise AssertionError("the last try gives, or raises")
 
 

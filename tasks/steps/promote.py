@@ -16,7 +16,7 @@ from tasks.release.seats.kept import Waits
 from tasks.release.state import Release
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
-from tasks.run.promoting import Kept, promoting
+from tasks.run.promoting import HeldInstead, promoting
 from tasks.run.run import Run
 from tasks.run.seats import room_to_promote
 from tasks.run.step import step
@@ -47,7 +47,7 @@ def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome
     sentence = f"promoting {release.deployment}"
     try:
         sentence = promoting(actor, decide, act, _waits(run, cluster))
-    except Kept as error:
+    except HeldInstead as error:
         cluster.remember(run.judged("held"))
         measured = run.measured or {}
         actor.change_state(lambda held: with_terms(held, release.id, measured=measured))

@@ -24,7 +24,7 @@ from tasks.release.state import State, to_configmap
 from tasks.release.wish import Meant, decide_wish
 from tasks.release.words import why_so
 from tasks.run.carry_out import carry_out
-from tasks.run.promoting import Kept, promoting
+from tasks.run.promoting import HeldInstead, promoting
 from tasks.run.run import Run
 from tasks.run.seats import room_to_promote
 from tasks.steps.promote import promote
@@ -38,7 +38,7 @@ from tests.support.cluster.actor_world import (
     stable_service,
     wait_ready,
 )
-from tests.support.cluster.courses import WELL, settle
+from tests.support.cluster.courses import WELL, by_hand, settle
 from tests.support.cluster.runs import locked, run_of
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -59,12 +59,6 @@ class Scaled(World):
         if name == "m-new" and now != was and (wanted := self.scales(now)):
             by_hand(self, "old", wanted)
         return out
-
-
-def by_hand(at: World, ident: str, replicas: int) -> None:
-    body = at.objects["Deployment", f"m-{ident}"]
-    body["spec"]["replicas"] = replicas
-    at.put(body, "kube-controller-manager")
 
 
 def scaled(now: int, seats: int = 99) -> Scaled:
@@ -181,7 +175,7 @@ def test_one_that_a_person_approves_waits_again(monkeypatch: pytest.MonkeyPatch)
     by_hand(at, "old", 3)
     clock.sleep(60)  # the pod that it gave up is gone
     at.scales = lambda asked: 4 if asked > 2 else 0
-    with pytest.raises(Kept, match="it is kept: m-new waits for a person"):
+    with pytest.raises(HeldInstead, match="it is kept: m-new waits for a person"):
         approves(at)
     after = waits(at, 2)
     assert (after.until, after.plan, after.verdict) == (before.until, before.plan, "pass")
