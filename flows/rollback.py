@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 
 from prefect import flow
 
@@ -32,6 +33,7 @@ from tasks.run.carry_out import settled
 from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
 from tasks.run.nodes import placing
+from tasks.run.promoting import promoting
 from tasks.run.recall import around, spec_of
 from tasks.run.rescue import rescuing
 from tasks.run.run import Run
@@ -81,9 +83,13 @@ def settle(
         with lock as held, logs_kept(name, run):
             actor, advice = held.actor, ""
             try:
+                tried: list[str] = []
 
                 def decided() -> Course:
-                    must_be_meant(what, actor.read_state()[0], meant, cluster.now())
+                    # what is approved is being promoted, once that was begun
+                    meaning = "promote" if tried and what == "approve" else what
+                    tried.append(what)
+                    must_be_meant(meaning, actor.read_state()[0], meant, cluster.now())
                     return _course(
                         what,
                         actor,
@@ -98,7 +104,11 @@ def settle(
                 course = decided()
                 if what == "guard" and not course.moves and not placed:
                     return course.sentence  # somebody else was faster
-                said = settled(actor, course, decided, unchecked=unchecked)
+                acts = partial(settled, actor, decide=decided, unchecked=unchecked)
+                if what in ("approve", "promote"):
+                    said = promoting(actor, decided, acts)
+                else:
+                    said = acts(course)
                 said = "" if placed and said == NOTHING else said
                 said = "; ".join(filter(None, (placed, said, advice)))
             except RolloutError as error:

@@ -15,11 +15,12 @@ MOST_DIGITS = 5  # of replicas, as a spec may ask for them
 @dataclass(frozen=True)
 class Replicas:
     """asked: now. serves_with: when nothing is taken from it. stopped: it asks for fewer, and we
-    made it so."""
+    made it so. beyond: how many of those asked for only somebody else asks for."""
 
     asked: int
     serves_with: int
     stopped: bool = False
+    beyond: int = 0
 
     @property
     def lent(self) -> bool:
@@ -35,9 +36,24 @@ def replicas_of(deploy: ReadObject) -> Replicas:
     ours = marks.get(SCALED_ANNOTATION) == str(asked) and _set_by_us(deploy)
     said = str(marks.get(REPLICAS_ANNOTATION) or "")
     # what a person wrote there instead is no number of ours
-    noted = int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 1
-    serves = max(asked, noted) if ours or not asked else asked
-    return Replicas(asked, serves, ours and asked < serves)
+    noted = int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else 0
+    serves = max(asked, noted or 1) if ours or not asked else asked
+    beyond = max(0, asked - noted) if noted and not ours else 0
+    return Replicas(asked, serves, ours and asked < serves, beyond)
+
+
+def due_of(deploy: ReadObject) -> int:
+    """How many of its replicas are waited for: what only somebody else asks for (an autoscaler may
+    ask for more than there are seats) is not."""
+    found = replicas_of(deploy)
+    return found.asked - found.beyond
+
+
+def unmet_of(deploy: ReadObject) -> int:
+    """How many replicas only somebody else asks for, that do not answer: nothing is to be lost by
+    them, and a seat they may never get."""
+    found = replicas_of(deploy)
+    return min(found.beyond, max(0, found.asked - available_of(deploy)))
 
 
 def scaled_marks(replicas: int, serves_with: int) -> dict[str, str]:

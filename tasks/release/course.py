@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tasks.objects.down import Down
 from tasks.objects.labels import RELEASE_LABEL
 from tasks.objects.made import apart, made_of, other_image
 from tasks.objects.pods import Object, ReadObject, engine_container
-from tasks.objects.replicas import available_of, mixed_of, replicas_of
+from tasks.objects.replicas import available_of, mixed_of, replicas_of, unmet_of
 from tasks.release.state import Release, State, with_made
 
 # what a course without moves comes to
@@ -21,7 +21,8 @@ class DeploymentView:
     """One of our Deployments: replicas asked now, replicas it serves with, replicas available.
 
     stopped: it asks for fewer than it serves with, and we made it so. made: what it is made of.
-    mixed: why its pods are not known to be made of that, '' where they are.
+    mixed: why its pods are not known to be made of that, '' where they are. unmet: replicas that
+    only somebody else asks for, and that do not answer.
     """
 
     name: str
@@ -32,6 +33,13 @@ class DeploymentView:
     stopped: bool = False
     made: str = ""
     mixed: str = ""
+    unmet: int = 0
+
+    @property
+    def seated(self) -> DeploymentView:
+        """It without what somebody else has asked for in vain, or has not got yet."""
+        asked, serves = self.replicas - self.unmet, self.serves_with - self.unmet
+        return replace(self, replicas=asked, serves_with=serves, unmet=0)
 
     @property
     def runs(self) -> bool:
@@ -41,7 +49,7 @@ class DeploymentView:
     @property
     def whole(self) -> bool:
         """Every replica it serves with is asked for and available."""
-        return min(self.replicas, self.available) >= self.serves_with
+        return min(self.replicas, self.available + self.unmet) >= self.serves_with
 
     @property
     def lent(self) -> bool:
@@ -55,8 +63,8 @@ class DeploymentView:
 
     @property
     def settled(self) -> bool:
-        """It answers with all that it asks for, unless we made that less than it serves with."""
-        return self.available >= self.replicas and not self.stopped
+        """It answers with all that we ask it for, unless we made that less than it serves with."""
+        return self.available >= self.replicas - self.unmet and not self.stopped
 
 
 @dataclass(frozen=True)
@@ -296,6 +304,7 @@ def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
             found.stopped,
             made_of(item),
             mixed_of(item),
+            unmet_of(item),
         )
     return out
 

@@ -43,7 +43,9 @@ def decide_lend(
     replicas: of the candidate, whole: with how many it serves, where that is more. as_many: it is
     measured against what serves, with no more than that keeps.
     """
-    if serving is None or not serving.replicas or serving.available < serving.replicas:
+    loading = serving is not None and serving.unmet and _placed(tables) > serving.seated.replicas
+    serving = serving and serving.seated
+    if serving is None or not serving.replicas or serving.available < serving.replicas or loading:
         return None
     worst = _worst(tables, serving.replicas)
     for given in range(serving.replicas):
@@ -64,6 +66,7 @@ def exchange(
     tables: see decide_lend, in which what the other has counts as free; None: nobody could look,
     then one seat is taken to be as good as another, and who is wrong about that waits in vain.
     """
+    serving, other = serving.seated, other.seated
     keep, has = serving.replicas, other.replicas
     worst = [has + given for given in range(keep)] if tables is None else _worst(tables, keep)
     return _path(worst, keep, has, serving.serves_with, other.serves_with)
@@ -89,10 +92,16 @@ def exchange_moves(
     of: int = 0,
 ) -> list[Move]:
     """One seat after the other: its pod has ended its requests and is gone before the replica that
-    takes its seat is asked for, and that is ready before the next one goes. of: see Scale."""
+    takes its seat is asked for, and that is ready before the next one goes. What only somebody
+    else asks for, and does not answer, is given up first: it would take what is freed. of: see
+    Scale."""
     moves: list[Move] = []
     keeps, has = path[0][0], other.replicas
+    if serving.unmet and (len(path) > 1 or path[0][1] > has):
+        keeps = serving.replicas
     for keep, takes in path:
+        if keep > serving.available and takes <= has:
+            continue  # it goes there at once: what does not answer may have no seat to give
         if keep < keeps:
             moves += [Scale(serving.name, keep, lends=True), AwaitFreed(serving.name, keep)]
         if takes > has:
@@ -104,7 +113,7 @@ def exchange_moves(
 def _worst(tables: Sequence[Sequence[int]], pods: int) -> list[int]:
     """By how many pods go, the seats there are at least: which ones go is not ours to choose. Those
     beyond `pods` are on their way already."""
-    elsewhere = pods - sum(len(table) - 1 for table in tables)
+    elsewhere = pods - _placed(tables)
     worst = [0] * (max(elsewhere, 0) + 1)
     for table in tables:
         assert all(a <= b for a, b in pairwise(table))
@@ -119,14 +128,22 @@ def _worst(tables: Sequence[Sequence[int]], pods: int) -> list[int]:
     return worst[max(-elsewhere, 0) :]
 
 
+def _placed(tables: Sequence[Sequence[int]]) -> int:
+    """Pods of what serves that have a seat."""
+    return sum(len(table) - 1 for table in tables)
+
+
 def freed(tables: Sequence[Sequence[int]], serving: DeploymentView, keep: int) -> int:
     """The seats there are at least, once what serves has `keep` replicas. tables: see
     decide_lend."""
+    serving = serving.seated
     return _worst(tables, serving.replicas)[max(0, serving.replicas - keep)]
 
 
 def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
     """Take its replicas from what serves. Raises StepFailed where it is not as it was planned."""
+    unmet = serving.unmet if serving else 0
+    serving = serving and serving.seated
     ready = f"{serving.available} of {serving.replicas}" if serving else "none"
     if (
         serving is None
@@ -139,7 +156,7 @@ def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
             f"and has {ready} ready; look at its pods, or run the rollout again"
         )
     moves: list[Move] = []
-    if serving.replicas > lend.keep:
+    if serving.replicas > lend.keep or unmet:  # what has no seat would take the first one freed
         if serving.available < serving.replicas:  # what is not ready may hold no seat to be freed
             raise StepFailed(
                 f"nothing was taken from {serving.name}: {ready} of its replicas are ready; look "

@@ -109,7 +109,7 @@ class State:
     epoch: the lease's epoch of the last writer. writer: a word that only that process has.
     rollout: id of the run that wrote last.
     breach: what the soak under way has found against stable, or '': whoever finds it there goes
-    back. why: it is unproven, in words.
+    back. why: it is unproven, or held though it passed, in words.
     since: ISO 8601, when it came to this phase.
     plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
     approved at the latest; '' for ever.

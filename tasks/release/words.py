@@ -68,6 +68,8 @@ def why_so(state: State) -> str:
     if state.phase == "unproven":
         failed = "it failed its soak" if state.verdict == "fail" else "nobody could prove it"
         return ": ".join(filter(None, (failed, state.breach or state.why)))
+    if state.phase == "held":
+        return state.why
     if state.phase in ("soaking", "reverting", "restoring") and state.breach:
         name = state.stable.deployment if state.stable else "what serves"
         return f"{name} failed its soak: {state.breach}"
@@ -104,7 +106,18 @@ def _settles(doing: Callable[[State], str]) -> Callable[[Observed], str]:
 def _idle(seen: Observed) -> str:
     if seen.lost:
         return f"the Service leads nowhere: `rollout recover {seen.state.name}` leads it again"
-    return seen.unsettled() or drifted(seen) or "nothing"
+    return seen.unsettled() or drifted(seen) or _in_vain(seen) or "nothing"
+
+
+def _in_vain(seen: Observed) -> str:
+    """That somebody else asks for more of what serves than answers; '' where nobody does."""
+    view = seen.view(seen.serving)
+    if view is None or not view.unmet:
+        return ""
+    return (
+        f"{view.name} was scaled to {view.replicas} by somebody else (an autoscaler, a person) and "
+        f"{view.available} answer: nothing waits for the others; free seats, or ask for fewer"
+    )
 
 
 def down_step(seen: Observed) -> str:

@@ -22,7 +22,7 @@ from tasks.release.seats.quota import given_back
 REFUSALS = (400, 403, 404, 422)
 _NO_RIGHT = re.compile(r'cannot create resource "pods"')
 # a webhook that may change something elsewhere is not asked in a dry run
-_NOT_TRIED = re.compile(r"does not support dry run")
+NOT_TRIED = re.compile(r"does not support dry run")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _tried(
         if error.status not in REFUSALS:
             raise
         said = str(error)
-        if _NO_RIGHT.search(said) or _NOT_TRIED.search(said):
+        if _NO_RIGHT.search(said) or NOT_TRIED.search(said):
             return [], [f"whether the API server would take a Pod of {meta['name']}: {said}"]
         pods = [pod for pod in rollout_pods(cluster, ns, name) if _holds(pod)]
         if count is None:

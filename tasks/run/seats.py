@@ -117,7 +117,9 @@ def room_to_promote(actor: Actor, seen: Observed) -> Room | None:
     """The room for a candidate that gets more seats before the switch: it has lent some, or more
     answers now. None for others, and where nobody may look."""
     candidate = seen.state.candidate
+    view = seen.view(candidate.id) if candidate else None
     more = candidate is not None and set_by_hand(seen) > candidate.replicas
+    more = more or (view is not None and view.lent)  # it was kept, and gets them again
     if candidate is None or not (more or seen.state.strategy == "lend"):
         return None
     return room(actor, candidate, seen.serving)

@@ -33,6 +33,7 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven) -> Outcome:
         state,
         phase="held",
         verdict=why.verdict,
+        why="",
         plan=run.record.plan.digest if run.record.plan else "",
         until=until.isoformat(timespec="seconds"),
     )

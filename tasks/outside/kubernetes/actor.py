@@ -366,7 +366,7 @@ class Actor:
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
                     f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
-            marks = scaled_marks(asked, max(now.serves_with, move.of))
+            marks = scaled_marks(asked, max(view.seated.serves_with, move.of))
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)

@@ -148,6 +148,15 @@ class Owned:
         """
         self._change(kind, name, lambda: self.get(kind, name, role), change, gone=gone)
 
+    def try_change(self, kind: str, name: str, role: str, change: Patch) -> None:
+        """What the API server says to such a change; nothing is changed. Raises Refused, also where
+        the answer is not what was sent, or OutsideError with the server's reason."""
+        found = self.get(kind, name, role)
+        if found is not None:
+            body = self._marked(change(found))
+            answer = self.cluster.trial().patch(kind, name, self.namespace, body)
+            must_be_kept(with_marks(found, body), answer)
+
     def adopt(self, kind: str, name: str, change: Patch) -> None:
         """The same with somebody else's, which `change` makes ours. It raises Refused where that
         must not be."""

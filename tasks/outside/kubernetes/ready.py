@@ -12,6 +12,7 @@ from tasks.diagnose.containers import phase_text
 from tasks.diagnose.logs import tail
 from tasks.diagnose.pods import Diagnosis, diagnose_deployment
 from tasks.objects.pods import Object, ending, ready
+from tasks.objects.replicas import due_of, replicas_of
 from tasks.outside.kubernetes.evidence import Evidence
 from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.watch import Together, keep
@@ -37,8 +38,9 @@ class NotReady(StepFailed):
 
 
 def is_ready(deploy: Object) -> bool:
-    """All replicas are of the newest template and available: the rule of `kubectl rollout`."""
-    status, want = deploy.get("status") or {}, deploy["spec"].get("replicas", 1)
+    """All replicas are of the newest template and available: the rule of `kubectl rollout`, but for
+    what only somebody else asks for."""
+    status, want = deploy.get("status") or {}, due_of(deploy)
     return bool(
         status.get("observedGeneration", 0) >= deploy["metadata"].get("generation", 1)
         and status.get("updatedReplicas", 0) >= want
@@ -173,6 +175,11 @@ class _Waiting:
 
     def _diagnose(self) -> Diagnosis | None:
         pods = [pod for pod in self._current() if not ready(pod)]
+        beyond = replicas_of(self.deploy).beyond
+        if beyond:  # what somebody else asks for may wait for a seat for ever
+            seated = [pod for pod in pods if pod["spec"].get("nodeName")]
+            waiting = [pod for pod in pods if pod not in seated]
+            pods = seated + waiting[beyond:]
         return diagnose_deployment(
             self.deploy,
             pods,

@@ -16,8 +16,10 @@ ALL = 1 << 20
 
 
 def set_by_hand(seen: Observed) -> int:
-    """Replicas that what serves was set to since its rollout asked for fewer; 0 for none."""
+    """Replicas that what serves was set to since its rollout asked for fewer, and has; 0 for
+    none."""
     state, view = seen.state, seen.view(seen.serving)
+    view = view and view.seated
     named = (state.stable, state.previous, state.candidate)
     asked = next((item.replicas for item in named if item and item.id == seen.serving), None)
     return view.serves_with if view and asked and view.serves_with > asked else 0

@@ -3,7 +3,7 @@ its weights are there. What answers, and be it with one pod, is left as it is an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from tasks.nodes.assess import is_candidate
 from tasks.objects.pods import Object, ready
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
-from tasks.outside.kubernetes.client import Cluster, Forbidden
+from tasks.outside.kubernetes.client import ApiError, Cluster, Forbidden
 from tasks.release.back import leaving
 from tasks.release.comeback import Comeback
 from tasks.release.course import AwaitFreed, AwaitReady, Course, DeploymentView, Observed, Scale
@@ -22,6 +22,7 @@ from tasks.release.state import unfinished
 from tasks.run import seats
 from tasks.run.findings import Planned, Survey
 from tasks.run.locked import Locked, not_held
+from tasks.run.making import NOT_TRIED, REFUSALS
 from tasks.run.proofs import WIDTH, whole_on, with_proofs
 from tasks.run.recall import spec_of
 from tasks.run.run import Run
@@ -116,8 +117,9 @@ def again(
     """Hold a release none of whose pods is ready to these nodes, on which its weights are; gives
     what was done, in words. starts: and wait until it answers; else it stands at zero.
 
-    Raises StepFailed where one of its pods is ready, or the site chose its nodes; nothing has
-    changed then. Cut anywhere, it is scaled up by whoever comes next, and placed by this.
+    Raises StepFailed where one of its pods is ready, the site chose its nodes, or the API server
+    takes no such template; nothing has changed then. Cut anywhere, it is scaled up by whoever comes
+    next, and placed by this.
     """
     seen = actor.observe()
     view = seen.view(release)
@@ -132,17 +134,37 @@ def again(
             f"{view.name} runs on nodes that serving.pod names: they are its author's to change"
         )
     nodes = [n for n in actor.cluster.list("Node") if n["metadata"]["name"] in names]
+    uid = deploy["metadata"].get("uid", "")
+    change = partial(pins.held_to, uid=uid, nodes=nodes)
+    _must_be_taken(actor, view.name, change)
     # at zero at once: one that changes its template replaces its pods one by one
     if view.replicas:
         actor.run(Course((Scale(view.name, 0), AwaitFreed(view.name)), ""))
-    uid = deploy["metadata"].get("uid", "")
-    change = partial(pins.held_to, uid=uid, nodes=nodes)
     actor.owned.change("Deployment", view.name, "engine", change)
     where = ", ".join(names)
     emit(Progress("deploy", "running", view.name, f"is placed on {where}"))
     if starts:
         actor.run(Course((Scale(view.name, view.serves_with), AwaitReady(view.name)), ""))
     return f"{view.name} was placed again, on {where}"
+
+
+def _must_be_taken(actor: Actor, name: str, change: Callable[[Object], Object]) -> None:
+    """Raises StepFailed where the API server would not take the new template: it is asked before
+    anything stops. What cannot be tried is done untried."""
+
+    def at_zero(found: Object) -> Object:
+        return change({**found, "spec": {**found["spec"], "replicas": 0}})
+
+    said = f"{name} is not placed on other nodes, and nothing was moved: its new pod template"
+    try:
+        actor.owned.try_change("Deployment", name, "engine", at_zero)
+    except Refused as error:
+        raise StepFailed(f"{said} would not stay as it is written: {error}") from error
+    except ApiError as error:
+        if error.status not in REFUSALS:
+            raise
+        if not NOT_TRIED.search(str(error)):
+            raise StepFailed(f"{said} is refused: {error}; run it again once it is not") from error
 
 
 def by_site(spec: Rollout) -> bool:

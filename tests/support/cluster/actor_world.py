@@ -16,6 +16,7 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError, StepFailed
 from tasks.objects.endpoints import MAKER, MAKER_LABEL
 from tasks.objects.labels import FIELD_MANAGER, RELEASE_LABEL
+from tasks.objects.replicas import due_of
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict, NotFound
 from tasks.release.soaking import Look, Rules
@@ -350,7 +351,7 @@ def copy_of(item: Object) -> bool:
 def wait_ready(cluster: Cluster, ns: str, name: str, *, timeout_s: float) -> None:
     """In place of the real wait, which gives a Pending pod up: nothing comes later here."""
     found = cluster.get("Deployment", name, ns)
-    if found is None or found["status"]["availableReplicas"] < found["spec"]["replicas"]:
+    if found is None or found["status"]["availableReplicas"] < due_of(found):
         raise StepFailed(f"{name} never becomes ready")
 
 

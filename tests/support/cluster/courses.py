@@ -72,6 +72,13 @@ def goes_back(actor: Actor) -> None:
     carry_out(actor, decide_wish("rollback", seen, room=found))
 
 
+def by_hand(at: World, ident: str, replicas: int) -> None:
+    """What an autoscaler, or a person, sets a release's replicas to."""
+    body = at.objects["Deployment", f"m-{ident}"]
+    body["spec"]["replicas"] = replicas
+    at.put(body, "kube-controller-manager")
+
+
 def recovers(keep: bool = True) -> Does:
     """What the guard, or the next run, does first."""
 

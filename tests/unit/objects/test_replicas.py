@@ -83,7 +83,7 @@ def test_who_set_them_last(fields: list[Entry], expected: Replicas) -> None:
 @pytest.mark.parametrize("fields", [[US], []])
 def test_another_number_than_we_noted_is_theirs(fields: list[Entry]) -> None:
     meta = {"annotations": scaled_marks(1, 2), "managedFields": fields}
-    assert replicas_of({"metadata": meta, "spec": {"replicas": 3}}) == Replicas(3, 3)
+    assert replicas_of({"metadata": meta, "spec": {"replicas": 3}}) == Replicas(3, 3, beyond=1)
 
 
 @pytest.mark.parametrize("noted", ["many", "-1", "1.5", "9" * 400, "\u00b2", "", "100000"])

@@ -47,6 +47,7 @@ def test_every_phase_has_a_line(phase: Phase) -> None:
             "nobody could prove it: no route",
             "`rollout promote m` watches it again and keeps it",
         ),
+        (seen("held", why="no seats"), "no seats", "`rollout approve m --rollout run-1`"),
         (seen("held"), "", "`rollout approve m --rollout run-1`"),
         (seen("idle", breach="of another time"), "", "nothing"),
     ],
@@ -63,3 +64,10 @@ def test_at_rest_is_not_well() -> None:
     )
     lost = Observed(State("m", stable=NEW), None, VIEWS, lost=True)
     assert "`rollout recover m`" in next_step(lost)
+
+
+def test_what_only_somebody_else_asks_for_is_told() -> None:
+    more = DeploymentView("m-new", "new", 8, 8, 4, unmet=4)
+    said = next_step(Observed(State("m", stable=NEW), "new", {"new": more}))
+    assert said.startswith("m-new was scaled to 8 by somebody else")
+    assert "4 answer: nothing waits for the others" in said

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import pickle
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tasks.base import clock
 from tasks.base.errors import StepFailed
 from tasks.diagnose.pods import Diagnosis
+from tasks.objects.labels import REPLICAS_ANNOTATION
 from tasks.outside.kubernetes.jobs import outcome, work_of
-from tasks.outside.kubernetes.ready import NotReady, is_ready, newest, selector_text
+from tasks.outside.kubernetes.ready import NotReady, _Waiting, is_ready, newest, selector_text
 
 
 def deployment(**status: int) -> dict[str, Any]:
@@ -40,6 +43,44 @@ def deployment(**status: int) -> dict[str, Any]:
 )
 def test_ready(status: dict[str, int], ready: bool) -> None:
     assert is_ready(deployment(**status)) is ready
+
+
+@pytest.mark.parametrize(("noted", "due"), [("2", True), ("3", False), ("nonsense", False)])
+def test_what_only_somebody_else_asks_for_is_not_waited_for(noted: str, due: bool) -> None:
+    deploy = deployment(replicas=5)
+    deploy["spec"]["replicas"] = 5
+    deploy["metadata"]["annotations"] = {REPLICAS_ANNOTATION: noted}
+    assert not is_ready(deploy)  # a pod is of an older template, or not made yet
+    deploy["status"]["updatedReplicas"] = 5
+    assert is_ready(deploy) is due
+
+
+def test_a_pod_of_those_may_find_no_seat() -> None:
+    """The one that is due loads still; the autoscaler's own has no node, and is no reason."""
+    deploy = deployment(replicas=4, updatedReplicas=4)
+    deploy["metadata"] |= {"name": "x", "annotations": {REPLICAS_ANNOTATION: "3"}}
+    deploy["spec"] |= {"replicas": 4}
+    seen: list[list[str]] = []
+
+    def nodes(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        seen.append([pod["metadata"]["name"] for pod in pods])
+        return []
+
+    evidence = SimpleNamespace(events=lambda pod: [], logs=lambda pod: {}, nodes=nodes)
+    cluster: Any = SimpleNamespace(now=clock.now)
+    waiting = _Waiting(cluster, "ns", deploy, lambda _: None, 120)
+    vars(waiting)["evidence"] = evidence
+    waiting.sets = {("ns", "rs"): replicaset("rs", "", "2026-01-01T00:00:00Z")}
+    for name, node in (("loads", "a"), ("waits", ""), ("waits-too", "")):
+        waiting.pods["ns", name] = unready(name, node)
+        waiting._diagnose()
+    assert seen == [["loads"], ["loads"], ["loads", "waits-too"]]
+
+
+def unready(name: str, node: str) -> dict[str, Any]:
+    placed = {"nodeName": node} if node else {}
+    meta = {"name": name, "namespace": "ns", "ownerReferences": [{"uid": "rs"}]}
+    return {"metadata": meta, "spec": {"containers": [], **placed}, "status": {"phase": "Pending"}}
 
 
 def test_a_deployment_nobody_has_looked_at_is_not_ready() -> None:

@@ -3,7 +3,6 @@ is taken from it, its newest template is no way back, and what is promoted is wh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -17,7 +16,7 @@ from tasks.release.course import DeploymentView, Observed
 from tasks.release.seats.edited import drifted
 from tasks.release.state import State, with_made
 from tasks.release.wish import decide_wish
-from tasks.release.words import in_words, next_step
+from tasks.release.words import in_words, next_step, why_so
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, OLD, OLDER, deployment, in_test, world
 from tests.support.cluster.courses import WELL, once, promotes, recovers, settle
@@ -72,22 +71,25 @@ def test_no_test_begins_beside_it(strategy: str) -> None:
     assert at.available("old") == 2 and ("Deployment", "m-new") not in at.objects
 
 
-def promotion(actor: Actor) -> None:
+def test_what_passed_waits_until_that_is_over() -> None:
+    at = half_updated(in_test())
+    actor = at.actor(lambda _: WELL)
+    actor.take_over()
     promotes(True)(actor)
+    settle(at)
+    seen = at.actor().observe()
+    assert at.leads_to() == "old" and at.available("old") == at.available("new") == 2
+    assert seen.state.phase == "held" and "undo deployment/m-old" in why_so(seen.state)
+    assert "is being changed" in in_words(seen)
 
 
-def back(actor: Actor) -> None:
-    carry_out(actor, decide_wish("rollback", actor.observe(), allow_interruption=True))
-
-
-@pytest.mark.parametrize("does", [promotion, back])
-def test_what_is_edited_meanwhile_is_not_left_or_taken_down(does: Callable[[Actor], None]) -> None:
-    at = half_updated(in_test() if does is promotion else world(seats=2))
+def test_what_is_edited_meanwhile_is_not_left_or_taken_down() -> None:
+    at = half_updated(world(seats=2))
     at.may_interrupt = True
     actor = at.actor(lambda _: WELL)
     actor.take_over()
     with pytest.raises(RolloutError, match="undo deployment/m-old"):
-        does(actor)
+        carry_out(actor, decide_wish("rollback", actor.observe(), allow_interruption=True))
     assert at.leads_to() == "old" and at.available("old") == 2
     settle(at)
     seen = at.actor().observe()

@@ -32,7 +32,7 @@ from tests.support.cluster.actor_world import (
     stable_service,
     wait_ready,
 )
-from tests.support.cluster.courses import WELL, goes_back, once, promotes_it, settle
+from tests.support.cluster.courses import WELL, by_hand, goes_back, once, promotes_it, settle
 from tests.support.surveys import OLD, plan, seat, spec
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -49,12 +49,6 @@ def scaled(now: int, seats: int = 99) -> World:
     at.put(stable_service(old))
     by_hand(at, "old", now)
     return at
-
-
-def by_hand(at: World, ident: str, replicas: int) -> None:
-    body = at.objects["Deployment", f"m-{ident}"]
-    body["spec"]["replicas"] = replicas
-    at.put(body, "kube-controller-manager")
 
 
 def rolls(at: World, replicas: int = 2, asked: dict[str, Any] | None = None) -> Callable[..., None]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import Refused, RolloutError, StepFailed
+from tasks.outside.kubernetes.client import ApiError
 from tasks.outside.kubernetes.jobs import JobResult
 from tasks.record.outcome import unchanged
 from tasks.release.moves import decide_resume
@@ -196,3 +197,45 @@ def test_nodes_that_a_site_names_are_its_own_to_change(jobs: dict[str, str]) -> 
     with pytest.raises(RolloutError, match=r"serving\.pod names"):
         placing.again(at.actor(), spec, "old", AFTER)
     assert hosts(at, OLD) == BEFORE
+
+
+class Tightened(Pool):
+    """A site whose policy takes no new pod template any more."""
+
+    status = 403
+    said = "admission webhook denied the request"
+
+    def patch(self, kind: str, name: str, ns: str, body: Any, **more: Any) -> Any:
+        if "template" in (body.get("spec") or {}) and (more.get("dry_run") or self.status == 403):
+            raise ApiError(self.said, self.status)
+        return super().patch(kind, name, ns, body, **more)
+
+
+def test_a_template_that_is_refused_is_said_before_anything_stops(jobs: dict[str, str]) -> None:
+    at = pool()
+    at.__class__ = Tightened
+    with pytest.raises(StepFailed, match=r"nothing was moved: .* is refused: admission webhook"):
+        run(at)
+    actor = at.actor()
+    actor.take_over()
+    done, advice = placing.by_itself(actor, "recover")
+    assert not done and "admission webhook denied" in advice
+    body = at.objects["Deployment", "m-old"]
+    assert body["spec"]["replicas"] == 2 and hosts(at, OLD) == BEFORE
+
+
+def test_what_cannot_be_tried_is_placed_untried() -> None:
+    at = pool()
+    at.__class__ = Tightened
+    vars(at).update(status=400, said="admission webhook x does not support dry run")
+    run(at)
+    assert hosts(at, OLD) == AFTER and at.available("old") == 2
+
+
+def test_where_nobody_answers_nothing_stops() -> None:
+    at = pool()
+    at.__class__ = Tightened
+    vars(at).update(status=500, said="etcd is away")
+    with pytest.raises(ApiError, match="etcd"):
+        run(at)
+    assert at.objects["Deployment", "m-old"]["spec"]["replicas"] == 2
