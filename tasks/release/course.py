@@ -279,8 +279,10 @@ class Course:
     unless: str = ""
 
 
-def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
-    """The Deployments of a rollout by release id."""
+def views_of(
+    deployments: Iterable[ReadObject], noted: Mapping[str, str] | None = None
+) -> dict[str, DeploymentView]:
+    """The Deployments of a rollout by release id. noted: by release, what they were made of."""
     out = {}
     for item in deployments:
         meta, found = item["metadata"], replicas_of(item)
@@ -293,7 +295,7 @@ def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
             available_of(item),
             found.stopped,
             made_of(item),
-            mixed_of(item),
+            mixed_of(item, (noted or {}).get(release, "")),
         )
     return out
 

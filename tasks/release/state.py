@@ -85,11 +85,13 @@ class Judged:
 class Terms:
     """By what a release is watched. spec: of the rollout that tested it, plain and without its
     defaults. measured: what its benchmark saw, which a soak goes by (tasks.release.soak_rules).
-    since: it serves unproven since then, ISO 8601, whatever is tested meanwhile."""
+    since: it serves unproven since then, ISO 8601, whatever is tested meanwhile. tried: when the
+    last way back from it led nowhere, ISO 8601."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
     since: str = ""
+    tried: str = ""
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def _terms(raw: dict[str, Any], where: str) -> dict[str, Terms]:
             dict(item.get("spec") or {}),
             {str(k): float(v) for k, v in (item.get("measured") or {}).items() if isfinite(v)},
             moment_in(item, "since", where),
+            moment_in(item, "tried", where),
         )
         for key, item in every.items()
     }

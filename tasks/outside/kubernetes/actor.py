@@ -26,6 +26,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
+from tasks.release.back import known_against
 from tasks.release.course import views_of
 from tasks.release.draining import Count
 from tasks.release.memory.recall import recalled
@@ -47,19 +48,9 @@ from tasks.release.moves import (
 from tasks.release.seats.edited import held_fast
 from tasks.release.seats.led import not_led
 from tasks.release.soaking import Look, Rules, Seen
-from tasks.release.state import (
-    Judged,
-    Release,
-    State,
-    with_verdict,
-)
+from tasks.release.state import Judged, Release, State, with_verdict
 from tasks.render.adopted import adopted_deployment, adopted_service
-from tasks.render.services import (
-    leading_nowhere,
-    stable_service,
-    switch,
-    switched_by,
-)
+from tasks.render.services import leading_nowhere, stable_service, switch, switched_by
 
 __all__ = ["Actor", "ChangedByHand", "NotProven", "SoakFailed"]
 
@@ -114,7 +105,7 @@ class Actor:
         seen = Observed(
             state,
             serving,
-            views_of(items),
+            views_of(items, state.made),
             bent=bent_now(self.cluster, service, items),
             lost=service is None or not service["spec"].get("selector"),
             absent=service is None,
@@ -352,8 +343,7 @@ class Actor:
             now = replicas_of(found)
             if move.lends and now.asked <= replicas:
                 return {}  # we did that before, or somebody has
-            (view,) = views_of([found]).values()
-            if replicas < now.asked and (why := held_fast(view)) and self._serves(found):
+            if replicas < now.asked and (why := self._held_fast(found)) and self._serves(found):
                 raise StepFailed(why)
             if replicas == 0 and available_of(found) and not move.interrupts:
                 self._must_not_be_missed(found)
@@ -370,6 +360,14 @@ class Actor:
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)
+
+    def _held_fast(self, found: Body) -> str:
+        """Why nothing is taken from it while somebody changes it; '' also where it is known to be
+        bad."""
+        state = self._memory.read(decide=False)[0]
+        (view,) = views_of([found], state.made).values()
+        bad = state.stable is not None and state.stable.id == view.release
+        return "" if bad and known_against(state) == "fail" else held_fast(view)
 
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""

@@ -321,7 +321,7 @@ class Memory:
             made = change(held, found is not None)
             now = owned.cluster.now().isoformat(timespec="seconds")
             since = held.since if made.phase == held.phase else now
-            made = dated(made, since)
+            made = dated(made, since, held.phase)
             state = replace(made, epoch=owned.epoch, writer=owned.writer, since=since)
             body = to_configmap(state, owned.namespace)
             state = from_configmap(owned.name, body)  # without what it had no room for

@@ -54,17 +54,19 @@ def watched_by(state: State) -> Terms:
     return terms_of(state, release.id) if release else Terms()
 
 
-def dated(state: State, now: str) -> State:
-    """As it is written: since when stable serves unproven. A test of another one in between is no
-    end of that; being proven, or kept, is."""
+def dated(state: State, now: str, was: str = "") -> State:
+    """As it is written: since when stable serves unproven, and when a way back from it led nowhere.
+    A test of another one in between is no end of that; being proven, or kept, is. was: the phase
+    before this one."""
     state = replace(state, terms=_kept(state))
     if state.stable is None:
         return state
-    ident, since = state.stable.id, terms_of(state, state.stable.id).since
-    if state.phase == "unproven" and not since:
-        return with_terms(state, ident, since=now)
-    if state.phase in ("idle", "proven") and since:
-        return with_terms(state, ident, since="")
+    ident, known = state.stable.id, terms_of(state, state.stable.id)
+    if state.phase == "unproven":
+        tried = now if was == "restoring" else known.tried
+        return with_terms(state, ident, since=known.since or now, tried=tried)
+    if state.phase in ("idle", "proven") and (known.since or known.tried):
+        return with_terms(state, ident, since="", tried="")
     return state
 
 
@@ -98,6 +100,11 @@ def unproven_text(state: State) -> str:
     if not failed and (back is None or asked != "roll-back"):
         return f"{text}; the guard keeps it after {until}"
     ends = f"{name} serves on until a person decides" if failed else f"{name} is kept"
+    if back is not None and failed and (state.breach or state.why):
+        return (
+            f"{text}; the guard goes back to {back.deployment} at its first look at which nothing "
+            "is in the way, and the history says what is"
+        )
     if back is None:
         return f"{text}; the guard has nothing to go back to: {ends}"
     there = f"{back.deployment} where that answers then"

@@ -22,7 +22,7 @@ LARGER = [(s.begin, s.trouble, s.starts) for s in table.LARGE if s.most > 1_000_
 def main() -> int:
     known = [item.name for item in fields(rules.Rules)]
     ask = argparse.ArgumentParser(prog="python -m tests.support.search", description=__doc__)
-    ask.add_argument("--depth", type=int, default=99, help="steps from the first world")
+    ask.add_argument("--depth", type=int, default=199, help="steps from the first world")
     ask.add_argument("--trouble", type=int, default=2, help="deaths, hands, breaks and the like")
     ask.add_argument("--starts", type=int, default=2, help="processes")
     ask.add_argument("--most", type=int, default=3_000_000, help="states; no deeper beyond")

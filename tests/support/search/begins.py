@@ -98,7 +98,8 @@ def left(trouble: int, starts: int) -> list[World]:
 
     def mem(phase: str, *who: int, strategy: str = "parallel", verdict: str = "pass") -> Mem:
         doubt = verdict if phase == "unproven" else ""
-        return Mem(phase, *who, strategy, verdict, doubt, B if doubt else NOBODY, epoch=EPOCH)
+        whose, breach = B if doubt else NOBODY, verdict == "fail"
+        return Mem(phase, *who, strategy, verdict, doubt, whose, breach, epoch=EPOCH)
 
     unsoaked = News(B, "unsoaked")
     bad = News(B, "bad")
@@ -124,6 +125,15 @@ def left(trouble: int, starts: int) -> list[World]:
         ),
         world(svc=B, deps=both, mem=mem("restoring", B, NOBODY, A, verdict=""), **some),
         world(deps=both, mem=mem("held", A, B, C), cand="ours", **some),
+        # it took the only seat, and somebody waited when its soak failed
+        world(
+            svc=B,
+            deps=(DOWN, UP, DOWN),
+            sits=True,
+            mem=mem("unproven", B, NOBODY, A, strategy="replace", verdict="fail"),
+            news=bad,
+            **some,
+        ),
     ]
 
 
