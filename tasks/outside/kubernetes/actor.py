@@ -34,7 +34,6 @@ from tasks.release.moves import (
     AwaitFreed,
     AwaitReady,
     Course,
-    DeploymentView,
     Drain,
     Move,
     Observed,
@@ -110,11 +109,7 @@ class Actor:
             lost=service is None or not service["spec"].get("selector"),
             absent=service is None,
             strangers=strangers_of(
-                self.cluster,
-                self.namespace,
-                self.name,
-                {serving, candidate},
-                copies,
+                self.cluster, self.namespace, self.name, {serving, candidate}, copies
             ),
             down=down(self.cluster, self.namespace, self.name, serving, items),
             ran=images_of(self.cluster, self.namespace, self.name, candidate),
@@ -131,9 +126,6 @@ class Actor:
 
     def _service(self) -> Body | None:
         return self.owned.get("Service", self.name, "stable")
-
-    def _deployments(self) -> dict[str, DeploymentView]:
-        return views_of(self.owned.deployments())
 
     def highest_epoch(self) -> int:
         """The newest epoch that left a mark; the Lease may have been deleted since."""
@@ -185,7 +177,9 @@ class Actor:
                 if self.look is None:
                     raise NotProven(f"{release.deployment} was not watched: its spec is not known")
                 try:
-                    self._led[release.id] = waits.soak(release, self.rules, self.look, self._saw)
+                    self._led[release.id] = waits.soak(
+                        release, self.rules, self.look, self._saw, *self._memory.noted(release.id)
+                    )
                 except SoakFailed as error:
                     self._announce(release, str(error))
                     raise
@@ -316,7 +310,8 @@ class Actor:
 
     def _must_answer(self, move: PointService, service: Body | None, wanted: Body) -> None:
         """Last line of defence (see `not_led`)."""
-        release, every, serving = move.release, self._deployments(), leads_to(service) or ""
+        release, serving = move.release, leads_to(service) or ""
+        every = views_of(self.owned.deployments())
         selectors = (service or {"spec": {}})["spec"].get("selector"), wanted["spec"]["selector"]
         now, then = (ready_pods(self.cluster, self.namespace, item or {}) for item in selectors)
         named, by_hand = serving == release.id, bool(selectors[0]) and not serving
@@ -393,6 +388,10 @@ class Actor:
 
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
-        since = self._led.setdefault(release, waits.led_at(self.cluster, self.namespace, self.name))
-        why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
+        if release not in self._led:
+            since = waits.led_at(self.cluster, self.namespace, self.name)
+            since -= waits.waited_s(seconds, self.cluster.now(), *self._memory.noted(release))
+            self._led[release] = since
+        led = self._led[release]
+        why = waits.until_drained(led, seconds, self.name, lambda: self.count(release))
         _log.info("what served before %s may stop: %s", release, why)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.base.clock import moment
 from tasks.objects.remembered import number_in
-from tasks.release.state import Release, State, Terms
+from tasks.release.state import Release, State, Terms, unfinished
 from tasks.spec.base import YEAR_H
 
 # How long what serves unproven waits for a person, where no rollout said (h).
@@ -56,9 +56,10 @@ def watched_by(state: State) -> Terms:
 
 def dated(state: State, now: str, was: str = "") -> State:
     """As it is written: since when stable serves unproven, and when a way back from it led nowhere.
-    A test of another one in between is no end of that; being proven, or kept, is. was: the phase
-    before this one."""
-    state = replace(state, terms=_kept(state))
+    A test of another one in between is no end of that; being proven, or kept, is. What was watched
+    of a soak, or waited of a drain, counts in that one alone. was: the phase before this one."""
+    kept = _kept(state)
+    state = replace(state, terms={key: _passing(state, key, kept[key], was) for key in kept})
     if state.stable is None:
         return state
     ident, known = state.stable.id, terms_of(state, state.stable.id)
@@ -68,6 +69,13 @@ def dated(state: State, now: str, was: str = "") -> State:
     if state.phase in ("idle", "proven") and (known.since or known.tried):
         return with_terms(state, ident, since="", tried="")
     return state
+
+
+def _passing(state: State, release: str, known: Terms, was: str) -> Terms:
+    """What is known of a release, without what the phase that is over knew."""
+    if not (unfinished(state) and state.stable is not None and state.stable.id == release):
+        known = replace(known, soaked_s=0.0, others=0)
+    return known if state.phase == was else replace(known, led="")
 
 
 def unproven_until(state: State) -> str:
