@@ -28,7 +28,7 @@ def main() -> int:
     ask.add_argument("--most", type=int, default=3_000_000, help="states; no deeper beyond")
     ask.add_argument("--rules", choices=NAMED, default="at-hand")
     ask.add_argument("--toggle", nargs="*", default=[], choices=known, help="switches to turn")
-    ask.add_argument("--begin", choices=["rest", "first", "left", "late"], default="rest")
+    ask.add_argument("--begin", choices=["rest", "first", "left", "late", "kept"], default="rest")
     ask.add_argument("--no-consent", action="store_true", help="no interruption is allowed")
     ask.add_argument("--quiet", action="store_true", help="no traces")
     ask.add_argument("--larger", action="store_true", help="several beginnings")

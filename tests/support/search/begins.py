@@ -125,16 +125,14 @@ def left(trouble: int, starts: int) -> list[World]:
         ),
         world(svc=B, deps=both, mem=mem("restoring", B, NOBODY, A, verdict=""), **some),
         world(deps=both, mem=mem("held", A, B, C), cand="ours", **some),
-        # it took the only seat, and somebody waited when its soak failed
-        world(
-            svc=B,
-            deps=(DOWN, UP, DOWN),
-            sits=True,
-            mem=mem("unproven", B, NOBODY, A, strategy="replace", verdict="fail"),
-            news=bad,
-            **some,
-        ),
     ]
+
+
+def kept(trouble: int, starts: int) -> list[World]:
+    """B took the only seat, by leave, and failed its soak while somebody waited; no more."""
+    doubt = Mem("unproven", B, NOBODY, A, "replace", "fail", "fail", B, True, epoch=EPOCH)
+    deps, bad = (DOWN, UP, DOWN), News(B, "bad")
+    return [world(svc=B, deps=deps, sits=True, mem=doubt, news=bad, trouble=trouble, starts=starts)]
 
 
 def unproven(trouble: int, starts: int) -> list[World]:
