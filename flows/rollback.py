@@ -25,6 +25,7 @@ from tasks.release.back import leaving
 from tasks.release.comeback import takes_from
 from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
+from tasks.release.memory.again import WAITS, owed_back
 from tasks.release.state import State, breached, configmap_name, with_history
 from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
@@ -165,6 +166,7 @@ def decide(
     if what == "guard":
         return seen, decide_guard(seen, around(actor, seen), keep_previous=keep)
     back = what in ("rollback", "abort") or seen.state.phase == "reverting" or breached(seen.state)
+    back = back or owed_back(seen) is not None
     room = seats.room(actor, leaving(seen).previous, seen.serving) if back else None
     if what in ("approve", "promote"):
         room = seats.room_to_promote(actor, seen)
@@ -212,14 +214,24 @@ def _course(
     )[1]
 
 
+def about(outcome: str, said: str) -> str:
+    """What an entry of the guard tells of what waits, without why: that may be another at each of
+    its looks, for weeks, and the history keeps one. '' of all others."""
+    return said.partition(WAITS)[0] if outcome == "error" and WAITS in said else ""
+
+
 def note(actor: Actor, run: str, outcome: str, said: str) -> None:
     """Put what was done by name into the cluster's history."""
     finished = clock.now().isoformat(timespec="seconds")
 
     def noted(held: State) -> State:
-        last = held.history[0] if held.history else {}
-        same = (last.get("outcome"), last.get("sentence")) == (outcome, said)
-        name = str(last.get("rollout")) if same else run  # again, every few minutes: told once
+        here, what = held.history, about(outcome, said)
+        # again, every few minutes: told once
+        same = [e for e in here[:1] if (e.get("outcome"), e.get("sentence")) == (outcome, said)]
+        if what:
+            told = [(e, str(e.get("outcome")), str(e.get("sentence"))) for e in here]
+            same = [entry for entry, outcome, text in told if about(outcome, text) == what]
+        name = str(same[0].get("rollout")) if same else run
         entry = Record(rollout=name, outcome=outcome, sentence=said, who=who(), finished=finished)
         return with_history(held, entry.as_dict(), HISTORY)
 

@@ -10,6 +10,12 @@ from tasks.objects.pods import ReadObject
 
 # `kubectl rollout restart` starts the same pods again
 RESTARTED = "kubectl.kubernetes.io/restartedAt"
+# and so do the buttons of other tools: annotations of a pod template that say nothing but when
+RESTARTS = (
+    RESTARTED,
+    "cattle.io/timestamp",  # Rancher: Redeploy
+    "kubesphere.io/restartedAt",  # KubeSphere: Recreate
+)
 # on a Deployment: 'before>after', the hashes of its pod template when we held it to other nodes; it
 # is the same release as long as nothing else is changed of it
 PLACED = "model-rollout/placed"
@@ -34,11 +40,16 @@ def placed_mark(deploy: ReadObject, template: ReadObject) -> str:
 
 def _hashed(template: ReadObject) -> str:
     meta = template.get("metadata") or {}
-    noted = {k: v for k, v in (meta.get("annotations") or {}).items() if k != RESTARTED}
+    noted = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in RESTARTS}
     # none and empty are the same
     plain = {key: value for key, value in {**meta, "annotations": noted}.items() if value}
     body = json.dumps({**template, "metadata": plain}, sort_keys=True)
     return hashlib.sha256(body.encode()).hexdigest()[:12]
+
+
+def is_made_of(deploy: ReadObject, noted: str) -> bool:
+    """Its pod template is the one that was noted, but for a restart; no where none was."""
+    return bool(noted) and template_in(made_of(deploy)) == template_in(noted)
 
 
 def template_in(made: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tasks.objects.labels import FIELD_MANAGER, REPLICAS_ANNOTATION, SCALED_ANNOTATION
+from tasks.objects.made import is_made_of
 from tasks.objects.pods import ReadObject
 
 # whoever the API server had not written down when something was applied for the first time
@@ -84,9 +85,13 @@ def _owns(entry: ReadObject) -> bool:
     return "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {})
 
 
-def mixed_of(deploy: ReadObject) -> str:
+def mixed_of(deploy: ReadObject, noted: str = "") -> str:
     """Why its pods are not known to be of its pod template, in words; '' where they are: what
-    answers then is what it is made from. What is not told counts as so."""
+    answers then is what it is made from. What is not told counts as so. noted: what it was made of
+    when it was judged, or served: where it is that still it is being restarted, and comes back as
+    that."""
+    if is_made_of(deploy, noted):
+        return ""
     if behind(deploy):
         return "its controller has not seen its newest edit yet"
     status = deploy.get("status") or {}

@@ -107,7 +107,7 @@ def decide_revert(
     fewer = allowed or news == "fail" or state.phase == "soaking"  # what served was enough
     leaves = None if at_once else serving
     over, least = goes_over(leaves, back, lend, room, asks=asks, allowed=fewer)
-    must_not_be_edited(serving if interrupt or lend or over else None)
+    must_not_be_edited(serving if news != "fail" and (interrupt or lend or over) else None)
     of = more_by_hand(seen, back, room)
     strategy = "replace" if interrupt and allowed else "parallel"
     if not switched and (lend or (over and back.lent) or _halfway(state)):
@@ -310,7 +310,9 @@ def decide_restore(seen: Observed) -> Course:
         )
     # a release that is not proven is no better because the one before it did not come back
     phase: Phase = "unproven" if state.verdict in ("fail", "inconclusive") else "idle"
-    after = replace(state, phase=phase, candidate=None, strategy="")
+    # what is known to be bad is left as soon as may be, as its rollout was allowed to
+    kept = "replace" if state.verdict == "fail" and state.strategy == "replace" else ""
+    after = replace(state, phase=phase, candidate=None, strategy=kept)
     after = with_doubt(after, state.verdict if phase == "unproven" else "")
     moves: list[Move] = [Save(state), *straightened(seen, state)]
     away = seen.serving != home.release

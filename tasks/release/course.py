@@ -289,8 +289,10 @@ class Course:
     past: tuple[str, ...] = ()
 
 
-def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
-    """The Deployments of a rollout by release id."""
+def views_of(
+    deployments: Iterable[ReadObject], noted: Mapping[str, str] | None = None
+) -> dict[str, DeploymentView]:
+    """The Deployments of a rollout by release id. noted: by release, what they were made of."""
     out = {}
     for item in deployments:
         meta, found = item["metadata"], replicas_of(item)
@@ -303,7 +305,7 @@ def views_of(deployments: Iterable[ReadObject]) -> dict[str, DeploymentView]:
             available_of(item),
             found.stopped,
             made_of(item),
-            mixed_of(item),
+            mixed_of(item, (noted or {}).get(release, "")),
             unmet_of(item),
         )
     return out

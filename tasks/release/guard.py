@@ -21,6 +21,7 @@ from tasks.release.course import (
     Save,
     Scale,
 )
+from tasks.release.memory.again import again_at, decide_again, owed_back, waits_told
 from tasks.release.memory.terms import promotion_of, unproven_until
 from tasks.release.moves import decide_recovery, superseded_by
 from tasks.release.state import (
@@ -41,13 +42,15 @@ class Around:
     """What a look at a rollout's roles does not show. tested: a candidate's Service is there.
     waits: a pod of what serves finds no seat. room: for the release that is gone back to. expired:
     the candidate that is held may not be approved any more. found: a verdict against what serves,
-    if it is broken; None where nobody knows what was asked of it."""
+    if it is broken; None where nobody knows what was asked of it. rested: a way back that led
+    nowhere may be tried again."""
 
     tested: bool = False
     waits: bool = False
     room: Room | None = None
     expired: bool = False
     found: Judged | None = None
+    rested: bool = True
 
 
 def decide_guard(seen: Observed, around: Around, *, keep_previous: bool = True) -> Course:
@@ -84,6 +87,11 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
             "nothing answers; roll a known good revision out with `rollout run`, or go back with "
             "`rollout rollback`"
         )
+    waits = ""
+    if owed_back(seen) is not None:
+        if isinstance(again := _again(seen, around), Course):
+            return again
+        waits = again
     if state.phase == "held" and around.expired:
         course = decide_recovery(seen, keep_previous=keep_previous, superseded=True)
         return replace(
@@ -119,6 +127,8 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
         "removed the Service of a candidate that is gone" if lone else "",
     ]
     sentence = "; ".join(filter(None, said))
+    if not sentence and waits:
+        raise StepFailed(f"{seen.down.why}; {waits}" if seen.down else waits)
     if not sentence and seen.down:
         raise StepFailed(f"{seen.down.why}; {next_step(seen)}")
     if not sentence:
@@ -132,6 +142,19 @@ def _guard(seen: Observed, around: Around, *, keep_previous: bool) -> Course:
     moves += [Scale(view.name, 0) for view in stopped]
     moves += [*drained(seen, late), *(Remove(view.name) for view in late)]
     return Course(tuple(moves), sentence)
+
+
+def _again(seen: Observed, around: Around) -> Course | str:
+    """The way back from what failed its soak, or in words why not now."""
+    if not around.rested:
+        at = again_at(seen.state)
+        soon = f"after {at.isoformat(timespec='seconds')}" if at else "soon"
+        why = seen.state.why or seen.state.breach
+        return waits_told(seen, f"the last try led nowhere, the next one is {soon}; {why}")
+    try:
+        return decide_again(seen, around.room)
+    except Refused as error:
+        return waits_told(seen, str(error))
 
 
 def _overdue(seen: Observed, around: Around, *, keep_previous: bool) -> Course | None:

@@ -201,6 +201,8 @@ class Watched:
     began: of the soak. answered: first good answer. measured: last look that could ask everything.
     recent: of the last looks that were not blind, whether each was bad. against: what the last bad
     one had. why: what the last look that could not ask met. fine: the last look was a good one.
+    before_s, before: what others watched of the same soak, in seconds and in requests that were not
+    our own.
     """
 
     began: float
@@ -213,6 +215,12 @@ class Watched:
     fine: bool = False
     last: Look | None = None
     seen: Seen = field(default_factory=Seen)
+    before_s: float = 0.0
+    before: int = 0
+
+    def soaked_s(self, at: float) -> float:
+        """How long it was watched at `at`, by all who did; from a first good answer, each."""
+        return self.before_s + (at - self.answered if self.answered is not None else 0.0)
 
     def saw(self, at: float, look: Look) -> Watched:
         """With one more look."""
@@ -256,7 +264,7 @@ class Watched:
         if self.breached:
             count = f"{sum(self.recent)} of the last {len(self.recent)} looks"
             return "failed", f"{'; '.join(self.against)} ({count})"
-        over = self.answered is not None and at - self.answered >= rules.duration_s
+        over = self.answered is not None and self.soaked_s(at) >= rules.duration_s
         if self.fine and over:
             return self._over()
         silent = at - (self.measured if self.measured is not None else self.began)
@@ -269,7 +277,7 @@ class Watched:
     def _over(self) -> tuple[SoakEnd, str]:
         """Its time is over, and the last look was a good one."""
         wish = self.rules.no_traffic
-        if wish == "probes" or self.seen.others:
+        if wish == "probes" or self.seen.others or self.before:
             return "passed", ""
         said = f"{self.seen.traffic()}, and promotion.soak.no_traffic is {wish}"
         # counters that nobody could read are no proof that nobody asked

@@ -85,11 +85,17 @@ class Judged:
 class Terms:
     """By what a release is watched. spec: of the rollout that tested it, plain and without its
     defaults. measured: what its benchmark saw, which a soak goes by (tasks.release.soak_rules).
-    since: it serves unproven since then, ISO 8601, whatever is tested meanwhile."""
+    since: it serves unproven since then, ISO 8601, whatever is tested meanwhile. tried: when the
+    last way back from it led nowhere, ISO 8601. soaked_s, others: of the soak under way, how long
+    it was watched, and requests of others that came. led: since when a drain waits, ISO 8601."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
     since: str = ""
+    tried: str = ""
+    soaked_s: float = 0.0
+    others: int = 0
+    led: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,10 +161,8 @@ def configmap_name(name: str) -> str:
 
 
 def _release(data: dict[str, Any] | None) -> Release | None:
-    if data is None:
-        return None
     known = {f.name for f in dataclasses.fields(Release)}
-    return Release(**{k: v for k, v in data.items() if k in known})
+    return None if data is None else Release(**{k: v for k, v in data.items() if k in known})
 
 
 def _judged(data: dict[str, Any]) -> Judged:
@@ -178,6 +182,10 @@ def _terms(raw: dict[str, Any], where: str) -> dict[str, Terms]:
             dict(item.get("spec") or {}),
             {str(k): float(v) for k, v in (item.get("measured") or {}).items() if isfinite(v)},
             moment_in(item, "since", where),
+            moment_in(item, "tried", where),
+            number_in(item, "soaked_s", 0.0, MOST_DRAIN_S, where),
+            int(number_in(item, "others", 0.0, 1e12, where)),
+            moment_in(item, "led", where),
         )
         for key, item in every.items()
     }

@@ -9,6 +9,7 @@ from typing import Literal
 from tasks.base.clock import moment
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import arrived, decide_unproven, straight_first
+from tasks.release.memory.again import decide_again, owed_back, waits_told
 from tasks.release.memory.terms import unproven_until
 from tasks.release.moves import (
     Course,
@@ -196,6 +197,11 @@ def decide_wish(
         return decide_recovery(seen, keep_previous=keep_previous, superseded=True)
     if what == "abort":
         return decide_abort(seen, keep_previous=keep_previous, room=room, stopped=stopped)
+    if owed_back(seen) is not None:
+        try:
+            return straight_first(seen, decide_again(seen, room))
+        except Refused as error:
+            return straight_first(seen, Course((), waits_told(seen, str(error))))
     return decide_recovery(seen, keep_previous=keep_previous, room=room)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from tasks.base import clock
 from tasks.base.errors import LockLost, RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import Actor, ChangedByHand
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.comeback import takes_from
 from tasks.release.course import Course, Observed
+from tasks.release.memory.again import decide_once_more, with_tried
 from tasks.release.moves import (
     decide_after_failure,
     decide_soak_failed,
@@ -36,9 +38,10 @@ def carry_out(
     what it is about has changed.
 
     Where a way back fails, by an error or by its operator's Ctrl-C, what served before it serves
-    again first. The error is raised all the same, and says what serves now.
+    again first. The error is raised all the same, and says what serves now. A way back from what
+    failed its soak is gone on with once before that.
     """
-    left = ""
+    left, began = "", clock.monotonic()
     try:
         if not unchecked:
             try:
@@ -48,6 +51,8 @@ def carry_out(
                     raise
                 stays = decide_unproven(actor.observe(), course.unless, f"no way back: {error}")
                 actor.run(stays)
+                now = actor.cluster.now()
+                actor.change_state(lambda held: with_tried(held, now))
                 return f"{stays.sentence}: {error}"
         actor.run(course)
     except (LockLost, ChangedByHand):
@@ -58,15 +63,37 @@ def carry_out(
         actor.run(decide_unproven(actor.observe(), "inconclusive", str(error)))
         return f"{error}; {unproven_text(actor.observe().state)}"
     except BaseException as error:
+        said, last = _once_more(actor, error, clock.monotonic() - began)
+        if said:
+            return said + left
         home = decide_after_failure(actor.observe())
-        if home is None:
+        if home is not None:
+            actor.run(home)
+            _log.warning("%s", home.sentence)
+            if isinstance(last, RolloutError):
+                raise StepFailed(f"{last}; {home.sentence}") from last
+        if last is error:
             raise
-        actor.run(home)
-        _log.warning("%s", home.sentence)
-        if isinstance(error, RolloutError):
-            raise StepFailed(f"{error}; {home.sentence}") from error
-        raise
+        raise last from error
     return course.sentence + left
+
+
+def _once_more(actor: Actor, error: BaseException, took_s: float) -> tuple[str, BaseException]:
+    """Go on with a way back from what failed its soak; gives its sentence, or what it fails with.
+    What has been waited for as long as a start-up may take is not waited for again."""
+    if not isinstance(error, Exception) or took_s >= actor.ready_timeout_s:
+        return "", error
+    course = decide_once_more(actor.observe())
+    if course is None:
+        return "", error
+    _log.warning("%s; it is gone on with once", error)
+    try:
+        actor.run(course)
+    except (LockLost, ChangedByHand):
+        raise
+    except BaseException as again:
+        return "", again
+    return course.sentence, error
 
 
 def after_soak(actor: Actor) -> Course:

@@ -9,6 +9,7 @@ from tasks.base.errors import SpecError
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.guard import Around
+from tasks.release.memory.again import owed_back, rested
 from tasks.release.memory.terms import watched_by
 from tasks.release.moves import Observed
 from tasks.release.state import Judged, State, breached
@@ -26,17 +27,18 @@ def around(actor: Actor, seen: Observed) -> Around:
     pods = release_pods(cluster, ns, actor.name, view.release) if view else []
     tested = cluster.get("Service", f"{actor.name}-candidate", ns)
     broken = seen.down is not None and seen.down.broken
-    overdue = expired(seen.state, cluster.now())
+    overdue, bad = expired(seen.state, cluster.now()), owed_back(seen) is not None
     return Around(
         tested is not None and actor.owned.is_ours(tested, "candidate"),
         any(not pod["spec"].get("nodeName") for pod in pods),
         seats.room(actor, seen.state.previous, seen.serving)
-        if seen.state.phase == "reverting" or breached(seen.state) or broken or overdue
+        if seen.state.phase == "reverting" or breached(seen.state) or broken or overdue or bad
         else None,
         overdue,
         Judged("", actor.asked, "failed", seen.state.rollout, clock.now().isoformat("T", "seconds"))
         if broken and actor.asked
         else None,
+        rested(seen.state, cluster.now()),
     )
 
 

@@ -26,6 +26,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.owned import ChangedByHand, Memory, Owned
 from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.adopt import Adoption
+from tasks.release.back import known_against
 from tasks.release.course import views_of
 from tasks.release.draining import Count
 from tasks.release.memory.recall import recalled
@@ -33,7 +34,6 @@ from tasks.release.moves import (
     AwaitFreed,
     AwaitReady,
     Course,
-    DeploymentView,
     Drain,
     Move,
     Observed,
@@ -47,19 +47,9 @@ from tasks.release.moves import (
 from tasks.release.seats.edited import held_fast
 from tasks.release.seats.led import not_led
 from tasks.release.soaking import Look, Rules, Seen
-from tasks.release.state import (
-    Judged,
-    Release,
-    State,
-    with_verdict,
-)
+from tasks.release.state import Judged, Release, State, with_verdict
 from tasks.render.adopted import adopted_deployment, adopted_service
-from tasks.render.services import (
-    leading_nowhere,
-    stable_service,
-    switch,
-    switched_by,
-)
+from tasks.render.services import leading_nowhere, stable_service, switch, switched_by
 
 __all__ = ["Actor", "ChangedByHand", "NotProven", "SoakFailed"]
 
@@ -114,16 +104,12 @@ class Actor:
         seen = Observed(
             state,
             serving,
-            views_of(items),
+            views_of(items, state.made),
             bent=bent_now(self.cluster, service, items),
             lost=service is None or not service["spec"].get("selector"),
             absent=service is None,
             strangers=strangers_of(
-                self.cluster,
-                self.namespace,
-                self.name,
-                {serving, candidate},
-                copies,
+                self.cluster, self.namespace, self.name, {serving, candidate}, copies
             ),
             down=down(self.cluster, self.namespace, self.name, serving, items),
             ran=images_of(self.cluster, self.namespace, self.name, candidate),
@@ -140,9 +126,6 @@ class Actor:
 
     def _service(self) -> Body | None:
         return self.owned.get("Service", self.name, "stable")
-
-    def _deployments(self) -> dict[str, DeploymentView]:
-        return views_of(self.owned.deployments())
 
     def highest_epoch(self) -> int:
         """The newest epoch that left a mark; the Lease may have been deleted since."""
@@ -194,7 +177,9 @@ class Actor:
                 if self.look is None:
                     raise NotProven(f"{release.deployment} was not watched: its spec is not known")
                 try:
-                    self._led[release.id] = waits.soak(release, self.rules, self.look, self._saw)
+                    self._led[release.id] = waits.soak(
+                        release, self.rules, self.look, self._saw, *self._memory.noted(release.id)
+                    )
                 except SoakFailed as error:
                     self._announce(release, str(error))
                     raise
@@ -325,7 +310,8 @@ class Actor:
 
     def _must_answer(self, move: PointService, service: Body | None, wanted: Body) -> None:
         """Last line of defence (see `not_led`)."""
-        release, every, serving = move.release, self._deployments(), leads_to(service) or ""
+        release, serving = move.release, leads_to(service) or ""
+        every = views_of(self.owned.deployments())
         selectors = (service or {"spec": {}})["spec"].get("selector"), wanted["spec"]["selector"]
         now, then = (ready_pods(self.cluster, self.namespace, item or {}) for item in selectors)
         named, by_hand = serving == release.id, bool(selectors[0]) and not serving
@@ -352,8 +338,7 @@ class Actor:
             now = replicas_of(found)
             if move.lends and now.asked <= replicas:
                 return {}  # we did that before, or somebody has
-            (view,) = views_of([found]).values()
-            if replicas < now.asked and (why := held_fast(view)) and self._serves(found):
+            if replicas < now.asked and (why := self._held_fast(found)) and self._serves(found):
                 raise StepFailed(why)
             if replicas == 0 and available_of(found) and not move.interrupts:
                 self._must_not_be_missed(found)
@@ -370,6 +355,14 @@ class Actor:
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 
         self.owned.change("Deployment", deployment, "engine", change)
+
+    def _held_fast(self, found: Body) -> str:
+        """Why nothing is taken from it while somebody changes it; '' also where it is known to be
+        bad."""
+        state = self._memory.read(decide=False)[0]
+        (view,) = views_of([found], state.made).values()
+        bad = state.stable is not None and state.stable.id == view.release
+        return "" if bad and known_against(state) == "fail" else held_fast(view)
 
     def _remove(self, deployment: str) -> None:
         """Delete a Deployment and wait for its pods to go: their accelerators must be free."""
@@ -395,6 +388,10 @@ class Actor:
 
     def _drain(self, release: str, seconds: float) -> None:
         waits.until_led(self.cluster, self.namespace, self.name, release)
-        since = self._led.setdefault(release, waits.led_at(self.cluster, self.namespace, self.name))
-        why = waits.until_drained(since, seconds, self.name, lambda: self.count(release))
+        if release not in self._led:
+            since = waits.led_at(self.cluster, self.namespace, self.name)
+            since -= waits.waited_s(seconds, self.cluster.now(), *self._memory.noted(release))
+            self._led[release] = since
+        led = self._led[release]
+        why = waits.until_drained(led, seconds, self.name, lambda: self.count(release))
         _log.info("what served before %s may stop: %s", release, why)

@@ -4,13 +4,14 @@ version that was read, and not over the head of a newer run: the API server refu
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TypeVar
 
 from tasks.base import clock
-from tasks.base.errors import LockLost, StepFailed
+from tasks.base.errors import LockLost, OutsideError, StepFailed
 from tasks.objects.labels import (
     EPOCH_ANNOTATION,
     KIND_LABEL,
@@ -24,10 +25,18 @@ from tasks.objects.reached import told_apart
 from tasks.outside.kubernetes.access import astray, selector_text
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
-from tasks.release.memory.terms import dated
-from tasks.release.state import Release, State, configmap_name, from_configmap, to_configmap
+from tasks.release.memory.terms import dated, terms_of, with_terms
+from tasks.release.state import (
+    Release,
+    State,
+    Terms,
+    configmap_name,
+    from_configmap,
+    to_configmap,
+)
 from tasks.render.services import stable_service, switch
 
+_log = logging.getLogger(__name__)
 TRIES = 8
 _AT_REST = ("idle", "unproven")
 
@@ -305,6 +314,21 @@ class Memory:
         if self._known is None or _plain(seen[-1]) == _plain(self._known):
             self._known = written
 
+    def noted(self, release: str) -> tuple[Terms, Callable[..., None]]:
+        """What those before have noted of a wait for a release, and how to note more. Not being
+        able to ends no wait."""
+
+        def note(**known: object) -> None:
+            try:
+                self.change(lambda held: with_terms(held, release, **known))
+            except OutsideError as error:
+                _log.warning("what was waited so far is not noted: %s", error)
+
+        try:
+            return terms_of(self.read(decide=False)[0], release), note
+        except OutsideError:
+            return Terms(), note
+
     def _look(self) -> tuple[Object | None, State]:
         name, ns = self._owned.name, self._owned.namespace
         found = self._owned.cluster.get("ConfigMap", configmap_name(name), ns)
@@ -330,7 +354,7 @@ class Memory:
             made = change(held, found is not None)
             now = owned.cluster.now().isoformat(timespec="seconds")
             since = held.since if made.phase == held.phase else now
-            made = dated(made, since)
+            made = dated(made, since, held.phase)
             state = replace(made, epoch=owned.epoch, writer=owned.writer, since=since)
             body = to_configmap(state, owned.namespace)
             state = from_configmap(owned.name, body)  # without what it had no room for

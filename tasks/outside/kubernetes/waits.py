@@ -23,7 +23,7 @@ from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.ready import is_ready, wait_ready
 from tasks.release.draining import Count, Draining
 from tasks.release.soaking import Look, Rules, Seen, Watched
-from tasks.release.state import Release
+from tasks.release.state import Release, Terms
 from tasks.render.services import selector_of
 
 # Beyond the time a pod may take to end by its own word.
@@ -36,6 +36,11 @@ CACHED_S = 60.0
 # A controller that runs sees an edit in well under a second.
 SEEN_S = 10.0
 _TICK_S = 0.5
+# What is watched of a soak, and may be lost with whoever watches it.
+NOTED_S = 300.0
+# What each that finds a drain waits for at least, whatever others have waited: a person may have
+# led the Service there and back since.
+OWN_S = 600.0
 
 
 class SoakFailed(StepFailed):
@@ -181,18 +186,32 @@ def until_drained(since: float, drain_s: float, name: str, count: Callable[[], C
         clock.sleep(seen.wait_s(now, drain_s))
 
 
+def waited_s(drain_s: float, now: datetime, known: Terms, note: Callable[..., object]) -> float:
+    """How much of a drain others have waited, who may have died of it; where nobody has, and it is
+    a long one, it is noted that it begins."""
+    if not known.led and drain_s > OWN_S:
+        note(led=now.isoformat(timespec="seconds"))
+    since = clock.moment(known.led)
+    gone = (now - since).total_seconds() if since else 0.0
+    return min(max(gone, 0.0), max(drain_s - OWN_S, 0.0))
+
+
 def soak(
     release: Release,
     rules: Rules,
     look: Callable[[Release], Look],
     keep: Callable[[Seen], object] = lambda _: None,
+    known: Terms = Terms(),  # noqa: B008
+    note: Callable[..., object] = lambda **_: None,
 ) -> float:
     """Watch a promoted release; gives when it answered first, by the monotonic clock.
 
-    keep: gets what was seen so far, after each look. Raises SoakFailed, or NotProven when nobody
-    could look.
+    keep: gets what was seen so far, after each look. known: what others have watched of this soak,
+    which need not be watched again; what all have is noted every NOTED_S. Raises SoakFailed, or
+    NotProven when nobody could look.
     """
-    seen, soak_s = Watched(clock.monotonic(), rules), rules.duration_s
+    noted, soak_s = clock.monotonic(), rules.duration_s
+    seen = Watched(noted, rules, before_s=known.soaked_s, before=known.others)
     while True:
         found = look(release)
         now = clock.monotonic()
@@ -206,7 +225,10 @@ def soak(
             raise SoakFailed(f"{release.deployment} failed while soaking: {why}")
         if end == "unproven":
             raise NotProven(f"{release.deployment} could not be watched: {why}")
-        left = soak_s - (now - seen.answered) if seen.answered is not None else soak_s
+        if seen.fine and now - noted >= NOTED_S:
+            note(soaked_s=seen.soaked_s(now), others=seen.before + seen.seen.others)
+            noted = clock.monotonic()
+        left = max(soak_s - seen.soaked_s(now), 0.0)
         # before that an address may just not be known everywhere yet
         first = "waiting for its first answer at the Service"
         said = f"soaking, {max(left, 0.0):.0f} s left" if seen.answered is not None else first

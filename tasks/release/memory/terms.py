@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.base.clock import moment
 from tasks.objects.remembered import number_in
-from tasks.release.state import Release, State, Terms
+from tasks.release.state import Release, State, Terms, unfinished
 from tasks.spec.base import YEAR_H
 
 # How long what serves unproven waits for a person, where no rollout said (h).
@@ -54,18 +54,28 @@ def watched_by(state: State) -> Terms:
     return terms_of(state, release.id) if release else Terms()
 
 
-def dated(state: State, now: str) -> State:
-    """As it is written: since when stable serves unproven. A test of another one in between is no
-    end of that; being proven, or kept, is."""
-    state = replace(state, terms=_kept(state))
+def dated(state: State, now: str, was: str = "") -> State:
+    """As it is written: since when stable serves unproven, and when a way back from it led nowhere.
+    A test of another one in between is no end of that; being proven, or kept, is. What was watched
+    of a soak, or waited of a drain, counts in that one alone. was: the phase before this one."""
+    kept = _kept(state)
+    state = replace(state, terms={key: _passing(state, key, kept[key], was) for key in kept})
     if state.stable is None:
         return state
-    ident, since = state.stable.id, terms_of(state, state.stable.id).since
-    if state.phase == "unproven" and not since:
-        return with_terms(state, ident, since=now)
-    if state.phase in ("idle", "proven") and since:
-        return with_terms(state, ident, since="")
+    ident, known = state.stable.id, terms_of(state, state.stable.id)
+    if state.phase == "unproven":
+        tried = now if was == "restoring" else known.tried
+        return with_terms(state, ident, since=known.since or now, tried=tried)
+    if state.phase in ("idle", "proven") and (known.since or known.tried):
+        return with_terms(state, ident, since="", tried="")
     return state
+
+
+def _passing(state: State, release: str, known: Terms, was: str) -> Terms:
+    """What is known of a release, without what the phase that is over knew."""
+    if not (unfinished(state) and state.stable is not None and state.stable.id == release):
+        known = replace(known, soaked_s=0.0, others=0)
+    return known if state.phase == was else replace(known, led="")
 
 
 def unproven_until(state: State) -> str:
@@ -98,6 +108,11 @@ def unproven_text(state: State) -> str:
     if not failed and (back is None or asked != "roll-back"):
         return f"{text}; the guard keeps it after {until}"
     ends = f"{name} serves on until a person decides" if failed else f"{name} is kept"
+    if back is not None and failed and (state.breach or state.why):
+        return (
+            f"{text}; the guard goes back to {back.deployment} at its first look at which nothing "
+            "is in the way, and the history says what is"
+        )
     if back is None:
         return f"{text}; the guard has nothing to go back to: {ends}"
     there = f"{back.deployment} where that answers then"

@@ -22,13 +22,13 @@ LARGER = [(s.begin, s.trouble, s.starts) for s in table.LARGE if s.most > 1_000_
 def main() -> int:
     known = [item.name for item in fields(rules.Rules)]
     ask = argparse.ArgumentParser(prog="python -m tests.support.search", description=__doc__)
-    ask.add_argument("--depth", type=int, default=99, help="steps from the first world")
+    ask.add_argument("--depth", type=int, default=199, help="steps from the first world")
     ask.add_argument("--trouble", type=int, default=2, help="deaths, hands, breaks and the like")
     ask.add_argument("--starts", type=int, default=2, help="processes")
     ask.add_argument("--most", type=int, default=3_000_000, help="states; no deeper beyond")
     ask.add_argument("--rules", choices=NAMED, default="at-hand")
     ask.add_argument("--toggle", nargs="*", default=[], choices=known, help="switches to turn")
-    ask.add_argument("--begin", choices=["rest", "first", "left", "late"], default="rest")
+    ask.add_argument("--begin", choices=["rest", "first", "left", "late", "kept"], default="rest")
     ask.add_argument("--no-consent", action="store_true", help="no interruption is allowed")
     ask.add_argument("--quiet", action="store_true", help="no traces")
     ask.add_argument("--larger", action="store_true", help="several beginnings")

@@ -98,7 +98,8 @@ def left(trouble: int, starts: int) -> list[World]:
 
     def mem(phase: str, *who: int, strategy: str = "parallel", verdict: str = "pass") -> Mem:
         doubt = verdict if phase == "unproven" else ""
-        return Mem(phase, *who, strategy, verdict, doubt, B if doubt else NOBODY, epoch=EPOCH)
+        whose, breach = B if doubt else NOBODY, verdict == "fail"
+        return Mem(phase, *who, strategy, verdict, doubt, whose, breach, epoch=EPOCH)
 
     unsoaked = News(B, "unsoaked")
     bad = News(B, "bad")
@@ -125,6 +126,13 @@ def left(trouble: int, starts: int) -> list[World]:
         world(svc=B, deps=both, mem=mem("restoring", B, NOBODY, A, verdict=""), **some),
         world(deps=both, mem=mem("held", A, B, C), cand="ours", **some),
     ]
+
+
+def kept(trouble: int, starts: int) -> list[World]:
+    """B took the only seat, by leave, and failed its soak while somebody waited; no more."""
+    doubt = Mem("unproven", B, NOBODY, A, "replace", "fail", "fail", B, True, epoch=EPOCH)
+    deps, bad = (DOWN, UP, DOWN), News(B, "bad")
+    return [world(svc=B, deps=deps, sits=True, mem=doubt, news=bad, trouble=trouble, starts=starts)]
 
 
 def unproven(trouble: int, starts: int) -> list[World]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.search import signs
+from tests.support.search import signs, writes
 from tests.support.search.world import (
     FOREIGN,
     HAND,
@@ -58,9 +58,10 @@ def landed(consent: bool, before: World, after: World, p: Process, flight: Fligh
         if roles and op[1] in roles and op[1] != before.mem.stable:
             return f"{signs.UNJUDGED} [{by}]"
     dep = before.deps[op[1]] if op[0] == "scale" and before.svc == op[1] else None
-    if dep and dep.mixed and op[2] < dep.asked:
-        return f"{signs.EDITED} [{by}]"
     mem = before.mem
+    bad = dep and mem and mem.stable == before.svc and writes.known_against(mem)
+    if dep and dep.mixed and op[2] < dep.asked and not bad:
+        return f"{signs.EDITED} [{by}]"
     silently = mem is not None and (mem.phase, mem.verdict) in UNASKED
     if flight.fewer and silently and not may_interrupt(consent, before, p):
         return f"{signs.FEWER} [{by}]"

@@ -17,6 +17,7 @@ from tasks.release import moves, wish
 from tasks.release.back import leaving
 from tasks.release.course import DeploymentView, Observed, Room
 from tasks.release.guard import Around, decide_guard
+from tasks.release.memory.again import decide_once_more, owed_back
 from tasks.release.memory.recall import recalled
 from tasks.release.seats.capacity import set_by_hand
 from tasks.release.state import Release, State
@@ -115,6 +116,7 @@ class Decisions:
 
         def asked(seen: Observed) -> moves.Course:
             back = what in ("rollback", "abort") or seen.state.phase == "reverting"
+            back = back or owed_back(seen) is not None
             previous = leaving(seen).previous
             found = room_of(w, previous) if back else None
             if what == "promote":
@@ -145,13 +147,19 @@ class Decisions:
         phase = w.mem.phase if w.mem else ""
         overdue = phase == "unproven"  # its time is always over
         looks = broken(w) or overdue or phase == "reverting"
+        rested = not (w.mem and w.mem.tried)
         expired = w.expired or overdue
 
         def asked(seen: Observed) -> moves.Course:
             found = room_of(w, seen.state.previous) if looks else None
-            return decide_guard(seen, Around(tested, waits, found, expired))
+            return decide_guard(seen, Around(tested, waits, found, expired, rested=rested))
 
-        return self._course(("guard", tested, waits, looks, room(w), expired), w, asked)
+        return self._course(("guard", tested, waits, looks, room(w), expired, rested), w, asked)
+
+    def once_more(self, w: World) -> Course | None:
+        """A way back that was cut short is gone on with; None where it is not."""
+        found = self._course(("once more",), w, decide_once_more)
+        return found or None
 
     def after_failure(self, w: World) -> Course | None:
         """None: nothing but what a recovery does."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tests.support.search.decisions import room
 from tests.support.search.process import Model, guards, starts, steps
-from tests.support.search.signs import NEVER, NOWHERE, RESTS
+from tests.support.search.signs import KEPT, NEVER, NOWHERE, RESTS
 from tests.support.search.surroundings import pods
 from tests.support.search.world import (
     FOREIGN,
@@ -11,6 +12,7 @@ from tests.support.search.world import (
     NOBODY,
     RELEASES,
     SITS,
+    Mem,
     News,
     World,
     available,
@@ -55,7 +57,7 @@ class Guard:
         dep = w.deps[w.svc] if w.svc in RELEASES else None
         if dep and not available(w) and not dep.stopped and _could(w, w.svc):
             return f"{RESTS} [{phase}]"
-        return ""
+        return f"{KEPT} [{phase}]" * _may_go_back(w)
 
     def settled(self, w: World) -> World:
         """What comes of a world in which the guard alone acts."""
@@ -114,6 +116,22 @@ def _asks_too_much(w: World) -> bool:
     """A person wants more replicas of what serves than there are seats."""
     dep = w.deps[w.svc] if w.svc in RELEASES else None
     return dep is not None and dep.asked > w.seats - w.neighbours[SITS]
+
+
+def _may_go_back(w: World) -> bool:
+    """What failed its soak serves, and what served before is as it was, and finds a seat."""
+    mem = w.mem or Mem()
+    if mem.phase != "unproven" or mem.verdict != "fail" or not mem.breach or mem.tried:
+        return False
+    dep = w.deps[mem.previous] if mem.previous in RELEASES else None
+    if mem.stable != w.svc or dep is None or dep.changed or w.broken[mem.previous]:
+        return False
+    if (mem.doubt, mem.doubted) == ("fail", mem.previous):
+        return False
+    beside, instead, queued = room(w)
+    stops = mem.strategy == "replace" and not queued
+    need = dep.asked or dep.serves
+    return beside >= need or (instead >= need and (stops or not available(w)))
 
 
 def _could(w: World, at: int) -> bool:

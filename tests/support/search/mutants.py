@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from tasks.base.errors import Refused
 from tasks.release import back, guard, moves, wish
 from tasks.release.course import Course, Move, Observed, PointService, Scale, Soak
 from tests.support.search.signs import (
     FAILED,
     FEWER,
     HARM,
+    KEPT,
     NEVER,
     NOT_WHOLE,
     NOWHERE,
@@ -93,6 +95,13 @@ def keeps_down(seen: Observed, course: list[Move]) -> list[Move]:
     return [move for move in course if not (isinstance(move, Scale) and move.replicas)]
 
 
+def not_now(decide: Decide) -> Decide:
+    def decided(seen: Observed, room: Any) -> Course:
+        raise Refused("something is in the way")
+
+    return decided
+
+
 def no_way_home(decide: Decide) -> Decide:
     return lambda seen: None
 
@@ -118,6 +127,7 @@ MUTANTS = {
     "a way back that forgets bad news": Mutant(
         "known_against", lambda decide: lambda state, **_: "", FAILED, "unproven", trouble=1
     ),
+    "a guard that leaves what failed": Mutant("decide_again", not_now, KEPT, "kept", consent=True),
     "a way back without a way home": Mutant(
         "decide_after_failure", no_way_home, (NEVER, NOWHERE), "left", trouble=1
     ),

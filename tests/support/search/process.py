@@ -179,6 +179,8 @@ def _advance(m: Model, w: World, at: int, p: Process) -> World:
         return put_process(w, at, p)
     if p.stage.startswith("home:"):
         return _goes(m, w, at, p, _after_home(p.stage))
+    if p.stage.startswith("again:"):
+        return _goes(m, w, at, p, "")
     if p.stage == "start":
         w = w._replace(decided=max(w.decided, p.epoch))
         return _goes(m, w, at, p, "begin?" if p.kind == "run" else "wish?")
@@ -207,6 +209,9 @@ def _fails(m: Model, w: World, at: int, p: Process, kind: str) -> World:
     stage = p.stage
     if stage.startswith("home:"):
         return _goes(m, w, at, p, _after_home(stage))
+    if stage.startswith("again:"):
+        then = stage.removeprefix("again:")
+        return _goes(m, w, at, p, f"last:{then and then + '?'}?")
     if stage == "start":
         return _goes(m, w, at, p, "")
     if stage == "clear" and kind == "step" and m.decide.may_begin_over(w):
@@ -245,8 +250,12 @@ def _choices(m: Model, w: World, p: Process) -> list[tuple[str, str, int]]:
         if p.strategy != "replace":  # see next_move in tasks/verdict/decide.py
             verdicts.append(("judges: a person decides", "hold", asked.number(held)))
         return verdicts
-    if stage.startswith("after:"):
-        then = stage[6:-1]
+    if stage.startswith(("after:", "last:")):
+        first, _, then = stage[:-1].partition(":")
+        if first == "after" and w.svc != FOREIGN:
+            again = asked.once_more(w)
+            if isinstance(again, int):
+                return [("goes on with its way back", f"again:{then.rstrip('?')}", again)]
         home = None if w.svc == FOREIGN else asked.after_failure(w)
         if home is None:
             return [("goes on after its error", then, 0)]

@@ -78,7 +78,7 @@ def search(
     *,
     rules: Rules = AT_HAND,
     consent: bool = True,
-    depth: int = 99,
+    depth: int = 199,
     most: int = 10_000_000,
     stop_at: str | tuple[str, ...] = (),
 ) -> Found:

@@ -19,6 +19,7 @@ FAILED, UNSOAKED = (
     f"6 the promotion of what {what} was finished"
     for what in ("failed its soak", "never passed a soak")
 )
+KEPT = "6 what failed its soak serves on though nothing is in the way back"
 SERVICE, CANDIDATE = (
     f"7 somebody else's {what} was written" for what in ("Service", "candidate Service")
 )
@@ -28,4 +29,5 @@ NEVER = "10 what serves answers, and the guard never settles it"
 RESTS = "10 the guard rests, and nothing answers though what serves could"
 
 ALL = (MEMORY, APPLIED, DELETED, EDITED, UNJUDGED, FEWER, NOT_WHOLE, HARM, CANDIDATE_LEFT,
-       ROLELESS, FAILED, UNSOAKED, SERVICE, CANDIDATE, CUT, NOWHERE, NEVER, RESTS)  # fmt: skip
+       ROLELESS, FAILED, UNSOAKED, KEPT, SERVICE, CANDIDATE, CUT, NOWHERE, NEVER,
+       RESTS)  # fmt: skip

@@ -38,6 +38,9 @@ def around(m: Model, w: World) -> Iterator[Step]:
         yield said, after, ""
     if w.mem and w.mem.phase == "held" and not w.expired:
         yield ("what is held", "has waited too long"), w._replace(expired=True), ""
+    if w.mem and w.mem.tried:
+        later = w._replace(mem=w.mem._replace(tried=False))
+        yield ("what led nowhere", "may be tried again"), later, ""
 
 
 def pods(w: World) -> Iterator[tuple[tuple, World]]:

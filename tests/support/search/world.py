@@ -40,7 +40,7 @@ class Dep(NamedTuple):
 
 class Mem(NamedTuple):
     """What the ConfigMap says; releases by number, NOBODY where there is none. breach: the soak
-    under way has found something against stable."""
+    under way has found something against stable. tried: a way back led nowhere, a moment ago."""
 
     phase: str = "idle"
     stable: int = NOBODY
@@ -52,6 +52,7 @@ class Mem(NamedTuple):
     doubted: int = NOBODY
     breach: bool = False
     epoch: int = 0
+    tried: bool = False
 
 
 class Flight(NamedTuple):

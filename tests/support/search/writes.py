@@ -112,7 +112,9 @@ def _scale(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tup
         return [STEP]
     if rules.stop_missed and replicas == 0 and not interrupts and missed(w, at):
         return [STEP]
-    if rules.scale_edited and dep.mixed and w.svc == at and replicas < dep.asked:
+    mem = w.mem or Mem()
+    bad = mem.stable == at and known_against(mem)
+    if rules.scale_edited and dep.mixed and w.svc == at and replicas < dep.asked and not bad:
         return [STEP]
     return [("write", ("scale", at, replicas, p.epoch, *([of] if of else [])), at)]
 
@@ -131,6 +133,12 @@ def _remove(rules: Rules, w: World, p: Process, move: tuple, _: bool) -> list[tu
     if rules.stop_missed and missed(w, at):
         return [STEP]
     return [("write", ("delete", at), at)]
+
+
+def known_against(mem: Mem) -> bool:
+    """What serves failed its soak."""
+    of_stable = mem.phase in ("soaking", "unproven", "reverting", "restoring")
+    return of_stable and (mem.verdict == "fail" or (mem.phase == "soaking" and mem.breach))
 
 
 def missed(w: World, at: int) -> bool:
@@ -274,7 +282,10 @@ def land(rules: Rules, w: World, flight: Flight) -> tuple[World, str]:
             if rules.save_version and not op[3] and not flight.fresh:
                 return w, AGAIN if rules.save_again else ERROR
             held = op[1][0] == "held" and w.mem is not None and w.mem.phase == "held"
-            after = w._replace(mem=Mem(*op[1], op[2]), expired=w.expired and held)
+            mem, was = Mem(*op[1], op[2]), w.mem or Mem()
+            tried = was.phase == "restoring" or (was.phase == "unproven" and was.tried)
+            mem = mem._replace(tried=mem.phase == "unproven" and mem.breach and tried)
+            after = w._replace(mem=mem, expired=w.expired and held)
             return touched(after, MEM, op[3]), OK
         case "breach":
             # at the version read, by whoever holds the lease; where it is refused, the way back

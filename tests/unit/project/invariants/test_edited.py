@@ -4,11 +4,12 @@ is taken from it, its newest template is no way back, and what is promoted is wh
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
 from tasks.base.errors import RolloutError, StepFailed
-from tasks.objects.made import other_image
+from tasks.objects.made import RESTARTS, other_image
 from tasks.objects.replicas import mixed_of
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
@@ -20,7 +21,7 @@ from tasks.release.words import in_words, next_step, why_so
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, OLD, OLDER, deployment, in_test, world
 from tests.support.cluster.courses import WELL, once, promotes, recovers, settle
-from tests.support.cluster.edits import Tags, edited, half_updated, undone
+from tests.support.cluster.edits import Half, Tags, edited, half_updated, undone
 from tests.support.surveys import plan, seat, spec
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -117,6 +118,27 @@ def test_what_was_taken_is_given_back_all_the_same() -> None:
     half_updated(at)
     settle(at)
     assert at.available("old") == 2 and at.actor().observe().state.phase == "idle"
+
+
+@pytest.mark.parametrize("tool", RESTARTS)
+@pytest.mark.parametrize("noted", [True, False])
+def test_a_restart_is_no_edit(tool: str, noted: bool) -> None:
+    """It comes back as what was judged, whichever of its pods are not through yet. Where nobody
+    noted what that was nobody knows."""
+    at = world()
+    actor = at.actor()
+    actor.take_over()
+    if noted:
+        actor.save(actor.observe().as_it_serves())
+    undone(half_updated(at))
+    cast(Half, at).halves = {"old"}
+    body = at.objects["Deployment", "m-old"]
+    body["spec"]["template"]["metadata"]["annotations"] = {tool: "2030-01-01T00:00:00Z"}
+    at.put(body)
+    seen = at.actor().observe()
+    assert seen.changed("old") == "" and ("is being changed" in in_words(seen)) is not noted
+    at.actor().move(moves.Scale("m-old", 1, lends=True)) if noted else None
+    assert at.objects["Deployment", "m-old"]["spec"]["replicas"] == (1 if noted else 2)
 
 
 # -- the image that was measured
