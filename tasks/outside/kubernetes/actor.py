@@ -351,6 +351,7 @@ class Actor:
                     f"Deployment {self.namespace}/{deployment} is not scaled to {replicas}: only "
                     f"{available_of(found)} of its replicas are ready; look at its pods"
                 )
+            (view,) = views_of([found]).values()
             marks = scaled_marks(asked, max(view.seated.serves_with, move.of))
             return {"metadata": {"annotations": marks}, "spec": {"replicas": asked}}
 

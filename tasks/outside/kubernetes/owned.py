@@ -26,14 +26,7 @@ from tasks.outside.kubernetes.access import astray, selector_text
 from tasks.outside.kubernetes.client import AlreadyExists, Cluster, Conflict
 from tasks.outside.kubernetes.rest import Fence
 from tasks.release.memory.terms import dated, terms_of, with_terms
-from tasks.release.state import (
-    Release,
-    State,
-    Terms,
-    configmap_name,
-    from_configmap,
-    to_configmap,
-)
+from tasks.release.state import Release, State, Terms, configmap_name, from_configmap, to_configmap
 from tasks.render.services import stable_service, switch
 
 _log = logging.getLogger(__name__)
