@@ -70,10 +70,10 @@ def lost_reasons(
         )
     make = warning if may_lack(seen, units, missing) else error
     divided = f", {seen.divided} of them divided" if seen.divided else ""
-    action = (
-        "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it, "
-        f"then restart the device plugin; {LACKING}"
-    )
+    action = "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it"
+    if _offered(units) > min([n for n in (seen.on_bus, seen.rows) if n], default=0):
+        action += ", then restart the device plugin"
+    action += f"; {LACKING}"
     if none_at_all and seen.passed:
         action = (
             "bind the cards to the vendor's driver, or choose another node: virtual machines have "
@@ -100,7 +100,13 @@ def may_lack(seen: SeenCards, units: Units, missing: int, lost: int = 0) -> bool
     sights = [n for n in (seen.on_bus, listed, units.most) if n]
     shown = min([n for n in (seen.on_bus, listed) if n], default=0) - lost
     gap = max(max(sights, default=0) - min([*sights, shown]), lost)
-    return 0 < gap <= missing and shown > 0 and units.least <= shown
+    return 0 < gap <= missing and shown > 0 and _offered(units) <= shown
+
+
+def _offered(units: Units) -> int:
+    """Cards of which the plugin hands units out: it takes an ill one out of allocatable, and out of
+    capacity only when it starts anew."""
+    return min(units.least, units.offered) if units.kind == "card" else units.least
 
 
 def _range(units: Units) -> str:
