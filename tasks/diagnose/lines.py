@@ -29,7 +29,8 @@ _NAMED = re.compile(
 # What else ends a process, in its own words.
 _FATAL = re.compile(
     r"Fatal Python error|terminate called|thread '.*' panicked|Segmentation fault|Bus error|"
-    r"Illegal instruction|!{5,} Segfault encountered|\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
+    r"Illegal instruction|!{5,} Segfault encountered|"
+    r"\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
     r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
     r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
     r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"

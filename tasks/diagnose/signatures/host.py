@@ -133,13 +133,13 @@ ROWS = (
         r"!{5,} Segfault encountered !{5,}(?: in (?P<what>[^\n]{1,120}))?",
         lambda g: "a library of the engine crashed" + (f" in {g['what']}" if g["what"] else ""),
         lambda g: (
-            "update HAMi where it shares the cards: its hook crashes there with several devices, or "
-            "ask for whole cards; else another image or driver"
+            "update HAMi where it shares the cards (its hook crashes there with several devices), "
+            "or ask for whole cards; else try another image or driver"
             if re.search(r"cuMem|libvgpu|device_memory", g["what"])
             else "see what stands before and below it in the whole log; try --enforce-eager, "
             "another image, or the node's kernel log"
         ),
-        "vllm-project/vllm#27868, vllm-project/vllm pull 38529, apache/tvm-ffi src/ffi/backtrace.cc",
+        "vllm-project/vllm#27868, vllm-project/vllm pull 38529, apache/tvm-ffi backtrace.cc",
         hopeless=False,
         vague=True,
         decides=True,
