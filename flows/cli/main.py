@@ -394,3 +394,7 @@ def _demo(args: argparse.Namespace) -> int:
     if args.down:
         return down(Screen())
     return demo(args, Screen())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

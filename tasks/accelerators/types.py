@@ -25,7 +25,8 @@ class ResourcePattern:
     most, 0 unknown. overlay: another view of cards that other names of the node may offer, too.
     apart: two units of a pod lie on two cards. single: a pod gets one unit at most.
     mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
-    card's.
+    card's. core_mib: (cards of up to so many MiB, least and most MiB of one core) where the name
+    tells `cores`. unsized: a part of a card, of which neither name nor asking tells the size.
     """
 
     kind: ResourceKind
@@ -39,6 +40,8 @@ class ResourcePattern:
     single: bool = False
     mib: float = 0
     of_card: float = 0
+    core_mib: tuple[tuple[float, float, float], ...] = ()
+    unsized: bool = False
 
     def told(self, name: str) -> dict[str, str]:
         """The named groups of a resource name, those that say something."""

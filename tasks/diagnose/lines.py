@@ -29,12 +29,19 @@ _NAMED = re.compile(
 # What else ends a process, in its own words.
 _FATAL = re.compile(
     r"Fatal Python error|terminate called|thread '.*' panicked|Segmentation fault|Bus error|"
-    r"Illegal instruction|\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
+    r"Illegal instruction|!{5,} Segfault encountered|"
+    r"\s*Value error, |[\w./-]+: error: |\s+what\(\): |"
     r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
     r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
     r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"
     r"Failed[:,] (?=\w+ error |\S+:\d+ ')"  # a check in C that ends its process
 )
+# tvm_ffi's word of a crash (apache/tvm-ffi src/ffi/backtrace.cc), and the frames below it.
+_CRASH = re.compile(r"!{5,} Segfault encountered")
+_NATIVE = re.compile(
+    r"\s*File \".+\", line \d+, in (?!0x|_*(?:sigaction|restore_rt))(?P<name>\S.*)"
+)
+CRASH_FRAMES = 4
 # A process calls its own end by these; the exception below it is why.
 _END = re.compile(
     r"EngineCore (?:failed to start|encountered a fatal error|hit an exception)|"
@@ -208,7 +215,17 @@ def read(logs: str) -> Page:
             ending.discard(line.who)
         line.ended = line.exception and line.who in ending
     _mark_over(lines)
+    _name_crash(lines)
     return Page(lines)
+
+
+def _name_crash(lines: Sequence[Line]) -> None:
+    """A crash is told with the first function below it that has a name."""
+    for place, line in enumerate(lines):
+        if _CRASH.match(line.text):
+            below = (_NATIVE.match(item.text) for item in lines[place + 1 :][:CRASH_FRAMES])
+            if named := next(filter(None, below), None):
+                line.text += f" in {named['name']}"
 
 
 def _mark_ignored(line: Line, ignored: set[str]) -> None:

@@ -42,7 +42,7 @@ def tool_reasons(
         return []
     out = [*_tool(profile, doc, inventory), *_lost(spec, doc, inventory, units)]
     out += _unbound(spec, doc, inventory)
-    out += _sick_cards(spec, profile, api, inventory.cards, units)
+    out += _sick_cards(spec, profile, inventory.cards, units)
     row = profile.resource_kind(units.resource) if units.resource else None
     parts = units.kind in ("slice", "share", "partition")  # under a whole card's name, too
     # of some cards divided and others not, the whole ones are offered beside the slices
@@ -135,14 +135,14 @@ def _unbound(spec: Rollout, doc: ProbeDoc, inventory: Inventory) -> list[Reason]
 
 
 def _sick_cards(
-    spec: Rollout, profile: Profile, api: ApiFacts, cards: Sequence[Card], units: Units
+    spec: Rollout, profile: Profile, cards: Sequence[Card], units: Units
 ) -> list[Reason]:
     """What is wrong with each card. Those that the plugin offers no more may be lacked."""
     found = [reason for card in cards for reason in _card(profile, card)]
     sick = sum(bool(errors(_card(profile, card))) for card in cards)
-    offered = api.allocatable.get(units.resource, 0)
-    lacks = units.kind == "card" and 0 < offered <= len(cards) - sick
-    if lacks and 0 < sick <= spec.nodes.missing_cards:
+    seen = SeenCards(rows=len(cards))
+    lacks = units.kind == "card" and may_lack(seen, units, spec.nodes.missing_cards, sick)
+    if lacks and sick:
         return [replace(reason, severity="warning") for reason in found]
     return found
 

@@ -2,7 +2,11 @@
 
 Sources: MindX device plugin documentation (MindCluster v26.1.0), vllm-ascend's installation page;
 HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980 and ascend-310: Huawei
-Cloud CCE's plugin page and vllm-ascend's CI.
+Cloud CCE's plugin page and vllm-ascend's CI. Memory of vNPU templates without it in their names:
+MindCluster 7.3.0 "Virtualization Rules" (hiascend.com, mxdlug_021: a 910 has 30 or 32 cores and
+32 GB, a 310P 8 and 24), Project-HAMi/ascend-device-plugin ascend-device-configmap.yaml (vir02 of a
+910A 2184 MiB to vir16 17476, vir01 of a 310P 3072 to vir04 12288), Huawei Cloud CCE cce_10_1009
+(vir04 and vir04_3c 12 GiB, vir02 and vir02_1c 6 GiB), 2026-08; a 310P of 48 GB has twice that.
 """
 
 from __future__ import annotations
@@ -25,7 +29,9 @@ _CANN = "vllm-ascend 0.13 installation page"
 _CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
 # HAMi registers one name a chip model; a dash and a digit are a model, not a slice
 _CHIP = r"(910(A|B\d?|C|Pro[AB]|PremiumA)(-\d)?|310P\d)"
-_VNPU = r"(?P<cores>\d+)c(\.\d+cpu)?(\.(?P<gb>\d+)g)?(\.n?dvpp)?"
+_VNPU = r"\d+c(\.\d+cpu)?\.(?P<gb>\d+)g(\.n?dvpp)?"
+_VNPU_910 = ((33_000, 1024, 32768 / 30),)
+_VNPU_310P = ((32_000, 3072, 3072), (65_536, 6144, 6144))
 
 ASCEND = Profile(
     name="ascend-npu",
@@ -37,8 +43,20 @@ ASCEND = Profile(
         ResourcePattern("whole", r"huawei\.com/npu", "npu"),  # Atlas 350, A5
         ResourcePattern("whole", r"huawei\.com/ascend-(1980|310)", "cce"),
         ResourcePattern("whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True),
-        ResourcePattern("split", rf"huawei\.com/(?i:ascend)(910|310P?)-{_VNPU}", "vnpu"),
-        ResourcePattern("split", r"huawei\.com/(?i:ascend)(910|310P)-\d+c.*", "vnpu"),
+        ResourcePattern("split", rf"huawei\.com/(?i:ascend)[0-9A-Za-z]+-{_VNPU}", "vnpu"),
+        ResourcePattern(
+            "split",
+            r"huawei\.com/(?i:ascend)910-(?P<cores>2|4|8|16)c",
+            "vnpu",
+            core_mib=_VNPU_910,
+        ),
+        ResourcePattern(
+            "split",
+            r"huawei\.com/(?i:ascend)310P-(?P<cores>1|2|4)c(\.\dcpu)?(\.n?dvpp)?",
+            "vnpu",
+            core_mib=_VNPU_310P,
+        ),
+        ResourcePattern("split", r"huawei\.com/(?i:ascend)[0-9A-Za-z]+-\d+c(\..+)?", "vnpu"),
         ResourcePattern("dynamic", r"huawei\.com/(?i:ascend).+-memory", "hami", mib=1),
         ResourcePattern("dynamic", r"huawei\.com/((?i:ascend).+-core|npu-core)", "hami"),
         *gpustack_parts(r"huawei\.com/npu"),

@@ -37,7 +37,7 @@ def gpustack_parts(
         row("dynamic", r"sliced\.memory-mib", mib=1),
         row("dynamic", r"sliced\.memory-percentage", of_card=0.01),
         row("dynamic", r"(sliced|partitioned)\.(units|cores-percentage)"),
-        row("dynamic", "partitioned", counts=True, single=True),
+        row("dynamic", "partitioned", counts=True, single=True, unsized=True),
         row("split", rf"partitioned\.\w+-{_PROFILE}", whole=whole, per_card=per_card, single=True),
         row("split", r"partitioned\..+", per_card=per_card, single=True),
     )

@@ -24,7 +24,12 @@ ENFLAME = Profile(
         ResourcePattern("whole", r"enflame-tech\.com/gcu", "enflame-tech"),  # up to 2023
         # of an S60 a drs-gcu is a sixth: 1 is 6 GB, 3 are 20, 6 are 40
         ResourcePattern(
-            "dynamic", r"enflame\.com/(shared|drs)-gcu", "gcushare", counts=True, overlay=True
+            "dynamic",
+            r"enflame\.com/(shared|drs)-gcu",
+            "gcushare",
+            counts=True,
+            overlay=True,
+            unsized=True,
         ),
         ResourcePattern("dynamic", r"enflame\.com/vgcu", "hami", counts=True),
         ResourcePattern("dynamic", r"enflame\.com/(vgcu-percentage|gcu-(memory|core))", "hami"),

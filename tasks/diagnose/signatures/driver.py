@@ -173,6 +173,29 @@ ROWS = (
     ),
     row(
         "visible-devices",
+        r"(?:invalid device, set (?:drv )?device=(?P<card>\d+), valid device range is|"
+        r"(?:SetDevice|ChgUserDevIdToDeviceId) failed because value (?P<card2>\d+) for [^\n]{1,60}"
+        r"Expected value:) (?P<range>\[\d+, ?\d+\))",
+        "device {card} is asked for, the container has {range}",
+        "ask for as many devices as the engine makes ranks; take ASCEND_RT_VISIBLE_DEVICES out of "
+        "serving.env and leave it to the device plugin: it counts inside the container, upwards",
+        "vllm-project/vllm#17363, Ascend/pytorch TORCH_NPU_COMPACT_ERROR_OUTPUT.md",
+        decides=True,
+    ),
+    row(
+        # a kind: the lines above name the card
+        "visible-devices",
+        r"error code is 107001|runtime result = 107001|reason=\[?device id error|"
+        r"\[Error\]: Invalid device ID|AssertionError: Invalid device id",
+        "a device number is used that the container does not have",
+        "ask for as many devices as the engine makes ranks; take *_VISIBLE_DEVICES out of "
+        "serving.env and leave it to the device plugin: inside a pod cards count from 0, upwards",
+        "vllm-project/vllm-ascend pull 10125, vllm-project/vllm-ascend#449, vllm-project/vllm#5527",
+        vague=True,
+        decides=True,
+    ),
+    row(
+        "visible-devices",
         r"invalid literal for int\(\) with base 10: [b]?'(?P<card>(?:GPU|MIG)-[^']+)'",
         "CUDA_VISIBLE_DEVICES names the card {card} by its id, this vLLM reads numbers only",
         "use an image with vLLM 0.24 or later, or name the card by its number",

@@ -5,6 +5,8 @@ Wordings are those of the kernel's errno, of torch, glibc, gloo and NCCL, and of
 
 from __future__ import annotations
 
+import re
+
 from tasks.diagnose.signatures.table import row
 
 ROWS = (
@@ -114,6 +116,33 @@ ROWS = (
         "serve the store's path (a tokenizer named beside it must be a path, too) and set "
         "HF_HUB_OFFLINE=1 in serving.env",
         "huggingface/huggingface_hub errors.py",
+    ),
+    row(
+        "native-crash",
+        r"\[HAMI-core ERROR [^\]\n]{1,150}\]: Illegal device id: (?P<id>-?\d+)",
+        "HAMi's library in the container looks for a card {id}, which nobody has, and crashes",
+        "update HAMi (HAMi-core pull 172 of 2026-04: its hook of cuMemCreate read a number that "
+        "was never set), or ask for whole cards; NCCL gets there with several devices",
+        "Project-HAMi/HAMi-core#169, Project-HAMi/HAMi#1853",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
+        # below the words of which function: what names a thing goes before it
+        "native-crash",
+        r"!{5,} Segfault encountered !{5,}(?: in (?P<what>[^\n]{1,120}))?",
+        lambda g: "a library of the engine crashed" + (f" in {g['what']}" if g["what"] else ""),
+        lambda g: (
+            "update HAMi where it shares the cards (its hook crashes there with several devices), "
+            "or ask for whole cards; else try another image or driver"
+            if re.search(r"cuMem|libvgpu|device_memory", g["what"])
+            else "see what stands before and below it in the whole log; try --enforce-eager, "
+            "another image, or the node's kernel log"
+        ),
+        "vllm-project/vllm#27868, vllm-project/vllm pull 38529, apache/tvm-ffi backtrace.cc",
+        hopeless=False,
+        vague=True,
+        decides=True,
     ),
     row(
         # no word of which library; what names a thing goes before it

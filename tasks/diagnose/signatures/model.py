@@ -145,6 +145,17 @@ ROWS = (
     ),
     row(
         "tokenizer",
+        r"Found 0 files matching the pattern: [^\n]{1,200}Make sure that a Mistral tokenizer "
+        r"is present",
+        "--tokenizer-mode mistral asks for Mistral's own tokenizer, which the model's folder does "
+        "not have",
+        "leave --tokenizer-mode, --config-format and --load-format mistral out of "
+        "serving.extra_args, or take a revision of the model that holds tekken.json or "
+        "tokenizer.model.v*",
+        "vllm-project/vllm#15345, vllm-project/vllm#17210",
+    ),
+    row(
+        "tokenizer",
         r"Tokenizer class (?P<name>\S+) does not exist or is not currently imported",
         "the image's transformers does not know the model's tokenizer class {name}",
         "use an image with a newer transformers, or the model's older tokenizer_config.json",

@@ -9,6 +9,7 @@ page for BI150) and 4.4.0 (2026-05); xpu-smi 5.0.21 (ERNIE's page for P800, 2025
 (yunionio/cloudpods, 2026-09); efsmi 1.2.0 (PaddlePaddle/PaddleCustomDevice, 2024-12) and 1.6.3
 (FlagTree's page, 2025-11), of whose table DUsed is what the cores are busy, no memory (vllm-gcu's
 README: "memory and GCU core usage"); ppu-smi 1.28 (the vendor's manual, 2026-05).
+PaddlePaddle's pages lie below www.paddlepaddle.org.cn/documentation/zh/hardware_support.
 """
 
 from __future__ import annotations

@@ -65,14 +65,16 @@ class Share:
     """What was asked for on one node. asked: devices of the candidate's pods there. mib: weights a
     device, None where nobody knows, so that no share is judged. parts: a device is a part of a
     card, so that several may lie on one. others: devices that other pods hold there now.
-    free_before: no pod held any when `before` was read. idle_mib: what a card holds though nobody
-    uses it."""
+    free_before: no pod held any when `before` was read. same_held: all pods together held as many
+    then as the others do now, so that the candidate alone has come. idle_mib: what a card holds
+    though nobody uses it."""
 
     asked: int
     mib: float | None
     parts: bool = False
     others: int = 0
     free_before: bool = False
+    same_held: bool = False
     idle_mib: float = 1024.0
 
 
@@ -110,18 +112,40 @@ def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share)
 def _parts(
     cards: tuple[CardLoad, ...], known: Sequence[CardLoad], share: Share, least: float
 ) -> Loaded:
-    total = sum(card.used_mib or 0.0 for card in known)
+    """Parts of cards: whose memory it is the tool does not tell. Too little on all of them, or no
+    more than before the model came, is wrong; what neighbours may hold proves nothing."""
     if share.mib is None:
         return Loaded(cards, note="the model's share is not known and was not judged")
-    if total >= share.asked * least or len(known) < len(cards):
-        return Loaded(cards)
-    return Loaded(
-        cards,
-        (
-            f"all cards together hold {total:,.0f} MiB; {share.asked} device(s) were asked for, "
-            f"with {share.mib:,.0f} MiB of the model each",
-        ),
-    )
+    if len(known) < len(cards):
+        return Loaded(cards, note="the tool does not tell every card's memory: parts not judged")
+    need = share.asked * least
+    asked = f"{share.asked} part(s) were asked for, with {share.mib:,.0f} MiB of the model each"
+    total = sum(_above_idle(card, share.idle_mib) for card in known)
+    if total < need:
+        return Loaded(cards, (f"all cards together hold {total:,.0f} MiB of any model; {asked}",))
+    grown = [
+        (card.used_mib or 0.0) - card.before_mib for card in known if card.before_mib is not None
+    ]
+    same = len(grown) == len(known) and all(abs(mib) < CHANGED_MIB for mib in grown)
+    if share.same_held and same and need > CHANGED_MIB * len(known):
+        return Loaded(cards, (f"no card holds more than before the model came; {asked}",))
+    guests = sum((card.before_mib or 0.0) > share.idle_mib for card in known)
+    if share.others or (share.free_before and guests):
+        told = (
+            f"others hold {share.others} part(s) of the same cards"
+            if share.others
+            else (f"{guests} card(s) held memory of no pod before")
+        )
+        more = f", {sum(grown):,.0f} more than before" if len(grown) == len(known) else ""
+        note = f"{told}: {total:,.0f} MiB in use{more}, whose it is nothing tells"
+        return Loaded(cards, note=note)
+    return Loaded(cards)
+
+
+def _above_idle(card: CardLoad, idle_mib: float) -> float:
+    """MiB in use without what an idle card holds, where it was idle before."""
+    was = card.before_mib or 0.0
+    return max(0.0, (card.used_mib or 0.0) - (was if was <= idle_mib else 0.0))
 
 
 def _as_before(card: CardLoad, least: float) -> bool:

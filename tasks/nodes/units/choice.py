@@ -159,6 +159,7 @@ def _parted(
     whole = wanted or next((n for n, k in sorted(kinds.items()) if k in ("whole", "named")), "")
     reads = f"{whole} reads 0" if whole else "no whole card is offered"
     asked = sorted(n for n in parts if kinds[n] == "split" or _counts(profile, n))
+    asked = asked or sorted(n for n in parts if _memory(profile, n))
     return error(
         "RESOURCE_ABSENT",
         f"{reads}: the node is partitioned, only parts of cards are offered: "
@@ -172,6 +173,11 @@ def _parted(
 def _counts(profile: Profile, name: str) -> bool:
     row = profile.resource_kind(name)
     return row is not None and row.counts
+
+
+def _memory(profile: Profile, name: str) -> bool:
+    row = profile.resource_kind(name)
+    return row is not None and row.mib > 0
 
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
@@ -226,7 +232,13 @@ def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
         )
     elif unknown:
         found += f"; no row knows {_amounts(api, unknown)}"
-        action = f"set nodes.resource to {' or '.join(unknown)} where its units are the cards"
+        whole = [name for name in unknown if not PARTS.search(name)]
+        action = (
+            f"set nodes.resource to {' or '.join(whole)} where its units are the cards"
+            if whole
+            else "these names count parts of cards: set nodes.resource to the one that the plugin "
+            "hands a part out by, and nodes.device_memory_gib to that part's memory"
+        )
     elif plugin_pods(profile, api, "device-plugin", "virtual-plugin"):
         action = (
             "mend the vendor's device plugin on the node: its pod is there; where it is Ready, "

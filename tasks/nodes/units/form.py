@@ -45,8 +45,9 @@ class Units:
     """What a resource's units are.
 
     units: as the node's capacity says. cards: physical ones by what the node says of itself, None
-    unknown; least and most bound them. memory_bytes: of one unit, the most it may be; memory_least:
-    the least; None unknown. ranks_per_unit: devices an engine finds in one unit. why: what says
+    unknown; least and most bound them. offered: units that are allocatable, fewer where the plugin
+    has taken an ill card out. memory_bytes: of one unit, the most it may be; memory_least: the
+    least; None unknown. ranks_per_unit: devices an engine finds in one unit. why: what says
     so, '' for a card. considered: every way that was looked at. apart: two units of one pod lie on
     two cards. isolated: nobody else can take a unit's memory. single: a pod gets one at most.
     guessed: nothing on the node says why there are more units than cards. elsewhere: units of
@@ -59,6 +60,7 @@ class Units:
     cards: int | None
     least: int
     most: int
+    offered: int = 0
     memory_bytes: int | None = None
     memory_least: int | None = None
     ranks_per_unit: int = 1

@@ -33,12 +33,14 @@ def read_units(
     """Read one resource. asked: what one pod asks for, where sharing goes by that."""
     row = profile.resource_kind(resource)
     capacity = int(api.capacity.get(resource, 0))
+    offered = min(capacity, int(api.allocatable.get(resource, 0)))
     elsewhere = _elsewhere(profile, api)
     seen = seen.without(elsewhere)
     if not capacity:
         return Units(resource, "card", 0, None, 0, 0, elsewhere=elsewhere)
     if row is None:
-        return replace(_stranger(resource, capacity, seen), elsewhere=elsewhere)
+        stranger = _stranger(resource, capacity, seen)
+        return replace(stranger, offered=offered, elsewhere=elsewhere)
     found = _found(profile, api, resource, row, capacity)
     least, most = _cards_of_all(profile, api, resource, row, found)
     found, exact = _with_hardware(profile, seen, found, least, most, capacity)
@@ -57,6 +59,7 @@ def read_units(
         cards=seen.cards or (least if least == most else None),
         least=least,
         most=most,
+        offered=offered,
         memory_bytes=None if high is None else int(high * MIB),
         memory_least=None if low is None else int(low * MIB),
         ranks_per_unit=seen.rows // capacity if found.kind == "board" else 1,

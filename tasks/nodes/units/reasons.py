@@ -19,8 +19,7 @@ def unit_reasons(
 ) -> list[Reason]:
     """Every reason. seen: None without a probe. tool: the smi tool's name."""
     out = lost_reasons(profile, seen, units, tool, spec.nodes.missing_cards) if seen else []
-    divided = seen is not None and seen.divided > 0
-    out += [*_registered(seen, units), *_shared(spec, units, divided)]
+    out += [*_registered(seen, units), *_shared(spec, seen, units)]
     return [*out, *_ranks(spec, units)] if seen and units.units else out
 
 
@@ -70,10 +69,10 @@ def lost_reasons(
         )
     make = warning if may_lack(seen, units, missing) else error
     divided = f", {seen.divided} of them divided" if seen.divided else ""
-    action = (
-        "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it, "
-        f"then restart the device plugin; {LACKING}"
-    )
+    action = "a card has fallen off the bus or out of the driver: check dmesg, reset or replace it"
+    if _offered(units) > min([n for n in (seen.on_bus, seen.rows) if n], default=0):
+        action += ", then restart the device plugin"
+    action += f"; {LACKING}"
     if none_at_all and seen.passed:
         action = (
             "bind the cards to the vendor's driver, or choose another node: virtual machines have "
@@ -100,7 +99,13 @@ def may_lack(seen: SeenCards, units: Units, missing: int, lost: int = 0) -> bool
     sights = [n for n in (seen.on_bus, listed, units.most) if n]
     shown = min([n for n in (seen.on_bus, listed) if n], default=0) - lost
     gap = max(max(sights, default=0) - min([*sights, shown]), lost)
-    return 0 < gap <= missing and shown > 0 and units.least <= shown
+    return 0 < gap <= missing and shown > 0 and _offered(units) <= shown
+
+
+def _offered(units: Units) -> int:
+    """Cards of which the plugin hands units out: it takes an ill one out of allocatable, and out of
+    capacity only when it starts anew."""
+    return min(units.least, units.offered) if units.kind == "card" else units.least
 
 
 def _range(units: Units) -> str:
@@ -139,9 +144,9 @@ def _registered(seen: SeenCards | None, units: Units) -> list[Reason]:
     return out
 
 
-def _shared(spec: Rollout, units: Units, divided: bool) -> list[Reason]:
+def _shared(spec: Rollout, seen: SeenCards | None, units: Units) -> list[Reason]:
     """Units that an engine cannot use as it uses cards."""
-    out = [*_size(units, divided)]
+    out = [*_size(spec, seen, units)]
     asked = spec.devices
     if units.kind == "share" and units.apart and asked > (units.cards or asked):
         out.append(
@@ -188,15 +193,17 @@ def _shared(spec: Rollout, units: Units, divided: bool) -> list[Reason]:
     return out
 
 
-def _size(units: Units, divided: bool) -> list[Reason]:
+def _size(spec: Rollout, seen: SeenCards | None, units: Units) -> list[Reason]:
     """Parts of cards of which nothing tells how large they are."""
     most, least = units.memory_bytes, units.memory_least
-    if not most and divided and units.kind == "share":
+    known = seen is not None and seen.memory_mib is not None  # of a card, so that parts are unknown
+    stated = spec.nodes.device_memory_gib is not None
+    if not most and known and not stated and units.kind in ("share", "slice"):
         return [
             warning(
                 "UNIT_NOT_A_CARD",
-                f"{units.resource}: {units}; the cards are divided, and a unit shares a part",
-                "a label that tells a unit's memory",
+                f"{units.resource}: {units}; a unit is a part of a card, of unknown memory",
+                "a name or a label that tells a unit's memory",
                 "set nodes.device_memory_gib to the part's: without it nothing says whether the "
                 "model fits",
             )

@@ -60,6 +60,12 @@ def unit_memory(
         return (least, least) if least and seen.rows == seen.cards else (card, least)
     if found.kind == "slice" and found.guessed and seen.cards:
         return card * seen.cards / capacity, None
+    if "cores" in told:
+        sizes = next(((high, low) for most, low, high in row.core_mib if card <= most), None)
+        cores = int(told["cores"])
+        return (cores * sizes[0], cores * sizes[1]) if sizes else (None, None)
+    if found.kind == "slice" or row.unsized:
+        return None, None  # a part, and no size of it
     sharing = found.sharing
     if sharing and sharing.memory == "divided":
         per = replicas(profile, api)

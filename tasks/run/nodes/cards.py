@@ -97,12 +97,16 @@ def _share(survey: Survey, now: ApiFacts, judged: NodeVerdict, pods: int, seen: 
     known = survey.shape.weights_bytes if survey.shape else files.bytes
     weights = shape.weights_per_device if shape else (known or 0) / devices
     before = next((fact for fact in survey.facts if fact.name == now.name), None)
-    free = before is not None and not before.held.get(name, ZERO) and not before.claiming
+    others = now.held.get(name, ZERO) - mine
+    held = ZERO if before is None else before.held.get(name, ZERO)
+    claims = now.claiming or before is None or before.claiming
+    free = before is not None and not held and not before.claiming
     return Share(
         asked=pods * devices,
         mib=weights / _MIB if known else None,
         parts=bool(judged.unit) and ranks == 1,
-        others=int(now.held.get(name, ZERO) - mine) * ranks,
+        others=int(others) * ranks,
         free_before=seen and free,
+        same_held=seen and not claims and held == others,
         idle_mib=survey.profile.idle_mib,
     )

@@ -83,7 +83,8 @@ Wed Nov  8 16:16:45 2023
 |  0%   32C        107 W/ 250 W |     0 MiB/ 20638 MiB | FULL          Default |
 +-------------------------------+----------------------+-----------------------+
 """
-# PaddlePaddle's page for MLU370, 2022-10: no address, the driver in the row, two memories
+# paddlepaddle.org.cn/documentation/docs/zh/guides/hardware_support/mlu_docs/
+# paddle_install_cn.html, 2022-10: no address, the driver in the row, two memories
 CNMON_4_20_11 = """\
 Sat Oct  8 11:22:22 2022
 +------------------------------------------------------------------------------+
@@ -148,7 +149,8 @@ Thu Sep 10 08:18:37 2026
 |                               |      0MiB /    96MiB |             Disabled |
 +-------------------------------+----------------------+----------------------+
 """
-# PaddlePaddle's page for P800: in a container the version is none of the host's
+# www.paddlepaddle.org.cn/documentation/zh/hardware_support/xpu/xpu-p800_install_cn.html:
+# in a container the version is none of the host's
 XPU_IN_CONTAINER = """\
 +-----------------------------------------------------------------------------+
 | XPU-SMI               Driver Version: 515.58       XPU-RT Version: N/A      |

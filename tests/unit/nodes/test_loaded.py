@@ -98,10 +98,51 @@ def test_what_a_tool_does_not_tell_fails_nothing() -> None:
     assert wrong(59000, None, 59000, 59000) == ()  # one that is silent may carry it
 
 
-def test_parts_of_cards_are_judged_by_their_sum() -> None:
-    share = Share(asked=3, mib=4000, parts=True)
-    assert wrong(12500, 2, share=share) == ()
-    assert wrong(4100, 2, share=share) == (
-        "all cards together hold 4,102 MiB; 3 device(s) were asked for, with 4,000 MiB of the "
-        "model each",
+PARTS = Share(asked=3, mib=4000, parts=True)
+
+
+def test_parts_that_all_cards_together_do_not_hold_are_missed() -> None:
+    assert wrong(12500, 2, share=PARTS) == ()
+    assert wrong(4100, 2, share=PARTS) == (
+        "all cards together hold 4,102 MiB of any model; 3 part(s) were asked for, with 4,000 MiB "
+        "of the model each",
     )
+    # eight idle Ascend 910B3, whose firmware holds 2,900 MiB each
+    idle = Share(asked=1, mib=15000, parts=True, idle_mib=profile("ascend-npu").idle_mib)
+    assert wrong(*[2900] * 8, before=(2900,) * 8, share=idle) != ()
+    assert wrong(17900, *[2900] * 7, before=(2900,) * 8, share=idle) == ()
+
+
+def test_a_neighbours_memory_proves_nothing_of_parts() -> None:
+    share = replace(PARTS, asked=1, mib=8000, others=9, same_held=True)
+    (said,) = wrong(60000, before=(60000,), share=share)
+    assert said.startswith("no card holds more than before the model came; 1 part(s)")
+    # whose it is cannot be told: a neighbour came, or what made room for the candidate is gone
+    for known, before in (
+        (share, (52000.0,)),
+        (replace(share, same_held=False), (60000.0,)),
+        (replace(share, same_held=False), ()),
+    ):
+        found = judge_loaded(cards(60000), dict(enumerate(before)), known)
+        assert found.wrong == () and found.told().startswith("others hold 9 part(s)"), found
+        assert ("8,000 more than before" in found.told()) is (before == (52000.0,))
+
+
+def test_a_healthy_candidate_on_parts_is_not_failed() -> None:
+    alone = replace(PARTS, asked=1, mib=8000, free_before=True, same_held=True)
+    assert wrong(8500, 2, before=(2, 2), share=alone) == ()
+    # replaced: what served held the same parts, and is gone
+    assert (
+        wrong(8500, before=(8500,), share=replace(alone, free_before=False, same_held=False)) == ()
+    )
+    # a process of no pod was there: it may have gone since
+    found = judge_loaded(cards(8500, 2), {0: 20000.0, 1: 2.0}, alone)
+    assert found.wrong == () and "held memory of no pod before" in found.told()
+    # small shares are lost in what engines change by themselves
+    small = replace(alone, mib=1500, others=1, free_before=False)
+    assert wrong(30000, before=(29000,), share=small) == ()
+
+
+def test_parts_of_which_the_tool_does_not_tell_all_are_not_judged() -> None:
+    found = judge_loaded(cards(2, None), {}, PARTS)
+    assert found.wrong == () and "not judged" in found.told()
