@@ -25,7 +25,7 @@ class ResourcePattern:
     most, 0 unknown. overlay: another view of cards that other names of the node may offer, too.
     apart: two units of a pod lie on two cards. single: a pod gets one unit at most.
     mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
-    card's.
+    card's. slicings: (units a card, 0 any; what makes so many of one) in place of Profile.slicing.
     """
 
     kind: ResourceKind
@@ -39,6 +39,7 @@ class ResourcePattern:
     single: bool = False
     mib: float = 0
     of_card: float = 0
+    slicings: tuple[tuple[int, str], ...] = ()
 
     def told(self, name: str) -> dict[str, str]:
         """The named groups of a resource name, those that say something."""
@@ -83,6 +84,7 @@ class Labels:
     memory: tuple[str, ...] = ()
     compute_units: tuple[str, ...] = ()
     driver: tuple[str, ...] = ()
+    count: tuple[str, ...] = ()  # cards, whatever the plugin makes of them
     replicas: tuple[str, ...] = ()  # how often one card is offered (time slicing)
     # of a split resource; {name}: what follows the slash
     slice_memory: tuple[str, ...] = ()

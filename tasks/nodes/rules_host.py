@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -44,7 +45,7 @@ class Hardware:
         lists cards knows their addresses, so that a bus without one has them in another class."""
         cards = self.inventory.cards
         listed = cards if self.inventory.whole else ()
-        buses = {card.bus.rpartition(".")[0] for card in listed if card.bus}
+        buses = Counter(card.bus.rpartition(".")[0] for card in listed if card.bus)
         return SeenCards(
             on_bus=self.on_bus if bus_known and (self.on_bus or not cards) else None,
             rows=len(listed),
@@ -53,6 +54,7 @@ class Hardware:
             models=self.models,
             divided=sum(card.divided for card in listed),
             passed=self.passed,
+            per_address=tuple(sorted(set(buses.values()))),
         )
 
 

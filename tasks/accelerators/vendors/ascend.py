@@ -25,18 +25,25 @@ _CANN = "vllm-ascend 0.13 installation page"
 _CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
 # HAMi registers one name a chip model; a dash and a digit are a model, not a slice
 _CHIP = r"(910(A|B\d?|C|Pro[AB]|PremiumA)(-\d)?|310P\d)"
+# MindCluster's documentation of the device plugin (2026): shares of inference chips, 2 to 100 each;
+# soft partitioning of any chip, always 100
+_SHARED = ((0, "-shareDevCount of Huawei's plugin"),)
+_SOFT = ((100, "soft partitioning of Huawei's plugin (-softShareDevConfigDir)"),)
+_BY_HAMI = ((0, "shares by HAMi (several a chip, by its chart's vDeviceCount)"),)
 _VNPU = r"(?P<cores>\d+)c(\.\d+cpu)?(\.(?P<gb>\d+)g)?(\.n?dvpp)?"
 
 ASCEND = Profile(
     name="ascend-npu",
     resources=(
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910"),  # 910A, 910B and A3
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310"),
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910", slicings=_SOFT),  # 910A, 910B and A3
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310", slicings=_SHARED),
         # whole cards of a node with several 310P boards
         ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
-        ResourcePattern("whole", r"huawei\.com/npu", "npu"),  # Atlas 350, A5
+        ResourcePattern("whole", r"huawei\.com/npu", "npu", slicings=_SOFT),  # Atlas 350, A5
         ResourcePattern("whole", r"huawei\.com/ascend-(1980|310)", "cce"),
-        ResourcePattern("whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True),
+        ResourcePattern(
+            "whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True, slicings=_BY_HAMI
+        ),
         ResourcePattern("split", rf"huawei\.com/(?i:ascend)(910|310P?)-{_VNPU}", "vnpu"),
         ResourcePattern("split", r"huawei\.com/(?i:ascend)(910|310P)-\d+c.*", "vnpu"),
         ResourcePattern("dynamic", r"huawei\.com/(?i:ascend).+-memory", "hami", mib=1),
@@ -59,7 +66,6 @@ ASCEND = Profile(
             apart=True,
         ),
     ),
-    slicing="shares by HAMi (several a chip, by its chart's vDeviceCount)",
     device_class="ascend.project-hami.io",
     modules=("drv_pcie_host", "drv_davinci_intf_host", "davinci"),
     version_files=(("/usr/local/Ascend/driver/version.info", r"(?im)^version\s*=\s*(\S+)"),),

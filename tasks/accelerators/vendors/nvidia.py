@@ -55,6 +55,7 @@ NVIDIA = Profile(
         model=("nvidia.com/gpu.product",),
         memory=("nvidia.com/gpu.memory",),
         driver=("nvidia.com/cuda.driver-version.full",),
+        count=("nvidia.com/gpu.count",),
         replicas=("nvidia.com/gpu.replicas", "cloud.google.com/gke-max-shared-clients-per-gpu"),
         slice_memory=("nvidia.com/{name}.memory",),
         slice_replicas=("nvidia.com/{name}.replicas",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.accelerators.types import Profile
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.units.form import SeenCards, Units
-from tasks.nodes.units.reading import agree
+from tasks.nodes.units.reading import agree, uneven
 from tasks.spec.rollout import Rollout
 
 # what a plugin registers may be rounded; more than this is oversubscription
@@ -41,12 +41,18 @@ def lost_reasons(
         counts[f"in {tool or 'the smi tool'}"] = seen.rows
     if units.units:
         counts[f"in {units.resource}'s capacity"] = units.units
+    if uneven(profile, seen):
+        each = max(seen.per_address)
+        counts[f"on the PCI bus, {each} devices each"] = counts.pop("on the PCI bus", 0)
+        seen = seen.by_device()
     # what the tool lists apart from the bus are partitions or devices of one board
     agreed = agree(profile, seen)
     there = {seen.cards, seen.rows} if agreed and seen.rows else {seen.cards}
     explained = not units.units or any(
         units.least <= count <= units.most for count in there if count is not None
     )
+    if len(seen.per_address) > 1 and units.kind == "partition":
+        explained = explained and units.units <= seen.rows
     none_at_all = seen.on_bus == seen.rows == 0
     if agreed and seen.rows and units.units and all(units.most < (n or 0) for n in there):
         return [
