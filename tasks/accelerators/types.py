@@ -76,6 +76,18 @@ class Sharing:
 
 
 @dataclass(frozen=True)
+class NoCards:
+    """A label that says why a node offers no card. rule: regex over its value; says: what that
+    means; action: what to do. source: where that stands, and its date."""
+
+    key: str
+    rule: str
+    says: str
+    action: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Labels:
     """Node label keys, newest generation first."""
 
@@ -89,6 +101,7 @@ class Labels:
     # of a split resource; {name}: what follows the slash
     slice_memory: tuple[str, ...] = ()
     slice_replicas: tuple[str, ...] = ()
+    no_cards: tuple[NoCards, ...] = ()
 
 
 @dataclass(frozen=True)

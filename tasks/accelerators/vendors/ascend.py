@@ -35,7 +35,9 @@ _VNPU = r"(?P<cores>\d+)c(\.\d+cpu)?(\.(?P<gb>\d+)g)?(\.n?dvpp)?"
 ASCEND = Profile(
     name="ascend-npu",
     resources=(
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910", slicings=_SOFT),  # 910A, 910B and A3
+        ResourcePattern(
+            "whole", r"huawei\.com/(?i:ascend)910", "910", slicings=_SOFT
+        ),  # 910A, 910B and A3
         ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310", slicings=_SHARED),
         # whole cards of a node with several 310P boards
         ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
@@ -104,7 +106,10 @@ ASCEND = Profile(
     components=(
         Component("virtual-plugin", HAMI, image=r"projecthami/ascend-device-plugin"),
         Component("dra-driver", r"(npu|ascend).*dra-driver|hami-.*dra"),
-        Component("device-plugin", r"ascend-?device-plugin|ascend-k8sdeviceplugin"),
+        # huawei-npu-device-plugin is CCE's add-on (its documentation, 2026)
+        Component(
+            "device-plugin", r"ascend-?device-plugin|ascend-k8sdeviceplugin|\bnpu-device-plugin"
+        ),
         Component("exporter", r"npu-exporter"),
         Component("label-node", r"noded\b"),
     ),

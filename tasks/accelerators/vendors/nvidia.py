@@ -13,6 +13,7 @@ from tasks.accelerators.types import (
     DeviceFile,
     Exporter,
     Labels,
+    NoCards,
     Profile,
     ResourcePattern,
     Sharing,
@@ -59,6 +60,32 @@ NVIDIA = Profile(
         replicas=("nvidia.com/gpu.replicas", "cloud.google.com/gke-max-shared-clients-per-gpu"),
         slice_memory=("nvidia.com/{name}.memory",),
         slice_replicas=("nvidia.com/{name}.replicas",),
+        no_cards=(
+            NoCards(
+                "nvidia.com/gpu.product",
+                r"-MIG-INVALID$",
+                "MIG is on, and slices are missing or of several sizes, which mig.strategy single "
+                "cannot offer",
+                "cut every card alike (nvidia.com/mig.config, mig-manager's log, "
+                "nvidia.com/mig.config.state), or set mig.strategy to mixed",
+                "NVIDIA/k8s-device-plugin internal/lm, gpu-operator#479, read 2026-11",
+            ),
+            NoCards(
+                "nvidia.com/mig.config.state",
+                r"^(failed|pending|rebooting)$",
+                "mig-manager has not cut the cards as nvidia.com/mig.config asks",
+                "read mig-manager's log: while it works, the plugin is stopped; pods that hold "
+                "cards keep it from working",
+                "NVIDIA GPU operator documentation, MIG support, 2026-08",
+            ),
+            NoCards(
+                "nvidia.com/gpu.workload.config",
+                r"^vm-(passthrough|vgpu)$",
+                "the operator keeps the node's cards for virtual machines",
+                "set nvidia.com/gpu.workload.config to container, or choose another node",
+                "NVIDIA GPU operator documentation, KubeVirt, 2026-08",
+            ),
+        ),
     ),
     sharings=(
         Sharing(

@@ -62,7 +62,9 @@ def read_units(
         memory_least=None if low is None else int(low * MIB),
         ranks_per_unit=seen.rows // capacity if found.kind == "board" else 1,
         why=found.why,
-        considered=tuple(dict.fromkeys([*(s.name for s in profile.sharings), *_own_way(profile, row)])),
+        considered=tuple(
+            dict.fromkeys([*(s.name for s in profile.sharings), *_own_way(profile, row)])
+        ),
         apart=sharing.apart if sharing else row.apart or not (loose or found.guessed),
         isolated=not undivided
         and (sharing.memory != "card" if sharing else not (shared and (loose or found.guessed))),
