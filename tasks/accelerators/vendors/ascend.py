@@ -35,12 +35,13 @@ _VNPU = r"(?P<cores>\d+)c(\.\d+cpu)?(\.(?P<gb>\d+)g)?(\.n?dvpp)?"
 ASCEND = Profile(
     name="ascend-npu",
     resources=(
-        ResourcePattern(
-            "whole", r"huawei\.com/(?i:ascend)910", "910", slicings=_SOFT
-        ),  # 910A, 910B and A3
+        # 910A, 910B and A3
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910", slicings=_SOFT),
         ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310", slicings=_SHARED),
         # whole cards of a node with several 310P boards
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
+        ResourcePattern(
+            "whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed", slicings=_SHARED
+        ),
         ResourcePattern("whole", r"huawei\.com/npu", "npu", slicings=_SOFT),  # Atlas 350, A5
         ResourcePattern("whole", r"huawei\.com/ascend-(1980|310)", "cce"),
         ResourcePattern(
