@@ -12,7 +12,7 @@ from tasks.nodes.compatibility import compatible, driver_version
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.tools.names import likeness
+from tasks.nodes.tools.names import likeness, parts
 from tasks.nodes.tools.read import Inventory, read_inventory
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
@@ -215,7 +215,8 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
                 "set nodes.device_memory_gib: without it nothing says whether the model fits",
             )
         )
-    distinct = sorted(set(hardware.models))
+    spelled = {"".join(parts(name).words): name for name in sorted(hardware.models)}
+    distinct = sorted(spelled.values())
     if len(distinct) > 1:
         out.append(
             warning(

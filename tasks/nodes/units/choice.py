@@ -78,9 +78,9 @@ def choose_resource(
             own = [] if wanted else _own(profile, strangers(api))
             if len(own) == 1:
                 return own[0], [_taken(profile, api, own[0])]
-            if told := _told(profile, api, kinds):
-                return wanted or next(iter(sorted(kinds)), ""), [told]
-            if silent := _silent(profile, api, kinds, cards):
+            silent = _silent(profile, api, kinds, cards)
+            silent = _told(profile, api, kinds, silent)
+            if silent:
                 return wanted or next(iter(sorted(kinds)), ""), [silent]
     if wanted:
         return wanted, [_not_there(wanted, living, _amounts(api, [*known, *strangers(api)]))]
@@ -178,15 +178,18 @@ def _counts(profile: Profile, name: str) -> bool:
     return row is not None and row.counts
 
 
-def _told(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
-    """A label that says itself why there is no card to offer."""
-    zero = ", ".join(f"{name}: {api.allocatable.get(name, ZERO)}" for name in sorted(kinds))
+def _told(
+    profile: Profile, api: ApiFacts, kinds: dict[str, str], silent: Reason | None
+) -> Reason | None:
+    """What a label says of why there is no card to offer; silent: what is said without one."""
+    amounts = _amounts(api, list(kinds))
     for row in profile.labels.no_cards:
         value = api.labels.get(row.key, "")
         if re.search(row.rule, value):
-            found = f"{row.key}={value}: {row.says} ({row.source}); resources offered: "
-            return error("RESOURCE_ABSENT", found + (zero or "none"), "whole cards", row.action)
-    return None
+            found = f"resources offered: {amounts}; {row.key}={value}: {row.says} ({row.source})"
+            code = silent.code if silent else "RESOURCE_ABSENT"
+            return error(code, found, "whole cards", row.action)
+    return silent
 
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str], cards: int) -> Reason | None:

@@ -87,7 +87,8 @@ class Units:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a resource's units come about: the cards behind them, and what told it."""
+    """How a resource's units come about: the cards behind them, and what told it. times: how often
+    each part is offered."""
 
     least: int
     most: int
@@ -97,6 +98,7 @@ class Origin:
     told: Mapping[str, str] = field(default_factory=dict)
     registers: tuple[Register, ...] = ()
     guessed: bool = False
+    times: int = 1
 
 
 def label(keys: tuple[str, ...], api: ApiFacts) -> str:

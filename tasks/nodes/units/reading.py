@@ -51,6 +51,7 @@ def read_units(
     loose = row.kind == "split" and row.counts  # shares of a card whose memory nobody divides
     # partitions of one memory domain (NPS1) see all of it, unless a label says which part
     undivided = found.kind == "partition" and found.told.get("nps") == "1" and high == card
+    undivided = undivided or found.times > 1  # a slice that is offered several times
     return Units(
         resource=resource,
         kind=found.kind,
@@ -239,7 +240,8 @@ def _by_name(
     least, most = _range(profile, row, told, slices)
     if mode and profile.partitions.get(mode) == 1:
         kind = "card"
-    return Origin(least, most, kind, why=f"the name {resource} says so", told=told)
+    times = capacity // slices if slices else 1
+    return Origin(least, most, kind, why=f"the name {resource} says so", told=told, times=times)
 
 
 def _labelled(sharing: Sharing, api: ApiFacts) -> dict[str, str] | None:
@@ -266,7 +268,7 @@ def _by_labels(
             return Origin(capacity, capacity, "card", told=groups)
         slices = capacity // per if capacity % per == 0 else capacity
         least, most = _range(profile, sharing, groups, slices)
-        return Origin(least, most, kind, sharing, words, groups)
+        return Origin(least, most, kind, sharing, words, groups, times=capacity // slices)
     if per > 1 and capacity % per == 0:
         return Origin(capacity // per, capacity // per, "share", sharing, words, groups)
     # only some cards are offered several times, or the label lags behind the plugin

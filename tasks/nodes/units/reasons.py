@@ -66,7 +66,7 @@ def lost_reasons(
             )
         ]
     if (agreed and (explained or seen.cards is None)) and not none_at_all:
-        return []
+        return _parts_left(profile, seen, units)
     looked = ""
     if units.units and not none_at_all:
         by = units.why or "nothing on the node says that they are not cards"
@@ -95,6 +95,26 @@ def lost_reasons(
             ", ".join(f"{n} {where}" for where, n in counts.items()) + divided,
             f"the same number of cards everywhere{looked}",
             action,
+        )
+    ]
+
+
+def _parts_left(profile: Profile, seen: SeenCards, units: Units) -> list[Reason]:
+    """Parts of cards that the plugin offers of some cards, and of others fewer or none."""
+    row, cards = profile.resource_kind(units.resource), seen.cards
+    if units.kind not in ("share", "slice", "partition") or not cards or not row:
+        return []
+    # under names of their own, other names may hold the rest of a card
+    one_name = row.kind == "whole" and not units.registers
+    left = units.kind == "partition" and cards < units.units < seen.rows
+    if not one_name or not (units.units % cards or left):
+        return []
+    return [
+        warning(
+            "CARDS_NOT_OFFERED",
+            f"{units.resource} offers {units}: not as many of each card",
+            "the same number of units of every card",
+            "look at the device plugin's log: it leaves a card, or parts of one, out",
         )
     ]
 
