@@ -194,12 +194,15 @@ class CpuFlags:
 @dataclass(frozen=True)
 class ToolkitMinimum:
     """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs. source:
-    where that stands, and its date."""
+    where that stands, and its date. dropped: regex over cards that they compile nothing for, and
+    dropped_source."""
 
     toolkit: tuple[int, ...]
     driver: str
     refuse: bool
     source: str
+    dropped: str = ""
+    dropped_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,12 +210,15 @@ class CompatLibraries:
     """Newer user-space libraries in the image that go with an older driver.
 
     env: (variable, regex over its value) of which one switches them on. not_for: regex over card
-    models that have none. source: where that stands, and its date.
+    models that have none. source: where that stands, and its date. least: (toolkit, the oldest
+    driver they go with), the newest first; least_source.
     """
 
     env: tuple[tuple[str, str], ...]
     not_for: str
     source: str
+    least: tuple[tuple[tuple[int, ...], str], ...] = ()
+    least_source: str = ""
 
 
 @dataclass(frozen=True)

@@ -211,9 +211,19 @@ NVIDIA = Profile(
         # forward compatibility is for data centre cards, some NGC-ready RTX and Jetson
         not_for=r"GeForce|TITAN",
         source="NVIDIA CUDA Compatibility, forward compatibility, read August 2026",
+        least=(((13,), "535"), ((12,), "470")),
+        least_source="NVIDIA_REQUIRE_CUDA of the images nvidia/cuda:13.0.2 and 12.8.1",
     ),
     minimums=(
-        ToolkitMinimum((13,), "580", True, _CUDA),
+        ToolkitMinimum(
+            (13,),
+            "580",
+            True,
+            _CUDA,
+            dropped=r"\b(GV100|V100S?|TITAN (V|Xp?)|GP100|P(4|6|40|100)|Quadro [MP]\d+|"
+            r"GTX (9|10)\d0|M(4|6|10|40|60))\b",
+            dropped_source="CUDA 13.0 release notes: nothing before compute capability 7.5",
+        ),
         ToolkitMinimum((12,), "525", True, _CUDA),
         ToolkitMinimum((11,), "450", True, _CUDA),
     ),
