@@ -26,6 +26,9 @@ SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
+# engines before vLLM's V1 do not look at start and take what is left: where the spec states no
+# share, so much of a card is too much for either
+CROWDED = 0.25
 VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
 
 
@@ -230,8 +233,8 @@ def _in_use(
     """Memory in use on more cards than the node's pods hold.
 
     Which cards they hold the API does not say, so that as many are left out as they hold: a unit is
-    on one card, whatever part of it. It is an error where vLLM finds less than its share free on
-    so many cards that the others do not do.
+    on one card, whatever part of it. It is an error where the engine finds less than its share free
+    on so many cards that the others do not do.
     """
     taken = [card for card in cards if _share(profile, card)]
     held = {
@@ -253,7 +256,8 @@ def _in_use(
     if foreign <= 0:
         return []
     share = spec.serving.gpu_memory_utilization or VLLM_SHARE
-    crowded = sum(_share(profile, card) > 1 - share for card in taken) > explained
+    most = 1 - share if spec.serving.gpu_memory_utilization else CROWDED
+    crowded = sum(_share(profile, card) > most for card in taken) > explained
     clean = (len(cards) - foreign) // units.ranks_per_unit
     make = error if crowded and clean < spec.devices else warning
     by = ", ".join(f"{amount} {name}" for name, amount in held.items())
