@@ -27,6 +27,7 @@ class ResourcePattern:
     mib: MiB of memory that an amount of 1 of a dynamic name asks for; of_card: or the part of a
     card's. core_mib: (cards of up to so many MiB, least and most MiB of one core) where the name
     tells `cores`. unsized: a part of a card, of which neither name nor asking tells the size.
+    slicings: (units a card, 0 any; what makes so many of one) in place of Profile.slicing.
     """
 
     kind: ResourceKind
@@ -42,6 +43,7 @@ class ResourcePattern:
     of_card: float = 0
     core_mib: tuple[tuple[float, float, float], ...] = ()
     unsized: bool = False
+    slicings: tuple[tuple[int, str], ...] = ()
 
     def told(self, name: str) -> dict[str, str]:
         """The named groups of a resource name, those that say something."""
@@ -78,6 +80,18 @@ class Sharing:
 
 
 @dataclass(frozen=True)
+class NoCards:
+    """A label that says why a node offers no card. rule: regex over its value; says: what that
+    means; action: what to do. source: where that stands, and its date."""
+
+    key: str
+    rule: str
+    says: str
+    action: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Labels:
     """Node label keys, newest generation first."""
 
@@ -86,10 +100,12 @@ class Labels:
     memory: tuple[str, ...] = ()
     compute_units: tuple[str, ...] = ()
     driver: tuple[str, ...] = ()
+    count: tuple[str, ...] = ()  # cards, whatever the plugin makes of them
     replicas: tuple[str, ...] = ()  # how often one card is offered (time slicing)
     # of a split resource; {name}: what follows the slash
     slice_memory: tuple[str, ...] = ()
     slice_replicas: tuple[str, ...] = ()
+    no_cards: tuple[NoCards, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -182,12 +198,15 @@ class CpuFlags:
 @dataclass(frozen=True)
 class ToolkitMinimum:
     """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs. source:
-    where that stands, and its date."""
+    where that stands, and its date. dropped: regex over cards that they compile nothing for, and
+    dropped_source."""
 
     toolkit: tuple[int, ...]
     driver: str
     refuse: bool
     source: str
+    dropped: str = ""
+    dropped_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -195,12 +214,15 @@ class CompatLibraries:
     """Newer user-space libraries in the image that go with an older driver.
 
     env: (variable, regex over its value) of which one switches them on. not_for: regex over card
-    models that have none. source: where that stands, and its date.
+    models that have none. source: where that stands, and its date. least: (toolkit, the oldest
+    driver they go with), the newest first; least_source.
     """
 
     env: tuple[tuple[str, str], ...]
     not_for: str
     source: str
+    least: tuple[tuple[tuple[int, ...], str], ...] = ()
+    least_source: str = ""
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,8 @@ def judge_node(
     stated = spec.nodes.device_memory_gib
     hardware = read_hardware(profile, probe).stated(stated) if probe else None
     seen = hardware.seen("pci" not in probe.errors) if hardware and probe else None
-    resource, reasons = choose_resource(spec, profile, api)
+    on_bus = (seen.on_bus if seen else None) or 0
+    resource, reasons = choose_resource(spec, profile, api, on_bus)
     reasons = [*state_reasons(spec, api), *reasons]
     blocked = bool(errors(reasons))
     room = room_of(spec, api, resource, stable_release, _claims(spec, seen))

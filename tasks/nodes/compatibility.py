@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tasks.accelerators.profiles import profile as profile_of
-from tasks.accelerators.types import Profile
+from tasks.accelerators.types import Profile, ToolkitMinimum
 from tasks.nodes.reasons import Reason, error, warning
 
 Version = tuple[int, ...]
@@ -229,8 +229,11 @@ def check_minimum(
     have = tuple(int(n) for n in re.findall(r"\d+", plain))
     want = tuple(int(n) for n in re.findall(r"\d+", toolkit))
     row = next((m for m in profile.minimums if want and want >= m.toolkit), None)
-    if not have or row is None or have >= tuple(int(n) for n in row.driver.split(".")):
+    if row is None:
         return []
+    dropped = _dropped(profile, row, toolkit, cards)
+    if not have or have >= tuple(int(n) for n in row.driver.split(".")):
+        return dropped
     make = (
         partial(error, "DRIVER_TOO_OLD")
         if row.refuse
@@ -243,7 +246,13 @@ def check_minimum(
     if row.refuse and compat is not None:
         on = [name for name, rule in compat.env if re.search(rule, (env or {}).get(name, ""))]
         without = [card for card in cards if re.search(compat.not_for, card)]
-        if on and not without:
+        least = next((text for of, text in compat.least if want >= of), "0")
+        old = on and have < tuple(int(n) for n in least.split("."))
+        if old:
+            action += (
+                f"; compatibility libraries go with drivers from {least} ({compat.least_source})"
+            )
+        elif on and not without:
             make = partial(warning, "DRIVER_TOO_OLD")
             action = (
                 f"{on[0]} brings the image's own libraries: the smoke test shows whether they go "
@@ -255,11 +264,28 @@ def check_minimum(
             name = compat.env[0][0]
             action += f"; on data centre cards {name}=1 in serving.env may go round it"
     return [
+        *dropped,
         make(
             f"driver {driver} with {profile.toolkit_name} {toolkit}",
             f"driver {row.driver} or newer ({row.source})",
             action,
+        ),
+    ]
+
+
+def _dropped(
+    profile: Profile, row: ToolkitMinimum, toolkit: str, cards: Sequence[str]
+) -> list[Reason]:
+    """Cards that the toolkit compiles nothing for."""
+    old = sorted({card for card in cards if row.dropped and re.search(row.dropped, card)})
+    return [
+        warning(
+            "DRIVER_TOOLKIT_MISMATCH",
+            f"{card} with {profile.toolkit_name} {toolkit}",
+            f"a card that it has kernels for ({row.dropped_source})",
+            "use an image of an older toolkit: this one ends with 'no kernel image'",
         )
+        for card in old
     ]
 
 

@@ -26,6 +26,9 @@ SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
+# engines before vLLM's V1 do not look at start and take what is left: where the spec states no
+# share, so much of a card is too much for either
+CROWDED = 0.25
 VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
 
 
@@ -229,8 +232,9 @@ def _in_use(
 ) -> list[Reason]:
     """Memory in use on more cards than the node's pods hold.
 
-    Which cards they hold the API does not say, so that as many are left out as they hold; where
-    cards are shared any pod may be on any.
+    Which cards they hold the API does not say, so that as many are left out as they hold: a unit is
+    on one card, whatever part of it. It is an error where the engine finds less than its share free
+    on so many cards that the others do not do.
     """
     taken = [card for card in cards if _share(profile, card)]
     held = {
@@ -240,16 +244,20 @@ def _in_use(
     }
     rows = {name: profile.resource_kind(name) for name in held}
     whole = [n for n, row in rows.items() if row is None or row.kind in WHOLE]
-    shared = units.kind in ("share", "slice", "partition") or len(whole) < len(held)
+    parts = [
+        n for n, row in rows.items() if row is not None and (row.kind == "split" or row.counts)
+    ]
     explained = math.ceil(sum(held[name] for name in whole)) * units.ranks_per_unit
-    # a claim's devices are counted nowhere: a pod that holds one may hold any card
-    if (shared and held) or api.claiming:
+    explained += math.ceil(sum(held[name] for name in parts))
+    # a claim's devices are counted nowhere, nor those of a pod that holds memory or cores alone
+    if api.claiming or (held and not whole and not parts):
         explained = len(cards)
     foreign = len(taken) - explained
     if foreign <= 0:
         return []
     share = spec.serving.gpu_memory_utilization or VLLM_SHARE
-    crowded = sum(_share(profile, card) > 1 - share for card in taken) > explained
+    most = 1 - share if spec.serving.gpu_memory_utilization else CROWDED
+    crowded = sum(_share(profile, card) > most for card in taken) > explained
     clean = (len(cards) - foreign) // units.ranks_per_unit
     make = error if crowded and clean < spec.devices else warning
     by = ", ".join(f"{amount} {name}" for name, amount in held.items())
@@ -258,8 +266,12 @@ def _in_use(
         make(
             "CARD_IN_USE",
             f"memory in use: {'; '.join(map(_amount, taken))}; {known}",
-            "memory that is free, or a pod that holds the card",
+            "memory that is free, or a pod that holds the card"
+            if make is warning
+            else f"{share:.0%} of a card's memory free (serving.gpu_memory_utilization, or vLLM's "
+            "own), or a pod that holds the card",
             "find the process with the vendor's tool on the host and end it, or use other nodes: "
-            "vLLM ends at once where less than its share of a card's memory is free",
+            "vLLM ends at once where less than its share of a card's memory is free; "
+            "serving.gpu_memory_utilization may be lowered to what is",
         )
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ from tasks.nodes.compatibility import compatible, driver_version
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.tools.names import likeness
+from tasks.nodes.tools.names import likeness, parts
 from tasks.nodes.tools.read import Inventory, read_inventory
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
@@ -44,7 +45,7 @@ class Hardware:
         lists cards knows their addresses, so that a bus without one has them in another class."""
         cards = self.inventory.cards
         listed = cards if self.inventory.whole else ()
-        buses = {card.bus.rpartition(".")[0] for card in listed if card.bus}
+        buses = Counter(card.bus.rpartition(".")[0] for card in listed if card.bus)
         return SeenCards(
             on_bus=self.on_bus if bus_known and (self.on_bus or not cards) else None,
             rows=len(listed),
@@ -53,6 +54,7 @@ class Hardware:
             models=self.models,
             divided=sum(card.divided for card in listed),
             passed=self.passed,
+            per_address=tuple(sorted(set(buses.values()))),
         )
 
 
@@ -213,7 +215,8 @@ def card_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Re
                 "set nodes.device_memory_gib: without it nothing says whether the model fits",
             )
         )
-    distinct = sorted(set(hardware.models))
+    spelled = {"".join(parts(name).words): name for name in sorted(hardware.models)}
+    distinct = sorted(spelled.values())
     if len(distinct) > 1:
         out.append(
             warning(

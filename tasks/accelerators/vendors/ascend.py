@@ -32,17 +32,27 @@ _CHIP = r"(910(A|B\d?|C|Pro[AB]|PremiumA)(-\d)?|310P\d)"
 _VNPU = r"\d+c(\.\d+cpu)?\.(?P<gb>\d+)g(\.n?dvpp)?"
 _VNPU_910 = ((33_000, 1024, 32768 / 30),)
 _VNPU_310P = ((32_000, 3072, 3072), (65_536, 6144, 6144))
+# MindCluster's documentation of the device plugin (2026): shares of inference chips, 2 to 100 each;
+# soft partitioning of any chip, always 100
+_SHARED = ((0, "-shareDevCount of Huawei's plugin"),)
+_SOFT = ((100, "soft partitioning of Huawei's plugin (-softShareDevConfigDir)"),)
+_BY_HAMI = ((0, "shares by HAMi (several a chip, by its chart's vDeviceCount)"),)
 
 ASCEND = Profile(
     name="ascend-npu",
     resources=(
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910"),  # 910A, 910B and A3
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310"),
+        # 910A, 910B and A3
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)910", "910", slicings=_SOFT),
+        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P?", "310", slicings=_SHARED),
         # whole cards of a node with several 310P boards
-        ResourcePattern("whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed"),
-        ResourcePattern("whole", r"huawei\.com/npu", "npu"),  # Atlas 350, A5
+        ResourcePattern(
+            "whole", r"huawei\.com/(?i:ascend)310P-(V|VPro|IPro)", "310-mixed", slicings=_SHARED
+        ),
+        ResourcePattern("whole", r"huawei\.com/npu", "npu", slicings=_SOFT),  # Atlas 350, A5
         ResourcePattern("whole", r"huawei\.com/ascend-(1980|310)", "cce"),
-        ResourcePattern("whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True),
+        ResourcePattern(
+            "whole", rf"huawei\.com/(?i:ascend){_CHIP}", "model", overlay=True, slicings=_BY_HAMI
+        ),
         ResourcePattern("split", rf"huawei\.com/(?i:ascend)[0-9A-Za-z]+-{_VNPU}", "vnpu"),
         ResourcePattern(
             "split",
@@ -77,7 +87,6 @@ ASCEND = Profile(
             apart=True,
         ),
     ),
-    slicing="shares by HAMi (several a chip, by its chart's vDeviceCount)",
     device_class="ascend.project-hami.io",
     modules=("drv_pcie_host", "drv_davinci_intf_host", "davinci"),
     version_files=(("/usr/local/Ascend/driver/version.info", r"(?im)^version\s*=\s*(\S+)"),),
@@ -116,7 +125,10 @@ ASCEND = Profile(
     components=(
         Component("virtual-plugin", HAMI, image=r"projecthami/ascend-device-plugin"),
         Component("dra-driver", r"(npu|ascend).*dra-driver|hami-.*dra"),
-        Component("device-plugin", r"ascend-?device-plugin|ascend-k8sdeviceplugin"),
+        # huawei-npu-device-plugin is CCE's add-on (its documentation, 2026)
+        Component(
+            "device-plugin", r"ascend-?device-plugin|ascend-k8sdeviceplugin|\bnpu-device-plugin"
+        ),
         Component("exporter", r"npu-exporter"),
         Component("label-node", r"noded\b"),
     ),

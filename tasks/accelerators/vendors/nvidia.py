@@ -13,6 +13,7 @@ from tasks.accelerators.types import (
     DeviceFile,
     Exporter,
     Labels,
+    NoCards,
     Profile,
     ResourcePattern,
     Sharing,
@@ -55,9 +56,36 @@ NVIDIA = Profile(
         model=("nvidia.com/gpu.product",),
         memory=("nvidia.com/gpu.memory",),
         driver=("nvidia.com/cuda.driver-version.full",),
+        count=("nvidia.com/gpu.count",),
         replicas=("nvidia.com/gpu.replicas", "cloud.google.com/gke-max-shared-clients-per-gpu"),
         slice_memory=("nvidia.com/{name}.memory",),
         slice_replicas=("nvidia.com/{name}.replicas",),
+        no_cards=(
+            NoCards(
+                "nvidia.com/gpu.product",
+                r"-MIG-INVALID$",
+                "MIG is on, and slices are missing or of several sizes, which mig.strategy single "
+                "cannot offer",
+                "cut every card alike (nvidia.com/mig.config, mig-manager's log, "
+                "nvidia.com/mig.config.state), or set mig.strategy to mixed",
+                "NVIDIA/k8s-device-plugin internal/lm, gpu-operator#479, read 2026-11",
+            ),
+            NoCards(
+                "nvidia.com/mig.config.state",
+                r"^(failed|pending|rebooting)$",
+                "mig-manager has not cut the cards as nvidia.com/mig.config asks",
+                "read mig-manager's log: while it works, the plugin is stopped; pods that hold "
+                "cards keep it from working",
+                "NVIDIA GPU operator documentation, MIG support, 2026-08",
+            ),
+            NoCards(
+                "nvidia.com/gpu.workload.config",
+                r"^vm-(passthrough|vgpu)$",
+                "the operator keeps the node's cards for virtual machines",
+                "set nvidia.com/gpu.workload.config to container, or choose another node",
+                "NVIDIA GPU operator documentation, KubeVirt, 2026-08",
+            ),
+        ),
     ),
     sharings=(
         Sharing(
@@ -183,9 +211,19 @@ NVIDIA = Profile(
         # forward compatibility is for data centre cards, some NGC-ready RTX and Jetson
         not_for=r"GeForce|TITAN",
         source="NVIDIA CUDA Compatibility, forward compatibility, read August 2026",
+        least=(((13,), "535"), ((12,), "470")),
+        least_source="NVIDIA_REQUIRE_CUDA of the images nvidia/cuda:13.0.2 and 12.8.1",
     ),
     minimums=(
-        ToolkitMinimum((13,), "580", True, _CUDA),
+        ToolkitMinimum(
+            (13,),
+            "580",
+            True,
+            _CUDA,
+            dropped=r"\b(GV100|V100S?|TITAN (V|Xp?)|GP100|P(4|6|40|100)|Quadro [MP]\d+|"
+            r"GTX (9|10)\d0|M(4|6|10|40|60))\b",
+            dropped_source="CUDA 13.0 release notes: nothing before compute capability 7.5",
+        ),
         ToolkitMinimum((12,), "525", True, _CUDA),
         ToolkitMinimum((11,), "450", True, _CUDA),
     ),

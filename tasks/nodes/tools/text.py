@@ -29,12 +29,14 @@ def last_words(text: str) -> str:
 
 def find_json(text: str) -> tuple[Any, bool]:
     """(document, whole) of the largest JSON object or array in a text; (None, True): there is none.
+    Several that are alike, one a card, are one.
 
     Tools print warnings before and after it, forget commas (hy-smi between two power readings) and
     are cut in the middle: what is there is read, and whole is False where its end is missing or
     something else of it could not be read.
     """
     best, size, cut, at, tries, broken = None, 0, False, 0, 0, False
+    all_found: list[Any] = []
     decoder = json.JSONDecoder()
     while match := re.compile(r"[{\[]").search(text, at):
         start, ended = match.start(), True
@@ -51,10 +53,25 @@ def find_json(text: str) -> tuple[Any, bool]:
             broken = broken or (not ended and _OPENS.match(text, start) is not None)
             if tries >= MAX_TRIES:
                 text = text[: match.end()]  # no more of it is looked at
+        all_found += [found] if found else []
         if found and end - start > size:
             best, size, cut = found, end - start, not ended
         at = max(end, start + 1)
-    return best, best is None or not (cut or broken)
+    return _joined(all_found) or best, best is None or not (cut or broken)
+
+
+def _joined(found: list[Any]) -> Any:
+    """Documents of one card each as one document; None where they are not that."""
+    if len(found) < 2 or not all(isinstance(item, dict) for item in found):
+        return None
+    keys = [set(item) for item in found]
+    if all(one == keys[0] for one in keys):
+        return found
+    apart = len(set().union(*keys)) == sum(map(len, keys))
+    alike = all(isinstance(value, dict) for item in found for value in item.values())
+    return (
+        {key: value for item in found for key, value in item.items()} if apart and alike else None
+    )
 
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')

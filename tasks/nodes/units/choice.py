@@ -49,12 +49,14 @@ def plugin_pods(profile: Profile, api: ApiFacts, *roles: str) -> list[DaemonPod]
     return [p for p in api.daemons if profile.component_role(p.daemonset, p.images) in roles]
 
 
-def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str, list[Reason]]:
+def choose_resource(
+    spec: Rollout, profile: Profile, api: ApiFacts, cards: int = 0
+) -> tuple[str, list[Reason]]:
     """The extended resource to ask for on this node, '' for none, with what is wrong about it.
 
     The name is what the node offers, since the vendor renamed it between plugin generations.
     A spec may name another (a split or dynamic one, too); asking for a generation the node does
-    not offer is refused with the one it offers.
+    not offer is refused with the one it offers. cards: on the bus, where the host was probed.
     """
     if not profile.has_devices:
         return "", []
@@ -76,7 +78,9 @@ def choose_resource(spec: Rollout, profile: Profile, api: ApiFacts) -> tuple[str
             own = [] if wanted else _own(profile, strangers(api))
             if len(own) == 1:
                 return own[0], [_taken(profile, api, own[0])]
-            if silent := _silent(profile, api, kinds):
+            silent = _silent(profile, api, kinds, cards)
+            silent = _told(profile, api, kinds, silent)
+            if silent:
                 return wanted or next(iter(sorted(kinds)), ""), [silent]
     if wanted:
         return wanted, [_not_there(wanted, living, _amounts(api, [*known, *strangers(api)]))]
@@ -180,10 +184,24 @@ def _memory(profile: Profile, name: str) -> bool:
     return row is not None and row.mib > 0
 
 
-def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str]) -> Reason | None:
+def _told(
+    profile: Profile, api: ApiFacts, kinds: dict[str, str], silent: Reason | None
+) -> Reason | None:
+    """What a label says of why there is no card to offer; silent: what is said without one."""
+    amounts = _amounts(api, list(kinds))
+    for row in profile.labels.no_cards:
+        value = api.labels.get(row.key, "")
+        if re.search(row.rule, value):
+            found = f"resources offered: {amounts}; {row.key}={value}: {row.says} ({row.source})"
+            code = silent.code if silent else "RESOURCE_ABSENT"
+            return error(code, found, "whole cards", row.action)
+    return silent
+
+
+def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str], cards: int) -> Reason | None:
     """A plugin that is Ready and offers nothing; None where there is none, or no sign of cards."""
     keys = (*profile.labels.presence, *profile.labels.model, *profile.labels.memory)
-    signs = any(api.labels.get(key) not in (None, "", "false") for key in keys)
+    signs = cards > 0 or any(api.labels.get(key) not in (None, "", "false") for key in keys)
     pods = plugin_pods(profile, api, "device-plugin", "virtual-plugin")
     lingering = any(api.capacity[name] > 0 for name in kinds)
     if lingering or not (kinds or signs) or not pods or not all(pod.ready for pod in pods):

@@ -17,7 +17,8 @@ UnitKind = Literal["card", "board", "slice", "share", "partition"]
 class SeenCards:
     """Cards as the probe saw them. on_bus: None where the bus could not be read. rows: of the smi
     tool; addresses: different PCI addresses among them without the function, which tells
-    partitions of a card apart; 0 where it prints none. memory_mib: of the smallest. models: their
+    partitions of a card apart; 0 where it prints none; per_address: how many rows an address has,
+    each number once. memory_mib: of the smallest. models: their
     names. divided: cards whose mode says that they are cut into parts. passed: cards kept for
     virtual machines, which are none of on_bus."""
 
@@ -28,11 +29,18 @@ class SeenCards:
     models: tuple[str, ...] = ()
     divided: int = 0
     passed: int = 0
+    per_address: tuple[int, ...] = ()
 
     @property
     def cards(self) -> int | None:
         """Cards that are there: the bus decides, then the tool; None where neither tells."""
         return self.on_bus if self.on_bus is not None else (self.addresses or self.rows) or None
+
+    def by_device(self) -> SeenCards:
+        """With devices for cards, where one address has several: the bus shows as many of each."""
+        each = max(self.per_address, default=1)
+        bus = None if self.on_bus is None else self.on_bus * each
+        return replace(self, on_bus=bus, addresses=0, per_address=())
 
     def without(self, elsewhere: int) -> SeenCards:
         """Without cards that virtual machines hold: the driver, and so the tool, has them not."""
@@ -81,7 +89,8 @@ class Units:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a resource's units come about: the cards behind them, and what told it."""
+    """How a resource's units come about: the cards behind them, and what told it. times: how often
+    each part is offered."""
 
     least: int
     most: int
@@ -91,6 +100,7 @@ class Origin:
     told: Mapping[str, str] = field(default_factory=dict)
     registers: tuple[Register, ...] = ()
     guessed: bool = False
+    times: int = 1
 
 
 def label(keys: tuple[str, ...], api: ApiFacts) -> str:

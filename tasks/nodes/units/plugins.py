@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from tasks.accelerators.profiles import PROFILES
 from tasks.accelerators.types import Profile
-from tasks.nodes.facts import ApiFacts
+from tasks.nodes.facts import ApiFacts, DaemonPod
 from tasks.nodes.reasons import Reason, error, warning
-from tasks.nodes.units.choice import ZERO
+from tasks.nodes.units.choice import OTHERS, ZERO
 from tasks.nodes.units.register import registers
+
+PLUGIN = re.compile(r"device-?plugin(-(daemonset|ds))?$", re.IGNORECASE)
 
 
 def component_reasons(profile: Profile, api: ApiFacts, resource: str) -> list[Reason]:
@@ -58,6 +62,8 @@ def component_reasons(profile: Profile, api: ApiFacts, resource: str) -> list[Re
                     "look at its log: it cannot hand out cards",
                 )
             )
+    if not plugins:
+        out += _perhaps(api)
     out += _gone(profile, api, resource, roles)
     running = {p.daemonset for p in api.daemons}
     for name, (namespace, images) in api.expected_daemons.items():
@@ -84,6 +90,28 @@ def component_reasons(profile: Profile, api: ApiFacts, resource: str) -> list[Re
             if not pod.ready
         ]
     return out
+
+
+def _perhaps(api: ApiFacts) -> list[Reason]:
+    """Pods that no vendor's row knows and that are device plugins by their names, but not Ready."""
+    return [
+        warning(
+            "PLUGIN_UNHEALTHY",
+            f"pod of DaemonSet {pod.namespace}/{pod.daemonset}, which no row knows: {pod.note}",
+            "Ready, where it is the vendor's device plugin",
+            "look at its log: if it is, it cannot hand out cards",
+        )
+        for pod in api.daemons
+        if not pod.ready and _plugin_by_name(pod)
+    ]
+
+
+def _plugin_by_name(pod: DaemonPod) -> bool:
+    images = [image.rsplit("/", 1)[-1] for image in pod.images]
+    names = [pod.daemonset, *(re.split("[:@]", image)[0] for image in images)]
+    known = any(row.component_role(pod.daemonset, pod.images) for row in PROFILES.values())
+    others = any(OTHERS.search(name) for name in names)
+    return not known and not others and any(PLUGIN.search(name) for name in names)
 
 
 def _gone(

@@ -19,6 +19,7 @@ from tasks.nodes.units.register import registers
 from tasks.nodes.units.size import PROFILE_MOST, replicas, unit_memory
 
 MIB = 2**20
+MOST_CARDS = 16  # that servers have: HGX 8, Atlas 900 A3 and HGX-2 16
 CPX_LEAST, CPX_MOST = 6, 8  # compute dies of MI300A, and of MI300X and what followed it
 PROFILE = re.compile(r"\b\d+g\.(\d+)gb\b")  # a MIG profile under whatever name
 # words of a resource's name that say a part of a card, or a count that is none of cards
@@ -43,7 +44,7 @@ def read_units(
         return replace(stranger, offered=offered, elsewhere=elsewhere)
     found = _found(profile, api, resource, row, capacity)
     least, most = _cards_of_all(profile, api, resource, row, found)
-    found, exact = _with_hardware(profile, seen, found, least, most, capacity)
+    found, exact = _with_hardware(profile, api, seen, row, found, least, most, capacity)
     if exact:
         least = most = exact
     card = seen.memory_mib
@@ -52,6 +53,7 @@ def read_units(
     loose = row.kind == "split" and row.counts  # shares of a card whose memory nobody divides
     # partitions of one memory domain (NPS1) see all of it, unless a label says which part
     undivided = found.kind == "partition" and found.told.get("nps") == "1" and high == card
+    undivided = undivided or found.times > 1  # a slice that is offered several times
     return Units(
         resource=resource,
         kind=found.kind,
@@ -64,7 +66,9 @@ def read_units(
         memory_least=None if low is None else int(low * MIB),
         ranks_per_unit=seen.rows // capacity if found.kind == "board" else 1,
         why=found.why,
-        considered=tuple(dict.fromkeys([*(s.name for s in profile.sharings), *_own_way(profile)])),
+        considered=tuple(
+            dict.fromkeys([*(s.name for s in profile.sharings), *_own_way(profile, row)])
+        ),
         apart=sharing.apart if sharing else row.apart or not (loose or found.guessed),
         isolated=not undivided
         and (sharing.memory != "card" if sharing else not (shared and (loose or found.guessed))),
@@ -100,9 +104,14 @@ def _elsewhere(profile: Profile, api: ApiFacts) -> int:
     return sum(int(api.allocatable[n]) for n, row in rows.items() if row and row.kind == "vm")
 
 
-def _own_way(profile: Profile) -> list[str]:
+def _slicings(profile: Profile, row: ResourcePattern) -> tuple[tuple[int, str], ...]:
+    """(units a card, 0 any; what makes so many) where nothing on the node says what does."""
+    return row.slicings or (((0, profile.slicing),) if profile.slicing else ())
+
+
+def _own_way(profile: Profile, row: ResourcePattern) -> list[str]:
     return [
-        *([profile.slicing] if profile.slicing else []),
+        *(words for _, words in _slicings(profile, row)),
         *(["partitions"] if profile.partitions else []),
         *(["boards of several devices"] if profile.boards else []),
         "other resources that hold the rest of the cards",
@@ -112,6 +121,8 @@ def _own_way(profile: Profile) -> list[str]:
 def agree(profile: Profile, seen: SeenCards) -> bool:
     """Whether bus and tool see the same cards: a row may be a partition, or half a board."""
     bus = seen.on_bus
+    if bus is not None and uneven(profile, seen):
+        return False
     if bus is None or not seen.rows or bus in (seen.rows, seen.addresses):
         return True
     if seen.addresses:
@@ -121,8 +132,24 @@ def agree(profile: Profile, seen: SeenCards) -> bool:
     return bool(bus) and seen.rows % bus == 0 and seen.rows // bus in modes
 
 
+def uneven(profile: Profile, seen: SeenCards) -> bool:
+    """Whether a card has fewer devices than its like, so that one is gone: the chips of a board, or
+    partitions that no mode makes (of two cards in two modes each has its own number)."""
+    each = set(seen.per_address)
+    modes = {n for n in profile.partitions.values() if n}
+    modes |= {CPX_LEAST, CPX_MOST} if profile.partitions else set()
+    return len(each) > 1 and not (each <= modes and not {CPX_LEAST, CPX_MOST} <= each)
+
+
 def _with_hardware(
-    profile: Profile, seen: SeenCards, found: Origin, least: int, most: int, capacity: int
+    profile: Profile,
+    api: ApiFacts,
+    seen: SeenCards,
+    row: ResourcePattern,
+    found: Origin,
+    least: int,
+    most: int,
+    capacity: int,
 ) -> tuple[Origin, int | None]:
     """What the cards that are there say of units that nothing on the node explains; with the number
     of cards where they settle it."""
@@ -141,10 +168,23 @@ def _with_hardware(
         return Origin(cards, cards, "slice", why=words, guessed=True), cards
     if least <= cards <= most or not agree(profile, seen):
         return found, None
-    if profile.slicing and capacity > cards and capacity % cards == 0:
-        guess = Origin(cards, cards, "share", why=profile.slicing, guessed=True)
-        return guess, cards
-    return found, None
+    if capacity <= cards or capacity % cards or _told_whole(profile, api, found, capacity):
+        return found, None
+    each = (0, capacity // cards)
+    words = next((text for times, text in _slicings(profile, row) if times in each), "")
+    if not words:
+        return found, None
+    if capacity <= MOST_CARDS:
+        words += f", or {capacity - cards} cards have gone from the bus"
+    return Origin(cards, cards, "share", why=words, guessed=True), cards
+
+
+def _told_whole(profile: Profile, api: ApiFacts, found: Origin, capacity: int) -> bool:
+    """Whether the labels say that units are cards: as many are counted, or their mode makes one."""
+    if profile.partitions.get(found.told.get("mode", "").lower()) == 1:
+        return True
+    count = label(profile.labels.count, api)
+    return count.isdigit() and int(count) == capacity
 
 
 def _board(profile: Profile, seen: SeenCards, capacity: int) -> int:
@@ -203,7 +243,8 @@ def _by_name(
     least, most = _range(profile, row, told, slices)
     if mode and profile.partitions.get(mode) == 1:
         kind = "card"
-    return Origin(least, most, kind, why=f"the name {resource} says so", told=told)
+    times = capacity // slices if slices else 1
+    return Origin(least, most, kind, why=f"the name {resource} says so", told=told, times=times)
 
 
 def _labelled(sharing: Sharing, api: ApiFacts) -> dict[str, str] | None:
@@ -230,7 +271,7 @@ def _by_labels(
             return Origin(capacity, capacity, "card", told=groups)
         slices = capacity // per if capacity % per == 0 else capacity
         least, most = _range(profile, sharing, groups, slices)
-        return Origin(least, most, kind, sharing, words, groups)
+        return Origin(least, most, kind, sharing, words, groups, times=capacity // slices)
     if per > 1 and capacity % per == 0:
         return Origin(capacity // per, capacity // per, "share", sharing, words, groups)
     # only some cards are offered several times, or the label lags behind the plugin

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tasks.accelerators.types import Profile
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.units.form import SeenCards, Units
-from tasks.nodes.units.reading import agree
+from tasks.nodes.units.reading import agree, uneven
 from tasks.spec.rollout import Rollout
 
 # what a plugin registers may be rounded; more than this is oversubscription
@@ -40,12 +40,18 @@ def lost_reasons(
         counts[f"in {tool or 'the smi tool'}"] = seen.rows
     if units.units:
         counts[f"in {units.resource}'s capacity"] = units.units
+    if uneven(profile, seen):
+        each = max(seen.per_address)
+        counts[f"on the PCI bus, {each} devices each"] = counts.pop("on the PCI bus", 0)
+        seen = seen.by_device()
     # what the tool lists apart from the bus are partitions or devices of one board
     agreed = agree(profile, seen)
     there = {seen.cards, seen.rows} if agreed and seen.rows else {seen.cards}
     explained = not units.units or any(
         units.least <= count <= units.most for count in there if count is not None
     )
+    if len(seen.per_address) > 1 and units.kind == "partition":
+        explained = explained and units.units <= seen.rows
     none_at_all = seen.on_bus == seen.rows == 0
     if agreed and seen.rows and units.units and all(units.most < (n or 0) for n in there):
         return [
@@ -59,7 +65,7 @@ def lost_reasons(
             )
         ]
     if (agreed and (explained or seen.cards is None)) and not none_at_all:
-        return []
+        return _parts_left(profile, seen, units)
     looked = ""
     if units.units and not none_at_all:
         by = units.why or "nothing on the node says that they are not cards"
@@ -88,6 +94,26 @@ def lost_reasons(
             ", ".join(f"{n} {where}" for where, n in counts.items()) + divided,
             f"the same number of cards everywhere{looked}",
             action,
+        )
+    ]
+
+
+def _parts_left(profile: Profile, seen: SeenCards, units: Units) -> list[Reason]:
+    """Parts of cards that the plugin offers of some cards, and of others fewer or none."""
+    row, cards = profile.resource_kind(units.resource), seen.cards
+    if units.kind not in ("share", "slice", "partition") or not cards or not row:
+        return []
+    # under names of their own, other names may hold the rest of a card
+    one_name = row.kind == "whole" and not units.registers
+    left = units.kind == "partition" and cards < units.units < seen.rows
+    if not one_name or not (units.units % cards or left):
+        return []
+    return [
+        warning(
+            "CARDS_NOT_OFFERED",
+            f"{units.resource} offers {units}: not as many of each card",
+            "the same number of units of every card",
+            "look at the device plugin's log: it leaves a card, or parts of one, out",
         )
     ]
 

@@ -29,6 +29,8 @@ DRIVERS = {
     "hygon-dcu": "6.3.30-V1.4.1a",
     "ascend-npu": "25.5.2",
     "iluvatar-gpu": "4.3.8",
+    "cambricon-mlu": "6.2.11",
+    "mthreads-gpu": "2.7.0",
 }
 IMAGES = {
     "nvidia-gpu": "vllm/vllm-openai:v0.11.0-cu128",
@@ -36,6 +38,8 @@ IMAGES = {
     "hygon-dcu": "dcu/vllm:dtk26.04",
     "ascend-npu": "quay.io/ascend/vllm-ascend:v0.13.0",
     "iluvatar-gpu": "gpustack/runner:corex4.2-vllm0.8.3",
+    "cambricon-mlu": "vllm-mlu:x",
+    "mthreads-gpu": "vllm-musa:x",
 }
 
 Judge = Callable[[dict[str, Any]], NodeVerdict]

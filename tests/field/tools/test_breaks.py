@@ -252,3 +252,24 @@ def test_spellings_and_tags() -> None:
         assert profile("nvidia-gpu").toolkit_of(f"x/vllm:{tag}") == version
     for tag in ("dtk2504.1", "dtk25041", "dtk25.04.1"):
         assert profile("hygon-dcu").toolkit_of(f"x/vllm:{tag}") == "25.04.1"
+
+
+def test_a_json_document_a_card_is_a_list_of_cards(told: Told) -> None:
+    """Constructed: hy-smi's and amd-smi's documents, printed one a card."""
+    documents = "\n".join(
+        f'{{"card{i}": {{"Card Series": "K100_AI", "vram Total Memory (MiB)": "65520"}}}}'
+        for i in range(4)
+    )
+    assert told("hygon-dcu", [(("--json",), documents)], on_bus=4) == []
+    short = documents.rsplit("\n", 1)[0]
+    assert [r.code for r in told("hygon-dcu", [(("--json",), short)], on_bus=4)] == ["CARD_LOST"]
+
+
+def test_two_spellings_of_a_card_are_one_model(told: Told) -> None:
+    """Constructed on the spellings of c24 and of hy-smi's releases."""
+    documents = "{" + ", ".join(
+        f'"card{i}": {{"Card Series": "{name}", "vram Total Memory (MiB)": "65520"}}'
+        for i, name in enumerate(("K100_LC", "k100-lc", "K100 LC"))
+    )
+    codes = [r.code for r in told("hygon-dcu", [(("--json",), documents + "}")], on_bus=3)]
+    assert "CARDS_DIFFER" not in codes

@@ -66,11 +66,15 @@ def test_as_many_full_cards_as_pods_hold_are_explained(
 
 
 @pytest.mark.parametrize("kind", ["share", "slice", "partition"])
-def test_where_cards_are_shared_a_pod_may_be_on_any(kind: UnitKind) -> None:
-    assert judge(full(0, 1, 2), {GPU: 1}, kind=kind) == []
+def test_where_cards_are_shared_a_unit_is_on_one_card(kind: UnitKind) -> None:
+    assert judge(full(0, 1, 2), {GPU: 3}, kind=kind) == []
+    assert [reason.code for reason in judge(full(0, 1, 2), {GPU: 1}, kind=kind)] == ["CARD_IN_USE"]
     assert [reason.code for reason in judge(full(0), kind=kind)] == ["CARD_IN_USE"]
     # so it is where a pod holds a part under another name
-    assert judge(full(0, 1), {"nvidia.com/mig-1g.10gb": 1}) == []
+    assert judge(full(0, 1), {"nvidia.com/mig-1g.10gb": 2}) == []
+    assert judge(full(0, 1), {"nvidia.com/mig-1g.10gb": 1}) != []
+    # memory alone tells no number of cards
+    assert judge(full(0, 1), {"nvidia.com/gpumem": 40000}) == []
     assert judge(full(0), {"cpu": 4, "amd.com/gpu": 8}) != []
 
 
