@@ -23,6 +23,7 @@ from tasks.nodes.fit.fields import (
     number,
     text_of,
 )
+from tasks.nodes.fit.files import Weights
 from tasks.nodes.fit.kv import Cache, growth_bytes
 from tasks.nodes.fit.layers import PURE, listed_layers, model_type, strange
 from tasks.nodes.fit.packing import Packing
@@ -150,6 +151,17 @@ class ModelShape:
             config=config,
         )
 
+    @classmethod
+    def from_files(cls, config: Mapping[str, Any], found: Weights) -> ModelShape:
+        """As from_config, with what files.weigh found. Of far too few bytes for the parameters that
+        the config tells (less than a bit each) nothing is believed: they are no whole weights."""
+        shape = cls.from_config(config, found.bytes or 0, found.said, found.missing)
+        least = shape.least_elements
+        if not 0 < shape.weights_bytes < least / 8:
+            return shape
+        said = f"{found.said}: {shape.weights_bytes:,} bytes for {least:,} parameters or more"
+        return replace(shape, weights_bytes=0, weights=said)
+
     def overridden(self, config: Mapping[str, Any]) -> ModelShape:
         """The same weights with another config."""
         if config == self.config:
@@ -162,6 +174,13 @@ class ModelShape:
         """Whether input and output embedding are one."""
         told = first(text_of(self.config), "tie_word_embeddings")
         return bool(told if told is not None else self.config.get("tie_word_embeddings"))
+
+    @property
+    def least_elements(self) -> int:
+        """Weights that a model of this shape has at the least: experts, MLPs, one embedding."""
+        experts = self.experts.elements if self.experts else 0
+        dense = self.layers - (self.experts.layers if self.experts else 0)
+        return experts + self.hidden * (2 * dense * (self.intermediate or 0) + self.vocabulary)
 
     @property
     def embedding_elements(self) -> int:
