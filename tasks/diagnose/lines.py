@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -181,6 +181,7 @@ def read(logs: str) -> Page:
     asserted: dict[str, str] = {}  # what a bare AssertionError does not say
     ending: set[str] = set()  # who said that they end
     ignored: set[str] = set()  # whose next exception was not raised to anybody
+    candidates: dict[str, Line] = {}  # benign, and told as an end
     for line in lines:
         _mark_ignored(line, ignored)
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
@@ -188,6 +189,8 @@ def read(logs: str) -> Page:
             line.frame = True
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
+            if line.benign and line.who in ending - ignored:
+                candidates[line.who] = line
             if source := asserted.get(line.who, ""):
                 line.text += f": {source}" if line.text == "AssertionError" else ""
             inside.discard(line.who)
@@ -207,8 +210,18 @@ def read(logs: str) -> Page:
         elif line.level == "INFO":
             ending.discard(line.who)
         line.ended = line.exception and line.who in ending
+    _mark_benign_ends(lines, candidates)
     _mark_over(lines)
     return Page(lines)
+
+
+def _mark_benign_ends(lines: Sequence[Line], candidates: Mapping[str, Line]) -> None:
+    """What ends nothing as a rule ended a process that tells nothing else of its end."""
+    told = {line.who for line in lines if line.ended and weight(line.text) > POINTER}
+    for who, line in candidates.items():
+        if who not in told:
+            line.benign = False
+            line.exception = line.raised = line.ended = True
 
 
 def _mark_ignored(line: Line, ignored: set[str]) -> None:

@@ -52,8 +52,8 @@ SAME = 0.03  # two series whose sizes are this close are copies, where one is kn
 @dataclass(frozen=True)
 class Weights:
     """bytes: of what is loaded, None where no file is known to be. said: which files, or what was
-    found instead. missing: files that the index or the shards' own names count, and that are not there
-    or hold nothing; bytes are then the least."""
+    found instead. missing: files that the index or the shards' own names count, and that are not
+    there or hold nothing; bytes are then the least."""
 
     bytes: int | None
     said: str

@@ -25,7 +25,7 @@ from tasks.nodes.fit.fields import (
 )
 from tasks.nodes.fit.files import Weights
 from tasks.nodes.fit.kv import Cache, growth_bytes
-from tasks.nodes.fit.layers import PURE, listed_layers, model_type, strange
+from tasks.nodes.fit.layers import PURE, listed_layers, model_type, strange, unlisted_state
 from tasks.nodes.fit.packing import Packing
 from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
@@ -141,7 +141,7 @@ class ModelShape:
             weights_bytes=weights_bytes,
             vocabulary=number(text, *VOCABULARY),
             cached=cached,
-            unknown=_unknown(text, cached),
+            unknown=_unknown(text, cached, layers),
             experts=experts,
             shared_width=number(text, "shared_expert_intermediate_size")
             or number(text, *SHARED_EXPERTS) * (experts.width if experts else 0),
@@ -267,13 +267,15 @@ def _dense_width(text: Mapping[str, Any], experts: Experts | None, layers: int) 
     return width or None
 
 
-def _unknown(text: Mapping[str, Any], cached: tuple[Layer, ...]) -> str:
+def _unknown(text: Mapping[str, Any], cached: tuple[Layer, ...], layers: int) -> str:
     """Why a cache cannot be told; '' where it can."""
     types = text.get("layer_types")
     if text.get("compress_ratios") or (isinstance(types, list) and "compress" in str(types)):
         return "its layers compress the cache (compress_ratios) in a way not computed here"
     if name := strange(text):
         return f"a layer type {name!r} is not known here"
+    if name := unlisted_state(text, layers):
+        return f"it has states ({name}) and does not say in a way known here in which layers"
     if any(layer.kind == "state" and layer.state is None for layer in cached):
         return f"the size of a state of {model_type(text) or 'its layers'} is not known here"
     return ""
