@@ -1,8 +1,8 @@
 """Further spellings of what adds a token, and of what is an error. Constructed, but for the names:
-thinking_blocks is LiteLLM's and Anthropic's, thought Gemini's, audio, custom tools and the events of
-/v1/responses and transcriptions OpenAI's (openai/openai-openapi), token_ids and the
-reasons of an end vLLM's (vllm/entrypoints/openai/protocol.py, v1/engine/__init__.py), detail
-FastAPI's, "upstream connect error" Envoy's."""
+thinking_blocks is LiteLLM's and Anthropic's, thought Gemini's, audio, custom tools and the events
+of /v1/responses and transcriptions OpenAI's (openai/openai-openapi), token_ids and the reasons of
+an end vLLM's (vllm/entrypoints/openai/protocol.py, v1/engine/__init__.py), detail FastAPI's,
+"upstream connect error" Envoy's."""
 
 from __future__ import annotations
 
