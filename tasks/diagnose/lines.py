@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -188,6 +188,7 @@ def read(logs: str) -> Page:
     asserted: dict[str, str] = {}  # what a bare AssertionError does not say
     ending: set[str] = set()  # who said that they end
     ignored: set[str] = set()  # whose next exception was not raised to anybody
+    candidates: dict[str, Line] = {}  # benign, and told as an end
     for line in lines:
         _mark_ignored(line, ignored)
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
@@ -195,6 +196,8 @@ def read(logs: str) -> Page:
             line.frame = True
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
+            if line.benign and line.who in ending - ignored:
+                candidates[line.who] = line
             if source := asserted.get(line.who, ""):
                 line.text += f": {source}" if line.text == "AssertionError" else ""
             inside.discard(line.who)
@@ -214,6 +217,7 @@ def read(logs: str) -> Page:
         elif line.level == "INFO":
             ending.discard(line.who)
         line.ended = line.exception and line.who in ending
+    _mark_benign_ends(lines, candidates)
     _mark_over(lines)
     _name_crash(lines)
     return Page(lines)
@@ -226,6 +230,15 @@ def _name_crash(lines: Sequence[Line]) -> None:
             below = (_NATIVE.match(item.text) for item in lines[place + 1 :][:CRASH_FRAMES])
             if named := next(filter(None, below), None):
                 line.text += f" in {named['name']}"
+
+
+def _mark_benign_ends(lines: Sequence[Line], candidates: Mapping[str, Line]) -> None:
+    """What ends nothing as a rule ended a process that tells nothing else of its end."""
+    told = {line.who for line in lines if line.ended and weight(line.text) > POINTER}
+    for who, line in candidates.items():
+        if who not in told:
+            line.benign = False
+            line.exception = line.raised = line.ended = True
 
 
 def _mark_ignored(line: Line, ignored: set[str]) -> None:

@@ -88,7 +88,7 @@ def tail(logs: str, lines: int = TAIL_LINES) -> tuple[str, ...]:
 def find(logs: str) -> Finding | None:
     """The known signature that explains the end of a log, None where there is none."""
     page = _page(logs)
-    found = _demoted(_matches(page))
+    found = _demoted(page, _matches(page))
     if not found:
         return None
     best = max(found, key=lambda item: item.rank)
@@ -129,13 +129,27 @@ def _worth(row: Signature, line: Line) -> int:
     return _OF_ANOTHER if row.vague else _PRINTED
 
 
-def _demoted(found: list[_Match]) -> list[_Match]:
+def _demoted(page: Page, found: list[_Match]) -> list[_Match]:
     """With less worth for what only follows from something that stands above it."""
     above = {item.row.demotes: item.place for item in reversed(found) if item.row.demotes}
+    end = _first_end(page, found)
     return [
-        replace(item, worth=_FOLLOWS) if above.get(item.row.code, item.place) < item.place else item
+        replace(item, worth=_FOLLOWS)
+        if above.get(item.row.code, item.place) < item.place
+        or (item.row.first and end < item.place)
+        else item
         for item in found
     ]
+
+
+def _first_end(page: Page, found: list[_Match]) -> int:
+    """Where a process first told why it ends, or another that it is gone."""
+    places = [item.place for item in found if item.worth == _ENDED and not item.row.first]
+    places += [item.place for item in found if item.row.silent]
+    places += [
+        place for place, line in enumerate(page.lines) if line.ended and weight(line.text) == CAUSE
+    ]
+    return min(places, default=len(page.lines))
 
 
 def _better_told(page: Page, best: _Match, found: list[_Match]) -> bool:

@@ -30,16 +30,29 @@ _EVENTS = {
     "response.refusal.delta": "refusal",
     "response.reasoning_text.delta": "reasoning",
     "response.reasoning_summary_text.delta": "reasoning",
+    "response.reasoning.delta": "reasoning",
     "response.function_call_arguments.delta": "function_call",
+    "response.custom_tool_call_input.delta": "function_call",
+    "response.mcp_call_arguments.delta": "function_call",
+    "response.code_interpreter_call_code.delta": "function_call",
+    "response.audio.transcript.delta": "content",
+    "transcript.text.delta": "content",
 }
 _OBJECT = "chat.completion.chunk"
-_ENDS = ("[DONE]", "message_stop", "response.completed")
+_ENDS = (
+    *("[DONE]", "message_stop", "response.completed", "response.incomplete"),
+    "transcript.text.done",
+)
 _FAILED = ("error", "response.failed")
+# Reasons of an end that is none of the answer's (vllm/v1/engine/__init__.py FinishReason).
+_CUT_OFF = ("abort", "error")
 # A thought under any other name, as thinking_content, thinking_blocks, thought.
 _THINKS = re.compile(r"think|thought|reason", re.IGNORECASE)
 _BOM = b"\xef\xbb\xbf"
 _NO_EVENT = re.compile(
-    r"internal server error|bad gateway|service unavailable|<!doctype|<html", re.I
+    r"internal server error|bad gateway|service unavailable|<!doctype|<html|"
+    r"upstream connect error|no healthy upstream",
+    re.I,
 )
 _JSON = json.JSONDecoder(strict=False)  # a raw line end in a text is no reason to lose it
 _LINE = re.compile(rb"\r\n|\n|\r")
@@ -193,6 +206,7 @@ def read(payload: Any, event: str = "") -> Chunk | None:
         finish = reason or finish
     inner = payload.get("response")
     usage = payload.get("usage") or (inner.get("usage") if isinstance(inner, dict) else None)
+    cut = f"the engine broke the answer off (finish_reason {finish})"
     return Chunk(
         said,
         thought,
@@ -200,6 +214,7 @@ def read(payload: Any, event: str = "") -> Chunk | None:
         _count(usage, "completion_tokens", "output_tokens"),
         _count(usage, "prompt_tokens", "input_tokens"),
         finish,
+        cut if finish in _CUT_OFF else "",
         done=kind in _ENDS,
     )
 
@@ -214,6 +229,8 @@ def _deltas(payload: dict[str, Any], kind: str) -> Iterator[tuple[dict[str, Any]
                 delta = {"text": delta}
             elif not isinstance(delta, dict):
                 delta = {name: choice.get(name) for name in ("text", *THOUGHT)}
+            if ids := choice.get("token_ids"):
+                delta = {**delta, "token_ids": ids}
             yield delta, str(choice.get("finish_reason") or "")
     if kind in _EVENTS:
         yield {_EVENTS[kind]: payload.get("delta")}, ""
@@ -222,8 +239,13 @@ def _deltas(payload: dict[str, Any], kind: str) -> Iterator[tuple[dict[str, Any]
         if isinstance(delta, dict):
             call = delta.get("partial_json")
             yield {**delta, "function_call": call}, str(delta.get("stop_reason") or "")
-    elif kind == "response.completed":
+    elif kind in ("response.completed", "transcript.text.done"):
         yield {}, "stop"
+    elif kind == "response.incomplete":
+        inner = payload.get("response")
+        why = inner.get("incomplete_details") if isinstance(inner, dict) else None
+        reason = why.get("reason") if isinstance(why, dict) else None
+        yield {}, "length" if reason in (None, "max_output_tokens") else str(reason)
 
 
 def _spoken(delta: dict[str, Any]) -> tuple[str, str]:
@@ -241,7 +263,10 @@ def _spoken(delta: dict[str, Any]) -> tuple[str, str]:
 
 
 def _heard(delta: dict[str, Any]) -> bool:
-    """Whether a delta adds to what is spoken aloud: output without a text."""
+    """Whether a delta has output without a text: spoken aloud, or as numbers of tokens (vLLM's
+    return_token_ids)."""
+    if isinstance(ids := delta.get("token_ids"), list) and ids:
+        return not any(_spoken(delta))
     audio = delta.get("audio")
     return isinstance(audio, dict) and any(audio.get(name) for name in ("data", "transcript"))
 
@@ -298,6 +323,9 @@ def _error(payload: dict[str, Any], event: str) -> str:
 def _words(error: Any) -> str:
     """An error in one line."""
     text = error if isinstance(error, str) else json.dumps(error, ensure_ascii=False)
+    inner = error.get("response") if isinstance(error, dict) else None
+    if isinstance(inner, dict) and isinstance(inner.get("error"), dict):
+        error = inner["error"]
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         code = error.get("code") or error.get("type")
         text = error["message"] + (f" ({code})" if code else "")
@@ -335,6 +363,7 @@ def _usual(payload: Any, text: str) -> Chunk | None:
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
     usual = name == "content" and type(said) is str and payload.get("object") == _OBJECT
-    if not usual or payload.get("usage") or payload.get("error"):
+    finish = choice.get("finish_reason") or ""
+    if not usual or payload.get("usage") or payload.get("error") or finish in _CUT_OFF:
         return None
-    return Chunk(said, finish=choice.get("finish_reason") or "", plain=text)
+    return Chunk(said, finish=finish, plain=text) if said or "token_ids" not in choice else None

@@ -193,7 +193,7 @@ def shape_of(hub: Hub, spec: Rollout, manifest: Manifest) -> tuple[ModelShape | 
     )
     try:
         config = as_config(config) if name == NATIVE else config
-        return ModelShape.from_config(config, found.bytes or 0, found.said, found.missing), ""
+        return ModelShape.from_files(config, found), ""
     except ValueError as error:
         return None, f"{name}: {error}"
 

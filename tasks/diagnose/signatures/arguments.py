@@ -48,10 +48,11 @@ ROWS = (
         "arguments",
         r"(?P<args>invalid (?:tool call|reasoning) parser:? \S+)|"
         r"(?P<args2>[\w-]+ [Tt]ool parser could not locate [^\n]{1,80})|"
-        r"(?P<args3>[\w-]+ reasoning parser could not locate [^\n]{1,80})",
+        r"(?P<args3>[\w-]+ reasoning parser could not locate [^\n]{1,80})|"
+        r"(?P<args4>(?:Reasoning|Tool|Tool[ -]call)[ _]parser:? '[^'\n]{1,60}' not found)",
         "the parser that is asked for is not for this model: {args}",
         "correct --tool-call-parser and --reasoning-parser in serving.extra_args",
-        "vllm-project/vllm#19729",
+        "vllm-project/vllm#19729, vllm-project/vllm reasoning/abs_reasoning_parsers.py",
     ),
     row(
         "arguments",

@@ -6,28 +6,51 @@ a device; the toolkit's come with the image. Which is which decides what to do.
 
 from __future__ import annotations
 
-from tasks.diagnose.signatures.table import row
+from tasks.diagnose.signatures.table import Groups, row
 
 _MOUNT = (
     "check that the pod asks for the device plugin's resource, and that the node's container "
     "runtime (its runtime class) mounts the host's driver"
 )
 # Libraries of the host's driver, by vendor: NVIDIA, Ascend (driver/lib64), Cambricon, Moore
-# Threads, MetaX, Iluvatar, Hygon's and AMD's management.
+# Threads, MetaX, Iluvatar (what ix-container-toolkit mounts), Hygon's and AMD's management.
 _DRIVER = (
     r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|ascend_hal|drvdsmi_host|dcmi|devmmap|cndrv|cndev|musa|mtml|"
-    r"mxsml|ixml|efml|hgml|xpuml|hydmi|mmpa)\.so"
+    r"mxsml|ixml|ixthunk|efml|hgml|xpuml|hydmi|mmpa|srv_um\w*|drm_mtgpu|tsclient|hyhal\w*)\.so"
 )
-# Libraries of the toolkit: CUDA, ROCm and DTK, CANN with its NNAL, MACA, and their makers' kernels.
+# Libraries of the toolkit: CUDA, ROCm and DTK, CANN with its NNAL, MACA, Neuware, MUSA, TopsRider,
+# CoreX, XPU, and their makers' kernels.
 _TOOLKIT = (
     r"lib(?:cudart|cublas\w*|cudnn\w*|cufft|curand|cusparse\w*|cusolver\w*|cupti|nvrtc|nvJitLink|nccl|"
     r"amdhip64|hsa-runtime64|hsakmt|galaxyhip|hip\w+|roc\w+|rccl|MIOpen|atb|hccl|ascendcl|acl_\w+|opapi|"
-    r"ge_\w+|runtime|msprofiler|mki|ascend_transport)\.so|ascend_transport\.so"
+    r"ge_\w+|runtime|msprofiler|mki|ascend_transport|ascend_protobuf|platform|error_manager|adump|"
+    r"hcom_\w+|cufile|cn(?:rt|nl|cl|papi)\w*|mc(?:dnn|blas|fft|solver|sparse|rand)\w*|"
+    r"mu(?:blas|dnn|fft|rand|sparse|solver)\w*|tops|eccl|gcu|ix(?:blas|dnn|ccl)|corex|xpucuda|bkcl|"
+    r"amd_smi)\.so|ascend_transport\.so"
 )
 # Of these it depends on the vendor's release whether driver or toolkit brings them: MetaX,
-# Kunlunxin, Enflame, Intel, Moore Threads.
-_EITHER = r"lib(?:mcruntime|xpurt|topsrt|ze_loader|mccl)\.so"
+# Kunlunxin, Enflame, Intel, Moore Threads, Ascend.
+_EITHER = r"lib(?:mcruntime|xpurt|topsrt|ze_loader|mccl|c_sec)\.so"
+# Libraries of a distribution, of Python's wheels and of torch: the image brings these, whatever the
+# node. Of any other that is missing nobody here knows whose it is.
+_IMAGE = (
+    r"lib(?:GL\w*|EGL|OpenGL|glib|gthread|gobject|SM|ICE|X\w+|xcb|xml2|g?omp|iomp\d|stdc|gcc_s|"
+    r"python[\d.]+m?|numa|ssl|crypto|ffi|z|bz2|lzma|zstd|sqlite3|tcmalloc\w*|jemalloc|mpi\w*|"
+    r"open-?(?:rte|pal)|openblas\w*|blas|lapack|gfortran|quadmath|mkl_\w+|sndfile|sox|av\w+|sw\w+|"
+    r"jpeg|turbojpeg|png\d*|tiff|webp|curl|uv|ibverbs|rdmacm|mlx\d|uc[pstm]|nl-\d|elf|tinfo|"
+    r"ncurses\w*|readline|expat|uuid|dl|rt|m|c|pthread|atomic|tbb\w*|protobuf|boost_\w+|arrow|"
+    r"c10\w*|torch(?:_(?:cpu|cuda|hip|python|global_deps|cuda_linalg))?|torchaudio|shm|"
+    # plugins that are looked for and need not be there
+    r"[nr]ccl-\w+)(?:-[\d.]+)?\.(?:so|musl)|libstdc\+\+"
+)
 _ABSENT = r": (?:cannot open shared object file|file too short|invalid ELF header)"
+
+
+def _too_few(g: Groups) -> str:
+    wants = f"{g['ranks']} ranks" if g["ranks"] else f"a rank {g['rank']} (from 0)"
+    has = f"{g['cards']} device(s)" if g["cards"] else "fewer devices"
+    return f"the engine makes {wants} on this node, its container has {has}"
+
 
 ROWS = (
     row(
@@ -49,6 +72,7 @@ ROWS = (
         "use an image that brings the vendor's toolkit and its entry point; where the image has no "
         f"such file, the driver brings it: {_MOUNT}",
         "libraries by the vendors' own toolkits, no public log",
+        hopeless=False,
         decides=True,
     ),
     row(
@@ -56,11 +80,21 @@ ROWS = (
         r"(?P<what>NVML Shared Library Not Found|Can't initialize NVML|"
         r"Failed to initialize NVML: (?!Driver/library|Unknown)\S+|"
         r"Found no NVIDIA driver on your system|"
-        r"libcuda\.so cannot be found|"
+        r"libcuda\.so cannot (?:be )?found|NVMLError_DriverNotLoaded|"
+        r"CUDA driver is a stub library|"
         r"libcuda\.so: cannot open|could not select device driver)",
         "the NVIDIA driver is not in the container, or too old for it: {what}",
+        f"{_MOUNT}; a stub of the toolkit (lib64/stubs) must not stand on LD_LIBRARY_PATH",
+        "vllm-project/vllm#15800, triton-lang/triton third_party/nvidia/backend/driver.py, "
+        "CUDA Runtime API cudaErrorStubLibrary (34)",
+    ),
+    row(
+        # Triton counts the backends whose driver it can load
+        "driver-library",
+        r"RuntimeError: (?P<what>0 active drivers \(\[\]\))",
+        "Triton finds no driver of any card in the container: {what}",
         _MOUNT,
-        "vllm-project/vllm#15800",
+        "triton-lang/triton python/triton/runtime/driver.py",
     ),
     row(
         "toolkit-library",
@@ -70,6 +104,17 @@ ROWS = (
         "nnal/atb/set_env.sh set LD_LIBRARY_PATH); where the site mounts the toolkit from the host "
         "(/opt/hyhal, /opt/dtk), check that mount",
         "flagos-ai/FlagTree#618, vllm-project/vllm-ascend#152, vllm-project/vllm#1738",
+    ),
+    row(
+        # No list of vendors' libraries is whole: what is not the image's may be the host's.
+        "toolkit-library",
+        rf"(?<![\w./-])(?P<file>(?:/\S+/)?(?!{_IMAGE})lib[\w+-]+\.so[\w.]*){_ABSENT}",
+        "the library {file} is not in the container; not known whether driver or toolkit brings it",
+        "look for it in the image (find / -name) and on the node: where the driver brings it, "
+        f"{_MOUNT}; where the toolkit's has it, use an image with the toolkit and its entry "
+        "point (LD_LIBRARY_PATH)",
+        "MooreThreads/torch_musa FAQ, gpustack/gpustack#1116",
+        hopeless=False,
     ),
     row(
         "driver-fabric",
@@ -85,7 +130,8 @@ ROWS = (
         "driver-init",
         r"CUDA unknown error - this may be due to an incorrectly set up environment|"
         r"CUDA driver initialization failed, you might not have a CUDA gpu|"
-        r"NVMLError_Unknown|Failed to initialize NVML: Unknown Error",
+        r"NVMLError_Unknown|Failed to initialize NVML: Unknown Error|"
+        r"Error 304: OS call failed|CUDA_ERROR_OPERATING_SYSTEM",
         "the driver is in the container and does not start there: a device file (/dev/nvidia-uvm) "
         "or kernel module is missing, access to it was lost, or a card is in error",
         "on the node: nvidia-smi, modprobe nvidia_uvm, the kernel log; start the pod anew (a "
@@ -209,12 +255,16 @@ ROWS = (
         r"visible devices|exceeds assigned_physical_gpu_ids count) \((?P<cards2>\d+)\)|"
         r"(?:world_size|tensor_parallel_size) \((?P<ranks3>\d+)\) (?:is|to) less than (?:than )?"
         r"max local gpu count \((?P<cards3>\d+)\)|"
-        r"local rank \d+ is out of bounds for (?P<cards4>\d+) devices",
-        "the engine makes {ranks} ranks on this node, its container has {cards} device(s)",
+        r"local rank (?P<rank>\d+) is out of bounds(?: for (?P<cards4>\d+) devices|"
+        r"\.? Device count: (?P<cards5>\d+))?|"
+        r"Error setting \w+_VISIBLE_DEVICES: local range: \[(?P<rank2>\d+), ?(?P<ranks4>\d+)\)"
+        r"[^\n]{0,40}",
+        _too_few,
         "ask for as many devices as ranks (tensor x pipeline x data parallel size), or lower it; "
         "take *_VISIBLE_DEVICES out of serving.env; over several nodes Ray must be asked for "
         "(--distributed-executor-backend ray)",
-        "vllm-project/vllm#29447, vllm-project/vllm#28873, vllm-project/vllm#15217",
+        "vllm-project/vllm#29447, vllm-project/vllm#28873, vllm-project/vllm#15217, "
+        "vllm-project/vllm v1/worker/gpu_worker.py, v1/engine/utils.py",
     ),
     row(
         "visible-devices",
@@ -230,7 +280,7 @@ ROWS = (
         "no-device",
         r"no \w+-capable device|No \w+ (?:GPU|device)s (?:are|is) (?:available|found)|"
         r"can't find any available npu|"
-        r"No (?:NPU|MLU|MUSA|XPU)s? (?:devices? )?(?:are|is) (?:available|found)",
+        r"No (?:NPU|MLU|MUSA|XPU)s? (?:devices? )?(?:(?:are|is) )?(?:available|found)",
         "the engine sees no accelerator in its container",
         "check the driver on the node (rollout check-nodes), that the pod asks for the device "
         "plugin's resource, that its groups may open the device files (video, render), and that a "

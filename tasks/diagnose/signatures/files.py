@@ -24,7 +24,12 @@ ROWS = (
         rf"(?:PermissionError|Permission denied)[^\n]{{0,40}}?(?<![\w./-])(?P<file>{_HOME})|"
         rf"(?<![\w./-])(?P<file3>{_HOME})'?: Permission denied|"
         r"(?:No such file or directory|FileNotFoundError)[^\n]{0,40}?(?<![\w./-])"
-        r"(?P<file4>/(?:nonexistent|home/[\w.-]+/\.)[^\s':\]]*)|"
+        r"(?P<file4>/(?:nonexistent|(?:root/|home/[\w.-]+/)?\.\w)[^\s':\]]*)|"
+        # the hub's fast client and MIOpen name no file, Python none of several
+        r"I/O error: Permission denied \(os error 13\)|"
+        r"MIOpen[^\n]{0,80}unable to open database file|"
+        r"No usable temporary directory found|"
+        r"Permission denied: '(?P<file5>(?:kernel_meta|fusion_result\.json)[^']*)'|"
         r"(?:PermissionError|Permission denied)[^\n]{0,40}?'?(?P<file2>/(?:tmp|var/tmp|root)/"
         r"[^\s':]*|/[^\s':]*(?:torchinductor|triton|/\.cache|kernel_meta|flashinfer|aiter)[^\s':]*)",
         "the engine may not write its cache {file}: its user has no home that can be written",
@@ -45,10 +50,11 @@ ROWS = (
     row(
         "no-such-user",
         r"getpwuid\(\): uid not found: (?P<uid>\d+)|"
-        r"(?:Could not|Can't|Cannot) determine home directory",
+        r"(?:Could not|Can't|Cannot) determine home directory|"
+        r"No username set in the environment",
         "the pod's user {uid} has no entry in the image's /etc/passwd",
         "set USER (or LOGNAME) and TORCHINDUCTOR_CACHE_DIR in serving.env",
-        "HabanaAI/vllm-fork#929",
+        "HabanaAI/vllm-fork#929, python/cpython Lib/getpass.py",
     ),
     row(
         "disk-full",
@@ -60,7 +66,7 @@ ROWS = (
     ),
     row(
         "hub-access",
-        r"(?:trying to access|Cannot access) (?:a )?gated repo",
+        r"(?:trying to access|Cannot access) (?:a )?gated repo|^\S*GatedRepoError: 401",
         "the engine asks the hub for a model that needs a login",
         "let it read the store: serve the store's path; give HF_TOKEN where the hub is meant",
         "vllm-project/vllm pull 3963",
@@ -102,7 +108,8 @@ ROWS = (
     row(
         "device-file",
         rf"(?:{_CLOSED})(?: or (?:address|directory))?: '?(?P<file>{_DEVICE})|"
-        rf"(?P<file2>{_DEVICE})'?[^\n/]{{0,40}}?(?:{_CLOSED})",
+        rf"(?P<file2>{_DEVICE})'?[^\n/]{{0,40}}?(?:{_CLOSED})|"
+        r"Unable to open (?P<file3>/dev/kfd) read-write: [^\n]{1,40}",
         "the device file {file} is missing or closed in the container",
         "check it on the node, the device plugin's health there, and the pod's supplementalGroups: "
         "the numeric groups that own {file} (44 video, render)",

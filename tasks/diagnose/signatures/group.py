@@ -114,6 +114,17 @@ ROWS = (
         vague=True,
     ),
     row(
+        # CANN names the operator that was under way when an error was reported, above as a rule
+        "collective",
+        r"current working operator name is (?P<what>Hccl\w+)",
+        "a collective of HCCL ended in an error on a card: {what}",
+        "read the lines above it and the rank that tells another error; then hccn_tool (link, TLS)",
+        "Ascend/pytorch torch_npu/csrc/core/npu/NPUException.h",
+        hopeless=False,
+        vague=True,
+        decides=True,
+    ),
+    row(
         "collective",
         r"hcclCommInitRootInfoConfig\(|HcclCommInitRootInfo",
         "HCCL does not make this group of cards",
@@ -154,7 +165,7 @@ ROWS = (
     ),
     row(
         "kv-connector",
-        r"(?P<what>\bNIXL_ERR_\w+)|nixlBackendError|"
+        r"(?P<what>\bNIXL_ERR_\w+|NIXL is not available)|nixlBackendError|"
         r"(?:KeyError: |Worker failed with error '+)'?"
         r"(?P<what2>UCX|LIBFABRIC|GDS|GDS_MT|MOONCAKE)'",
         "the transport of the KV connector (NIXL) does not start: {what}",
@@ -211,6 +222,16 @@ ROWS = (
         hopeless=False,
     ),
     row(
+        "engine-start-timeout",
+        r"DP Coordinator process failed to report ZMQ addresses",
+        "the process that joins data parallel ranks (DP Coordinator) did not come up in time",
+        "read its own lines above; where it tells of too many open files raise the node's limit "
+        "(LimitNOFILE of the container runtime), else give it more CPU at the start",
+        "vllm-project/vllm v1/engine/coordinator.py",
+        hopeless=False,
+        vague=True,
+    ),
+    row(
         "worker-silent",
         r"^TimeoutError(?:: RPC call to \w+ timed out\.?)?$|"
         r"RPC call to (?P<call>\w+) timed out|No available shared memory broadcast block found in "
@@ -249,6 +270,7 @@ ROWS = (
         "vllm-project/vllm#15997",
         hopeless=False,
         decides=True,
+        first=True,
     ),
     row(
         "command",

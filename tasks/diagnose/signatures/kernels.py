@@ -145,6 +145,8 @@ ROWS = (
         r"No valid attention backend found[^\n]{0,160}|"
         r"FlashAttention only supports Ampere GPUs or newer|"
         r"<class '\S+AttentionBackend'> is not yet supported|"
+        r"Flash\w+ (?:Dense |Sparse )?is (?:not supported on this device|only supported on)"
+        r"[^\n]{1,90}|"
         r"[\w ]{1,30}backend (?:currently )?does not support [^\n']{1,80})",
         "no attention backend of this engine serves this model on this card: {why}",
         "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits the "
@@ -257,6 +259,18 @@ ROWS = (
         "opendatalab/MinerU#3677, SystemPanic/vllm-windows#72, vllm-project/vllm#50347, "
         "vllm-project/vllm#20007",
         hopeless=False,
+        decides=True,
+    ),
+    row(
+        # CANN names the operator that was under way; aclnn's are above
+        "kernel-fault",
+        r"current working operator name is (?P<what>(?!Hccl|aclnn)\w+)",
+        "an operator of the engine ended in an error on the card: {what}",
+        "read the lines above it; add --enforce-eager to serving.extra_args or use another engine "
+        "release",
+        "Ascend/pytorch torch_npu/csrc/core/npu/NPUException.h",
+        hopeless=False,
+        vague=True,
         decides=True,
     ),
     row(

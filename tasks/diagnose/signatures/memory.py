@@ -176,8 +176,8 @@ ROWS = (
     row(
         # newer words tell what would fit; "model's" since 0.20, "models's" before
         "kv-cache-too-small",
-        r"max seq len \((?P<len>\d+)\), \((?P<need>[\d.]+) GiB KV cache is needed, which is larger "
-        r"than the available KV cache memory \((?P<have>[\d.]+) GiB\)"
+        r"max seq len \((?P<len>\d+)\), \(?(?P<need>[\d.]+) GiB (?:of )?KV cache is needed, which "
+        r"is larger than the available KV cache memory \((?P<have>[\d.]+) GiB\)"
         r"(?:.{0,40}?estimated maximum model length is (?P<fits>\d+))?",
         "a sequence of {len} tokens needs {need} GiB of KV cache, {have} GiB are left",
         _fewer_tokens,
@@ -186,7 +186,7 @@ ROWS = (
     row(
         # cut off in a narrow terminal or a short excerpt
         "kv-cache-too-small",
-        r"max seq len \((?P<len>\d+)\), \((?P<need>[\d.]+) GiB KV cach",
+        r"max seq len \((?P<len>\d+)\), \(?(?P<need>[\d.]+) GiB (?:of )?KV cach",
         "a sequence of {len} tokens needs {need} GiB of KV cache, more than is left",
         "lower serving.max_model_len, raise gpu_memory_utilization, or use more devices",
         "SergiioB/intel-arc-pro-b70-inference-cookbook#4",

@@ -46,20 +46,22 @@ ROWS = (
         "quantization-blocks",
         r"(?:output_size|input_size) of \S+(?: and \S+)? weight = (?P<size>\d+) is not "
         r"divisible by weight quantization block_[nk] = (?P<block>\d+)|"
-        r"(?:output|input)_(?:partition_)?size (?P<size2>\d+) is not divisible by "
-        r"(?:weight quantization )?block_[nk] = (?P<block2>\d+)",
+        r"(?:out|in)put_\w*size\w* ?=? ?(?P<size2>\d+) is not divisible by "
+        r"(?:weight quantization )?block_[nk] ?= ?(?P<block2>\d+)",
         "the tensor parallel cut leaves {size} rows of a weight, no multiple of its quantization "
         "block of {block}",
         "add --enable-expert-parallel to serving.extra_args (for experts), or lower "
         "serving.tensor_parallel_size",
         "vllm-project/vllm#25292, vllm-project/vllm#17569, "
-        "vllm-project/recipes Qwen/Qwen3-Coder-480B-A35B.md",
+        "vllm-project/recipes Qwen/Qwen3-Coder-480B-A35B.md, "
+        "vllm-project/vllm model_executor/layers/quantization/utils/fp8_utils.py",
     ),
     row(
         "quantization-blocks",
         r"(?P<what>(?:The )?(?:input|output) size .{0,80}(?:not (?:divisible by|aligned with) the "
         r"quantized weight shape)|"
-        r"Weight (?:input|output)_size_per_partition = \d+ is not divisible by [a-z_ ]+= ?\d+)",
+        r"(?:in|out)put_\w*size\w* ?= ?\d+ is not divisible by [a-z_ ]+= ?\d+|"
+        r"\w+_size_per_partition \d+ is not divisible by group_size \d+)",
         "the tensor parallel cut does not go with the groups of the quantized weights: {what}",
         "lower serving.tensor_parallel_size",
         "vllm-project/vllm model_executor/layers/quantization",

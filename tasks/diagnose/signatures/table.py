@@ -27,6 +27,7 @@ class Signature:
     warned: they count in a warning, too, where nothing else says more.
     demotes: code of what only follows from this where it stands below it.
     silent: they stand for an end without a word, so any word goes before them.
+    first: they tell why only where no process told its own end above them.
     """
 
     code: str
@@ -41,6 +42,7 @@ class Signature:
     warned: bool = False
     demotes: str = ""
     silent: bool = False
+    first: bool = False
 
     def told(self, match: re.Match[str]) -> tuple[str, str]:
         """(cause, action) of a match. A row with alternatives names a further form's group
@@ -71,6 +73,7 @@ def row(
     warned: bool = False,
     demotes: str = "",
     silent: bool = False,
+    first: bool = False,
 ) -> Signature:
     """A row; its pattern takes no note of case, and its ^ and $ are a line's."""
     # A dump of thousands of characters without a blank must not cost their square.
@@ -88,6 +91,7 @@ def row(
         warned,
         demotes,
         silent,
+        first,
     )
 
 

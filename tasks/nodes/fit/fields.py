@@ -64,6 +64,8 @@ def whole(value: Any) -> int | None:
     number, or one that nothing has."""
     if isinstance(value, (list, tuple)):
         return max((n for item in value if (n := whole(item)) is not None), default=None)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:20])
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return max(0, int(value)) if math.isfinite(value) and value < MOST_COUNT else None

@@ -115,9 +115,11 @@ def weights_reasons(shape: ModelShape) -> list[Reason]:
         out.append(
             warning(
                 "WEIGHTS_UNKNOWN",
-                f"the index names {len(shape.missing)} file(s) that the repository lacks: {names}",
-                "every file that the index names",
-                "look at model.exclude and the revision; vLLM refuses to load such a folder",
+                f"{len(shape.missing)} file(s) of the weights are not in the repository, or hold "
+                f"nothing: {names}",
+                "every file that the index names or the shards' names count (-of-N), whole",
+                "look at model.exclude, the revision, and for Git LFS pointers; vLLM refuses to "
+                "load such a folder, and the weights are counted too small",
             )
         )
     return out
@@ -127,9 +129,10 @@ def weights_unknown(what: str) -> Reason:
     """Nothing that vLLM would load, so that nothing can be said of its size."""
     return warning(
         "WEIGHTS_UNKNOWN",
-        f"weights that vLLM loads: none of its formats in the root folder; found: {what}",
+        f"weights that vLLM loads: none of its formats, whole, in the root folder; found: {what}",
         "*.safetensors, *.bin or *.pt in the root folder of the repository",
-        "choose a repository with such files; whether others fit is not judged",
+        "choose a repository with such files (no Git LFS pointers); whether others fit is not "
+        "judged",
     )
 
 
@@ -154,7 +157,9 @@ def _need(spec: Rollout, shape: ModelShape, engine: EngineSetup) -> Need:
     if not shape.weights_bytes:
         first = f"weights: unknown ({shape.weights or 'nothing known of them'})"
     else:
-        first = f"weights: {gib(shape.weights_bytes)} / {divided} = {span(*weights)} each"
+        least = "at least " if shape.missing else ""
+        size = f"{least}{gib(shape.weights_bytes)}"
+        first = f"weights: {size} / {divided} = {span(*weights)} each"
     alike = len({(x.heads, x.width, x.window) for x in shape.cached}) == 1
     plain = kinds <= {"full"} and alike
     if shape.unknown:

@@ -43,6 +43,12 @@ INDICES = (
     *("attn_layer_indices", "full_attn_idxs", "global_attn_idx", "global_attn_layers"),
     *("full_attention_layers", "attn_layers", "attn_layer_idx"),
 )
+# Layers (from 0) that attend beside their state; all others have a state alone (Zamba 2).
+BESIDE = ("hybrid_layer_ids",)
+# Fields that only models with states have, as their configs begin them.
+_STATE_FIELDS = (
+    *("mamba_", "ssm_", "state_size", "time_step_", "linear_num_", "linear_key_", "linear_conv_"),
+)
 # The last of each so many layers attends to everything, the others keep a state or a window.
 EACH = (
     ("full_attention_interval", "state"),
@@ -133,6 +139,10 @@ def _numbered(text: Mapping[str, Any], n: int) -> list[str]:
         return ["full" if at + 1 in attending else "state" for at in range(n)]
     if isinstance(states, list):
         return ["state" if at + 1 in states else "full" for at in range(n)]
+    for name in BESIDE:
+        found = text.get(name)
+        if isinstance(found, list) and found:
+            return ["both" if at in found else "state" for at in range(n)]
     for name in INDICES:
         found = text.get(name)
         if isinstance(found, list) and found:
@@ -207,6 +217,15 @@ def _windowed(text: Mapping[str, Any], n: int) -> list[str]:
 READERS: tuple[Callable[[Mapping[str, Any], int], list[str]], ...] = (
     *(_blocks, _listed, _signs, _numbered, _periods, _chunks, _typed, _windowed),
 )
+
+
+def unlisted_state(text: Mapping[str, Any], layers: int) -> str:
+    """A field of states in a config that does not say, as far as is known here, which layers have
+    one; '' where it says so, or has no such field."""
+    if any(read(text, layers) for read in READERS if read is not _windowed):
+        return ""
+    told = (name for name, value in text.items() if value)
+    return next((name for name in told if name.startswith(_STATE_FIELDS)), "")
 
 
 def listed_layers(text: Mapping[str, Any]) -> int:

@@ -23,8 +23,9 @@ from tasks.nodes.fit.fields import (
     number,
     text_of,
 )
+from tasks.nodes.fit.files import Weights
 from tasks.nodes.fit.kv import Cache, growth_bytes
-from tasks.nodes.fit.layers import PURE, listed_layers, model_type, strange
+from tasks.nodes.fit.layers import PURE, listed_layers, model_type, strange, unlisted_state
 from tasks.nodes.fit.packing import Packing
 from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
@@ -140,7 +141,7 @@ class ModelShape:
             weights_bytes=weights_bytes,
             vocabulary=number(text, *VOCABULARY),
             cached=cached,
-            unknown=_unknown(text, cached),
+            unknown=_unknown(text, cached, layers),
             experts=experts,
             shared_width=number(text, "shared_expert_intermediate_size")
             or number(text, *SHARED_EXPERTS) * (experts.width if experts else 0),
@@ -149,6 +150,17 @@ class ModelShape:
             missing=missing,
             config=config,
         )
+
+    @classmethod
+    def from_files(cls, config: Mapping[str, Any], found: Weights) -> ModelShape:
+        """As from_config, with what files.weigh found. Of far too few bytes for the parameters that
+        the config tells (less than a bit each) nothing is believed: they are no whole weights."""
+        shape = cls.from_config(config, found.bytes or 0, found.said, found.missing)
+        least = shape.least_elements
+        if not 0 < shape.weights_bytes < least / 8:
+            return shape
+        said = f"{found.said}: {shape.weights_bytes:,} bytes for {least:,} parameters or more"
+        return replace(shape, weights_bytes=0, weights=said)
 
     def overridden(self, config: Mapping[str, Any]) -> ModelShape:
         """The same weights with another config."""
@@ -162,6 +174,13 @@ class ModelShape:
         """Whether input and output embedding are one."""
         told = first(text_of(self.config), "tie_word_embeddings")
         return bool(told if told is not None else self.config.get("tie_word_embeddings"))
+
+    @property
+    def least_elements(self) -> int:
+        """Weights that a model of this shape has at the least: experts, MLPs, one embedding."""
+        experts = self.experts.elements if self.experts else 0
+        dense = self.layers - (self.experts.layers if self.experts else 0)
+        return experts + self.hidden * (2 * dense * (self.intermediate or 0) + self.vocabulary)
 
     @property
     def embedding_elements(self) -> int:
@@ -248,13 +267,15 @@ def _dense_width(text: Mapping[str, Any], experts: Experts | None, layers: int) 
     return width or None
 
 
-def _unknown(text: Mapping[str, Any], cached: tuple[Layer, ...]) -> str:
+def _unknown(text: Mapping[str, Any], cached: tuple[Layer, ...], layers: int) -> str:
     """Why a cache cannot be told; '' where it can."""
     types = text.get("layer_types")
     if text.get("compress_ratios") or (isinstance(types, list) and "compress" in str(types)):
         return "its layers compress the cache (compress_ratios) in a way not computed here"
     if name := strange(text):
         return f"a layer type {name!r} is not known here"
+    if name := unlisted_state(text, layers):
+        return f"it has states ({name}) and does not say in a way known here in which layers"
     if any(layer.kind == "state" and layer.state is None for layer in cached):
         return f"the size of a state of {model_type(text) or 'its layers'} is not known here"
     return ""

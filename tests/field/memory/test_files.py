@@ -13,7 +13,7 @@ from tasks.outside.modelscope.hub import Hub
 from tasks.run.findings import fit_reasons
 from tasks.steps.resolve_model import shape_of
 from tasks.weights.manifest import FileEntry, Manifest
-from tests.field.memory.table import config
+from tests.field.memory.table import config, rows
 from tests.support.nodedata import make_spec
 from tests.support.surveys import survey
 
@@ -111,6 +111,59 @@ def test_what_vllm_does_not_load_is_unknown(files: dict[str, int], said: str) ->
     assert found.bytes is None and said in found.said
 
 
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize("size", [0, 134, 135, 1023])
+def test_pointers_and_empty_files_are_no_weights(size: int, *, indexed: bool) -> None:
+    """Git LFS pointers (git-lfs docs/spec.md: less than 1024 bytes) of a mirror, empty files."""
+    files = shards([size, size])
+    found = weigh(files, named(*files) if indexed else {})
+    assert found.bytes is None and "pointers" in found.said
+    shape = ModelShape.from_files(config("Qwen3-8B"), found)
+    verdict = estimate(make_spec(), shape, 8 * GIB)
+    assert "WEIGHTS_UNKNOWN" in [reason.code for reason in verdict.reasons]
+    assert not any("0.00 GiB" in line for line in verdict.lines)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_one_pointer_among_shards_is_a_shard_that_is_missing(*, indexed: bool) -> None:
+    files = {**MISTRAL, "model-00002-of-00003.safetensors": 135}
+    found = weigh(files, named(*files) if indexed else {})
+    assert found.missing == ("model-00002-of-00003.safetensors",)
+    assert found.bytes == 4949453792 + 4546807800
+
+
+@pytest.mark.parametrize(
+    ("files", "missing"),
+    [
+        (["model-00001-of-00003.safetensors"], ["00002-of-00003", "00003-of-00003"]),
+        (["model-00002-of-00002.safetensors"], ["00001-of-00002"]),
+        # numbers from 0, as some converters write
+        (["model-00000-of-00002.safetensors"], ["00001-of-00002"]),
+        (["pytorch_model-00001-of-00002.bin"], ["00002-of-00002"]),
+        (["consolidated-00001-of-00002.safetensors"], ["00002-of-00002"]),
+        (list(MISTRAL), []),
+        (["model-00000-of-00002.safetensors", "model-00001-of-00002.safetensors"], []),
+    ],
+)
+def test_shards_count_themselves(files: list[str], missing: list[str]) -> None:
+    found = weigh(dict.fromkeys(files, 5_000_000_000))
+    assert [name.partition("-")[2].partition(".")[0] for name in found.missing] == missing
+    shape = ModelShape.from_files(config("Qwen3-8B"), found)
+    verdict = estimate(make_spec(), shape, 80 * GIB)
+    codes = [reason.code for reason in verdict.reasons]
+    assert ("WEIGHTS_UNKNOWN" in codes) == bool(missing)
+    assert ("at least" in verdict.lines[0]) == bool(missing)
+
+
+def test_far_too_few_bytes_for_the_config_are_not_believed() -> None:
+    tiny = weigh({"model.safetensors": 4_000_000})
+    shape = ModelShape.from_files(config("Qwen3-8B"), tiny)
+    assert shape.weights_bytes == 0 and "4,000,000 bytes" in shape.weights
+    # a binary model is smaller than any other: 1.58 bits a weight
+    small = weigh({"model.safetensors": 1_600_000_000})
+    assert ModelShape.from_files(config("Qwen3-8B"), small).weights_bytes == 1_600_000_000
+
+
 def test_a_file_that_only_the_index_has_is_told() -> None:
     files = dict(list(MISTRAL.items())[:2])
     found = weigh(files, named(*MISTRAL))
@@ -202,9 +255,9 @@ def test_layers_that_nobody_knows_are_one_warning() -> None:
 def test_the_step_reads_mistrals_own_format_where_there_is_no_other() -> None:
     """mistralai/Pixtral-Large-Instruct-2411 has params.json and consolidated files alone."""
     text = json.dumps(NATIVE_CONFIGS["Pixtral-Large-Instruct-2411"][0])
-    files = {"params.json": len(text), **shards([10**9] * 3, "consolidated")}
+    files = {"params.json": len(text), **shards([80 * 10**9] * 3, "consolidated")}
     shape, _ = shape_of(cast(Hub, FakeHub({"params.json": text})), make_spec(), listed(files))
-    assert shape is not None and shape.weights_bytes == 3 * 10**9
+    assert shape is not None and shape.weights_bytes == 240 * 10**9
     both = {"params.json": text, "config.json": json.dumps(config("Qwen3-8B"))}
     shape, _ = shape_of(cast(Hub, FakeHub(both)), make_spec(), listed({**files, "config.json": 1}))
     assert shape is not None and shape.layers == 36
@@ -260,3 +313,12 @@ def test_mistrals_own_format_is_read(name: str) -> None:
     assert (shape.layers, shape.kv_bytes_per_token(1)) == (layers, token)
     assert (shape.max_positions, shape.hidden) == (longest, params["dim"])
     assert (shape.experts is not None) == ("moe" in params)
+
+
+TOLD = [row.told for row in rows() if row.told["files"]]
+
+
+@pytest.mark.parametrize("told", TOLD, ids=lambda told: str(told["model"]))
+def test_the_files_of_what_served_are_believed(told: dict[str, Any]) -> None:
+    shape = ModelShape.from_files(config(told["config"]), Weights(told["files"], "files"))
+    assert shape.weights_bytes == told["files"] and shape.least_elements > 0

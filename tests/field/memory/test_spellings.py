@@ -115,7 +115,7 @@ def test_nested_and_other_names() -> None:
 
 def test_a_sharded_copy_of_another_precision_counts_once() -> None:
     files = {
-        "model.safetensors": 5,
-        **{f"model.fp32-0000{n}-of-00002.safetensors": 5 for n in (1, 2)},
+        "model.safetensors": 5000,
+        **{f"model.fp32-0000{n}-of-00002.safetensors": 5000 for n in (1, 2)},
     }
-    assert weigh(files).bytes == 5
+    assert weigh(files).bytes == 5000

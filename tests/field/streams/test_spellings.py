@@ -1,6 +1,8 @@
 """Further spellings of what adds a token, and of what is an error. Constructed, but for the names:
-thinking_blocks is LiteLLM's and Anthropic's, thought Gemini's, audio and custom tools OpenAI's,
-detail FastAPI's."""
+thinking_blocks is LiteLLM's and Anthropic's, thought Gemini's, audio, custom tools and the events
+of /v1/responses and transcriptions OpenAI's (openai/openai-openapi), token_ids and the reasons of
+an end vLLM's (vllm/entrypoints/openai/protocol.py, v1/engine/__init__.py), detail FastAPI's,
+"upstream connect error" Envoy's."""
 
 from __future__ import annotations
 
@@ -35,6 +37,11 @@ def framed(payload: Any) -> bytes:
         ({"text": "hi", "reasoning": "hm"}, "hm", "hi"),
         ({"delta": {"audio": {"data": "AAAA"}}}, "", ""),
         ({"delta": {"tool_calls": [{"custom": {"name": "f", "input": "x"}}]}}, "", ""),
+        # return_token_ids: numbers where no text is made
+        ({"delta": {"content": ""}, "token_ids": [5]}, "", ""),
+        ({"delta": {"content": "hi"}, "token_ids": [5]}, "", "hi"),
+        ({"delta": {"reasoning": "hm"}, "token_ids": [5]}, "hm", ""),
+        ({"text": "", "token_ids": [5]}, "", ""),
     ],
 )
 def test_a_token_under_any_name(
@@ -58,8 +65,74 @@ def test_a_token_under_any_name(
         (b"data: Internal Server Error\n\n", "Internal Server Error"),
         (b"Internal Server Error", "Internal Server Error"),
         (b"<html><body>502 Bad Gateway</body></html>\n", "<html>"),
+        (b"upstream connect error or disconnect/reset before headers.", "upstream connect error"),
+        (b"no healthy upstream", "no healthy upstream"),
+        *(
+            (
+                framed({"object": o, "choices": [{"delta": d, "finish_reason": reason}]}),
+                f"the engine broke the answer off (finish_reason {reason})",
+            )
+            for reason in ("abort", "error")
+            for d in ({}, {"content": "hi"}, {"content": ""})
+            for o in ("chat.completion.chunk", "")
+        ),
+        (
+            framed(
+                {
+                    "type": "response.failed",
+                    "response": {"error": {"code": "server_error", "message": "boom"}},
+                }
+            ),
+            "boom (server_error)",
+        ),
     ],
 )
 def test_an_error_in_anybodys_words(raw: bytes, word: str, size: int) -> None:
     errors = [chunk.error for chunk in read(raw, size) if chunk.error]
     assert len(errors) == 1 and errors[0].startswith(word)
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+@pytest.mark.parametrize(
+    ("kind", "thought", "said"),
+    [
+        ("response.output_text.delta", "", "hi"),
+        ("response.reasoning_text.delta", "hi", ""),
+        ("response.reasoning.delta", "hi", ""),
+        ("response.custom_tool_call_input.delta", "", ""),
+        ("response.mcp_call_arguments.delta", "", ""),
+        ("response.code_interpreter_call_code.delta", "", ""),
+        ("response.audio.transcript.delta", "", "hi"),
+        ("transcript.text.delta", "", "hi"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("end", "finish", "tokens"),
+    [
+        ({"type": "response.completed", "response": {"usage": {"output_tokens": 3}}}, "stop", 3),
+        (
+            {
+                "type": "response.incomplete",
+                "response": {
+                    "incomplete_details": {"reason": "max_output_tokens"},
+                    "usage": {"output_tokens": 3},
+                },
+            },
+            "length",
+            3,
+        ),
+        ({"type": "transcript.text.done", "text": "hi"}, "stop", None),
+    ],
+)
+def test_events_of_openais_other_doors(
+    kind: str, thought: str, said: str, end: dict[str, Any], finish: str, tokens: int, size: int
+) -> None:
+    raw = "".join(
+        f"event: {payload['type']}\ndata: {json.dumps(payload)}\n\n"
+        for payload in ({"type": kind, "delta": "hi"}, end)
+    )
+    chunks = read(raw.encode(), size)
+    assert [chunk.output for chunk in chunks] == [True, False] and chunks[-1].done
+    assert (chunks[0].thought, chunks[0].said) == (thought, said)
+    assert (chunks[-1].finish, chunks[-1].tokens) == (finish, tokens)
+    assert not any(chunk.error for chunk in chunks)
