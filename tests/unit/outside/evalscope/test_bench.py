@@ -43,8 +43,7 @@ SMALL = Workload(
     output_tokens=Lengths(kind="uniform", mean=8, spread=0.5),
 )
 FAST = Behaviour(ttft=Law(mean=0.03), itl=Law(mean=0.004))
-# slow enough that a client which neighbours delay a little is believed
-SLOW = Behaviour(ttft=Law(mean=0.2), itl=Law(mean=0.01))
+SLOW = Behaviour(ttft=Law(mean=0.1), itl=Law(mean=0.02))  # neighbours delay its client less
 C4 = LoadPoint(name="c4", concurrency=4)
 
 
@@ -110,8 +109,7 @@ def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
 
 
 def test_the_engines_own_view_agrees(generator: LoadGenerator, tmp_path: Path) -> None:
-    slow = Behaviour(ttft=Law(mean=0.1), itl=Law(mean=0.02))
-    found = _round(generator, tmp_path, slow, requests=48)
+    found = _round(generator, tmp_path, SLOW, requests=48)
     seen = fmean(row.ttft for row in found.rows if row.ttft is not None)
     assert found.server.available and found.server.ttft_mean_s == pytest.approx(seen, abs=0.03)
     assert found.problems == ()
