@@ -124,7 +124,7 @@ def _lost(spec: Rollout, doc: ProbeDoc, inventory: Inventory, units: Units) -> l
 def _unbound(spec: Rollout, doc: ProbeDoc, inventory: Inventory) -> list[Reason]:
     """Cards that no driver has, where the tool lists none: it cannot say so itself."""
     bare = [item.address for item in doc.pci if item.driver == ""]
-    if not bare or inventory.cards:
+    if not bare or inventory.cards or not doc.modules:  # no driver at all is told as that
         return []
     make = warning if len(bare) <= spec.nodes.missing_cards else error
     return [

@@ -137,6 +137,10 @@ def build(root: Path, faults: Collection[str] = (), *, cards: int = 8) -> Path:
         put(f"{place}/vendor", "0x1d94\n")
         put(f"{place}/device", "0x6210\n")
         put(f"{place}/class", "0x0b4000\n")
+        bound = root / place / "driver"
+        bound.unlink(missing_ok=True)
+        if not gone:
+            bound.symlink_to(f"../../../../bus/pci/drivers/{module}")
     # a Hygon CPU's own function, which is no card
     for name, value in (("vendor", "0x1d94"), ("device", "0x1450"), ("class", "0x060000")):
         put(f"sys/bus/pci/devices/0000:00:00.0/{name}", value + "\n")

@@ -328,6 +328,7 @@ def test_the_driver_that_has_a_card_is_told(tmp_path: Path) -> None:
     for address, driver in zip(hostroot.ADDRESSES, ("hycu", "vfio-pci", ""), strict=False):
         (bus / address).rename(real / address)
         (bus / address).symlink_to(f"../../../devices/pci0000:00/{address}")
+        (real / address / "driver").unlink()
         if driver:
             (real / address / "driver").symlink_to(f"../../../bus/pci/drivers/{driver}")
     doc = look(root)
