@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,14 +16,26 @@ from tasks.base.errors import RolloutError, StepFailed
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release import moves
 from tasks.release.soaking import Look
-from tasks.release.state import Release, breached, with_verdict
+from tasks.release.state import Release, State, breached, to_configmap, with_verdict
 from tasks.release.wish import decide_wish
 from tasks.run.carry_out import carry_out
 from tasks.run.seats import room, room_to_promote
-from tests.support.cluster.actor_world import NEW, Killed, World, world
+from tests.support.cluster.actor_world import (
+    DRAIN,
+    NAME,
+    NEW,
+    NS,
+    Killed,
+    World,
+    deployment,
+    release,
+    stable_service,
+    world,
+)
 from tests.support.cluster.runs import run_of
 
 Does = Callable[[Actor], object]
+W = TypeVar("W", bound=World)
 WELL = Look()
 GOOD = (WELL, [NEW.served_name])
 # two cuts, drawn; one alone is tried everywhere
@@ -77,6 +89,15 @@ def by_hand(at: World, ident: str, replicas: int) -> None:
     body = at.objects["Deployment", f"m-{ident}"]
     body["spec"]["replicas"] = replicas
     at.put(body, "kube-controller-manager")
+
+
+def old_serves(at: W, replicas: int) -> W:
+    """`old` was promoted with so many replicas, and serves."""
+    old = release("old", replicas)
+    at.put(to_configmap(State(NAME, stable=old, rollout="r", drain_s=DRAIN), NS))
+    at.put(deployment(old, replicas))
+    at.put(stable_service(old))
+    return at
 
 
 def recovers(keep: bool = True) -> Does:

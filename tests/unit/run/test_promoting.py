@@ -20,7 +20,7 @@ from tasks.release import moves
 from tasks.release.lend import Lend
 from tasks.release.memory.terms import watched_by
 from tasks.release.soaking import Look
-from tasks.release.state import State, to_configmap
+from tasks.release.state import State
 from tasks.release.wish import Meant, decide_wish
 from tasks.release.words import why_so
 from tasks.run.carry_out import carry_out
@@ -35,10 +35,9 @@ from tests.support.cluster.actor_world import (
     World,
     deployment,
     release,
-    stable_service,
     wait_ready,
 )
-from tests.support.cluster.courses import WELL, by_hand, settle
+from tests.support.cluster.courses import WELL, by_hand, old_serves, settle
 from tests.support.cluster.runs import locked, run_of
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -63,11 +62,7 @@ class Scaled(World):
 
 def scaled(now: int, seats: int = 99) -> Scaled:
     """`old` was promoted with 2 replicas, and an autoscaler made that `now`."""
-    at = Scaled(seats)
-    old = release("old", 2)
-    at.put(to_configmap(State(NAME, stable=old, rollout="r", drain_s=DRAIN), NS))
-    at.put(deployment(old, 2))
-    at.put(stable_service(old))
+    at = old_serves(Scaled(seats), 2)
     by_hand(at, "old", now)
     return at
 

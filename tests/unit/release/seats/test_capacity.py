@@ -17,32 +17,24 @@ from tasks.release.back import arrived
 from tasks.release.course import Room
 from tasks.release.lend import Lend, decide_lend
 from tasks.release.soaking import Look
-from tasks.release.state import State, to_configmap
 from tasks.release.wish import decide_wish
 from tasks.run import seats
 from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import (
     DRAIN,
-    NAME,
     NS,
     World,
     deployment,
     release,
-    stable_service,
     wait_ready,
 )
-from tests.support.cluster.courses import WELL, once, promotes_it
+from tests.support.cluster.courses import WELL, old_serves, once, promotes_it
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 
 def serving(replicas: int, seats: int) -> World:
-    at = World(seats)
-    old = release("old", replicas)
-    at.put(to_configmap(State(NAME, stable=old, rollout="r", drain_s=DRAIN), NS))
-    at.put(deployment(old, replicas))
-    at.put(stable_service(old))
-    return at
+    return old_serves(World(seats), replicas)
 
 
 NEW = release("new")

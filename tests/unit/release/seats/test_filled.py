@@ -18,7 +18,7 @@ from tasks.release.memory.terms import with_terms
 from tasks.release.moves import DeploymentView, Observed
 from tasks.release.seats.capacity import agreed, falls, set_by_hand
 from tasks.release.soaking import Look
-from tasks.release.state import State, to_configmap
+from tasks.release.state import State
 from tasks.release.wish import decide_wish
 from tasks.run import seats
 from tasks.run.carry_out import carry_out
@@ -29,10 +29,17 @@ from tests.support.cluster.actor_world import (
     World,
     deployment,
     release,
-    stable_service,
     wait_ready,
 )
-from tests.support.cluster.courses import WELL, by_hand, goes_back, once, promotes_it, settle
+from tests.support.cluster.courses import (
+    WELL,
+    by_hand,
+    goes_back,
+    old_serves,
+    once,
+    promotes_it,
+    settle,
+)
 from tests.support.surveys import OLD, plan, seat, spec
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -42,11 +49,7 @@ FEWER = {"promotion": {"allow_interruption": True}}
 
 def scaled(now: int, seats: int = 99) -> World:
     """`old` was promoted with 2 replicas, and an autoscaler made that `now`."""
-    at = World(seats)
-    old = release("old", 2)
-    at.put(to_configmap(State(NAME, stable=old, rollout="r", drain_s=DRAIN), NS))
-    at.put(deployment(old, 2))
-    at.put(stable_service(old))
+    at = old_serves(World(seats), 2)
     by_hand(at, "old", now)
     return at
 
