@@ -208,13 +208,14 @@ class PointService:
 class Scale:
     """Set a Deployment's replicas, remembering on it what it serves with. What serves keeps as many
     as are ready, or nothing is done. interrupts: also where that stops what serves. lends: it is to
-    ask for fewer than it does; else what we took is given back, and what somebody has set since
-    stays. of: what it serves with from now on, whatever its rollout asked for; 0: as it does."""
+    ask for fewer, and asked for so many when that was decided: nothing is taken from more; 0: what
+    we took is given back, and what somebody has set since stays. of: what it serves with from now
+    on, whatever its rollout asked for; 0: as it does."""
 
     deployment: str
     replicas: int
     interrupts: bool = False
-    lends: bool = False
+    lends: int = 0
     of: int = 0
 
 

@@ -96,14 +96,15 @@ def exchange_moves(
     else asks for, and does not answer, is given up first: it would take what is freed. of: see
     Scale."""
     moves: list[Move] = []
-    keeps, has = path[0][0], other.replicas
+    keeps, has, asked = path[0][0], other.replicas, serving.replicas
     if serving.unmet and (len(path) > 1 or path[0][1] > has):
         keeps = serving.replicas
     for keep, takes in path:
         if keep > serving.available and takes <= has:
             continue  # it goes there at once: what does not answer may have no seat to give
         if keep < keeps:
-            moves += [Scale(serving.name, keep, lends=True), AwaitFreed(serving.name, keep)]
+            moves += [Scale(serving.name, keep, lends=asked), AwaitFreed(serving.name, keep)]
+            asked = keep
         if takes > has:
             moves += [Scale(other.name, takes, of=of), AwaitReady(other.name)]
         keeps, has = keep, max(has, takes)
@@ -142,7 +143,7 @@ def freed(tables: Sequence[Sequence[int]], serving: DeploymentView, keep: int) -
 
 def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
     """Take its replicas from what serves. Raises StepFailed where it is not as it was planned."""
-    unmet = serving.unmet if serving else 0
+    unmet, asked = (serving.unmet, serving.replicas) if serving else (0, 0)
     serving = serving and serving.seated
     ready = f"{serving.available} of {serving.replicas}" if serving else "none"
     if (
@@ -162,6 +163,6 @@ def lent_moves(serving: DeploymentView | None, lend: Lend) -> list[Move]:
                 f"nothing was taken from {serving.name}: {ready} of its replicas are ready; look "
                 "at its pods, then run the rollout again"
             )
-        moves.append(Scale(serving.name, lend.keep, lends=True))
+        moves.append(Scale(serving.name, lend.keep, lends=asked))
     # also where it was scaled before: a pod may be ending still
     return [*moves, AwaitFreed(serving.name, lend.keep)]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.base.errors import Refused
 from tasks.nodes.rules_api import replica_needs
 from tasks.outside.kubernetes.access import release_pods
+from tasks.outside.kubernetes.actor import Actor
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
+from tasks.release.course import Observed
 from tasks.release.plan import queued
 from tasks.release.seats.room import waiting
 from tasks.run import seats
@@ -57,6 +61,25 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
         raise Refused(queued(waits))
     tell_unknown(looked, "deploy")
     return looked.found.unknown
+
+
+def as_it_is(actor: Actor, planned: Planned, *, just: Observed | None = None) -> Planned:
+    """A plan by a look just now: hours may lie between it and what is done. just: what was proven
+    to come back meanwhile. Raises Refused where that, or what the plan takes something from, is not
+    what serves any more."""
+    seen, then = actor.observe(), just or planned.survey.seen
+    if planned.plan.strategy in TAKES and (why := _another(seen, then, made=just is not None)):
+        raise Refused(f"{why}: nothing was taken from it; look at it, then run the rollout again")
+    return replace(planned, survey=replace(planned.survey, seen=seen))
+
+
+def _another(seen: Observed, then: Observed, *, made: bool) -> str:
+    now, was = seen.view(seen.serving), then.view(then.serving)
+    if was is None or seen.serving != then.serving:
+        return "" if seen.serving == then.serving else "another release serves by now"
+    if made and now and now.made != was.made:
+        return f"{was.name} was changed while it was proven that it can come back"
+    return ""
 
 
 def _must_start(run: Run, planned: Planned) -> None:

@@ -14,7 +14,7 @@ from tasks.record.parts import Deploy, PodPlace
 from tasks.release.moves import decide_start
 from tasks.release.state import Release, with_made
 from tasks.render.services import service
-from tasks.run.comeback import must_come_back
+from tasks.run.comeback import as_it_is, must_come_back
 from tasks.run.findings import Candidate, Planned
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -29,9 +29,11 @@ _ITS_OWN = ("image-name", "image-absent", "config-missing", "command")
 def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     """Announce the candidate, make room for it where the plan says so, apply it and wait."""
     spec, release = run.spec, planned.release
-    seen = cluster.actor.observe()
+    planned = as_it_is(cluster.actor, planned)
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
     unknown = must_come_back(run, cluster, planned)
+    planned = as_it_is(cluster.actor, planned, just=planned.survey.seen)
+    seen = planned.survey.seen
     must_have_room(cluster.actor, planned)
     asked = spec.model_dump(mode="json", exclude_defaults=True)
     lend = planned.plan.lend

@@ -44,7 +44,7 @@ from tasks.release.moves import (
     Scale,
     Soak,
 )
-from tasks.release.seats.edited import held_fast
+from tasks.release.seats.edited import held_fast, more_asked
 from tasks.release.seats.led import not_led
 from tasks.release.soaking import Look, Rules, Seen
 from tasks.release.state import Judged, Release, State, with_verdict
@@ -338,6 +338,8 @@ class Actor:
             now = replicas_of(found)
             if move.lends and now.asked <= replicas:
                 return {}  # we did that before, or somebody has
+            if move.lends and now.asked > move.lends:
+                raise StepFailed(more_asked(deployment, now.asked, move.lends))
             if replicas < now.asked and (why := self._held_fast(found)) and self._serves(found):
                 raise StepFailed(why)
             if replicas == 0 and available_of(found) and not move.interrupts:

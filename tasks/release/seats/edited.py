@@ -21,6 +21,14 @@ def held_fast(view: DeploymentView | None) -> str:
     )
 
 
+def more_asked(deployment: str, now: int, then: int) -> str:
+    """Why nothing is taken from what asks for more replicas than when that was decided."""
+    return (
+        f"nothing was taken from {deployment}: it asks for {now} replicas by now, and asked for "
+        f"{then} when that was decided: somebody has set it since; run it again"
+    )
+
+
 def drift(seen: Observed, *more: str) -> str:
     """In what what serves is not what it was rolled out as; '' where it is, as far as is known.
     more: what else it differs in."""

@@ -45,7 +45,10 @@ def decide_kept(
         return None
     moves: list[Move] = []
     if view.replicas > had.replicas:  # it gets them again once it is promoted
-        moves += [Scale(view.name, had.replicas, lends=True), AwaitFreed(view.name, had.replicas)]
+        moves += [
+            Scale(view.name, had.replicas, lends=view.replicas),
+            AwaitFreed(view.name, had.replicas),
+        ]
     serving, before = seen.view(seen.serving), begun.view(seen.serving)
     if serving and before and serving.stopped:
         whole = min(before.seated.replicas, before.available)

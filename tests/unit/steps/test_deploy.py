@@ -51,6 +51,7 @@ def remembered(
         raise error
 
     for name, value in {
+        "as_it_is": lambda _, planned, **__: planned,
         "must_come_back": lambda *_: (),
         "must_have_room": lambda *_: None,
         "decide_start": lambda *_: None,
@@ -65,7 +66,8 @@ def remembered(
     kept: list[Any] = []
     monkeypatch.setattr(cluster, "remember", kept.append)
     plan = SimpleNamespace(strategy=strategy, lend=None)
-    planned: Any = SimpleNamespace(release=NEW, plan=plan, body=deployment(NEW, 2))
+    seen = SimpleNamespace(seen=at.actor().observe())
+    planned: Any = SimpleNamespace(release=NEW, plan=plan, body=deployment(NEW, 2), survey=seen)
     with pytest.raises(type(error)):
         deploy.function(run, cluster, planned)
     return kept[0].verdict if kept else ""

@@ -114,7 +114,7 @@ def test_its_newest_template_is_never_noted_as_what_serves() -> None:
 def test_what_was_taken_is_given_back_all_the_same() -> None:
     """Lent seats go home, whoever edited it since."""
     at = in_test()
-    at.actor().move(moves.Scale("m-old", 1, lends=True))
+    at.actor().move(moves.Scale("m-old", 1, lends=2))
     half_updated(at)
     settle(at)
     assert at.available("old") == 2 and at.actor().observe().state.phase == "idle"
@@ -137,7 +137,7 @@ def test_a_restart_is_no_edit(tool: str, noted: bool) -> None:
     at.put(body)
     seen = at.actor().observe()
     assert seen.changed("old") == "" and ("is being changed" in in_words(seen)) is not noted
-    at.actor().move(moves.Scale("m-old", 1, lends=True)) if noted else None
+    at.actor().move(moves.Scale("m-old", 1, lends=2)) if noted else None
     assert at.objects["Deployment", "m-old"]["spec"]["replicas"] == (1 if noted else 2)
 
 

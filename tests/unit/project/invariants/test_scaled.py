@@ -17,7 +17,7 @@ from tasks.run.carry_out import carry_out
 from tests.support.cluster.actor_world import NEW, World, in_test, world
 
 pytestmark = pytest.mark.usefixtures("quick")
-LENDS = moves.Scale("m-old", 1, lends=True)
+LENDS = moves.Scale("m-old", 1, lends=2)
 
 
 def sets(at: World, *counts: int, restart: bool = False) -> None:
@@ -155,7 +155,7 @@ def test_what_is_to_lend_is_never_given_more(theirs: int) -> None:
     sets(at, 5)
     sets(at, theirs)
     before = view(at)
-    at.actor().move(moves.Scale("m-old", 3, lends=True))
+    at.actor().move(moves.Scale("m-old", 3, lends=5))
     assert view(at) == before and before.replicas == theirs
 
 

@@ -176,7 +176,7 @@ def point_fewer() -> bool:
 def scale_edited() -> bool:
     """Also where it may be interrupted; what is more is given all the same."""
     at = half_updated(in_test())
-    less = (moves.Scale("m-old", 0, interrupts=True), moves.Scale("m-old", 1, lends=True))
+    less = (moves.Scale("m-old", 0, interrupts=True), moves.Scale("m-old", 1, lends=2))
     refused = [refuses(lambda move=move: at.actor().move(move)) for move in less]  # type: ignore[misc]
     at.actor().move(moves.Scale("m-old", 3, of=3))
     return all(refused) and at.objects[OLDS]["spec"]["replicas"] == 3

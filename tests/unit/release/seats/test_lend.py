@@ -146,7 +146,7 @@ def test_one_seat_after_the_other() -> None:
     other = DeploymentView("m-new", "new", 1, 4, 1, True)
     path = exchange([(1, 2, 3, 4)], serving, other)
     assert exchange_moves(serving, other, path) == [
-        Scale("m-old", 2, lends=True),
+        Scale("m-old", 2, lends=3),
         AwaitFreed("m-old", 2),
         Scale("m-new", 2),
         AwaitReady("m-new"),
@@ -158,7 +158,7 @@ def test_one_seat_after_the_other() -> None:
 
 def test_a_seat_is_lent_once() -> None:
     lend = Lend(1, 2, 1, 1, 1)
-    assert lent_moves(TWO, lend) == [Scale("m-old", 1, lends=True), AwaitFreed("m-old", 1)]
+    assert lent_moves(TWO, lend) == [Scale("m-old", 1, lends=2), AwaitFreed("m-old", 1)]
     lent = replace(TWO, replicas=1, available=1, stopped=True)
     assert lent_moves(lent, lend) == [AwaitFreed("m-old", 1)]
 
