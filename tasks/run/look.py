@@ -20,7 +20,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.vllm.metrics import counters_at
 from tasks.record.parts import Promote
-from tasks.release.memory.terms import watched_by
+from tasks.release.memory.terms import terms_of
 from tasks.release.soak_rules import rules_of
 from tasks.release.soaking import Look, Seen
 from tasks.release.state import Release
@@ -33,12 +33,12 @@ from tasks.verdict.decide import asked_of
 Read = Callable[[Object], Counters]
 
 
-def watch(run: Run, actor: Actor) -> None:
+def watch(run: Run, actor: Actor, release: str | None) -> None:
     """From here on the soaks of this actor go by the run's spec, and by what its benchmark saw:
-    where it had none itself, by what the cluster remembers."""
+    where it had none itself, by what the cluster remembers of that release."""
     measured = run.measured
     if measured is None:
-        measured = watched_by(actor.observe().state).measured
+        measured = terms_of(actor.observe().state, release).measured if release else {}
     actor.rules = rules_of(run.spec, measured)
     actor.look = Watcher(run)
     actor.ready_timeout_s = run.spec.serving.startup_timeout_s
