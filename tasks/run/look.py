@@ -12,7 +12,7 @@ from tasks.measure.traffic import Counters, Traffic, between, follow
 from tasks.nodes.facts import api_facts, group_pods
 from tasks.nodes.health import CardWatch
 from tasks.nodes.metrics import exporter_url
-from tasks.objects.pods import Object, ending, ready, restarts
+from tasks.objects.pods import Object, counted, ending, ready, restarts
 from tasks.objects.replicas import replicas_of
 from tasks.outside.exporter import metrics as exporters
 from tasks.outside.kubernetes.access import astray, release_pods
@@ -143,7 +143,7 @@ def exporters_of(cluster: Cluster, spec: Rollout) -> Mapping[str, str]:
     if row.exporter is None:
         return {}
     try:
-        pods = group_pods(cluster.list("Pod"))
+        pods = group_pods(cluster.list("Pod", keep=counted))
         nodes, daemonsets = cluster.list("Node"), cluster.list("DaemonSet")
     except OutsideError:
         return {}
