@@ -12,6 +12,7 @@ from tasks.base.errors import SpecError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.nodes.components import missing, read_manifests
 from tasks.nodes.facts import ApiFacts, api_facts, group_pods
+from tasks.objects.pods import counted
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.rest import unfenced
 from tasks.outside.prefect import artifacts
@@ -34,7 +35,7 @@ def _read(files: list[str]) -> dict[str, str]:
 
 def _facts(cluster: Cluster, expected: list[str], *, hints: bool = False) -> list[ApiFacts]:
     """The expected nodes; with hints also their vendor pods, which takes reading all pods."""
-    pods = group_pods(cluster.list("Pod")) if hints else {}
+    pods = group_pods(cluster.list("Pod", keep=counted)) if hints else {}
     daemonsets = cluster.list("DaemonSet") if hints else []
     return [
         api_facts(node, pods.get(node["metadata"]["name"], ()), daemonsets)

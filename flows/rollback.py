@@ -35,7 +35,7 @@ from tasks.run.locked import locked, not_held
 from tasks.run.look import watch
 from tasks.run.nodes import placing
 from tasks.run.promoting import promoting
-from tasks.run.recall import around, spec_of
+from tasks.run.recall import around, spec_of, subject
 from tasks.run.rescue import rescuing
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
@@ -200,9 +200,11 @@ def _course(
     stopped: str,
     unwatched: bool,
 ) -> Course:
-    spec = spec_of(actor.observe().state)
+    now = actor.observe()
+    release = subject(now, what)
+    spec = spec_of(now.state, release)
     if spec is not None:  # as the rollout itself would look
-        watch(Run(spec, actor.cluster, rollout=run), actor)
+        watch(Run(spec, actor.cluster, rollout=run), actor, release)
     return decide(
         what,
         actor,

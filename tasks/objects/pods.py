@@ -6,13 +6,37 @@ API spells them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from tasks.objects.labels import ENGINE_CONTAINER
 
 Object = dict[str, Any]
 ReadObject = Mapping[str, Any]
+# What is read of pods that are counted (`counted`): which seats they hold, or wait for.
+_META = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")
+_SPEC = (
+    "nodeName",
+    "resources",
+    "overhead",
+    "resourceClaims",
+    "hostNetwork",
+    "nodeSelector",
+    "affinity",
+    "tolerations",
+    "topologySpreadConstraints",
+    "schedulingGates",
+    "schedulerName",
+    "priority",
+    "priorityClassName",
+    "preemptionPolicy",
+)
+_CONTAINER = ("name", "image", "resources", "restartPolicy")
+_STATUS = ("phase", "message", "podIP", "resourceClaimStatuses")
+_CONDITIONS = ("Ready", "PodScheduled")
+# of annotations: our own, and by which a queue holds a pod
+_MARKS = re.compile(r"model-rollout/.+|.+/queue-name")
 
 
 class Condition(TypedDict, total=False):
@@ -128,3 +152,42 @@ def image_digests(pods: Sequence[ReadObject]) -> list[str]:
         if entry.get("name") == ENGINE_CONTAINER
     }
     return sorted(found - {""})
+
+
+def counted(pod: ReadObject) -> Object:
+    """As much of a Pod as is read where the pods of a whole cluster are counted: a fifth of its
+    memory. What its containers run, with which variables and volumes, is not in it."""
+    meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    marks = {k: v for k, v in (meta.get("annotations") or {}).items() if _MARKS.fullmatch(k)}
+    shared = bool(spec.get("hostNetwork"))
+    groups = {
+        kind: [_container(item, shared=shared) for item in spec.get(kind) or ()]
+        for kind in ("containers", "initContainers")
+        if spec.get(kind)
+    }
+    told = {
+        "conditions": [
+            item for item in status.get("conditions") or () if item.get("type") in _CONDITIONS
+        ],
+        # why one does not run yet
+        "containerStatuses": [
+            {"name": entry.get("name"), "state": {"waiting": waits}}
+            for entry in statuses(pod)
+            if (waits := state(entry).get("waiting")) is not None
+        ],
+    }
+    return {
+        "metadata": {**_only(meta, _META), **({"annotations": marks} if marks else {})},
+        "spec": {**_only(spec, _SPEC), **groups},
+        "status": {**_only(status, _STATUS), **{key: said for key, said in told.items() if said}},
+    }
+
+
+def _container(container: ReadObject, *, shared: bool) -> Object:
+    # in the host's network each port is one of the node
+    ports = [p for p in container.get("ports") or () if shared or p.get("hostPort")]
+    return {**_only(container, _CONTAINER), **({"ports": ports} if ports else {})}
+
+
+def _only(item: ReadObject, keys: Iterable[str]) -> Object:
+    return {key: item[key] for key in keys if item.get(key) is not None}

@@ -12,7 +12,7 @@ from tasks.measure.traffic import Counters, Traffic, between, follow
 from tasks.nodes.facts import api_facts, group_pods
 from tasks.nodes.health import CardWatch
 from tasks.nodes.metrics import exporter_url
-from tasks.objects.pods import Object, ending, ready, restarts
+from tasks.objects.pods import Object, counted, ending, ready, restarts
 from tasks.objects.replicas import replicas_of
 from tasks.outside.exporter import metrics as exporters
 from tasks.outside.kubernetes.access import astray, release_pods
@@ -20,7 +20,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.vllm.metrics import counters_at
 from tasks.record.parts import Promote
-from tasks.release.memory.terms import watched_by
+from tasks.release.memory.terms import terms_of
 from tasks.release.soak_rules import rules_of
 from tasks.release.soaking import Look, Seen
 from tasks.release.state import Release
@@ -33,12 +33,12 @@ from tasks.verdict.decide import asked_of
 Read = Callable[[Object], Counters]
 
 
-def watch(run: Run, actor: Actor) -> None:
+def watch(run: Run, actor: Actor, release: str | None) -> None:
     """From here on the soaks of this actor go by the run's spec, and by what its benchmark saw:
-    where it had none itself, by what the cluster remembers."""
+    where it had none itself, by what the cluster remembers of that release."""
     measured = run.measured
     if measured is None:
-        measured = watched_by(actor.observe().state).measured
+        measured = terms_of(actor.observe().state, release).measured if release else {}
     actor.rules = rules_of(run.spec, measured)
     actor.look = Watcher(run)
     actor.ready_timeout_s = run.spec.serving.startup_timeout_s
@@ -143,7 +143,7 @@ def exporters_of(cluster: Cluster, spec: Rollout) -> Mapping[str, str]:
     if row.exporter is None:
         return {}
     try:
-        pods = group_pods(cluster.list("Pod"))
+        pods = group_pods(cluster.list("Pod", keep=counted))
         nodes, daemonsets = cluster.list("Node"), cluster.list("DaemonSet")
     except OutsideError:
         return {}

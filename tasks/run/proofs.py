@@ -38,7 +38,7 @@ from tasks.release.seats.room import kept_for
 from tasks.render.jobs import named_job, on_host, verify_job
 from tasks.run import seats
 from tasks.run.making import Beside, secrets_of, with_made
-from tasks.run.recall import spec_of
+from tasks.run.recall import looked_by
 from tasks.spec.policy import pod_violations
 from tasks.spec.rollout import Rollout
 from tasks.weights.messages import Done, Failed, Transfer, message_of
@@ -177,7 +177,7 @@ def _look(
     found = with_made(cluster, actor.name, deploy, found, count, beside)
     if found.wrong:
         raise NotProvenToStart((no_start if starts else refusal)(view.name, found.wrong) + SKIP)
-    return with_proofs(spec_of(seen.state), deploy, ident, found)
+    return with_proofs(looked_by(seen.state, ident), deploy, ident, found)
 
 
 def _must_have_room(actor: Actor, taking: Taking, past: tuple[str, ...]) -> None:

@@ -8,9 +8,10 @@ from tasks.base import clock
 from tasks.base.errors import SpecError
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
+from tasks.release.back import arrived
 from tasks.release.guard import Around
 from tasks.release.memory.again import owed_back, rested
-from tasks.release.memory.terms import watched_by
+from tasks.release.memory.terms import terms_of, watched
 from tasks.release.moves import Observed
 from tasks.release.state import Judged, State, breached
 from tasks.release.wish import expired
@@ -19,6 +20,7 @@ from tasks.spec.file import build_spec
 from tasks.spec.rollout import Rollout
 
 _log = logging.getLogger(__name__)
+PROMOTES = ("approve", "promote")
 
 
 def around(actor: Actor, seen: Observed) -> Around:
@@ -42,10 +44,18 @@ def around(actor: Actor, seen: Observed) -> Around:
     )
 
 
-def spec_of(state: State) -> Rollout | None:
-    """The spec by which what serves is watched, or the candidate whose turn has come; None where
-    the cluster remembers none that this version reads."""
-    spec = watched_by(state).spec
+def subject(seen: Observed, what: str = "") -> str | None:
+    """The release that something is done about by name: the candidate, where a person promotes the
+    one whose turn has come; else what serves, also while a candidate is held."""
+    state = arrived(seen).state
+    release = watched(state) if what in PROMOTES else state.stable
+    return release.id if release else None
+
+
+def spec_of(state: State, release: str | None) -> Rollout | None:
+    """The spec of the rollout that made a release: by no other is it placed, or watched. None where
+    the cluster remembers none of it that this version reads."""
+    spec = terms_of(state, release).spec if release else None
     if not spec:
         return None
     try:
@@ -53,3 +63,13 @@ def spec_of(state: State) -> Rollout | None:
     except SpecError as error:
         _log.warning("%s", error)
         return None
+
+
+def looked_by(state: State, release: str) -> Rollout | None:
+    """A spec to make Jobs by that only look at a release: its own, else what the cluster remembers
+    of another one."""
+    roles = (
+        release,
+        *(item.id for item in (state.stable, state.candidate, state.previous) if item),
+    )
+    return next(filter(None, (spec_of(state, item) for item in roles)), None)

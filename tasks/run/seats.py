@@ -10,7 +10,7 @@ from tasks.base.errors import Refused, RolloutError
 from tasks.nodes.queue import unmade, untold
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.ours import marks_of_all
-from tasks.objects.pods import Object, ending
+from tasks.objects.pods import Object, counted, ending
 from tasks.objects.reached import labelled
 from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
@@ -39,7 +39,7 @@ def taken(actor: Actor, nodes: Sequence[Object]) -> Taken:
     """What holds seats, or is to have them. Pods of adopted releases are labelled as ours are."""
     cluster, ns = actor.cluster, actor.namespace
     engines = [item for item in _every(cluster, ns, "Deployment", "engine") if not ending(item)]
-    pods = of_engines(labelled(cluster.list("Pod"), engines), engines, ns)
+    pods = of_engines(labelled(cluster.list("Pod", keep=counted), engines), engines, ns)
     states = _states(_every(cluster, ns, "ConfigMap", "state"))
     found = owed(engines, states, nodes, pods, (ns, actor.name))
     waiting = labelled(_unmade(cluster, ns), engines)

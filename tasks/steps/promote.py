@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 def promote(run: Run, cluster: Locked, release: Release, reason: str) -> Outcome:
     """Raises SoakFailed where it fails in its first minutes, NotProven where nobody could look."""
     actor = cluster.actor
-    watch(run, actor)
+    watch(run, actor, release.id)
 
     def decide() -> Course:
         seen = actor.observe()

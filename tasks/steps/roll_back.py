@@ -17,7 +17,7 @@ from tasks.run import seats
 from tasks.run.carry_out import after_soak, carry_out, settled
 from tasks.run.locked import Locked
 from tasks.run.look import note, watch
-from tasks.run.recall import spec_of
+from tasks.run.recall import spec_of, subject
 from tasks.run.run import Run
 from tasks.run.step import optional_step
 
@@ -108,11 +108,12 @@ def _after_error(run: Run, cluster: Locked, error: BaseException) -> str:
 
 def _watch(run: Run, actor: Actor, seen: Observed) -> None:
     """What this run has not promoted is watched by its own spec, and not by this run's."""
-    spec = spec_of(seen.state)
+    release = subject(seen)
+    spec = spec_of(seen.state, release)
     if run.promoting is not None:
-        watch(run, actor)
+        watch(run, actor, run.promoting.id)
     elif spec is not None:
-        watch(Run(spec, run.cluster, rollout=run.rollout), actor)
+        watch(Run(spec, run.cluster, rollout=run.rollout), actor, release)
 
 
 def _named(run: Run, error: BaseException) -> str:

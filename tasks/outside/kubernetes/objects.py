@@ -68,9 +68,11 @@ class Objects:
         ns: str | None = None,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        keep: Callable[[Object], Object] | None = None,
     ) -> ObjectList:
-        """All matching objects, read page by page; ns None is every namespace."""
-        return self.snapshot(kind, ns, label_selector, field_selector)[0]
+        """All matching objects, read page by page; ns None is every namespace. keep: what of each
+        is kept, while its page is read: as long as pages do not expire, one is there in full."""
+        return self.snapshot(kind, ns, label_selector, field_selector, keep)[0]
 
     def snapshot(
         self,
@@ -78,8 +80,9 @@ class Objects:
         ns: str | None = None,
         label_selector: str | None = None,
         field_selector: str | None = None,
+        keep: Callable[[Object], Object] | None = None,
     ) -> tuple[ObjectList, str]:
-        """All matching objects and the resourceVersion to watch on from."""
+        """All matching objects and the resourceVersion to watch on from. keep: see `list`."""
         res = self.resource(kind)
         base = _selectors(label_selector, field_selector)
         query = {**base, "limit": str(PAGE)}
@@ -97,8 +100,9 @@ class Objects:
             for item in page.get("items") or []:
                 if res.kind not in OWNED:
                     item["metadata"].pop("managedFields", None)
-                items.append(item)
+                items.append(keep(item) if keep else item)
             meta = page.get("metadata") or {}
+            del page  # before the next one comes
             if not meta.get("continue"):
                 break
             query = {**query, "continue": meta["continue"]}

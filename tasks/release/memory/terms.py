@@ -48,12 +48,6 @@ def watched(state: State) -> Release | None:
     return (state.candidate if turn else None) or state.stable
 
 
-def watched_by(state: State) -> Terms:
-    """What that one is watched by."""
-    release = watched(state)
-    return terms_of(state, release.id) if release else Terms()
-
-
 def dated(state: State, now: str, was: str = "") -> State:
     """As it is written: since when stable serves unproven, and when a way back from it led nowhere.
     A test of another one in between is no end of that; being proven, or kept, is. What was watched

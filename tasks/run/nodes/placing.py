@@ -190,7 +190,7 @@ def by_itself(actor: Actor, what: str) -> tuple[str, str]:
             names, why = _whole(actor, seen, found)
             if why:
                 return "", f"{advice} ({why})"
-            spec = spec_of(seen.state)
+            spec = spec_of(seen.state, found.view.release)
             assert spec is not None
             done = again(actor, spec, found.view.release, names, starts=starts)
             return f"{found.why}; {done}", ""
@@ -224,7 +224,7 @@ def _asked(seen: Observed, what: str) -> list[tuple[str | None, bool]]:
 
 def _chosen(actor: Actor, seen: Observed, found: Stranded) -> tuple[list[str], str]:
     """Nodes that would take its pods, and why they will not do."""
-    spec = spec_of(seen.state)
+    spec = spec_of(seen.state, found.view.release)
     if spec is None:
         return [], "the cluster remembers no spec of it"
     if by_site(spec):
@@ -242,9 +242,9 @@ def _whole(actor: Actor, seen: Observed, found: Stranded) -> tuple[list[str], st
     names, why = _chosen(actor, seen, found)
     if why:
         return [], why
-    looked = with_proofs(
-        spec_of(seen.state), found.deploy, found.view.release, Comeback(nodes=tuple(names))
-    )
+    release = found.view.release
+    spec = spec_of(seen.state, release)
+    looked = with_proofs(spec, found.deploy, release, Comeback(nodes=tuple(names)))
     if not looked.proofs:
         return [], "; ".join(looked.found.unknown)
     whole, said = whole_on(actor, looked)

@@ -109,7 +109,12 @@ class World(FakeWrites):
         return copy.deepcopy(self.objects.get((kind, name)))
 
     def list(
-        self, kind: str, ns: str | None = None, label_selector: str = "", field_selector: str = ""
+        self,
+        kind: str,
+        ns: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        keep: Callable[[Object], Object] = lambda item: item,
     ) -> list[Object]:
         wanted = dict(part.split("=") for part in label_selector.split(",") if part)
         service = wanted.pop("kubernetes.io/service-name", NAME)
@@ -119,7 +124,7 @@ class World(FakeWrites):
             "EndpointSlice": lambda: self._slices(service) + self._kept(kind),
         }.get(kind, lambda: self._kept(kind))()
         return [
-            copy.deepcopy(item)
+            keep(copy.deepcopy(item))
             for item in found
             if wanted.items() <= (item["metadata"].get("labels") or {}).items()
         ]

@@ -64,6 +64,7 @@ def pool(names: tuple[str, ...] = AFTER, **more: Any) -> Pool:
     at.put(pinned_body(OLDER, 0))
     spec = make_spec({"name": "m", "namespace": NS}).model_dump(mode="json", exclude_defaults=True)
     state = with_terms(at.actor().observe().state, "old", spec=spec)
+    state = with_terms(state, "older", spec=spec)
     made = {item.release: item.made for item in views_of(at._deployments()).values()}
     at.put(to_configmap(replace(state, made=made, **more), NS))
     at.names = names

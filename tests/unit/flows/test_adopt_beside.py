@@ -167,10 +167,10 @@ def test_what_cannot_be_listed_is_said(error: Exception) -> None:
     at = by_hand()
     plain = at.list
 
-    def listed(kind: str, ns: str | None = None, label_selector: str = "") -> Any:
+    def listed(kind: str, ns: str | None = None, label_selector: str = "", **more: Any) -> Any:
         if kind in ("NetworkPolicy", "PodDisruptionBudget", "HorizontalPodAutoscaler"):
             raise error
-        return plain(kind, ns, label_selector)
+        return plain(kind, ns, label_selector, **more)
 
     vars(at).update(list=listed)
     said = decide(at.actor(), None, force=False).warnings

@@ -81,10 +81,10 @@ def no_nodes(at: World) -> None:
     """One more look that fails, and of a kind that nobody expected."""
     plain = at.list
 
-    def listed(kind: str, ns: str | None = None, label_selector: str = "") -> Any:
+    def listed(kind: str, ns: str | None = None, label_selector: str = "", **more: Any) -> Any:
         if kind in ("Node", "Pod"):
             raise TypeError("'NoneType' object is not iterable")
-        return plain(kind, ns, label_selector)
+        return plain(kind, ns, label_selector, **more)
 
     vars(at).update(list=listed)
 

@@ -104,9 +104,11 @@ def test_a_neighbour_that_came_since_the_plan_refuses() -> None:
     }
     real = at.list
 
-    def with_another(kind: str, ns: str | None = None, label_selector: str = "") -> list[Any]:
+    def with_another(
+        kind: str, ns: str | None = None, label_selector: str = "", **more: Any
+    ) -> list[Any]:
         every = kind == "Pod" and ns is None
-        return [*real(kind, ns, label_selector), *([other] if every else [])]
+        return [*real(kind, ns, label_selector, **more), *([other] if every else [])]
 
     at.list = with_another  # type: ignore[method-assign]
     with pytest.raises(Refused, match="jobs/train-1 waits for what the serving release would free"):

@@ -245,7 +245,7 @@ def test_a_soak_goes_by_the_spec_and_by_what_the_benchmark_saw() -> None:
     run = run_of(at, targets=targets, promotion={"soak": {"failures": 4, "interval_s": 5}})
     run.measured = {"ttft_s": 7.5, "queue": 20.0}
     actor = locked(run).actor
-    watch(run, actor)
+    watch(run, actor, "new")
     assert (actor.rules.failures, actor.rules.interval_s) == (4, 5)
     assert actor.rules.bounds == SoakBounds(ttft_s=15.0, error_share=0.01, waiting=40.0)
     assert run.ask_s == 18.75 and isinstance(actor.look, Watcher)
@@ -254,12 +254,12 @@ def test_a_soak_goes_by_the_spec_and_by_what_the_benchmark_saw() -> None:
     actor.save(with_terms(state, "new", measured=run.measured))
     later = run_of(at, targets=targets, promotion={"soak": {"failures": 4, "interval_s": 5}})
     other = locked(later).actor
-    watch(later, other)
+    watch(later, other, "new")
     assert other.rules == actor.rules
 
 
 def test_where_nothing_bounds_ttft_a_probe_is_given_up_as_ever() -> None:
     at = world()
     run = run_of(at, targets=[{"metric": "output_throughput_tok_s", "limit": 1}])
-    watch(run, locked(run).actor)
+    watch(run, locked(run).actor, None)
     assert run.ask_s == ASK_S

@@ -18,7 +18,7 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.record.outcome import Outcome
 from tasks.release import moves
 from tasks.release.lend import Lend
-from tasks.release.memory.terms import watched_by
+from tasks.release.memory.terms import terms_of
 from tasks.release.soaking import Look
 from tasks.release.state import State
 from tasks.release.wish import Meant, decide_wish
@@ -136,7 +136,7 @@ def test_what_never_settles_keeps_the_candidate(monkeypatch: pytest.MonkeyPatch)
     assert [(item.release, item.verdict) for item in state.judged] == [
         (run.judged("held").release, "held")
     ]
-    assert watched_by(state).measured == {"ttft_s": 0.4}
+    assert terms_of(state, "new").measured == {"ttft_s": 0.4}
     at.scales = lambda asked: 0
     approves(at)
     assert at.leads_to() == "new" and at.available("new") == 7 and at.fewest >= 3

@@ -255,10 +255,12 @@ def test_who_may_read_its_namespace_alone_counts_what_it_sees(
     at = both(m, n)
     whole = at.list
 
-    def mine(kind: str, ns: str | None = None, label_selector: str = "") -> list[Object]:
+    def mine(
+        kind: str, ns: str | None = None, label_selector: str = "", **more: Any
+    ) -> list[Object]:
         if kind in ("ConfigMap", "Deployment") and ns is None:
             raise Forbidden("no", 403)
-        return whole(kind, ns, label_selector)
+        return whole(kind, ns, label_selector, **more)
 
     monkeypatch.setattr(at, "list", mine)
     m.rolls(at, 3)

@@ -11,7 +11,7 @@ from tasks.base import clock
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.parts import PlanMade
 from tasks.release import moves
-from tasks.release.memory.terms import unproven_until, watched_by
+from tasks.release.memory.terms import terms_of, unproven_until
 from tasks.steps.hold import hold
 from tasks.verdict.targets import Decision
 from tests.support.cluster.actor_world import world
@@ -46,7 +46,7 @@ def test_a_candidate_waits_with_its_verdict(word: Any, said: str) -> None:
     assert datetime.fromisoformat(state.until) - clock.now() == timedelta(hours=72)
     assert (state.phase, state.verdict) == ("held", word)
     # by which whoever approves it watches it
-    assert watched_by(state).measured == {"ttft_s": 0.4, "queue": 2.0}
+    assert terms_of(state, "new").measured == {"ttft_s": 0.4, "queue": 2.0}
     assert at.leads_to() == "old" and at.available("new") == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 from tasks.base.errors import Aborted, LockLost, OutsideError, StepFailed
 from tasks.outside.kubernetes.actor import Actor, NotProven, SoakFailed
 from tasks.record.outcome import Outcome
-from tasks.release.memory.terms import watched_by
+from tasks.release.memory.terms import terms_of
 from tasks.release.soaking import Look
 from tasks.run.run import Run
 from tasks.steps.promote import promote
@@ -33,7 +33,7 @@ def test_a_promotion_says_what_serves_and_why(monkeypatch: pytest.MonkeyPatch) -
     # pods in memory listen nowhere
     (note,) = kept.notes
     assert note.startswith("the engines' own counters were not read: m-new-0: m-new-0 has no addr")
-    assert watched_by(at.actor().read_state()[0]).measured == {"ttft_s": 0.4}
+    assert terms_of(at.actor().read_state()[0], "new").measured == {"ttft_s": 0.4}
 
 
 @pytest.mark.usefixtures("quick")

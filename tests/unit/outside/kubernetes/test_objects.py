@@ -54,6 +54,21 @@ def test_a_list_whose_pages_expire_is_read_in_one_piece() -> None:
     assert "limit" not in script.asked[-1].query and script.asked[-1].path == "/api/v1/pods"
 
 
+def test_of_each_page_only_what_is_to_be_kept_is_kept() -> None:
+    def page(name: str, more: str = "") -> Any:
+        pod = {"metadata": {"name": name}, "spec": {"volumes": []}}
+        return answer({"metadata": {"continue": more}, "items": [pod]})
+
+    def keep(pod: dict[str, Any]) -> dict[str, Any]:
+        return {"metadata": pod["metadata"]}
+
+    gone = status(410, "Expired", "The provided continue parameter is too old")
+    for script in ([page("a", "next"), page("b")], [page("o", "next"), gone, page("b")]):
+        items = Script(script).api().list("Pod", keep=keep)
+        assert items[-1] == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b"}}
+        assert all("spec" not in item for item in items)
+
+
 def test_apply_is_server_side_and_ours() -> None:
     script = Script([answer(LEASE)])
     script.api().apply(LEASE, force=False)

@@ -12,7 +12,7 @@ import pytest
 from flows.rollback import decide
 from tasks.base import clock
 from tasks.release import moves
-from tasks.release.memory.terms import terms_of, unproven_until, watched_by
+from tasks.release.memory.terms import terms_of, unproven_until, watched
 from tasks.release.soak_rules import rules_of
 from tasks.release.soaking import Look
 from tasks.release.state import State, Terms, from_configmap
@@ -74,7 +74,7 @@ def test_what_serves_keeps_its_terms_and_its_deadline() -> None:
         state = state_of(at)
         assert state.phase == "unproven" and state.stable is not None and state.stable.id == "new"
         assert unproven_until(state) == until
-        spec, measured = spec_of(state), watched_by(state).measured
+        spec, measured = spec_of(state, "new"), terms_of(state, "new").measured
         assert spec is not None and measured == MEASURED
         assert rules_of(spec, measured).duration_s == 900
         assert spec.promotion.on_unproven == "roll-back"
@@ -86,9 +86,9 @@ def test_one_good_look_proves_nothing_that_a_longer_soak_is_asked_of() -> None:
     tries(at, plain(LAX))
     looks: list[Any] = []
     actor = at.actor(lambda item: looks.append(item) or Look())
-    spec = spec_of(actor.observe().state)
+    spec = spec_of(actor.observe().state, "new")
     assert spec is not None
-    actor.rules = rules_of(spec, watched_by(actor.observe().state).measured)
+    actor.rules = rules_of(spec, terms_of(actor.observe().state, "new").measured)
     actor.take_over()
     carry_out(actor, decide("promote", actor)[1])
     assert len(looks) > 400 and state_of(at).phase == "idle"
@@ -97,17 +97,11 @@ def test_one_good_look_proves_nothing_that_a_longer_soak_is_asked_of() -> None:
 
 def test_whose_turn_it_is_is_watched_by_its_own() -> None:
     """Under test nobody soaks; held or promoted, a candidate is looked at as its rollout asked."""
-    state = State(
-        "m",
-        "testing",
-        NEW,
-        OTHER,
-        terms={"new": Terms(measured={"a": 1}), "other": Terms(measured={"b": 2})},
-    )
-    assert watched_by(state).measured == {"a": 1}
+    state = State("m", "testing", NEW, OTHER)
+    assert watched(state) == NEW
     for phase in ("held", "promoting"):
-        assert watched_by(replace(state, phase=phase)).measured == {"b": 2}
-    assert watched_by(State("m")) == Terms()
+        assert watched(replace(state, phase=phase)) == OTHER
+    assert watched(State("m")) is None
 
 
 @pytest.mark.parametrize(("candidate", "whose"), [(None, "new"), (OTHER, "other")])
