@@ -24,11 +24,13 @@ def queueing(
     namespace: str,
     name: str,
     helps: Callable[[ReadObject], bool] = lambda _: True,
+    hinders: Callable[[ReadObject], bool] = lambda _: False,
 ) -> tuple[str, ...]:
-    """Pods without a node that ask for a device of which a replica needs some (without devices:
-    for cpu or memory) and are not of this rollout, as namespace/name, sorted. pods: with those that
-    stand for what is not made (`unmade`). helps: whether what is freed could be such a pod's (see
-    release/seats/room.waiting).
+    """Pods without a node that are not of this rollout and wait for what it frees, as
+    namespace/name, sorted. pods: with those that stand for what is not made (`unmade`). helps, of
+    those that ask for a device of which a replica needs some (without devices: for cpu or memory):
+    whether what is freed could be such a pod's. hinders, of all others: whether it would take of
+    that what either release needs (see release/seats/room.waiting).
 
     A pod that is scaled down frees its devices for whoever the scheduler finds first.
     """
@@ -41,7 +43,8 @@ def queueing(
         if meta.get("namespace") == namespace and _is_of(pod, name):
             continue
         requests = pod_requests(spec)
-        if any(requests.get(item) for item in asked) and helps(pod):
+        asks = any(requests.get(item) for item in asked)
+        if helps(pod) if asks else hinders(pod):
             out.append(f"{meta.get('namespace')}/{meta['name']}")
     return tuple(sorted(out))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from tasks.accelerators.profiles import PROFILES
 from tasks.nodes.facts import (
@@ -26,10 +26,11 @@ from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject
 from tasks.release.course import Room
-from tasks.release.seats.crowd import Granted, crowd_of, granted
+from tasks.release.seats.crowd import HOSTNAME, Granted, crowd_of, granted
 from tasks.release.seats.quota import opens
 
 _GIB = Decimal(2**30)
+_ON_NODE = {"", HOSTNAME}  # of what bars a pod: what its node does
 
 
 def kept_for(owed: Sequence[str]) -> str:
@@ -107,23 +108,31 @@ def room_for(
 def waiting(
     pods: Iterable[ReadObject],
     nodes: Iterable[ReadObject],
-    need: Iterable[str],
+    need: Amounts,
     rollout: tuple[str, str],
     serving: str | None,
 ) -> tuple[str, ...]:
     """Who else waits for what the serving release of a rollout would free (queueing): whom a seat
-    on its nodes, or its part of a quota, would help, and nobody else.
+    on its nodes, or its part of a quota, would help, and nobody else. Of those that ask for no
+    device: who has no place on such a node now, gets one by what is freed there, and leaves less
+    than a replica, or what serves on its way home, needs.
 
-    pods, need: see queueing; rollout: namespace and name. A node's state excuses nobody: it may be
-    Ready, or uncordoned, a moment later. Where no pod of what serves has a node, any node counts.
+    pods: see queueing; need: of a replica; rollout: namespace and name. A node's state excuses
+    nobody: it may be Ready, or uncordoned, a moment later. Where no pod of what serves has a node,
+    any node counts.
     """
     pods = list(pods)
     mine = [pod for pod in pods if _of(pod, rollout, serving)]
     held = {name for pod in mine if (name := (pod.get("spec") or {}).get("nodeName"))}
     there = [node for node in nodes if not held or node["metadata"]["name"] in held]
-    facts: list[ApiFacts] = []
     # what is queued itself hands its part of the queue on
     by_queue = any(map(queued_by, mine))
+
+    @cache
+    def look() -> list[tuple[ApiFacts, Sequence[ReadObject]]]:
+        by_node = group_pods(pods)
+        found = ((node, by_node.get(node["metadata"]["name"], ())) for node in there)
+        return [(api_facts(node, here), here) for node, here in found]
 
     def helps(pod: ReadObject) -> bool:
         spec, said = pod.get("spec") or {}, str((pod.get("status") or {}).get("message", ""))
@@ -131,15 +140,71 @@ def waiting(
             return opens(said, [other["spec"] for other in mine])
         if spec.get("schedulingGates"):
             return by_queue
-        if not facts:
-            facts.extend(map(api_facts, there))
         asked = pod_requests(spec)
         return any(
             suits(spec, fact) and fits(fact.allocatable, _counted(asked, fact)) != 0
-            for fact in facts
+            for fact, _ in look()
         )
 
-    return queueing(pods, need, *rollout, helps)
+    def hinders(pod: ReadObject) -> bool:
+        spec, said = pod.get("spec") or {}, str((pod.get("status") or {}).get("message", ""))
+        if QUOTA in said:  # what it lacks there is then ours to lack
+            return opens(said, [other["spec"] for other in mine])
+        if spec.get("schedulingGates") and not by_queue:
+            return False
+        return any(_starves(pod, *found, need, rollout, serving) for found in look())
+
+    return queueing(pods, need, *rollout, helps, hinders)
+
+
+def _starves(
+    pod: ReadObject,
+    node: ApiFacts,
+    here: Iterable[ReadObject],
+    need: Amounts,
+    rollout: tuple[str, str],
+    serving: str | None,
+) -> bool:
+    """Whether a pod that has no place on a node gets one once some of what serves is gone there,
+    and leaves too little for that to come home, or for a replica that would have had room."""
+    mine, passing, others = [], [], []
+    for other in here:
+        ident = (other["metadata"].get("labels") or {}).get(RELEASE_LABEL)
+        if _of(other, rollout, serving):
+            mine.append(other)
+        elif ident and _of(other, rollout, ident):
+            passing.append(other)  # on its way out, as room_for counts it
+        elif (other.get("status") or {}).get("phase") not in TERMINAL:
+            others.append(other)
+    if not (mine or passing) or not suits(pod["spec"], node):
+        return False
+    crowd = crowd_of(pod, str(pod["metadata"].get("namespace", "")))
+    if any(crowd.bars(other) & _ON_NODE for other in others):
+        return False
+    barred = any(crowd.bars(other) & _ON_NODE for other in mine)
+    its = _counted({**pod_requests(pod["spec"]), "pods": Decimal(1)}, node)
+    own, out = _counted(_held(mine), node), _held(passing)
+    need = _counted({**need, "pods": Decimal(1)}, node)
+    now = _free(node, its | own | need)
+    if fits(now, its) and not barred:
+        return False
+    for gone in range(len(mine) if barred else 0, len(mine) + 1):
+        home = {name: amount * gone / len(mine) for name, amount in own.items() if gone}
+        free = add(add(now, out), home)
+        if not fits(free, its):
+            continue
+        left = add(free, {name: -amount for name, amount in its.items()})
+        lost = any(left[name] < amount for name, amount in home.items() if its.get(name))
+        if barred or lost or (fits(free, need) and not fits(left, need)):
+            return True
+    return False
+
+
+def _held(pods: Sequence[ReadObject]) -> Amounts:
+    total: Amounts = {"pods": Decimal(len(pods))}
+    for pod in pods:
+        total = add(total, pod_requests(pod["spec"]))
+    return total
 
 
 def _of(pod: ReadObject, rollout: tuple[str, str], release: str | None) -> bool:

@@ -179,6 +179,119 @@ def test_where_nobody_knows_what_is_freed_any_node_counts() -> None:
     assert found.queue == ("models/x",)
 
 
+def asks(**amounts: str) -> dict[str, Any]:
+    """A Pending pod of somebody else's, which asks for no device."""
+    body = waits()
+    named = {name.replace("_", "-"): amount for name, amount in amounts.items()}
+    body["spec"]["containers"] = [{"name": "c", "resources": {"requests": named}}]
+    return body
+
+
+def of_size(body: dict[str, Any], memory: str, devices: int = 8) -> dict[str, Any]:
+    """A pod or Deployment, whose replica asks for this."""
+    spec = body["spec"].get("template", body)["spec"]
+    amounts = {"cpu": "8", "memory": memory, DCU: str(devices), "ephemeral-storage": "10Gi"}
+    spec["containers"] = [{"name": "engine", "resources": {"requests": amounts}}]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waits_for_it"),
+    [
+        (asks(memory="300Gi"), True),  # 112 are free, and 400 more once what serves is gone
+        (asks(memory="100Gi"), False),  # it has room as things are
+        (asks(memory="600Gi"), False),  # and never has any here
+        (asks(cpu="60"), True),
+        (asks(cpu="4"), False),
+        (asks(ephemeral_storage="95Gi"), True),
+        (asks(ephemeral_storage="200Gi"), False),
+        (asks(memory="300Gi", **{"nvidia.com/gpu": "1"}), False),  # there is none
+        ({**asks(memory="300Gi"), "status": {"phase": "Running"}}, True),  # it has no node yet
+        (waits(devices=0, nodeSelector={"pool": "cpu"}), False),
+    ],
+)
+def test_who_takes_the_memory_of_what_is_freed_waits_as_well(
+    waiting: dict[str, Any], waits_for_it: bool
+) -> None:
+    """Neither release could be placed once it is."""
+    there = node(allocatable={"ephemeral-storage": "100Gi"})
+    serving, older = of_size(pod("serving"), "400Gi"), of_size(deploy(), "400Gi")
+    found = room_for(older, [there], [serving, waiting], "serving")
+    assert found.queue == (("models/x",) if waits_for_it else ())
+    if waits_for_it:
+        placed = {**waiting, "spec": {**waiting["spec"], "nodeName": "a"}}
+        after = room_for(older, [there], [placed], "serving")
+        assert (found.instead, after.beside, after.instead) == (1, 0, 0)
+    elsewhere = room_for(older, [there, node("b")], [serving, waiting], "serving").queue
+    assert elsewhere == found.queue, "the scheduler is free to choose the one that is freed"
+
+
+@pytest.mark.parametrize(
+    ("needs", "passing", "waits_for_it"),
+    [
+        ("400Gi", [], True),
+        ("64Gi", [], True),  # there is room for the other, and what serves cannot come home
+        ("400Gi", [of_size(pod("candidate", 0), "112Gi", 0)], True),
+        # what is on its way out gives more than it takes
+        ("64Gi", [of_size(pod("candidate", 0), "312Gi", 0)], False),
+    ],
+)
+def test_either_release_needs_what_is_freed(
+    needs: str, passing: list[dict[str, Any]], waits_for_it: bool
+) -> None:
+    served = "400Gi" if len(passing) == 0 or needs == "400Gi" else "100Gi"
+    serving, older = of_size(pod("serving"), served), of_size(deploy(), needs)
+    pods = [serving, *passing, asks(memory="150Gi")]
+    found = room_for(older, [node(allocatable={"ephemeral-storage": "100Gi"})], pods, "serving")
+    assert found.queue == (("models/x",) if waits_for_it else ())
+
+
+def test_one_seat_of_several_is_waited_for_too() -> None:
+    """What is lent is taken before all of it is."""
+    serving = [of_size(pod("serving"), "200Gi", 4) for _ in range(2)]
+    older = of_size(deploy(), "200Gi", 4)
+    there = node(allocatable={"ephemeral-storage": "100Gi"})
+    for memory, queue in (("300Gi", ("models/x",)), ("112Gi", ())):
+        assert room_for(older, [there], [*serving, asks(memory=memory)], "serving").queue == queue
+
+
+def test_a_slot_and_a_port_of_the_host_are_waited_for_too() -> None:
+    one = node(allocatable={"pods": "1"})
+    assert room_for(deploy(), [one], [pod("serving"), asks()], "serving").queue == ("models/x",)
+    assert room_for(deploy(), [node()], [pod("serving"), asks()], "serving").queue == ()
+    port = {"ports": [{"containerPort": 8000, "hostPort": 8000}]}
+    serving, waiting = pod("serving"), asks(cpu="1")
+    for body in (serving, waiting):
+        body["spec"]["containers"][0].update(port)
+    assert room_for(deploy(), [node()], [serving, waiting], "serving").queue == ("models/x",)
+    another = asks(cpu="1")
+    another["spec"]["containers"][0].update(port)
+    another["spec"]["nodeName"] = "a"
+    assert room_for(deploy(), [node()], [pod("serving"), another, waiting], "serving").queue == ()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waits_for_it"),
+    [
+        ({"message": "exceeded quota: q, requested: cpu=8, used: cpu=8, limited: cpu=8"}, True),
+        ({"message": "exceeded quota: q, requested: cpu=80, used: cpu=8, limited: cpu=8"}, False),
+    ],
+)
+def test_a_quota_that_is_opened_is_anybodys(waiting: dict[str, Any], waits_for_it: bool) -> None:
+    refused = {**asks(cpu="8"), "status": {"phase": "Pending", **waiting}}
+    found = room_for(deploy(), [node()], [pod("serving"), refused], "serving")
+    assert found.queue == (("models/x",) if waits_for_it else ())
+
+
+def test_who_is_gated_waits_for_a_queue_alone() -> None:
+    gated = asks(memory="500Gi")
+    gated["spec"].update(GATED)
+    serving = pod("serving")
+    assert room_for(deploy(), [node()], [serving, gated], "serving").queue == ()
+    serving["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
+    assert room_for(deploy(), [node()], [serving, gated], "serving").queue == ("models/x",)
+
+
 def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
     """Neither by a person's leave, nor after a failed soak: that release serves on, unproven."""
     state = State("m", phase="soaking", strategy="replace", stable=NEW, previous=OLD)
