@@ -22,7 +22,7 @@ from tasks.nodes.facts import (
     pod_requests,
 )
 from tasks.nodes.queue import QUOTA, queued_by, queueing
-from tasks.nodes.rules_api import CONDITION_TAINTS, tolerates
+from tasks.nodes.rules_api import CLAIMS, CONDITION_TAINTS, tolerates
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject
 from tasks.release.course import Room
@@ -44,13 +44,16 @@ def room_for(
     pods: Iterable[ReadObject],
     serving: str | None,
     owed: tuple[str, ...] = (),
+    claims: Mapping[str, int] | None = None,
 ) -> Room:
     """The room for replicas of a Deployment.
 
     nodes, pods: of the whole cluster; owed: to whom some of these stand for seats (see owed.py).
     serving: release id whose pods stay, or are counted as gone
     for `instead`. Pods of this rollout's other releases are on their way out, or the Deployment's
-    own: their seats are free.
+    own: their seats are free. claims: by node, how many replicas its devices make, where those are
+    asked for by claim; on others, of which nobody knows that, no more are free than such pods hold,
+    and each pod of what serves that goes gives one back.
     """
     meta, template = deploy["metadata"], deploy["spec"]["template"]["spec"]
     namespace, instance = meta["namespace"], meta["labels"][INSTANCE_LABEL]
@@ -73,7 +76,10 @@ def room_for(
     pods, nodes = list(pods), list(nodes)
     staying = [pod for pod in pods if not passing(pod)]
     by_node = group_pods(staying)
+    by_claim = bool(template.get("resourceClaims"))
+    ours = group_pods(pod for pod in pods if passing(pod))
     tables: dict[str, Granted] = {}
+    perhaps: dict[str, Granted] = {}
     meant = []
     for node in nodes:
         facts = api_facts(node, by_node.get(node["metadata"]["name"], ()))
@@ -92,17 +98,52 @@ def room_for(
         # one release's pods are alike
         shares = [{n: v * out / count for n, v in whole.items()} for out in range(1, count + 1)]
         table = tuple(fits(add(free, share), need) or 0 for share in ({}, *shares))
-        tables[facts.name] = Granted(table, table[-1])
+        tables[facts.name] = perhaps[facts.name] = Granted(table, table[-1])
+        if by_claim:
+            known, here = (claims or {}).get(facts.name), by_node.get(facts.name, ())
+            first = _claiming(ours.get(facts.name, ())) if known is None else known - facts.claiming
+            gives = sum(map(_has_device, filter(goes, here)))
+            table = tuple(
+                min(most, max(0, first + min(out, gives))) for out, most in enumerate(table)
+            )
+            tables[facts.name] = Granted(table, table[-1])
+            perhaps[facts.name] = perhaps[facts.name] if known is None else tables[facts.name]
     crowd = crowd_of(deploy["spec"]["template"], namespace)
     seats = granted(crowd, tables, nodes, staying, goes, meant).values()
+    beside, instead = sum(item.table[0] for item in seats), sum(item.instead for item in seats)
+    more = (0, 0)
+    if by_claim:
+        most = granted(crowd, perhaps, nodes, staying, goes, meant).values()
+        more = (
+            max(0, sum(item.table[0] for item in most) - beside),
+            max(0, sum(item.instead for item in most) - instead),
+        )
+        asked = {**asked, CLAIMS: Decimal(1)}
     return Room(
-        sum(item.table[0] for item in seats),
-        sum(item.instead for item in seats),
+        beside,
+        instead,
         "; ".join((_words(asked), *crowd.said)),
         waiting(pods, nodes, asked, (namespace, instance), serving),
         owed,
         tuple(item.table for item in seats),
+        more,
     )
+
+
+def _claiming(pods: Iterable[ReadObject]) -> int:
+    return sum(
+        bool(pod["spec"].get("resourceClaims"))
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in TERMINAL
+    )
+
+
+def _has_device(pod: ReadObject) -> bool:
+    """By claim, or as an amount: an operator's own driver may offer the same cards either way."""
+    if (pod.get("status") or {}).get("phase") in TERMINAL:
+        return False
+    named = (name for name, amount in pod_requests(pod["spec"]).items() if amount)
+    return bool(pod["spec"].get("resourceClaims")) or any("/" in name for name in named)
 
 
 def waiting(
@@ -123,6 +164,8 @@ def waiting(
     """
     pods = list(pods)
     mine = [pod for pod in pods if _of(pod, rollout, serving)]
+    if any((pod.get("spec") or {}).get("resourceClaims") for pod in mine):
+        need = {**need, CLAIMS: Decimal(1)}
     held = {name for pod in mine if (name := (pod.get("spec") or {}).get("nodeName"))}
     there = [node for node in nodes if not held or node["metadata"]["name"] in held]
     # what is queued itself hands its part of the queue on
@@ -184,7 +227,8 @@ def _starves(
     barred = any(crowd.bars(other) & _ON_NODE for other in mine)
     its = _counted({**pod_requests(pod["spec"]), "pods": Decimal(1)}, node)
     own, out = _counted(_held(mine), node), _held(passing)
-    need = _counted({**need, "pods": Decimal(1)}, node)
+    amounts = {name: amount for name, amount in need.items() if name != CLAIMS}
+    need = _counted({**amounts, "pods": Decimal(1)}, node)
     now = _free(node, its | own | need)
     if fits(now, its) and not barred:
         return False
@@ -248,6 +292,8 @@ def _words(need: Amounts) -> str:
     for name, amount in sorted(need.items()):
         if name == "memory":
             parts.append(f"{float(amount / _GIB):.4g} GiB memory")
+        elif name == CLAIMS:
+            parts.append("a claim of devices")
         elif name != "pods" and amount:
             parts.append(f"{amount.normalize():f} {name}")
     return ", ".join(parts) or "one pod"

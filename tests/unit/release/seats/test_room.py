@@ -308,3 +308,53 @@ def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
     assert isinstance(saved, Save) and "would take what it frees" in saved.state.why
     unproven = replace(state, phase="unproven", verdict="fail", why=saved.state.why)
     assert saved == Save(with_doubt(unproven, "fail"))
+
+
+# -- devices by claim ---------------------------------------------------------------------------
+
+
+def claiming(body: dict[str, Any]) -> dict[str, Any]:
+    """It asks for devices by claim, and for cores and memory as amounts."""
+    body["spec"].get("template", body)["spec"]["resourceClaims"] = [{"name": "devices"}]
+    return body
+
+
+SERVES = [claiming(pod("serving", 0)) for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("pods", "known", "found"),
+    [
+        # nobody knows: what serves gives its own back, and nothing else is sure
+        (SERVES, {}, (0, 2, ((0, 1, 2),), (6, 6))),
+        (SERVES[:1], {}, (0, 1, ((0, 1),), (7, 7))),
+        ([], {}, (0, 0, ((0,),), (8, 8))),
+        # the release's own, or what is on its way out
+        ([*SERVES, claiming(pod("older", 0))], {}, (1, 3, ((1, 2, 3),), (5, 5))),
+        # another's stay
+        ([*SERVES, claiming(pod("x", 0, of="n"))], {}, (0, 2, ((0, 1, 2),), (5, 5))),
+        # by amounts it gives one back as well, without devices none
+        ([pod("serving", 4)], {}, (0, 1, ((0, 1),), (7, 7))),
+        ([pod("serving", 0)], {}, (0, 0, ((0, 0),), (7, 8))),
+        # as the plan counts
+        (SERVES, {"a": 2}, (0, 2, ((0, 1, 2),), (0, 0))),
+        (SERVES, {"a": 4}, (2, 4, ((2, 3, 4),), (0, 0))),
+        ([*SERVES, claiming(pod("x", 0, of="n"))], {"a": 4}, (1, 3, ((1, 2, 3),), (0, 0))),
+        (SERVES, {"b": 4}, (0, 2, ((0, 1, 2),), (6, 6))),
+    ],
+)
+def test_devices_by_claim_are_free_where_somebody_knows_it(
+    pods: list[dict[str, Any]], known: dict[str, int], found: tuple[Any, ...]
+) -> None:
+    room = room_for(claiming(deploy(0)), [node()], pods, "serving", claims=known)
+    assert (room.beside, room.instead, room.tables, room.perhaps) == found
+    assert room.replica == "a claim of devices, 8 cpu, 64 GiB memory"
+
+
+def test_who_waits_for_a_claim_waits_for_that_of_what_serves() -> None:
+    other, cores = claiming(waits(devices=0)), asks(cpu="1")
+    waiting = [{**other, "metadata": {**other["metadata"], "name": "y"}}, cores]
+    for need in (claiming(deploy(0)), deploy(8)):  # what is freed counts, not what is to come
+        found = room_for(need, [node()], [*SERVES, *waiting], "serving")
+        assert found.queue == ("models/y",)
+    assert room_for(deploy(8), [node()], [pod("serving"), *waiting], "serving").queue == ()
