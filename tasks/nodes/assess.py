@@ -67,7 +67,8 @@ class NodeVerdict:
     usable: no reason is an error. resource: extended resource to ask for, '' for none.
     allocatable, free, held_by_stable: devices of it (held_by_stable: by this rollout's own
     release). seats: replicas that fit now; seats_without_stable: with that release scaled down;
-    seats_by_gone: with none of its pods here gone, with one, and so on; lacks,
+    seats_by_gone: with none of its pods here gone, with one, and so on; claims: replicas that its
+    devices make, where they are asked for by claim and the probe saw them; lacks,
     lacks_without_stable: what keeps one more from fitting.
     driver, cards, cpu: words for a person, '' unknown. unit: what one device of the resource is, ''
     for a card; ranks_per_unit: devices an engine finds in one. engine_memory_bytes: what vLLM's
@@ -87,6 +88,7 @@ class NodeVerdict:
     seats: int = 0
     seats_without_stable: int = 0
     seats_by_gone: tuple[int, ...] = ()
+    claims: int | None = None
     lacks: tuple[str, ...] = ()
     lacks_without_stable: tuple[str, ...] = ()
     probed: bool = False
@@ -177,7 +179,8 @@ def judge_node(
     resource, reasons = choose_resource(spec, profile, api, on_bus)
     reasons = [*state_reasons(spec, api), *reasons]
     blocked = bool(errors(reasons))
-    room = room_of(spec, api, resource, stable_release, _claims(spec, seen))
+    claims = _claims(spec, seen)
+    room = room_of(spec, api, resource, stable_release, claims)
     reasons += component_reasons(profile, api, resource)
     reasons += room_reasons(spec, api, resource, room)
     if probe is not None and hardware is not None:
@@ -224,6 +227,7 @@ def judge_node(
         seats=room.seats,
         seats_without_stable=room.seats_without_stable,
         seats_by_gone=room.by_gone,
+        claims=claims,
         lacks=room.lacks,
         lacks_without_stable=room.lacks_without_stable,
         unit="" if units.kind == "card" else str(units),

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tasks.nodes.facts import TERMINAL, pod_requests
+from tasks.nodes.rules_api import CLAIMS
 from tasks.objects.labels import INSTANCE_LABEL, MANAGED_LABEL, MANAGER, RELEASE_LABEL
 from tasks.objects.pods import Object, ReadObject, conditions, ending, is_true
 from tasks.objects.reached import belongs_to, deployment_name, reached_of
@@ -24,15 +25,18 @@ def queueing(
     namespace: str,
     name: str,
     helps: Callable[[ReadObject], bool] = lambda _: True,
+    hinders: Callable[[ReadObject], bool] = lambda _: False,
 ) -> tuple[str, ...]:
-    """Pods without a node that ask for a device of which a replica needs some (without devices:
-    for cpu or memory) and are not of this rollout, as namespace/name, sorted. pods: with those that
-    stand for what is not made (`unmade`). helps: whether what is freed could be such a pod's (see
+    """Pods without a node that are not of this rollout and wait for what it frees, as
+    namespace/name, sorted. pods: with those that stand for what is not made (`unmade`). helps, of
+    those that ask for a device of which a replica needs some (by claim: for any claim; without
+    devices: for cpu or memory): whether what is freed could be such a pod's. hinders, of all
+    others: whether it would take of that what either release needs (see
     release/seats/room.waiting).
 
     A pod that is scaled down frees its devices for whoever the scheduler finds first.
     """
-    asked = tuple(item for item in need if "/" in item) or HOST
+    asked = tuple(item for item in need if "/" in item or item == CLAIMS) or HOST
     out = []
     for pod in pods:
         meta, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
@@ -41,7 +45,9 @@ def queueing(
         if meta.get("namespace") == namespace and _is_of(pod, name):
             continue
         requests = pod_requests(spec)
-        if any(requests.get(item) for item in asked) and helps(pod):
+        asks = any(requests.get(item) for item in asked)
+        asks = asks or (CLAIMS in asked and bool(spec.get("resourceClaims")))
+        if helps(pod) if asks else hinders(pod):
             out.append(f"{meta.get('namespace')}/{meta['name']}")
     return tuple(sorted(out))
 

@@ -137,6 +137,12 @@ def replica_needs(spec: Rollout, resource: str) -> Amounts:
     return {"pods": Decimal(1), **{name: value for name, value in asked.items() if value}}
 
 
+def waited_for(spec: Rollout, resource: str) -> Amounts:
+    """What of a replica's others may wait for as well, a claim of devices too. Raises SpecError."""
+    claims = spec.nodes.claim_template or spec.serving.pod.get("resourceClaims")
+    return {**replica_needs(spec, resource), **({CLAIMS: Decimal(1)} if claims else {})}
+
+
 def _counted(spec: Rollout, api: ApiFacts, resource: str) -> Amounts:
     """What the node's own amounts decide: memory and cores of shares, for which the node lists no
     amount, are counted by the sharing plugin's scheduler alone (HAMi#579)."""

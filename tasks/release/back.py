@@ -273,12 +273,14 @@ def _interrupts(
     if room.beside >= back.serves_with:
         return False
     need = f"{back.name} needs room for {back.serves_with} replica(s) of {room.replica}"
-    if room.instead < back.serves_with:
+    if room.most_instead < back.serves_with:
         raise Refused(
-            f"{need}, its nodes have room for {room.instead} even with what serves scaled "
+            f"{need}, its nodes have room for {room.most_instead} even with what serves scaled "
             f"down{kept_for(room.owed)}; free what others hold there, or "
             "roll a known good revision out with `rollout run`"
         )
+    if alive and not allow and room.most_beside >= back.serves_with:
+        return False  # nobody can say, and trying it takes nothing
     if alive and room.queue:
         raise Refused(
             f"{need}, its nodes have room for {room.beside} while what serves runs, and "

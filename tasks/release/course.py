@@ -168,7 +168,8 @@ class Room:
     beside: as things are. instead: with the serving release scaled down. replica: what one asks
     for, in words. queue: pods of others that wait for it as well, and may be placed first. owed: to
     which other rollouts seats are, and are not counted. tables: of each node, the seats there with
-    none of the serving pods gone, with one, and so on.
+    none of the serving pods gone, with one, and so on. perhaps: how many more, beside and
+    instead, if devices that are asked for by claim, and that nobody can count, are free.
     """
 
     beside: int
@@ -177,6 +178,17 @@ class Room:
     queue: tuple[str, ...] = ()
     owed: tuple[str, ...] = ()
     tables: tuple[tuple[int, ...], ...] = ()
+    perhaps: tuple[int, int] = (0, 0)
+
+    @property
+    def most_beside(self) -> int:
+        """More find no room for sure: so many may be tried, where nothing is taken for them."""
+        return self.beside + self.perhaps[0]
+
+    @property
+    def most_instead(self) -> int:
+        """More find no room for sure, even with the serving release scaled down."""
+        return self.instead + self.perhaps[1]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.base.errors import Refused
-from tasks.nodes.rules_api import replica_needs
+from tasks.nodes.rules_api import waited_for
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
@@ -55,7 +55,7 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     _must_start(run, planned)
     nodes = cluster.actor.cluster.list("Node")
     every = seats.taken(cluster.actor, nodes).pods
-    need = replica_needs(spec, planned.survey.resource)
+    need = waited_for(spec, planned.survey.resource)
     serving = planned.survey.seen.serving
     if waits := waiting(every, nodes, need, (spec.namespace, spec.name), serving):
         raise Refused(queued(waits))

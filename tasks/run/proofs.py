@@ -193,10 +193,10 @@ def _must_have_room(actor: Actor, taking: Taking, past: tuple[str, ...]) -> None
         return
     if waits := [item for item in room.queue if item not in past]:
         raise NotProvenToStart(queued(waits) + SKIP)
-    if room.instead < view.serves_with:
+    if room.most_instead < view.serves_with:
         raise NotProvenToStart(
             f"{view.name} needs room for {view.serves_with} replica(s) of {room.replica}, its "
-            f"nodes have room for {room.instead} by now, even with what serves scaled down"
+            f"nodes have room for {room.most_instead} by now, even with what serves scaled down"
             f"{kept_for(room.owed)}. Nothing was taken from what serves; free what others hold "
             f"there{SKIP}"
         )

@@ -23,6 +23,7 @@ from tasks.release.seats.room import kept_for, room_for
 from tasks.release.state import Release, State, configmap_name, from_configmap
 from tasks.run.findings import Planned
 
+_MANY = 1 << 20
 _NO_POD = "involvedObject.kind=Job,reason=FailedCreate"
 
 
@@ -125,6 +126,15 @@ def room_to_promote(actor: Actor, seen: Observed) -> Room | None:
     return room(actor, candidate, seen.serving)
 
 
+def _claims(planned: Planned) -> dict[str, int]:
+    """By node, how many replicas its devices make, as the plan counted them: where it could not, it
+    went by what else a replica needs."""
+    if not planned.body["spec"]["template"]["spec"].get("resourceClaims"):
+        return {}
+    verdicts = [item.verdict for item in planned.survey.looked]
+    return {item.node: _MANY if item.claims is None else item.claims for item in verdicts}
+
+
 def must_have_room(actor: Actor, planned: Planned) -> None:
     """Right before a candidate is made, or anything stops for it: the seats it was planned for are
     there still, and not owed to another rollout since. One that runs has its seats. Raises
@@ -139,7 +149,7 @@ def must_have_room(actor: Actor, planned: Planned) -> None:
     asked = body["spec"]["replicas"]
     if not found.owed and made is not None and made.available >= asked:
         return
-    there = room_for(body, nodes, found.pods, seen.serving)
+    there = room_for(body, nodes, found.pods, seen.serving, claims=_claims(planned))
     serving = seen.view(seen.serving)
     if plan.strategy == "parallel":
         seats = there.beside

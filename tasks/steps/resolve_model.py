@@ -18,7 +18,7 @@ from tasks.nodes.assess import (
     unknown_nodes,
 )
 from tasks.nodes.memory import INDICES, NATIVE, ModelShape, as_config, weigh
-from tasks.nodes.rules_api import replica_needs
+from tasks.nodes.rules_api import waited_for
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.outside.disk.site import files_outside, site_policy
 from tasks.outside.kubernetes.actor import Actor
@@ -116,7 +116,7 @@ def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> S
         queue=waiting(
             every,
             nodes,
-            replica_needs(spec, resource),
+            waited_for(spec, resource),
             (spec.namespace, spec.name),
             seen.serving,
         ),

@@ -68,7 +68,9 @@ def filled(
     Raises Refused where fewer would answer, unless allowed.
     """
     whole, own, now = max(other.serves_with, asks), other.replicas, serving.available
-    there = whole if room is None else max(own, min(whole, room.beside))
+    # what nobody can count is tried where nobody has agreed to fewer
+    beside = whole if room is None else room.beside if allowed else room.most_beside
+    there = max(own, min(whole, beside))
     if room is None and allowed:  # what nobody needs is not tried
         there = own
     if there < now and not allowed:

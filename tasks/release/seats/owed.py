@@ -17,6 +17,7 @@ from tasks.nodes.facts import (
     group_pods,
     pod_requests,
 )
+from tasks.nodes.rules_api import CLAIMS
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import Object, ReadObject
 from tasks.objects.replicas import replicas_of
@@ -26,7 +27,9 @@ from tasks.release.state import Release, State
 Rolled = tuple[str, str]  # namespace, name
 _ZERO = Decimal(0)
 # of a template: which nodes its pods may be placed on
-_PLACED_BY = ("nodeSelector", "affinity", "tolerations")
+_PLACED_BY = ("nodeSelector", "affinity", "tolerations", "resourceClaims")
+# nobody here can count devices that are asked for by claim: each node may have some
+_UNCOUNTED = Decimal(1 << 20)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,9 @@ class _Nodes:
 
     def __init__(self, facts: tuple[ApiFacts, ...]) -> None:
         self.facts = facts
-        self.free = {f.name: {n: f.free(n) for n in f.allocatable} for f in facts}
+        self.free = {
+            f.name: {CLAIMS: _UNCOUNTED, **{n: f.free(n) for n in f.allocatable}} for f in facts
+        }
 
     def take(self, extra: Mapping[str, Amounts]) -> None:
         for node, amounts in extra.items():
@@ -130,7 +135,11 @@ def _of_rollout(
     worst = max(claims, key=lambda claim: claim.unplaced)
     waiting = sum(not (pod.get("spec") or {}).get("nodeName") for pod in mine)
     need = pod_requests(worst.deploy["spec"]["template"]["spec"])
-    stand = [_stands_for(key, worst.deploy, amounts, node) for node, amounts in most.items()]
+    stand = []
+    for node, amounts in most.items():
+        held = int(amounts.pop(CLAIMS, _ZERO))  # one a pod
+        stand.append(_stands_for(key, worst.deploy, amounts, node, claims=held > 0))
+        stand += [_stands_for(key, worst.deploy, {}, node, claims=True)] * (held - 1)
     # those that wait already speak for themselves
     stand += [_stands_for(key, worst.deploy, need, "")] * max(0, worst.unplaced - waiting)
     first, *rest = [claim.owed for claim in claims]
@@ -155,8 +164,8 @@ def _claim(
     for pod in bound:
         if (pod["metadata"].get("labels") or {}).get(RELEASE_LABEL) != release:
             node = pod["spec"]["nodeName"]
-            cover[node] = add(cover.get(node, {}), pod_requests(pod["spec"]))
-    need = {n: v for n, v in pod_requests(template).items() if v > 0}
+            cover[node] = add(cover.get(node, {}), _asks(pod["spec"]))
+    need = {n: v for n, v in _asks(template).items() if v > 0}
     fit = [fact.name for fact in nodes.facts if takes(template, fact)]
     free = {name: dict(nodes.free[name]) for name in fit}
     extra: dict[str, Amounts] = {}
@@ -184,6 +193,12 @@ def _claim(
     return _Claim(said, {n: a for n, a in extra.items() if any(a.values())}, unplaced, deploy)
 
 
+def _asks(spec: ReadObject) -> Amounts:
+    """A claim of devices counts as one of which a pod holds one."""
+    claims = {CLAIMS: Decimal(1)} if spec.get("resourceClaims") else {}
+    return {**pod_requests(spec), **claims}
+
+
 def _beyond(need: Amounts, have: Amounts) -> Amounts:
     return {n: left for n, v in need.items() if (left := v - have.get(n, _ZERO)) > 0}
 
@@ -193,13 +208,17 @@ def _key_of(pod: ReadObject) -> Rolled:
     return meta.get("namespace", ""), (meta.get("labels") or {}).get(INSTANCE_LABEL, "")
 
 
-def _stands_for(key: Rolled, deploy: ReadObject, amounts: Amounts, node: str) -> Object:
-    """A pod that is not there, and has these amounts of a node."""
+def _stands_for(
+    key: Rolled, deploy: ReadObject, amounts: Amounts, node: str, *, claims: bool = False
+) -> Object:
+    """A pod that is not there, and has these amounts of a node. claims: and devices by claim."""
     meta = deploy["metadata"]
     marks = {label: meta["labels"][label] for label in (INSTANCE_LABEL, RELEASE_LABEL)}
     requests = {name: format(value, "f") for name, value in amounts.items()}
     template = deploy["spec"]["template"]["spec"]
     rules = {} if node else {k: template[k] for k in _PLACED_BY if k in template}
+    if claims:
+        rules["resourceClaims"] = [{"name": "devices"}]
     return {
         "metadata": {"namespace": key[0], "name": meta["name"], "labels": marks},
         "spec": {**rules, "nodeName": node, "containers": [{"resources": {"requests": requests}}]},

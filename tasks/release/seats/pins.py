@@ -59,7 +59,7 @@ def why_stranded(
     """
     names = pinned(deploy)
     its = (deploy["metadata"].get("labels") or {}).get(RELEASE_LABEL)
-    if not names or room_for(deploy, nodes, pods, its).instead:
+    if not names or room_for(deploy, nodes, pods, its).most_instead:
         return ""
     return f"{deploy['metadata']['name']} may run {_where(names, nodes)}"
 
@@ -80,7 +80,9 @@ def places(
     for how many."""
     free = unpinned(deploy)
     its = (deploy["metadata"].get("labels") or {}).get(RELEASE_LABEL)
-    found = {node["metadata"]["name"]: room_for(free, [node], pods, its).instead for node in nodes}
+    found = {
+        node["metadata"]["name"]: room_for(free, [node], pods, its).most_instead for node in nodes
+    }
     return {name: seats for name, seats in found.items() if seats}
 
 

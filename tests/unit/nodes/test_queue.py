@@ -76,6 +76,24 @@ def test_any_device_of_a_replica_may_be_waited_for() -> None:
     assert queueing([pod("a")], ("cpu", "rdma/hca", DCU), "models", "m") == ("jobs/a",)
 
 
+@pytest.mark.parametrize(
+    ("need", "waits"), [(("claims", "cpu"), True), ((DCU, "cpu"), False), (("cpu",), False)]
+)
+def test_a_claim_is_waited_for_as_a_device(need: tuple[str, ...], waits: bool) -> None:
+    by_claim = pod("a", asks="pods", spec={"resourceClaims": [{"name": "devices"}]})
+    assert queueing([by_claim], need, "models", "m") == (("jobs/a",) if waits else ())
+
+
+def test_of_all_others_who_hinders_waits() -> None:
+    pods = [pod("a", asks="memory"), pod("b", asks="cpu"), pod("c")]
+
+    def takes_it(one: Any) -> bool:
+        return bool(one["metadata"]["name"] == "a")
+
+    found = queueing(pods, (DCU,), "models", "m", hinders=takes_it)
+    assert found == ("jobs/a", "jobs/c")
+
+
 # -- what has no pod at all ---------------------------------------------------------------------
 
 QUOTA = 'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=9, limited: pods=9'

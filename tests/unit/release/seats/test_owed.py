@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.nodes.facts import pod_requests
+from tasks.nodes.facts import api_facts, pod_requests
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.release.seats.owed import owed
 from tasks.release.state import Release, State
@@ -142,3 +142,24 @@ def test_what_stands_for_a_replica_without_a_place_says_where_it_may_go() -> Non
         for one in found.pods
         if not one["spec"]["nodeName"]
     ] == [rules, rules]
+
+
+@pytest.mark.parametrize(
+    ("pods", "stand"),
+    [
+        ([pod("old", 0)], 1),  # it has lent one, and what is to take it is not made yet
+        ([pod("old", 0), pod("new", 0)], 0),
+        ([], 2),
+    ],
+)
+def test_a_device_by_claim_is_owed_as_well(pods: list[Object], stand: int) -> None:
+    claims = {"resourceClaims": [{"name": "devices"}]}
+    for one in pods:
+        one["spec"] = {**one["spec"], **claims}
+    deployments = [deploy("old", 1, devices=0), deploy("new", 1, devices=0)]
+    for one in deployments:
+        one["spec"]["template"]["spec"].update(claims)
+    found = owed(deployments, {OTHER: TESTING}, [node()], pods, MINE)
+    held = [p for one in found for p in one.pods]
+    assert [p["spec"]["nodeName"] for p in held] == ["a"] * stand
+    assert api_facts(node(), held).claiming == stand

@@ -179,6 +179,119 @@ def test_where_nobody_knows_what_is_freed_any_node_counts() -> None:
     assert found.queue == ("models/x",)
 
 
+def asks(**amounts: str) -> dict[str, Any]:
+    """A Pending pod of somebody else's, which asks for no device."""
+    body = waits()
+    named = {name.replace("_", "-"): amount for name, amount in amounts.items()}
+    body["spec"]["containers"] = [{"name": "c", "resources": {"requests": named}}]
+    return body
+
+
+def of_size(body: dict[str, Any], memory: str, devices: int = 8) -> dict[str, Any]:
+    """A pod or Deployment, whose replica asks for this."""
+    spec = body["spec"].get("template", body)["spec"]
+    amounts = {"cpu": "8", "memory": memory, DCU: str(devices), "ephemeral-storage": "10Gi"}
+    spec["containers"] = [{"name": "engine", "resources": {"requests": amounts}}]
+    return body
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waits_for_it"),
+    [
+        (asks(memory="300Gi"), True),  # 112 are free, and 400 more once what serves is gone
+        (asks(memory="100Gi"), False),  # it has room as things are
+        (asks(memory="600Gi"), False),  # and never has any here
+        (asks(cpu="60"), True),
+        (asks(cpu="4"), False),
+        (asks(ephemeral_storage="95Gi"), True),
+        (asks(ephemeral_storage="200Gi"), False),
+        (asks(memory="300Gi", **{"nvidia.com/gpu": "1"}), False),  # there is none
+        ({**asks(memory="300Gi"), "status": {"phase": "Running"}}, True),  # it has no node yet
+        (waits(devices=0, nodeSelector={"pool": "cpu"}), False),
+    ],
+)
+def test_who_takes_the_memory_of_what_is_freed_waits_as_well(
+    waiting: dict[str, Any], waits_for_it: bool
+) -> None:
+    """Neither release could be placed once it is."""
+    there = node(allocatable={"ephemeral-storage": "100Gi"})
+    serving, older = of_size(pod("serving"), "400Gi"), of_size(deploy(), "400Gi")
+    found = room_for(older, [there], [serving, waiting], "serving")
+    assert found.queue == (("models/x",) if waits_for_it else ())
+    if waits_for_it:
+        placed = {**waiting, "spec": {**waiting["spec"], "nodeName": "a"}}
+        after = room_for(older, [there], [placed], "serving")
+        assert (found.instead, after.beside, after.instead) == (1, 0, 0)
+    elsewhere = room_for(older, [there, node("b")], [serving, waiting], "serving").queue
+    assert elsewhere == found.queue, "the scheduler is free to choose the one that is freed"
+
+
+@pytest.mark.parametrize(
+    ("needs", "passing", "waits_for_it"),
+    [
+        ("400Gi", [], True),
+        ("64Gi", [], True),  # there is room for the other, and what serves cannot come home
+        ("400Gi", [of_size(pod("candidate", 0), "112Gi", 0)], True),
+        # what is on its way out gives more than it takes
+        ("64Gi", [of_size(pod("candidate", 0), "312Gi", 0)], False),
+    ],
+)
+def test_either_release_needs_what_is_freed(
+    needs: str, passing: list[dict[str, Any]], waits_for_it: bool
+) -> None:
+    served = "400Gi" if len(passing) == 0 or needs == "400Gi" else "100Gi"
+    serving, older = of_size(pod("serving"), served), of_size(deploy(), needs)
+    pods = [serving, *passing, asks(memory="150Gi")]
+    found = room_for(older, [node(allocatable={"ephemeral-storage": "100Gi"})], pods, "serving")
+    assert found.queue == (("models/x",) if waits_for_it else ())
+
+
+def test_one_seat_of_several_is_waited_for_too() -> None:
+    """What is lent is taken before all of it is."""
+    serving = [of_size(pod("serving"), "200Gi", 4) for _ in range(2)]
+    older = of_size(deploy(), "200Gi", 4)
+    there = node(allocatable={"ephemeral-storage": "100Gi"})
+    for memory, queue in (("300Gi", ("models/x",)), ("112Gi", ())):
+        assert room_for(older, [there], [*serving, asks(memory=memory)], "serving").queue == queue
+
+
+def test_a_slot_and_a_port_of_the_host_are_waited_for_too() -> None:
+    one = node(allocatable={"pods": "1"})
+    assert room_for(deploy(), [one], [pod("serving"), asks()], "serving").queue == ("models/x",)
+    assert room_for(deploy(), [node()], [pod("serving"), asks()], "serving").queue == ()
+    port = {"ports": [{"containerPort": 8000, "hostPort": 8000}]}
+    serving, waiting = pod("serving"), asks(cpu="1")
+    for body in (serving, waiting):
+        body["spec"]["containers"][0].update(port)
+    assert room_for(deploy(), [node()], [serving, waiting], "serving").queue == ("models/x",)
+    another = asks(cpu="1")
+    another["spec"]["containers"][0].update(port)
+    another["spec"]["nodeName"] = "a"
+    assert room_for(deploy(), [node()], [pod("serving"), another, waiting], "serving").queue == ()
+
+
+@pytest.mark.parametrize(
+    ("waiting", "waits_for_it"),
+    [
+        ({"message": "exceeded quota: q, requested: cpu=8, used: cpu=8, limited: cpu=8"}, True),
+        ({"message": "exceeded quota: q, requested: cpu=80, used: cpu=8, limited: cpu=8"}, False),
+    ],
+)
+def test_a_quota_that_is_opened_is_anybodys(waiting: dict[str, Any], waits_for_it: bool) -> None:
+    refused = {**asks(cpu="8"), "status": {"phase": "Pending", **waiting}}
+    found = room_for(deploy(), [node()], [pod("serving"), refused], "serving")
+    assert found.queue == (("models/x",) if waits_for_it else ())
+
+
+def test_who_is_gated_waits_for_a_queue_alone() -> None:
+    gated = asks(memory="500Gi")
+    gated["spec"].update(GATED)
+    serving = pod("serving")
+    assert room_for(deploy(), [node()], [serving, gated], "serving").queue == ()
+    serving["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] = "q"
+    assert room_for(deploy(), [node()], [serving, gated], "serving").queue == ("models/x",)
+
+
 def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
     """Neither by a person's leave, nor after a failed soak: that release serves on, unproven."""
     state = State("m", phase="soaking", strategy="replace", stable=NEW, previous=OLD)
@@ -195,3 +308,53 @@ def test_no_way_back_takes_what_serves_down_for_a_neighbour() -> None:
     assert isinstance(saved, Save) and "would take what it frees" in saved.state.why
     unproven = replace(state, phase="unproven", verdict="fail", why=saved.state.why)
     assert saved == Save(with_doubt(unproven, "fail"))
+
+
+# -- devices by claim ---------------------------------------------------------------------------
+
+
+def claiming(body: dict[str, Any]) -> dict[str, Any]:
+    """It asks for devices by claim, and for cores and memory as amounts."""
+    body["spec"].get("template", body)["spec"]["resourceClaims"] = [{"name": "devices"}]
+    return body
+
+
+SERVES = [claiming(pod("serving", 0)) for _ in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("pods", "known", "found"),
+    [
+        # nobody knows: what serves gives its own back, and nothing else is sure
+        (SERVES, {}, (0, 2, ((0, 1, 2),), (6, 6))),
+        (SERVES[:1], {}, (0, 1, ((0, 1),), (7, 7))),
+        ([], {}, (0, 0, ((0,),), (8, 8))),
+        # the release's own, or what is on its way out
+        ([*SERVES, claiming(pod("older", 0))], {}, (1, 3, ((1, 2, 3),), (5, 5))),
+        # another's stay
+        ([*SERVES, claiming(pod("x", 0, of="n"))], {}, (0, 2, ((0, 1, 2),), (5, 5))),
+        # by amounts it gives one back as well, without devices none
+        ([pod("serving", 4)], {}, (0, 1, ((0, 1),), (7, 7))),
+        ([pod("serving", 0)], {}, (0, 0, ((0, 0),), (7, 8))),
+        # as the plan counts
+        (SERVES, {"a": 2}, (0, 2, ((0, 1, 2),), (0, 0))),
+        (SERVES, {"a": 4}, (2, 4, ((2, 3, 4),), (0, 0))),
+        ([*SERVES, claiming(pod("x", 0, of="n"))], {"a": 4}, (1, 3, ((1, 2, 3),), (0, 0))),
+        (SERVES, {"b": 4}, (0, 2, ((0, 1, 2),), (6, 6))),
+    ],
+)
+def test_devices_by_claim_are_free_where_somebody_knows_it(
+    pods: list[dict[str, Any]], known: dict[str, int], found: tuple[Any, ...]
+) -> None:
+    room = room_for(claiming(deploy(0)), [node()], pods, "serving", claims=known)
+    assert (room.beside, room.instead, room.tables, room.perhaps) == found
+    assert room.replica == "a claim of devices, 8 cpu, 64 GiB memory"
+
+
+def test_who_waits_for_a_claim_waits_for_that_of_what_serves() -> None:
+    other, cores = claiming(waits(devices=0)), asks(cpu="1")
+    waiting = [{**other, "metadata": {**other["metadata"], "name": "y"}}, cores]
+    for need in (claiming(deploy(0)), deploy(8)):  # what is freed counts, not what is to come
+        found = room_for(need, [node()], [*SERVES, *waiting], "serving")
+        assert found.queue == ("models/y",)
+    assert room_for(deploy(8), [node()], [pod("serving"), *waiting], "serving").queue == ()
