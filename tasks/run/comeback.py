@@ -6,17 +6,18 @@ from dataclasses import replace
 
 from tasks.base.errors import Refused
 from tasks.nodes.rules_api import replica_needs
-from tasks.objects.pods import Object
+from tasks.objects.pods import Object, engine_container
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
 from tasks.release.course import Observed
 from tasks.release.plan import queued
 from tasks.release.seats.room import waiting
+from tasks.render.live import engine_differences
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
-from tasks.run.making import Beside, with_made
+from tasks.run.making import Beside, admitted, with_made
 from tasks.run.proofs import Proofs, hashed, tell_unknown, with_proofs
 from tasks.run.run import Run
 
@@ -86,7 +87,7 @@ def _another(seen: Observed, then: Observed, *, made: bool) -> str:
 
 def _must_start(run: Run, planned: Planned) -> Comeback:
     """The API server takes the candidate's pods, beside what serves on: it is asked before anything
-    stops for them. Raises Refused."""
+    stops for them, and makes of them what is planned. Raises Refused."""
     body, lend, serving = planned.body, planned.plan.lend, planned.survey.seen.serving
     asks = body["spec"]["replicas"]
     beside = (
@@ -95,6 +96,12 @@ def _must_start(run: Run, planned: Planned) -> Comeback:
     found = with_made(run.cluster, run.spec.name, body, Comeback(), asks, beside, _makes(run, body))
     if found.wrong:
         raise Refused(no_start(body["metadata"]["name"], found.wrong))
+    if (spec := admitted(run.cluster, body)) is not None:
+        # an image may have another name in the cluster: which one, it says itself
+        image = str(engine_container(spec).get("image", ""))
+        if bent := engine_differences(body, spec, (image,)):
+            said = f"the cluster's admission makes another pod of it: {'; '.join(bent)}"
+            raise Refused(no_start(body["metadata"]["name"], [said]))
     return found
 
 

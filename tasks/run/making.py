@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from tasks.base.errors import Refused
 from tasks.nodes.facts import TERMINAL
-from tasks.objects.pods import Object, ending
+from tasks.objects.pods import Object, ReadObject, ending, engine_container
 from tasks.objects.reached import release_labelled
 from tasks.objects.template import Named, named_by, pod_of
 from tasks.outside.kubernetes.access import rollout_pods, selector_text
@@ -91,6 +91,33 @@ def _tried(cluster: Cluster, deploy: Object) -> tuple[str, Object | None, list[s
         if _NO_RIGHT.search(said) or NOT_TRIED.search(said):
             return "", None, [f"whether the API server would take a Pod of {meta['name']}: {said}"]
         return said, None, []
+
+
+def admitted(cluster: Cluster, deploy: Object) -> Object | None:
+    """The PodSpec that the API server would make of its template now, whose admission may write
+    another image; None where it takes none, or cannot be asked. Raises OutsideError where it does
+    not answer."""
+    try:
+        return _tried(cluster, deploy)[1]
+    except Refused:
+        return None
+
+
+def images_made(cluster: Cluster, planned: Object, *engines: ReadObject) -> tuple[str, ...]:
+    """The image that the cluster makes of the planned one, by its own word; none where these
+    PodSpecs have the planned one, or the cluster does not say. Raises OutsideError."""
+    wanted = _image(planned["spec"]["template"]["spec"])
+    if all(_image(spec) == wanted for spec in engines):
+        return ()
+    there = cluster.get("Deployment", planned["metadata"]["name"], planned["metadata"]["namespace"])
+    meta = (there or planned)["metadata"]
+    # of the plan's template and not of what is there, which a hand may have changed
+    found = admitted(cluster, {**planned, "metadata": meta})
+    return (_image(found),) if found else ()
+
+
+def _image(spec: ReadObject) -> str:
+    return str(engine_container(spec).get("image", ""))
 
 
 def _quotas(cluster: Cluster, namespace: str) -> tuple[list[Object], list[str]]:

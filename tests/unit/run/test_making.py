@@ -376,6 +376,43 @@ def test_a_candidate_whose_pods_are_refused_makes_no_room(strategy: str) -> None
     assert at.writes == [] and at.available("old") == 2
 
 
+@pytest.mark.parametrize("strategy", ["lend", "replace"])
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ({"image": "mirror/img"}, ""),
+        ({"command": ["sh"]}, "command: planned "),
+        ({"args": ["--x"]}, "args: planned "),
+    ],
+)
+def test_what_smoke_would_call_another_pod_is_refused_before_anything_stops(
+    made: Object, told: str, strategy: str
+) -> None:
+    """By what the API server makes of it; an image it may call by another name."""
+    at = tight()
+    run = run_of(at)
+    found = replace(survey(run.spec), seen=at.actor().observe())
+    body = found.deployment([])
+    plan: Any = SimpleNamespace(strategy=strategy, lend=None)
+
+    def admit(pod: Object) -> None:
+        its = pod["metadata"].get("generateName", "")
+        if pod["kind"] == "Pod" and its == f"{body['metadata']['name']}-":
+            engine, *rest = pod["spec"]["containers"]
+            pod["spec"] = {**pod["spec"], "containers": [{**engine, **made}, *rest]}
+
+    at.admit = admit
+    cluster: Any = SimpleNamespace(
+        actor=locked(run).actor, run_job=ends(JobResult(True, 0, (), None), [])
+    )
+    if not told:
+        must_come_back(run, cluster, Planned(plan, found, body))
+        return
+    with pytest.raises(Refused, match=f"admission makes another pod of it: {told}"):
+        must_come_back(run, cluster, Planned(plan, found, body))
+    assert at.writes == [] and at.available("old") == 2
+
+
 # -- one beside the other -----------------------------------------------------------------------
 
 # more than one of the two pods that serve gives back, and no more than both do
