@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from tasks.objects.pods import engine_container, ready, restarts
@@ -10,12 +10,16 @@ from tasks.release.written.meaning import by_name, kept
 
 
 def differences(
-    planned: Mapping[str, Any], pod: Mapping[str, Any], nodes: Iterable[str]
+    planned: Mapping[str, Any],
+    pod: Mapping[str, Any],
+    nodes: Iterable[str],
+    images: Collection[str] = (),
 ) -> list[str]:
     """How a live pod differs from the Deployment we rendered; an admission webhook or a hand may
-    have changed it. Additions (injected volumes, defaults) are allowed, changes are not.
+    have changed it. Additions (injected volumes, defaults) are allowed, changes are not. images:
+    what the API server itself makes of the planned one (a registry's mirror).
     """
-    out = engine_differences(planned, pod["spec"])
+    out = engine_differences(planned, pod["spec"], images)
     node = pod["spec"].get("nodeName")
     chosen = list(nodes)
     if node not in chosen:
@@ -23,13 +27,17 @@ def differences(
     return out
 
 
-def engine_differences(planned: Mapping[str, Any], pod_spec: Mapping[str, Any]) -> list[str]:
+def engine_differences(
+    planned: Mapping[str, Any], pod_spec: Mapping[str, Any], images: Collection[str] = ()
+) -> list[str]:
     """The same of its engine alone, wherever it runs. pod_spec: as the API server has it, which
     writes the same thing in its own way."""
     wanted = engine_container(planned["spec"]["template"]["spec"])
     found = engine_container(pod_spec)
     out = []
     for key in ("image", "command", "args"):
+        if key == "image" and found.get(key) in images:
+            continue
         # nothing may be added to what was planned to have none
         if not kept(wanted.get(key) or [], found.get(key) or [], key):
             out.append(f"{key}: planned {wanted.get(key)!r}, runs {found.get(key)!r}")

@@ -6,16 +6,18 @@ from dataclasses import replace
 
 from tasks.base.errors import Refused
 from tasks.nodes.rules_api import waited_for
+from tasks.objects.pods import Object, engine_container
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
 from tasks.release.course import Observed
 from tasks.release.plan import queued
 from tasks.release.seats.room import waiting
+from tasks.render.live import engine_differences
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
-from tasks.run.making import Beside, with_made
+from tasks.run.making import Beside, admitted, with_made
 from tasks.run.proofs import Proofs, hashed, tell_unknown, with_proofs
 from tasks.run.run import Run
 
@@ -52,15 +54,16 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
         raise Refused(refusal(looked.name, found.damaged))
     if found.unknown:
         raise Refused(not_known(looked.name, found.unknown))
-    _must_start(run, planned)
+    starts = _must_start(run, planned)
     nodes = cluster.actor.cluster.list("Node")
     every = seats.taken(cluster.actor, nodes).pods
     need = waited_for(spec, planned.survey.resource)
     serving = planned.survey.seen.serving
     if waits := waiting(every, nodes, need, (spec.namespace, spec.name), serving):
         raise Refused(queued(waits))
-    tell_unknown(looked, "deploy")
-    return looked.found.unknown
+    unknown = tuple(dict.fromkeys((*looked.found.unknown, *starts.unknown)))
+    tell_unknown(replace(looked, found=replace(looked.found, unknown=unknown)), "deploy")
+    return unknown
 
 
 def as_it_is(actor: Actor, planned: Planned, *, just: Observed | None = None) -> Planned:
@@ -82,14 +85,31 @@ def _another(seen: Observed, then: Observed, *, made: bool) -> str:
     return ""
 
 
-def _must_start(run: Run, planned: Planned) -> None:
+def _must_start(run: Run, planned: Planned) -> Comeback:
     """The API server takes the candidate's pods, beside what serves on: it is asked before anything
-    stops for them."""
+    stops for them, and makes of them what is planned. Raises Refused."""
     body, lend, serving = planned.body, planned.plan.lend, planned.survey.seen.serving
     asks = body["spec"]["replicas"]
     beside = (
         Beside(serving, ((asks, lend.keep), (lend.comes, lend.stays))) if lend and serving else None
     )
-    found = with_made(run.cluster, run.spec.name, body, Comeback(), asks, beside)
+    found = with_made(run.cluster, run.spec.name, body, Comeback(), asks, beside, _makes(run, body))
     if found.wrong:
         raise Refused(no_start(body["metadata"]["name"], found.wrong))
+    if (spec := admitted(run.cluster, body)) is not None:
+        # an image may have another name in the cluster: which one, it says itself
+        image = str(engine_container(spec).get("image", ""))
+        if bent := engine_differences(body, spec, (image,)):
+            said = f"the cluster's admission makes another pod of it: {'; '.join(bent)}"
+            raise Refused(no_start(body["metadata"]["name"], [said]))
+    return found
+
+
+def _makes(run: Run, body: Object) -> list[str]:
+    """What is made for a candidate beside its pods, as quotas name the number of such objects."""
+    spec, made = run.spec, list[str]()
+    if run.cluster.get("Deployment", body["metadata"]["name"], spec.namespace) is None:
+        made += ("count/deployments.apps", "count/replicasets.apps")
+    if run.cluster.get("Service", f"{spec.name}-candidate", spec.namespace) is None:
+        made += ("services", "count/services")
+    return made

@@ -33,6 +33,7 @@ from tasks.render.live import engine_differences
 from tasks.render.release import release_of
 from tasks.run.findings import Survey
 from tasks.run.locked import not_held
+from tasks.run.making import images_made
 from tasks.run.nodes.placing import amiss
 from tasks.run.run import Run
 from tasks.run.seats import taken
@@ -142,8 +143,8 @@ def drift(cluster: Cluster, found: Survey) -> tuple[str, ...]:
     there = cluster.get("Deployment", view.name, found.spec.namespace) if view and serves else None
     if there is None:
         return ()
-    planned = found.deployment([])
-    return tuple(engine_differences(planned, there["spec"]["template"]["spec"]))
+    planned, runs = found.deployment([]), there["spec"]["template"]["spec"]
+    return tuple(engine_differences(planned, runs, images_made(cluster, planned, runs)))
 
 
 def resolve(hub: Hub, spec: Rollout, commit: str | None = None) -> Manifest:

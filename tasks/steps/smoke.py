@@ -18,6 +18,7 @@ from tasks.release.soaking import EVERY_S, PATIENCE_S
 from tasks.release.state import Release
 from tasks.render import live
 from tasks.run.findings import Candidate
+from tasks.run.making import images_made
 from tasks.run.nodes.cards import check_cards
 from tasks.run.run import Run
 from tasks.run.step import step
@@ -33,13 +34,14 @@ def smoke(run: Run, candidate: Candidate) -> list[SmokeCheck]:
         with Engine(endpoint.url) as engine:
             checks = ask_it(engine, release.served_name, spec.smoke)
     pods = release_pods(run.cluster, spec.namespace, spec.name, release.id)
-    for pod in pods:
-        if ready(pod):
-            found = live.differences(candidate.planned.body, pod, candidate.planned.nodes)
-            name = pod["metadata"]["name"]
-            checks.append(
-                SmokeCheck(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
-            )
+    body, up = candidate.planned.body, list(filter(ready, pods))
+    images = images_made(run.cluster, body, *(pod["spec"] for pod in up))
+    for pod in up:
+        found = live.differences(body, pod, candidate.planned.nodes, images)
+        name = pod["metadata"]["name"]
+        checks.append(
+            SmokeCheck(f"pod {name}", not found, "; ".join(found) or "as planned", "as planned")
+        )
     emit(Progress("smoke", "running", release.deployment, "looking at the cards"))
     checks += check_cards(run, candidate.planned, pods)
     rows = [asdict(check) for check in checks]

@@ -68,6 +68,12 @@ def test_what_serves_is_not_stopped_for_what_is_gone_or_refused(home: House) -> 
         api.apply(quota)
         refused(home, plain, "exceeded quota")
         api.apply({**quota, "spec": {"hard": {"requests.cpu": "3500m"}}})
+        # nor is it one that another quota has room: the API server names the first alone
+        other = of("ResourceQuota", spec={"hard": {"requests.memory": "1Gi"}})
+        other["metadata"] = {**other["metadata"], "name": "other"}
+        api.apply(other)
+        refused(home, plain, "quota other would be exceeded")
+        api.delete("ResourceQuota", "other", NAMESPACE)
         home.rollout("run", plain, "--yes", expect=0)
     assert home.state().phase == "idle"
 

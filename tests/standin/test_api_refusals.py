@@ -11,6 +11,7 @@ import pytest
 from deployments.local.kube.admit.admission import Admission
 from deployments.local.kube.network.addresses import SERVICES as ADDRESSES
 from deployments.local.kube.network.addresses import Addresses
+from deployments.local.kube.objects import allowed
 from deployments.local.kube.objects.store import Store
 from tests.support.cluster.api_fixture import (
     CONFIGS,
@@ -265,3 +266,21 @@ def test_a_quota_counts_what_is_there_and_a_trial_takes_nothing(
         assert code == (403 if refused else 201)
         assert not refused or f"exceeded quota: q, {refused}" in said["message"]
     assert len(admitting.store.list("pods", "default")) == 1
+
+
+def test_a_quota_counts_the_pods_of_its_scope_and_says_so(admitting: Api) -> None:
+    wanted = [{"scopeName": "PriorityClass", "operator": "In", "values": ["high"]}]
+    quota = {
+        "metadata": {"name": "q", "namespace": "default"},
+        "spec": {"hard": {"pods": "1"}, "scopeSelector": {"matchExpressions": wanted}},
+    }
+    meta = {"name": "high", "namespace": "default"}
+    admitting.store.create("priorityclasses", {"metadata": meta, "value": 1})
+    admitting.store.create("resourcequotas", quota)
+    high = asking(priorityClassName="high")
+    for body, code in ((asking(), 201), (high, 201), (asking(), 201), (high, 403)):
+        assert admitting.send("POST", PODS, body)[0] == code
+    pods = admitting.store.list("pods", "default")
+    assert allowed.told(quota, pods) == {"hard": {"pods": "1"}, "used": {"pods": "1"}}
+    timed = {**quota, "spec": {"hard": {"pods": "1"}, "scopes": ["Terminating"]}}
+    assert allowed.told(timed, pods)["used"] == {"pods": "0"}

@@ -107,7 +107,12 @@ def test_how_often_is_the_specs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("other", "said"),
-    [({}, ()), ({"image": "evil:1"}, ("image",)), ({"args": ["--other"]}, ("args",))],
+    [
+        ({}, ()),
+        ({"image": "evil:1"}, ("image",)),
+        ({"image": "mirror/{}"}, ()),  # as the cluster itself writes it
+        ({"args": ["--other"]}, ("args",)),
+    ],
 )
 def test_what_serves_and_is_not_as_the_spec_says_is_not_done(
     other: dict[str, Any], said: tuple[str, ...]
@@ -116,11 +121,24 @@ def test_what_serves_and_is_not_as_the_spec_says_is_not_done(
     found = survey(run_of(world()).spec)
     ident, name = found.release.id, found.release.deployment
     body = found.deployment(["a"])
-    body["spec"]["template"]["spec"]["containers"][0].update(other)
+    (engine,) = body["spec"]["template"]["spec"]["containers"]
+    image = engine["image"]
+    engine.update(other)
+    engine["image"] = engine["image"].format(image)
     view = DeploymentView(name, ident, 1, 1, 1)
     state = State("m", stable=found.release)
     found = replace(found, seen=Observed(state, ident, {ident: view}))
-    cluster = SimpleNamespace(get=lambda kind, asked, ns: body if asked == name else None)
+
+    def create(pod: Any) -> Any:
+        (asked,) = pod["spec"]["containers"]
+        assert asked["image"] == image
+        return {"spec": {"containers": [{**asked, "image": f"mirror/{image}"}]}}
+
+    cluster = SimpleNamespace(
+        get=lambda kind, asked, ns: body if asked == name else None,
+        list=lambda *_, **__: [],
+        trial=lambda: SimpleNamespace(create=create),
+    )
     there = replace(found, drift=drift(cluster, found))  # type: ignore[arg-type]
     assert [line.partition(":")[0] for line in there.drift] == list(said)
     assert there.serves_already is (not said)

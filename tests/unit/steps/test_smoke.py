@@ -12,8 +12,9 @@ import pytest
 
 from tasks.accelerators.profiles import profile
 from tasks.base import clock
-from tasks.base.errors import StepFailed
+from tasks.base.errors import OutsideError, StepFailed
 from tasks.outside.kubernetes.access import Endpoint
+from tasks.outside.kubernetes.client import ApiError
 from tasks.outside.vllm.engine import SmokeCheck
 from tasks.release.soaking import PATIENCE_S, Look
 from tasks.steps.smoke import answered, smoke, wrong
@@ -57,22 +58,37 @@ def pod(image: str, *, up: bool = True) -> dict[str, Any]:
 
 
 PLANNED = SimpleNamespace(
-    body={"spec": {"template": {"spec": {"containers": [{"name": "engine", "image": "img"}]}}}},
+    body={
+        "metadata": {"name": "m-new", "namespace": "models"},
+        "spec": {"template": {"spec": {"containers": [{"name": "engine", "image": "img"}]}}},
+    },
     nodes=["n"],
     survey=SimpleNamespace(profile=profile("cpu")),
 )
 CANDIDATE: Any = SimpleNamespace(release=NEW, planned=PLANNED)
 
 
-def taken(monkeypatch: pytest.MonkeyPatch, pods: list[Any], *looks: Look) -> tuple[Any, Any]:
-    """The step over these pods, its address found by these looks: (run, checks)."""
+def taken(
+    monkeypatch: pytest.MonkeyPatch,
+    pods: list[Any],
+    *looks: Look,
+    admit: Any = None,
+    there: str = "img",
+) -> tuple[Any, Any]:
+    """The step over these pods, its address found by these looks: (run, checks). admit: what the
+    API server makes of a Pod; None where that is what is asked for. there: the image that the
+    Deployment names by now."""
 
     @contextmanager
     def reach(_: Any, spec: Any, service: str, release: str) -> Iterator[Endpoint]:
         assert (service, release) == ("m-candidate", "new")
         yield Endpoint("http://127.0.0.1:9", "cluster address")
 
-    run = run_of(world(phase="testing", candidate=True))
+    at = world(phase="testing", candidate=True)
+    at.admit = admit or at.admit
+    (engine,) = at.objects["Deployment", "m-new"]["spec"]["template"]["spec"]["containers"]
+    engine["image"] = there
+    run = run_of(at)
     left = list(looks)
     run.ask = lambda service, _: (left.pop(0) if left[1:] else left[0], [service])  # type: ignore[method-assign]
     monkeypatch.setattr(module, "reach", reach)
@@ -115,3 +131,47 @@ def test_an_address_that_never_comes_says_nothing_of_the_release(
     with pytest.raises(StepFailed, match=r"did not answer for 60 s: no route\. The way there"):
         taken(monkeypatch, [], Look(answer="none", why="no route"))
     assert PATIENCE_S < clock.monotonic() < PATIENCE_S + 10
+
+
+def mirrored(body: Any) -> None:
+    """Another registry's name for the same image, as clusters write it at admission."""
+    (engine,) = body["spec"]["containers"]
+    image = f"mirror/{engine['image']}"
+    body["spec"] = {**body["spec"], "containers": [{**engine, "image": image}]}
+
+
+def no_trial(_: Any) -> None:
+    raise ApiError("admission webhook h does not support dry run", 400)
+
+
+@pytest.mark.parametrize(
+    ("admit", "right"),
+    [(mirrored, ["img", "mirror/img"]), (no_trial, ["img"]), (None, ["img"])],
+)
+def test_an_image_that_the_cluster_itself_writes_is_as_planned(
+    admit: Any, right: list[str], monkeypatch: pytest.MonkeyPatch, time: clock.FakeClock
+) -> None:
+    """And none that neither the plan names nor the cluster makes of it."""
+    images = ["img", "mirror/img", "mirror/other", "other", "mirror/mirror/img", ""]
+    _, checks = taken(monkeypatch, list(map(pod, images)), Look(), admit=admit)
+    assert [check.name.removeprefix("pod m-") for check in checks[2:] if check.ok] == right
+    assert "planned 'img', runs 'mirror/other'" in wrong(checks)
+
+
+def test_what_a_hand_made_of_the_deployment_is_not_what_the_cluster_makes(
+    monkeypatch: pytest.MonkeyPatch, time: clock.FakeClock
+) -> None:
+    """The plan's template is tried, and not the one that is there."""
+    pods = [pod("other"), pod("mirror/other"), pod("mirror/img")]
+    _, checks = taken(monkeypatch, pods, Look(), admit=mirrored, there="other")
+    assert [check.ok for check in checks[2:]] == [False, False, True]
+
+
+def test_an_api_server_that_does_not_answer_says_nothing_of_the_release(
+    monkeypatch: pytest.MonkeyPatch, time: clock.FakeClock
+) -> None:
+    def silent(_: Any) -> None:
+        raise ApiError("no answer", 503)
+
+    with pytest.raises(OutsideError, match="no answer"):
+        taken(monkeypatch, [pod("mirror/img")], Look(), admit=silent)

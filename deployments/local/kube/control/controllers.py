@@ -9,7 +9,7 @@ from deployments.local.kube.control.deployments import Roll
 from deployments.local.kube.control.jobs import Counted, job
 from deployments.local.kube.control.replicas import daemonset, replicaset
 from deployments.local.kube.network.endpoints import endpoints
-from deployments.local.kube.objects import pods
+from deployments.local.kube.objects import allowed, pods
 from deployments.local.kube.objects.index import Index, Place, controller, place
 from deployments.local.kube.objects.kinds import BY_KIND, KINDS, NAMESPACE
 from deployments.local.kube.objects.record import Recorder
@@ -59,6 +59,8 @@ class Controllers:
             self._work.add(("sync", above, where[1], str(owner["name"])))
             if what == "ADDED" and not self._index.exists(str(owner.get("uid"))):
                 self._work.add(("orphaned", "", "", str(owner.get("uid"))), 0.05)
+        if plural in ("pods", "resourcequotas"):
+            self._work.add(("quotas", "", where[1], ""), 0.005)
         if plural == "pods":
             self._work.add(("traffic", "", where[1], ""), 0.005)
             if pods.terminating(obj) and obj["spec"].get("nodeName"):
@@ -108,6 +110,8 @@ class Controllers:
             elif what == "traffic":
                 for service in self._store.list("services", ns):
                     endpoints(self._store, self._index, service)
+            elif what == "quotas":
+                self._quotas(ns)
             elif what == "podgc":
                 self._collect(name)
             elif what == "daemons":
@@ -140,10 +144,19 @@ class Controllers:
         for plural in WORKLOADS:
             for obj in self._store.list(plural):
                 self._work.add(("sync", *place(plural, obj)))
+        for quota in self._store.list("resourcequotas"):
+            self._work.add(("quotas", "", quota["metadata"]["namespace"], ""))
         for namespace in self._store.list("namespaces"):
             if pods.terminating(namespace):
                 self._work.add(("empty", "", namespace["metadata"]["name"], ""))
         self._work.add(("all", "", "", ""), self._settings.resync_s)
+
+    def _quotas(self, ns: str) -> None:
+        """Write what is used of each."""
+        for quota in self._store.list("resourcequotas", ns):
+            found = allowed.told(quota, self._store.list("pods", ns))
+            if found != quota.get("status"):
+                self._store.set_status("resourcequotas", ns, quota["metadata"]["name"], found)
 
     def _collect(self, node: str) -> None:
         """Remove the pods of a node that is no more."""

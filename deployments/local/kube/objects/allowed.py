@@ -1,7 +1,8 @@
 """What admission asks of a new pod: that what it names is there, and that a quota has room.
 
 Words are those of Kubernetes 1.34 (plugin/pkg/admission: serviceaccount, priority, runtimeclass,
-resourcequota). A quota's scopes and a LimitRange are not known here.
+resourcequota). Of a quota's scopes PriorityClass, Terminating and NotTerminating are known, others
+count no pod; a LimitRange is not known here.
 """
 
 from __future__ import annotations
@@ -33,17 +34,54 @@ def refusals(store: Store, pod: Mapping[str, Any]) -> Iterator[str]:
     runtime = spec.get("runtimeClassName")
     if runtime and not store.get("runtimeclasses", "", runtime):
         yield f'pod rejected: RuntimeClass "{runtime}" not found'
-    for quota in store.list("resourcequotas", ns):
-        if said := _exceeded(quota, spec, store.list("pods", ns)):
+    for quota in sorted(store.list("resourcequotas", ns), key=lambda q: str(q["metadata"]["name"])):
+        if _counts(quota, spec) and (said := _exceeded(quota, spec, store.list("pods", ns))):
             yield said
+
+
+def told(quota: Object, pods: list[Object]) -> Object:
+    """The status that a controller writes of a quota: of what pods have."""
+    hard, used = quantities(quota["spec"].get("hard")), _used(quota, pods)
+    return {
+        "hard": dict(quota["spec"].get("hard") or {}),
+        "used": {name: f"{used[name].normalize():f}" for name in hard},
+    }
+
+
+def _used(quota: Object, pods: list[Object]) -> Amounts:
+    live = [
+        pod["spec"]
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in _FINISHED and _counts(quota, pod["spec"])
+    ]
+    hard = quota["spec"].get("hard") or {}
+    return {name: sum((_use(spec, name) for spec in live), _ZERO) for name in hard}
+
+
+def _counts(quota: Object, spec: Mapping[str, Any]) -> bool:
+    """Whether it is a quota of such pods."""
+    wanted = [{"scopeName": name, "operator": "Exists"} for name in quota["spec"].get("scopes", [])]
+    wanted += (quota["spec"].get("scopeSelector") or {}).get("matchExpressions") or []
+    return all(_within(scope, spec) for scope in wanted)
+
+
+def _within(scope: Mapping[str, Any], spec: Mapping[str, Any]) -> bool:
+    limited = spec.get("activeDeadlineSeconds") is not None
+    kind, how = str(scope["scopeName"]), str(scope["operator"])
+    if kind in ("Terminating", "NotTerminating"):
+        return limited is (kind == "Terminating")
+    if kind != "PriorityClass":
+        return False
+    ranked, values = spec.get("priorityClassName"), scope.get("values") or []
+    if how in ("Exists", "DoesNotExist"):
+        return bool(ranked) is (how == "Exists")
+    return bool(ranked in values) is (how == "In")
 
 
 def _exceeded(quota: Object, spec: Mapping[str, Any], pods: list[Object]) -> str:
     """What a quota lacks for one more pod; '' for nothing."""
-    hard = quantities(quota["spec"].get("hard"))
-    live = [p for p in pods if (p.get("status") or {}).get("phase") not in _FINISHED]
+    hard, used = quantities(quota["spec"].get("hard")), _used(quota, pods)
     asked = {name: _use(spec, name) for name in hard}
-    used = {name: sum((_use(p["spec"], name) for p in live), _ZERO) for name in hard}
     over = [n for n, most in hard.items() if asked[n] > 0 and used[n] + asked[n] > most]
     if not over:
         return ""
