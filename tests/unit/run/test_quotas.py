@@ -1,4 +1,4 @@
-"""Before anything is taken from what serves every quota of the namespace is asked, and not the first
+"""Before anything is taken from what serves every quota of its namespace is asked, not the first
 alone that the API server names."""
 
 from __future__ import annotations
