@@ -13,8 +13,12 @@ from tasks.accelerators.types import (
     Profile,
     ResourcePattern,
     Smi,
+    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+_OPS = "Cambricon/mlu-ops README: what its kernels need"
+_PADDLE = "https://www.paddlepaddle.org.cn/documentation"
 
 CAMBRICON = Profile(
     name="cambricon-mlu",
@@ -55,5 +59,15 @@ CAMBRICON = Profile(
         Component("device-plugin", r"cambricon-device-plugin|cambricon-k8s-device-plugin"),
         Component("exporter", r"(mlu|cambricon).*exporter"),
     ),
+    toolkit_name="CNToolkit",
+    toolkit_example="CNToolkit 4.1",
+    toolkit_table=False,
+    minimums=(
+        ToolkitMinimum((4, 1), "6.0.3", False, f"{_OPS}, 2026"),
+        ToolkitMinimum((3, 8, 4), "5.10.25", False, f"{_OPS} of CNToolkit 3.8.4"),
+        ToolkitMinimum((3,), "4.20.11", False, f"{_PADDLE}/docs/zh/2.4/guides/hardware_support"),
+    ),
+    # cntoolkit3.0.2-cnnl1.13.0, cambricon-neuware4.4.3
+    toolkit=r"(?:cntoolkit|neuware)[-_:]?v?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/bin", "/usr/local"),
 )
