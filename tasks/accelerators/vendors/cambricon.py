@@ -1,7 +1,8 @@
 """Cambricon MLUs (MLU370, MLU590).
 
 Sources: Cambricon/cambricon-k8s-device-plugin 2.0.23 (2025-12), HAMi's page (2026-08), cnmon of
-2022 to 2024 in PaddlePaddle's pages. The driver's version is cnmon's: no version file is known.
+2022 to 2024 in PaddlePaddle/docs docs/hardware_support/mlu/install_cn.md. The driver's version is
+cnmon's: no version file is known.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ ENFLAME = Profile(
         Component("exporter", r"gcu-exporter"),
     ),
     # no source names a least driver: vllm-gcu's README points to the stack's installation manual;
-    # TopsRider 3.6 ran with 1.7.0.9 (opendatalab/MinerU docs/zh/usage/acceleration_cards/Enflame.md)
+    # TopsRider 3.6 ran with 1.7.0.9 (opendatalab/MinerU docs/zh/usage/acceleration_cards, 2026)
     toolkit_name="TopsRider",
     toolkit_example="TopsRider 3.6",
     toolkit_table=False,

@@ -57,7 +57,7 @@ METAX = Profile(
         Component("label-node", r"metax-gpu-label|^gpu-label[:@]"),
         Component("exporter", r"mx-exporter"),
     ),
-    # no source names a least driver: pairs that ran are MACA 3.7.2 with driver 3.8.30 and 3.8.1 with
+    # no source names a least driver: pairs that ran are MACA 3.7.2 with driver 3.8.30, 3.8.1 with
     # 3.9.6 (flagos-ai/release-info base/, 2026-08), 3.0.0.8 with 3.0.0.5 (gpustack's MetaX page)
     toolkit_name="MACA",
     toolkit_example="MACA 3.1",

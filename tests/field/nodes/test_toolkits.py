@@ -62,7 +62,11 @@ def test_cards_and_toolkits(
         ("kunlunxin-xpu", "flagos-base/flagos-base-kunlunxin-xre5.29.0:2.1.2", "5.29.0"),
         ("kunlunxin-xpu", "paddlepaddle/fastdeploy-xpu:2.4.0", ""),
         # opendatalab/MinerU docs/zh/usage/acceleration_cards/Enflame.md; the two others constructed
-        ("enflame-gcu", "enflame:docker_images_topsrider_i3x_3.6.20260106_vllm0.11", "3.6.20260106"),
+        (
+            "enflame-gcu",
+            "enflame:docker_images_topsrider_i3x_3.6.20260106_vllm0.11",
+            "3.6.20260106",
+        ),
         ("enflame-gcu", "registry/vllm-gcu:topsrider3.4", "3.4"),
         ("enflame-gcu", "registry/vllm-gcu:0.8.0", ""),
     ],
