@@ -19,7 +19,8 @@ from tasks.accelerators.types import (
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _COREX = (
-    "Deep-Spark/ix-container-toolkit, 2026-05: the image's SDK is of the host module's release; "
+    "PaddlePaddle/docs docs/hardware_support/iluvatar_gpu, 2026: an SDK in the image that does not go "
+    "with the host's module finds no card; "
     "flagos-ai/release-info base/, 2026-08: CoreX 4.4.0 with 4.4.0, 4.5.0 with 4.5.0"
 )
 
