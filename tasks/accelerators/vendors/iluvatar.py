@@ -19,8 +19,8 @@ from tasks.accelerators.types import (
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _COREX = (
-    "PaddlePaddle/docs docs/hardware_support/iluvatar_gpu, 2026: an SDK in the image that does not go "
-    "with the host's module finds no card; "
+    "PaddlePaddle/docs docs/hardware_support/iluvatar_gpu, 2026: an SDK in the image that does not "
+    "go with the host's module finds no card; "
     "flagos-ai/release-info base/, 2026-08: CoreX 4.4.0 with 4.4.0, 4.5.0 with 4.5.0"
 )
 

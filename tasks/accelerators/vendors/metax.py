@@ -1,8 +1,8 @@
 """MetaX GPUs (MXC500, MXC550, C600, N260).
 
 Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04; public
-then, no address was found again), HAMi's and Koordinator's pages for sGPU (2026-08), gpustack/runtime (2026-08). PCI ids of the cards were
-not found: the vendor id and the class decide.
+then, no address was found again), HAMi's and Koordinator's pages for sGPU (2026-08),
+gpustack/runtime (2026-08). PCI ids of the cards were not found: the vendor id and the class decide.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tools that print a framed table of two or three lines a card. A row a tool.
 
-Sources (all of real machines): mx-smi 2.1.12 (t9k's installation notes, 2025-04), 2.2.4 (DocFlowAI's
-installation notes for C500, 2025-06), 2.2.9 (ms-swift's page for MetaX, 2026-02) and 2.3.1
-(2026-09); mthreads-gmi 1.12, 1.14 (2024-11) and 2.4.1 (the guide to github.com/PaddlePaddle/
+Sources (all of real machines): mx-smi 2.1.12 (t9k's installation notes, 2025-04), 2.2.4
+(DocFlowAI's installation notes for C500, 2025-06), 2.2.9 (ms-swift's page for MetaX, 2026-02) and
+2.3.1 (2026-09); mthreads-gmi 1.12, 1.14 (2024-11) and 2.4.1 (the guide to github.com/PaddlePaddle/
 PaddleFleet on S5000, 2026-06); cnmon 4.20.11 (2022-10, below), 5.10.13 and 5.10.22 (2023-11,
 PaddlePaddle/docs docs/hardware_support/mlu/install_cn.md); ixsmi 4.0.0
 (Deep-Spark/ix-device-plugin), 4.3.8 (PaddlePaddle/docs
