@@ -75,7 +75,6 @@ ROWS = (
         "model-config",
         r"(?P<what>`?rope_(?:scaling|parameters)`? (?:should have|must (?:be|have))[^\n\[{]{1,90}|"
         r"assert \"factor\" in rope_scaling|Unknown RoPE scaling type \w+|"
-        r"Unrecognized keys in `rope_\w+`[^\n]{1,60}|"
         r"Missing required keys in `rope_\w+`[^\n]{1,60})",
         "the configuration's rope scaling is not in the form this image reads: {what}",
         "use an image with a newer transformers, or correct --hf-overrides in serving.extra_args",

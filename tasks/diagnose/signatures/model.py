@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from tasks.diagnose.signatures.table import row
 
+# The last part of a parameter's name: by it a KeyError tells a tensor from a module of the engine
+# ("model.layers.0.self_attn.attn" is a layer that nobody registered, no tensor).
+_TENSOR = (
+    r"(?:\w*(?:weight|bias|scales?|scale_inv|zeros?|zero_point|blocks|packed|weight_shape|g_idx|"
+    r"absmax|quant_map)(?:_\d)?|sinks|A_log|A|D|dt_bias|perm|"
+    r"(?<=experts\.)(?:gate_up|gate|up|down)_proj)"
+)
+
 ROWS = (
     row(
         "tp-heads",
@@ -176,8 +184,7 @@ ROWS = (
     ),
     row(
         "weights-unknown",
-        r"KeyError: '(?P<name>(?:model\.|layers\.|transformer\.|language_model\.|visual\.|mtp\.|"
-        r"lm_head)[\w.]*)'|"
+        rf"KeyError: '(?P<name>[\w.]+\.{_TENSOR})'|"
         r"There is no module or parameter named '(?P<name2>[^']+)'|"
         r"Following weights were not initialized from checkpoint: (?P<name3>.{1,80})",
         "the checkpoint's tensor {name} has no place in this vLLM's class of the model",
