@@ -292,7 +292,8 @@ ROWS = (
         # says only that nothing was found; a library that is missing says why
         "no-device",
         r"Failed to infer device type|UnspecifiedPlatform\b.{0,80}(?:not|no) |"
-        r"Device string must not be empty",
+        r"Device string must not be empty|"
+        r"^\w*(?:Error|Exception): (?:CUDA|ROCm|HIP|MUSA|NPU|XPU) is not available\b",
         "the engine sees no accelerator in its container",
         "check that the pod asks for the device plugin's resource and the runtime class mounts the "
         "driver (rollout check-nodes); VLLM_LOGGING_LEVEL=DEBUG tells what each platform saw",
