@@ -140,6 +140,16 @@ ROWS = (
         hopeless=False,
     ),
     row(
+        "driver-init",
+        r"MPS client failed to connect to the MPS (?P<what>control daemon|server)",
+        "the card is shared by MPS, whose {what} the container does not reach",
+        "see the plugin's MPS daemon on the node (mps-control-daemon), and that the pod asks for "
+        "the plugin's resource, which mounts its pipes; a daemon started by hand is not in the pod",
+        "NVIDIA/nvidia-container-toolkit#714",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
         "driver-mismatch",
         r"Error 80[34]: (?P<what>[\w ]+/?[\w ]*)|"
         r"(?P<what2>system has unsupported display driver / cuda driver combination|"

@@ -204,13 +204,13 @@ ROWS = (
         r"HSAIL operation resulted in a hardware exception|"
         r"(?:error code is |error code: ?|runtime result = )5070(?:11|15|18|35)\b|"
         r"cuapi_xpu_\w+\(\) failed[^\n]{0,60}status= ?700\b|"
-        r"Failed to initialize the TMA descriptor",
+        r"Failed to initialize the TMA descriptor|^RuntimeError: Error Internal$",
         "a kernel of the engine fails for this model or this card",
         "add --enforce-eager to serving.extra_args or use another engine release; Xid lines in the "
         "node's kernel log tell a faulty card",
         "opendatalab/MinerU#3677, SystemPanic/vllm-windows#72, vllm-project/vllm#50347, "
         "vllm-project/vllm#20007, baidu/vLLM-Kunlun#475, vllm-project/vllm#13961, "
-        "flashinfer-ai/flashinfer#2232",
+        "flashinfer-ai/flashinfer#2232, vllm-project/vllm#14601, vllm-project/vllm#11763",
         hopeless=False,
         decides=True,
     ),

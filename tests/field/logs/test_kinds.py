@@ -186,6 +186,16 @@ KINDS = [
     ),
     # vllm-project/vllm#13961, flashinfer-ai/flashinfer#2232
     ("Error: Failed to initialize the TMA descriptor 700", "kernel-fault", False),
+    # vllm-project/vllm#14601, vllm-project/vllm#11763, vllm-project/vllm#22713: of CUTLASS
+    ("RuntimeError: Error Internal", "kernel-fault", False),
+    # NVIDIA/nvidia-container-toolkit#714
+    (
+        "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions "
+        "before calling NumCudaDevices() that might have already set an error? Error 805: MPS "
+        "client failed to connect to the MPS control daemon or the MPS server",
+        "driver-init",
+        False,
+    ),
     # vllm-project/vllm-ascend#5005
     (
         "AttributeError: 'GDNAttentionMetadataBuilder' object has no attribute 'aclgraph_support'",
