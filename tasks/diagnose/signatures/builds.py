@@ -29,7 +29,7 @@ ROWS = (
     ),
     row(
         "compiler",
-        r"nvcc fatal\s*: (?P<what>[^\n]{1,120})|(?P<what2>Unsupported gpu architecture '\S+')|"
+        r"nvcc fatal\s*: (?!Unsupported gpu)(?P<what>[^\n]{1,120})|"
         r"(?P<what3>ninja: build stopped[^\n]{0,60})|"
         r"(?P<what5>Command '\['[^'\n]{0,80}(?:clang|gcc|g\+\+|hipcc|nvcc)[^\n]{0,300}?"
         r"non-zero exit "

@@ -43,6 +43,16 @@ ROWS = (
     ),
     row(
         "card-unsupported",
+        r"Unsupported gpu architecture '(?P<card>\w+)'",
+        "the image's CUDA compiler is too old for the card ({card}), for which it makes a kernel",
+        "use an image whose CUDA toolkit is new enough for the card, or with compiled FlashInfer "
+        "kernels",
+        "flashinfer-ai/flashinfer#1657, flashinfer-ai/flashinfer#1658",
+        decides=True,
+        demotes="compiler",
+    ),
+    row(
+        "card-unsupported",
         r"error: unsupported target: '(?P<card>\w+)'",
         "the image's Triton makes no code for this card ({card})",
         "use an image built for the card; where there is none, other cards",

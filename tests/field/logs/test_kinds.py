@@ -196,6 +196,14 @@ KINDS = [
         "driver-init",
         False,
     ),
+    # flashinfer-ai/flashinfer#1657: the card's, and what follows from it
+    (
+        "RuntimeError: Ninja build failed. Ninja output:\n"
+        "nvcc fatal   : Unsupported gpu architecture 'compute_90a'\n"
+        "ninja: build stopped: subcommand failed.",
+        "card-unsupported",
+        True,
+    ),
     # vllm-project/vllm-ascend#5005
     (
         "AttributeError: 'GDNAttentionMetadataBuilder' object has no attribute 'aclgraph_support'",
