@@ -198,31 +198,50 @@ class CpuFlags:
 @dataclass(frozen=True)
 class ToolkitMinimum:
     """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs. source:
-    where that stands, and its date. dropped: regex over cards that they compile nothing for, and
-    dropped_source."""
+    where that stands, and its date."""
 
     toolkit: tuple[int, ...]
     driver: str
     refuse: bool
     source: str
-    dropped: str = ""
-    dropped_source: str = ""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Cards of one generation and what goes with them; () and '' where nothing is known.
+
+    cards: regex over models, and over PCI ids (vendor:device) where no tool tells a model. toolkit:
+    the first release that compiles for them; dropped: the first that does no more. driver: the
+    first branch that drives them; advised: the least one the vendor names; until: the first that
+    leaves them out. source: where that stands, and its date.
+    """
+
+    name: str
+    cards: str
+    source: str
+    toolkit: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
+    driver: str = ""
+    advised: str = ""
+    until: str = ""
 
 
 @dataclass(frozen=True)
 class CompatLibraries:
     """Newer user-space libraries in the image that go with an older driver.
 
-    env: (variable, regex over its value) of which one switches them on. not_for: regex over card
-    models that have none. source: where that stands, and its date. least: (toolkit, the oldest
-    driver they go with), the newest first; least_source.
+    env: (variable, regex over its value) of which one switches them on; images: regex over images
+    that do so themselves. not_for: regex over card models that have none. source: where that
+    stands, and its date. branches: (toolkit, the driver branches they are made for), the newest
+    first; branches_source.
     """
 
     env: tuple[tuple[str, str], ...]
     not_for: str
     source: str
-    least: tuple[tuple[tuple[int, ...], str], ...] = ()
-    least_source: str = ""
+    images: str = ""
+    branches: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
+    branches_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -247,8 +266,10 @@ class Profile:
     with one group over an image tag. toolkit_example: how serving.toolkit may read. toolkit_digits:
     regex that cuts a
     version without dots. toolkit_of_image: (regex over the image, toolkit) where no tag says it.
-    minimums: the least driver of toolkit releases, the newest first; compat: what goes round them;
-    where that is not all, compatibility is a name in tasks.nodes.compatibility.CHECKS.
+    toolkit_table: the vendor says which driver a release needs, so that an image which tells none
+    is spoken of. minimums: the least driver of toolkit releases, the newest first; compat: what
+    goes round them; generations: what its cards need, the narrower first; where that is not all,
+    compatibility is a name in tasks.nodes.compatibility.CHECKS.
     builds_driver: the driver is compiled on the node, so kernel-devel matters.
     pod_security, container_security: Kubernetes objects merged over our restrictive defaults,
     with `security_reasons` beside.
@@ -287,6 +308,8 @@ class Profile:
     toolkit_example: str = ""
     toolkit_digits: str = r"(\d{2})(\d{2})\.?(\d?)"
     toolkit_of_image: tuple[tuple[str, str], ...] = ()
+    toolkit_table: bool = True
+    generations: tuple[Generation, ...] = ()
     minimums: tuple[ToolkitMinimum, ...] = ()
     compat: CompatLibraries | None = None
     compatibility: str = ""

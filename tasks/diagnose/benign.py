@@ -43,6 +43,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     # a word of error within advice
     (r"If out-of-memory error occurs during cudagraph capture", "vllm-project/vllm#15598"),
     (r"object store is using /tmp instead of /dev/shm", "vllm-project/vllm#1710"),
+    # transformers' logger names no level where its caller gives it none
+    (r"Unrecognized keys in `rope_\w+`", "transformers modeling_rope_utils.py"),
     (r"is connected to 0 peer ranks", "vllm-project/vllm#28460"),
 )
 BENIGN = re.compile("|".join(f"(?:{pattern})" for pattern, _ in ROWS), re.IGNORECASE)

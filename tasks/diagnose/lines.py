@@ -36,6 +36,8 @@ _FATAL = re.compile(
     r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"
     r"Failed[:,] (?=\w+ error |\S+:\d+ ')"  # a check in C that ends its process
 )
+# Where a KeyError is raised tells what its name is one of: here a model_type.
+_RAISED_IN = re.compile(r"\s*File \".*/(?P<file>configuration_auto\.py)\", line \d+")
 # tvm_ffi's word of a crash (apache/tvm-ffi src/ffi/backtrace.cc), and the frames below it.
 _CRASH = re.compile(r"!{5,} Segfault encountered")
 _NATIVE = re.compile(
@@ -186,6 +188,7 @@ def read(logs: str) -> Page:
     inside: set[str] = set()
     code: set[str] = set()  # whose next line is source, its indentation taken away
     asserted: dict[str, str] = {}  # what a bare AssertionError does not say
+    frames: dict[str, str] = {}  # file of the last frame, where it tells more
     ending: set[str] = set()  # who said that they end
     ignored: set[str] = set()  # whose next exception was not raised to anybody
     candidates: dict[str, Line] = {}  # benign, and told as an end
@@ -194,12 +197,17 @@ def read(logs: str) -> Page:
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
             inside.add(line.who)
             line.frame = True
+            if line.text.lstrip().startswith("File "):
+                raised = _RAISED_IN.match(line.text)
+                frames[line.who] = raised["file"] if raised else ""
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
             if line.benign and line.who in ending - ignored:
                 candidates[line.who] = line
             if source := asserted.get(line.who, ""):
                 line.text += f": {source}" if line.text == "AssertionError" else ""
+            if place := frames.pop(line.who, ""):
+                line.text += f" in {place}" if line.text.startswith("KeyError: '") else ""
             inside.discard(line.who)
         elif line.who in inside and (line.text[:1] in (" ", "\t") or line.who in code):
             line.frame = bool(line.text)

@@ -58,7 +58,8 @@ _LEVELS = tuple(
         rf"\d{{4}}-\d\d-\d\d {_CLOCK} \| (?:[\w.]+ \| ){{1,2}}(?P<level>{_WORDS}) *[|:] ?"
         rf"(?:std(?:out|err) \| ?)?",
         # Python's logging in its usual forms: "2026-09-19 21:54:09,123 - name - ERROR - text"
-        rf"\[?\d{{4}}[-/]\d\d[-/]\d\d[ T]{_CLOCK}\]?[ ]?(?:[-|][ ])?(?:[\w.]+[ ][-|][ ])?"
+        rf"\[?\d{{4}}[-/]\d\d[-/]\d\d[ T]{_CLOCK}\]?[ ]?(?:[-|][ ])?"
+        rf"(?:(?!(?:{_WORDS})\b)[\w.]+[ ][-|][ ])?"
         rf"(?:\[?(?P<level>{_WORDS})\]?(?=\W)[ ]?(?:[-|:][ ])?)?(?:std(?:out|err) \| ?)?",
         # "[2026-01-01 00:00:00,1] [42] [name] [INFO] [file-108] : text"
         rf"(?:\[[^\]]*\] ){{1,5}}\[(?P<level>{_WORDS})\] (?:\[[^\]]*\] )?: ?",

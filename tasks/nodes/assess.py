@@ -26,6 +26,7 @@ from tasks.nodes.rules_host import (
     Hardware,
     card_reasons,
     driver_reasons,
+    image_toolkit,
     label_reasons,
     model_reasons,
     read_hardware,
@@ -70,11 +71,11 @@ class NodeVerdict:
     seats_by_gone: with none of its pods here gone, with one, and so on; claims: replicas that its
     devices make, where they are asked for by claim and the probe saw them; lacks,
     lacks_without_stable: what keeps one more from fitting.
-    driver, cards, cpu: words for a person, '' unknown. unit: what one device of the resource is, ''
-    for a card; ranks_per_unit: devices an engine finds in one. engine_memory_bytes: what vLLM's
-    share of memory is taken of: the smallest unit's, or on the cpu profile one NUMA node's, or the
-    pod's limit if that is less; None unknown. disk_free, disk_total: bytes at the store, None
-    unknown.
+    driver, toolkit (in the image), cards, cpu: words for a person, '' unknown. unit: what one
+    device of the resource is, '' for a card; ranks_per_unit: devices an engine finds in one.
+    engine_memory_bytes: what vLLM's share of memory is taken of: the smallest unit's, or on the
+    cpu profile one NUMA node's, or the pod's limit if that is less; None unknown. disk_free,
+    disk_total: bytes at the store, None unknown.
     """
 
     node: str
@@ -93,6 +94,7 @@ class NodeVerdict:
     lacks_without_stable: tuple[str, ...] = ()
     probed: bool = False
     driver: str = ""
+    toolkit: str = ""
     cards: str = ""
     cpu: str = ""
     unit: str = ""
@@ -266,9 +268,11 @@ def _summary(
     sets = [f for f in (*build.required, *build.better) if f in probe.cpu.flags] if build else []
     cpu = f"{probe.cpu.cores} cores, {probe.cpu.memory_bytes / GIB:.0f} GiB"
     known = "store" not in probe.errors
+    toolkit = image_toolkit(spec, profile)
     return {
         "probed": True,
         "driver": hardware.driver,
+        "toolkit": f"{profile.toolkit_name} {toolkit}" if toolkit else "",
         "cards": cards,
         "cpu": ", ".join([cpu, *sets]) if "cpu" not in probe.errors else "",
         "engine_memory_bytes": engine_memory(spec, profile, probe, hardware, units),
@@ -329,7 +333,7 @@ def as_rows(verdicts: Sequence[NodeVerdict]) -> list[dict[str, str]]:
                 "devices free": devices if verdict.resource else "",
                 "replicas": str(verdict.seats),
                 "cards": "; ".join(filter(None, (verdict.cards or verdict.cpu, verdict.unit))),
-                "driver": verdict.driver,
+                "driver": "; ".join(filter(None, (verdict.driver, verdict.toolkit))),
                 "disk free": f"{verdict.disk_free / GIB:.1f} GiB"
                 if verdict.disk_free is not None
                 else "",

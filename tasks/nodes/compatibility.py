@@ -1,6 +1,7 @@
 """Which driver carries which cards and which toolkit. Each row names its source.
 
-Most vendors name the least driver of a toolkit release; their rows hold it (`minimums`). Hygon
+Most vendors name the least driver of a toolkit release, some what each generation of cards needs;
+their rows hold it (`minimums`, `generations`). Hygon
 publishes driver tiers (driver, hardware, DTK) and, in the vendor's container tooling, a finer
 list of the driver each DTK release needs. They are not the same: where they disagree the finding
 is a warning that names both. The vendor's own code lets the highest tier at or below the driver
@@ -11,11 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from tasks.accelerators.profiles import profile as profile_of
-from tasks.accelerators.types import Profile, ToolkitMinimum
+from tasks.accelerators.types import CompatLibraries, Profile
 from tasks.nodes.reasons import Reason, error, warning
 
 Version = tuple[int, ...]
@@ -27,6 +28,17 @@ VENDOR_TIERS = "the vendor's driver tiers (newer than its table)"
 VENDOR_MINIMUM = "the vendor's per-release DTK minimum"
 # releases whose driver requirement was looked for and not found, October 2026
 UNPUBLISHED = ("26.04.1",)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What may bring newer user-space libraries: the engine's image and its environment."""
+
+    image: str = ""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Engine()
 
 
 @dataclass(frozen=True)
@@ -212,28 +224,24 @@ def _words(row: ToolkitRange) -> str:
     return least or most
 
 
+def _numbers(version: str) -> Version:
+    """'570.133.20' -> (570, 133, 20); 25.5.rc1 comes before 25.5.1, so the rc is cut."""
+    plain = re.split(r"\.?rc", version.split("-")[0], flags=re.IGNORECASE)[0]
+    return tuple(int(n) for n in re.findall(r"\d+", plain))
+
+
 def check_minimum(
-    profile: Profile,
-    driver: str,
-    toolkit: str,
-    cards: Sequence[str] = (),
-    env: Mapping[str, str] | None = None,
+    profile: Profile, driver: str, toolkit: str, cards: Sequence[str] = (), engine: Engine = NOTHING
 ) -> list[Reason]:
     """Match a driver with the least one its toolkit names.
 
-    env: the engine's environment, which may switch on newer user-space libraries of the image;
-    cards: models, of which some have none of these.
+    engine: its image and environment, which may bring newer user-space libraries; cards: models,
+    of which some have none of these.
     """
-    # 25.5.rc1 comes before 25.5.1
-    plain = re.split(r"\.?rc", driver.split("-")[0], flags=re.IGNORECASE)[0]
-    have = tuple(int(n) for n in re.findall(r"\d+", plain))
-    want = tuple(int(n) for n in re.findall(r"\d+", toolkit))
+    have, want = _numbers(driver), _numbers(toolkit)
     row = next((m for m in profile.minimums if want and want >= m.toolkit), None)
-    if row is None:
+    if row is None or not have or have >= _numbers(row.driver):
         return []
-    dropped = _dropped(profile, row, toolkit, cards)
-    if not have or have >= tuple(int(n) for n in row.driver.split(".")):
-        return dropped
     make = (
         partial(error, "DRIVER_TOO_OLD")
         if row.refuse
@@ -242,51 +250,97 @@ def check_minimum(
     action = (
         "install a newer driver, use an older image, or set serving.toolkit if the tag misleads"
     )
-    compat = profile.compat
-    if row.refuse and compat is not None:
-        on = [name for name, rule in compat.env if re.search(rule, (env or {}).get(name, ""))]
-        without = [card for card in cards if re.search(compat.not_for, card)]
-        least = next((text for of, text in compat.least if want >= of), "0")
-        old = on and have < tuple(int(n) for n in least.split("."))
-        if old:
-            action += (
-                f"; compatibility libraries go with drivers from {least} ({compat.least_source})"
-            )
-        elif on and not without:
-            make = partial(warning, "DRIVER_TOO_OLD")
-            action = (
-                f"{on[0]} brings the image's own libraries: the smoke test shows whether they go "
-                f"with this driver ({compat.source})"
-            )
-        elif on:
-            action += f"; {without[0]} has no compatibility libraries ({compat.source})"
-        else:
-            name = compat.env[0][0]
-            action += f"; on data centre cards {name}=1 in serving.env may go round it"
+    if row.refuse and profile.compat is not None:
+        mild, action = _round(profile.compat, have, want, cards, engine, action)
+        make = partial(warning, "DRIVER_TOO_OLD") if mild else make
     return [
-        *dropped,
         make(
             f"driver {driver} with {profile.toolkit_name} {toolkit}",
             f"driver {row.driver} or newer ({row.source})",
             action,
-        ),
-    ]
-
-
-def _dropped(
-    profile: Profile, row: ToolkitMinimum, toolkit: str, cards: Sequence[str]
-) -> list[Reason]:
-    """Cards that the toolkit compiles nothing for."""
-    old = sorted({card for card in cards if row.dropped and re.search(row.dropped, card)})
-    return [
-        warning(
-            "DRIVER_TOOLKIT_MISMATCH",
-            f"{card} with {profile.toolkit_name} {toolkit}",
-            f"a card that it has kernels for ({row.dropped_source})",
-            "use an image of an older toolkit: this one ends with 'no kernel image'",
         )
-        for card in old
     ]
+
+
+def _round(
+    compat: CompatLibraries,
+    have: Version,
+    want: Version,
+    cards: Sequence[str],
+    engine: Engine,
+    action: str,
+) -> tuple[bool, str]:
+    """Whether the image's own libraries may go round an old driver, and what to do.
+
+    Below every branch they are made for none of them can start: that stays an error. Between two
+    of them nobody knows, which is a warning.
+    """
+    on = [name for name, rule in compat.env if re.search(rule, engine.env.get(name, ""))]
+    if compat.images and re.search(compat.images, engine.image):
+        on.append(engine.image)
+    without = [card for card in cards if re.search(compat.not_for, card)]
+    branches = next((found for of, found in compat.branches if want >= of), ())
+    good = ", ".join(map(str, branches))
+    made = f"they are made for driver branches {good} ({compat.branches_source})"
+    if not on:
+        name = compat.env[0][0]
+        if without or not branches or have[0] < min(branches):
+            return False, action
+        return False, f"{action}; on data centre cards {name}=1 in serving.env may go round it"
+    if branches and have[0] < min(branches):
+        return False, f"{action}; as for compatibility libraries, {made}"
+    if without:
+        return False, f"{action}; {without[0]} has no compatibility libraries ({compat.source})"
+    brings = f"{on[0]} brings the image's own libraries"
+    if branches and have[0] not in branches:
+        return True, f"{brings}, but {made}: install one of these, or a newer driver"
+    return True, (
+        f"{brings}: the smoke test shows whether they go with this driver ({compat.source})"
+    )
+
+
+def check_generation(
+    profile: Profile, driver: str, cards: Sequence[str], toolkit: str
+) -> list[Reason]:
+    """Match driver and toolkit with what each card's generation needs.
+
+    An error is what cannot be otherwise: a driver that does not know the card, a toolkit that
+    compiles nothing for it. An older toolkit may hold code that the driver compiles anew, so that
+    is a warning, as is a driver below what the vendor advises. A card of no row is not judged.
+    """
+    have, want = _numbers(driver), _numbers(toolkit)
+    name = profile.toolkit_name
+    out: list[Reason] = []
+    for card in sorted(set(cards)):
+        row = next((g for g in profile.generations if re.search(g.cards, card)), None)
+        if row is None:
+            continue
+        found = f"driver {driver} with {card}"
+        of = f"for {row.name} ({row.source})"
+        newer = f"driver {row.advised or row.driver} or newer {of}"
+        if have and row.driver and have < _numbers(row.driver):
+            action = "install a newer driver: this one does not know the card"
+            out.append(error("DRIVER_TOO_OLD", found, newer, action))
+        elif have and row.advised and have < _numbers(row.advised):
+            action = "install a newer driver; the smoke test shows whether this one drives the card"
+            out.append(warning("DRIVER_TOO_OLD", found, newer, action))
+        elif have and row.until and have >= _numbers(row.until):
+            action = "install an older driver: this one leaves the card out"
+            out.append(error("DRIVER_TOO_NEW", found, f"one before {row.until} {of}", action))
+        found = f"{card} with {name} {toolkit}"
+        tag = "one without code for the card ends with 'no kernel image'; set serving.toolkit if "
+        tag += "the tag misleads"
+        if want and row.dropped and want >= row.dropped:
+            expected, action = f"{name} before {_dots(row.dropped)} {of}", f"an older image: {tag}"
+            out.append(error("DRIVER_TOOLKIT_MISMATCH", found, expected, action))
+        elif want and want < row.toolkit[: len(want)]:
+            expected, action = f"{name} {_dots(row.toolkit)} or newer {of}", f"a newer image: {tag}"
+            out.append(warning("DRIVER_TOOLKIT_MISMATCH", found, expected, action))
+    return out
+
+
+def _dots(version: Version) -> str:
+    return ".".join(map(str, version))
 
 
 DriverCheck = Callable[[str, Sequence[str], str], list[Reason]]
@@ -299,12 +353,17 @@ def compatible(
     driver: str,
     cards: Sequence[str],
     toolkit: str,
-    env: Mapping[str, str] | None = None,
+    engine: Engine = NOTHING,
     wanted: str | None = None,
+    ids: Sequence[str] = (),
 ) -> list[Reason]:
-    """What is said against this driver with these cards and this toolkit. env: the engine's.
-    wanted: the card the spec names, which the operator knows whatever the tables say."""
-    found = check_minimum(profile, driver, toolkit, cards, env)
+    """What is said against this driver with these cards and this toolkit.
+
+    wanted: the card the spec names, which the operator knows whatever the tables say. ids: PCI ids
+    (vendor:device), which tell the generation where no tool tells a card.
+    """
+    found = check_minimum(profile, driver, toolkit, cards, engine)
+    found += check_generation(profile, driver, cards or ids, toolkit)
     own = CHECKS.get(profile.compatibility)
     if own is None:
         return found

@@ -40,6 +40,7 @@ CODES: dict[str, str] = {
     "DRIVER_MISSING": "the kernel driver is not loaded",
     "DRIVER_VERSION_UNKNOWN": "the driver is loaded, but nothing tells its version",
     "DRIVER_TOO_OLD": "the driver does not support these cards",
+    "DRIVER_TOO_NEW": "the driver leaves these cards out",
     "DRIVER_TOOLKIT_MISMATCH": "driver, or a card, and the image's toolkit are no supported pair",
     "COMPATIBILITY_DISPUTED": "the sources disagree whether driver and toolkit fit",
     "TOOLKIT_UNKNOWN": "the toolkit in the image is not known, so the driver cannot be matched",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tasks.accelerators.types import Labels, Profile, normal_toolkit
-from tasks.nodes.compatibility import compatible, driver_version
+from tasks.nodes.compatibility import Engine, compatible, driver_version
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
@@ -33,6 +33,7 @@ class Hardware:
     on_bus: int
     memory_mib: float | None  # of the smallest card, or what the spec says where no tool tells it
     passed: int = 0  # cards kept for virtual machines
+    ids: tuple[str, ...] = ()  # vendor:device of the cards on the bus
 
     def stated(self, memory_gib: float | None) -> Hardware:
         """With the memory that the spec states, where no tool tells it."""
@@ -75,6 +76,7 @@ def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
         len(doc.pci),
         min(memory, default=None),
         len(doc.passed),
+        tuple(sorted({f"{p.vendor}:{p.device}".lower() for p in doc.pci})),
     )
 
 
@@ -309,18 +311,21 @@ def model_reasons(
     ]
 
 
+def image_toolkit(spec: Rollout, profile: Profile) -> str:
+    """The version of the toolkit in the image: what the spec states, else its tag; '' unknown."""
+    told = re.search(r"\d[\w.]*", spec.serving.toolkit or "")
+    if told and profile.toolkit_name:
+        return normal_toolkit(told[0], profile.toolkit_digits)
+    return profile.toolkit_of(spec.serving.image)
+
+
 def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list[Reason]:
     """Driver, cards and the image's toolkit against the compatibility data."""
     if not profile.toolkit_name:
         return []
-    told = re.search(r"\d[\w.]*", spec.serving.toolkit or "")
-    toolkit = (
-        normal_toolkit(told[0], profile.toolkit_digits)
-        if told
-        else profile.toolkit_of(spec.serving.image)
-    )
+    toolkit = image_toolkit(spec, profile)
     out = []
-    if not toolkit:
+    if not toolkit and profile.toolkit_table:
         out.append(
             warning(
                 "TOOLKIT_UNKNOWN",
@@ -331,6 +336,12 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
         )
     if hardware.loaded:
         out += compatible(
-            profile, hardware.driver, hardware.models, toolkit, spec.serving.env, spec.nodes.model
+            profile,
+            hardware.driver,
+            hardware.models,
+            toolkit,
+            Engine(spec.serving.image, spec.serving.env),
+            spec.nodes.model,
+            hardware.ids,
         )
     return out

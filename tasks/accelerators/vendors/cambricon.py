@@ -1,7 +1,8 @@
 """Cambricon MLUs (MLU370, MLU590).
 
 Sources: Cambricon/cambricon-k8s-device-plugin 2.0.23 (2025-12), HAMi's page (2026-08), cnmon of
-2022 to 2024 in PaddlePaddle's pages. The driver's version is cnmon's: no version file is known.
+2022 to 2024 in PaddlePaddle/docs docs/hardware_support/mlu/install_cn.md. The driver's version is
+cnmon's: no version file is known.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ from tasks.accelerators.types import (
     Profile,
     ResourcePattern,
     Smi,
+    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+_OPS = "Cambricon/mlu-ops README: what its kernels need"
+_PADDLE = "https://www.paddlepaddle.org.cn/documentation"
 
 CAMBRICON = Profile(
     name="cambricon-mlu",
@@ -55,5 +60,15 @@ CAMBRICON = Profile(
         Component("device-plugin", r"cambricon-device-plugin|cambricon-k8s-device-plugin"),
         Component("exporter", r"(mlu|cambricon).*exporter"),
     ),
+    toolkit_name="CNToolkit",
+    toolkit_example="CNToolkit 4.1",
+    toolkit_table=False,
+    minimums=(
+        ToolkitMinimum((4, 1), "6.0.3", False, f"{_OPS}, 2026"),
+        ToolkitMinimum((3, 8, 4), "5.10.25", False, f"{_OPS} of CNToolkit 3.8.4"),
+        ToolkitMinimum((3,), "4.20.11", False, f"{_PADDLE}/docs/zh/2.4/guides/hardware_support"),
+    ),
+    # cntoolkit3.0.2-cnnl1.13.0, cambricon-neuware4.4.3
+    toolkit=r"(?:cntoolkit|neuware)[-_:]?v?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/bin", "/usr/local"),
 )

@@ -64,6 +64,13 @@ ENFLAME = Profile(
         Component("label-node", r"gcu-feature-discovery"),
         Component("exporter", r"gcu-exporter"),
     ),
+    # no source names a least driver: vllm-gcu's README points to the stack's installation manual;
+    # TopsRider 3.6 ran with 1.7.0.9 (opendatalab/MinerU docs/zh/usage/acceleration_cards, 2026)
+    toolkit_name="TopsRider",
+    toolkit_example="TopsRider 3.6",
+    toolkit_table=False,
+    # topsrider_i3x_3.6.20260106_vllm0.11
+    toolkit=r"topsrider[-_:]?(?:i3x[-_])?v?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/bin", "/usr/sbin"),
     # the vendor's runtime must be the containers' default: there is no class to name
     probe_env={"ENFLAME_VISIBLE_DEVICES": "all"},

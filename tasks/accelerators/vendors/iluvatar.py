@@ -14,8 +14,15 @@ from tasks.accelerators.types import (
     Profile,
     ResourcePattern,
     Smi,
+    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+
+_COREX = (
+    "PaddlePaddle/docs docs/hardware_support/iluvatar_gpu, 2026: an SDK in the image that does not "
+    "go with the host's module finds no card; "
+    "flagos-ai/release-info base/, 2026-08: CoreX 4.4.0 with 4.4.0, 4.5.0 with 4.5.0"
+)
 
 ILUVATAR = Profile(
     name="iluvatar-gpu",
@@ -59,6 +66,15 @@ ILUVATAR = Profile(
         Component("label-node", r"ixfd|ix-feature-discovery"),
         Component("exporter", r"ix-?exporter"),
     ),
+    toolkit_name="CoreX",
+    toolkit_example="CoreX 4.2",
+    toolkit_table=False,
+    minimums=tuple(
+        ToolkitMinimum(release, ".".join(map(str, release)), False, _COREX)
+        for release in ((4, 5), (4, 4), (4, 3), (4, 2))
+    ),
+    # corex4.2-vllm0.8.3, iluvatar-corex4.5.0
+    toolkit=r"corex[-_:]?v?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/local",),
     probe_env={"IX_VISIBLE_DEVICES": "all"},
 )

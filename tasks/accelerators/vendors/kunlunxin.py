@@ -56,5 +56,11 @@ KUNLUNXIN = Profile(
         Component("device-plugin", r"(?<!v)xpu-device-plugin|kunlun.*device-plugin"),
         Component("exporter", r"(xpu|kunlun).*exporter"),
     ),
+    # no source names a least driver of an XRE; an engine's own is its page's: PaddlePaddle's
+    # FastDeploy wants 5.0.21.26 (paddlepaddle.github.io/FastDeploy, kunlunxin_xpu, 2026)
+    toolkit_name="XRE",
+    toolkit_example="XRE 5.0.21",
+    toolkit_table=False,
+    toolkit=r"(?<![a-z])xre[-_:]?v?(\d+(?:\.\d+)+)",  # kunlunxin-xre5.37.1
     probe_paths=("/opt", "/usr/local"),
 )

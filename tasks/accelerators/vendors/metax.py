@@ -1,8 +1,8 @@
 """MetaX GPUs (MXC500, MXC550, C600, N260).
 
-Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04), HAMi's
-and Koordinator's pages for sGPU (2026-08), gpustack/runtime (2026-08). PCI ids of the cards were
-not found: the vendor id and the class decide.
+Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04; public
+then, no address was found again), HAMi's and Koordinator's pages for sGPU (2026-08),
+gpustack/runtime (2026-08). PCI ids of the cards were not found: the vendor id and the class decide.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ METAX = Profile(
         Component("label-node", r"metax-gpu-label|^gpu-label[:@]"),
         Component("exporter", r"mx-exporter"),
     ),
+    # no source names a least driver: pairs that ran are MACA 3.7.2 with driver 3.8.30, 3.8.1 with
+    # 3.9.6 (flagos-ai/release-info base/, 2026-08), 3.0.0.8 with 3.0.0.5 (gpustack's MetaX page)
+    toolkit_name="MACA",
+    toolkit_example="MACA 3.1",
+    toolkit_table=False,
+    # maca.ai3.1.0.7-torch2.6, 0.23.0-maca.ai3.8.0.103, metax-maca3.7.2.1
+    toolkit=r"maca(?:\.ai)?[-_:]?(\d+(?:\.\d+)+)",
     probe_paths=("/opt",),
     # the vendor's runtime, which its operator makes the default, brings /opt/mxdriver and devices
     probe_env={"METAX_VISIBLE_DEVICES": "all"},

@@ -55,6 +55,13 @@ MTHREADS = Profile(
         Component("device-plugin", r"mt-universal-gpu-device|mt(hreads)?-.*device-plugin"),
         Component("exporter", r"mt(hreads)?-.*exporter"),
     ),
+    # no source names a least driver: MUSA 4.3.6 and 5.2.0 ran with 5.2.0-server, 4.3.5 with 3.3.5
+    # (flagos-ai/release-info base/, 2026-08)
+    toolkit_name="MUSA",
+    toolkit_example="MUSA 4.1",
+    toolkit_table=False,
+    # musa4.1-vllm0.9.2, musa_rc3.1.0; vllm-musa and torch_musa have releases of their own
+    toolkit=r"(?<![a-z])(?<!vllm[-_])(?<!torch[-_])musa[-_:]?(?:rc)?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/bin", "/usr/local"),
     probe_env={"MTHREADS_VISIBLE_DEVICES": "all"},
 )

@@ -12,6 +12,7 @@ from tasks.accelerators.types import (
     Component,
     DeviceFile,
     Exporter,
+    Generation,
     Labels,
     NoCards,
     Profile,
@@ -23,6 +24,7 @@ from tasks.accelerators.types import (
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
+_BLACKWELL = "NVIDIA/cloud-native-docs PR 184, 2025-06: HGX B200 from 570.133.20"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
 _GKE = "https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus, 2025-07-16"
 _MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
@@ -203,27 +205,93 @@ NVIDIA = Profile(
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
     toolkit_digits=r"([12]\d|\d)(\d?)(\d?)",  # cu12 is CUDA 12, cu92 was 9.2
+    # what NVIDIA's own images carry: docs.nvidia.com/deeplearning/frameworks, release notes of vLLM
+    # (25.10, 26.01, 26.03, 26.05, 26.10), of SGLang (25.10, 26.05), of Triton (25.04), its support
+    # matrix for Triton; a month between two of them has what both share; read 2026-11
+    toolkit_of_image=tuple(
+        (rf"(^|/)nvidia/(vllm|sglang|pytorch):({months})(\.post\d+)?-", cuda)
+        for months, cuda in (
+            (r"26\.10", "13.4.3"),
+            (r"26\.0[6-9]", "13"),
+            (r"26\.05", "13.2.1"),
+            (r"26\.0[34]", "13.2"),
+            (r"26\.0[12]", "13.1.1"),
+            (r"25\.12", "13.1"),
+            (r"25\.1[01]", "13.0.2"),
+            (r"25\.0[89]", "13.0"),
+            (r"25\.0[4-7]", "12.9"),
+            (r"25\.0[1-3]", "12.8"),
+            (r"24\.(0[89]|1[0-2])", "12.6"),
+            (r"24\.07", "12.5.1"),
+            (r"24\.0[2-6]", "12"),
+            (r"24\.01", "12.3.2"),
+        )
+    ),
+    generations=(
+        Generation(
+            "Maxwell, Pascal and Volta",
+            r"\b(GV100|V100S?|TITAN (V|Xp?)|GP100|P(4|6|40|100)|Quadro [MP]\d+|GTX (9|10)\d0|"
+            r"M(4|6|10|40|60))\b|^10de:(13|14|15f|17|1b|1c|1d[8bf])",
+            "CUDA 13.0 release notes: nothing before compute capability 7.5 (mudler/LocalAI#9948); "
+            "drivers from 590: NixOS/nixos-hardware#1880, 2026-05",
+            dropped=(13,),
+            until="590",
+        ),
+        Generation(
+            "Blackwell Ultra",
+            r"\bG?B300\b|^10de:31",
+            "CUDA 12.9 release notes (sm_103), NVIDIA/Model-Optimizer PR 2042, 2026-07; driver: "
+            "CUDA 13.0 release notes",
+            toolkit=(12, 9),
+            driver="570",
+            advised="580",
+        ),
+        Generation(
+            "Blackwell",
+            r"\bG?B[12]00\b|\bGB10\b|\bRTX 50[5-9]0\b|\bBlackwell\b|^10de:(29|2[b-f])",
+            f"{_BLACKWELL}; CUDA 12.8 release notes (sm_100, sm_120)",
+            toolkit=(12, 8),
+            driver="570",
+        ),
+        Generation(
+            "Hopper",
+            r"\bG?H(20|100|200|800)\b|^10de:23",
+            "CUDA 11.8 release notes (sm_90) and the driver that comes with it",
+            toolkit=(11, 8),
+            driver="515",
+            advised="520",
+        ),
+        Generation(
+            "Ada",
+            r"\bL(2|4|20|40[GS]?)\b|\bRTX 40[5-9]0\b|\bAda\b|^10de:(26|27|28)",
+            "CUDA 11.8 release notes (sm_89) and the driver that comes with it",
+            toolkit=(11, 8),
+            driver="515",
+            advised="520",
+        ),
+    ),
     compat=CompatLibraries(
         env=(
             ("VLLM_ENABLE_CUDA_COMPATIBILITY", r"(?i)^\s*(1|true)\s*$"),  # vllm PR 33992
             ("LD_LIBRARY_PATH", r"/usr/local/cuda[^:]*/compat"),
         ),
+        # their entrypoint does so: SGLang release notes 25.10, docs.nvidia.com, 2026-05
+        images=r"(^|/)nvidia/(vllm|sglang|pytorch|tritonserver)[:@]",
         # forward compatibility is for data centre cards, some NGC-ready RTX and Jetson
         not_for=r"GeForce|TITAN",
         source="NVIDIA CUDA Compatibility, forward compatibility, read August 2026",
-        least=(((13,), "535"), ((12,), "470")),
-        least_source="NVIDIA_REQUIRE_CUDA of the images nvidia/cuda:13.0.2 and 12.8.1",
+        branches=(
+            ((13, 3), (535, 550, 560, 565, 570, 580)),
+            ((13,), (535, 550, 565, 570, 575)),
+            ((12, 9), (535, 550, 560, 565, 570)),
+            ((12, 8), (470, 535, 550, 560, 565)),
+            ((12,), (470, 525, 535)),
+        ),
+        branches_source="NVIDIA_REQUIRE_CUDA of the images nvidia/cuda: 12.4.1, 12.8.1, 12.9.1, "
+        "13.0.2, 13.3.0; read 2026-11",
     ),
     minimums=(
-        ToolkitMinimum(
-            (13,),
-            "580",
-            True,
-            _CUDA,
-            dropped=r"\b(GV100|V100S?|TITAN (V|Xp?)|GP100|P(4|6|40|100)|Quadro [MP]\d+|"
-            r"GTX (9|10)\d0|M(4|6|10|40|60))\b",
-            dropped_source="CUDA 13.0 release notes: nothing before compute capability 7.5",
-        ),
+        ToolkitMinimum((13,), "580", True, _CUDA),
         ToolkitMinimum((12,), "525", True, _CUDA),
         ToolkitMinimum((11,), "450", True, _CUDA),
     ),

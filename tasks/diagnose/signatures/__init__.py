@@ -6,7 +6,17 @@ most specific stand first; of several places the log decides.
 
 from __future__ import annotations
 
-from tasks.diagnose.signatures import arguments, driver, files, group, host, kernels, memory, model
+from tasks.diagnose.signatures import (
+    arguments,
+    builds,
+    driver,
+    files,
+    group,
+    host,
+    kernels,
+    memory,
+    model,
+)
 from tasks.diagnose.signatures.table import Signature
 
 __all__ = ["SIGNATURES", "Signature"]
@@ -14,6 +24,7 @@ __all__ = ["SIGNATURES", "Signature"]
 SIGNATURES: tuple[Signature, ...] = (
     *driver.ROWS,
     *memory.ROWS,
+    *builds.ROWS,
     *kernels.ROWS,
     *model.ROWS,
     *files.ROWS,
@@ -21,6 +32,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *arguments.ROWS,
     *group.ROWS,
     *arguments.LAST,
+    *builds.LAST,
     *kernels.LAST,
     *group.LAST,
 )

@@ -56,6 +56,23 @@ ROWS = (
     ),
     row(
         "arguments",
+        r"(?P<args>Unknown [\w /-]{1,40}: '?[\w.-]{1,60}'?\. (?:Valid|Must be|Available|Supported)"
+        r"[^\n]{1,160})",
+        "vLLM does not know a value that is asked for: {args}",
+        "correct it in serving.extra_args or serving.env",
+        "vllm-project/vllm model_executor/layers/mamba/ops/ssu_dispatch.py",
+    ),
+    row(
+        # attention both ways over an item: it may not be cut
+        "arguments",
+        r"Chunked MM input disabled but max_tokens_per_mm_item \((?P<item>\d+)\) is larger than "
+        r"max_num_batched_tokens \((?P<has>\d+)\)",
+        "one image of the model takes {item} tokens at once, the engine's batch has {has}",
+        "add --max-num-batched-tokens {item} or more to serving.extra_args",
+        "vllm-project/vllm v1/core/encoder_cache_manager.py",
+    ),
+    row(
+        "arguments",
         r"(?P<what>LoRA rank \d+ is greater than max_lora_rank \d+)|"
         r"(?P<what2>max_num_batched_tokens \(\d+\) is smaller than max_(?:model_len|num_seqs) "
         r"\(\d+\))",
@@ -75,7 +92,6 @@ ROWS = (
         "model-config",
         r"(?P<what>`?rope_(?:scaling|parameters)`? (?:should have|must (?:be|have))[^\n\[{]{1,90}|"
         r"assert \"factor\" in rope_scaling|Unknown RoPE scaling type \w+|"
-        r"Unrecognized keys in `rope_\w+`[^\n]{1,60}|"
         r"Missing required keys in `rope_\w+`[^\n]{1,60})",
         "the configuration's rope scaling is not in the form this image reads: {what}",
         "use an image with a newer transformers, or correct --hf-overrides in serving.extra_args",

@@ -140,6 +140,16 @@ ROWS = (
         hopeless=False,
     ),
     row(
+        "driver-init",
+        r"MPS client failed to connect to the MPS (?P<what>control daemon|server)",
+        "the card is shared by MPS, whose {what} the container does not reach",
+        "see the plugin's MPS daemon on the node (mps-control-daemon), and that the pod asks for "
+        "the plugin's resource, which mounts its pipes; a daemon started by hand is not in the pod",
+        "NVIDIA/nvidia-container-toolkit#714",
+        hopeless=False,
+        decides=True,
+    ),
+    row(
         "driver-mismatch",
         r"Error 80[34]: (?P<what>[\w ]+/?[\w ]*)|"
         r"(?P<what2>system has unsupported display driver / cuda driver combination|"
@@ -292,7 +302,8 @@ ROWS = (
         # says only that nothing was found; a library that is missing says why
         "no-device",
         r"Failed to infer device type|UnspecifiedPlatform\b.{0,80}(?:not|no) |"
-        r"Device string must not be empty",
+        r"Device string must not be empty|"
+        r"^\w*(?:Error|Exception): (?:CUDA|ROCm|HIP|MUSA|NPU|XPU) is not available\b",
         "the engine sees no accelerator in its container",
         "check that the pod asks for the device plugin's resource and the runtime class mounts the "
         "driver (rollout check-nodes); VLLM_LOGGING_LEVEL=DEBUG tells what each platform saw",

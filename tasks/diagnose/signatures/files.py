@@ -109,11 +109,13 @@ ROWS = (
         "device-file",
         rf"(?:{_CLOSED})(?: or (?:address|directory))?: '?(?P<file>{_DEVICE})|"
         rf"(?P<file2>{_DEVICE})'?[^\n/]{{0,40}}?(?:{_CLOSED})|"
-        r"Unable to open (?P<file3>/dev/kfd) read-write: [^\n]{1,40}",
+        r"Unable to open (?P<file3>/dev/kfd) read-write: [^\n]{1,40}|"
+        # oneCCL reads the folder /dev/dri/by-path, which --device does not map
+        r"ze_fd_manager\.cpp:\d+ init_device_fds: (?P<file4>[^\n]{1,80})",
         "the device file {file} is missing or closed in the container",
         "check it on the node, the device plugin's health there, and the pod's supplementalGroups: "
         "the numeric groups that own {file} (44 video, render)",
-        "gpustack/gpustack#5337, ollama/ollama#6685",
+        "gpustack/gpustack#5337, ollama/ollama#6685, uxlfoundation/oneCCL#121",
         decides=True,
     ),
     row(

@@ -48,6 +48,18 @@ ROWS = (
         decides=True,
     ),
     row(
+        # multicast of NVLink's switch: cards on PCIe have none
+        "collective-peer",
+        r"Device does not support multicasting|(?P<what>cuMulticast\w+)[^\n]{0,60}(?:not supported|"
+        r"fail)",
+        "the cards do not share memory by multicast, which a fused all-reduce wants {what}",
+        "set VLLM_ALLREDUCE_USE_SYMM_MEM=0 in serving.env, and switch the fusion off: "
+        "--compilation-config with pass_config fuse_allreduce_rms false; with NVLink see "
+        "that the node's fabric manager runs",
+        "vllm-project/vllm#34891, vllm-project/vllm pull 33274",
+        decides=True,
+    ),
+    row(
         # the very first one: the cards do not reach each other at all
         "collective-timeout",
         r"Watchdog caught collective operation timeout: WorkNCCL\(SeqNum=1,",
@@ -101,6 +113,31 @@ ROWS = (
         "access (NCCL_P2P_DISABLE=1, --disable-custom-all-reduce)",
         "vllm-project/vllm#7801, vllm-project/vllm#6732",
         hopeless=False,
+        vague=True,
+        decides=True,
+    ),
+    row(
+        # DeepEP's transport between the cards
+        "collective",
+        r"(?P<what>nvshmem initialization failed|init failed for transport: \w+|"
+        r"non-zero status: \d+ \w[^\n]{0,60}failed|aborting due to error in nvshmem\w+)",
+        "NVSHMEM could not join the cards: {what}",
+        "see that the pod holds the node's RDMA devices (its device plugin's resource) and that "
+        "driver and NIC allow GPUDirect (IBGDA); on one node choose another "
+        "--all2all-backend than deepep",
+        "sgl-project/sglang#6017, deepseek-ai/DeepEP#150, deepseek-ai/DeepEP#321",
+        vague=True,
+        decides=True,
+    ),
+    row(
+        # a vendor's sister of NCCL by its own mark
+        "collective",
+        r"(?P<what>\[\w{0,4}CCL\]\[\S+:\d+\] [^\n]{0,80}fail[^\n]{0,40})|"
+        r"(?P<what2>\[[A-Z ]{3,30}\]: error code= ?\d+\(at \S*CCLUtils\.hpp)",
+        "the collective library could not join the cards: {what}",
+        "name the pod's interface in the library's variable (XCCL_, BKCL_SOCKET_IFNAME), and see "
+        "that VLLM_HOST_IP is this pod's",
+        "baidu/vLLM-Kunlun#382",
         vague=True,
         decides=True,
     ),
@@ -271,6 +308,16 @@ ROWS = (
         hopeless=False,
         decides=True,
         first=True,
+    ),
+    row(
+        "command",
+        r"sh: (?:line )?\d+: (?:exec: )?(?P<what>\S*(?:vllm|python[\d.]*)): "
+        r"(?P<why>Permission denied|(?:command )?not found)",
+        "the container cannot start {what}: {why}",
+        "correct serving.command for this image; where the image has it, its user may not read it: "
+        "runAsUser",
+        "vllm-project/vllm#15461",
+        decides=True,
     ),
     row(
         "command",

@@ -38,6 +38,14 @@ ROWS = (
         "QwenLM/Qwen3-VL#2058, runpod-workers/worker-vllm#260, odysseus-dev/odysseus#191",
     ),
     row(
+        # what a platform's plugin asks of a class of vLLM's own, or the other way
+        "image-parts",
+        r"AttributeError: (?P<what>'\w+Builder' object has no attribute '\w*graph\w*')",
+        "the image's vLLM and its platform's plugin are not of releases that go together: {what}",
+        "use an image whose vLLM and plugin are of one release; else --enforce-eager",
+        "vllm-project/vllm-ascend#5005",
+    ),
+    row(
         "image-parts",
         r"TypeError: (?P<what>(?!\w*(?:EngineArgs|Config)\.)[\w.]+\(\) got an unexpected keyword "
         r"argument '\w+')",
@@ -58,10 +66,14 @@ ROWS = (
         "host-memory",
         r"\[Errno 12\] Cannot allocate memory|std::bad_alloc|"
         r"DefaultCPUAllocator: (?:can't allocate|not enough) memory|"
-        r"mmap failed: Cannot allocate memory|cudaHostAlloc.{0,60}out of memory",
+        r"mmap failed: Cannot allocate memory|cudaHostAlloc.{0,60}out of memory|"
+        r"unable to mmap \d+ bytes[^\n]{0,320}: Cannot allocate memory|"
+        r"(?:Task|worker\(s\)) (?:was|were) killed due to the node running low on memory|"
+        r"Workers \(tasks / actors\) killed due to memory pressure \(OOM\)",
         "the host's memory for this container is used up",
         "raise serving.resources.memory, or lower swap space and CPU offload in serving.extra_args",
-        "torch c10/core/impl/alloc_cpu.cpp",
+        "torch c10/core/impl/alloc_cpu.cpp, vllm-project/vllm#759, vllm-project/vllm#9753, "
+        "vllm-project/vllm#1765, vllm-project/vllm#1160",
         hopeless=False,
     ),
     row(
@@ -84,10 +96,15 @@ ROWS = (
     row(
         "storage",
         r"\[Errno (?:5|116|107)\] (?P<what>Input/output error|Stale file handle|"
-        r"Transport endpoint is not connected)(?:: '(?P<file>[^']+)')?",
+        r"Transport endpoint is not connected)(?:: '(?P<file>[^']+)')?|"
+        r"unable to mmap \d+ bytes from file <(?P<file2>[^>\n]{1,300})>: "
+        r"(?P<what2>Input/output error|No such device|Stale file handle|"
+        r"Transport endpoint is not connected)",
         lambda g: f"the storage {g['file'] or 'of the container'} fails: {g['what']}",
-        "look at the node's disk or mount, and at its kernel log",
-        "Linux errno EIO, ESTALE, ENOTCONN",
+        "look at the node's disk or mount, and at its kernel log; a mount whose files cannot be "
+        "mapped (No such device) needs --safetensors-load-strategy eager",
+        "Linux errno EIO, ENODEV (mmap), ESTALE, ENOTCONN; "
+        "pytorch/pytorch aten/src/ATen/MapAllocator.cpp",
         hopeless=False,
     ),
     row(
@@ -106,6 +123,29 @@ ROWS = (
         "name one the pod has (eth0; the node's with host_network)",
         "pytorch/gloo gloo/transport/tcp/device.cc",
         decides=True,
+    ),
+    row(
+        # IPv6 without its brackets, an address of another machine, a family the pod lacks
+        "network-interface",
+        r"Invalid argument \(addr='tcp://(?P<name>[0-9a-f]*:[0-9a-f:]+:\d+)'\)|"
+        r"bind on address \('(?P<name2>[^'\n]{1,60})', \d+\): cannot assign requested address|"
+        r"\[Errno 99\] cannot assign requested address",
+        "an address {name} that a part of the engine binds is none of this pod, or an IPv6 address "
+        "that it does not write as one",
+        "take --host and VLLM_HOST_IP out of serving, or name an address of the pod; in a cluster "
+        "of IPv6 alone use a newer image",
+        "gpustack/gpustack#3658, vllm-project/vllm pull 1288, vllm-project/vllm#18986",
+        vague=True,
+    ),
+    row(
+        "name-resolution",
+        r"socket\.gaierror: (?P<what>[^\n]{1,80})|(?P<what2>gai error: -\d[^\n]{1,60})",
+        "a name is not found in the pod's network: {what}",
+        "see which name the lines around it tell (a hub: serve the store's path and set "
+        "HF_HUB_OFFLINE=1; the pod's own: set VLLM_HOST_IP), and the cluster's DNS",
+        "vllm-project/vllm#3656, vllm-project/vllm#557",
+        hopeless=False,
+        vague=True,
     ),
     row(
         "hub-access",
@@ -148,11 +188,13 @@ ROWS = (
         # no word of which library; what names a thing goes before it
         "native-crash",
         r"Fatal Python error: (?P<what>Segmentation fault|Aborted)|(?P<what2>Segmentation fault)\b|"
-        r"Caught signal 11 \((?P<what3>Segmentation fault)",
+        r"Caught signal 11 \((?P<what3>Segmentation fault)|"
+        r"(?P<what4>double free or corruption|corrupted (?:double-linked list|size vs)|"
+        r"(?:free|malloc|munmap_chunk)\(\): [^\n]{1,60})",
         "a library of the engine crashed ({what})",
         "see what stands before it in the whole log; try --enforce-eager, another image, or the "
         "node's kernel log",
-        "CPython faulthandler",
+        "CPython faulthandler, kserve/kserve#5056, vllm-project/vllm#16412",
         hopeless=False,
         vague=True,
         decides=True,

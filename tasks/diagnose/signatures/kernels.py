@@ -1,4 +1,4 @@
-"""Ends in a kernel: none for the card or the model, no compiler to make it, a fault in it."""
+"""Ends in a kernel: none for the card or the model, a fault in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = (
         r"CUDA error: invalid device function|hipErrorNoBinaryForGpu|"
         r"Unable to find code object for all current devices|hipErrorInvalidDeviceFunction|"
         r"no binary for GPU|No compatible code objects found for: \w+|"
-        r"device kernel image is invalid",
+        r"device kernel image is invalid|CUDA error[^\n]{0,120}named symbol not found",
         "the image holds no code for this card",
         f"{_BUILT}; HSA_OVERRIDE_GFX_VERSION only where a close sibling's code is there",
         "vllm-project/vllm#14452, ROCm/legacy-rocm-build#4386, easydiffusion/easydiffusion#1477",
@@ -43,6 +43,16 @@ ROWS = (
     ),
     row(
         "card-unsupported",
+        r"Unsupported gpu architecture '(?P<card>\w+)'",
+        "the image's CUDA compiler is too old for the card ({card}), for which it makes a kernel",
+        "use an image whose CUDA toolkit is new enough for the card, or with compiled FlashInfer "
+        "kernels",
+        "flashinfer-ai/flashinfer#1657, flashinfer-ai/flashinfer#1658",
+        decides=True,
+        demotes="compiler",
+    ),
+    row(
+        "card-unsupported",
         r"error: unsupported target: '(?P<card>\w+)'",
         "the image's Triton makes no code for this card ({card})",
         "use an image built for the card; where there is none, other cards",
@@ -56,71 +66,6 @@ ROWS = (
         f"{_BUILT}, or choose another attention or MoE backend",
         "sgl-project/sglang#8879",
         decides=True,
-    ),
-    row(
-        "compiler",
-        r"Could not find nvcc|No such file or directory: '?(?P<file>\S*nvcc)'?|"
-        r"(?P<file2>\S*nvcc): (?:command )?not found|CUDA_HOME environment variable is not set|"
-        r"Failed to find (?:a )?nvcc",
-        "FlashInfer compiles a kernel when it starts, and the image has no CUDA compiler",
-        "use an image with the CUDA toolkit or with compiled FlashInfer kernels, or set "
-        "VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
-        "flashinfer-ai/flashinfer#1919, flashinfer-ai/flashinfer#1781, vllm-project/vllm#21960",
-        decides=True,
-    ),
-    row(
-        "compiler",
-        r"nvcc fatal\s*: (?P<what>[^\n]{1,120})|(?P<what2>Unsupported gpu architecture '\S+')|"
-        r"(?P<what3>ninja: build stopped[^\n]{0,60})|"
-        r"(?P<what5>Command '\['[^'\n]{0,80}(?:clang|gcc|g\+\+|hipcc|nvcc)[^\n]{0,300}?"
-        r"non-zero exit "
-        r"status \d+)|"
-        r"No such file or directory: '(?P<what4>ninja)'",
-        "a kernel that is compiled at the start cannot be: {what}",
-        "use an image whose CUDA toolkit goes with its FlashInfer, or set "
-        "VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
-        "flashinfer-ai/flashinfer#1532",
-        decides=True,
-    ),
-    row(
-        # DeepGEMM compiles at the start; what loads afterwards has nothing to load
-        "compiler",
-        r"Assertion error \(\S+:\d+\): (?P<what>exit_code == 0|"
-        r"[^\n]{0,40}compilation failed[^\n]{0,20})|"
-        r"\.cuh?\(\d+\): error: (?P<what2>[^\n]{1,100})|"
-        r"(?P<what3>\d+ errors? detected in the compilation of)",
-        "a kernel (DeepGEMM) that is compiled at the start cannot be: {what}",
-        "set VLLM_USE_DEEP_GEMM=0 and VLLM_MOE_USE_DEEP_GEMM=0 in serving.env, or use an image "
-        "whose CUDA toolkit goes with its DeepGEMM",
-        "llm-d/llm-d#1269, deepseek-ai/DeepGEMM#359, vllm-project/vllm#24547",
-        decides=True,
-        demotes="card-unsupported",
-    ),
-    row(
-        "compiler",
-        r"fatal error: (?P<file>\S+\.h(?:pp)?): No such file or directory|"
-        r"fatal error: '(?P<file2>\S+\.h(?:pp)?)' file not found",
-        "Triton compiles a helper when it starts, and the image has no header {file}",
-        "use an image with gcc and the headers (python3-dev, libc6-dev)",
-        "gpustack/gpustack#1242",
-        decides=True,
-    ),
-    row(
-        "compiler",
-        r"Failed to find C compiler|No such file or directory: '(?:gcc|cc|g\+\+|clang)'|"
-        r"(?:gcc|g\+\+|cc): (?:command )?not found|C\+\+ compiler not found|InvalidCxxCompiler|"
-        r"No working C\+\+ compiler found",
-        "a part is compiled when the engine starts, and the image has no C compiler",
-        "use an image with gcc (vLLM's own, or the vendor's), or name it by CC in serving.env",
-        "vllm-project/vllm#15329, vllm-project/vllm#2997",
-    ),
-    row(
-        "compiler",
-        r"CalledProcessError: Command '\['\S*(?:gcc|cc|g\+\+|clang)'",
-        "a part is compiled when the engine starts, and the image's C compiler fails",
-        "use an image with a whole compiler and its headers, or add --enforce-eager to "
-        "serving.extra_args where Triton is not needed",
-        "vllm-project/vllm#19656",
     ),
     row(
         "attention-backend",
@@ -142,6 +87,9 @@ ROWS = (
     row(
         "attention-backend",
         r"(?P<why>FlashInfer backend currently does not support attention sinks|"
+        r"Sinks are only supported in FlashAttention \d|"
+        r"FlashAttention (?:\w+ )?only supports head dimensions? (?:at most|up to) \d+"
+        r"[^\n]{0,40}|"
         r"No valid attention backend found[^\n]{0,160}|"
         r"FlashAttention only supports Ampere GPUs or newer|"
         r"<class '\S+AttentionBackend'> is not yet supported|"
@@ -151,7 +99,8 @@ ROWS = (
         "no attention backend of this engine serves this model on this card: {why}",
         "leave out VLLM_ATTENTION_BACKEND and --attention-backend, or choose one that fits the "
         "card",
-        "gpustack/gpustack docs/performance-lab/gpt-oss-120b/a100.md",
+        "gpustack/gpustack docs/performance-lab/gpt-oss-120b/a100.md, vllm-project/vllm#22290, "
+        "Dao-AILab/flash-attention csrc/flash_attn/flash_api.cpp",
         decides=True,
     ),
     row(
@@ -179,6 +128,15 @@ ROWS = (
     ),
     row(
         "kernel-unsupported",
+        r"DeepGEMM backend is not available(?P<why> or outdated)?",
+        "the image's DeepGEMM is missing{why}, and vLLM wants it on this card",
+        "set VLLM_USE_DEEP_GEMM=0 and VLLM_MOE_USE_DEEP_GEMM=0 in serving.env, or use an image "
+        "that brings DeepGEMM (models with sparse attention need it)",
+        "vllm-project/vllm#41849, vllm-project/vllm#29943",
+        decides=True,
+    ),
+    row(
+        "kernel-unsupported",
         r"Assertion error \(\S*(?:deep_?gemm|jit_kernels|csrc/apis)\S*:\d+\): "
         r"(?P<why>[^\n]{1,120})",
         "DeepGEMM has no kernel for this model on this card: {why}",
@@ -191,11 +149,13 @@ ROWS = (
         r"(?P<why>No \w+ (?:MoE |linear )?backend supports the (?:deployment )?configuration|"
         r"\w+ (?:MoE |linear )?backend '\w+' does not support the (?:deployment )?configuration"
         r"[^\n]{0,120}|"
-        r"No compiled \w+ for CUDA device capability: \d+|kernel does not support current device)",
+        r"No compiled \w+ for CUDA device capability: \d+|kernel does not support current device|"
+        r"[\w ]{3,60} (?:is|are) not implemented for (?:Blackwell|Hopper|Ada|Ampere|SM ?\d+))",
         "this vLLM has no kernel for the model's quantization on this card: {why}",
         "use a newer image, leave the backend to vLLM (VLLM_*_MOE*, --moe-backend), or choose "
         "another quantization of the model",
-        "vllm-project/vllm#45661, vllm-project/vllm#33416, vllm-project/vllm#32109",
+        "vllm-project/vllm#45661, vllm-project/vllm#33416, vllm-project/vllm#32109, "
+        "vllm-project/vllm#16515",
     ),
     row(
         "kernel-unsupported",
@@ -252,12 +212,15 @@ ROWS = (
         r"device-side assert triggered|misaligned address|CUDA error: an illegal instruction|"
         r"unspecified launch failure|hipErrorLaunchFailure|HSA_STATUS_ERROR_\w+|"
         r"HSAIL operation resulted in a hardware exception|"
-        r"(?:error code is |error code: ?|runtime result = )5070(?:11|15|18|35)\b",
+        r"(?:error code is |error code: ?|runtime result = )5070(?:11|15|18|35)\b|"
+        r"cuapi_xpu_\w+\(\) failed[^\n]{0,60}status= ?700\b|"
+        r"Failed to initialize the TMA descriptor|^RuntimeError: Error Internal$",
         "a kernel of the engine fails for this model or this card",
         "add --enforce-eager to serving.extra_args or use another engine release; Xid lines in the "
         "node's kernel log tell a faulty card",
         "opendatalab/MinerU#3677, SystemPanic/vllm-windows#72, vllm-project/vllm#50347, "
-        "vllm-project/vllm#20007",
+        "vllm-project/vllm#20007, baidu/vLLM-Kunlun#475, vllm-project/vllm#13961, "
+        "flashinfer-ai/flashinfer#2232, vllm-project/vllm#14601, vllm-project/vllm#11763",
         hopeless=False,
         decides=True,
     ),
@@ -345,24 +308,6 @@ ROWS = (
     ),
 )
 LAST = (
-    row(
-        "compiler",
-        r"(?P<what>PTXAS error: [^\n]{1,100}|Internal Triton PTX codegen error)",
-        "a Triton kernel cannot be assembled for this card: {what}",
-        "use an image with a newer Triton, or set TRITON_PTXAS_PATH=/usr/local/cuda/bin/ptxas in "
-        "serving.env",
-        "vllm-project/vllm#27542, triton-lang/triton#9181",
-        vague=True,
-    ),
-    row(
-        "graph-compile",
-        r"InductorError: (?P<what>[^\n]{1,160})|(?P<what2>BackendCompilerFailed: [^\n]{1,100})",
-        "torch.compile fails for this model in this image: {what}",
-        "add --enforce-eager to serving.extra_args (it serves slower), or use another image; a "
-        "compile cache of another release (VLLM_CACHE_ROOT) must not be mounted",
-        "vllm-project/vllm#28982, vllm-project/vllm#32033",
-        vague=True,
-    ),
     row(
         "device-error",
         r"(?P<what>Abort was called at \d+ line in file)",

@@ -222,7 +222,8 @@ ROWS = (
     row(
         "shared-memory",
         r"No space left on device.*(?:/dev/shm|shm)|/dev/shm.*No space left|\bBus error\b|"
-        r"insufficient shared memory|unable to (?:mmap|write to file </torch_)|"
+        r"insufficient shared memory|unable to write to file </torch_|"
+        r"unable to mmap \d+ bytes from file <(?:/torch_|/dev/shm/)|"
         r"Error while creating shared memory segment|"
         r"unable to open shared memory object[^\n]{0,120}No space left",
         "the workers' shared memory is too small",

@@ -8,6 +8,14 @@ from __future__ import annotations
 
 from tasks.diagnose.signatures.table import row
 
+# The last part of a parameter's name: by it a KeyError tells a tensor from a module of the engine
+# ("model.layers.0.self_attn.attn" is a layer that nobody registered, no tensor).
+_TENSOR = (
+    r"(?:\w*(?:weight|bias|scales?|scale_inv|zeros?|zero_point|blocks|packed|weight_shape|g_idx|"
+    r"absmax|quant_map)(?:_\d)?|sinks|A_log|A|D|dt_bias|perm|"
+    r"(?<=experts\.)(?:gate_up|gate|up|down)_proj)"
+)
+
 ROWS = (
     row(
         "tp-heads",
@@ -141,9 +149,12 @@ ROWS = (
         r"has model type `?(?P<arch2>\w+)`? but Transformers does not recognize|"
         r"does not recognize this architecture|"
         r"GGUF model with architecture (?P<arch3>\w+) is not supported|"
-        r"has no vLLM implementation and the Transformers implementation is not compatible",
+        r"has no vLLM implementation and the Transformers implementation is not compatible|"
+        r"Cannot find model module\. '(?P<arch4>\w+)' is not a registered model|"
+        r"KeyError: '(?P<arch5>[\w-]+)' in configuration_auto\.py",
         "this vLLM does not know the model's architecture {arch}",
         "use an image with a vLLM that supports it",
+        "MiniMax-AI/MiniMax-M1#21, MetaX-MACA/vLLM-metax#335",
     ),
     row(
         "tokenizer",
@@ -176,8 +187,7 @@ ROWS = (
     ),
     row(
         "weights-unknown",
-        r"KeyError: '(?P<name>(?:model\.|layers\.|transformer\.|language_model\.|visual\.|mtp\.|"
-        r"lm_head)[\w.]*)'|"
+        rf"KeyError: '(?P<name>[\w.]+\.{_TENSOR})'|"
         r"There is no module or parameter named '(?P<name2>[^']+)'|"
         r"Following weights were not initialized from checkpoint: (?P<name3>.{1,80})",
         "the checkpoint's tensor {name} has no place in this vLLM's class of the model",
@@ -217,6 +227,15 @@ ROWS = (
         r"incomplete metadata, file not fully covered",
         "a weight file is damaged or cut off",
         "let the fetch verify the store again, and look at the node's disk",
+    ),
+    row(
+        # torch's own mapping of a file that is no shared memory
+        "weights-missing",
+        r"unable to (?:mmap \d+ bytes from|open) file <(?P<file>(?!/torch_)[^>\n]{1,300})>"
+        r"[^\n]{0,40}: No such file or directory",
+        "the weight file {file} is not there",
+        "let the fetch verify the store again: the index names a file that it lacks",
+        "pytorch/pytorch aten/src/ATen/MapAllocator.cpp",
     ),
     row(
         "weights-missing",

@@ -24,6 +24,8 @@ from tasks.nodes.fit.layers import PURE, kinds, model_type, window_of
 
 # Model types whose latent attention vLLM does not cache as a latent.
 NOT_LATENT = ("minicpm3",)
+# And those it cached as a latent only from a later release on (engine.LATENTS_SINCE).
+LATENT_LATER = ("glm4_moe_lite",)
 _STATE_FLOATS = {"float32": 4, "float16": 2, "bfloat16": 2}
 INDEX_SCALE = 4  # bytes of an indexer's scale beside its fp8 key
 
@@ -54,8 +56,9 @@ class LinearState:
 @dataclass(frozen=True)
 class Layer:
     """What one layer caches. heads: KV heads; width: elements of K and V of one of them. latent:
-    elements a token that are not cut. index: bytes a token of a sparse indexer. window: tokens.
-    cross: tokens of the encoder that a decoder layer caches."""
+    elements a token that are not cut (heads beside it: what older releases cached instead). index:
+    bytes a token of a sparse indexer. window: tokens. cross: tokens of the encoder that a decoder
+    layer caches."""
 
     kind: str
     heads: int = 0
@@ -103,9 +106,10 @@ def _of_layer(text: Mapping[str, Any], at: int) -> Mapping[str, Any]:
 def _attending(text: Mapping[str, Any], at: int, kind: str) -> Layer:
     text = _of_layer(text, at)
     window = window_of(text, kind) if kind != "full" else 0
-    if latent := latent_of(text):
-        return Layer(kind, latent=latent, window=window, index=_index(text, at))
     heads, width = kv_heads_at(text, at), _widths(text, at)
+    if latent := latent_of(text):
+        before = (heads, width) if model_type(text) in LATENT_LATER else (0, 0)
+        return Layer(kind, *before, latent=latent, window=window, index=_index(text, at))
     if kind == "full":
         heads = number(text, "num_global_key_value_heads") or heads
         if wide := number(text, "global_head_dim"):

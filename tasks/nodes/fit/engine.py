@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tasks.nodes.fit.fields import merged, number
+from tasks.nodes.fit.fields import merged, number, text_of
 from tasks.nodes.fit.kv import BLOCK, LATENT_BLOCK, Cache
 from tasks.nodes.fit.packing import kv_bits
 from tasks.nodes.fit.shape import ModelShape
@@ -30,8 +30,13 @@ CACHE_TYPES = (
 LATENT_TYPES = {"fp8_ds_mla": 656, "nvfp4_ds_mla": 352}  # bytes a token and layer, as a whole
 # Default of --max-num-batched-tokens by the device's memory (vllm/engine/arg_utils.py), GiB.
 BATCHED_BY_MEMORY = ((160, 16384), (70, 8192), (0, 2048))
+# Where attention goes both ways over an image or a video, none is cut in two, and vLLM raises that
+# default to the largest (vllm pull 43051; before, it refused to start: vllm#42687). Tokens by the
+# beginning of model_type: a video of Gemma 4 has 32 frames of 70 + 8 (vLLM's gemma4_mm.py).
+UNCUT_ITEMS = (("gemma4", 2496),)
 SEQUENCES_BY_MEMORY = ((70, 1024), (0, 256))  # and of --max-num-seqs
 WINDOWS_SINCE = (0, 11)  # the hybrid cache manager; before, sliding layers were full ones
+LATENTS_SINCE = (0, 15)  # vllm pull 32614: GLM-4.7-Flash, in 0.14's fixes or not
 IN_FLIGHT_TWICE_SINCE = (0, 26)  # vllm#47728: batches that are computed at once
 YARN_SCALED_BEFORE = (0, 30)  # vllm#56446: from then on its factor is not applied
 SHARE_SINCE = (0, 26)  # 0.92 was seen from here on
@@ -49,6 +54,14 @@ def release_in(image: str) -> tuple[int, int] | None:
 def _by_memory(table: tuple[tuple[int, int], ...], memory: int | None) -> int:
     gib = (memory or 0) / GIB
     return next(value for floor, value in table if gib >= floor)
+
+
+def _uncut(config: Mapping[str, Any]) -> int:
+    """Tokens of the largest item that may not be cut; 0 where any may be."""
+    if text_of(config).get("use_bidirectional_attention") != "vision":
+        return 0
+    kind = str(config.get("model_type"))
+    return next((size for name, size in UNCUT_ITEMS if kind.startswith(name)), 0)
 
 
 @dataclass(frozen=True)
@@ -77,7 +90,7 @@ class EngineSetup:
         release, ranks = release_in(serving.image), serving.ranks
         told = flags.number_of(args, flags.BATCHED)
         default = 2048 if on_cpus(spec) else _by_memory(BATCHED_BY_MEMORY, memory)
-        batched = (int(told), int(told)) if told else (2048, default)
+        batched = (int(told),) * 2 if told else (2048, max(default, _uncut(shape.config)))
         guess = flags.json_of(args, flags.SPECULATIVE)
         speculative = number(guess, "num_speculative_tokens")
         drafts = speculative and "mtp" in str(guess.get("method", ""))
@@ -169,5 +182,6 @@ def _caches(
         element=stored,
         in_flight=batched[1] * (2 if twice else 1),
         windows=windows and new and not chunked,
+        latents=release is not None and release >= LATENTS_SINCE,
         state_blocks=states[1],
     )

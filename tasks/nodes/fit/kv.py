@@ -26,7 +26,8 @@ class Cache:
 
     tensor: by how many ranks heads are cut. element: bytes of an element; latent_bytes: of a whole
     latent where its format fixes it. block: tokens of a page. in_flight: tokens computed at once.
-    windows: whether sliding layers are given less than full ones. state_blocks: pages a state.
+    windows: whether sliding layers are given less than full ones; latents: whether a latent is
+    cached where older releases cached heads. state_blocks: pages a state.
     state_element, state_bytes: bytes of an element of a state's convolution, and of itself (0: as
     the layer says). speculative: tokens guessed. decode: ranks that share a sequence's tokens.
     """
@@ -37,6 +38,7 @@ class Cache:
     block: int = BLOCK
     in_flight: int = 2048
     windows: bool = True
+    latents: bool = True
     state_blocks: int = 1
     state_element: int = 2
     state_bytes: int = 0
@@ -45,6 +47,8 @@ class Cache:
 
     def token_bytes(self, layer: Layer) -> int:
         """Bytes a token of this layer."""
+        if layer.heads and not self.latents:
+            layer = replace(layer, latent=0)
         return layer.token_bytes(self.tensor, self.element, self.latent_bytes)
 
 

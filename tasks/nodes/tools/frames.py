@@ -1,15 +1,18 @@
 """Tools that print a framed table of two or three lines a card. A row a tool.
 
-Sources (all of real machines): mx-smi 2.1.12 (t9k's installation notes, 2025-04), 2.2.4 (a
-document parser's notes for C500, 2025-06), 2.2.9 (ms-swift's page for MetaX, 2026-02) and 2.3.1
-(2026-09); mthreads-gmi 1.12, 1.14 (2024-11) and 2.4.1
-(PaddlePaddle's page for S5000, 2026-06); cnmon 4.20.11 (2022-10), 5.10.13 and 5.10.22 (2023-11,
-PaddlePaddle's pages for MLU370); ixsmi 4.0.0 (Deep-Spark/ix-device-plugin), 4.3.8 (PaddlePaddle's
-page for BI150) and 4.4.0 (2026-05); xpu-smi 5.0.21 (ERNIE's page for P800, 2025-06) and 5.19
-(yunionio/cloudpods, 2026-09); efsmi 1.2.0 (PaddlePaddle/PaddleCustomDevice, 2024-12) and 1.6.3
-(FlagTree's page, 2025-11), of whose table DUsed is what the cores are busy, no memory (vllm-gcu's
-README: "memory and GCU core usage"); ppu-smi 1.28 (the vendor's manual, 2026-05).
-PaddlePaddle's pages lie below www.paddlepaddle.org.cn/documentation/zh/hardware_support.
+Sources (all of real machines): mx-smi 2.1.12 (t9k's installation notes, 2025-04), 2.2.4
+(DocFlowAI's installation notes for C500, 2025-06), 2.2.9 (ms-swift's page for MetaX, 2026-02) and
+2.3.1 (2026-09); mthreads-gmi 1.12, 1.14 (2024-11) and 2.4.1 (the guide to github.com/PaddlePaddle/
+PaddleFleet on S5000, 2026-06); cnmon 4.20.11 (2022-10, below), 5.10.13 and 5.10.22 (2023-11,
+PaddlePaddle/docs docs/hardware_support/mlu/install_cn.md); ixsmi 4.0.0
+(Deep-Spark/ix-device-plugin), 4.3.8 (PaddlePaddle/docs
+docs/hardware_support/iluvatar_gpu/install_cn.md) and 4.4.0 (2026-05); xpu-smi 5.0.21 (ERNIE's page
+for P800, 2025-06) and 5.19 (yunionio/cloudpods, 2026-09); efsmi 1.2.0
+(PaddlePaddle/PaddleCustomDevice, 2024-12) and 1.6.3 (FlagTree's page, 2025-11), of whose table
+DUsed is what the cores are busy, no memory (vllm-gcu's README: "memory and GCU core usage");
+ppu-smi 1.28 (the vendor's manual, 2026-05). cnmon of 2022: paddlepaddle.org.cn/documentation/docs/
+zh/2.4/guides/hardware_support/mlu_docs/paddle_install_cn.html. Of t9k's and DocFlowAI's notes, both
+public then, no address was found again.
 """
 
 from __future__ import annotations

@@ -143,7 +143,10 @@ SAYINGS: tuple[Saying, ...] = (
         "blind",
         r"NVIDIA-SMI has failed because it couldn't communicate.*",
         "the driver is not loaded, or the runtime hook does not reach this pod; " + _OUTSIDE,
-        "nvidia-smi's wording; the host's own tool says it in a container without the hook, too",
+        # no error even where the probe sees /dev/nvidiactl: files of an unloaded module stay, and
+        # a container with the files and another library has a host that is well
+        "nvidia-smi's wording; mattshma/bigdata#108: a container without the hook; "
+        "canonical/lxd#3642: with the device files there and the host well",
     ),
 )
 _RULES = [(saying, re.compile(saying.pattern)) for saying in SAYINGS]

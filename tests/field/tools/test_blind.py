@@ -78,6 +78,16 @@ def test_a_tool_that_says_it_is_broken_is_an_error(
     [
         # Project-HAMi/HAMi#248, #1704: in the container only, the host is well
         ("nvidia-gpu", CSV, "Failed to initialize NVML: Unknown Error\n", 255, "Unknown Error"),
+        # mattshma/bigdata#108: a container without the runtime's hook; canonical/lxd#3642: one that
+        # has the device files, and a host that is well: so no error by those
+        (
+            "nvidia-gpu",
+            CSV,
+            "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make "
+            "sure that the latest NVIDIA driver is installed and running.\n",
+            9,
+            "couldn't communicate",
+        ),
         # vllm-project/vllm-ascend#2698 (2025-09): driver updated, not rebooted, or no privilege
         (
             "ascend-npu",
@@ -107,7 +117,7 @@ def test_a_tool_that_says_it_is_broken_is_an_error(
         ("hygon-dcu", ("--json",), "Error: lspci not found\n", 0, "lspci not found"),
         ("cambricon-mlu", (), "", 1, "nothing was printed"),
     ],
-    ids=["container", "dcmi", "held", "no json", "no lspci", "silent"],
+    ids=["container", "no talk", "dcmi", "held", "no json", "no lspci", "silent"],
 )
 def test_a_blind_tool_is_unknown_and_quoted(
     told: Told, profile: str, args: Any, output: str, status: int, says: str

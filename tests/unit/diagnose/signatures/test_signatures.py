@@ -193,6 +193,11 @@ LINES = [
         "for: bond0",
         "bond0",
     ),
+    (
+        "name-resolution",
+        "socket.gaierror: [Errno -3] Temporary failure in name resolution",
+        "Temporary failure",
+    ),
     ("native-crash", "Fatal Python error: Segmentation fault", "Segmentation fault"),
     ("tp-split", "AssertionError: 151936 is not divisible by 3", "151936"),
     # forms of rows whose other forms are in tests/field/logs
@@ -244,7 +249,7 @@ def test_what_may_pass_is_not_hopeless() -> None:
     passing = {code for code, line, _ in LINES if not find(line).hopeless}  # type: ignore[union-attr]
     assert passing == {
         *("device-busy", "address-in-use", "engine-start-timeout", "engine-killed"),
-        *("host-memory", "process-limit", "storage", "native-crash"),
+        *("host-memory", "process-limit", "storage", "native-crash", "name-resolution"),
     }
 
 
