@@ -85,7 +85,7 @@ def decide_revert(
     at_once = bool(back.available) and not switched
     bad = news == "fail" and not _halfway(state)  # the few that have come would be overrun
     at_once = at_once and (bad or not seen.alive(seen.serving))
-    asks = serving.serves_with if serving and news != "fail" else 0
+    asks = serving.seated.serves_with if serving and news != "fail" else 0
     lend = None
     if not (switched or at_once or _enough(back, target)):
         lend = lends(serving, back, room, asks)

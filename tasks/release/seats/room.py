@@ -219,6 +219,7 @@ def _starves(
             passing.append(other)  # on its way out, as room_for counts it
         elif (other.get("status") or {}).get("phase") not in TERMINAL:
             others.append(other)
+    pod = {**pod, "spec": pod.get("spec") or {}}
     if not (mine or passing) or not suits(pod["spec"], node):
         return False
     crowd = crowd_of(pod, str(pod["metadata"].get("namespace", "")))

@@ -203,6 +203,16 @@ def test_a_way_back_changes_seats_over_where_it_finds_too_few() -> None:
     rests(at, "old", 6)
 
 
+def test_what_an_autoscaler_asked_for_in_vain_is_not_waited_for_on_a_way_back() -> None:
+    """There were seats for 4 of the 6."""
+    at = scaled(2, seats=4)
+    once(at, rolls(at))
+    clock.sleep(60)  # the pods of what served before are gone
+    by_hand(at, "new", 6)
+    once(at, goes_back)
+    rests(at, "old", 4)
+
+
 def test_bad_news_waits_for_no_replica() -> None:
     """What fails its soak is left for what answers, however few."""
     at = scaled(2)
