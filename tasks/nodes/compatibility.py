@@ -31,14 +31,14 @@ UNPUBLISHED = ("26.04.1",)
 
 
 @dataclass(frozen=True)
-class Engine:
+class EngineImage:
     """What may bring newer user-space libraries: the engine's image and its environment."""
 
     image: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-NOTHING = Engine()
+NOTHING = EngineImage()
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,11 @@ def _numbers(version: str) -> Version:
 
 
 def check_minimum(
-    profile: Profile, driver: str, toolkit: str, cards: Sequence[str] = (), engine: Engine = NOTHING
+    profile: Profile,
+    driver: str,
+    toolkit: str,
+    cards: Sequence[str] = (),
+    engine: EngineImage = NOTHING,
 ) -> list[Reason]:
     """Match a driver with the least one its toolkit names.
 
@@ -267,7 +271,7 @@ def _round(
     have: Version,
     want: Version,
     cards: Sequence[str],
-    engine: Engine,
+    engine: EngineImage,
     action: str,
 ) -> tuple[bool, str]:
     """Whether the image's own libraries may go round an old driver, and what to do.
@@ -353,7 +357,7 @@ def compatible(
     driver: str,
     cards: Sequence[str],
     toolkit: str,
-    engine: Engine = NOTHING,
+    engine: EngineImage = NOTHING,
     wanted: str | None = None,
     ids: Sequence[str] = (),
 ) -> list[Reason]:

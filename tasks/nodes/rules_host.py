@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tasks.accelerators.types import Labels, Profile, normal_toolkit
-from tasks.nodes.compatibility import Engine, compatible, driver_version
+from tasks.nodes.compatibility import EngineImage, compatible, driver_version
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
@@ -340,7 +340,7 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
             hardware.driver,
             hardware.models,
             toolkit,
-            Engine(spec.serving.image, spec.serving.env),
+            EngineImage(spec.serving.image, spec.serving.env),
             spec.nodes.model,
             hardware.ids,
         )

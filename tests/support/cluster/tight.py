@@ -1,4 +1,5 @@
-"""Two seats, and what serves has both: a way back takes them, once it is proven."""
+"""Two seats, and what serves has both: a way back takes them, once it is proven. An API server that
+takes no Pod, in its own words."""
 
 from __future__ import annotations
 
@@ -6,16 +7,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
+from tasks.outside.kubernetes.client import Forbidden
+from tasks.outside.kubernetes.jobs import JobResult
 from tasks.release.course import Course
 from tasks.release.memory.terms import with_terms
 from tasks.release.state import Release, to_configmap
 from tasks.release.wish import decide_wish
-from tasks.run import seats
+from tasks.run import proofs, seats
+from tasks.run.carry_out import settled
 from tasks.weights.messages import Done, Failed, line_of
 from tests.support.cluster.actor_world import NS, OLD, OLDER, World, deployment, world
 from tests.support.nodedata import make_spec
 
 WHOLE = line_of(Done("/store/x"))
+Object = dict[str, Any]
 BAD = line_of(Failed("damaged", "/store/o/m: sha256 differs"))
 
 
@@ -62,3 +69,45 @@ def back(at: World, *, interrupt: bool = True) -> tuple[Any, Callable[[], Course
         return decide_wish("rollback", seen, allow_interruption=interrupt, room=room)
 
     return actor, decided
+
+
+QUOTA = "exceeded quota: q, requested: cpu=1, used: cpu={used}, limited: cpu={most}"
+
+
+def refusing(error: Exception, *deployments: str) -> Callable[[Object], None]:
+    """An API server that takes no Pod of these."""
+
+    def admit(body: Object) -> None:
+        its = body["metadata"].get("generateName", "")
+        if body["kind"] == "Pod" and its.removesuffix("-") in deployments:
+            raise error
+
+    return admit
+
+
+def forbidden(said: str) -> Forbidden:
+    return Forbidden(f'POST pods is forbidden (403): pods "x" is forbidden: {said}', 403)
+
+
+def goes_back(at: World, monkeypatch: pytest.MonkeyPatch) -> str:
+    def run_job(*_: Any, on_line: Any, **__: Any) -> JobResult:
+        on_line(WHOLE)
+        return JobResult(True, 0, (), None)
+
+    monkeypatch.setattr(proofs, "run_job", run_job)
+    actor, decided = back(at)
+    return settled(actor, decided(), decided)
+
+
+def ends(result: JobResult, jobs: list[Object]) -> Callable[..., JobResult]:
+    """Jobs that hash end well, and the one that names Secrets so."""
+
+    def run_job(*given: Any, on_line: Any, **__: Any) -> JobResult:
+        job = given[-1]
+        if "-named-" in job["metadata"]["name"]:
+            jobs.append(job)
+            return result
+        on_line(WHOLE)
+        return JobResult(True, 0, (), None)
+
+    return run_job

@@ -3,7 +3,6 @@ what that names is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,29 +22,13 @@ from tasks.spec.policy import Policy
 from tests.support.cluster.actor_world import NAME, NS, World
 from tests.support.cluster.courses import at_rest
 from tests.support.cluster.runs import locked, run_of
-from tests.support.cluster.tight import WHOLE, back, tight
+from tests.support.cluster.tight import QUOTA, back, ends, forbidden, goes_back, refusing, tight
 from tests.support.surveys import survey
 
 pytestmark = pytest.mark.usefixtures("quick")
 Object = dict[str, Any]
 
 
-def refusing(error: Exception, *deployments: str) -> Callable[[Object], None]:
-    """An API server that takes no Pod of these."""
-
-    def admit(body: Object) -> None:
-        its = body["metadata"].get("generateName", "")
-        if body["kind"] == "Pod" and its.removesuffix("-") in deployments:
-            raise error
-
-    return admit
-
-
-def forbidden(said: str) -> Forbidden:
-    return Forbidden(f'POST pods is forbidden (403): pods "x" is forbidden: {said}', 403)
-
-
-QUOTA = "exceeded quota: q, requested: cpu=1, used: cpu={used}, limited: cpu={most}"
 SAYS_NO = [
     forbidden("no PriorityClass with name gone was found"),
     forbidden('error looking up service account models/a: serviceaccount "a" not found'),
@@ -63,16 +46,6 @@ SAYS_NOTHING_OF_IT = [
     (forbidden('User "x" cannot create resource "pods" in API group ""'), "would take a Pod"),
     (ApiError("admission webhook h does not support dry run", 400), "would take a Pod"),
 ]
-
-
-def goes_back(at: World, monkeypatch: pytest.MonkeyPatch) -> str:
-    def run_job(*_: Any, on_line: Any, **__: Any) -> JobResult:
-        on_line(WHOLE)
-        return JobResult(True, 0, (), None)
-
-    monkeypatch.setattr(proofs, "run_job", run_job)
-    actor, decided = back(at)
-    return settled(actor, decided(), decided)
 
 
 @pytest.mark.parametrize("which", ["m-old", "m-older"])
@@ -192,20 +165,6 @@ def secret(at: World, deployment: str) -> None:
     container = at.objects["Deployment", deployment]["spec"]["template"]["spec"]["containers"][0]
     ref = {"name": "t", "key": "k"}
     container["env"] = [{"name": "LD_PRELOAD", "valueFrom": {"secretKeyRef": ref}}]
-
-
-def ends(result: JobResult, jobs: list[Object]) -> Callable[..., JobResult]:
-    """Jobs that hash end well, and the one that names Secrets so."""
-
-    def run_job(*given: Any, on_line: Any, **__: Any) -> JobResult:
-        job = given[-1]
-        if "-named-" in job["metadata"]["name"]:
-            jobs.append(job)
-            return result
-        on_line(WHOLE)
-        return JobResult(True, 0, (), None)
-
-    return run_job
 
 
 @pytest.mark.parametrize("which", ["m-old", "m-older"])

@@ -23,9 +23,8 @@ from tasks.run.making import with_made
 from tests.support.cluster.actor_world import NAME, NS, OLDER, World
 from tests.support.cluster.courses import at_rest
 from tests.support.cluster.runs import locked, run_of
-from tests.support.cluster.tight import known, tight
+from tests.support.cluster.tight import QUOTA, ends, forbidden, goes_back, known, refusing, tight
 from tests.support.surveys import survey
-from tests.unit.run.test_making import QUOTA, ends, forbidden, goes_back, refusing
 
 pytestmark = pytest.mark.usefixtures("quick")
 Object = dict[str, Any]
