@@ -128,6 +128,8 @@ class Switches:
     def __init__(self, ground: Ground, api: Hand, cluster: Cluster, held: Locked, seed: int):
         self.ground, self.api, self.cluster, self.held = ground, api, cluster, held
         self.chance = random.Random(seed)
+        # of each release: fewer than answer are not switched to
+        self.replicas = self.chance.randint(1, 2)
         self.made, self.address, self.sum = 0, "", Sum()
 
     def begin(self) -> None:
@@ -141,9 +143,8 @@ class Switches:
 
     def _deploy(self) -> tuple[Rollout, Release]:
         self.made += 1
-        replicas = self.chance.randint(1, 2)
         pod = {"terminationGracePeriodSeconds": self.chance.choice([45, 60])}
-        more = {"serving__replicas": replicas, "serving__pod": pod}
+        more = {"serving__replicas": self.replicas, "serving__pod": pod}
         spec, new, body = release(self.ground, self.made, more)
         actor, ns = self.held.actor, self.ground.namespace
         actor.run(decide_start(actor.observe(), new, f"run-{self.made}", "parallel", DRAIN_S))
