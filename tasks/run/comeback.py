@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tasks.base.errors import Refused
 from tasks.nodes.rules_api import waited_for
-from tasks.objects.pods import Object, engine_container
+from tasks.objects.pods import Object
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.actor import Actor
 from tasks.release.comeback import Comeback, decide_comeback, no_start, not_known, refusal
@@ -17,7 +17,7 @@ from tasks.render.live import engine_differences
 from tasks.run import seats
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
-from tasks.run.making import Beside, admitted, with_made
+from tasks.run.making import Beside, admitted, image_of, with_made
 from tasks.run.proofs import Proofs, hashed, tell_unknown, with_proofs
 from tasks.run.run import Run
 
@@ -66,12 +66,12 @@ def must_come_back(run: Run, cluster: Locked, planned: Planned) -> tuple[str, ..
     return unknown
 
 
-def as_it_is(actor: Actor, planned: Planned, *, just: Observed | None = None) -> Planned:
-    """A plan by a look just now: hours may lie between it and what is done. just: what was proven
-    to come back meanwhile. Raises Refused where that, or what the plan takes something from, is not
-    what serves any more."""
-    seen, then = actor.observe(), just or planned.survey.seen
-    if planned.plan.strategy in TAKES and (why := _another(seen, then, made=just is not None)):
+def as_it_is(actor: Actor, planned: Planned, *, proven: bool = False) -> Planned:
+    """A plan by a look just now: hours may lie between it and what is done. proven: since its own
+    look, what serves was proven to come back. Raises Refused where what the plan takes something
+    from does not serve any more, or is not what was proven."""
+    seen, then = actor.observe(), planned.survey.seen
+    if planned.plan.strategy in TAKES and (why := _another(seen, then, made=proven)):
         raise Refused(f"{why}: nothing was taken from it; look at it, then run the rollout again")
     return replace(planned, survey=replace(planned.survey, seen=seen))
 
@@ -96,12 +96,11 @@ def _must_start(run: Run, planned: Planned) -> Comeback:
     found = with_made(run.cluster, run.spec.name, body, Comeback(), asks, beside, _makes(run, body))
     if found.wrong:
         raise Refused(no_start(body["metadata"]["name"], found.wrong))
-    if (spec := admitted(run.cluster, body)) is not None:
-        # an image may have another name in the cluster: which one, it says itself
-        image = str(engine_container(spec).get("image", ""))
-        if bent := engine_differences(body, spec, (image,)):
-            said = f"the cluster's admission makes another pod of it: {'; '.join(bent)}"
-            raise Refused(no_start(body["metadata"]["name"], [said]))
+    spec = admitted(run.cluster, body)
+    # an image may have another name in the cluster: which one, it says itself
+    if spec is not None and (bent := engine_differences(body, spec, (image_of(spec),))):
+        said = f"the cluster's admission makes another pod of it: {'; '.join(bent)}"
+        raise Refused(no_start(body["metadata"]["name"], [said]))
     return found
 
 

@@ -106,17 +106,18 @@ def admitted(cluster: Cluster, deploy: Object) -> Object | None:
 def images_made(cluster: Cluster, planned: Object, *engines: ReadObject) -> tuple[str, ...]:
     """The image that the cluster makes of the planned one, by its own word; none where these
     PodSpecs have the planned one, or the cluster does not say. Raises OutsideError."""
-    wanted = _image(planned["spec"]["template"]["spec"])
-    if all(_image(spec) == wanted for spec in engines):
+    wanted = image_of(planned["spec"]["template"]["spec"])
+    if all(image_of(spec) == wanted for spec in engines):
         return ()
     there = cluster.get("Deployment", planned["metadata"]["name"], planned["metadata"]["namespace"])
     meta = (there or planned)["metadata"]
     # of the plan's template and not of what is there, which a hand may have changed
     found = admitted(cluster, {**planned, "metadata": meta})
-    return (_image(found),) if found else ()
+    return (image_of(found),) if found else ()
 
 
-def _image(spec: ReadObject) -> str:
+def image_of(spec: ReadObject) -> str:
+    """The engine's, of a PodSpec."""
     return str(engine_container(spec).get("image", ""))
 
 

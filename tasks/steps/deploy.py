@@ -32,7 +32,7 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     planned = as_it_is(cluster.actor, planned)
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
     unknown = must_come_back(run, cluster, planned)
-    planned = as_it_is(cluster.actor, planned, just=planned.survey.seen)
+    planned = as_it_is(cluster.actor, planned, proven=True)
     seen = planned.survey.seen
     must_have_room(cluster.actor, planned)
     asked = spec.model_dump(mode="json", exclude_defaults=True)

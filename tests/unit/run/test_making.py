@@ -21,8 +21,17 @@ from tasks.run.making import with_made
 from tasks.spec.policy import Policy
 from tests.support.cluster.actor_world import NAME, NS, World
 from tests.support.cluster.courses import at_rest
-from tests.support.cluster.runs import locked, run_of
-from tests.support.cluster.tight import QUOTA, back, ends, forbidden, goes_back, refusing, tight
+from tests.support.cluster.runs import run_of
+from tests.support.cluster.tight import (
+    QUOTA,
+    back,
+    ends,
+    forbidden,
+    goes_back,
+    hashes_well,
+    refusing,
+    tight,
+)
 from tests.support.surveys import survey
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -242,9 +251,7 @@ def test_a_candidate_whose_pods_are_refused_makes_no_room(strategy: str) -> None
     body = found.deployment([])
     plan: Any = SimpleNamespace(strategy=strategy, lend=None)
     at.admit = refusing(SAYS_NO[0], body["metadata"]["name"])
-    cluster: Any = SimpleNamespace(
-        actor=locked(run).actor, run_job=ends(JobResult(True, 0, (), None), [])
-    )
+    cluster = hashes_well(run)
     with pytest.raises(Refused, match=r"cannot be proven to start: .*no PriorityClass"):
         must_come_back(run, cluster, Planned(plan, found, body))
     assert at.writes == [] and at.available("old") == 2
@@ -276,9 +283,7 @@ def test_what_smoke_would_call_another_pod_is_refused_before_anything_stops(
             pod["spec"] = {**pod["spec"], "containers": [{**engine, **made}, *rest]}
 
     at.admit = admit
-    cluster: Any = SimpleNamespace(
-        actor=locked(run).actor, run_job=ends(JobResult(True, 0, (), None), [])
-    )
+    cluster = hashes_well(run)
     if not told:
         must_come_back(run, cluster, Planned(plan, found, body))
         return

@@ -22,8 +22,17 @@ from tasks.run.findings import Planned
 from tasks.run.making import with_made
 from tests.support.cluster.actor_world import NAME, NS, OLDER, World
 from tests.support.cluster.courses import at_rest
-from tests.support.cluster.runs import locked, run_of
-from tests.support.cluster.tight import QUOTA, ends, forbidden, goes_back, known, refusing, tight
+from tests.support.cluster.runs import run_of
+from tests.support.cluster.tight import (
+    QUOTA,
+    ends,
+    forbidden,
+    goes_back,
+    hashes_well,
+    known,
+    refusing,
+    tight,
+)
 from tests.support.surveys import survey
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -134,9 +143,7 @@ def test_a_candidate_is_tried_beside_what_serves_on(
     else:
         body["spec"]["template"]["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}}
         quota(at, "exceeded", "2", "2", "cpu")
-    cluster: Any = SimpleNamespace(
-        actor=locked(run).actor, run_job=ends(JobResult(True, 0, (), None), [])
-    )
+    cluster = hashes_well(run)
     if not refused:
         must_come_back(run, cluster, Planned(plan, found, body))
         return
@@ -154,9 +161,7 @@ def test_a_candidate_that_is_one_object_too_many_makes_no_room(of: str, strategy
     body = found.deployment([])
     plan: Any = SimpleNamespace(strategy=strategy, lend=None)
     quota(at, "objects", "2", "2", of)
-    cluster: Any = SimpleNamespace(
-        actor=locked(run).actor, run_job=ends(JobResult(True, 0, (), None), [])
-    )
+    cluster = hashes_well(run)
     with pytest.raises(Refused, match=f"quota objects would be exceeded: {of}"):
         must_come_back(run, cluster, Planned(plan, found, body))
     assert at.writes == [] and at.available("old") == 2
