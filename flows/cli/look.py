@@ -234,7 +234,15 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     rows = as_rows([item.verdict for item in looked])
     # reasons are sentences, and a column of sentences is hard to read: they follow the table
     columns = [heading for heading in (rows[0] if rows else ("node",)) if heading != "reasons"]
-    table = Table(title=f"nodes for {spec.name} ({spec.nodes.accelerator})")
+    title = f"nodes for {spec.name} ({spec.nodes.accelerator})"
+    asked = {item.verdict.resource for item in looked if item.verdict.resource}
+    if len(asked) == 1:  # said once, above: a long name in a narrow column would be broken
+        (name,) = asked
+        title += f", {name}"
+        rows = [
+            row | {"devices free": row["devices free"].removesuffix(f" {name}")} for row in rows
+        ]
+    table = Table(title=title)
     for heading in columns:
         table.add_column(heading, overflow="fold")
     for row in rows:

@@ -3,6 +3,7 @@ containers), so none of it is ever markup, an emoji code or a control sequence."
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from rich.console import Console
@@ -10,12 +11,18 @@ from rich.text import Text
 
 from tasks.report.html import plain
 
+# Columns of a file or a pipe, which have none: no row of a table is that long.
+UNFOLDED = 1000
+
 
 class Screen(Console):
-    """A console that shows strings as they are, in tables and titles, too."""
+    """A console that shows strings as they are, in tables and titles, too. What is piped or written
+    to a file is not folded, so that a name is found in one piece; COLUMNS says otherwise."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "markup": False, "emoji": False, "highlight": False})
+        if not (self.is_terminal or "width" in settings or "COLUMNS" in os.environ):
+            self.width = UNFOLDED
 
     def render_str(self, text: str, **settings: Any) -> Text:
         """Text without what a terminal would take for an order."""

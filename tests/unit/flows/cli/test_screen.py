@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,26 @@ def screen(color: bool = False) -> tuple[Screen, io.StringIO]:
 def unseen(text: str) -> str:
     """As `plain` leaves it."""
     return re.sub(r"[^\x20-\x7e]", "", text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "columns", "lines"),
+    [
+        ({}, None, 1),
+        ({}, "80", 2),
+        ({"width": 80}, None, 2),
+        ({"force_terminal": True, "width": 80, "color_system": None}, None, 2),
+    ],
+)
+def test_what_is_piped_is_not_folded(
+    settings: dict[str, Any], columns: str | None, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    out = io.StringIO()
+    Screen(file=out, **settings).print("devices " * 15)
+    assert out.getvalue().rstrip().count("\n") + 1 == lines
 
 
 @given(HOSTILE)
