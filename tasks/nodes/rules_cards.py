@@ -18,6 +18,7 @@ from tasks.nodes.reasons import Reason, error, errors, warning
 from tasks.nodes.tools.cards import IDLE_SHARE, Card, Inventory, taken_share
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.reasons import LACKING, may_lack
+from tasks.spec.images import vllm_release
 from tasks.spec.rollout import Rollout
 
 # npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
@@ -26,10 +27,13 @@ SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
-# engines before vLLM's V1 do not look at start and take what is left: where the spec states no
-# share, so much of a card is too much for either
-CROWDED = 0.25
 VLLM_SHARE = 0.9  # vLLM's own --gpu-memory-utilization, where the spec says none
+# From 0.9 an engine ends where less than its share is free (vllm-project/llm-compressor#1560 saw it
+# begin, 2025-06; request_memory in vllm/v1/worker/utils.py). Before, it took what was left.
+LOOKS_SINCE = (0, 9)
+# Ours, where neither the image's release nor a share in the spec is known: so much of a card taken
+# is too much for either engine.
+CROWDED = 0.25
 
 
 def tool_reasons(
@@ -227,6 +231,14 @@ def _share(profile: Profile, card: Card) -> float:
     return card.used_share if card.used_share and card.used_share > IDLE_SHARE else 0.0
 
 
+def _endured(spec: Rollout, share: float) -> float:
+    """How much of a card others may hold before the engine cannot start on it."""
+    release = vllm_release(spec.serving.image)
+    if release is not None and release < LOOKS_SINCE:
+        return share
+    return 1 - share if release or spec.serving.gpu_memory_utilization else CROWDED
+
+
 def _in_use(
     spec: Rollout, profile: Profile, api: ApiFacts, cards: Sequence[Card], units: Units
 ) -> list[Reason]:
@@ -256,7 +268,7 @@ def _in_use(
     if foreign <= 0:
         return []
     share = spec.serving.gpu_memory_utilization or VLLM_SHARE
-    most = 1 - share if spec.serving.gpu_memory_utilization else CROWDED
+    most = _endured(spec, share)
     crowded = sum(_share(profile, card) > most for card in taken) > explained
     clean = (len(cards) - foreign) // units.ranks_per_unit
     make = error if crowded and clean < spec.devices else warning

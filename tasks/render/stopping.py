@@ -11,12 +11,12 @@ SIGTERM aborts what runs) and PR 43208 (a grace period longer than both).
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from tasks.objects.labels import ENGINE_CONTAINER
 from tasks.spec.flags import SHUTDOWN, value_of
+from tasks.spec.images import vllm_release
 from tasks.spec.rollout import GRACE, Rollout
 
 PAUSE_S = 10
@@ -64,23 +64,10 @@ def stopping(spec: Rollout) -> Stopping:
 
 def shutdown_args(spec: Rollout) -> list[str]:
     """The flag, where the image is known to have it and the spec does not give it."""
-    version, left = vllm_version(spec.serving.image), stopping(spec).streams
+    version, left = vllm_release(spec.serving.image), stopping(spec).streams
     if version is None or version < SINCE or _told(spec) is not None or not left:
         return []
     return [f"{SHUTDOWN}={left}"]
-
-
-def vllm_version(image: str) -> tuple[int, int] | None:
-    """vLLM's release (0.18 as (0, 18)) by an image's name and tag, None where they do not tell.
-
-    Others count their own releases in such tags (NVIDIA's vllm:25.09, Red Hat's 3.2), so one that
-    does not begin with 0 says nothing.
-    """
-    name, _, tag = image.split("@")[0].rsplit("/", 1)[-1].partition(":")
-    if "vllm" not in name.lower():
-        return None
-    found = re.search(r"vllm[_-]v?0\.(\d+)", tag) or re.match(r"v?0\.(\d+)", tag)
-    return (0, int(found[1])) if found else None
 
 
 def _told(spec: Rollout) -> int | None:

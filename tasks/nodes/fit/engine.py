@@ -7,7 +7,6 @@ where that names vLLM's own (0.x.y).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from tasks.nodes.fit.packing import kv_bits
 from tasks.nodes.fit.shape import ModelShape
 from tasks.nodes.host_memory import on_cpus
 from tasks.spec import flags
+from tasks.spec.images import vllm_release
 from tasks.spec.parallel import Ranks
 from tasks.spec.rollout import Rollout
 
@@ -41,14 +41,6 @@ IN_FLIGHT_TWICE_SINCE = (0, 26)  # vllm#47728: batches that are computed at once
 YARN_SCALED_BEFORE = (0, 30)  # vllm#56446: from then on its factor is not applied
 SHARE_SINCE = (0, 26)  # 0.92 was seen from here on
 SHARES = (0.9, 0.92)
-_RELEASE = re.compile(r"(?<![\d.])0\.(\d{1,2})(?:\.\d+|$|[^\d.])")
-
-
-def release_in(image: str) -> tuple[int, int] | None:
-    """vLLM's release as an image's tag names it, such as (0, 14); None where it does not."""
-    tag = image.partition("@")[0].rsplit("/", 1)[-1]
-    found = _RELEASE.search(tag.partition(":")[2])
-    return (0, int(found[1])) if found else None
 
 
 def _by_memory(table: tuple[tuple[int, int], ...], memory: int | None) -> int:
@@ -87,7 +79,7 @@ class EngineSetup:
     def of(cls, spec: Rollout, shape: ModelShape, memory: int | None) -> EngineSetup:
         """Read a spec. memory: of one device, bytes, for the defaults that depend on it."""
         serving, args = spec.serving, spec.serving.extra_args
-        release, ranks = release_in(serving.image), serving.ranks
+        release, ranks = vllm_release(serving.image), serving.ranks
         told = flags.number_of(args, flags.BATCHED)
         default = 2048 if on_cpus(spec) else _by_memory(BATCHED_BY_MEMORY, memory)
         batched = (int(told),) * 2 if told else (2048, max(default, _uncut(shape.config)))

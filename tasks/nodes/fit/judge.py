@@ -17,7 +17,6 @@ from tasks.nodes.fit.engine import (
     YARN_SCALED_BEFORE,
     EngineSetup,
     overridden,
-    release_in,
 )
 from tasks.nodes.fit.kv import growth_bytes, sequence_bytes
 from tasks.nodes.fit.load import cached_by_stage, said, weights_on_device
@@ -28,6 +27,7 @@ from tasks.nodes.fit.shape import ModelShape
 from tasks.nodes.host_memory import is_vllm
 from tasks.nodes.reasons import Reason, error, errors, warning
 from tasks.spec.flags import ROPE, json_of
+from tasks.spec.images import vllm_release
 from tasks.spec.parallel import Ranks
 from tasks.spec.rollout import Rollout
 
@@ -71,7 +71,7 @@ def length_reasons(spec: Rollout, shape: ModelShape) -> list[Reason]:
     asked, (least, most) = spec.serving.max_model_len, positions(shape.config)
     if asked is None or least is None or most is None or asked <= least:
         return []
-    release = release_in(spec.serving.image)
+    release = vllm_release(spec.serving.image)
     old = release is not None and release < YARN_SCALED_BEFORE
     if asked <= most and (old or json_of(spec.serving.extra_args, ROPE)):
         return []

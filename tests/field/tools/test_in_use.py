@@ -162,16 +162,27 @@ def test_modes_of_each_tool(told: Told, profile: str, mode: str, divided: bool) 
 
 
 @pytest.mark.parametrize(
-    ("share", "severity"), [(None, "warning"), (0.8, "warning"), (0.9, "error")]
+    ("image", "share", "severity"),
+    [
+        ("vllm:x", None, "warning"),
+        ("vllm:x", 0.8, "warning"),
+        ("vllm:x", 0.9, "error"),
+        ("vllm:0.11.0-dtk25.04.2", None, "error"),
+        ("vllm:0.11.0-dtk25.04.2", 0.8, "warning"),
+        ("vllm:0.8.5-dtk25.04.1", None, "warning"),
+        ("vllm:0.8.5-dtk25.04.1", 0.9, "warning"),
+    ],
 )
 def test_c26_memory_that_the_engines_share_leaves_room_for(
-    told: Told, text: Callable[[str], str], share: float | None, severity: str
+    told: Told, text: Callable[[str], str], image: str, share: float | None, severity: str
 ) -> None:
-    """The table of c26 on a node without pods: 15 % in use. vLLM ends where less than
-    gpu_memory_utilization is free (request_memory in vllm/v1/worker/utils.py); its V0 engine does
-    not look, so that without a share in the spec it is no error."""
+    """The table of c26 on a node without pods: 15 % in use. vLLM from 0.9 ends where less than
+    gpu_memory_utilization is free (request_memory in vllm/v1/worker/utils.py); before, it took
+    what was left."""
     table = text("c26_hysmi_modes.txt")
-    reasons = told("hygon-dcu", [((), table)], on_bus=2, asked=2, gpu_memory_utilization=share)
+    reasons = told(
+        *("hygon-dcu", [((), table)]), on_bus=2, asked=2, gpu_memory_utilization=share, image=image
+    )
     (reason,) = [reason for reason in reasons if reason.code == "CARD_IN_USE"]
     assert reason.severity == severity
     assert ("90% of a card's memory free" in reason.expected) is (severity == "error")

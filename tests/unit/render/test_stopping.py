@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.base.errors import SpecError
 from tasks.render.release import PodNeeds, deployment, release_of
-from tasks.render.stopping import STREAMS_S, stopping, vllm_version
+from tasks.render.stopping import STREAMS_S, stopping
 from tasks.spec.file import read_spec
 from tasks.spec.flags import SHUTDOWN as FLAG
 from tasks.spec.overrides import Override
@@ -133,30 +133,6 @@ def test_the_parts_fit_into_the_whole(drain_s: float, grace: int | None, told: i
         assert found.streams == told
     if grace is None:
         assert found.streams == (min(math.ceil(drain_s), 120) if told is None else told)
-
-
-@pytest.mark.parametrize(
-    ("image", "version"),
-    [
-        ("vllm/vllm-openai:v0.18.0", (0, 18)),
-        ("vllm-cpu:0.32.0", (0, 32)),
-        ("quay.io/ascend/vllm-ascend:v0.13.0", (0, 13)),
-        ("rocm/vllm:rocm7.0.0_vllm_0.11.2_20251210", (0, 11)),
-        ("reg.io:5000/dcu/admin/base/vllm:0.8.5-ubuntu22.04-dtk25.04.1", (0, 8)),
-        ("vllm/vllm-openai:v0.20.1@sha256:abc", (0, 20)),
-        # their own counts, and none
-        ("nvcr.io/nvidia/vllm:25.09-py3", None),
-        ("registry.redhat.io/rhaiis/vllm-cuda-rhel9:3.2.1", None),
-        ("vllm/vllm-openai:latest", None),
-        ("vllm/vllm-openai@sha256:abc", None),
-        ("vllm/other:0.32.0", None),
-        ("exact-engine:1", None),
-    ],
-)
-def test_the_engines_release_is_known_by_its_image(
-    image: str, version: tuple[int, int] | None
-) -> None:
-    assert vllm_version(image) == version
 
 
 def test_an_engine_that_does_not_know_the_flag_is_not_given_it() -> None:

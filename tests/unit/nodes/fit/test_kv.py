@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.nodes.fit.attention import Layer, LinearState
-from tasks.nodes.fit.engine import release_in
 from tasks.nodes.fit.fields import merged
 from tasks.nodes.fit.kv import Cache, growth_bytes, sequence_bytes
 
@@ -55,26 +53,6 @@ def test_context_parallel_ranks_share_a_sequence() -> None:
     latent = [Layer("full", latent=576)] * 61
     whole = sequence_bytes(latent, 131_072, Cache(tensor=8))
     assert sequence_bytes(latent, 131_072, Cache(tensor=8, decode=8)) * 8 == whole
-
-
-@pytest.mark.parametrize(
-    ("image", "release"),
-    [
-        ("vllm/vllm-openai:v0.14.0", (0, 14)),
-        ("vllm/vllm-openai:v0.32.0-cu130", (0, 32)),
-        ("registry:5000/x/vllm:0.8.5-ubuntu22.04-dtk25.04.1-py3.10", (0, 8)),
-        ("harbor/pytorch:2.5.1-dtk24.04.3-vllm0.6.2", (0, 6)),
-        ("rocm/vllm:rocm6.4.1_vllm_0.9.1_20250715", (0, 9)),
-        ("quay.io/ascend/vllm-ascend:v0.11.0rc1", (0, 11)),
-        ("nvcr.io/nvidia/vllm:25.09-py3", None),
-        ("vllm/vllm-openai:latest", None),
-        ("vllm/vllm-openai:cu130-nightly", None),
-        ("vllm/vllm-openai@sha256:0.14.0", None),
-        ("registry:5000/vllm", None),
-    ],
-)
-def test_the_release_in_a_tag(image: str, release: tuple[int, int] | None) -> None:
-    assert release_in(image) == release
 
 
 def test_overrides_merge_into_nested_configs_and_replace_the_rest() -> None:
