@@ -89,7 +89,8 @@ def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share)
     if share.parts:
         return _parts(cards, known, share, least)
     unchanged = [card for card in cards if card.role == "loaded" and _as_before(card, least)]
-    theirs = {card.index for card in unchanged[: share.others]}
+    # where the candidate alone has come, nothing of it lies on a card that is as it was
+    theirs = {card.index for card in (unchanged if share.same_held else unchanged[: share.others])}
     cards = tuple(replace(c, role="other") if c.index in theirs else c for c in cards)
     ours = [card for card in cards if card.role == "loaded"]
     wrong = []
@@ -99,7 +100,9 @@ def judge_loaded(now: Sequence[Card], before: Mapping[int, float], share: Share)
             f"{len(ours)} of the {share.asked} cards asked for hold the model's share of "
             f"{share.mib:,.0f} MiB; {rest or 'the tool sees no other card'}"
         )
-    if share.free_before:
+    # once each pod has its cards, whatever else lay on one was no pod's
+    told_apart = share.same_held and len(theirs) >= share.others and len(ours) == share.asked
+    if share.free_before or told_apart:
         wrong += [
             f"card {card.index} held {card.before_mib:,.0f} MiB of another's before the model came"
             for card in ours

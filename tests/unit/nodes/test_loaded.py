@@ -67,6 +67,23 @@ def test_another_process_below_the_model_is_told_where_no_pod_explains_it() -> N
     assert wrong(*[64000] * 4, before=(2, 2, 20000, 2)) == ()  # a pod held devices then
 
 
+def test_another_process_below_the_model_is_told_beside_a_stable_release_too() -> None:
+    """Five cards carried memory, and pods held four of them."""
+    beside = replace(FOUR, others=4, same_held=True)
+    before = (60000, 60000, 60000, 60000, 2, 30000, 2, 2)
+    now = (60000, 60000, 60000, 60000, 40000, 70000, 40000, 40000)
+    (said,) = wrong(*now, before=before, share=beside)
+    assert said == "card 5 held 30,000 MiB of another's before the model came"
+    # on a card that it was not given it is nothing to the model, though as large as one
+    before = (60000, 60000, 60000, 60000, 2, 2, 2, 2, 30000)
+    now = (60000, 60000, 60000, 60000, *[40000] * 4, 30000)
+    assert wrong(*now, before=before, share=beside) == ()
+    assert roles(*now, before=before, share=beside) == ["other"] * 4 + ["loaded"] * 4 + ["other"]
+    # a neighbour that holds more than before is not told from it: no guess
+    before, now = (60000, 50000, 2, 2, 30000), (60000, 55000, 40000, 40000, 30000)
+    assert wrong(*now, before=before, share=replace(beside, asked=2, others=2)) == ()
+
+
 def test_what_firmware_holds_of_an_idle_card_is_nobodys() -> None:
     """The recorded Ascend node: 2,922 and 2,918 MiB of 32,768 idle, 29,500 with the model."""
     npus = [Card(i, "910B4", 32768, 29500) for i in (0, 1)]
