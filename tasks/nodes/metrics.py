@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from tasks.accelerators.types import Exporter, Profile
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error
+from tasks.nodes.tools.cards import NO_CHIP
 
 MetricSample = tuple[str, dict[str, str], float]
 
@@ -102,7 +103,7 @@ def _unhealthy(found: Iterable[MetricSample], profile: Profile) -> list[Reason]:
 
     for name, labels, value in found:
         card = _card(labels, exporter)
-        if _is(exporter.temperature, name) and value > profile.heat_limit(name):
+        if _is(exporter.temperature, name) and NO_CHIP >= value > profile.heat_limit(name):
             limit = f"at most {profile.heat_limit(name):g}"
             bad(card, f"{value:g} degrees Celsius", limit)
         elif _is(exporter.uncorrectable, name) and value > 0:

@@ -15,7 +15,8 @@ from tasks.accelerators.types import Profile
 from tasks.nodes.document import ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, errors, warning
-from tasks.nodes.tools.cards import IDLE_SHARE, Card, Inventory, taken_share
+from tasks.nodes.tools.cards import IDLE_SHARE, NO_CHIP, Card, Inventory, taken_share
+from tasks.nodes.tools.text import TORN
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.reasons import LACKING, may_lack
 from tasks.spec.images import vllm_release
@@ -159,7 +160,16 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
     out = []
     for heat in card.sensors:
         limit = heat.limit or profile.heat_limit(heat.sensor)
-        if heat.celsius > limit:
+        if heat.celsius > NO_CHIP:
+            out.append(
+                warning(
+                    "FACT_UNKNOWN",
+                    f"card {card.index}: {heat.celsius:,g} degrees Celsius",
+                    f"at most {NO_CHIP:g}, which no chip survives",
+                    "run the tool again: it has read the sensor wrong, or the card hangs",
+                )
+            )
+        elif heat.celsius > limit:
             hot = f"{heat.celsius:g} degrees Celsius"
             hot += f" ({heat.sensor})" if heat.sensor else ""
             out.append(_sick("error", card, hot, f"at most {limit:g}"))
@@ -170,8 +180,10 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
         bad = f"{card.ecc_errors:g} memory errors"
         out.append(_sick("warning", card, bad, "none, or corrected ones alone"))
     if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
-        works = ILL_BUT_WORKS.fullmatch(card.health)
-        out.append(_sick("warning" if works else "error", card, f"health {card.health}", "OK"))
+        torn = TORN.fullmatch(card.health) and _answers(card)
+        works = torn or ILL_BUT_WORKS.fullmatch(card.health)
+        found = f"{card.health} in some cells, and others tell" if torn else f"health {card.health}"
+        out.append(_sick("warning" if works else "error", card, found, "OK"))
     used, total = card.used, card.memory_mib
     if used is not None and total and used > total:
         out.append(
@@ -183,6 +195,12 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
             )
         )
     return out
+
+
+def _answers(card: Card) -> bool:
+    """Whether a card tells what every card that works does."""
+    warm = card.temperature_c is not None or card.power_w is not None
+    return bool(card.model) and card.used is not None and warm
 
 
 def _slices(profile: Profile, api: ApiFacts) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Heat, Reading
-from tasks.nodes.tools.text import SICK, UNITS_MIB, find_json, last_words, number
+from tasks.nodes.tools.text import UNITS_MIB, find_json, last_words, number, sick_word
 from tasks.nodes.tools.unified import amd_unified
 
 
@@ -61,7 +61,6 @@ def amd(reading: Reading, run: SmiRun) -> None:
 
         vram, heat, driver = part("vram"), part("temperature"), part("driver")
         uncorrectable = number(part("ecc").get("total_uncorrectable_count", ""))
-        sick = SICK.search(str(row))
         heats = [Heat(str(k), n) for k, cell in heat.items() if (n := _value(cell)) is not None]
         reading.add(
             row["gpu"],
@@ -73,7 +72,7 @@ def amd(reading: Reading, run: SmiRun) -> None:
             heat_limits=_limits(part("limit")) or None,
             power_w=_value(part("power").get("socket_power")),
             uncorrectable=None if uncorrectable is None else int(uncorrectable),
-            health=sick[0] if sick else "",
+            health=sick_word(str(row)),
             bus=str(part("bus").get("bdf", "")).lower(),
         )
         asic = part("asic")

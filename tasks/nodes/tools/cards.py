@@ -11,6 +11,9 @@ from tasks.nodes.tools.words import Quote
 # less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
 # is nobody's: public outputs of 2024 to 2026
 IDLE_SHARE = 0.1
+# no chip is so hot: a sensor that was read wrong, or a card that hangs (a good MI350X told 2,112
+# degrees Celsius, a hung Vega 511; ROCm/rocm-systems pull 6931, 2026, legacy-rocm-build#426)
+NO_CHIP = 500.0
 # how a tool words that a card is divided: nvidia-smi and hy-smi MIG, cnmon MIM and SMLU, efsmi
 # SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
 # among them, tells nothing of a card.

@@ -11,7 +11,7 @@ import re
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Reading
 from tasks.nodes.tools.frames import framed
-from tasks.nodes.tools.text import SICK, last_words, number
+from tasks.nodes.tools.text import last_words, number, sick_word
 
 _TABLE = framed("efsmi")
 
@@ -29,7 +29,6 @@ def efsmi(reading: Reading, run: SmiRun) -> None:
         # the last card's end may be missing; a key that comes again is another section's
         told = dict(reversed(pairs))
         address = [told.get(key, "") for key in ("Domain", "Bus", "Dev", "Func")]
-        sick = SICK.search(body)
         reading.driver = reading.driver or told.get("Ver", "")
         reading.add(
             int(index),
@@ -38,6 +37,6 @@ def efsmi(reading: Reading, run: SmiRun) -> None:
             used_mib=number(told.get("Used Size", told.get("Mem Usage", ""))),
             temperature_c=number(told.get("GCU Temp", "")),
             power_w=number(told.get("Cur Power", "")),
-            health=sick[0] if sick else told.get("Health", ""),
+            health=sick_word(body) or told.get("Health", ""),
             bus="{}:{}:{}.{}".format(*address).lower() if all(address) else "",
         )

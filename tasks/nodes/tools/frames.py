@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Reading
-from tasks.nodes.tools.text import SICK, last_words, number
+from tasks.nodes.tools.text import last_words, number, sick_word
 
 _USED_OF = r"(?P<used>[\d.]+)\s*(?:MiB)?\s*/\s*(?P<total>[\d.]+)\s*MiB"
 _BUS = re.compile(r"\b(?:[0-9A-Fa-f]{2,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\.\d\b")
@@ -184,7 +184,6 @@ def _card(
     bus, heat, power = _BUS.search(whole), _HEAT.search(rest), _POWER.search(rest)
     mode = re.search(frame.mode, rest) if frame.mode else None
     state = frame.state and frame.state in text
-    sick = SICK.search(whole)
     last = (_cells(block[0])[-1].split() or [""])[-1]
     errors = number(last) if frame.errors and frame.errors in text else None
     ecc = number(last) if frame.ecc and frame.ecc in text else None
@@ -197,7 +196,7 @@ def _card(
         temperature_c=float(heat[1]) if heat else None,
         power_w=float(power[1]) if power else None,
         mode=mode[1] if mode else by_header,
-        health=sick[0] if sick else _cells(block[1])[-1] if state else "",
+        health=sick_word(whole) or (_cells(block[1])[-1] if state else ""),
         uncorrectable=None if errors is None else int(errors),
         ecc_errors=None if ecc is None else int(ecc),
         bus=bus[0].lower() if bus else "",

@@ -7,7 +7,7 @@ import re
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Reading
-from tasks.nodes.tools.text import SICK, last_words, number
+from tasks.nodes.tools.text import last_words, number, sick_word
 
 
 def nvidia(reading: Reading, run: SmiRun) -> None:
@@ -31,17 +31,16 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             continue
         row = dict(zip(header, cells, strict=True))
         uncorrectable = number(row.get("ecc.errors.uncorrected.volatile.total", ""))
-        sick = next((match[0] for cell in cells if (match := SICK.search(cell))), "")
         name = row.get("name", "")
         reading.add(
             int(row["index"]),
-            model="" if name.startswith("[") or SICK.search(name) else name,
+            model="" if name.startswith("[") or sick_word(name) else name,
             memory_mib=number(row.get("memory.total", "")),
             used_mib=number(row.get("memory.used", "")),
             temperature_c=number(row.get("temperature.gpu", "")),
             power_w=number(row.get("power.draw", "")),
             uncorrectable=None if uncorrectable is None else int(uncorrectable),
-            health=sick,
+            health=sick_word(", ".join(cells)),
             mode="MIG" if row.get("mig.mode.current", "").startswith("Enabled") else "",
             bus=row.get("pci.bus_id", "").lower(),
         )

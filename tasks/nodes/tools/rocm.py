@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Heat, Reading
-from tasks.nodes.tools.text import SICK, UNITS_MIB, find_json, last_words, number
+from tasks.nodes.tools.text import UNITS_MIB, find_json, last_words, number, sick_word
 from tasks.nodes.tools.unified import amd_unified
 
 _OPENS = re.compile(r"System Management Interface\s*=")
@@ -31,14 +31,14 @@ def _table(reading: Reading, text: str) -> None:
                 reading.cut(f"a row does not fit the header: {line.strip()}")
                 continue
             row = dict(zip(header, cells, strict=True))
-            share, sick = number(row.get("VRAM%", "")), SICK.search(line)
+            share = number(row.get("VRAM%", ""))
             reading.add(
                 int(cells[0]),
                 temperature_c=number(row["Temp"]),
                 power_w=number(row.get("AvgPwr", "")),
                 used_share=None if share is None else share / 100,
                 mode="" if row.get("Mode") == "N/A" else row.get("Mode", ""),
-                health=sick[0] if sick else "",
+                health=sick_word(line),
             )
     if header and _OPENS.search(text) and not _ENDS.search(text):
         reading.cut("the table has no end (End of SMI Log)")

@@ -7,10 +7,12 @@ import re
 from typing import Any
 
 UNITS_MIB = {"b": 1 / 2**20, "kb": 1 / 2**10, "mb": 1.0, "mib": 1.0, "gb": 1024.0, "gib": 1024.0}
-# what stands in a cell of a card that does not answer (nvml.h; NVIDIA/dcgm-exporter#319: one of
-# eight A10G says Unknown Error; NVML's words stand in the tables of tools that copy it, too);
-# [N/A] and [Not Supported] say nothing
-SICK = re.compile(r"\w+ is lost|GPU requires reset|Unknown Error|ERR!", re.IGNORECASE)
+# what stands in the cells of a card that does not answer (nvml.h; NVML's words stand in the tables
+# of tools that copy it, too); [N/A] and [Not Supported] say nothing
+_LOST = re.compile(r"\w+ is lost|GPU requires reset", re.IGNORECASE)
+# of one that does not answer (NVIDIA/dcgm-exporter#319: one of eight A10G), or of one cell of a
+# card that does: the power of a V100, which passes again (Azure/azhpc-diagnostics#77)
+TORN = re.compile(r"Unknown Error|ERR!", re.IGNORECASE)
 MAX_DEPTH = 40  # of the JSON that is mended
 MAX_TRIES = 40  # places where a document may begin
 
@@ -19,6 +21,12 @@ def number(text: Any) -> float | None:
     """The first number in a cell such as '59.0C', '400.0W', '81559 MiB'; None for N/A."""
     match = re.search(r"-?\d+(?:\.\d+)?", str(text))
     return float(match[0]) if match else None
+
+
+def sick_word(text: str) -> str:
+    """The worst word that a tool has in a card's cells, '' for none."""
+    found = _LOST.search(text) or TORN.search(text)
+    return found[0] if found else ""
 
 
 def last_words(text: str) -> str:

@@ -126,3 +126,43 @@ def test_a_sick_card_may_be_lacked(told: Told, missing: int, offered: int, sever
     assert (severity, "card 1: 3 uncorrectable memory errors") in [
         (reason.severity, reason.found) for reason in reasons
     ]
+
+
+@pytest.mark.parametrize(
+    ("heat", "power", "severity", "found"),
+    [
+        ("40", "[Unknown Error]", "warning", "Unknown Error in some cells, and others tell"),
+        ("[Unknown Error]", "60 W", "warning", "Unknown Error in some cells, and others tell"),
+        ("[Unknown Error]", "[Unknown Error]", "error", "health Unknown Error"),
+        ("[GPU is lost]", "60 W", "error", "health GPU is lost"),
+    ],
+)
+def test_a_cell_that_was_not_read_condemns_no_card(
+    told: Told, heat: str, power: str, severity: str, found: str
+) -> None:
+    """Azure/azhpc-diagnostics#77: a V100 whose power alone cannot be read, and passes; its words in
+    the CSV form. One that has lost its driver tells neither heat nor power."""
+    text = (
+        "index, name, memory.total [MiB], memory.used [MiB], temperature.gpu, power.draw [W], "
+        "driver_version, ecc.errors.uncorrected.volatile.total, pci.bus_id\n"
+        f"0, Tesla V100-SXM2-32GB, 32768 MiB, 4 MiB, {heat}, {power}, 580.95.05, 0, 0000:01:00.0\n"
+    )
+    reasons = told("nvidia-gpu", [(("--format=csv",), text)], on_bus=1)
+    assert [(r.severity, r.found) for r in reasons if r.code == "CARD_UNHEALTHY"] == [
+        (severity, f"card 0: {found}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("celsius", "reason"),
+    [("2112", "FACT_UNKNOWN"), ("65535", "FACT_UNKNOWN"), ("130", "CARD_UNHEALTHY")],
+)
+def test_what_no_chip_survives_was_read_wrong(told: Told, celsius: str, reason: str) -> None:
+    """ROCm/rocm-systems pull 6931: the memory sensor of a good MI350X; 65535: constructed."""
+    card = {"Temperature (Sensor memory) (C)": celsius, "Card Series": "AMD Instinct MI350X"}
+    card |= {"VRAM Total Memory (B)": "309220868096", "VRAM Total Used Memory (B)": "298844160"}
+    reasons = told("amd-gpu", [(("--json",), json.dumps({"card0": card}))], on_bus=1)
+    about = [r for r in reasons if "degrees" in r.found]
+    assert [r.code for r in about] == [reason]
+    metric = f'gpu_memory_temperature{{gpu_id="0"}} {celsius}\n'
+    assert len(metrics_reasons(metric, profile("amd-gpu"))) == (reason == "CARD_UNHEALTHY")
