@@ -161,8 +161,9 @@ def test_what_no_chip_survives_was_read_wrong(told: Told, celsius: str, reason: 
     """ROCm/rocm-systems pull 6931: the memory sensor of a good MI350X; 65535: constructed."""
     card = {"Temperature (Sensor memory) (C)": celsius, "Card Series": "AMD Instinct MI350X"}
     card |= {"VRAM Total Memory (B)": "309220868096", "VRAM Total Used Memory (B)": "298844160"}
-    reasons = told("amd-gpu", [(("--json",), json.dumps({"card0": card}))], on_bus=1)
+    runs = [(("--json",), json.dumps({"card0": card}))]
+    reasons = told("amd-gpu", runs, on_bus=1, tool="rocm-smi")
     about = [r for r in reasons if "degrees" in r.found]
     assert [r.code for r in about] == [reason]
-    metric = f'gpu_memory_temperature{{gpu_id="0"}} {celsius}\n'
+    metric = f'gpu_junction_temperature{{gpu_id="0"}} {celsius}\n'
     assert len(metrics_reasons(metric, profile("amd-gpu"))) == (reason == "CARD_UNHEALTHY")
