@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from tasks.nodes.fit.attention import Layer, head_dim_of, kv_heads_at, latent_of, layers_of
+from tasks.nodes.fit.attention import (
+    Heads,
+    Layer,
+    head_dim_of,
+    heads_by_layer,
+    kv_heads_at,
+    latent_of,
+    layers_of,
+)
 from tasks.nodes.fit.fields import (
     DENSE,
     EXPERT_WIDTH,
@@ -174,6 +182,11 @@ class ModelShape:
         """Whether input and output embedding are one."""
         told = first(text_of(self.config), "tie_word_embeddings")
         return bool(told if told is not None else self.config.get("tie_word_embeddings"))
+
+    @cached_property
+    def attending(self) -> Mapping[Heads, tuple[int, ...]]:
+        """The layers (from 0) that attend, by their heads."""
+        return heads_by_layer(text_of(self.config), self.layers)
 
     @property
     def least_elements(self) -> int:
