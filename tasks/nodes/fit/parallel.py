@@ -2,12 +2,14 @@
 
 Source: vllm/distributed/utils.py, vllm/model_executor/layers/linear.py and quantization (fp8,
 auto_gptq, auto_awq, compressed_tensors, modelopt) of vLLM 0.32; what is rounded up there (MXFP4,
-vocabularies) is never refused. A group lies along a layer's input: only what is cut by rows
-(o_proj, down_proj) can go through one. Where it does, AWQ's plain kernels refuse as its Marlin ones
-do, and GPTQ's Exllama, in float16, starts and multiplies with other groups' scales: no fallback
-answers right. A block has two sides, so that q, k and v are held against it, too: compressed-tensors
-refuses parts of blocks; fp8 lets them pass to its loader, which finds no scales for them. Tiles of
-kernels (64 x 128) are padded since 0.24 (vllm#45295) and fell back to others before.
+vocabularies) is never refused.
+
+A group lies along a layer's input: only what is cut by rows (o_proj, down_proj) can go through one.
+Where it does, AWQ's plain kernels refuse as its Marlin ones do, and GPTQ's Exllama, in float16,
+starts and multiplies with other groups' scales: no fallback answers right. A block has two sides,
+so that q, k and v are held against it, too: compressed-tensors refuses parts of blocks, fp8 lets
+them pass to its loader, which finds no scales for them. Tiles of kernels (64 x 128) are padded
+since 0.24 (vllm#45295); before, another kernel took them, or in bfloat16 none: not judged here.
 """
 
 from __future__ import annotations
@@ -147,7 +149,10 @@ def _attention_faults(shape: ModelShape, tp: int) -> Iterator[_Fault]:
 
 def _columns(heads: Heads, tp: int) -> Iterator[tuple[str, int]]:
     """Each projection out of the hidden state, or of a latent, and its rows on one rank."""
-    yield f"{heads.query} heads of {heads.size} / {tp} out of q_proj", heads.query // tp * heads.size
+    yield (
+        f"{heads.query} heads of {heads.size} / {tp} out of q_proj",
+        heads.query // tp * heads.size,
+    )
     if heads.spread:
         rows = heads.query // tp * heads.spread
         yield f"{heads.query} heads of {heads.spread} / {tp} out of kv_b_proj", rows
