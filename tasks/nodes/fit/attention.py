@@ -22,6 +22,8 @@ from tasks.nodes.fit.fields import (
 )
 from tasks.nodes.fit.layers import PURE, kinds, model_type, window_of
 
+ATTENDING = ("full", "sliding", "chunked", "both")
+
 # Model types whose latent attention vLLM does not cache as a latent.
 NOT_LATENT = ("minicpm3",)
 # And those it cached as a latent only from a later release on (engine.LATENTS_SINCE).
@@ -75,13 +77,61 @@ class Layer:
         return math.ceil(max(1, self.heads // tp) * self.width * element) if self.heads else 0
 
 
+@dataclass(frozen=True)
+class Heads:
+    """Attention heads of a layer before the cut. query, keys: how many; size: elements of a query
+    or key, value: of a value; spread: of both that a latent is spread to, 0 without one."""
+
+    query: int
+    keys: int
+    size: int
+    value: int
+    spread: int = 0
+
+
+def heads_by_layer(text: Mapping[str, Any], count: int) -> dict[Heads, tuple[int, ...]]:
+    """The layers (from 0) that attend, by their heads. count: the model's layers."""
+    out: dict[Heads, tuple[int, ...]] = {}
+    for at, kind in enumerate(kinds(text, count)):
+        if kind in ATTENDING:
+            heads = heads_of(text, at, "full" if kind == "both" else kind)
+            out[heads] = (*out.get(heads, ()), at)
+    return out
+
+
+def heads_of(text: Mapping[str, Any], at: int, kind: str) -> Heads:
+    """The heads of one layer that attends."""
+    text = _of_layer(text, at)
+    query, keys = number(text, *HEADS), kv_heads_at(text, at)
+    value = number(text, "v_head_dim")
+    if number(text, "kv_lora_rank") and text.get("use_mla") is not False:
+        plain = number(text, "qk_nope_head_dim")
+        size = plain + number(text, "qk_rope_head_dim")
+        return Heads(query, keys, size, value or size, plain + (value or size))
+    told = text.get("head_dim")
+    size = (whole(told[at % len(told)]) or 0) if isinstance(told, list) and told else 0
+    size = size or head_dim_of(text)
+    value = value or size
+    if kind == "full":
+        keys = number(text, "num_global_key_value_heads") or keys
+        if wide := number(text, "global_head_dim"):
+            size = value = wide
+    else:
+        other = section(text, "attention_other_setting")
+        query = number(text, "swa_num_attention_heads") or number(other, *HEADS) or query
+        keys = number(text, "swa_num_key_value_heads") or number(other, *KV_HEADS) or keys
+        if narrow := number(text, "swa_head_dim") or number(other, "head_dim"):
+            size, value = narrow, number(text, "swa_v_head_dim") or narrow
+    return Heads(query, keys, size, value)
+
+
 def layers_of(text: Mapping[str, Any], count: int) -> tuple[Layer, ...]:
     """Every layer that caches something. count: the model's layers."""
     out: list[Layer] = []
     for at, kind in enumerate(kinds(text, count)):
         if kind in ("state", "both"):
             out.append(Layer("state", state=state_of(text)))
-        if kind in ("full", "sliding", "chunked", "both"):
+        if kind in ATTENDING:
             out.append(_attending(text, at, "full" if kind == "both" else kind))
     # IQuest's further loops (vllm#31575) cache a window of their own
     loops, window = number(text, "loop_num"), number(text, "loop_window_size")
@@ -104,22 +154,14 @@ def _of_layer(text: Mapping[str, Any], at: int) -> Mapping[str, Any]:
 
 
 def _attending(text: Mapping[str, Any], at: int, kind: str) -> Layer:
-    text = _of_layer(text, at)
+    text, heads = _of_layer(text, at), heads_of(text, at, kind)
     window = window_of(text, kind) if kind != "full" else 0
-    heads, width = kv_heads_at(text, at), _widths(text, at)
+    # what is not cached as a latent has K and V as wide as the query
+    width = 2 * heads.size if heads.spread else heads.size + heads.value
     if latent := latent_of(text):
-        before = (heads, width) if model_type(text) in LATENT_LATER else (0, 0)
+        before = (heads.keys, width) if model_type(text) in LATENT_LATER else (0, 0)
         return Layer(kind, *before, latent=latent, window=window, index=_index(text, at))
-    if kind == "full":
-        heads = number(text, "num_global_key_value_heads") or heads
-        if wide := number(text, "global_head_dim"):
-            width = 2 * wide
-    else:
-        other = section(text, "attention_other_setting")
-        heads = number(text, "swa_num_key_value_heads") or number(other, *KV_HEADS) or heads
-        if narrow := number(text, "swa_head_dim") or number(other, "head_dim"):
-            width = narrow + (number(text, "swa_v_head_dim") or narrow)
-    return Layer(kind, heads, width, window=window)
+    return Layer(kind, heads.keys, width, window=window)
 
 
 def latent_of(text: Mapping[str, Any]) -> int:
@@ -168,18 +210,6 @@ def head_dim_of(text: Mapping[str, Any]) -> int:
     if model_type(text).startswith("zamba"):  # attends to two streams side by side
         return number(text, "attention_head_dim") or 2 * hidden // heads
     return number(text, *HEAD_DIM) or hidden // heads
-
-
-def _widths(text: Mapping[str, Any], at: int) -> int:
-    """Elements of K and V of one head."""
-    if (
-        number(text, "kv_lora_rank") and text.get("use_mla") is not False
-    ):  # not cached as a latent: K and V as wide as the query
-        return 2 * (number(text, "qk_nope_head_dim") + number(text, "qk_rope_head_dim"))
-    told = text.get("head_dim")
-    size = (whole(told[at % len(told)]) or 0) if isinstance(told, list) and told else 0
-    size = size or head_dim_of(text)
-    return size + (number(text, "v_head_dim") or size)
 
 
 def state_of(text: Mapping[str, Any]) -> LinearState | None:

@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tasks.nodes.fit.engine import (
+    GIB,
     YARN_SCALED_BEFORE,
     EngineSetup,
     overridden,
 )
 from tasks.nodes.fit.kv import growth_bytes, sequence_bytes
-from tasks.nodes.fit.load import cached_by_stage, said, weights_on_device
+from tasks.nodes.fit.load import cached_by_stage, rotary_bytes, said, weights_on_device
 from tasks.nodes.fit.parallel import divides_reasons
 from tasks.nodes.fit.positions import default_length, positions
 from tasks.nodes.fit.room import Need, gib, in_memory, span
@@ -39,7 +40,8 @@ MEMORY_CODES = ("WEIGHTS_TOO_LARGE", "KV_CACHE_TOO_SMALL", "KV_CACHE_TIGHT")
 class ShapeVerdict:
     """Reasons (errors refuse the rollout) and the arithmetic, one line a step.
 
-    weights_per_device: what the files hold, cut; weights_most: as loaded where the format grows.
+    weights_per_device: what the files hold, cut, and the rotary tables; weights_most: as loaded
+    where the format grows.
     kv_bytes_per_token: of one more token of a long sequence. sequence_bytes: (least, most) of one
     sequence of max_model_len. kv_tokens: tokens the cache holds, sequences: of max_model_len; None
     without a memory size. All of one device; 0 and None where unknown.
@@ -159,7 +161,9 @@ def _need(spec: Rollout, shape: ModelShape, engine: EngineSetup) -> Need:
     else:
         least = "at least " if shape.missing else ""
         size = f"{least}{gib(shape.weights_bytes)}"
-        first = f"weights: {size} / {divided} = {span(*weights)} each"
+        tables = rotary_bytes(shape, serving.dtype)
+        beside = f" + {gib(tables)} of rotary tables" if tables >= 0.005 * GIB else ""
+        first = f"weights: {size} / {divided}{beside} = {span(*weights)} each"
     alike = len({(x.heads, x.width, x.window) for x in shape.cached}) == 1
     plain = kinds <= {"full"} and alike
     if shape.unknown:

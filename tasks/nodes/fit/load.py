@@ -1,11 +1,11 @@
 """Bytes of weights on one device, and what the engine takes besides.
 
 Weights by what the files hold, cut as vLLM cuts: experts by tensor x data parallel size, layers by
-pipeline stages, the rest by the tensor parallel size. What else a device holds was logged on an
-H100 of 79.18 GiB with 1,024 sequences (llm-d-benchmark, config_explorer, 2025): peak activation
-4.76 GiB at a vocabulary of 128,256, 5.56 and 5.64 at 151,936, 7.38 at 201,088 whatever the model:
-38.7 bytes a sequence and token of the vocabulary, which is the sampler's; outside torch 0.13 GiB on
-one device and 0.55 on each of two.
+pipeline stages, the rest by the tensor parallel size; rotary tables are kept whole. What else a
+device holds was logged on an H100 of 79.18 GiB with 1,024 sequences (llm-d-benchmark,
+config_explorer, 2025): peak activation 4.76 GiB at a vocabulary of 128,256, 5.56 and 5.64 at
+151,936, 7.38 at 201,088 whatever the model: 38.7 bytes a sequence and token of the vocabulary,
+which is the sampler's; outside torch 0.13 GiB on one device and 0.55 on each of two.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tasks.nodes.fit.attention import Layer
 from tasks.nodes.fit.engine import GIB, EngineSetup
 from tasks.nodes.fit.fields import number, text_of
 from tasks.nodes.fit.packing import MARLIN_HIDDEN, MARLIN_WIDTH, ONLINE, padded
+from tasks.nodes.fit.positions import rotary_elements
 from tasks.nodes.fit.shape import ModelShape
 
 RUNTIME_LEAST_GIB = 0.44  # vllm#13061
@@ -95,7 +96,13 @@ def weights_on_device(
     least = rest + experts * part / ranks.cut + shape.replicated(ranks.tensor, dtype)
     more = _padding(shape, engine) * part
     kept_out = min(engine.offload, 0.9 * least)
-    return round(least - kept_out), round(least + more - kept_out)
+    beside = rotary_bytes(shape, dtype) - kept_out
+    return round(least + beside), round(least + more + beside)
+
+
+def rotary_bytes(shape: ModelShape, dtype: str) -> int:
+    """Bytes of the rotary tables, which every device keeps whole; vLLM counts them as weights."""
+    return rotary_elements(shape.config, shape.head_dim) * shape.element_bytes(dtype)
 
 
 def _expert_bytes(shape: ModelShape) -> float:

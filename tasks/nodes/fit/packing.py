@@ -5,7 +5,8 @@ Source: the formats' own layouts; vllm/model_executor/layers/quantization (vLLM 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,25 @@ ONLINE = {
     **{"experts_int8": 8.0, "int8_per_channel_weight_only": 8.0, "deepspeedfp": 8.0},
     **{"bitsandbytes": 4.5, "mxfp4": 4.25, "mxfp8": 8.25, "nvfp4": 4.5, "torchao": 8.0},
 }
+# Fields that list modules which stay as they were.
+_SKIPPED = (
+    *("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules", "exclude"),
+    "llm_int8_skip_modules",
+)
+# Formats whose groups a row-parallel layer must hold whole in every release; elsewhere it is open.
+CHECKED = (
+    *("gptq", "awq", "auto-round", "intel/auto-round", "gptq_marlin", "awq_marlin", "auto_gptq"),
+    *("auto_awq", "fp8", "compressed-tensors", "modelopt", "quark"),
+)
+# Names of attention and of its projections in the models that are quantized.
+_ATTENTION = ("self_attn", "self_attention", "attention", "attn")
+INPUTS = (
+    *("q_proj", "k_proj", "v_proj", "qkv_proj", "q_b_proj", "kv_b_proj", "query_key_value"),
+    *("c_attn", "wqkv", "Wqkv", "W_pack"),
+)
+OUTPUTS = ("o_proj", "out_proj", "dense", "c_proj", "wo")
+_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)(?:\.|\*|$)(.*)")
+_OTHER_PARTS = ("vis", "audio", "mtp")
 MARLIN_HIDDEN, MARLIN_WIDTH = 256, 128  # MXFP4 experts are padded to whole tiles
 
 
@@ -26,7 +46,8 @@ class Packing:
 
     method: as quant_method says, '' for none. bits: of a weight with its scales. group: weights of
     one input row that share a scale, 0 none. block: (outputs, inputs) of one scale, or None.
-    experts_too: whether a cut through a group of the experts is refused as well.
+    experts_too: whether a cut through a group of the experts is refused as well. skipped: names of
+    what stays as it was, or is stored in another way; only: of all that is not, () everything.
     """
 
     method: str = ""
@@ -35,6 +56,7 @@ class Packing:
     block: tuple[int, int] | None = None
     experts_too: bool = False
     skipped: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> Packing:
@@ -44,9 +66,8 @@ class Packing:
             return cls()
         algorithm = str(first(quant, "quant_algo", "moe_quant_algo") or "")
         method = str(first(quant, "quant_method", "format") or algorithm or "unknown").lower()
-        ignored = first(quant, "modules_to_not_convert", "ignore", "exclude_modules")
-        skipped = tuple(map(str, ignored)) if isinstance(ignored, list) else ()
         group = number(quant, "group_size")
+        skipped = (*_strings(quant, *_SKIPPED), *_apart(quant, group))
         bits = number(quant, "bits", "w_bit", "weight_bits")
         if block := _block(quant.get("weight_block_size")):
             return cls(method, 8.002, 0, block, True, skipped)
@@ -56,7 +77,8 @@ class Packing:
             bits = bits or 4
             group = max(0, group)
             extra = (16 + bits) / group if group else 0.0
-            return cls(method, bits + extra, group, skipped=skipped)
+            only = _strings(quant, "modules_in_block_to_quantize")
+            return cls(method, bits + extra, group, skipped=skipped, only=only)
         if algorithm == "FP8_PB_WO":
             return cls(method, 8.002, 0, (128, 128), True, skipped)
         if "MXFP8" in algorithm or method == "mxfp8":
@@ -73,6 +95,61 @@ class Packing:
         """Whether modules of this name are left as they were."""
         return any(name in item for item in self.skipped)
 
+    def holds(self, names: tuple[str, ...], layers: Iterable[int]) -> bool:
+        """Whether projections of attention (INPUTS, OUTPUTS) of one of these layers are packed."""
+        return any(
+            (not self.only or _named(self.only, names, at)) and not _named(self.skipped, names, at)
+            for at in layers
+        )
+
+
+def _named(items: Iterable[str], names: tuple[str, ...], layer: int) -> bool:
+    """Whether a list of modules has one of these projections of a layer."""
+    return any(_names(item, names, layer) for item in items)
+
+
+def _names(item: str, names: tuple[str, ...], layer: int) -> bool:
+    if item.startswith("re:"):
+        try:
+            search = re.compile(item[3:]).search
+        except re.error:
+            return True  # not ours to judge
+        full = f"model.layers.{layer}.self_attn."
+        return any(search(f"{before}{full}{name}") for name in names for before in ("", "x."))
+    if any(part in item for part in _OTHER_PARTS):
+        return False
+    if match := _LAYER.search(item):
+        if int(match[1]) != layer:
+            return False
+        item = match[2].lstrip(".")
+        if not item.strip("*"):
+            return True
+    last = item.rstrip("*.").rpartition(".")[2]
+    return last in names or last in _ATTENTION
+
+
+def _strings(quant: Mapping[str, Any], *fields: str) -> tuple[str, ...]:
+    """The names in these lists, and in lists in them."""
+    out: list[str] = []
+    for name in fields:
+        found = quant.get(name)
+        for item in found if isinstance(found, list) else ():
+            out += map(str, item) if isinstance(item, list) else [str(item)]
+    return tuple(out)
+
+
+def _apart(quant: Mapping[str, Any], group: int) -> list[str]:
+    """Modules that GPTQ's `dynamic` and AutoRound's `extra_config` store in another way."""
+    out = []
+    for name, how in section(quant, "dynamic").items():
+        if name.startswith("-:") or (isinstance(how, Mapping) and "group_size" in how):
+            out.append("re:" + name.removeprefix("-:").removeprefix("+:"))
+    for name, how in section(quant, "extra_config").items():
+        own = how if isinstance(how, Mapping) else {}
+        if number(own, "bits") >= 16 or own.get("group_size", group) != group:
+            out.append(f"re:{name}" if any(sign in name for sign in "*|(\\") else name)
+    return out
+
 
 def _block(told: Any) -> tuple[int, int] | None:
     """The two sides of a block; None for anything else."""
@@ -83,19 +160,19 @@ def _block(told: Any) -> tuple[int, int] | None:
 
 
 def _compressed(quant: Mapping[str, Any], method: str, skipped: tuple[str, ...]) -> Packing:
-    weights = [
-        section(group, "weights")
-        for group in section(quant, "config_groups").values()
-        if isinstance(group, Mapping)
-    ]
-    found = next((item for item in weights if item), {})
+    told = section(quant, "config_groups").values()
+    groups = [item for item in told if isinstance(item, Mapping) and section(item, "weights")]
+    targets = [_strings(item, "targets") for item in groups]
+    found = section(groups[0], "weights") if groups else {}
+    only = targets[0] if targets and "Linear" not in targets[0] else ()
+    skipped = (*skipped, *(name for others in targets[1:] for name in others))
     bits, group = number(found, "num_bits") or 16, number(found, "group_size")
     if found.get("strategy") == "block" and (block := _block(found.get("block_structure"))):
-        return Packing(method, bits + 0.002, 0, block, True, skipped)
+        return Packing(method, bits + 0.002, 0, block, True, skipped, only)
     if group <= 0:
-        return Packing(method, float(bits), skipped=skipped)
+        return Packing(method, float(bits), skipped=skipped, only=only)
     scale = 8.0 if found.get("type") == "float" else 16.0
-    return Packing(method, bits + scale / group, group, skipped=skipped)
+    return Packing(method, bits + scale / group, group, skipped=skipped, only=only)
 
 
 def kv_bits(config: Mapping[str, Any]) -> int | None:

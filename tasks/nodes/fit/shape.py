@@ -7,7 +7,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from tasks.nodes.fit.attention import Layer, head_dim_of, kv_heads_at, latent_of, layers_of
+from tasks.nodes.fit.attention import (
+    Heads,
+    Layer,
+    head_dim_of,
+    heads_by_layer,
+    kv_heads_at,
+    latent_of,
+    layers_of,
+)
 from tasks.nodes.fit.fields import (
     DENSE,
     EXPERT_WIDTH,
@@ -31,6 +39,7 @@ from tasks.nodes.fit.positions import positions
 from tasks.nodes.host_memory import runtime_gib
 
 MOST_LAYERS = 10_000
+MOST_ASIDE = 0.01  # of a text model's weights lies in norms and biases
 # Fields that name the repository whose config and weights vLLM takes for the language model
 # (vllm/transformers_utils/configs/ultravox.py).
 ELSEWHERE = ("text_model_id",)
@@ -175,6 +184,11 @@ class ModelShape:
         told = first(text_of(self.config), "tie_word_embeddings")
         return bool(told if told is not None else self.config.get("tie_word_embeddings"))
 
+    @cached_property
+    def attending(self) -> Mapping[Heads, tuple[int, ...]]:
+        """The layers (from 0) that attend, by their heads."""
+        return heads_by_layer(text_of(self.config), self.layers)
+
     @property
     def least_elements(self) -> int:
         """Weights that a model of this shape has at the least: experts, MLPs, one embedding."""
@@ -187,6 +201,24 @@ class ModelShape:
         """Weights of the embeddings."""
         return self.vocabulary * self.hidden * (1 if self.tied else 2)
 
+    @cached_property
+    def twice(self) -> int:
+        """Weights of an output embedding that the files hold beside the input one that serves for
+        both, and that vLLM does not load (Qwen3-0.6B): told by their size, of a plain text model
+        in 16 or 32 bits; 0 where it is not so."""
+        if not self.tied or self.quantized or self.experts or self.kv_layers < self.layers:
+            return 0
+        if any("vision" in name or "audio" in name for name in self.config):
+            return 0
+        ends = self.vocabulary * self.hidden
+        inner = sum(
+            len(layers) * self.hidden * (heads.query * 2 + heads.keys * 2) * heads.size
+            for heads, layers in self.attending.items()
+        )
+        whole = ends + inner + 3 * self.layers * self.hidden * (self.intermediate or 0)
+        held = self.weights_bytes / DTYPE_BYTES.get(self.dtype, 2)
+        return ends if abs(held - whole - ends) <= MOST_ASIDE * whole < ends else 0
+
     def element_bytes(self, dtype: str) -> int:
         """Bytes of an activation or cache element. auto: float32 models are served in 16 bits."""
         if dtype == "auto":
@@ -195,7 +227,7 @@ class ModelShape:
 
     def weights_per_device(self, tensor_parallel: int, dtype: str = "auto") -> int:
         """Bytes of weights on one device; KV projections are replicated when heads run short."""
-        size = float(self.weights_bytes)
+        size = float(self.weights_bytes - self.twice * DTYPE_BYTES.get(self.dtype, 2))
         if not self.quantized:
             size *= self.element_bytes(dtype) / DTYPE_BYTES.get(self.dtype, 2)
         return round(size / tensor_parallel + self.replicated(tensor_parallel, dtype))
@@ -244,6 +276,8 @@ def _expert_layers(text: Mapping[str, Any], layers: int) -> int:
         last = number(text, "moe_layer_end_index") or layers - 1
         each = number(text, "moe_layer_interval") or 1
         return sum((at + 1) % each == 0 for at in range(first_at, min(last, layers - 1) + 1))
+    if listed := text.get("moe_layers_enum"):  # Step-3: "4,5,6"
+        return len(listed if isinstance(listed, list) else str(listed).strip(" ,").split(","))
     if isinstance(types, list):
         return sum("sparse" in str(item) or "moe" in str(item) for item in types)
     pattern = first(text, "hybrid_override_pattern", "layers_block_type")
