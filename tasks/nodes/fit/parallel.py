@@ -54,6 +54,8 @@ def divides_reasons(shape: ModelShape, ranks: Ranks) -> list[Reason]:
     offers = ["use one of " + ", ".join(map(str, good))] if good else []
     if shape.experts and not ranks.experts and _fine(shape, replace(ranks, experts=True)):
         offers.append("divide the experts whole with --enable-expert-parallel")
+    if ranks.decode > 1 and _fine(shape, replace(ranks, decode=1)):
+        offers.append("leave --decode-context-parallel-size out")
     action = ", or ".join(offers) or "use a smaller --data-parallel-size"
     return [
         (warning if fault.unsure else error)(CODE, fault.found, fault.expected, action)
@@ -84,6 +86,7 @@ def _faults(shape: ModelShape, ranks: Ranks) -> Iterator[_Fault]:
         elif tp > 1 and not any(map(shape.packing.skips, _MLP)):
             part = width // tp
             yield from _scales(shape.packing, f"intermediate size {width} / {tp}", part, part)
+    yield from _context_faults(shape, ranks)
     yield from _attention_faults(shape, tp)
     yield from _expert_faults(shape, ranks)
     shared = 0 if shape.packing.skips("shared_expert") else shape.shared_width
@@ -92,6 +95,24 @@ def _faults(shape: ModelShape, ranks: Ranks) -> Iterator[_Fault]:
         part, what = shared // tp, f"width {shared} of shared experts / {tp}"
         for fault in _scales(shape.packing, what, part, part):
             yield replace(fault, unsure=True)
+
+
+def _context_faults(shape: ModelShape, ranks: Ranks) -> Iterator[_Fault]:
+    """Ranks that share a sequence's tokens are those that would hold the same KV heads (vLLM's
+    ModelConfig.verify_with_parallel_config and ParallelConfig, 0.32)."""
+    tp, shared, heads = ranks.tensor, ranks.decode, shape.kv_heads
+    if shared == 1:
+        return
+    what = f"decode context parallel size {shared}, tensor parallel size {tp}"
+    if tp % shared and ranks.prefill == 1:
+        yield _Fault(what, "the second divisible by the first")
+    elif not shape.latent and tp <= heads:
+        yield _Fault(f"{what}, {heads} KV heads", "more ranks than KV heads")
+    elif not shape.latent and shared > tp // heads:
+        yield _Fault(f"{what}, {heads} KV heads", f"at most {tp // heads} that hold the same head")
+    elif not shape.latent and shape.heads // heads % shared:
+        each = f"{shape.heads // heads} query heads a KV head"
+        yield _Fault(f"{what}, {each}", f"{each} divisible by {shared}")
 
 
 def _dense_widths(shape: ModelShape) -> list[int]:

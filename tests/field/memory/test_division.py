@@ -99,6 +99,32 @@ def test_groups_of_dense_layers(width: int, group: int, tp: int, fine: bool) -> 
 
 
 @pytest.mark.parametrize(
+    ("kv_heads", "tp", "shared", "found"),
+    [
+        # MiniMax-M2.7, notes of 2026-05: "tensor parallel size 4 must be greater than total num kv
+        # heads 8 when enable decode context parallel for GQA/MQA"; the others by vLLM 0.32's checks
+        (8, 4, 2, "8 KV heads"),
+        (8, 8, 8, "8 KV heads"),
+        (8, 1, 2, "tensor parallel size 1"),
+        (4, 8, 4, "4 KV heads"),
+        (4, 8, 2, ""),
+        (2, 8, 4, ""),
+        (1, 8, 8, ""),
+        (8, 8, 1, ""),
+    ],
+)
+def test_ranks_share_tokens_where_they_would_hold_the_same_heads(
+    kv_heads: int, tp: int, shared: int, found: str
+) -> None:
+    model = grouped(28672) | {"num_key_value_heads": kv_heads, "quantization_config": None}
+    verdict = judged(model, tp, [f"--decode-context-parallel-size={shared}"], files=8)
+    faults = [reason for reason in verdict.reasons if reason.code == "TENSOR_PARALLEL"]
+    assert [found in fault.found for fault in faults] == [True] * bool(found)
+    for fault in faults:
+        assert "leave --decode-context-parallel-size out" in fault.action
+
+
+@pytest.mark.parametrize(
     ("tp", "args", "devices"),
     [
         # vllm-project/recipes: DeepSeek-V3, Qwen3.5, MiMo-V2-Flash, MiniMax-M2, Kimi-K2, Step-3.5
