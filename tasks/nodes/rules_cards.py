@@ -21,9 +21,6 @@ from tasks.nodes.units.reasons import LACKING, may_lack
 from tasks.spec.images import vllm_release
 from tasks.spec.rollout import Rollout
 
-# npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
-WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
-SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
@@ -169,7 +166,7 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
     if card.ecc_errors:
         bad = f"{card.ecc_errors:g} memory errors"
         out.append(_sick("warning", card, bad, "none, or corrected ones alone"))
-    if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
+    if not card.well:
         works = ILL_BUT_WORKS.fullmatch(card.health)
         out.append(_sick("warning" if works else "error", card, f"health {card.health}", "OK"))
     used, total = card.used, card.memory_mib

@@ -30,7 +30,7 @@ def efsmi(reading: Reading, run: SmiRun) -> None:
         told = dict(reversed(pairs))
         address = [told.get(key, "") for key in ("Domain", "Bus", "Dev", "Func")]
         sick = SICK.search(body)
-        reading.driver = reading.driver or told.get("Ver", "")
+        reading.driven(told.get("Ver", ""))
         reading.add(
             int(index),
             model=told.get("Dev Name", ""),

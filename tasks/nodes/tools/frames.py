@@ -148,7 +148,7 @@ def framed(name: str) -> Callable[[Reading, SmiRun], None]:
         version = re.search(frame.driver, text)
         other = frame.not_driver and re.search(frame.not_driver, text)
         if version and not other:
-            reading.driver = reading.driver or version[1]
+            reading.driven(version[1])
         blocks = _blocks(text)
         if not blocks:
             reading.problems.append(f"no card in the output: {last_words(text)}")

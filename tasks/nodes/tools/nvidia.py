@@ -32,10 +32,9 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
         row = dict(zip(header, cells, strict=True))
         uncorrectable = number(row.get("ecc.errors.uncorrected.volatile.total", ""))
         sick = next((match[0] for cell in cells if (match := SICK.search(cell))), "")
-        name = row.get("name", "")
         reading.add(
             int(row["index"]),
-            model="" if name.startswith("[") or SICK.search(name) else name,
+            model=row.get("name", ""),
             memory_mib=number(row.get("memory.total", "")),
             used_mib=number(row.get("memory.used", "")),
             temperature_c=number(row.get("temperature.gpu", "")),
@@ -45,5 +44,4 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             mode="MIG" if row.get("mig.mode.current", "").startswith("Enabled") else "",
             bus=row.get("pci.bus_id", "").lower(),
         )
-        version = row.get("driver_version", "")
-        reading.driver = reading.driver or (version if version[:1].isdigit() else "")
+        reading.driven(row.get("driver_version", ""))

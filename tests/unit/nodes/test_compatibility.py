@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.accelerators.profiles import PROFILES, profile
-from tasks.nodes.compatibility import TIERS, check, compatible, dotted, driver_version, tier_of
+from tasks.accelerators.tiers import TIERS, dotted, driver_version, tier_of
+from tasks.nodes.compatibility import check, compatible
 
 
 @pytest.mark.parametrize(
