@@ -30,8 +30,10 @@ from tasks.accelerators.tiers import (
     driver_version,
     tier_of,
 )
-from tasks.accelerators.types import CompatLibraries, Profile
+from tasks.accelerators.toolkits import CompatLibraries
+from tasks.accelerators.types import Profile
 from tasks.nodes.reasons import Reason, error, warning
+
 
 @dataclass(frozen=True)
 class EngineImage:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tasks.accelerators.tiers import driver_version
-from tasks.accelerators.types import Labels, Profile, normal_toolkit
+from tasks.accelerators.toolkits import normal_toolkit
+from tasks.accelerators.types import Labels, Profile
 from tasks.nodes.compatibility import EngineImage, compatible
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
@@ -18,6 +19,7 @@ from tasks.nodes.tools.read import Inventory, read_inventory
 from tasks.nodes.tools.text import silent
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
+from tasks.spec.images import vllm_release
 from tasks.spec.rollout import Rollout
 
 ABSENT = Device("missing")
@@ -324,7 +326,8 @@ def image_toolkit(spec: Rollout, profile: Profile) -> str:
     told = re.search(r"\d[\w.]*", spec.serving.toolkit or "")
     if told and profile.toolkit_name:
         return normal_toolkit(told[0], profile.toolkit_digits)
-    return profile.toolkit_of(spec.serving.image)
+    image = spec.serving.image
+    return profile.toolkit_of(image, vllm_release(image))
 
 
 def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list[Reason]:

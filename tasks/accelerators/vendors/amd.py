@@ -7,6 +7,7 @@ which carry the DeviceConfig's name: ROCm/gpu-operator#183.
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
@@ -16,7 +17,6 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Sharing,
     Smi,
-    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import (
     DROP_BUT_PTRACE,
@@ -24,6 +24,7 @@ from tasks.accelerators.vendors.common import (
     PTRACE,
     UNCONFINED,
     VIDEO,
+    by_release,
     gpustack_parts,
 )
 
@@ -140,6 +141,12 @@ AMD = Profile(
     toolkit_digits=r"(\d)(\d)(\d?)",
     # rocm6.4.1, rocm-6.4, rocm_7.0, rocm641, rocm72
     toolkit=r"rocm[-_:]?(\d+\.\d+(?:\.\d+)?|\d{2,3}(?!\d))",
+    toolkit_of_engine=(
+        (
+            r"(^|/)vllm/vllm-openai-rocm:",
+            by_release({"7.2.1": range(19, 20), "7.2": range(20, 25), "7.2.3": range(25, 26)}),
+        ),
+    ),
     temperature_limit_c=100.0,
     # the highest at which a card slows down, of those that the tools print: hotspot 110, edge 100
     # or 109 (ROCm/amdsmi CHANGELOG, MIN_POWER), memory 108 (an RX 7900 XT's crit,

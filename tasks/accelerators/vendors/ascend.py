@@ -11,6 +11,7 @@ MindCluster 7.3.0 "Virtualization Rules" (hiascend.com, mxdlug_021: a 910 has 30
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
@@ -21,9 +22,8 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Sharing,
     Smi,
-    ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import HAMI, by_release, gpustack_parts
 
 _CANN = "vllm-ascend 0.13 installation page"
 _CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
@@ -142,14 +142,17 @@ ASCEND = Profile(
     toolkit_example="CANN 8.5.0",
     toolkit_digits=r"(\d)(\d)(\d?)",
     # vllm-project/vllm-ascend docs (2026-08-22): what its images carry, where no tag says it
-    toolkit_of_image=(
-        (r"vllm-ascend:v?0\.23\b", "9.1.0"),
-        (r"vllm-ascend:v?0\.(20|21|22)\b", "9.0.0"),
-        (r"vllm-ascend:v?0\.(16|17|18|19)\b", "8.5.1"),
-        (r"vllm-ascend:v?0\.(13|14|15)\b", "8.5.0"),
-        (r"vllm-ascend:v?0\.(11|12)\b", "8.3.rc1"),
-        (r"vllm-ascend:v?0\.10\b", "8.2.rc1"),
-        (r"vllm-ascend:v?0\.9\b", "8.1.rc1"),
+    toolkit_of_engine=(
+        (
+            r"vllm-ascend:",
+            by_release(
+                {
+                    **{"9.1.0": range(23, 24), "9.0.0": range(20, 23), "8.5.1": range(16, 20)},
+                    **{"8.5.0": range(13, 16), "8.3.rc1": range(11, 13)},
+                    **{"8.2.rc1": range(10, 11), "8.1.rc1": range(9, 10)},
+                }
+            ),
+        ),
     ),
     minimums=(
         ToolkitMinimum((9, 0), "25.5.1", False, _CANN9),

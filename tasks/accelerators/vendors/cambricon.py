@@ -7,6 +7,7 @@ cnmon's: no version file is known.
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
@@ -14,7 +15,6 @@ from tasks.accelerators.types import (
     Profile,
     ResourcePattern,
     Smi,
-    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 

@@ -13,6 +13,11 @@ HAMI = r"hami-.*device-plugin"
 DROP_BUT_PTRACE = {"drop": ["ALL"], "add": ["SYS_PTRACE"]}
 
 
+def by_release(minors: dict[str, range]) -> dict[tuple[int, int], str]:
+    """{toolkit: minor releases of vLLM 0} the other way round, for Profile.toolkit_of_engine."""
+    return {(0, minor): toolkit for toolkit, found in minors.items() for minor in found}
+
+
 # parts of a card's compute, GB of its memory: 3g.40gb (NVIDIA), 2g.15gb (Hygon), 4u.4g48gb (T-Head)
 _PROFILE = r"(?P<part>\d+)[gu][.-](\d+g)?(?P<gb>\d+)gb.*"
 

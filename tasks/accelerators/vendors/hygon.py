@@ -13,6 +13,7 @@ from tasks.accelerators.types import (
     Exporter,
     HostMount,
     Labels,
+    NoCards,
     Profile,
     ResourcePattern,
     Sharing,
@@ -29,6 +30,8 @@ from tasks.accelerators.vendors.common import (
 
 _MIG = r"mig-(?P<part>\d+)g[.-](?P<gb>\d+)gb"
 _PART = rf"(share-\d+c-(?P<share_gb>\d+)g|{_MIG})"
+
+_MODES = "HYGON-AI/k8s-hcu-device-plugin v3.0.0 README and deployment/static, 2026-08"
 
 HYGON = Profile(
     name="hygon-dcu",
@@ -48,7 +51,9 @@ HYGON = Profile(
         ResourcePattern("split", r"hygon\.com/hcu-(share|mig)-.+", "hcu", per_card=4),
         ResourcePattern("split", r"hygon\.com/dcu-(share|mig)-.+", "dcu", per_card=4),
         *gpustack_parts(r"hygon\.com/[dh]cu", per_card=4),
-        ResourcePattern("dynamic", r"dcu\.com/gpu.*", "koordinator"),
+        # Koordinator's name of cards; its shares are under koordinator.sh
+        ResourcePattern("whole", r"dcu\.com/gpu", "koordinator"),
+        ResourcePattern("dynamic", r"dcu\.com/gpu.+", "koordinator"),
         ResourcePattern("named", r"hygon\.com/(?!dcu|hcu).+", "named"),
     ),
     labels=Labels(
@@ -57,6 +62,25 @@ HYGON = Profile(
         memory=("hygon.com/hcu.vram", "hygon.com/dcu.vram"),
         compute_units=("hygon.com/hcu.cu-count", "hygon.com/dcu.cu-count"),
         driver=("hygon.com/hcu.driver-version", "hygon.com/dcu.driver-version"),
+        no_cards=(
+            NoCards(
+                "hcu",
+                "^on$",
+                "the plugin of whole cards leaves the node to the driver of dynamic resource "
+                "allocation (DeviceClass dra.hygon.com) and to its own dynamic shares",
+                "where that driver runs (kubectl get resourceslices shows what it publishes) name "
+                "a ResourceClaimTemplate of its class in nodes.claim_template; for whole cards "
+                "take the label off",
+                f"{_MODES}; k8s-hcu-dra-driver v1.0.0, 2026-08",
+            ),
+            NoCards(
+                "hcu-mode",
+                "^mig$",
+                "the plugin of whole cards leaves the node to the one for MIG",
+                "deploy the plugin with its strategy mig, or take the label off and undo MIG",
+                _MODES,
+            ),
+        ),
     ),
     modules=("hycu", "hydcu"),  # hycu from 6.3, hydcu up to 6.2
     pci_vendor="1d94",
@@ -88,17 +112,15 @@ HYGON = Profile(
             virtual=True,
             apart=True,
         ),
-        Sharing(
-            "MIG or shares, by the plugin's label",
-            "HYGON-AI device plugin 2.4, mode labels",
-            memory="card",
-            labels=(("hygon.com/dcu-mode", r"share|mig"),),
-        ),
-        Sharing(
-            "MIG or shares, by the plugin's label",
-            "HYGON-AI device plugin 3.0, mode labels",
-            memory="card",
-            labels=(("hygon.com/hcu-mode", r"share|mig"),),
+        # parts have names of their own: under a card's name there is one where none is divided
+        *(
+            Sharing(
+                "MIG or shares, by the plugin's label",
+                _MODES,
+                memory="unknown",
+                labels=((key, r"^(share|mig)$"),),
+            )
+            for key in ("hcu-mode", "dcu-mode", "hygon.com/hcu-mode", "hygon.com/dcu-mode")
         ),
     ),
     device_class="dra.hygon.com",

@@ -8,13 +8,14 @@ model label is known.
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
+    Labels,
     Profile,
     ResourcePattern,
     Smi,
-    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import HAMI, gpustack_parts
 
@@ -35,6 +36,8 @@ ILUVATAR = Profile(
         ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vCore", "hami"),
         *gpustack_parts(r"iluvatar\.com/gpu"),
     ),
+    # ix-container-toolkit's installer sets it, or a person: the plugin's node selector asks for it
+    labels=Labels(signs=("iluvatar.ai/gpu",)),
     modules=("iluvatar",),
     pci_vendor="1e3e",
     pci_classes=("02", "03", "0b", "12"),

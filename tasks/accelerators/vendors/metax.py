@@ -37,6 +37,7 @@ METAX = Profile(
     pci_vendor="9999",
     pci_classes=("02", "03", "0b", "12"),
     model_noise=r"^(MetaX\s+|MX)",  # mx-smi says MetaX C500, labels say MXC500, people say C500
+    # the plugin hands /dev/mxnd and /dev/mxgd on where a host has them, and wants neither
     devices=(
         DeviceFile("/dev/mxcd", "char"),
         DeviceFile("/dev/dri", "dir", r"renderD\d+"),

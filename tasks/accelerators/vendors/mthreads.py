@@ -29,6 +29,7 @@ MTHREADS = Profile(
     ),
     labels=Labels(
         presence=("mthreads.com/gpu-node", "mthreads.com/gpu.present", "mthreads.com/gpu"),
+        count=("mthreads.com/gpu.count",),
     ),
     modules=("mtgpu", "mtvgpu_basic"),
     pci_vendor="1ed5",

@@ -7,21 +7,19 @@ NVIDIA/k8s-device-plugin internal/lm/resource.go and README (2026-08-19), HAMi's
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import CompatLibraries, Generation, ToolkitMinimum
 from tasks.accelerators.types import (
-    CompatLibraries,
     Component,
     DeviceFile,
     Exporter,
-    Generation,
     Labels,
     NoCards,
     Profile,
     ResourcePattern,
     Sharing,
     Smi,
-    ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import HAMI, by_release, gpustack_parts
 
 _CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
 _BLACKWELL = "NVIDIA/cloud-native-docs PR 184, 2025-06: HGX B200 from 570.133.20"
@@ -226,6 +224,17 @@ NVIDIA = Profile(
             (r"24\.0[2-6]", "12"),
             (r"24\.01", "12.3.2"),
         )
+    ),
+    toolkit_of_engine=(
+        (
+            r"(^|/)vllm/vllm-openai:",
+            by_release(
+                {
+                    **{"12.4": range(5, 9), "12.8": range(9, 11), "12": range(11, 12)},
+                    **{"12.9": range(12, 20), "13.0": range(20, 27)},
+                }
+            ),
+        ),
     ),
     generations=(
         Generation(

@@ -57,5 +57,11 @@ THEAD = Profile(
         Component("device-plugin", r"ppu-device-plugin"),
         Component("exporter", r"ppu.*exporter"),
     ),
+    toolkit_name="HGGC",
+    toolkit_example="HGGC 13.0",
+    toolkit_table=False,
+    toolkit_digits=r"(\d{2})(\d)",
+    # hggc13.0, hggc130; no source names a least driver: HGGC 13.0 ran with 1.3.2, 1.4.1 and 2.1.0
+    toolkit=r"hggc[-_:]?v?(\d+\.\d+(?:\.\d+)*|\d{3}(?!\d))",
     probe_paths=("/usr/bin", "/usr/local"),
 )

@@ -15,6 +15,8 @@ def npu(reading: Reading, run: SmiRun) -> None:
     if match := re.search(r"Version:\s*(\S+)", run.stdout):
         reading.driven(match[1])
     before = len(reading.cards)
+    if "Process id" not in run.stdout:
+        reading.whole = False  # further chips may have stood there
     first: list[str] | None = None
     for line in run.stdout.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]

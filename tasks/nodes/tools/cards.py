@@ -80,7 +80,7 @@ class Card:
 
     @property
     def answers(self) -> bool:
-        """Whether its driver has it: the tool tells of its memory or its heat, and of no illness."""
+        """Whether its driver has it: the tool tells its memory or its heat, and no illness."""
         told = (self.total, self.used, self.used_share, self.temperature_c)
         return self.well and any(figure is not None for figure in told)
 

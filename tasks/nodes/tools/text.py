@@ -11,9 +11,11 @@ UNITS_MIB = {"b": 1 / 2**20, "kb": 1 / 2**10, "mb": 1.0, "mib": 1.0, "gb": 1024.
 # eight A10G says Unknown Error; NVML's words stand in the tables of tools that copy it, too)
 SICK = re.compile(r"\w+ is lost|GPU requires reset|Unknown Error|ERR!", re.IGNORECASE)
 # a word that says nothing, of whatever it is
-_SILENT = re.compile(r"[\s\[(<]*(|[-?.]+|N/?A|NaN|nil|null|None|Not Supported)[\s\])>]*", re.IGNORECASE)
+_SILENT = re.compile(
+    r"[\s\[(<]*(|[-?.]+|N/?A|NaN|nil|null|None|Not Supported)[\s\])>]*", re.IGNORECASE
+)
 # or that is no card's name: what a tool prints of a card that its tables do not have. "0x738c" is
-# rocm-smi of an MI100 (ROCm/legacy-rocm-build#1351, 2021-01), "Device 6210" lspci without its names,
+# rocm-smi of an MI100 (ROCm/legacy-rocm-build#1351, 2021-01), "Device 6210" lspci without names,
 # "Graphics Device" NVIDIA's driver. Unknown is no silence where npu-smi says it of a chip's health.
 _NAMELESS = re.compile(
     r"\[.*|(card|device|chip)?\s*(unknown|undefined|unrecogni[sz]ed|unnamed)([ _]\w+)?|"

@@ -61,6 +61,14 @@ def test_cards_and_toolkits(
         ("kunlunxin-xpu", "flagos-base/flagos-base-kunlunxin-xre5.37.1:2.1.2", "5.37.1"),
         ("kunlunxin-xpu", "flagos-base/flagos-base-kunlunxin-xre5.29.0:2.1.2", "5.29.0"),
         ("kunlunxin-xpu", "paddlepaddle/fastdeploy-xpu:2.4.0", ""),
+        # gpustack/runner; FlagRelease's images of Qwen3.6-35B-A3B (2026-04) and Qwen3.8-27B (2026-08)
+        ("thead-ppu", "gpustack/runner:hggc13.0-vllm0.23.0", "13.0"),
+        (
+            "thead-ppu",
+            "flagrelease-public/qwen3.6-35b-a3b:python_3.12.3-torch_2.9.0-pcp_hggc13.0-gpu_pp1",
+            "13.0",
+        ),
+        ("thead-ppu", "flagrelease-public/qwen3.8-27b:cp312-pt210-hggc130-x64-1.3.2", "13.0"),
         # opendatalab/MinerU docs/zh/usage/acceleration_cards/Enflame.md; the two others constructed
         (
             "enflame-gcu",
