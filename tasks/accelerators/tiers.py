@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 Version = tuple[int, ...]
 
-FIELD_TABLE = "the vendor's driver table (driver, hardware, recommended DTK)"
-# HYGON-AI/hcu-dcgm pkg/dcgm compatibility.go, 2026-08-21
-VENDOR_TIERS = "the vendor's driver tiers (newer than its table)"
-# the vendor's container tooling, read September and October 2026
-VENDOR_MINIMUM = "the vendor's per-release DTK minimum"
-# releases whose driver requirement was looked for and not found, October 2026
+# Its own code warns where no tier matches a driver. K100_LC and newer names are in none.
+VENDOR_TIERS = "the vendor's driver tiers (HYGON-AI/hcu-dcgm pkg/dcgm/compatibility.go, 2026-08)"
+VENDOR_MINIMUM = (
+    "the vendor's per-release DTK minimum (its table of DTK and driver releases, without a date "
+    "or an "
+    "address of its own: read in its container tooling 2026-09, in a public copy 2026-11)"
+)
+# releases whose driver requirement was looked for and not found, 2026-10
 UNPUBLISHED = ("26.04.1",)
 
 
@@ -70,13 +72,13 @@ def driver_version(text: str) -> Version:
 
 
 TIERS: tuple[Tier, ...] = (
-    _tier("rock-4.0-23-5.6.25", _Z, "21.04 21.10 22.04", FIELD_TABLE),
-    _tier("rock-4.5.2-5.11.40", _Z, "22.04 22.10 23.04", FIELD_TABLE),
-    _tier("rock-5.2.0-5.16.18", _Z, "22.10 23.04", FIELD_TABLE),
-    _tier("rock-5.2.0-5.16.29", _K, "23.04 23.10", FIELD_TABLE),
-    _tier("rock-5.7.1-6.2.26", _KAI, "24.04 25.04", FIELD_TABLE),
+    _tier("rock-4.0-23-5.6.25", _Z, "21.04 21.10 22.04", VENDOR_TIERS),
+    _tier("rock-4.5.2-5.11.40", _Z, "22.04 22.10 23.04", VENDOR_TIERS),
+    _tier("rock-5.2.0-5.16.18", _Z, "22.10 23.04", VENDOR_TIERS),
+    _tier("rock-5.2.0-5.16.29", _K, "23.04 23.10", VENDOR_TIERS),
+    _tier("rock-5.7.1-6.2.26", _KAI, "24.04 25.04", VENDOR_TIERS),
     _tier("6.3.0", _BW200, "24.04 25.04", VENDOR_TIERS),  # BW200: DTK 25.00 or newer
-    _tier("6.3.8", _BW, "25.04", FIELD_TABLE),
+    _tier("6.3.8", _BW, "25.04", VENDOR_TIERS),
     _tier("6.3.30", _BW | {"BW10", "BW100", "BW150", "BW1100"}, "26.04", VENDOR_TIERS),
 )
 RANGES: tuple[ToolkitRange, ...] = (

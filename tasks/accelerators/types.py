@@ -235,6 +235,8 @@ class Profile:
     with `security_reasons` beside.
     probe_paths: host paths the probe needs besides the common ones; each exists on every Linux
     or may be absent safely. probe_env: environment of the probe's container.
+    sources: field -> where its data stands, each with a month (2026-08): its own, or when it was
+    read where it has none. Rows with a `source` of their own are not in it.
     """
 
     name: str
@@ -282,6 +284,7 @@ class Profile:
     cpu_flags: dict[str, CpuFlags] = field(default_factory=dict)
     probe_paths: tuple[str, ...] = ()
     probe_env: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_devices(self) -> bool:

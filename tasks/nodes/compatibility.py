@@ -18,7 +18,6 @@ from functools import partial
 
 from tasks.accelerators.profiles import profile as profile_of
 from tasks.accelerators.tiers import (
-    FIELD_TABLE,
     RANGES,
     TIERS,
     UNPUBLISHED,
@@ -78,8 +77,7 @@ def check(
                 warning(
                     "CARD_UNKNOWN",
                     f"card '{model}'",
-                    f"one of {', '.join(sorted(KNOWN_CARDS))}: the cards of {FIELD_TABLE} and of "
-                    f"{VENDOR_TIERS}",
+                    f"one of {', '.join(sorted(KNOWN_CARDS))}: the cards of {VENDOR_TIERS}",
                     "its driver was not judged: the smoke test decides; set nodes.model to "
                     f"'{model}' where it is known to work, and this is said no more",
                 )
@@ -113,7 +111,7 @@ def _check_toolkit(driver: str, version: Version, tier: Tier, toolkit: str) -> l
             warning(
                 "TOOLKIT_UNKNOWN",
                 f"DTK {toolkit} with driver {driver}",
-                "a published driver requirement of that release; none was found by October 2026",
+                "a published driver requirement of that release; none was found by 2026-10",
                 "the smoke test decides; the vendor's release notes may name the driver",
             )
         ]

@@ -1,9 +1,4 @@
-"""AMD GPUs.
-
-Sources: k8s-device-plugin's node labeller, vLLM's Kubernetes page; partitions:
-ROCm/k8s-device-plugin docs/user-guide/configuration.md (2026-08-11); DaemonSets of the operator,
-which carry the DeviceConfig's name: ROCm/gpu-operator#183.
-"""
+"""AMD GPUs."""
 
 from __future__ import annotations
 
@@ -20,7 +15,9 @@ from tasks.accelerators.types import (
 )
 from tasks.accelerators.vendors.common import (
     DROP_BUT_PTRACE,
+    GPUSTACK,
     HAMI,
+    HAMI_SOURCE,
     PTRACE,
     UNCONFINED,
     VIDEO,
@@ -29,7 +26,12 @@ from tasks.accelerators.vendors.common import (
 )
 
 _MODE = r"(?P<mode>[sdtqc]px)_nps(?P<nps>\d)"
-_ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
+_ROCM = (
+    "AMD user and kernel-space support matrix, 2025-06; 6.2.4 is the module of its oldest driver "
+    "for "
+    "6.x, of 7.x by its neighbour"
+)
+_PLUGIN = "ROCm/k8s-device-plugin docs/user-guide/configuration.md and labeller, 2026-08"
 
 AMD = Profile(
     name="amd-gpu",
@@ -53,7 +55,7 @@ AMD = Profile(
         ),
         Sharing(
             "HAMi",
-            "HAMi's AMD page, 2026-08-21",
+            f"{HAMI_SOURCE}: its AMD page",
             memory="asked",
             register=r"hami\.io/node-(register-)?amd.*",
             virtual=True,
@@ -153,4 +155,23 @@ AMD = Profile(
     # ilya-zlobintsev/LACT#563); an MI100 has 100, 100 and 94 (ROCm/legacy-rocm-build#1468)
     temperature_limits=((r"junction|hotspot", 110.0), (r"edge", 109.0), (r"mem|hbm|vram", 108.0)),
     probe_paths=("/opt",),
+    sources={
+        "resources": f"{_PLUGIN}; {HAMI_SOURCE}; {GPUSTACK}",
+        "labels": _PLUGIN,
+        "partitions": _PLUGIN,
+        "slicing": "ROCm/k8s-device-plugin PR 189, 2026-05 (time slicing)",
+        "components": (
+            "ROCm/gpu-operator#183 (DaemonSets carry the DeviceConfig's name) and its manifests, "
+            "undated, read 2026-11; ROCm/k8s-gpu-dra-driver, 2026-03"
+        ),
+        "device_class": "ROCm/k8s-gpu-dra-driver, 2026-03",
+        "devices": "vLLM's page for Kubernetes, undated, read 2026-11",
+        "exporter": "ROCm/device-metrics-exporter, its list of metrics, undated, read 2026-11",
+        "toolkit": "tags of rocm/vllm on Docker Hub and of gpustack/runner, read 2026-11",
+        "toolkit_of_engine": (
+            "vllm-project/vllm#31333, 2026-04 (0.19: ROCm 7.2.1), PR 43136, 2026-05 (7.2.3), "
+            "vllm-project/vllm-omni PR 5115, read 2026-11 (0.25: 7.2.3); between them what both "
+            "share"
+        ),
+    },
 )

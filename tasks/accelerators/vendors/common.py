@@ -10,6 +10,10 @@ PTRACE = "SYS_PTRACE: the collective library maps memory between the worker proc
 UNCONFINED = "seccomp Unconfined: the compute driver uses calls the default profile refuses"
 VIDEO = "group 44 (video): owns the device files"
 HAMI = r"hami-.*device-plugin"
+GPUSTACK = "gpustack/gpustack-operator docs/modules/devices/requests.md, read 2026-11"
+PREREQUISITES = "gpustack/gpustack-operator docs, vendor prerequisites, read 2026-11"
+HAMI_SOURCE = "Project-HAMi/HAMi docs and chart, 2026-08"
+FLAGOS = "flagos-ai/release-info base/, 2026-08"
 DROP_BUT_PTRACE = {"drop": ["ALL"], "add": ["SYS_PTRACE"]}
 
 
@@ -29,8 +33,7 @@ def gpustack_parts(
     divides the memory, slices by software, partitions by hardware. A card that is not partitioned
     is offered whole, as shares and as slices at once. base: a regex. whole, per_card: as in
     ResourcePattern, of partitions. shares: of one card, 0 where another plugin has the name, too.
-
-    Source: gpustack/gpustack-operator docs/modules/devices/requests.md, 2026.
+    Source: GPUSTACK.
     """
 
     def row(kind: ResourceKind, rest: str, **more: Any) -> ResourcePattern:

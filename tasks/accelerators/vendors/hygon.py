@@ -1,9 +1,4 @@
-"""Hygon DCU and HCU.
-
-Sources: a field report of eight K100_AI cards (driver 6.3, DTK 25.04.1), the vendor's label-node,
-device plugin 2.4 and 3.0, and exporter sources; PCI ids and names: HYGON-AI/hcu-dcgm pkg/dcgm
-structs.go (2026-08-21); DRA: HYGON-AI/k8s-hcu-dra-driver v1.0.0.
-"""
+"""Hygon DCU and HCU."""
 
 from __future__ import annotations
 
@@ -21,7 +16,9 @@ from tasks.accelerators.types import (
 )
 from tasks.accelerators.vendors.common import (
     DROP_BUT_PTRACE,
+    GPUSTACK,
     HAMI,
+    HAMI_SOURCE,
     PTRACE,
     UNCONFINED,
     VIDEO,
@@ -31,6 +28,8 @@ from tasks.accelerators.vendors.common import (
 _MIG = r"mig-(?P<part>\d+)g[.-](?P<gb>\d+)gb"
 _PART = rf"(share-\d+c-(?P<share_gb>\d+)g|{_MIG})"
 
+_PLUGIN = "HYGON-AI/k8s-hcu-device-plugin v3.0.0, 2026-08; plugin 2.4: undated, read 2026-09"
+_DCGM = "HYGON-AI/hcu-dcgm pkg/dcgm/structs.go, 2026-08"
 _MODES = "HYGON-AI/k8s-hcu-device-plugin v3.0.0 README and deployment/static, 2026-08"
 
 HYGON = Profile(
@@ -106,7 +105,7 @@ HYGON = Profile(
     sharings=(
         Sharing(
             "HAMi",
-            "HAMi docs/protocol, HAMi#2969 and WebUI PR#302 (the rename), 2026",
+            f"{HAMI_SOURCE}: docs/protocol, HAMi#2969 and WebUI PR 302 (the rename)",
             memory="asked",
             register=r"hami\.io/node-(dcu|hcu)-register",
             virtual=True,
@@ -183,4 +182,22 @@ HYGON = Profile(
     toolkit_digits=r"(\d{2})(\d{2})\.?(\d?)",
     temperature_limit_c=95.0,
     probe_paths=("/opt", "/usr/local", "/usr/src"),
+    sources={
+        "resources": f"{_PLUGIN}; {HAMI_SOURCE}; {GPUSTACK}; dcu.com/gpu: "
+        "koordinator-sh/koordinator docs/proposals, Enhance the GPU Share API, 2023-08",
+        "labels": "HYGON-AI/k8s-hcu-label-node v3.0.0 README, 2026-08; of 2.x: undated, read "
+        "2026-09",
+        "components": f"{_PLUGIN}; HYGON-AI/k8s-hcu-dra-driver v1.0.0, 2026-08; hcu-exporter, "
+        "read 2026-10",
+        "models": _DCGM,
+        "aliases": f"{_DCGM} (NormalizeDevTypeName); hy-smi and lspci of a field report of eight "
+        "K100_AI, "
+        "undated, read 2026-09",
+        "device_class": "HYGON-AI/k8s-hcu-dra-driver v1.0.0, 2026-08",
+        "devices": f"{_PLUGIN}; modules and PCI classes: the vendor's label-node and a field "
+        "report, "
+        "undated, read 2026-09",
+        "exporter": "HYGON-AI/hcu-exporter, its metrics of 2.x and 3.x, undated, read 2026-10",
+        "toolkit": "image lists of sourcefind.cn and of HYGON-AI cookbooks, undated, read 2026-10",
+    },
 )

@@ -84,7 +84,10 @@ def test_other_names(sibling: Case, holds: Holds) -> None:
         ("ascend-npu", "quay.io/ascend/cann:8.2.rc1-910b-ubuntu22.04-py3.11", "8.2.rc1"),
         ("ascend-npu", "gpustack/runner:cann9.0-910b-vllm0.20.2", "9.0"),
         ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.23.0-a3", "9.1.0"),
-        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.11.0rc1", "8.3.rc1"),
+        # 0.11.0rc1 has 8.3.rc1, 0.11.0 has 8.3.rc2: what both share; docs.vllm.ai, 2026-11
+        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.11.0rc1", "8.3"),
+        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.18.0", "9.0.0"),
+        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.26.0rc1", "9.1.0"),
     ],
 )
 def test_toolkits_of_images(family: str, image: str, toolkit: str) -> None:
