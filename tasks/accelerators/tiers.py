@@ -14,9 +14,8 @@ Version = tuple[int, ...]
 # Its own code warns where no tier matches a driver. K100_LC and newer names are in none.
 VENDOR_TIERS = "the vendor's driver tiers (HYGON-AI/hcu-dcgm pkg/dcgm/compatibility.go, 2026-08)"
 VENDOR_MINIMUM = (
-    "the vendor's per-release DTK minimum (its table of DTK and driver releases, without a date "
-    "or an "
-    "address of its own: read in its container tooling 2026-09, in a public copy 2026-11)"
+    "the vendor's per-release DTK minimum (its table of DTK and driver releases, undated, read "
+    "2026-09, and in a public copy 2026-11)"
 )
 # releases whose driver requirement was looked for and not found, 2026-10
 UNPUBLISHED = ("26.04.1",)

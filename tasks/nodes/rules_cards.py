@@ -88,10 +88,10 @@ def _tool(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> list[Reason]
     troubles = list(inventory.problems)
     if "smi" in doc.errors:
         troubles.append(doc.errors["smi"])
-    if not troubles and cards:
-        return []
     if cards and len(cards) < len(doc.pci) and not inventory.whole:
         troubles.append(f"{len(cards)} of {len(doc.pci)} cards are listed, the others are unknown")
+    if not troubles and cards:
+        return []
     blind = next((item.action for item in inventory.said if item.meaning == "blind"), "")
     stated = "" if cards else " (nodes.device_memory_gib states the memory)"
     return [
