@@ -8,7 +8,8 @@ on the node and the judge in the flow read the same row.
 from __future__ import annotations
 
 from tasks.accelerators.rows import PROFILES
-from tasks.accelerators.types import Profile, normal_toolkit
+from tasks.accelerators.toolkits import normal_toolkit
+from tasks.accelerators.types import Profile
 
 __all__ = ["PROFILES", "Profile", "normal_toolkit", "profile"]
 

@@ -6,6 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tasks.accelerators.toolkits import (
+    CompatLibraries,
+    Generation,
+    ToolkitMinimum,
+    normal_toolkit,
+)
+
 ResourceKind = Literal["whole", "named", "split", "dynamic", "vm"]
 DeviceKind = Literal["char", "dir"]
 
@@ -52,7 +59,7 @@ class ResourcePattern:
         return {key: value for key, value in groups.items() if value}
 
 
-ShareMemory = Literal["card", "divided", "label", "asked"]
+ShareMemory = Literal["card", "divided", "label", "asked", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -64,8 +71,9 @@ class Sharing:
     key of the annotation in which the plugin registers its cards. virtual: a virtual plugin's pod
     on the node says it, too. memory: a unit's is the card's (`card`: not divided, nobody keeps
     another from it), the card's over the units of a card (`divided`), what the memory label says
-    (`label`), or what the pod asks for (`asked`). apart: two units of a pod lie on two cards.
-    single: a pod gets one unit at most. whole: what `part` is a part of.
+    (`label`), what the pod asks for (`asked`), or a part that nothing tells (`unknown`), unless
+    there are as many cards as units, which are whole then. apart: two units of a pod lie on two
+    cards. single: a pod gets one unit at most. whole: what `part` is a part of.
     """
 
     name: str
@@ -96,6 +104,7 @@ class Labels:
     """Node label keys, newest generation first."""
 
     presence: tuple[str, ...] = ()
+    signs: tuple[str, ...] = ()  # of cards, too, and missed by nobody: set by hand or an installer
     model: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()
     compute_units: tuple[str, ...] = ()
@@ -196,55 +205,6 @@ class CpuFlags:
 
 
 @dataclass(frozen=True)
-class ToolkitMinimum:
-    """Toolkit releases from `toolkit` on need this driver. refuse: below it nothing runs. source:
-    where that stands, and its date."""
-
-    toolkit: tuple[int, ...]
-    driver: str
-    refuse: bool
-    source: str
-
-
-@dataclass(frozen=True)
-class Generation:
-    """Cards of one generation and what goes with them; () and '' where nothing is known.
-
-    cards: regex over models, and over PCI ids (vendor:device) where no tool tells a model. toolkit:
-    the first release that compiles for them; dropped: the first that does no more. driver: the
-    first branch that drives them; advised: the least one the vendor names; until: the first that
-    leaves them out. source: where that stands, and its date.
-    """
-
-    name: str
-    cards: str
-    source: str
-    toolkit: tuple[int, ...] = ()
-    dropped: tuple[int, ...] = ()
-    driver: str = ""
-    advised: str = ""
-    until: str = ""
-
-
-@dataclass(frozen=True)
-class CompatLibraries:
-    """Newer user-space libraries in the image that go with an older driver.
-
-    env: (variable, regex over its value) of which one switches them on; images: regex over images
-    that do so themselves. not_for: regex over card models that have none. source: where that
-    stands, and its date. branches: (toolkit, the driver branches they are made for), the newest
-    first; branches_source.
-    """
-
-    env: tuple[tuple[str, str], ...]
-    not_for: str
-    source: str
-    images: str = ""
-    branches: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = ()
-    branches_source: str = ""
-
-
-@dataclass(frozen=True)
 class Profile:
     """One accelerator.
 
@@ -275,6 +235,8 @@ class Profile:
     with `security_reasons` beside.
     probe_paths: host paths the probe needs besides the common ones; each exists on every Linux
     or may be absent safely. probe_env: environment of the probe's container.
+    sources: field -> where its data stands, each with a month (2026-08): its own, or when it was
+    read where it has none. Rows with a `source` of their own are not in it.
     """
 
     name: str
@@ -308,6 +270,7 @@ class Profile:
     toolkit_example: str = ""
     toolkit_digits: str = r"(\d{2})(\d{2})\.?(\d?)"
     toolkit_of_image: tuple[tuple[str, str], ...] = ()
+    toolkit_of_engine: tuple[tuple[str, dict[tuple[int, int], str]], ...] = ()
     toolkit_table: bool = True
     generations: tuple[Generation, ...] = ()
     minimums: tuple[ToolkitMinimum, ...] = ()
@@ -321,6 +284,7 @@ class Profile:
     cpu_flags: dict[str, CpuFlags] = field(default_factory=dict)
     probe_paths: tuple[str, ...] = ()
     probe_env: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
 
     @property
     def has_devices(self) -> bool:
@@ -368,8 +332,8 @@ class Profile:
             plain = re.sub(self.model_noise, "", plain, flags=re.IGNORECASE).strip() or plain
         return self.aliases.get(plain, plain)
 
-    def toolkit_of(self, image: str) -> str:
-        """The toolkit version an image tells, such as '25.04.1', or ''."""
+    def toolkit_of(self, image: str, engine: tuple[int, int] | None = None) -> str:
+        """The toolkit version an image tells, such as '25.04.1', or ''. engine: vLLM's release."""
         name, _, tag = image.rsplit("/", 1)[-1].partition("@")[0].partition(":")
         if not self.toolkit:
             return ""
@@ -378,15 +342,6 @@ class Profile:
         match = match or re.search(self.toolkit, f"{name}:{tag}" if tag else "", re.IGNORECASE)
         if match:
             return normal_toolkit(match[1], self.toolkit_digits)
-        return next((t for rule, t in self.toolkit_of_image if re.search(rule, image)), "")
-
-
-def normal_toolkit(version: str, digits: str = r"(\d{2})(\d{2})\.?(\d?)") -> str:
-    """'2604' -> '26.04', '25.04.1' stays: both spellings occur in the vendor's image tags.
-
-    digits: how a version without dots is cut; default: as Hygon's.
-    """
-    cut = re.fullmatch(digits, version)
-    if cut:
-        return ".".join(part for part in cut.groups() if part)
-    return version.lower()
+        known = (t for rule, t in self.toolkit_of_image if re.search(rule, image))
+        by_release = (rows for rule, rows in self.toolkit_of_engine if re.search(rule, image))
+        return next(known, "") or next((r.get(engine, "") for r in by_release if engine), "")

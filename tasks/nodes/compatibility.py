@@ -1,33 +1,37 @@
 """Which driver carries which cards and which toolkit. Each row names its source.
 
 Most vendors name the least driver of a toolkit release, some what each generation of cards needs;
-their rows hold it (`minimums`, `generations`). Hygon
-publishes driver tiers (driver, hardware, DTK) and, in the vendor's container tooling, a finer
-list of the driver each DTK release needs. They are not the same: where they disagree the finding
-is a warning that names both. The vendor's own code lets the highest tier at or below the driver
-decide, warns on a toolkit mismatch and refuses an unknown card.
+their rows hold it (`minimums`, `generations`). Hygon's two tables (tasks.accelerators.tiers) are
+not the same: where they disagree the finding is a warning that names both. The vendor's own code
+lets the highest tier at or below the driver decide, and warns on a mismatch.
+
+What is published is less than what the hardware says: of a card that the vendor's tool lists and
+calls well no table says that its driver cannot drive it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from tasks.accelerators.profiles import profile as profile_of
-from tasks.accelerators.types import CompatLibraries, Profile
+from tasks.accelerators.tiers import (
+    RANGES,
+    TIERS,
+    UNPUBLISHED,
+    VENDOR_TIERS,
+    Tier,
+    ToolkitRange,
+    Version,
+    dotted,
+    driver_version,
+    tier_of,
+)
+from tasks.accelerators.toolkits import CompatLibraries
+from tasks.accelerators.types import Profile
 from tasks.nodes.reasons import Reason, error, warning
-
-Version = tuple[int, ...]
-
-FIELD_TABLE = "the vendor's driver table (driver, hardware, recommended DTK)"
-# HYGON-AI/hcu-dcgm pkg/dcgm compatibility.go, 2026-08-21
-VENDOR_TIERS = "the vendor's driver tiers (newer than its table)"
-# the vendor's container tooling, read September and October 2026
-VENDOR_MINIMUM = "the vendor's per-release DTK minimum"
-# releases whose driver requirement was looked for and not found, October 2026
-UNPUBLISHED = ("26.04.1",)
 
 
 @dataclass(frozen=True)
@@ -41,94 +45,29 @@ class EngineImage:
 NOTHING = EngineImage()
 
 
-@dataclass(frozen=True)
-class Tier:
-    """From this driver on: these cards, these toolkit releases (major.minor)."""
-
-    driver: Version
-    cards: frozenset[str]
-    toolkits: frozenset[str]
-    source: str
-
-
-@dataclass(frozen=True)
-class ToolkitRange:
-    """Drivers one toolkit release needs: from `least`, or up to a whole driver line; of that line
-    (`least`'s first two numbers) from this package on."""
-
-    toolkit: str
-    least: Version | None
-    last_line: Version | None
-    source: str
-    package: Version = ()
-
-
-_Z = frozenset({"Z100", "Z100L"})
-_K = _Z | {"K100"}
-_KAI = _K | {"K100_AI"}
-_BW200 = _KAI | {"BW200"}
-_BW = _BW200 | {"BW1000"}
-
-
-def _tier(driver: str, cards: frozenset[str], toolkits: str, source: str) -> Tier:
-    return Tier(driver_version(driver), cards, frozenset(toolkits.split()), source)
-
-
-def driver_version(text: str) -> Version:
-    """Comparable parts of a driver version, () when there is none.
-
-    '6.3.27-V1.2.5' -> (6, 3, 27, 1, 2, 5); 'rock-5.7.1-6.2.26' -> (6, 2, 26): an installer's
-    name may put the ROCm base before the driver. A letter counts: V1.5.0a -> (..., 1, 5, 0, 1).
-    """
-    driver, _, package = text.strip().partition("-V")
-    numbers = re.findall(r"\d+(?:\.\d+)+", driver)[-1:] + re.findall(r"^[\d.]+[a-z]?", package)
-    out: list[int] = []
-    for part in numbers:
-        out += [int(n) for n in re.findall(r"\d+", part)]
-        if part[-1].isalpha():
-            out.append(ord(part[-1]) - ord("a") + 1)
-    return tuple(out)
-
-
-TIERS: tuple[Tier, ...] = (
-    _tier("rock-4.0-23-5.6.25", _Z, "21.04 21.10 22.04", FIELD_TABLE),
-    _tier("rock-4.5.2-5.11.40", _Z, "22.04 22.10 23.04", FIELD_TABLE),
-    _tier("rock-5.2.0-5.16.18", _Z, "22.10 23.04", FIELD_TABLE),
-    _tier("rock-5.2.0-5.16.29", _K, "23.04 23.10", FIELD_TABLE),
-    _tier("rock-5.7.1-6.2.26", _KAI, "24.04 25.04", FIELD_TABLE),
-    _tier("6.3.0", _BW200, "24.04 25.04", VENDOR_TIERS),  # BW200: DTK 25.00 or newer
-    _tier("6.3.8", _BW, "25.04", FIELD_TABLE),
-    _tier("6.3.30", _BW | {"BW10", "BW100", "BW150", "BW1100"}, "26.04", VENDOR_TIERS),
-)
-RANGES: tuple[ToolkitRange, ...] = (
-    # the source says 5.7.1-V1.6.3: the ROCm base, whose drivers are the 6.2 line
-    ToolkitRange("24.04", None, (6, 2), VENDOR_MINIMUM),
-    # the source says 5.7.1-V1.7.0
-    ToolkitRange("25.04", (6, 2), None, VENDOR_MINIMUM, package=(1, 7, 0)),
-    ToolkitRange("25.04.1", driver_version("6.3.6-V1.9.0c"), None, VENDOR_MINIMUM),
-    ToolkitRange("25.04.2", driver_version("6.3.16-V1.1.0a"), None, VENDOR_MINIMUM),
-    ToolkitRange("26.04", driver_version("6.3.30-V1.4.1a"), None, VENDOR_MINIMUM),
-)
 KNOWN_CARDS = frozenset().union(*(tier.cards for tier in TIERS))
 _HYGON = profile_of("hygon-dcu")
 # cards whose names differ by a suffix only are different cards
 KNOWN_NAMES = KNOWN_CARDS | frozenset(_HYGON.models.values()) | {"K100_LC"}
 
 
-def dotted(version: Version) -> str:
-    """For a person: (6, 3, 27, 1, 2, 5) -> '6.3.27-V1.2.5'."""
-    head = ".".join(map(str, version[:3]))
-    letter = "".join(chr(ord("a") + n - 1) for n in version[6:7])
-    return f"{head}-V{'.'.join(map(str, version[3:6]))}{letter}" if len(version) > 3 else head
+def _outside(
+    code: str, driver: str, card: str, expected: str, action: str, why: str, answering: bool
+) -> Reason:
+    """A driver outside the rows of a card. Where the vendor's tool lists the card and calls it well
+    the driver drives it, whatever was published: its word goes before the table's."""
+    if answering:
+        found = f"driver {driver} with {card}, which the vendor's tool lists all the same"
+        tried = f"the smoke test decides; where it fails, {action}"
+        return warning(code, found, expected, tried)
+    return error(code, f"driver {driver} with {card}", expected, f"{action}{why}")
 
 
-def tier_of(version: Version) -> Tier | None:
-    """The highest tier at or below a driver."""
-    return next((tier for tier in reversed(TIERS) if version >= tier.driver), None)
-
-
-def check(driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
-    """Hygon: match driver, card models and toolkit. driver or toolkit '' are not judged here."""
+def check(
+    driver: str, cards: Sequence[str], toolkit: str, answering: Collection[str] = ()
+) -> list[Reason]:
+    """Hygon: match driver, card models and toolkit. driver or toolkit '' are not judged here.
+    answering: models that the tool lists and calls well."""
     version = driver_version(driver)
     out: list[Reason] = []
     models = sorted({_HYGON.model_of(card) for card in cards if card})
@@ -138,8 +77,7 @@ def check(driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
                 warning(
                     "CARD_UNKNOWN",
                     f"card '{model}'",
-                    f"one of {', '.join(sorted(KNOWN_CARDS))}: the cards of {FIELD_TABLE} and of "
-                    f"{VENDOR_TIERS}",
+                    f"one of {', '.join(sorted(KNOWN_CARDS))}: the cards of {VENDOR_TIERS}",
                     "its driver was not judged: the smoke test decides; set nodes.model to "
                     f"'{model}' where it is known to work, and this is said no more",
                 )
@@ -151,11 +89,14 @@ def check(driver: str, cards: Sequence[str], toolkit: str) -> list[Reason]:
         if tier is None or model not in tier.cards:
             first = next(t for t in TIERS if model in t.cards)
             out.append(
-                error(
+                _outside(
                     "DRIVER_TOO_OLD",
-                    f"driver {driver} with {model}",
+                    driver,
+                    model,
                     f"driver {dotted(first.driver)} or newer ({first.source})",
                     "install a newer driver (rock-*.run), then restart hymgr",
+                    "",
+                    model in answering,
                 )
             )
     if toolkit and tier is not None:
@@ -170,7 +111,7 @@ def _check_toolkit(driver: str, version: Version, tier: Tier, toolkit: str) -> l
             warning(
                 "TOOLKIT_UNKNOWN",
                 f"DTK {toolkit} with driver {driver}",
-                "a published driver requirement of that release; none was found by October 2026",
+                "a published driver requirement of that release; none was found by 2026-10",
                 "the smoke test decides; the vendor's release notes may name the driver",
             )
         ]
@@ -304,13 +245,18 @@ def _round(
 
 
 def check_generation(
-    profile: Profile, driver: str, cards: Sequence[str], toolkit: str
+    profile: Profile,
+    driver: str,
+    cards: Sequence[str],
+    toolkit: str,
+    answering: Collection[str] = (),
 ) -> list[Reason]:
     """Match driver and toolkit with what each card's generation needs.
 
     An error is what cannot be otherwise: a driver that does not know the card, a toolkit that
     compiles nothing for it. An older toolkit may hold code that the driver compiles anew, so that
     is a warning, as is a driver below what the vendor advises. A card of no row is not judged.
+    answering: models that the tool lists and calls well.
     """
     have, want = _numbers(driver), _numbers(toolkit)
     name = profile.toolkit_name
@@ -323,14 +269,16 @@ def check_generation(
         of = f"for {row.name} ({row.source})"
         newer = f"driver {row.advised or row.driver} or newer {of}"
         if have and row.driver and have < _numbers(row.driver):
-            action = "install a newer driver: this one does not know the card"
-            out.append(error("DRIVER_TOO_OLD", found, newer, action))
+            action, why = "install a newer driver", ": this one does not know the card"
+            known = card in answering
+            out.append(_outside("DRIVER_TOO_OLD", driver, card, newer, action, why, known))
         elif have and row.advised and have < _numbers(row.advised):
             action = "install a newer driver; the smoke test shows whether this one drives the card"
             out.append(warning("DRIVER_TOO_OLD", found, newer, action))
         elif have and row.until and have >= _numbers(row.until):
-            action = "install an older driver: this one leaves the card out"
-            out.append(error("DRIVER_TOO_NEW", found, f"one before {row.until} {of}", action))
+            action, why = "install an older driver", ": this one leaves the card out"
+            older, known = f"one before {row.until} {of}", card in answering
+            out.append(_outside("DRIVER_TOO_NEW", driver, card, older, action, why, known))
         found = f"{card} with {name} {toolkit}"
         tag = "one without code for the card ends with 'no kernel image'; set serving.toolkit if "
         tag += "the tag misleads"
@@ -347,7 +295,7 @@ def _dots(version: Version) -> str:
     return ".".join(map(str, version))
 
 
-DriverCheck = Callable[[str, Sequence[str], str], list[Reason]]
+DriverCheck = Callable[[str, Sequence[str], str, Collection[str]], list[Reason]]
 # what a table of least drivers cannot say
 CHECKS: dict[str, DriverCheck] = {"hygon": check}
 
@@ -360,18 +308,20 @@ def compatible(
     engine: EngineImage = NOTHING,
     wanted: str | None = None,
     ids: Sequence[str] = (),
+    answering: Collection[str] = (),
 ) -> list[Reason]:
     """What is said against this driver with these cards and this toolkit.
 
     wanted: the card the spec names, which the operator knows whatever the tables say. ids: PCI ids
-    (vendor:device), which tell the generation where no tool tells a card.
+    (vendor:device), which tell the generation where no tool tells a card. answering: models that
+    the vendor's tool lists and calls well, so that their driver knows them.
     """
     found = check_minimum(profile, driver, toolkit, cards, engine)
-    found += check_generation(profile, driver, cards or ids, toolkit)
+    found += check_generation(profile, driver, cards or ids, toolkit, answering)
     own = CHECKS.get(profile.compatibility)
     if own is None:
         return found
-    found += own(driver, cards, toolkit)
+    found += own(driver, cards, toolkit, answering)
     models = {profile.model_of(card) for card in cards if card}
     named = wanted is not None and models == {profile.model_of(wanted)}
     return [reason for reason in found if not (named and reason.code == "CARD_UNKNOWN")]

@@ -22,9 +22,6 @@ from tasks.nodes.units.reasons import LACKING, may_lack
 from tasks.spec.images import vllm_release
 from tasks.spec.rollout import Rollout
 
-# npu-smi OK, mx-smi Available and others' words for a card that is well; words that say nothing
-WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
-SILENT = re.compile(r"|-+|N/?A|\[?Not Supported\]?|None", re.IGNORECASE)
 # npu-smi's second word: works, with a fault to look at
 ILL_BUT_WORKS = re.compile(r"Warning", re.IGNORECASE)
 WHOLE = ("whole", "named")  # kinds of resources of which a unit is a card, or a board
@@ -92,10 +89,10 @@ def _tool(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> list[Reason]
     troubles = list(inventory.problems)
     if "smi" in doc.errors:
         troubles.append(doc.errors["smi"])
-    if not troubles and cards:
-        return []
     if cards and len(cards) < len(doc.pci) and not inventory.whole:
         troubles.append(f"{len(cards)} of {len(doc.pci)} cards are listed, the others are unknown")
+    if not troubles and cards:
+        return []
     blind = next((item.action for item in inventory.said if item.meaning == "blind"), "")
     stated = "" if cards else " (nodes.device_memory_gib states the memory)"
     return [
@@ -179,8 +176,8 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
     if card.ecc_errors:
         bad = f"{card.ecc_errors:g} memory errors"
         out.append(_sick("warning", card, bad, "none, or corrected ones alone"))
-    if not WELL.fullmatch(card.health) and not SILENT.fullmatch(card.health):
-        torn = TORN.fullmatch(card.health) and _answers(card)
+    if not card.well:
+        torn = TORN.fullmatch(card.health) and _tells(card)
         works = torn or ILL_BUT_WORKS.fullmatch(card.health)
         found = f"{card.health} in some cells, and others tell" if torn else f"health {card.health}"
         out.append(_sick("warning" if works else "error", card, found, "OK"))
@@ -197,7 +194,7 @@ def _card(profile: Profile, card: Card) -> list[Reason]:
     return out
 
 
-def _answers(card: Card) -> bool:
+def _tells(card: Card) -> bool:
     """Whether a card tells what every card that works does."""
     warm = card.temperature_c is not None or card.power_w is not None
     return bool(card.model) and card.used is not None and warm

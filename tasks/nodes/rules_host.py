@@ -7,15 +7,19 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tasks.accelerators.types import Labels, Profile, normal_toolkit
-from tasks.nodes.compatibility import EngineImage, compatible, driver_version
+from tasks.accelerators.tiers import driver_version
+from tasks.accelerators.toolkits import normal_toolkit
+from tasks.accelerators.types import Labels, Profile
+from tasks.nodes.compatibility import EngineImage, compatible
 from tasks.nodes.document import Device, ProbeDoc
 from tasks.nodes.facts import ApiFacts
 from tasks.nodes.reasons import Reason, error, warning
 from tasks.nodes.tools.names import likeness, parts
 from tasks.nodes.tools.read import Inventory, read_inventory
+from tasks.nodes.tools.text import silent
 from tasks.nodes.units.form import SeenCards, Units
 from tasks.nodes.units.size import memory_mib
+from tasks.spec.images import vllm_release
 from tasks.spec.rollout import Rollout
 
 ABSENT = Device("missing")
@@ -34,6 +38,7 @@ class Hardware:
     memory_mib: float | None  # of the smallest card, or what the spec says where no tool tells it
     passed: int = 0  # cards kept for virtual machines
     ids: tuple[str, ...] = ()  # vendor:device of the cards on the bus
+    answering: frozenset[str] = frozenset()  # models that the tool lists, and calls well
 
     def stated(self, memory_gib: float | None) -> Hardware:
         """With the memory that the spec states, where no tool tells it."""
@@ -66,7 +71,8 @@ def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
     inventory = read_inventory(doc.smi, parser) if doc.smi.name else Inventory()
     version = next((v for v in doc.modules.values() if v), "")
     version = version or next(iter(doc.versions.values()), "") or inventory.driver
-    models = _models(profile, doc, inventory)
+    named = _named(profile, doc, inventory)
+    models = tuple(model for model in named if model)
     memory = [size for c in inventory.cards if (size := c.memory_mib or c.available_mib)]
     return Hardware(
         version,
@@ -77,11 +83,14 @@ def read_hardware(profile: Profile, doc: ProbeDoc) -> Hardware:
         min(memory, default=None),
         len(doc.passed),
         tuple(sorted({f"{p.vendor}:{p.device}".lower() for p in doc.pci})),
+        frozenset(m for m, c in zip(named, inventory.cards, strict=False) if m and c.answers),
     )
 
 
-def _models(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> tuple[str, ...]:
-    """Card models as the vendor normalises them; where the tool leaves one empty, the PCI id."""
+def _named(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> tuple[str, ...]:
+    """Card models as the vendor normalises them; where the tool leaves one empty, the PCI id, and
+    '' where that is not known either. One a card that the tool lists; where it lists none, on the
+    bus."""
     by_id = {p.address.lower().lstrip("0:"): profile.models.get(p.device, "") for p in doc.pci}
     known = set(by_id.values())
     only = next(iter(known)) if len(known) == 1 else ""
@@ -90,12 +99,13 @@ def _models(profile: Profile, doc: ProbeDoc, inventory: Inventory) -> tuple[str,
         for card in inventory.cards
     ]
     told = told or [profile.models.get(p.device, "") for p in doc.pci]
-    return tuple(profile.model_of(model) for model in told if model)
+    return tuple(profile.model_of(model) for model in told)
 
 
 def label_value(keys: tuple[str, ...], api: ApiFacts) -> tuple[str, str]:
-    """First label present: (key, value), or ('', '')."""
-    return next(((key, api.labels[key]) for key in keys if api.labels.get(key)), ("", ""))
+    """First label that says something: (key, value), or ('', '')."""
+    told = ((key, api.labels[key]) for key in keys if not silent(api.labels.get(key, "")))
+    return next(told, ("", ""))
 
 
 def driver_reasons(profile: Profile, doc: ProbeDoc, hardware: Hardware) -> list[Reason]:
@@ -316,7 +326,8 @@ def image_toolkit(spec: Rollout, profile: Profile) -> str:
     told = re.search(r"\d[\w.]*", spec.serving.toolkit or "")
     if told and profile.toolkit_name:
         return normal_toolkit(told[0], profile.toolkit_digits)
-    return profile.toolkit_of(spec.serving.image)
+    image = spec.serving.image
+    return profile.toolkit_of(image, vllm_release(image))
 
 
 def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list[Reason]:
@@ -343,5 +354,6 @@ def toolkit_reasons(spec: Rollout, profile: Profile, hardware: Hardware) -> list
             EngineImage(spec.serving.image, spec.serving.env),
             spec.nodes.model,
             hardware.ids,
+            hardware.answering,
         )
     return out

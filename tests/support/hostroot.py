@@ -12,7 +12,7 @@ from pathlib import Path
 
 FAULTS = (
     "driver missing",
-    "old driver",
+    "old driver",  # hydcu 5.16 knows no K100_AI, so that the tool lists none
     "old driver line",  # hydcu 6.2: works with K100_AI
     "version file absent",
     "card lost",
@@ -176,7 +176,7 @@ def _hyhal(root: Path, faults: Collection[str], cards: int, gone: bool, version:
     if "smi absent" in faults:
         return
     seen = cards - 1 if "card lost" in faults else cards
-    if gone or "smi fails" in faults:
+    if gone or {"smi fails", "old driver"} & set(faults):
         text = "#!/bin/sh\necho 'Error: lspci not found' >&2\nexit 1\n"
     else:
         text = _script(

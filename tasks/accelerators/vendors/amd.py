@@ -1,12 +1,8 @@
-"""AMD GPUs.
-
-Sources: k8s-device-plugin's node labeller, vLLM's Kubernetes page; partitions:
-ROCm/k8s-device-plugin docs/user-guide/configuration.md (2026-08-11); DaemonSets of the operator,
-which carry the DeviceConfig's name: ROCm/gpu-operator#183.
-"""
+"""AMD GPUs."""
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
@@ -16,19 +12,26 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Sharing,
     Smi,
-    ToolkitMinimum,
 )
 from tasks.accelerators.vendors.common import (
     DROP_BUT_PTRACE,
+    GPUSTACK,
     HAMI,
+    HAMI_SOURCE,
     PTRACE,
     UNCONFINED,
     VIDEO,
+    by_release,
     gpustack_parts,
 )
 
 _MODE = r"(?P<mode>[sdtqc]px)_nps(?P<nps>\d)"
-_ROCM = "AMD user and kernel-space support matrix; 6.2.4 is the module of its oldest driver for 6.x"
+_ROCM = (
+    "AMD user and kernel-space support matrix, 2025-06; 6.2.4 is the module of its oldest driver "
+    "for "
+    "6.x, of 7.x by its neighbour"
+)
+_PLUGIN = "ROCm/k8s-device-plugin docs/user-guide/configuration.md and labeller, 2026-08"
 
 AMD = Profile(
     name="amd-gpu",
@@ -52,7 +55,7 @@ AMD = Profile(
         ),
         Sharing(
             "HAMi",
-            "HAMi's AMD page, 2026-08-21",
+            f"{HAMI_SOURCE}: its AMD page",
             memory="asked",
             register=r"hami\.io/node-(register-)?amd.*",
             virtual=True,
@@ -140,10 +143,35 @@ AMD = Profile(
     toolkit_digits=r"(\d)(\d)(\d?)",
     # rocm6.4.1, rocm-6.4, rocm_7.0, rocm641, rocm72
     toolkit=r"rocm[-_:]?(\d+\.\d+(?:\.\d+)?|\d{2,3}(?!\d))",
+    toolkit_of_engine=(
+        (
+            r"(^|/)vllm/vllm-openai-rocm:",
+            by_release({"7.2.1": range(19, 20), "7.2": range(20, 25), "7.2.3": range(25, 26)}),
+        ),
+    ),
     temperature_limit_c=100.0,
     # the highest at which a card slows down, of those that the tools print: hotspot 110, edge 100
     # or 109 (ROCm/amdsmi CHANGELOG, MIN_POWER), memory 108 (an RX 7900 XT's crit,
     # ilya-zlobintsev/LACT#563); an MI100 has 100, 100 and 94 (ROCm/legacy-rocm-build#1468)
     temperature_limits=((r"junction|hotspot", 110.0), (r"edge", 109.0), (r"mem|hbm|vram", 108.0)),
     probe_paths=("/opt",),
+    sources={
+        "resources": f"{_PLUGIN}; {HAMI_SOURCE}; {GPUSTACK}",
+        "labels": _PLUGIN,
+        "partitions": _PLUGIN,
+        "slicing": "ROCm/k8s-device-plugin PR 189, 2026-05 (time slicing)",
+        "components": (
+            "ROCm/gpu-operator#183 (DaemonSets carry the DeviceConfig's name) and its manifests, "
+            "undated, read 2026-11; ROCm/k8s-gpu-dra-driver, 2026-03"
+        ),
+        "device_class": "ROCm/k8s-gpu-dra-driver, 2026-03",
+        "devices": "vLLM's page for Kubernetes, undated, read 2026-11",
+        "exporter": "ROCm/device-metrics-exporter, its list of metrics, undated, read 2026-11",
+        "toolkit": "tags of rocm/vllm on Docker Hub and of gpustack/runner, read 2026-11",
+        "toolkit_of_engine": (
+            "vllm-project/vllm#31333, 2026-04 (0.19: ROCm 7.2.1), PR 43136, 2026-05 (7.2.3), "
+            "vllm-project/vllm-omni PR 5115, read 2026-11 (0.25: 7.2.3); between them what both "
+            "share"
+        ),
+    },
 )

@@ -1,16 +1,15 @@
 """Huawei Ascend NPUs.
 
-Sources: MindX device plugin documentation (MindCluster v26.1.0), vllm-ascend's installation page;
-HAMi's names: its chart's device-configmap.yaml (2026-08-21); ascend-1980 and ascend-310: Huawei
-Cloud CCE's plugin page and vllm-ascend's CI. Memory of vNPU templates without it in their names:
-MindCluster 7.3.0 "Virtualization Rules" (hiascend.com, mxdlug_021: a 910 has 30 or 32 cores and
-32 GB, a 310P 8 and 24), Project-HAMi/ascend-device-plugin ascend-device-configmap.yaml (vir02 of a
-910A 2184 MiB to vir16 17476, vir01 of a 310P 3072 to vir04 12288), Huawei Cloud CCE cce_10_1009
-(vir04 and vir04_3c 12 GiB, vir02 and vir02_1c 6 GiB), 2026-08; a 310P of 48 GB has twice that.
+Memory of vNPU templates without it in their names: MindCluster 7.3.0 "Virtualization Rules"
+(hiascend.com, mxdlug_021: a 910 has 30 or 32 cores and 32 GB, a 310P 8 and 24),
+Project-HAMi/ascend-device-plugin ascend-device-configmap.yaml (vir02 of a 910A 2184 MiB to vir16
+17476, vir01 of a 310P 3072 to vir04 12288), Huawei Cloud CCE cce_10_1009 (vir04 and vir04_3c 12
+GiB, vir02 and vir02_1c 6 GiB), read 2026-11; a 310P of 48 GB has twice that.
 """
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
@@ -21,12 +20,19 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Sharing,
     Smi,
-    ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    by_release,
+    gpustack_parts,
+)
 
-_CANN = "vllm-ascend 0.13 installation page"
-_CANN9 = "CANN 9.0.0 release notes: HDK 26.0.RC1, 25.5.2, 25.5.1"
+# which driver lines a release runs with: CANN 9.0 is matched with 25.5.1 and runs with 25.0
+_CANN = "CANN 9.1.1 release notes, compatibility with Ascend HDK, undated, read 2026-11"
+_CANN8 = "CANN 8.5.0 release notes, 2026-01: HDK 25.0 to 25.5"
+_MIND = "MindCluster documentation, v26.1.0, undated, read 2026-11"
 # HAMi registers one name a chip model; a dash and a digit are a model, not a slice
 _CHIP = r"(910(A|B\d?|C|Pro[AB]|PremiumA)(-\d)?|310P\d)"
 _VNPU = r"\d+c(\.\d+cpu)?\.(?P<gb>\d+)g(\.n?dvpp)?"
@@ -80,7 +86,7 @@ ASCEND = Profile(
     sharings=(
         Sharing(
             "HAMi",
-            "HAMi docs/protocol and its Ascend page, 2026-08-21",
+            f"{HAMI_SOURCE}: docs/protocol and its Ascend page",
             memory="asked",
             register=r"hami\.io/node-register-(?i:ascend).*",
             virtual=True,
@@ -141,21 +147,44 @@ ASCEND = Profile(
     toolkit_name="CANN",
     toolkit_example="CANN 8.5.0",
     toolkit_digits=r"(\d)(\d)(\d?)",
-    # vllm-project/vllm-ascend docs (2026-08-22): what its images carry, where no tag says it
-    toolkit_of_image=(
-        (r"vllm-ascend:v?0\.23\b", "9.1.0"),
-        (r"vllm-ascend:v?0\.(20|21|22)\b", "9.0.0"),
-        (r"vllm-ascend:v?0\.(16|17|18|19)\b", "8.5.1"),
-        (r"vllm-ascend:v?0\.(13|14|15)\b", "8.5.0"),
-        (r"vllm-ascend:v?0\.(11|12)\b", "8.3.rc1"),
-        (r"vllm-ascend:v?0\.10\b", "8.2.rc1"),
-        (r"vllm-ascend:v?0\.9\b", "8.1.rc1"),
+    toolkit_of_engine=(
+        (
+            r"vllm-ascend:",
+            by_release(
+                {
+                    **{"9.1.0": range(23, 27), "9.0.0": range(18, 23), "8.5.1": range(16, 18)},
+                    **{"8.5.0": range(13, 16), "8.3": range(11, 13)},
+                    **{"8.2.rc1": range(10, 11), "8.1.rc1": range(9, 10)},
+                }
+            ),
+        ),
     ),
     minimums=(
-        ToolkitMinimum((9, 0), "25.5.1", False, _CANN9),
-        ToolkitMinimum((8, 5), "25.5", False, _CANN),
+        ToolkitMinimum((9, 1), "25.2", False, _CANN),
+        ToolkitMinimum((9, 0), "25.0", False, _CANN),
+        ToolkitMinimum((8, 5), "25.0", False, _CANN8),
     ),
     toolkit=r"cann[-_:]?(\d+\.\d+(?:\.(?:rc)?\d+)*|\d{2,3}(?![\d.]))",
-    idle_mib=3584.0,  # firmware: 3.4 GiB of a 910B3, 2.9 of a 910B4 (vllm-ascend#2035 and others)
+    idle_mib=3584.0,  # firmware: 3.4 GiB of a 910B3, 2.9 of a 910B4
     probe_paths=("/usr/local",),
+    sources={
+        "resources": f"{_MIND}; {HAMI_SOURCE} (device-configmap.yaml); {GPUSTACK}; ascend-1980 "
+        "and ascend-310: "
+        "Huawei Cloud CCE, plugin page, undated, read 2026-11",
+        "labels": _MIND,
+        "components": f"{_MIND}; {HAMI_SOURCE}; Huawei Cloud CCE, plugin page, undated, read "
+        "2026-11",
+        "models": "pci.ids and MindCluster documentation, undated, read 2026-11",
+        "aliases": "npu-smi of vllm-project/vllm-ascend#2035 and labels of MindCluster, read "
+        "2026-11",
+        "device_class": HAMI_SOURCE,
+        "devices": _MIND,
+        "exporter": f"npu-exporter of {_MIND}",
+        "idle_mib": "vllm-project/vllm-ascend#2035 and others, read 2026-11",
+        "toolkit": "tags of quay.io/ascend and gpustack/runner, read 2026-11",
+        "toolkit_of_engine": (
+            "docs.vllm.ai/projects/ascend, installation pages of v0.9 to v0.26.0rc1, undated, read "
+            "2026-11; a release that none of them names has what its neighbours share"
+        ),
+    },
 )

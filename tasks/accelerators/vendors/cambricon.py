@@ -1,12 +1,11 @@
 """Cambricon MLUs (MLU370, MLU590).
 
-Sources: Cambricon/cambricon-k8s-device-plugin 2.0.23 (2025-12), HAMi's page (2026-08), cnmon of
-2022 to 2024 in PaddlePaddle/docs docs/hardware_support/mlu/install_cn.md. The driver's version is
-cnmon's: no version file is known.
+The driver's version is cnmon's: no version file is known.
 """
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
@@ -14,12 +13,17 @@ from tasks.accelerators.types import (
     Profile,
     ResourcePattern,
     Smi,
-    ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    gpustack_parts,
+)
 
-_OPS = "Cambricon/mlu-ops README: what its kernels need"
-_PADDLE = "https://www.paddlepaddle.org.cn/documentation"
+_OPS = "Cambricon/mlu-ops README, what its kernels need"
+_PADDLE = "https://www.paddlepaddle.org.cn/documentation/docs/zh/2.4/guides/hardware_support"
+_PLUGIN = "Cambricon/cambricon-k8s-device-plugin 2.0.23, 2025-12"
 
 CAMBRICON = Profile(
     name="cambricon-mlu",
@@ -64,11 +68,20 @@ CAMBRICON = Profile(
     toolkit_example="CNToolkit 4.1",
     toolkit_table=False,
     minimums=(
-        ToolkitMinimum((4, 1), "6.0.3", False, f"{_OPS}, 2026"),
-        ToolkitMinimum((3, 8, 4), "5.10.25", False, f"{_OPS} of CNToolkit 3.8.4"),
-        ToolkitMinimum((3,), "4.20.11", False, f"{_PADDLE}/docs/zh/2.4/guides/hardware_support"),
+        ToolkitMinimum((4, 1), "6.0.3", False, f"{_OPS}, undated, read 2026-11"),
+        ToolkitMinimum(
+            (3, 8, 4), "5.10.25", False, f"{_OPS} at CNToolkit 3.8.4, undated, read 2026-11"
+        ),
+        ToolkitMinimum((3,), "4.20.11", False, f"{_PADDLE}, 2022-10; {_OPS} at 3.1.2"),
     ),
     # cntoolkit3.0.2-cnnl1.13.0, cambricon-neuware4.4.3
     toolkit=r"(?:cntoolkit|neuware)[-_:]?v?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/bin", "/usr/local"),
+    sources={
+        "resources": f"{_PLUGIN}; {HAMI_SOURCE}; {GPUSTACK}",
+        "labels": _PLUGIN,
+        "components": f"{_PLUGIN}; {HAMI_SOURCE}; mlu-exporter: undated, read 2026-11",
+        "devices": f"{_PLUGIN}; pci.ids, read 2026-11",
+        "toolkit": f"{_PADDLE}, 2022-10; flagos-ai/release-info base/, 2026-08",
+    },
 )

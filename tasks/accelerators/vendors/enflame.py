@@ -1,8 +1,7 @@
 """Enflame GCUs (T10, T20, S60, L300).
 
-Sources: the vendor's Kubernetes guide (2023), gcu-operator 2.4 with a node of one S60 (2026-05),
-efsmi of 2024 to 2026. Of a card that is shared the whole resource reads 0, and drs-gcu and
-shared-gcu are the same card seen twice.
+Of a card that is shared the whole resource reads 0, and drs-gcu and shared-gcu are the same card
+seen twice.
 """
 
 from __future__ import annotations
@@ -15,7 +14,14 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Smi,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    gpustack_parts,
+)
+
+_OPERATOR = "gcu-operator 2.4 with a node of one S60, 2026-05"
 
 ENFLAME = Profile(
     name="enflame-gcu",
@@ -74,4 +80,14 @@ ENFLAME = Profile(
     probe_paths=("/usr/bin", "/usr/sbin"),
     # the vendor's runtime must be the containers' default: there is no class to name
     probe_env={"ENFLAME_VISIBLE_DEVICES": "all"},
+    sources={
+        "resources": f"{_OPERATOR}; the vendor's Kubernetes guide of 2023, undated, read "
+        f"2026-11; {HAMI_SOURCE}; "
+        f"{GPUSTACK}",
+        "labels": _OPERATOR,
+        "components": f"{_OPERATOR}; {HAMI_SOURCE}",
+        "models": _OPERATOR,
+        "devices": _OPERATOR,
+        "toolkit": "opendatalab/MinerU docs/zh/usage/acceleration_cards, undated, read 2026-11",
+    },
 )

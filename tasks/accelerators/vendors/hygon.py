@@ -1,9 +1,4 @@
-"""Hygon DCU and HCU.
-
-Sources: a field report of eight K100_AI cards (driver 6.3, DTK 25.04.1), the vendor's label-node,
-device plugin 2.4 and 3.0, and exporter sources; PCI ids and names: HYGON-AI/hcu-dcgm pkg/dcgm
-structs.go (2026-08-21); DRA: HYGON-AI/k8s-hcu-dra-driver v1.0.0.
-"""
+"""Hygon DCU and HCU."""
 
 from __future__ import annotations
 
@@ -13,6 +8,7 @@ from tasks.accelerators.types import (
     Exporter,
     HostMount,
     Labels,
+    NoCards,
     Profile,
     ResourcePattern,
     Sharing,
@@ -20,7 +16,9 @@ from tasks.accelerators.types import (
 )
 from tasks.accelerators.vendors.common import (
     DROP_BUT_PTRACE,
+    GPUSTACK,
     HAMI,
+    HAMI_SOURCE,
     PTRACE,
     UNCONFINED,
     VIDEO,
@@ -29,6 +27,10 @@ from tasks.accelerators.vendors.common import (
 
 _MIG = r"mig-(?P<part>\d+)g[.-](?P<gb>\d+)gb"
 _PART = rf"(share-\d+c-(?P<share_gb>\d+)g|{_MIG})"
+
+_PLUGIN = "HYGON-AI/k8s-hcu-device-plugin v3.0.0, 2026-08; plugin 2.4: undated, read 2026-09"
+_DCGM = "HYGON-AI/hcu-dcgm pkg/dcgm/structs.go, 2026-08"
+_MODES = "HYGON-AI/k8s-hcu-device-plugin v3.0.0 README and deployment/static, 2026-08"
 
 HYGON = Profile(
     name="hygon-dcu",
@@ -48,7 +50,9 @@ HYGON = Profile(
         ResourcePattern("split", r"hygon\.com/hcu-(share|mig)-.+", "hcu", per_card=4),
         ResourcePattern("split", r"hygon\.com/dcu-(share|mig)-.+", "dcu", per_card=4),
         *gpustack_parts(r"hygon\.com/[dh]cu", per_card=4),
-        ResourcePattern("dynamic", r"dcu\.com/gpu.*", "koordinator"),
+        # Koordinator's name of cards; its shares are under koordinator.sh
+        ResourcePattern("whole", r"dcu\.com/gpu", "koordinator"),
+        ResourcePattern("dynamic", r"dcu\.com/gpu.+", "koordinator"),
         ResourcePattern("named", r"hygon\.com/(?!dcu|hcu).+", "named"),
     ),
     labels=Labels(
@@ -57,6 +61,25 @@ HYGON = Profile(
         memory=("hygon.com/hcu.vram", "hygon.com/dcu.vram"),
         compute_units=("hygon.com/hcu.cu-count", "hygon.com/dcu.cu-count"),
         driver=("hygon.com/hcu.driver-version", "hygon.com/dcu.driver-version"),
+        no_cards=(
+            NoCards(
+                "hcu",
+                "^on$",
+                "the plugin of whole cards leaves the node to the driver of dynamic resource "
+                "allocation (DeviceClass dra.hygon.com) and to its own dynamic shares",
+                "where that driver runs (kubectl get resourceslices shows what it publishes) name "
+                "a ResourceClaimTemplate of its class in nodes.claim_template; for whole cards "
+                "take the label off",
+                f"{_MODES}; k8s-hcu-dra-driver v1.0.0, 2026-08",
+            ),
+            NoCards(
+                "hcu-mode",
+                "^mig$",
+                "the plugin of whole cards leaves the node to the one for MIG",
+                "deploy the plugin with its strategy mig, or take the label off and undo MIG",
+                _MODES,
+            ),
+        ),
     ),
     modules=("hycu", "hydcu"),  # hycu from 6.3, hydcu up to 6.2
     pci_vendor="1d94",
@@ -82,23 +105,21 @@ HYGON = Profile(
     sharings=(
         Sharing(
             "HAMi",
-            "HAMi docs/protocol, HAMi#2969 and WebUI PR#302 (the rename), 2026",
+            f"{HAMI_SOURCE}: docs/protocol, HAMi#2969 and WebUI PR 302 (the rename)",
             memory="asked",
             register=r"hami\.io/node-(dcu|hcu)-register",
             virtual=True,
             apart=True,
         ),
-        Sharing(
-            "MIG or shares, by the plugin's label",
-            "HYGON-AI device plugin 2.4, mode labels",
-            memory="card",
-            labels=(("hygon.com/dcu-mode", r"share|mig"),),
-        ),
-        Sharing(
-            "MIG or shares, by the plugin's label",
-            "HYGON-AI device plugin 3.0, mode labels",
-            memory="card",
-            labels=(("hygon.com/hcu-mode", r"share|mig"),),
+        # parts have names of their own: under a card's name there is one where none is divided
+        *(
+            Sharing(
+                "MIG or shares, by the plugin's label",
+                _MODES,
+                memory="unknown",
+                labels=((key, r"^(share|mig)$"),),
+            )
+            for key in ("hcu-mode", "dcu-mode", "hygon.com/hcu-mode", "hygon.com/dcu-mode")
         ),
     ),
     device_class="dra.hygon.com",
@@ -161,4 +182,22 @@ HYGON = Profile(
     toolkit_digits=r"(\d{2})(\d{2})\.?(\d?)",
     temperature_limit_c=95.0,
     probe_paths=("/opt", "/usr/local", "/usr/src"),
+    sources={
+        "resources": f"{_PLUGIN}; {HAMI_SOURCE}; {GPUSTACK}; dcu.com/gpu: "
+        "koordinator-sh/koordinator docs/proposals, Enhance the GPU Share API, 2023-08",
+        "labels": "HYGON-AI/k8s-hcu-label-node v3.0.0 README, 2026-08; of 2.x: undated, read "
+        "2026-09",
+        "components": f"{_PLUGIN}; HYGON-AI/k8s-hcu-dra-driver v1.0.0, 2026-08; hcu-exporter, "
+        "read 2026-10",
+        "models": _DCGM,
+        "aliases": f"{_DCGM} (NormalizeDevTypeName); hy-smi and lspci of a field report of eight "
+        "K100_AI, "
+        "undated, read 2026-09",
+        "device_class": "HYGON-AI/k8s-hcu-dra-driver v1.0.0, 2026-08",
+        "devices": f"{_PLUGIN}; modules and PCI classes: the vendor's label-node and a field "
+        "report, "
+        "undated, read 2026-09",
+        "exporter": "HYGON-AI/hcu-exporter, its metrics of 2.x and 3.x, undated, read 2026-10",
+        "toolkit": "image lists of sourcefind.cn and of HYGON-AI cookbooks, undated, read 2026-10",
+    },
 )

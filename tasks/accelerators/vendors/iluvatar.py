@@ -1,28 +1,36 @@
 """Iluvatar CoreX GPUs (BI-V100, BI-V150, MR-V100).
 
-Sources: Deep-Spark/ix-device-plugin and ix-container-toolkit (2026-05), HAMi's page (2026-08),
-ixsmi of 2024 to 2026. A BI-V150 board is two devices: with the plugin's splitboard false a unit is
-the board, with true one device. "CUDA Version" in ixsmi is an API level, not a driver. No memory or
-model label is known.
+A BI-V150 board is two devices: with the plugin's splitboard false a unit is the board, with true
+one device. "CUDA Version" in ixsmi is an API level, not a driver. No memory or model label is
+known.
 """
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import ToolkitMinimum
 from tasks.accelerators.types import (
     Component,
     DeviceFile,
+    Labels,
     Profile,
     ResourcePattern,
     Smi,
-    ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    FLAGOS,
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    PREREQUISITES,
+    gpustack_parts,
+)
 
 _COREX = (
-    "PaddlePaddle/docs docs/hardware_support/iluvatar_gpu, 2026: an SDK in the image that does not "
-    "go with the host's module finds no card; "
-    "flagos-ai/release-info base/, 2026-08: CoreX 4.4.0 with 4.4.0, 4.5.0 with 4.5.0"
+    "PaddlePaddle/docs docs/hardware_support/iluvatar_gpu, undated, read 2026-11: an SDK in the "
+    "image that does not go with the host's module finds no card; "
+    f"{FLAGOS}: CoreX 4.4.0 with 4.4.0, 4.5.0 with 4.5.0; 4.2 and 4.3 by their neighbours"
 )
+_PLUGIN = "Deep-Spark/ix-device-plugin and ix-container-toolkit, 2026-05"
 
 ILUVATAR = Profile(
     name="iluvatar-gpu",
@@ -35,6 +43,8 @@ ILUVATAR = Profile(
         ResourcePattern("dynamic", r"iluvatar\.ai/[\w-]+\.vCore", "hami"),
         *gpustack_parts(r"iluvatar\.com/gpu"),
     ),
+    # ix-container-toolkit's installer sets it, or a person: the plugin's node selector asks for it
+    labels=Labels(signs=("iluvatar.ai/gpu",)),
     modules=("iluvatar",),
     pci_vendor="1e3e",
     pci_classes=("02", "03", "0b", "12"),
@@ -77,4 +87,16 @@ ILUVATAR = Profile(
     toolkit=r"corex[-_:]?v?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/local",),
     probe_env={"IX_VISIBLE_DEVICES": "all"},
+    sources={
+        "resources": f"{_PLUGIN}; {HAMI_SOURCE}; {GPUSTACK}",
+        "labels": "ix-container-toolkit's installer and profiles of BI-V150 "
+        "(iluvatar.ai/gpu=present), 2026-04",
+        "components": f"{_PLUGIN}; {HAMI_SOURCE}; ix-exporter and ixfd: undated, read 2026-11",
+        "aliases": f"names of cards in {HAMI_SOURCE}, and ixsmi of 2024-11 to 2026-05",
+        "boards": _PLUGIN,
+        "slicing": _PLUGIN,
+        "devices": f"{_PLUGIN}; pci.ids, read 2026-11",
+        "runtime_class": PREREQUISITES,
+        "toolkit": f"tags of gpustack/runner, read 2026-11; {FLAGOS}",
+    },
 )

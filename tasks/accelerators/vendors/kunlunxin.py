@@ -1,8 +1,7 @@
 """Kunlunxin XPUs (R200, P800).
 
-Sources: Kunlunxin's XRE guides, baidu/vLLM-Kunlun (2026-05), HAMi's page for P800 (2026-08), xpu-
-smi of 2025 and 2026. No node label and no exporter is known. In a container xpu-smi prints a driver
-version that is none (515.58).
+No node label and no exporter is known. In a container xpu-smi prints a driver version that is none
+(515.58).
 """
 
 from __future__ import annotations
@@ -14,7 +13,15 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Smi,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    FLAGOS,
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    gpustack_parts,
+)
+
+_GUIDES = "Kunlunxin's XRE guides, undated, read 2026-11; baidu/vLLM-Kunlun, 2026-05"
 
 KUNLUNXIN = Profile(
     name="kunlunxin-xpu",
@@ -63,4 +70,11 @@ KUNLUNXIN = Profile(
     toolkit_table=False,
     toolkit=r"(?<![a-z])xre[-_:]?v?(\d+(?:\.\d+)+)",  # kunlunxin-xre5.37.1
     probe_paths=("/opt", "/usr/local"),
+    sources={
+        "resources": f"{_GUIDES}; {HAMI_SOURCE} (its page for P800); {GPUSTACK}",
+        "components": f"{_GUIDES}; {HAMI_SOURCE}",
+        "models": "pci.ids and lspci of P800 hosts, undated, read 2026-11",
+        "devices": _GUIDES,
+        "toolkit": FLAGOS,
+    },
 )

@@ -1,8 +1,6 @@
 """MetaX GPUs (MXC500, MXC550, C600, N260).
 
-Sources: t9k's installation notes of operator 0.9.2 with a node of eight MXC550 (2025-04; public
-then, no address was found again), HAMi's and Koordinator's pages for sGPU (2026-08),
-gpustack/runtime (2026-08). PCI ids of the cards were not found: the vendor id and the class decide.
+PCI ids of the cards were not found: the vendor id and the class decide.
 """
 
 from __future__ import annotations
@@ -15,7 +13,18 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Smi,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    gpustack_parts,
+)
+
+_NOTES = (
+    "t9k's installation notes of operator 0.9.2 with a node of eight MXC550, 2025-04 (public "
+    "then, no "
+    "address was found again)"
+)
 
 METAX = Profile(
     name="metax-gpu",
@@ -37,6 +46,7 @@ METAX = Profile(
     pci_vendor="9999",
     pci_classes=("02", "03", "0b", "12"),
     model_noise=r"^(MetaX\s+|MX)",  # mx-smi says MetaX C500, labels say MXC500, people say C500
+    # the plugin hands /dev/mxnd and /dev/mxgd on where a host has them, and wants neither
     devices=(
         DeviceFile("/dev/mxcd", "char"),
         DeviceFile("/dev/dri", "dir", r"renderD\d+"),
@@ -67,4 +77,15 @@ METAX = Profile(
     probe_paths=("/opt",),
     # the vendor's runtime, which its operator makes the default, brings /opt/mxdriver and devices
     probe_env={"METAX_VISIBLE_DEVICES": "all"},
+    sources={
+        "resources": f"{_NOTES}; {HAMI_SOURCE} and Koordinator's page, 2026-08 (sGPU); {GPUSTACK}",
+        "labels": _NOTES,
+        "components": f"{_NOTES}; {HAMI_SOURCE}; mx-exporter: undated, read 2026-11",
+        "aliases": f"{_NOTES}: mx-smi says MetaX C550, labels MXC550",
+        "devices": f"{_NOTES}; gpustack/runtime, 2026-08 (mxcd, mxnd, mxgd)",
+        "toolkit": (
+            "tags of cr.metax-tech.com in verl-project/verl, undated, read 2026-11; "
+            "flagos-ai/release-info base/, 2026-08"
+        ),
+    },
 )

@@ -1,8 +1,6 @@
 """Moore Threads GPUs (MTT S80, S4000, S5000).
 
-Sources: MT GPU Operator 2.1 and docs.mthreads.com, HAMi's page and code for sGPU (2026-08),
-tensor-fusion's provider file (derived from a running cluster), mthreads-gmi of 2024 and 2026. No
-label tells the card's model.
+No label tells the card's model.
 """
 
 from __future__ import annotations
@@ -15,7 +13,16 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Smi,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    FLAGOS,
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    PREREQUISITES,
+    gpustack_parts,
+)
+
+_OPERATOR = "MT GPU Operator 2.1, docs.mthreads.com, undated, read 2026-11"
 
 MTHREADS = Profile(
     name="mthreads-gpu",
@@ -29,6 +36,7 @@ MTHREADS = Profile(
     ),
     labels=Labels(
         presence=("mthreads.com/gpu-node", "mthreads.com/gpu.present", "mthreads.com/gpu"),
+        count=("mthreads.com/gpu.count",),
     ),
     modules=("mtgpu", "mtvgpu_basic"),
     pci_vendor="1ed5",
@@ -64,4 +72,14 @@ MTHREADS = Profile(
     toolkit=r"(?<![a-z])(?<!vllm[-_])(?<!torch[-_])musa[-_:]?(?:rc)?(\d+(?:\.\d+)+)",
     probe_paths=("/usr/bin", "/usr/local"),
     probe_env={"MTHREADS_VISIBLE_DEVICES": "all"},
+    sources={
+        "resources": f"{_OPERATOR}; {HAMI_SOURCE} (sGPU); {GPUSTACK}",
+        "labels": f"{_OPERATOR}; {HAMI_SOURCE} (gpu-node, gpu.count); tensor-fusion's provider "
+        "file, derived "
+        "from a running cluster, undated, read 2026-11",
+        "components": f"{_OPERATOR}; {HAMI_SOURCE}",
+        "devices": f"{PREREQUISITES}; pci.ids, read 2026-11",
+        "runtime_class": PREREQUISITES,
+        "toolkit": f"tags of gpustack/runner, read 2026-11; {FLAGOS}",
+    },
 )

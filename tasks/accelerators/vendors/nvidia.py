@@ -1,32 +1,32 @@
-"""NVIDIA GPUs.
-
-Sources: gpu-feature-discovery and device plugin documentation; how units come about:
-NVIDIA/k8s-device-plugin internal/lm/resource.go and README (2026-08-19), HAMi's protocol page
-(2026-08-21); DaemonSets: NVIDIA gpu-operator, GKE's nvidia-gpu-device-plugin.
-"""
+"""NVIDIA GPUs."""
 
 from __future__ import annotations
 
+from tasks.accelerators.toolkits import CompatLibraries, Generation, ToolkitMinimum
 from tasks.accelerators.types import (
-    CompatLibraries,
     Component,
     DeviceFile,
     Exporter,
-    Generation,
     Labels,
     NoCards,
     Profile,
     ResourcePattern,
     Sharing,
     Smi,
-    ToolkitMinimum,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    by_release,
+    gpustack_parts,
+)
 
-_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, read August 2026"
+_CUDA = "NVIDIA CUDA Compatibility, minor version compatibility table, undated, read 2026-08"
 _BLACKWELL = "NVIDIA/cloud-native-docs PR 184, 2025-06: HGX B200 from 570.133.20"
 _PLUGIN = "NVIDIA/k8s-device-plugin README, 2026-08"
 _GKE = "https://cloud.google.com/kubernetes-engine/docs/concepts/timesharing-gpus, 2025-07-16"
+_AND_520 = "2022-09, and driver 520 that comes with it; 515 is its neighbour, which none names"
 _MIG = r"(?P<part>\d)g\.(?P<gb>\d+)gb"
 
 NVIDIA = Profile(
@@ -92,7 +92,7 @@ NVIDIA = Profile(
     sharings=(
         Sharing(
             "MIG, strategy single",
-            "gpu-feature-discovery's MIG labels, gpu-operator#981",
+            "NVIDIA/gpu-operator#981, 2024-09: gpu-feature-discovery's labels of MIG",
             memory="label",
             labels=(
                 ("nvidia.com/mig.strategy", "single"),
@@ -132,7 +132,7 @@ NVIDIA = Profile(
         ),
         Sharing(
             "HAMi",
-            "HAMi docs/protocol, 2026-08-21",
+            f"{HAMI_SOURCE}: docs/protocol",
             memory="asked",
             register=r"hami\.io/node-nvidia-register|4pd\.io/node-nvidia-register",
             virtual=True,
@@ -157,8 +157,7 @@ NVIDIA = Profile(
             labels=(("nvidia.com/gpu.product", r"-SHARED$"),),
         ),
     ),
-    slicing="time slicing without gpu-feature-discovery's labels (gpu-operator#684, "
-    "k8s-device-plugin#461)",
+    slicing="time slicing without gpu-feature-discovery's labels (gpu-operator#684)",
     device_class="gpu.nvidia.com",
     modules=("nvidia",),
     version_files=(("/proc/driver/nvidia/version", r"Kernel Module(?: for \S+)?\s+(\d[\d.]+)"),),
@@ -205,9 +204,6 @@ NVIDIA = Profile(
     toolkit_name="CUDA",
     toolkit_example="CUDA 12.8",
     toolkit_digits=r"([12]\d|\d)(\d?)(\d?)",  # cu12 is CUDA 12, cu92 was 9.2
-    # what NVIDIA's own images carry: docs.nvidia.com/deeplearning/frameworks, release notes of vLLM
-    # (25.10, 26.01, 26.03, 26.05, 26.10), of SGLang (25.10, 26.05), of Triton (25.04), its support
-    # matrix for Triton; a month between two of them has what both share; read 2026-11
     toolkit_of_image=tuple(
         (rf"(^|/)nvidia/(vllm|sglang|pytorch):({months})(\.post\d+)?-", cuda)
         for months, cuda in (
@@ -227,12 +223,23 @@ NVIDIA = Profile(
             (r"24\.01", "12.3.2"),
         )
     ),
+    toolkit_of_engine=(
+        (
+            r"(^|/)vllm/vllm-openai:",
+            by_release(
+                {
+                    **{"12.4": range(5, 9), "12.8": range(9, 11), "12": range(11, 12)},
+                    **{"12.9": range(12, 20), "13.0": range(20, 27)},
+                }
+            ),
+        ),
+    ),
     generations=(
         Generation(
             "Maxwell, Pascal and Volta",
             r"\b(GV100|V100S?|TITAN (V|Xp?)|GP100|P(4|6|40|100)|Quadro [MP]\d+|GTX (9|10)\d0|"
             r"M(4|6|10|40|60))\b|^10de:(13|14|15f|17|1b|1c|1d[8bf])",
-            "CUDA 13.0 release notes: nothing before compute capability 7.5 (mudler/LocalAI#9948); "
+            "CUDA 13.0 release notes, 2025-08: nothing before compute capability 7.5; "
             "drivers from 590: NixOS/nixos-hardware#1880, 2026-05",
             dropped=(13,),
             until="590",
@@ -240,8 +247,9 @@ NVIDIA = Profile(
         Generation(
             "Blackwell Ultra",
             r"\bG?B300\b|^10de:31",
-            "CUDA 12.9 release notes (sm_103), NVIDIA/Model-Optimizer PR 2042, 2026-07; driver: "
-            "CUDA 13.0 release notes",
+            "CUDA 12.9 release notes, 2025-05 (sm_103), NVIDIA/Model-Optimizer PR 2042, 2026-07; "
+            "driver 580: CUDA 13.0 release notes, 2025-08; 570 is Blackwell's, none names a least "
+            "one for it",
             toolkit=(12, 9),
             driver="570",
             advised="580",
@@ -249,14 +257,15 @@ NVIDIA = Profile(
         Generation(
             "Blackwell",
             r"\bG?B[12]00\b|\bGB10\b|\bRTX 50[5-9]0\b|\bBlackwell\b|^10de:(29|2[b-f])",
-            f"{_BLACKWELL}; CUDA 12.8 release notes (sm_100, sm_120)",
+            f"{_BLACKWELL}; CUDA 12.8 release notes, 2025-01 (sm_100, sm_120); of GB10 and RTX 50 "
+            "by them alone",
             toolkit=(12, 8),
             driver="570",
         ),
         Generation(
             "Hopper",
             r"\bG?H(20|100|200|800)\b|^10de:23",
-            "CUDA 11.8 release notes (sm_90) and the driver that comes with it",
+            f"CUDA 11.8 release notes, {_AND_520} (sm_90)",
             toolkit=(11, 8),
             driver="515",
             advised="520",
@@ -264,7 +273,7 @@ NVIDIA = Profile(
         Generation(
             "Ada",
             r"\bL(2|4|20|40[GS]?)\b|\bRTX 40[5-9]0\b|\bAda\b|^10de:(26|27|28)",
-            "CUDA 11.8 release notes (sm_89) and the driver that comes with it",
+            f"CUDA 11.8 release notes, {_AND_520} (sm_89)",
             toolkit=(11, 8),
             driver="515",
             advised="520",
@@ -279,7 +288,7 @@ NVIDIA = Profile(
         images=r"(^|/)nvidia/(vllm|sglang|pytorch|tritonserver)[:@]",
         # forward compatibility is for data centre cards, some NGC-ready RTX and Jetson
         not_for=r"GeForce|TITAN",
-        source="NVIDIA CUDA Compatibility, forward compatibility, read August 2026",
+        source="NVIDIA CUDA Compatibility, forward compatibility, undated, read 2026-08",
         branches=(
             ((13, 3), (535, 550, 560, 565, 570, 580)),
             ((13,), (535, 550, 565, 570, 575)),
@@ -301,4 +310,36 @@ NVIDIA = Profile(
     probe_paths=("/usr/bin",),
     # the NVIDIA runtime hook brings the tool and its devices, without allocating a card
     probe_env={"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "utility"},
+    sources={
+        "resources": f"{_PLUGIN} (names, MIG, rename); {HAMI_SOURCE} (gpumem, volcano.sh: "
+        "HAMi#1376); "
+        f"{GPUSTACK}; Alibaba Cloud ACK and NVIDIA/kubevirt-gpu-device-plugin, undated, read "
+        "2026-11",
+        "labels": f"{_PLUGIN} and internal/lm/resource.go; {_GKE}",
+        "slicing": "NVIDIA/gpu-operator#684, 2024-03; NVIDIA/k8s-device-plugin#461, 2023-11",
+        "components": (
+            "NVIDIA/gpu-operator assets, undated, read 2026-11; GKE nvidia-gpu-device-plugin, "
+            "undated, "
+            "read 2026-11; kubernetes-sigs/dra-driver-nvidia-gpu, 2026-08"
+        ),
+        "device_class": "kubernetes-sigs/dra-driver-nvidia-gpu, 2026-08",
+        "devices": "NVIDIA driver README (device files, /proc/driver/nvidia), undated, read "
+        "2026-11",
+        "exporter": "NVIDIA/dcgm-exporter default counters and nvml.h, undated, read 2026-11",
+        "toolkit": "tags of nvidia/cuda and vllm/vllm-openai on Docker Hub and of "
+        "gpustack/runner, read 2026-11",
+        "toolkit_of_image": (
+            "docs.nvidia.com/deeplearning/frameworks, read 2026-11: release notes of vLLM (25.10, "
+            "26.01, 26.03, 26.05, 26.10), of SGLang (25.10, 26.05), of Triton (25.04) and Triton's "
+            "support matrix; a month that none of them names has what its neighbours share"
+        ),
+        "toolkit_of_engine": (
+            "vllm-project/vllm#5635, 2024-06 (0.5: CUDA 12.4), #18813, 2025-05 (0.9: 12.8), "
+            "#26774, "
+            "2025-10, PR 39878, 2026-04 (12.9 before 0.20, 13.0 from it); discuss.vllm.ai/t/2213 "
+            "(0.11.1: 12.9, after 0.11.0 with 12.8); NVIDIA/Model-Optimizer PR 2042, 2026-08 (up "
+            "to "
+            "0.26); a release between two of them has what both share"
+        ),
+    },
 )

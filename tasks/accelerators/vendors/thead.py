@@ -1,8 +1,6 @@
 """T-Head PPUs (PPU-ZW810E, M890P).
 
-Sources: the vendor's driver and ppu-smi manuals (2026-04 and 05), Alibaba Cloud's page for
-ack-ppu-device-plugin 1.4.0 (2026-08), gpustack-operator's vendor prerequisites (2026). No file
-tells the driver's version: ppu-smi does, whose exit status means nothing.
+No file tells the driver's version: ppu-smi does, whose exit status means nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +13,15 @@ from tasks.accelerators.types import (
     ResourcePattern,
     Smi,
 )
-from tasks.accelerators.vendors.common import HAMI, gpustack_parts
+from tasks.accelerators.vendors.common import (
+    GPUSTACK,
+    HAMI,
+    HAMI_SOURCE,
+    PREREQUISITES,
+    gpustack_parts,
+)
+
+_ACK = "Alibaba Cloud's page for ack-ppu-device-plugin 1.4.0, 2026-08"
 
 THEAD = Profile(
     name="thead-ppu",
@@ -57,5 +63,22 @@ THEAD = Profile(
         Component("device-plugin", r"ppu-device-plugin"),
         Component("exporter", r"ppu.*exporter"),
     ),
+    toolkit_name="HGGC",
+    toolkit_example="HGGC 13.0",
+    toolkit_table=False,
+    toolkit_digits=r"(\d{2})(\d)",
+    # hggc13.0, hggc130; no source names a least driver: HGGC 13.0 ran with 1.3.2, 1.4.1 and 2.1.0
+    toolkit=r"hggc[-_:]?v?(\d+\.\d+(?:\.\d+)*|\d{3}(?!\d))",
     probe_paths=("/usr/bin", "/usr/local"),
+    sources={
+        "resources": f"{_ACK}; {PREREQUISITES}; {GPUSTACK}",
+        "labels": f"{_ACK}; {PREREQUISITES}",
+        "components": f"{_ACK}; {HAMI_SOURCE}; a PPU exporter: undated, read 2026-11",
+        "devices": f"the vendor's driver and ppu-smi manuals, 2026-04 and 2026-05; {PREREQUISITES}",
+        "toolkit": (
+            "tags of FlagRelease's images of Qwen3.6-35B-A3B, 2026-04, and Qwen3.8-27B, 2026-08, "
+            "and of "
+            "gpustack/runner, read 2026-11"
+        ),
+    },
 )

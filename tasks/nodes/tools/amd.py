@@ -80,5 +80,4 @@ def amd(reading: Reading, run: SmiRun) -> None:
         card = reading.cards[row["gpu"]]
         if amd_unified(card.model, ids, card.memory_mib):
             reading.add(row["gpu"], unified=True)
-        version = driver.get("version", driver.get("driver_version", ""))
-        reading.driver = reading.driver or str(version)
+        reading.driven(str(driver.get("version", driver.get("driver_version", ""))))

@@ -13,8 +13,10 @@ def npu(reading: Reading, run: SmiRun) -> None:
     """Two rows a chip; a list of processes follows the cards. The number that a chip has in the
     table is none of ours: within a slice it is 32768."""
     if match := re.search(r"Version:\s*(\S+)", run.stdout):
-        reading.driver = match[1]
+        reading.driven(match[1])
     before = len(reading.cards)
+    if "Process id" not in run.stdout:
+        reading.whole = False  # further chips may have stood there
     first: list[str] | None = None
     for line in run.stdout.splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]

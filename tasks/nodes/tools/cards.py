@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tasks.nodes.tools.text import card_name, silent
 from tasks.nodes.tools.words import Quote
 
 # less of a card than this, or than its row's idle_mib (MXC500 858 MiB, an A100 about 500 with ECC),
@@ -14,6 +15,8 @@ IDLE_SHARE = 0.1
 # no chip is so hot: a sensor that was read wrong, or a card that hangs (a good MI350X told 2,112
 # degrees Celsius, a hung Vega 511; ROCm/rocm-systems pull 6931, 2026, legacy-rocm-build#426)
 NO_CHIP = 500.0
+# npu-smi OK, mx-smi Available and others' words for a card that is well
+WELL = re.compile(r"OK|Available|Healthy|Normal|True", re.IGNORECASE)
 # how a tool words that a card is divided: nvidia-smi and hy-smi MIG, cnmon MIM and SMLU, efsmi
 # SRIOV, xpu-smi (SR-IOV M.) and ppu-smi (MIG M.) Enabled, mthreads-gmi MPC. Any other word, N/A
 # among them, tells nothing of a card.
@@ -74,6 +77,17 @@ class Card:
         return tuple(replace(heat, limit=limits.get(heat.sensor)) for heat in self.heats)
 
     @property
+    def well(self) -> bool:
+        """Whether the tool calls it so, or says nothing of its health."""
+        return silent(self.health) or WELL.fullmatch(self.health) is not None
+
+    @property
+    def answers(self) -> bool:
+        """Whether its driver has it: the tool tells its memory or its heat, and no illness."""
+        told = (self.total, self.used, self.used_share, self.temperature_c)
+        return self.well and any(figure is not None for figure in told)
+
+    @property
     def divided(self) -> bool:
         """Whether its mode says that it is cut into parts."""
         return DIVIDED.fullmatch(self.mode) is not None
@@ -120,9 +134,20 @@ class Reading:
     whole: bool = True
 
     def add(self, index: int, **values: Any) -> None:
-        """What one output says of a card; what is not told changes nothing."""
-        known = {key: value for key, value in values.items() if value not in (None, "")}
+        """What one output says of a card; what is not told, or by a word that says nothing, changes
+        nothing."""
+        values["model"] = card_name(values.get("model", ""))
+        known = {
+            key: value
+            for key, value in values.items()
+            if value is not None and not (isinstance(value, str) and silent(value))
+        }
         self.cards[index] = replace(self.cards.get(index, Card(index)), **known)
+
+    def driven(self, version: str) -> None:
+        """The driver's version; the first one that an output tells counts."""
+        if not self.driver and re.search(r"\d", version):
+            self.driver = version
 
     def cut(self, what: str) -> None:
         """The list is not whole."""

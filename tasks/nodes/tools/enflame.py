@@ -23,13 +23,14 @@ def efsmi(reading: Reading, run: SmiRun) -> None:
         return
     parts = re.split(r"(?m)^\s*DEV ID\s+(\d+)\s*$", run.stdout)
     if len(parts) < 3:
-        reading.problems.append(f"no card in the output of -q: {last_words(run.stdout)}")
+        # the table has no end of its own: without this list it may have been longer
+        reading.cut(f"no card in the output of -q: {last_words(run.stdout)}")
     for index, body in zip(parts[1::2], parts[2::2], strict=True):
         pairs = re.findall(r"(?m)^\s*([A-Za-z][\w ]*?)\s*:\s*(\S.*?)\s*$", body)
         # the last card's end may be missing; a key that comes again is another section's
         told = dict(reversed(pairs))
         address = [told.get(key, "") for key in ("Domain", "Bus", "Dev", "Func")]
-        reading.driver = reading.driver or told.get("Ver", "")
+        reading.driven(told.get("Ver", ""))
         reading.add(
             int(index),
             model=told.get("Dev Name", ""),

@@ -49,7 +49,8 @@ class Frame:
     errors: header of the column, the last of the first line, that counts uncorrectable errors;
     ecc: the same where it does not say which errors. boards: header of a table whose rows are
     boards, with one device or more, numbered in the second column. attached: regex with one group,
-    the number of devices.
+    the number of devices. processes: a list of processes follows the cards, so that without it
+    further cards may have stood there.
     """
 
     driver: str = r"Driver Ver(?:sion)?\s*:\s*(\d\S*)"
@@ -62,6 +63,7 @@ class Frame:
     ecc: str = ""
     boards: str = ""
     attached: str = ""
+    processes: bool = True
 
 
 FRAMES: dict[str, Frame] = {
@@ -90,8 +92,13 @@ FRAMES: dict[str, Frame] = {
     "efsmi": Frame(
         memory=r"(?P<total>\d+)\s*MiB",
         mode=r"\d\s*MiB\s+(SRIOV|Enable)\b",
+        processes=False,
     ),
-    "ppu-smi": Frame(mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$", errors="Volatile Uncorr. ECC"),
+    "ppu-smi": Frame(
+        processes=False,
+        mode=r"(?m)\|\s*(Enabled)\s*\|?\s*$",
+        errors="Volatile Uncorr. ECC",
+    ),
 }
 
 
@@ -148,7 +155,7 @@ def framed(name: str) -> Callable[[Reading, SmiRun], None]:
         version = re.search(frame.driver, text)
         other = frame.not_driver and re.search(frame.not_driver, text)
         if version and not other:
-            reading.driver = reading.driver or version[1]
+            reading.driven(version[1])
         blocks = _blocks(text)
         if not blocks:
             reading.problems.append(f"no card in the output: {last_words(text)}")
@@ -165,6 +172,8 @@ def framed(name: str) -> Callable[[Reading, SmiRun], None]:
         there = re.search(frame.attached, text) if frame.attached else None
         found = len(reading.cards) - before
         ended = any(_END.match(line) for line in text.splitlines())
+        if frame.processes and not ended and not there:
+            reading.whole = False
         if there and blocks and not ended and found < int(there[1]):
             reading.cut(f"{found} of {there[1]} devices are in the table")
 

@@ -31,10 +31,9 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             continue
         row = dict(zip(header, cells, strict=True))
         uncorrectable = number(row.get("ecc.errors.uncorrected.volatile.total", ""))
-        name = row.get("name", "")
         reading.add(
             int(row["index"]),
-            model="" if name.startswith("[") or sick_word(name) else name,
+            model=row.get("name", ""),
             memory_mib=number(row.get("memory.total", "")),
             used_mib=number(row.get("memory.used", "")),
             temperature_c=number(row.get("temperature.gpu", "")),
@@ -44,5 +43,4 @@ def nvidia(reading: Reading, run: SmiRun) -> None:
             mode="MIG" if row.get("mig.mode.current", "").startswith("Enabled") else "",
             bus=row.get("pci.bus_id", "").lower(),
         )
-        version = row.get("driver_version", "")
-        reading.driver = reading.driver or (version if version[:1].isdigit() else "")
+        reading.driven(row.get("driver_version", ""))

@@ -12,7 +12,14 @@ from typing import Any
 
 from tasks.nodes.document import SmiRun
 from tasks.nodes.tools.cards import Heat, Reading
-from tasks.nodes.tools.text import UNITS_MIB, find_json, last_words, number, sick_word
+from tasks.nodes.tools.text import (
+    UNITS_MIB,
+    card_name,
+    find_json,
+    last_words,
+    number,
+    sick_word,
+)
 from tasks.nodes.tools.unified import amd_unified
 
 _OPENS = re.compile(r"System Management Interface\s*=")
@@ -37,7 +44,7 @@ def _table(reading: Reading, text: str) -> None:
                 temperature_c=number(row["Temp"]),
                 power_w=number(row.get("AvgPwr", "")),
                 used_share=None if share is None else share / 100,
-                mode="" if row.get("Mode") == "N/A" else row.get("Mode", ""),
+                mode=row.get("Mode", ""),
                 health=sick_word(line),
             )
     if header and _OPENS.search(text) and not _ENDS.search(text):
@@ -58,7 +65,7 @@ def _lines(reading: Reading, text: str) -> None:
             reading.add(int(match[1]), **{name: value if name == "model" else number(value)})
     version = re.search(r"(?im)driver version\s*:\s*([\w.\-+]*\d[\w.\-+]*)", text)
     if version:
-        reading.driver = reading.driver or version[1]
+        reading.driven(version[1])
 
 
 def _cards_json(reading: Reading, data: Any) -> None:
@@ -69,10 +76,8 @@ def _cards_json(reading: Reading, data: Any) -> None:
         if not isinstance(body, Mapping):
             continue
         facts = {str(k).strip().lower(): v for k, v in body.items() if str(k).strip()}
-        driver = facts.get("driver version")
+        reading.driven(str(facts.get("driver version", "")))
         card = re.fullmatch(r"card(\d+)", str(key))
-        if driver and not reading.driver:
-            reading.driver = str(driver)
         if not card:
             continue
         heat = [
@@ -83,7 +88,7 @@ def _cards_json(reading: Reading, data: Any) -> None:
         plain = [n for k, v in facts.items() if k.startswith("temperature") and (n := number(v))]
         reading.add(
             int(card[1]),
-            model=str(facts.get("card series") or facts.get("card model") or ""),
+            model=next(filter(None, (card_name(str(facts.get(key, ""))) for key in _NAMES)), ""),
             memory_mib=_memory(facts, "vram total memory"),
             used_mib=_memory(facts, "vram total used memory"),
             temperature_c=max(plain, default=None),
@@ -95,6 +100,9 @@ def _cards_json(reading: Reading, data: Any) -> None:
         ids = f"{facts.get('gfx version', '')} {facts.get('card model', '')}"
         if amd_unified(found.model, ids, found.memory_mib):
             reading.add(int(card[1]), unified=True)
+
+
+_NAMES = ("card series", "card model")
 
 
 def _power(facts: Mapping[str, Any]) -> float | None:

@@ -8,13 +8,36 @@ from typing import Any
 
 UNITS_MIB = {"b": 1 / 2**20, "kb": 1 / 2**10, "mb": 1.0, "mib": 1.0, "gb": 1024.0, "gib": 1024.0}
 # what stands in the cells of a card that does not answer (nvml.h; NVML's words stand in the tables
-# of tools that copy it, too); [N/A] and [Not Supported] say nothing
+# of tools that copy it, too)
 _LOST = re.compile(r"\w+ is lost|GPU requires reset", re.IGNORECASE)
 # of one that does not answer (NVIDIA/dcgm-exporter#319: one of eight A10G), or of one cell of a
 # card that does: the power of a V100, which passes again (Azure/azhpc-diagnostics#77)
 TORN = re.compile(r"Unknown Error|ERR!", re.IGNORECASE)
+# a word that says nothing, of whatever it is
+_SILENT = re.compile(
+    r"[\s\[(<]*(|[-?.]+|N/?A|NaN|nil|null|None|Not Supported)[\s\])>]*", re.IGNORECASE
+)
+# or that is no card's name: what a tool prints of a card that its tables do not have. "0x738c" is
+# rocm-smi of an MI100 (ROCm/legacy-rocm-build#1351, 2021-01), "Device 6210" lspci without names,
+# "Graphics Device" NVIDIA's driver. Unknown is no silence where npu-smi says it of a chip's health.
+_NAMELESS = re.compile(
+    r"\[.*|(card|device|chip)?\s*(unknown|undefined|unrecogni[sz]ed|unnamed)([ _]\w+)?|"
+    r"(device )?0x[0-9a-f]+|device [0-9a-f]{4}|((nvidia|amd) )?graphics device",
+    re.IGNORECASE,
+)
 MAX_DEPTH = 40  # of the JSON that is mended
 MAX_TRIES = 40  # places where a document may begin
+
+
+def silent(word: str) -> bool:
+    """Whether a word says nothing: N/A, a dash, [Not Supported], or no word at all."""
+    return _SILENT.fullmatch(word) is not None
+
+
+def card_name(word: str) -> str:
+    """A card's name; '' where the word is none, such as Unknown or a PCI id."""
+    word = word.strip()
+    return "" if silent(word) or _NAMELESS.fullmatch(word) or sick_word(word) else word
 
 
 def number(text: Any) -> float | None:

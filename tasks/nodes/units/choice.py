@@ -193,6 +193,7 @@ def _told(
         value = api.labels.get(row.key, "")
         if re.search(row.rule, value):
             found = f"resources offered: {amounts}; {row.key}={value}: {row.says} ({row.source})"
+            found += _by_claims(profile, api)
             code = silent.code if silent else "RESOURCE_ABSENT"
             return error(code, found, "whole cards", row.action)
     return silent
@@ -200,7 +201,8 @@ def _told(
 
 def _silent(profile: Profile, api: ApiFacts, kinds: dict[str, str], cards: int) -> Reason | None:
     """A plugin that is Ready and offers nothing; None where there is none, or no sign of cards."""
-    keys = (*profile.labels.presence, *profile.labels.model, *profile.labels.memory)
+    told = profile.labels
+    keys = (*told.presence, *told.signs, *told.model, *told.memory)
     signs = cards > 0 or any(api.labels.get(key) not in (None, "", "false") for key in keys)
     pods = plugin_pods(profile, api, "device-plugin", "virtual-plugin")
     lingering = any(api.capacity[name] > 0 for name in kinds)
@@ -226,24 +228,29 @@ def _taken(profile: Profile, api: ApiFacts, name: str) -> Reason:
     )
 
 
+def _by_claims(profile: Profile, api: ApiFacts) -> str:
+    """Who offers the node's devices by claim, '' for nobody."""
+    return "".join(
+        f"; DaemonSet {pod.namespace}/{pod.daemonset} offers its devices by dynamic resource "
+        f"allocation (DeviceClass {profile.device_class or 'of the vendor'})"
+        for pod in plugin_pods(profile, api, "dra-driver")[:1]
+    )
+
+
 def _absent(profile: Profile, api: ApiFacts, known: list[str]) -> Reason:
     """Nothing offers whole cards."""
     action = "deploy the vendor's device plugin on the node"
     found = f"resources offered: {_amounts(api, known)}"
     unknown = strangers(api)
     machines = [n for n, kind in offered(profile, api).items() if kind == "vm"]
-    drivers = plugin_pods(profile, api, "dra-driver")
+    claims = _by_claims(profile, api)
     if machines:
         found = f"only for virtual machines: {_amounts(api, machines)}"
         action = (
             "choose a node whose cards containers get (GPU operator: workload.config=container)"
         )
-    elif drivers:
-        pod = drivers[0]
-        found += (
-            f"; DaemonSet {pod.namespace}/{pod.daemonset} offers its devices by dynamic resource "
-            f"allocation (DeviceClass {profile.device_class or 'of the vendor'})"
-        )
+    elif claims:
+        found += claims
         action = (
             "name a ResourceClaimTemplate of that class in nodes.claim_template, or deploy the "
             "vendor's device plugin in place of the driver"

@@ -43,7 +43,10 @@ def read_units(
         stranger = _stranger(resource, capacity, seen)
         return replace(stranger, offered=offered, elsewhere=elsewhere)
     found = _found(profile, api, resource, row, capacity)
-    least, most = _cards_of_all(profile, api, resource, row, found)
+    loose_label = found.sharing is not None and found.sharing.memory == "unknown"
+    if loose_label and capacity <= (seen.cards or 0):
+        found = Origin(capacity, capacity, "card")
+    least, most = _cards_of_all(profile, api, resource, row, found, seen.divided)
     found, exact = _with_hardware(profile, api, seen, row, found, least, most, capacity)
     if exact:
         least = most = exact
@@ -298,14 +301,20 @@ def _range(
 
 
 def _cards_of_all(
-    profile: Profile, api: ApiFacts, resource: str, row: ResourcePattern, found: Origin
+    profile: Profile,
+    api: ApiFacts,
+    resource: str,
+    row: ResourcePattern,
+    found: Origin,
+    divided: int,
 ) -> tuple[int, int]:
-    """Cards behind this and the node's other resources, which may hold the rest of them."""
+    """Cards behind this and the node's other resources, which may hold the rest of them. divided:
+    cards that the tool calls so, 0 unknown: slices lie on these alone."""
     if row.overlay or row.kind == "dynamic" or found.registers:
         return found.least, found.most
-    least, most = found.least, found.most
-    slices = found.least if row.kind == "split" and found.kind == "slice" else 0
-    least -= slices
+    sliced = row.kind == "split" and found.kind == "slice"
+    slices, widest = (found.least, found.most) if sliced else (0, 0)
+    least, most = found.least - slices, found.most - widest
     for name, amount in api.capacity.items():
         other = profile.resource_kind(name)
         # what a plugin left behind when it changed its names is allocatable no more
@@ -325,5 +334,7 @@ def _cards_of_all(
             least, most = least + low, most + high
         elif other.kind == "split":
             # slices of several sizes may lie on one card
-            slices, most = max(slices, low), most + high
-    return least + slices, most
+            slices, widest = max(slices, low), widest + high
+    if divided:
+        widest = max(slices, min(widest, divided))
+    return least + slices, most + widest

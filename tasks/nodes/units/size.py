@@ -67,6 +67,8 @@ def unit_memory(
     if found.kind == "slice" or row.unsized:
         return None, None  # a part, and no size of it
     sharing = found.sharing
+    if sharing and sharing.memory == "unknown":
+        return None, None
     if sharing and sharing.memory == "divided":
         per = replicas(profile, api)
         per_card = per if per > 1 else capacity / max(1, seen.cards or found.least)

@@ -125,6 +125,7 @@ def _smi(row: Profile, cards: dict[str, Any], driver: str) -> SmiRuns:
             f"| N/A  40C   P0    104W / 350W  | 64MiB / {memory}MiB | 0%   Default |\n{line}"
             for i in range(count)
         )
+        text += "| Processes:   GPU Memory |\n"
     elif tool == "npu-smi":
         args = ("info",)
         text = f"| npu-smi {driver}  Version: {driver} |\n" + "".join(
@@ -132,6 +133,7 @@ def _smi(row: Profile, cards: dict[str, Any], driver: str) -> SmiRuns:
             f"| 0       {i}          | {bus[i]}  | 0     0 / 0    2900 / {memory}  |\n"
             for i in range(count)
         )
+        text += "| NPU     Chip      | Process id    | Process name  | Process memory(MB) |\n"
     else:
         tool = "rocm-smi" if tool == "amd-smi" else tool
         body: dict[str, Any] = {

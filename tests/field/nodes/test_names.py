@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.accelerators.profiles import profile
+from tasks.spec.images import vllm_release
 
 CASES = "names"
 Case = dict[str, Any]
@@ -43,12 +44,30 @@ def test_other_names(sibling: Case, holds: Holds) -> None:
         ("nvidia-gpu", "vllm/vllm-openai:cu130-nightly", "13.0"),
         ("nvidia-gpu", "vllm/vllm-openai:v0.11.2-cu128", "12.8"),
         ("nvidia-gpu", "vllm/vllm-openai:cu129-nightly-aarch64", "12.9"),
-        ("nvidia-gpu", "vllm/vllm-openai:v0.16.0", ""),
+        ("nvidia-gpu", "vllm/vllm-openai:v0.16.0", "12.9"),
         # NVIDIA's own, gpustack/runner (2026-08), PyTorch's wheels
         ("nvidia-gpu", "nvidia/cuda:12.8.1-devel-ubuntu22.04", "12.8.1"),
         ("nvidia-gpu", "gpustack/runner:cuda13.0-vllm0.27.1", "13.0"),
         ("nvidia-gpu", "registry/llm:torch2.5-cu118", "11.8"),
         ("nvidia-gpu", "registry/llm:focus1.2", ""),
+        # by vLLM's release: vllm-project/vllm#5635 (2024-06), #18813 (2025-05), PR 39878 (2026-04),
+        # NVIDIA/Model-Optimizer PR 2042 (2026-08)
+        ("nvidia-gpu", "vllm/vllm-openai:v0.5.0", "12.4"),
+        ("nvidia-gpu", "docker.io/vllm/vllm-openai:v0.9.0", "12.8"),
+        ("nvidia-gpu", "vllm/vllm-openai:v0.11.0", "12"),
+        ("nvidia-gpu", "vllm/vllm-openai:v0.19.1", "12.9"),
+        ("nvidia-gpu", "vllm/vllm-openai:v0.19.1-cu130", "13.0"),
+        ("nvidia-gpu", "vllm/vllm-openai:v0.26.0", "13.0"),
+        ("nvidia-gpu", "vllm/vllm-openai:v0.21.0-cu129", "12.9"),
+        # newer than what was read, no release, another's build of the same name
+        ("nvidia-gpu", "vllm/vllm-openai:v0.99.0", ""),
+        ("nvidia-gpu", "vllm/vllm-openai:latest", ""),
+        ("nvidia-gpu", "lmcache/vllm-openai:v0.3.9", ""),
+        # vllm-project/vllm#31333 (2026-04), vllm-project/vllm-omni PR 5115 (v0.25.0, ROCm 7.2.3)
+        ("amd-gpu", "vllm/vllm-openai-rocm:v0.19.0", "7.2.1"),
+        ("amd-gpu", "vllm/vllm-openai-rocm:v0.25.0", "7.2.3"),
+        ("amd-gpu", "vllm/vllm-openai-rocm:v0.22.1", "7.2"),
+        ("amd-gpu", "vllm/vllm-openai-rocm:v0.14.0", ""),
         ("nvidia-gpu", "registry/vllm:v0.16-cu12", "12"),
         ("nvidia-gpu", "registry/vllm:cuda-13", "13"),
         # rocm/vllm on Docker Hub, gpustack/runner
@@ -65,11 +84,14 @@ def test_other_names(sibling: Case, holds: Holds) -> None:
         ("ascend-npu", "quay.io/ascend/cann:8.2.rc1-910b-ubuntu22.04-py3.11", "8.2.rc1"),
         ("ascend-npu", "gpustack/runner:cann9.0-910b-vllm0.20.2", "9.0"),
         ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.23.0-a3", "9.1.0"),
-        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.11.0rc1", "8.3.rc1"),
+        # 0.11.0rc1 has 8.3.rc1, 0.11.0 has 8.3.rc2: what both share; docs.vllm.ai, 2026-11
+        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.11.0rc1", "8.3"),
+        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.18.0", "9.0.0"),
+        ("ascend-npu", "quay.io/ascend/vllm-ascend:v0.26.0rc1", "9.1.0"),
     ],
 )
 def test_toolkits_of_images(family: str, image: str, toolkit: str) -> None:
-    assert profile(family).toolkit_of(image) == toolkit
+    assert profile(family).toolkit_of(image, vllm_release(image)) == toolkit
 
 
 @pytest.mark.parametrize(

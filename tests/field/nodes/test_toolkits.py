@@ -61,6 +61,14 @@ def test_cards_and_toolkits(
         ("kunlunxin-xpu", "flagos-base/flagos-base-kunlunxin-xre5.37.1:2.1.2", "5.37.1"),
         ("kunlunxin-xpu", "flagos-base/flagos-base-kunlunxin-xre5.29.0:2.1.2", "5.29.0"),
         ("kunlunxin-xpu", "paddlepaddle/fastdeploy-xpu:2.4.0", ""),
+        # gpustack/runner; FlagRelease's Qwen3.6-35B-A3B (2026-04) and Qwen3.8-27B (2026-08)
+        ("thead-ppu", "gpustack/runner:hggc13.0-vllm0.23.0", "13.0"),
+        (
+            "thead-ppu",
+            "flagrelease-public/qwen3.6-35b-a3b:python_3.12.3-torch_2.9.0-pcp_hggc13.0-gpu_pp1",
+            "13.0",
+        ),
+        ("thead-ppu", "flagrelease-public/qwen3.8-27b:cp312-pt210-hggc130-x64-1.3.2", "13.0"),
         # opendatalab/MinerU docs/zh/usage/acceleration_cards/Enflame.md; the two others constructed
         (
             "enflame-gcu",
@@ -109,8 +117,3 @@ def test_an_image_that_tells_none_is_no_remark(family: str) -> None:
     spec = make_spec({"nodes": {"accelerator": family}, "serving": {"image": "registry/x:1"}})
     hardware = Hardware("1.2.3", True, Inventory(), ("card",), 1, 65536.0)
     assert toolkit_reasons(spec, profile(family), hardware) == []
-
-
-def test_every_generation_says_where_it_is_from() -> None:
-    rows = [row for profile in PROFILES.values() for row in profile.generations]
-    assert rows and all(row.name and row.source for row in rows)

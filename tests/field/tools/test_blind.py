@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.nodes.reasons import Reason
+from tests.support.nodedata import load
 
 Told = Callable[..., list[Reason]]
 CSV = ("--query-gpu=index", "--format=csv")
@@ -20,6 +21,23 @@ HEADER = (
 
 def short(reasons: list[Reason]) -> list[tuple[str, str]]:
     return [(reason.severity, reason.code) for reason in reasons]
+
+
+@pytest.mark.parametrize(
+    ("profile", "lines"),
+    [("mthreads-gpu", 12), ("cambricon-mlu", 9), ("iluvatar-gpu", 9), ("kunlunxin-xpu", 12)],
+)
+def test_a_table_cut_between_two_cards_is_unknown(told: Told, profile: str, lines: int) -> None:
+    """Recorded tables in tests/data/nodes, cut after the border below their first card."""
+    text = load(profile)["base"]["probe"]["smi"]["runs"][0]["stdout"].splitlines(keepends=True)
+    reasons = told(profile, [((), "".join(text[:lines]))], on_bus=2)
+    assert short(reasons) == [("warning", "SMI_FAILED")]
+    assert "1 of 2 cards are listed, the others are unknown" in reasons[0].found
+
+
+def test_a_card_that_the_whole_table_lacks_is_lost(told: Told) -> None:
+    text = load("cambricon-mlu")["base"]["probe"]["smi"]["runs"][0]["stdout"]
+    assert short(told("cambricon-mlu", [((), text)], on_bus=3)) == [("error", "CARD_LOST")]
 
 
 def test_c04_gpu_lost_names_the_card(told: Told, text: Callable[[str], str]) -> None:

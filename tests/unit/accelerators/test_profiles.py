@@ -75,7 +75,8 @@ def test_toolkit_of_an_image(tag: str, toolkit: str) -> None:
         ("hygon.com/dcu-share-4c-16g", "split", "dcu"),
         ("hygon.com/hcu-mig-4g-31gb", "split", "hcu"),
         ("hygon.com/K100_AI", "named", "named"),
-        ("dcu.com/gpu", "dynamic", "koordinator"),
+        ("dcu.com/gpu", "whole", "koordinator"),
+        ("dcu.com/gpu-memory", "dynamic", "koordinator"),
     ],
 )
 def test_hygon_resource_names(resource: str, kind: str, generation: str) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.accelerators.profiles import PROFILES, profile
-from tasks.nodes.compatibility import TIERS, check, compatible, dotted, driver_version, tier_of
+from tasks.accelerators.tiers import TIERS, dotted, driver_version, tier_of
+from tasks.nodes.compatibility import check, compatible
 
 
 @pytest.mark.parametrize(
@@ -87,8 +88,11 @@ def test_a_dispute_names_both_sources() -> None:
         ("amd-gpu", "6.12.12", "6.4.1", []),
         ("ascend-npu", "24.1.rc1", "8.5.0", ["DRIVER_TOOLKIT_MISMATCH"]),
         ("ascend-npu", "25.5.2", "8.5.0", []),
-        ("ascend-npu", "25.5.rc1", "9.0.0", ["DRIVER_TOOLKIT_MISMATCH"]),
-        ("ascend-npu", "25.5.1", "9.0.0", []),
+        # CANN 9.1.1 release notes: 9.0 runs with HDK 25.0 and newer, 9.1 with 25.2
+        ("ascend-npu", "24.1.rc3", "9.0.0", ["DRIVER_TOOLKIT_MISMATCH"]),
+        ("ascend-npu", "25.0.rc1.1", "9.0.0", []),
+        ("ascend-npu", "25.0.rc1.1", "9.1.0", ["DRIVER_TOOLKIT_MISMATCH"]),
+        ("ascend-npu", "25.2.0", "9.1.0", []),
         ("ascend-npu", "24.1.rc1", "8.3.rc2", []),
     ],
 )

@@ -50,7 +50,7 @@ EXPECTED: dict[str, tuple[set[str], set[str]]] = {
         {"DRIVER_MISSING", "DEVICE_FILE_MISSING", "HOST_PATH_MISSING"},
         {"SMI_FAILED"},
     ),
-    "old driver": ({"DRIVER_TOO_OLD"}, {"DRIVER_TOOLKIT_MISMATCH"}),
+    "old driver": ({"DRIVER_TOO_OLD"}, {"DRIVER_TOOLKIT_MISMATCH", "SMI_FAILED"}),
     "old driver line": (set(), {"COMPATIBILITY_DISPUTED"}),
     "version file absent": (set(), {"DRIVER_VERSION_UNKNOWN"}),
     "card lost": ({"CARD_LOST"}, set()),
