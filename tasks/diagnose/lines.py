@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tasks.diagnose.benign import BENIGN
-from tasks.diagnose.prefixes import bare, split, unfolded
+from tasks.diagnose.prefixes import PYTHON_WARNS, bare, split, unfolded
 
 _TRACEBACK = re.compile(r"\s*(?:\+ )?(?:Exception Group )?Traceback \(most recent call last\):")
 # Some collectors take the indentation away; the marks below a frame's source go with it.
@@ -50,6 +50,21 @@ _END = re.compile(
     r"WorkerProc (?:failed to start|hit an exception)|Exception in worker \S+ while processing|"
     r"Error executing method |Process (?:SpawnProcess|EngineCore|VllmWorker|Worker)\S*:$"
 )
+# What a shell or a program of the image says of a file or a program it cannot have: a start script
+# goes on after it, as a rule.
+_COMPLAINT = re.compile(
+    r"(?:[\w.-]*/)*[\w.-]*\bsh: (?:line )?\d*:? ?.*: (?:Permission denied|(?:command )?not found|"
+    r"No such file or directory)$|"
+    r"(?:/[\w./-]+/)?(?!(?:python|vllm)[\d.]*\b)[a-z][\w.-]{0,24}: (?!error)[^\n]{1,300}: "
+    r"(?:Permission denied|Operation not permitted|Read-only file system|command not found)$|"
+    r"Could not install packages due to an \w+: |pip's dependency resolver "
+)
+# A request's answer, and what the server says of one that failed.
+_ANSWER = re.compile(r'\S+ - "[A-Z]+ \S+ HTTP/[\d.]+" (?P<status>\d{3})\b')
+_ASGI = re.compile(r"Exception in ASGI application")
+# Memory of the host that is locked for the card; in a frame it tells whose memory was short.
+_PINS = re.compile(r"\b(?P<call>pin_memory|(?:cu|cuda|hip)\w*Host(?:Alloc|Malloc|Register))\b")
+_SHORT = re.compile(r"out of memory|Cannot allocate memory|invalid argument", re.IGNORECASE)
 # What Python says of an object that it cannot put away: noise of an end.
 _IGNORED = re.compile(r"\s*(?:Exception|Error) ignored (?:in|while)\b")
 _FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
@@ -95,8 +110,10 @@ class Line:
 
     text: without prefixes and colours. who: tag of the process that wrote it, '' for none. level:
     in capitals, '' where it names none. frame: part of a traceback above its exception. exception:
-    tells one. raised: tells that, or another serious error. benign: known to end nothing. over: its
-    process wrote on after it as if nothing had happened. ended: its process calls it its end.
+    tells one. raised: tells that, or another serious error. benign: known to end nothing. weak: a
+    complaint of a program beside the engine, whatever ended it tells more. over: its process wrote
+    on after it as if nothing had happened. served: a request's, which was answered, or a tagged
+    process's that wrote on: it ended nothing. ended: its process calls it its end.
     """
 
     text: str
@@ -106,7 +123,9 @@ class Line:
     exception: bool = False
     raised: bool = False
     benign: bool = False
+    weak: bool = False
     over: bool = False
+    served: bool = False
     ended: bool = False
 
     @property
@@ -179,7 +198,8 @@ class Page:
 
 def _line(raw: str) -> Line:
     text, who, level = split(raw)
-    return Line(_GROUP_BAR.sub("", text), who, level, benign=bool(BENIGN.search(text)))
+    benign, weak = bool(BENIGN.search(text)), bool(_COMPLAINT.match(text))
+    return Line(_GROUP_BAR.sub("", text), who, level, benign=benign, weak=weak)
 
 
 def read(logs: str) -> Page:
@@ -192,6 +212,8 @@ def read(logs: str) -> Page:
     ending: set[str] = set()  # who said that they end
     ignored: set[str] = set()  # whose next exception was not raised to anybody
     candidates: dict[str, Line] = {}  # benign, and told as an end
+    pins: dict[str, str] = {}  # the call of the last frame that locks memory of the host
+    _mark_warnings(lines)
     for line in lines:
         _mark_ignored(line, ignored)
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
@@ -200,6 +222,7 @@ def read(logs: str) -> Page:
             if line.text.lstrip().startswith("File "):
                 raised = _RAISED_IN.match(line.text)
                 frames[line.who] = raised["file"] if raised else ""
+                pins[line.who] = ""
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
             if line.benign and line.who in ending - ignored:
@@ -208,18 +231,23 @@ def read(logs: str) -> Page:
                 line.text += f": {source}" if line.text == "AssertionError" else ""
             if place := frames.pop(line.who, ""):
                 line.text += f" in {place}" if line.text.startswith("KeyError: '") else ""
+            if (call := pins.pop(line.who, "")) and _SHORT.search(line.text):
+                line.text += f" in {call}"
             inside.discard(line.who)
         elif line.who in inside and (line.text[:1] in (" ", "\t") or line.who in code):
             line.frame = bool(line.text)
             source = line.text.strip()
             asserted[line.who] = source if source.startswith("assert ") else ""
+            if call := _PINS.search(source):
+                pins[line.who] = call["call"]
         elif line.text and line.who in inside:
             inside.discard(line.who)
             line.exception = not line.benign
         if line.text:
             (code.add if line.text.startswith("File ") else code.discard)(line.who)
         serious = line.level in SERIOUS and not line.frame
-        line.raised = not line.benign and (line.exception or serious)
+        line.exception = line.exception and not line.weak
+        line.raised = not (line.benign or line.weak) and (line.exception or serious)
         if _END.match(line.text):
             ending.add(line.who)
         elif line.level == "INFO":
@@ -227,8 +255,21 @@ def read(logs: str) -> Page:
         line.ended = line.exception and line.who in ending
     _mark_benign_ends(lines, candidates)
     _mark_over(lines)
+    _mark_served(lines)
     _name_crash(lines)
     return Page(lines)
+
+
+def _mark_warnings(lines: Sequence[Line]) -> None:
+    """What Python shows below a warning, its source line, warns as well."""
+    warns: set[str] = set()
+    for line in lines:
+        if PYTHON_WARNS.match(line.text):
+            warns.add(line.who)
+        elif line.who in warns and line.text[:1] in (" ", "\t") and not _FRAME.match(line.text):
+            line.level = line.level or "WARNING"
+        else:
+            warns.discard(line.who)
 
 
 def _name_crash(lines: Sequence[Line]) -> None:
@@ -268,6 +309,28 @@ def _mark_over(lines: Sequence[Line]) -> None:
         works = line.level == "INFO" and line.text.strip() and not _LIBRARY.match(line.text)
         if works and not _LEAVES.search(line.text):
             alive.add(line.who)
+
+
+def _mark_served(lines: Sequence[Line]) -> None:
+    """What a request met: the server answers it (4xx, or 5xx where another process computes) and
+    goes on. A process behind its own tag that went on has survived whatever it told."""
+    answered: set[str] = set()
+    for line in reversed(lines):
+        if answer := _ANSWER.match(line.text):
+            if answer["status"].startswith("4"):
+                answered.add(line.who)
+        elif line.frame or line.exception or line.level in SERIOUS or not line.level:
+            wrote_on = line.over and bool(line.who)
+            line.served = not line.ended and (line.who in answered or wrote_on)
+        else:
+            answered.discard(line.who)
+    asked: set[str] = set()
+    for line in lines:
+        if _ASGI.match(line.text):
+            asked.add(line.who)
+        elif line.level:
+            asked.discard(line.who)
+        line.served = line.served or line.who in asked
 
 
 def weight(text: str) -> int:

@@ -24,6 +24,16 @@ ROWS = (
         "vllm-project/vllm#47600",
     ),
     row(
+        # a Service named vllm in the pod's namespace
+        "arguments",
+        r"VLLM_PORT '(?P<value>tcp://[^'\n]{1,80})' appears to be a URI|"
+        r"invalid literal for int\(\) with base 10: 'tcp://",
+        "a Service's address stands in an environment variable that vLLM reads as a number "
+        "(VLLM_PORT) {value}",
+        "give the Service another name than vllm, or set enableServiceLinks: false in the pod",
+        "vllm-project/vllm envs.py, vllm-project/vllm#14887",
+    ),
+    row(
         "pp-unsupported",
         r"Pipeline parallelism is not supported for this model",
         "this vLLM cannot cut the model into stages (pipeline parallel)",

@@ -94,6 +94,9 @@ ROWS = (
     ),
     row(
         "hub-access",
+        # Xet, the hub's store of large files; a proxy that wants a name
+        r"(?P<host3>Data processing error: CAS service error[^\n]{0,100})|"
+        r"(?P<host4>Tunnel connection failed: \d{3}[^\n']{0,40}|407 Proxy Authentication Required)|"
         r"429 (?:Client Error|Too Many Requests)[^\n]{0,80}?(?P<host>huggingface\.co|"
         r"hf-mirror\.com|"
         r"modelscope\.cn)|(?P<host2>openaipublic\.blob\.core\.windows\.net)|"

@@ -21,6 +21,16 @@ ROWS = (
         "vllm-project/vllm#23925, vllm-project/vllm#7940, vllm-project/vllm-metal#102",
     ),
     row(
+        # an operator that the image's vLLM was built without
+        "image-parts",
+        r"Could not run '(?P<what>_\w*C\w*::\w+)' with arguments from the '(?P<card>\w+)' backend",
+        "the image's vLLM was built without its operator {what} for this platform ({card})",
+        "use an image built for the card; one built for another platform or without kernels "
+        "(an editable install, an empty target) does not serve",
+        "vllm-project/vllm#11436",
+        decides=True,
+    ),
+    row(
         "image-parts",
         r"(?P<file>\S+\.so\S*): cannot allocate memory in static TLS block",
         "the image loads {file} too late for its place in memory",

@@ -50,6 +50,16 @@ ROWS = (
         "vllm-project/vllm distributed/utils.py",
     ),
     row(
+        "tp-split",
+        r"tensor parallel size (?P<tp>\d+) must be greater than total num kv heads (?P<heads>\d+) "
+        r"when enable decode context parallel",
+        "decode context parallel shares the {heads} KV heads among more than {heads} devices, "
+        "there are {tp}",
+        "leave --decode-context-parallel-size (-dcp) out of serving.extra_args, or set "
+        "serving.tensor_parallel_size to a multiple of {heads} above it",
+        "vllm-project/vllm config/model.py",
+    ),
+    row(
         # block FP8: a cut inside a block of the scales
         "quantization-blocks",
         r"(?:output_size|input_size) of \S+(?: and \S+)? weight = (?P<size>\d+) is not "
@@ -69,6 +79,8 @@ ROWS = (
         r"(?P<what>(?:The )?(?:input|output) size .{0,80}(?:not (?:divisible by|aligned with) the "
         r"quantized weight shape)|"
         r"(?:in|out)put_\w*size\w* ?= ?\d+ is not divisible by [a-z_ ]+= ?\d+|"
+        r"size_[nk] = \d+ is not divisible by tile_[nk]_size = \d+|"
+        r"Unsupported model when in features size is not multiple of \d+|"
         r"\w+_size_per_partition \d+ is not divisible by group_size \d+)",
         "the tensor parallel cut does not go with the groups of the quantized weights: {what}",
         "lower serving.tensor_parallel_size",
@@ -241,7 +253,8 @@ ROWS = (
         "weights-missing",
         r"Cannot find any model weights with|does not appear to have a file named|"
         r"Invalid repository ID or local directory|is not a local folder and is not a valid model|"
-        r"Repo id must be in the form|No such file or directory: '?\S*/config\.json",
+        r"Repo id must be in the form|Can't load the configuration of '[^'\n]{1,300}'|"
+        r"No such file or directory: '?\S*/config\.json",
         "the model's files are not where the engine looks for them",
         "check the store's mount and that the fetch ran on this node",
     ),
