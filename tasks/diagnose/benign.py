@@ -42,6 +42,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     (r"DrvMngGetConsoleLogLevel failed", "vllm-project/vllm-ascend#2698"),
     (r"Can not get device info, you can use BIND_CPU=0", "gpustack/gpustack#3352"),
     (r"get_mempolicy: Operation not permitted", "vllm-project/vllm#24016"),
+    # what vLLM keeps of a model's class, for a faster start
+    (r"Error saving model info cache|/vllm/modelinfos", "llm-d/llm-d-kv-cache#565"),
     # words of an end that others brought about
     (r"destroy_process_group\(\) was not called before program exit", "vllm-project/vllm#31273"),
     (r"resource_tracker: There appear to be \d+ leaked", "vllm-project/vllm#15800"),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tasks.diagnose.benign import BENIGN
+from tasks.diagnose.explains import CARRIED, ECHO, POINTER, weight
 from tasks.diagnose.prefixes import PYTHON_WARNS, bare, split, unfolded
 
 _TRACEBACK = re.compile(r"\s*(?:\+ )?(?:Exception Group )?Traceback \(most recent call last\):")
@@ -34,7 +35,8 @@ _FATAL = re.compile(
     r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
     r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
     r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"
-    r"Failed[:,] (?=\w+ error |\S+:\d+ ')"  # a check in C that ends its process
+    # checks in C that end their process
+    r"Failed[:,] (?=\w+ error |\S+:\d+ ')|[\w./-]+: \S+:\d+: .*Assertion .* failed"
 )
 # Where a KeyError is raised tells what its name is one of: here a model_type.
 _RAISED_IN = re.compile(r"\s*File \".*/(?P<file>configuration_auto\.py)\", line \d+")
@@ -60,11 +62,17 @@ _COMPLAINT = re.compile(
     r"Could not install packages due to an \w+: |pip's dependency resolver "
 )
 # A request's answer, and what the server says of one that failed.
-_ANSWER = re.compile(r'\S+ - "[A-Z]+ \S+ HTTP/[\d.]+" (?P<status>\d{3})\b')
+_ANSWER = re.compile(r'\s*\S+ - "[A-Z]+ \S+ HTTP/[\d.]+" (?P<status>\d{3})\b')
 _ASGI = re.compile(r"Exception in ASGI application")
-# Memory of the host that is locked for the card; in a frame it tells whose memory was short.
-_PINS = re.compile(r"\b(?P<call>pin_memory|(?:cu|cuda|hip)\w*Host(?:Alloc|Malloc|Register))\b")
-_SHORT = re.compile(r"out of memory|Cannot allocate memory|invalid argument", re.IGNORECASE)
+# In a frame these tell what was short or did not fit: memory of the host that is locked for the
+# card, a tensor of the checkpoint.
+_CALLS = re.compile(
+    r"\s.*\b(?P<call>pin_memory|(?:cu|cuda|hip)\w*Host(?:Alloc|Malloc|Register)|loaded_weight)\b"
+)
+_UNTOLD = re.compile(
+    r"out of memory|Cannot allocate memory|invalid argument|The size of tensor a .* must match",
+    re.IGNORECASE,
+)
 # What Python says of an object that it cannot put away: noise of an end.
 _IGNORED = re.compile(r"\s*(?:Exception|Error) ignored (?:in|while)\b")
 _FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
@@ -77,31 +85,6 @@ _LIBRARY = re.compile(r"[A-Z_]+\(\d+,[^)]*\):")
 HANDLED = ("DEBUG", "INFO", "NOTICE", "WARN", "WARNING")
 _WARNS = ("WARN", "WARNING")
 SERIOUS = ("ERROR", "CRITICAL", "FATAL")
-
-CAUSE, ECHO, POINTER = 2, 1, 0
-# Points at another message: never a reason by itself.
-_POINTER = re.compile(
-    r"root cause|WorkerProc failed to start|ERR99999 UNKNOWN|"
-    r"[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
-    r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
-    r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
-    r"Ninja build failed|PassManager::run failed|"
-    r"Engine loop (?:has died|is not running)|MQEngineDeadError|"
-    r"Command '\['ninja'|output_handler failed|"
-    r"Engine core initialization failed|EngineDeadError|EngineCore failed to start|"
-    r"Engine process failed to start|WorkerProc initialization failed|"
-    r"Worker failed with error|in a background process|"
-    r"^(?:SystemExit|KeyboardInterrupt|asyncio\.\S*CancelledError|CancelledError)\b"
-)
-# What others say once one has died: a reason only where there is no better.
-_ECHO = re.compile(
-    r"[Cc]onnection (?:was )?(?:reset|closed)|Broken pipe|BrokenPipeError|EOFError|"
-    r"ncclRemoteError|ncclSystemError|store->get|DistBackendError|DistStoreError|"
-    r"unhandled system error|remote process exited|Some NCCL operations have failed|"
-    r"Watchdog caught collective|To avoid data inconsistency|ProcessGroup\w+ .*abort|"
-    r"Process group .*terminat|died unexpectedly|exited unexpectedly|"
-    r"ChildFailedError|ProcessExitedException"
-)
 
 
 @dataclass
@@ -212,17 +195,19 @@ def read(logs: str) -> Page:
     ending: set[str] = set()  # who said that they end
     ignored: set[str] = set()  # whose next exception was not raised to anybody
     candidates: dict[str, Line] = {}  # benign, and told as an end
-    pins: dict[str, str] = {}  # the call of the last frame that locks memory of the host
+    calls: dict[str, str] = {}  # a call of the last frame, where it tells more
     _mark_warnings(lines)
     for line in lines:
         _mark_ignored(line, ignored)
+        if call := _CALLS.match(line.text):
+            calls[line.who] = call["call"]
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
             inside.add(line.who)
             line.frame = True
             if line.text.lstrip().startswith("File "):
                 raised = _RAISED_IN.match(line.text)
                 frames[line.who] = raised["file"] if raised else ""
-                pins[line.who] = ""
+                calls[line.who] = ""
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
             if line.benign and line.who in ending - ignored:
@@ -231,15 +216,13 @@ def read(logs: str) -> Page:
                 line.text += f": {source}" if line.text == "AssertionError" else ""
             if place := frames.pop(line.who, ""):
                 line.text += f" in {place}" if line.text.startswith("KeyError: '") else ""
-            if (call := pins.pop(line.who, "")) and _SHORT.search(line.text):
-                line.text += f" in {call}"
+            if (said := calls.pop(line.who, "")) and _UNTOLD.search(line.text):
+                line.text += f" in {said}"
             inside.discard(line.who)
         elif line.who in inside and (line.text[:1] in (" ", "\t") or line.who in code):
             line.frame = bool(line.text)
             source = line.text.strip()
             asserted[line.who] = source if source.startswith("assert ") else ""
-            if call := _PINS.search(source):
-                pins[line.who] = call["call"]
         elif line.text and line.who in inside:
             inside.discard(line.who)
             line.exception = not line.benign
@@ -333,13 +316,6 @@ def _mark_served(lines: Sequence[Line]) -> None:
         line.served = line.served or line.who in asked
 
 
-def weight(text: str) -> int:
-    """How much a message explains: CAUSE, ECHO or POINTER."""
-    if _POINTER.search(text):
-        return POINTER
-    return ECHO if _ECHO.search(text) else CAUSE
-
-
 def _whole(lines: Sequence[Line], place: int) -> str:
     """An exception with the indented lines that go on with its message, on one line."""
     first = lines[place]
@@ -356,15 +332,6 @@ def _whole(lines: Sequence[Line], place: int) -> str:
     return " ".join(parts)
 
 
-# A pointer that carries the cause's words: they are all there is where the worker's are lost.
-_CARRIED = re.compile(r"(?:\w+: )?Worker failed with error '+(?P<words>.+?)'+(?:, please check|$)")
-
-
-def says(text: str) -> bool:
-    """Whether a message has words of its own, or carries another's."""
-    return weight(text) > POINTER or bool(_CARRIED.match(text))
-
-
 def told(page: Page) -> Iterator[Told]:
     """The exceptions of a log, in its order; those that were handled are left out."""
     whole = ""
@@ -373,7 +340,7 @@ def told(page: Page) -> Iterator[Told]:
         if not line.exception or line.handled or goes_on or _EMPTY.match(line.text):
             continue
         text = whole = _whole(page.lines, place)
-        if carried := _CARRIED.match(text):
+        if carried := CARRIED.match(text):
             yield Told(place, carried["words"], ECHO, line.who)
         yield Told(place, text, weight(text), line.who)
 

@@ -11,18 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tasks.diagnose.lines import (
-    CAUSE,
-    ECHO,
-    Line,
-    Page,
-    Told,
-    distinct,
-    read,
-    says,
-    told,
-    weight,
-)
+from tasks.diagnose.explains import CAUSE, ECHO, says, weight
+from tasks.diagnose.lines import Line, Page, Told, distinct, read, told
 from tasks.diagnose.prefixes import bare
 from tasks.diagnose.signatures import SIGNATURES, Signature
 
@@ -111,7 +101,7 @@ def _matches(page: Page) -> list[_Match]:
     for number, row in enumerate(SIGNATURES):
         for match in filter(row.fits, row.pattern.finditer(page.may_tell.text)):
             place = page.may_tell.place(match.start())
-            if row.aborts or row.silent or not page.lines[place].served:
+            if row.aborts or row.other or not page.lines[place].served:
                 found.append(_Match(row, number, match, place, _worth(row, page.lines[place])))
         for match in filter(row.fits, row.pattern.finditer(page.warn.text)) if row.warned else ():
             place = page.warn.place(match.start())
@@ -122,9 +112,9 @@ def _matches(page: Page) -> list[_Match]:
 def _worth(row: Signature, line: Line) -> int:
     if line.weak and not row.aborts:
         return _WARNED
-    if row.silent:  # of another process: who tells it goes on to say so
+    if row.silent:
         return _SILENT
-    if line.over and not row.aborts:
+    if line.over and not (row.aborts or row.other):
         return _SURVIVED
     if not row.decides and weight(line.text) < CAUSE:
         return _OF_ANOTHER

@@ -144,7 +144,7 @@ _BEGINS = re.compile(
     rf"\((?:[^()\s]+ ){{1,2}}pid=\d+\)|(?:{_WORDS}) {_DAY} {_CLOCK} \[?[\w./-]+\.py:\d+\]|"
     r"Traceback \(most recent call last\):"
 )
-_LABEL = re.compile(r"[^\s(\"'][^\n\"']{0,118}\s$|[^\s(\"'][^\n\"']{0,118}[:>|\]] ?$")
+_LABEL = re.compile(r"\s*[^\s(\"'][^\n\"']{0,118}[\s:>|\]]$")
 
 
 def _unlabelled(lines: list[str]) -> list[str]:

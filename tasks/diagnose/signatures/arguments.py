@@ -48,6 +48,14 @@ ROWS = (
         "vllm-project/vllm#19461, vllm-project/vllm-ascend#2169",
     ),
     row(
+        "engine-version",
+        r"(?P<what>\w+) (?:backend|platform) only supports V(?P<only>[01])\b",
+        "vLLM on {what} has the engine V{only} alone, and an argument or variable asks for another",
+        "take VLLM_USE_V1 out of serving.env and what needs another engine out of "
+        "serving.extra_args",
+        "vllm-project/vllm#24297",
+    ),
+    row(
         "arguments",
         r"EngineArgs\.__init__\(\) got an unexpected keyword argument (?P<args>'[\w-]+')",
         "vLLM does not take the argument {args}",
@@ -89,6 +97,33 @@ ROWS = (
         "two settings do not go together: {what}",
         "raise the smaller one in serving.extra_args",
         "vllm-project/vllm config/scheduler.py, vllm-project/vllm config/lora.py",
+    ),
+    row(
+        "arguments",
+        r"(?P<what>\w+) does not support LoRA\b",
+        "this vLLM's class {what} takes no LoRA adapter",
+        "leave --enable-lora out of serving.extra_args, merge the adapter into the weights, or use "
+        "a newer image",
+        "vllm-project/vllm#3044, vllm-project/vllm#18384",
+    ),
+    row(
+        "arguments",
+        r"(?P<what>num_speculative_tokens\D{0,3}\d+ must be divisible by n_predict=\d+|"
+        r"Unsupported data type of kv cache: \w+)",
+        "vLLM does not take a setting for this model: {what}",
+        "correct --speculative-config and --kv-cache-dtype in serving.extra_args",
+        "vllm-project/vllm config/speculative.py",
+    ),
+    row(
+        # whatever reads JSON: a file of the model's, or a value of the command line
+        "model-config",
+        r"(?P<what>(?:Expecting (?:value|property name|',' delimiter|':' delimiter)|Extra data|"
+        r"Unterminated string|Invalid control character)[^\n]{0,60}: line \d+ column \d+)",
+        "a file of the model's, or an argument, is no JSON: {what}",
+        "look at the model's .json files in the store (empty, cut off, a Git LFS pointer), and at "
+        "JSON in serving.extra_args",
+        "vllm-project/vllm#26161",
+        vague=True,
     ),
     row(
         "model-config",

@@ -78,6 +78,7 @@ ROWS = (
         _killed,
         "vllm-project/vllm#6042",
         hopeless=False,
+        other=True,
         decides=True,
         vague=True,
     ),
@@ -89,6 +90,7 @@ ROWS = (
         "read that worker's own lines above",
         "vllm-project/vllm-ascend#3367",
         hopeless=False,
+        other=True,
         vague=True,
     ),
     row(
@@ -357,6 +359,7 @@ LAST = (
         lambda g: f"a process of the engine was ended by {signal_name(int(g['signal']))}",
         _killed,
         hopeless=False,
+        other=True,
     ),
     row(
         # a child that was killed with SIGKILL leaves no other word (tried with 0.32)
@@ -365,7 +368,7 @@ LAST = (
         r"Engine core initialization failed(?!.*core proc\(s\): \{[^}]*: ?\d)|"
         r"EngineCore died|Engine core proc \S+ died unexpectedly|Engine process \(pid \d+\) died|"
         r"Got fatal signal from worker processes|"
-        r"ChildProcessError: worker died|"
+        r"ChildProcessError: worker died|ActorDiedError: The actor died unexpectedly|"
         r"The actor (?:is dead|died) (?:unexpectedly )?because its worker process has died|"
         r"A worker died or was killed while executing|Worker exit type: SYSTEM_ERROR",
         "a process of the engine ended without a word, as it does when the kernel kills it for "

@@ -159,6 +159,15 @@ ROWS = (
     ),
     row(
         "hub-access",
+        r"(?P<what>5\d\d Server Error[^\n]{0,60}) for url: \S*?(?P<host>huggingface\.co|"
+        r"modelscope\.cn|hf-mirror\.com)",
+        "the hub {host} does not answer the engine: {what}",
+        "serve the store's path and set HF_HUB_OFFLINE=1 in serving.env",
+        "vllm-project/vllm-omni#1063",
+        hopeless=False,
+    ),
+    row(
+        "hub-access",
         r"(?P<what>40[134] Client Error[^\n]{0,40})(?:for url: )?\S*?(?P<host>huggingface\.co|"
         r"modelscope\.cn|hf-mirror\.com)|(?P<what2>RepositoryNotFoundError|"
         r"CERTIFICATE_VERIFY_FAILED)",

@@ -52,6 +52,17 @@ ROWS = (
         demotes="compiler",
     ),
     row(
+        # FlashInfer, before it compiles anything
+        "card-unsupported",
+        r"(?P<what>SM ?[\d.x]+ requires CUDA >= ?[\d.]+|"
+        r"No supported CUDA architectures found for major versions \[[\d, ]*\]|"
+        r"FlashInfer requires GPUs with sm\d+ or higher)",
+        "the image's CUDA and the card do not go together: {what}",
+        "use an image whose CUDA toolkit is new enough for the card, or another attention backend "
+        "and VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
+        "vllm-project/vllm#50705, flashinfer-ai/flashinfer flashinfer/compilation_context.py",
+    ),
+    row(
         "card-unsupported",
         r"error: unsupported target: '(?P<card>\w+)'",
         "the image's Triton makes no code for this card ({card})",
@@ -151,12 +162,15 @@ ROWS = (
         r"[^\n]{0,120}|"
         r"No compiled \w+ for CUDA device capability: \d+|kernel does not support current device|"
         r"[\w ]{3,60} (?:is|are) not implemented for (?:Blackwell|Hopper|Ada|Ampere|SM ?\d+)|"
-        r"[\w -]{3,60} has no \w+ kernel for [^\n]{1,100})",
+        r"[\w -]{3,60} has no \w+ kernel for [^\n]{1,100}|"
+        r"[\w ]{3,60} kernels? (?:is|are) only supported (?:for|on|with) [^\n]{1,60}|"
+        r"Error in function '\w+' at [^\n]{1,200}: Unsupported \w+)",
         "this vLLM has no kernel for the model's quantization on this card: {why}",
         "use a newer image, leave the backend to vLLM (VLLM_*_MOE*, --moe-backend), or choose "
         "another quantization of the model",
         "vllm-project/vllm#45661, vllm-project/vllm#33416, vllm-project/vllm#32109, "
-        "vllm-project/vllm#16515, vllm-project/vllm#56837",
+        "vllm-project/vllm#16515, vllm-project/vllm#56837, vllm-project/vllm#24109, "
+        "flashinfer-ai/flashinfer#3263, flashinfer-ai/flashinfer#5445",
     ),
     row(
         "kernel-unsupported",

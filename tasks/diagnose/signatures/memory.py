@@ -108,6 +108,13 @@ _CPU_KV = (
 )
 
 
+def _much_is_free(g: Groups) -> bool:
+    """Much more than was asked for is free: the card's memory is not what was short."""
+    scale = {"B": 0.0, "K": 2**-20, "M": 2**-10, "G": 1.0}
+    need = float(g["need"]) * scale[g["need_unit"]]
+    return float(g["free"]) * scale[g["free_unit"]] >= 4 * need
+
+
 def _beyond(g: Groups) -> bool:
     """More than the whole memory is asked for: no waiting gives it."""
     return float(g["want"]) > float(g["total"])
@@ -122,8 +129,8 @@ ROWS = (
         "memory of the host could not be locked for the card ({what}): the host's is short or may "
         "not be locked, the card's is not the question",
         "raise serving.resources.memory, or lower what is pinned (--cpu-offload-gb, swap space, "
-        "the KV connector's buffer); on the node see ulimit -l (LimitMEMLOCK of the container runtime) "
-        "and vm.max_map_count",
+        "the KV connector's buffer); on the node see ulimit -l (LimitMEMLOCK of the container "
+        "runtime) and vm.max_map_count",
         "vllm-project/vllm-omni#2748",
         hopeless=False,
     ),
@@ -225,6 +232,19 @@ ROWS = (
         r"No available memory for the cache blocks",
         "the weights leave no memory for the KV cache",
         "raise serving.gpu_memory_utilization, or use more devices",
+    ),
+    row(
+        "device-memory",
+        r"Tried to allocate (?P<need>[\d.]+) (?P<need_unit>[KMG])iB\. GPU \d+ has a total "
+        r"capaci?ty of [\d.]+ [KMG]iB of which (?P<free>[\d.]+) (?P<free_unit>[KMG])iB is free",
+        "the accelerator refused {need} {need_unit}iB while {free} {free_unit}iB were free: a "
+        "limit below the card's memory, or another process gave it back meanwhile",
+        "see a share of the card (HAMi, MIG, a memory fraction) and what else runs on it; with "
+        "sleep mode (cumem_allocator) the driver's refusal stands above it: leave "
+        "--enable-sleep-mode out, or use a newer image",
+        "modelscope/ms-swift#9613",
+        hopeless=False,
+        where=_much_is_free,
     ),
     row(
         "device-memory",

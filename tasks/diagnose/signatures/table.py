@@ -30,6 +30,7 @@ class Signature:
     silent: they stand for an end without a word, so any word goes before them.
     first: they tell why only where no process told its own end above them.
     where: they fit only where this holds of their figures; None for always.
+    other: they tell of another process's end; who tells it writes on.
     """
 
     code: str
@@ -46,6 +47,7 @@ class Signature:
     silent: bool = False
     first: bool = False
     where: Test | None = None
+    other: bool = False
 
     def fits(self, match: re.Match[str]) -> bool:
         """Whether a match is one of this row's, by its figures."""
@@ -87,6 +89,7 @@ def row(
     silent: bool = False,
     first: bool = False,
     where: Test | None = None,
+    other: bool = False,
 ) -> Signature:
     """A row; its pattern takes no note of case, and its ^ and $ are a line's."""
     # A dump of thousands of characters without a blank must not cost their square.
@@ -106,6 +109,7 @@ def row(
         silent,
         first,
         where,
+        other or silent,
     )
 
 
