@@ -57,7 +57,7 @@ _END = re.compile(
 _COMPLAINT = re.compile(
     r"(?:[\w.-]*/)*[\w.-]*\bsh: (?:line )?\d*:? ?.*: (?:Permission denied|(?:command )?not found|"
     r"No such file or directory)$|"
-    r"(?:/[\w./-]+/)?(?!(?:python|vllm)[\d.]*\b)[a-z][\w.-]{0,24}: (?!error)[^\n]{1,300}: "
+    r"(?:/[\w./-]+/)?(?!(?:python|vllm)[\d.]*\b|[\w.]*(?:Error|Exception)\b)[a-z][\w.-]{0,24}: (?!error)[^\n]{1,300}: "
     r"(?:Permission denied|Operation not permitted|Read-only file system|command not found)$|"
     r"Could not install packages due to an \w+: |pip's dependency resolver "
 )
@@ -95,8 +95,9 @@ class Line:
     in capitals, '' where it names none. frame: part of a traceback above its exception. exception:
     tells one. raised: tells that, or another serious error. benign: known to end nothing. weak: a
     complaint of a program beside the engine, whatever ended it tells more. over: its process wrote
-    on after it as if nothing had happened. served: a request's, which was answered, or a tagged
-    process's that wrote on: it ended nothing. ended: its process calls it its end.
+    on after it as if nothing had happened. asked: told of a request; an engine in the same process
+    may have died of it. served: a request's, which was answered, or a tagged process's that wrote
+    on: it ended nothing. ended: its process calls it its end.
     """
 
     text: str
@@ -108,6 +109,7 @@ class Line:
     benign: bool = False
     weak: bool = False
     over: bool = False
+    asked: bool = False
     served: bool = False
     ended: bool = False
 
@@ -313,7 +315,8 @@ def _mark_served(lines: Sequence[Line]) -> None:
             asked.add(line.who)
         elif line.level:
             asked.discard(line.who)
-        line.served = line.served or line.who in asked
+        line.asked = line.who in asked
+        line.over = line.over or line.asked
 
 
 def _whole(lines: Sequence[Line], place: int) -> str:

@@ -158,7 +158,7 @@ def _better_told(page: Page, best: _Match, found: list[_Match]) -> bool:
     return any(
         item.place > place
         and item.place not in known
-        and not page.lines[item.place].served
+        and not (page.lines[item.place].served or page.lines[item.place].asked)
         and (best.worth < _ENDED or page.lines[item.place].ended)
         and not any(text in item.text for text in words)
         for item in _told(page, CAUSE)

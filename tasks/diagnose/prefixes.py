@@ -154,8 +154,8 @@ def _unlabelled(lines: list[str]) -> list[str]:
     """
     labels: set[str] = set()
     for line in lines:
-        rest = split(line)[0]
-        begins = _BEGINS.search(rest[:160])
+        rest, who, level = split(line)
+        begins = None if who or level else _BEGINS.search(rest[:160])
         if begins is None or not begins.start():
             continue
         label = line[: len(line) - len(rest) + begins.start()]
@@ -164,8 +164,8 @@ def _unlabelled(lines: list[str]) -> list[str]:
     if not labels:
         return lines
     shapes = (re.escape(label).replace(r"\#", r"\d+") for label in sorted(labels, key=len)[:LABELS])
-    label = re.compile("|".join(shapes))
-    return [line[m.end() :] if (m := label.match(line)) else line for line in lines]
+    any_of = re.compile("|".join(shapes))
+    return [line[m.end() :] if (m := any_of.match(line)) else line for line in lines]
 
 
 def unfolded(text: str) -> list[str]:

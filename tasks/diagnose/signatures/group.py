@@ -367,7 +367,7 @@ LAST = (
         # an exit with 0 or 1 is none of the kernel's
         r"Engine core initialization failed(?!.*core proc\(s\): \{[^}]*: ?\d)|"
         r"EngineCore died|Engine core proc \S+ died unexpectedly|Engine process \(pid \d+\) died|"
-        r"Got fatal signal from worker processes|"
+        r"\.sh: line \d+: +\d+ Killed\b|^Killed$|Got fatal signal from worker processes|"
         r"ChildProcessError: worker died|ActorDiedError: The actor died unexpectedly|"
         r"The actor (?:is dead|died) (?:unexpectedly )?because its worker process has died|"
         r"A worker died or was killed while executing|Worker exit type: SYSTEM_ERROR",
@@ -376,7 +376,8 @@ LAST = (
         "raise serving.resources.memory; the node's kernel log tells whether it was that "
         "(dmesg: oom-kill)",
         "vllm-project/vllm#586, vllm-project/vllm#15800, zai-org/GLM-V#208, "
-        "vllm-project/vllm#27549, vllm-project/vllm-ascend#5699, vllm-project/vllm#23517",
+        "vllm-project/vllm#27549, vllm-project/vllm-ascend#5699, vllm-project/vllm#23517, "
+        "vectorch-ai/ScaleLLM#38",
         hopeless=False,
         silent=True,
     ),

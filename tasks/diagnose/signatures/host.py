@@ -48,6 +48,16 @@ ROWS = (
         "QwenLM/Qwen3-VL#2058, runpod-workers/worker-vllm#260, odysseus-dev/odysseus#191",
     ),
     row(
+        # torch loads its backends' packages itself; what failed within goes before it
+        "image-parts",
+        r"Failed to load the backend extension: (?P<what>\w+)|"
+        r"AttributeError: module '(?P<what2>torch_\w+|vllm_\w+)' has no attribute '\w+'",
+        "the image's torch or vLLM and its backend {what} are not of releases that go together",
+        "use an image in which vLLM starts; add no packages that replace torch, vLLM or {what}",
+        "flashserve/flash-linear-attention-npu#2",
+        vague=True,
+    ),
+    row(
         # what a platform's plugin asks of a class of vLLM's own, or the other way
         "image-parts",
         r"AttributeError: (?P<what>'\w+Builder' object has no attribute '\w*graph\w*')",

@@ -34,8 +34,8 @@ NAMED = [
     ),
     (
         "E40021: [PID: 9] Failed to compile Op [MatMulV2]. (oppath: [Pre-compile /opt/tbe/mat_mul."
-        'py failed with errormsg/stack: File "x.py", line 3, in <module>\\n ModuleNotFoundError: No '
-        "module named 'decorator'",
+        'py failed with errormsg/stack: File "x.py", line 3, in <module>\\n ModuleNotFoundError: '
+        "No module named 'decorator'",
         *("python-import", True, "No module named 'decorator'", "CANN's requirements"),
     ),
     # vllm-project/vllm config/model.py, of releases before 0.2x
@@ -150,7 +150,8 @@ def test_a_tensor_that_does_not_fit_is_told_by_the_frame_that_loads_it() -> None
     """QwenLM/Qwen3-Omni#165; in a frame of the model's own the words say nothing of a file."""
     logs = (
         f'{CORE}  File "/x.py", line 902, in _load_w13\n{CORE}    {{}}\n{CORE}RuntimeError: The '
-        "size of tensor a (256) must match the size of tensor b (512) at non-singleton dimension 0\n"
+        "size of tensor a (256) must match the size of tensor b (512) at non-singleton dimension "
+        "0\n"
     )
     found = find(logs.format("expert_data.copy_(loaded_weight)"))
     assert found is not None and found.code == "weights-unknown"
