@@ -57,7 +57,8 @@ _END = re.compile(
 _COMPLAINT = re.compile(
     r"(?:[\w.-]*/)*[\w.-]*\bsh: (?:line )?\d*:? ?.*: (?:Permission denied|(?:command )?not found|"
     r"No such file or directory)$|"
-    r"(?:/[\w./-]+/)?(?!(?:python|vllm)[\d.]*\b|[\w.]*(?:Error|Exception)\b)[a-z][\w.-]{0,24}: (?!error)[^\n]{1,300}: "
+    r"(?:/[\w./-]+/)?(?!(?:python|vllm)[\d.]*\b|[\w.]*(?:Error|Exception)\b)[a-z][\w.-]{0,24}: "
+    r"(?!error)[^\n]{1,300}: "
     r"(?:Permission denied|Operation not permitted|Read-only file system|command not found)$|"
     r"Could not install packages due to an \w+: |pip's dependency resolver "
 )

@@ -158,7 +158,7 @@ def _unlabelled(lines: list[str]) -> list[str]:
         begins = None if who or level else _BEGINS.search(rest[:160])
         if begins is None or not begins.start():
             continue
-        label = line[: len(line) - len(rest) + begins.start()]
+        label = line[: line.find(rest) + begins.start()]
         if _LABEL.match(label):
             labels.add(re.sub(r"\d+", "#", label))
     if not labels:
