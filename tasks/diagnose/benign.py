@@ -21,6 +21,14 @@ ROWS: tuple[tuple[str, str], ...] = (
     (r"Using AMD GPUs, but library \"aiter\" is not installed", "ROCm/legacy-rocm-build#5788"),
     (r"Triton is (?:not installed|installed but 0 active driver)", "vllm-project/vllm#19845"),
     (r"not found tuned config in ", "vllm-project/vllm#43605"),
+    # what is tried again in another way
+    (r"OOM detected.*falling back to default", "noonghunna/club-3090#613"),
+    (r"^Device does not support multicasting", "pytorch/pytorch pull 136894"),
+    (r"MIOpen\S* Error \[\w+\] \S+ is not writable", "ROCm/MIOpen src/sqlite_db.cpp"),
+    # start scripts
+    (r"ldconfig\S*: Can't create temporary cache file", "realsenseai/realsense-ros#3197"),
+    (r"from LD_PRELOAD cannot be preloaded .*: ignored", "glibc elf/rtld.c"),
+    (r"^(?:Error in )?cpuinfo: ", "pytorch/cpuinfo#14"),
     # the hub is asked for an index that a local folder does not have there
     (r"Error retrieving (?:safetensors|file list)", "ROCm/aiter#1395"),
     # folders of a user without a home: a report, plots, fonts
@@ -34,6 +42,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     (r"DrvMngGetConsoleLogLevel failed", "vllm-project/vllm-ascend#2698"),
     (r"Can not get device info, you can use BIND_CPU=0", "gpustack/gpustack#3352"),
     (r"get_mempolicy: Operation not permitted", "vllm-project/vllm#24016"),
+    # what vLLM keeps of a model's class, for a faster start
+    (r"Error saving model info cache|/vllm/modelinfos", "llm-d/llm-d-kv-cache#565"),
     # words of an end that others brought about
     (r"destroy_process_group\(\) was not called before program exit", "vllm-project/vllm#31273"),
     (r"resource_tracker: There appear to be \d+ leaked", "vllm-project/vllm#15800"),

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from tasks.diagnose.benign import BENIGN
-from tasks.diagnose.prefixes import bare, split, unfolded
+from tasks.diagnose.explains import CARRIED, ECHO, POINTER, weight
+from tasks.diagnose.prefixes import PYTHON_WARNS, bare, split, unfolded
 
 _TRACEBACK = re.compile(r"\s*(?:\+ )?(?:Exception Group )?Traceback \(most recent call last\):")
 # Some collectors take the indentation away; the marks below a frame's source go with it.
@@ -34,7 +35,8 @@ _FATAL = re.compile(
     r"\S+:\d+:\d+: fatal error: |\w+ fatal\s*: |Memory access fault by GPU|hipError\w+: |"
     r"[\w(]*E[A-Z]\d{4}\)?: (?!Inner Error)|KeyboardInterrupt: |"
     r"[a-z]\w* error: |HSA_STATUS_ERROR\w*|.* aborting with error : |"
-    r"Failed[:,] (?=\w+ error |\S+:\d+ ')"  # a check in C that ends its process
+    # checks in C that end their process
+    r"Failed[:,] (?=\w+ error |\S+:\d+ ')|[\w./-]+: \S+:\d+: .*Assertion .* failed"
 )
 # Where a KeyError is raised tells what its name is one of: here a model_type.
 _RAISED_IN = re.compile(r"\s*File \".*/(?P<file>configuration_auto\.py)\", line \d+")
@@ -50,6 +52,28 @@ _END = re.compile(
     r"WorkerProc (?:failed to start|hit an exception)|Exception in worker \S+ while processing|"
     r"Error executing method |Process (?:SpawnProcess|EngineCore|VllmWorker|Worker)\S*:$"
 )
+# What a shell or a program of the image says of a file or a program it cannot have: a start script
+# goes on after it, as a rule.
+_COMPLAINT = re.compile(
+    r"(?:[\w.-]*/)*[\w.-]*\bsh: (?:line )?\d*:? ?.*: (?:Permission denied|(?:command )?not found|"
+    r"No such file or directory)$|"
+    r"(?:/[\w./-]+/)?(?!(?:python|vllm)[\d.]*\b|[\w.]*(?:Error|Exception)\b)[a-z][\w.-]{0,24}: "
+    r"(?!error)[^\n]{1,300}: "
+    r"(?:Permission denied|Operation not permitted|Read-only file system|command not found)$|"
+    r"Could not install packages due to an \w+: |pip's dependency resolver "
+)
+# A request's answer, and what the server says of one that failed.
+_ANSWER = re.compile(r'\s*\S+ - "[A-Z]+ \S+ HTTP/[\d.]+" (?P<status>\d{3})\b')
+_ASGI = re.compile(r"Exception in ASGI application")
+# In a frame these tell what was short or did not fit: memory of the host that is locked for the
+# card, a tensor of the checkpoint.
+_CALLS = re.compile(
+    r"\s.*\b(?P<call>pin_memory|(?:cu|cuda|hip)\w*Host(?:Alloc|Malloc|Register)|loaded_weight)\b"
+)
+_UNTOLD = re.compile(
+    r"out of memory|Cannot allocate memory|invalid argument|The size of tensor a .* must match",
+    re.IGNORECASE,
+)
 # What Python says of an object that it cannot put away: noise of an end.
 _IGNORED = re.compile(r"\s*(?:Exception|Error) ignored (?:in|while)\b")
 _FIGURES = re.compile(r"0x[0-9a-f]+|\d[\d.,]*")
@@ -63,31 +87,6 @@ HANDLED = ("DEBUG", "INFO", "NOTICE", "WARN", "WARNING")
 _WARNS = ("WARN", "WARNING")
 SERIOUS = ("ERROR", "CRITICAL", "FATAL")
 
-CAUSE, ECHO, POINTER = 2, 1, 0
-# Points at another message: never a reason by itself.
-_POINTER = re.compile(
-    r"root cause|WorkerProc failed to start|ERR99999 UNKNOWN|"
-    r"[Ss]ee (?:the )?stack ?trace|[Ss]ee (?:the )?(?:error|log)s? above|\(above\)|"
-    r"Failed core proc|hit an exception\.?$|[Pp]lease check the (?:stack trace|logs?)|"
-    r"died, exit code|Worker proc \S+ died|Background loop (?:has errored|is not running)|"
-    r"Ninja build failed|PassManager::run failed|"
-    r"Engine loop (?:has died|is not running)|MQEngineDeadError|"
-    r"Command '\['ninja'|output_handler failed|"
-    r"Engine core initialization failed|EngineDeadError|EngineCore failed to start|"
-    r"Engine process failed to start|WorkerProc initialization failed|"
-    r"Worker failed with error|in a background process|"
-    r"^(?:SystemExit|KeyboardInterrupt|asyncio\.\S*CancelledError|CancelledError)\b"
-)
-# What others say once one has died: a reason only where there is no better.
-_ECHO = re.compile(
-    r"[Cc]onnection (?:was )?(?:reset|closed)|Broken pipe|BrokenPipeError|EOFError|"
-    r"ncclRemoteError|ncclSystemError|store->get|DistBackendError|DistStoreError|"
-    r"unhandled system error|remote process exited|Some NCCL operations have failed|"
-    r"Watchdog caught collective|To avoid data inconsistency|ProcessGroup\w+ .*abort|"
-    r"Process group .*terminat|died unexpectedly|exited unexpectedly|"
-    r"ChildFailedError|ProcessExitedException"
-)
-
 
 @dataclass
 class Line:
@@ -95,8 +94,11 @@ class Line:
 
     text: without prefixes and colours. who: tag of the process that wrote it, '' for none. level:
     in capitals, '' where it names none. frame: part of a traceback above its exception. exception:
-    tells one. raised: tells that, or another serious error. benign: known to end nothing. over: its
-    process wrote on after it as if nothing had happened. ended: its process calls it its end.
+    tells one. raised: tells that, or another serious error. benign: known to end nothing. weak: a
+    complaint of a program beside the engine, whatever ended it tells more. over: its process wrote
+    on after it as if nothing had happened. asked: told of a request; an engine in the same process
+    may have died of it. served: a request's, which was answered, or a tagged process's that wrote
+    on: it ended nothing. ended: its process calls it its end.
     """
 
     text: str
@@ -106,7 +108,10 @@ class Line:
     exception: bool = False
     raised: bool = False
     benign: bool = False
+    weak: bool = False
     over: bool = False
+    asked: bool = False
+    served: bool = False
     ended: bool = False
 
     @property
@@ -179,7 +184,8 @@ class Page:
 
 def _line(raw: str) -> Line:
     text, who, level = split(raw)
-    return Line(_GROUP_BAR.sub("", text), who, level, benign=bool(BENIGN.search(text)))
+    benign, weak = bool(BENIGN.search(text)), bool(_COMPLAINT.match(text))
+    return Line(_GROUP_BAR.sub("", text), who, level, benign=benign, weak=weak)
 
 
 def read(logs: str) -> Page:
@@ -192,14 +198,19 @@ def read(logs: str) -> Page:
     ending: set[str] = set()  # who said that they end
     ignored: set[str] = set()  # whose next exception was not raised to anybody
     candidates: dict[str, Line] = {}  # benign, and told as an end
+    calls: dict[str, str] = {}  # a call of the last frame, where it tells more
+    _mark_warnings(lines)
     for line in lines:
         _mark_ignored(line, ignored)
+        if call := _CALLS.match(line.text):
+            calls[line.who] = call["call"]
         if _TRACEBACK.match(line.text) or _FRAME.match(line.text):
             inside.add(line.who)
             line.frame = True
             if line.text.lstrip().startswith("File "):
                 raised = _RAISED_IN.match(line.text)
                 frames[line.who] = raised["file"] if raised else ""
+                calls[line.who] = ""
         elif _NAMED.match(line.text) or _FATAL.match(line.text):
             line.exception = not line.benign
             if line.benign and line.who in ending - ignored:
@@ -208,6 +219,8 @@ def read(logs: str) -> Page:
                 line.text += f": {source}" if line.text == "AssertionError" else ""
             if place := frames.pop(line.who, ""):
                 line.text += f" in {place}" if line.text.startswith("KeyError: '") else ""
+            if (said := calls.pop(line.who, "")) and _UNTOLD.search(line.text):
+                line.text += f" in {said}"
             inside.discard(line.who)
         elif line.who in inside and (line.text[:1] in (" ", "\t") or line.who in code):
             line.frame = bool(line.text)
@@ -219,7 +232,8 @@ def read(logs: str) -> Page:
         if line.text:
             (code.add if line.text.startswith("File ") else code.discard)(line.who)
         serious = line.level in SERIOUS and not line.frame
-        line.raised = not line.benign and (line.exception or serious)
+        line.exception = line.exception and not line.weak
+        line.raised = not (line.benign or line.weak) and (line.exception or serious)
         if _END.match(line.text):
             ending.add(line.who)
         elif line.level == "INFO":
@@ -227,8 +241,21 @@ def read(logs: str) -> Page:
         line.ended = line.exception and line.who in ending
     _mark_benign_ends(lines, candidates)
     _mark_over(lines)
+    _mark_served(lines)
     _name_crash(lines)
     return Page(lines)
+
+
+def _mark_warnings(lines: Sequence[Line]) -> None:
+    """What Python shows below a warning, its source line, warns as well."""
+    warns: set[str] = set()
+    for line in lines:
+        if PYTHON_WARNS.match(line.text):
+            warns.add(line.who)
+        elif line.who in warns and line.text[:1] in (" ", "\t") and not _FRAME.match(line.text):
+            line.level = line.level or "WARNING"
+        else:
+            warns.discard(line.who)
 
 
 def _name_crash(lines: Sequence[Line]) -> None:
@@ -270,11 +297,27 @@ def _mark_over(lines: Sequence[Line]) -> None:
             alive.add(line.who)
 
 
-def weight(text: str) -> int:
-    """How much a message explains: CAUSE, ECHO or POINTER."""
-    if _POINTER.search(text):
-        return POINTER
-    return ECHO if _ECHO.search(text) else CAUSE
+def _mark_served(lines: Sequence[Line]) -> None:
+    """What a request met: the server answers it (4xx, or 5xx where another process computes) and
+    goes on. A process behind its own tag that went on has survived whatever it told."""
+    answered: set[str] = set()
+    for line in reversed(lines):
+        if answer := _ANSWER.match(line.text):
+            if answer["status"].startswith("4"):
+                answered.add(line.who)
+        elif line.frame or line.exception or line.level in SERIOUS or not line.level:
+            wrote_on = line.over and bool(line.who)
+            line.served = not line.ended and (line.who in answered or wrote_on)
+        else:
+            answered.discard(line.who)
+    asked: set[str] = set()
+    for line in lines:
+        if _ASGI.match(line.text):
+            asked.add(line.who)
+        elif line.level:
+            asked.discard(line.who)
+        line.asked = line.who in asked
+        line.over = line.over or line.asked
 
 
 def _whole(lines: Sequence[Line], place: int) -> str:
@@ -293,15 +336,6 @@ def _whole(lines: Sequence[Line], place: int) -> str:
     return " ".join(parts)
 
 
-# A pointer that carries the cause's words: they are all there is where the worker's are lost.
-_CARRIED = re.compile(r"(?:\w+: )?Worker failed with error '+(?P<words>.+?)'+(?:, please check|$)")
-
-
-def says(text: str) -> bool:
-    """Whether a message has words of its own, or carries another's."""
-    return weight(text) > POINTER or bool(_CARRIED.match(text))
-
-
 def told(page: Page) -> Iterator[Told]:
     """The exceptions of a log, in its order; those that were handled are left out."""
     whole = ""
@@ -310,7 +344,7 @@ def told(page: Page) -> Iterator[Told]:
         if not line.exception or line.handled or goes_on or _EMPTY.match(line.text):
             continue
         text = whole = _whole(page.lines, place)
-        if carried := _CARRIED.match(text):
+        if carried := CARRIED.match(text):
             yield Told(place, carried["words"], ECHO, line.who)
         yield Told(place, text, weight(text), line.who)
 

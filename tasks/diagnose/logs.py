@@ -11,18 +11,8 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from tasks.diagnose.lines import (
-    CAUSE,
-    ECHO,
-    Line,
-    Page,
-    Told,
-    distinct,
-    read,
-    says,
-    told,
-    weight,
-)
+from tasks.diagnose.explains import CAUSE, ECHO, says, weight
+from tasks.diagnose.lines import Line, Page, Told, distinct, read, told
 from tasks.diagnose.prefixes import bare
 from tasks.diagnose.signatures import SIGNATURES, Signature
 
@@ -100,28 +90,32 @@ def find(logs: str) -> Finding | None:
     line = page.lines[best.place].text.strip()[:_LINE_CHARS]
     told = {_name(page.lines[i.place].who): None for i in found if i.row.code == best.row.code}
     who = tuple(sorted(name for name in told if name))[:WHO]
-    # What was survived may come again; it is no reason to give up at once.
-    hopeless = best.row.hopeless and best.worth != _SURVIVED
+    # What was survived may come again; it is no reason to give up at once, nor is a complaint.
+    sure = best.worth != _SURVIVED and not (best.worth == _WARNED and page.lines[best.place].weak)
+    hopeless = best.row.hopeless and sure
     return Finding(best.row.code, cause, action, line, hopeless, who)
 
 
 def _matches(page: Page) -> list[_Match]:
     found: list[_Match] = []
     for number, row in enumerate(SIGNATURES):
-        for match in row.pattern.finditer(page.may_tell.text):
+        for match in filter(row.fits, row.pattern.finditer(page.may_tell.text)):
             place = page.may_tell.place(match.start())
-            found.append(_Match(row, number, match, place, _worth(row, page.lines[place])))
-        for match in row.pattern.finditer(page.warn.text) if row.warned else ():
+            if row.aborts or row.other or not page.lines[place].served:
+                found.append(_Match(row, number, match, place, _worth(row, page.lines[place])))
+        for match in filter(row.fits, row.pattern.finditer(page.warn.text)) if row.warned else ():
             place = page.warn.place(match.start())
             found.append(_Match(row, number, match, place, _WARNED))
     return found
 
 
 def _worth(row: Signature, line: Line) -> int:
-    if line.over and not row.aborts:
-        return _SURVIVED
+    if line.weak and not row.aborts:
+        return _WARNED
     if row.silent:
         return _SILENT
+    if line.over and not (row.aborts or row.other):
+        return _SURVIVED
     if not row.decides and weight(line.text) < CAUSE:
         return _OF_ANOTHER
     if row.decides or line.raised:
@@ -164,6 +158,7 @@ def _better_told(page: Page, best: _Match, found: list[_Match]) -> bool:
     return any(
         item.place > place
         and item.place not in known
+        and not (page.lines[item.place].served or page.lines[item.place].asked)
         and (best.worth < _ENDED or page.lines[item.place].ended)
         and not any(text in item.text for text in words)
         for item in _told(page, CAUSE)
@@ -176,7 +171,8 @@ def _any_word(page: Page, silent: set[int]) -> bool:
     return any(
         line.raised
         and line.text.strip()
-        and not (line.handled or line.over or place in silent or "Broken pipe" in line.text)
+        and not (line.handled or line.over or line.served or place in silent)
+        and "Broken pipe" not in line.text
         and says(line.text)
         for place, line in enumerate(page.lines)
     )

@@ -11,6 +11,8 @@ import re
 
 # A longer line is a dump, not a sentence.
 LINE_CHARS = 4000
+# Pods and ranks that one log tells apart.
+LABELS = 64
 # Colours, also where a paste wrote the escape in letters, or lost it with the bracket.
 _ANSI = re.compile(
     r"(?<=\)) \x1b?\[0m|(?:\x1b|\bESC|\^\[)\[[0-9;?]*[A-Za-z]|\[\d{1,2}(?:;\d{1,2})*m|"
@@ -32,8 +34,8 @@ _OUTER = tuple(
         # Cloud Logging; then a container runtime's own: "2026-01-01T00:00:00.1Z stderr F text"
         rf"(?:{_WORDS}) \d{{4}}-\d\d-\d\dT{_CLOCK} \[resource\.[^\]]*\][ ]?",
         rf"\d{{4}}-\d\d-\d\dT{_CLOCK} std(?:out|err) [FP][ ]",
-        # journald; TorchServe; a launcher; a CI's line number
-        rf"[A-Z][a-z]{{2}} [ \d]\d {_CLOCK} \S+ [\w.@-]+\[\d+\]: ?",
+        # journald in both its clocks; TorchServe; a launcher; a CI's line number
+        rf"(?:[A-Z][a-z]{{2}} [ \d]\d {_CLOCK}|\d{{4}}-\d\d-\d\dT{_CLOCK}) \S+ [\w.@-]+\[\d+\]: ?",
         rf"\d{{4}}-\d\d-\d\dT{_CLOCK} \[\w+ *\] \S+ MODEL_LOG - ?",
         rf"{_DAY}[ T]{_CLOCK} \[[A-Za-z]+\] \(Process\)[ ]?",
         r"\d+\t",
@@ -43,6 +45,10 @@ _OUTER = tuple(
         r"│[ ]?",
         r"> ",
         r"\[VLLM LOG\] |vLLM STD(?:OUT|ERR): ",
+        # kubectl logs --prefix; mpirun's tags; srun --label
+        r"\[pod/[\w.-]+/[\w.-]+\] ?",
+        r"\[\d+,\d+\]<std(?:out|err)>: ?",
+        r" *\d{1,5}: ",
         # a progress bar that did not end its line
         r"[^\n]{0,120}\d(?:it/s|s/it)\](?=\S)",
         r"[^\n]{0,120}\?it/s\](?=\S)",
@@ -73,7 +79,9 @@ _LEVELS = tuple(
 # A second level behind a first is the engine's own, where it is one of the engine's shapes.
 _INNER = (_LEVELS[0], _LEVELS[-1])
 _LETTERS = {"I": "INFO", "W": "WARNING", "E": "ERROR", "F": "FATAL"}
-_PYTHON_WARNING = re.compile(r"\S+:\d+: \w*Warning: |Warning: ")
+# A line whose own text says that it warns: Python's, a library's behind its name.
+PYTHON_WARNS = re.compile(r"\S+:\d+: \w*Warning: ")
+_WARNS = re.compile(r"(?:[\w./-]+(?:\(\w+\))?:? )?(?:Warning|WARNING|warning)(?:: | \[)")
 # Of a library, that goes on in threads of its own: no sign of the engine's life.
 _CHATTER = re.compile(r"\S+:\d+:\d+ \[\d+\] .{0,400}?\b[NR]CCL INFO ")
 _STAMP = re.compile(rf"\[PID: [\d.]+\] (?:\d{{4}}-\d\d-\d\d-{_CLOCK}[.\d]* )?")
@@ -111,7 +119,7 @@ def split(raw: str) -> tuple[str, str, str]:
         rest = rest[match.end() :]
     if not level and _CHATTER.match(rest):
         level = "DEBUG"
-    if not level and _PYTHON_WARNING.match(rest):
+    if not level and (PYTHON_WARNS.match(rest) or _WARNS.match(rest)):
         level = "WARNING"
     return _STAMP.sub("", rest, count=1), who, level
 
@@ -131,8 +139,41 @@ def _unwrapped(raw: str) -> str:
     return next((item[key] for key in _WRAPPED if isinstance(item.get(key), str)), raw)
 
 
+# How vLLM begins a line, and Python a traceback.
+_BEGINS = re.compile(
+    rf"\((?:[^()\s]+ ){{1,2}}pid=\d+\)|(?:{_WORDS}) {_DAY} {_CLOCK} \[?[\w./-]+\.py:\d+\]|"
+    r"Traceback \(most recent call last\):"
+)
+_LABEL = re.compile(r"\s*[^\s(\"'][^\n\"']{0,118}[\s:>|\]]$")
+
+
+def _unlabelled(lines: list[str]) -> list[str]:
+    """Lines without what a viewer or launcher puts before each (a pod's name, a rank).
+
+    What stands before the engine's own beginnings goes from every line, with whatever figures.
+    """
+    labels: set[str] = set()
+    for line in lines:
+        rest, who, level = split(line)
+        begins = None if who or level else _BEGINS.search(rest[:160])
+        if begins is None or not begins.start():
+            continue
+        label = line[: line.find(rest) + begins.start()]
+        if _LABEL.match(label):
+            labels.add(re.sub(r"\d+", "#", label))
+    if not labels:
+        return lines
+    shapes = (re.escape(label).replace(r"\#", r"\d+") for label in sorted(labels, key=len)[:LABELS])
+    any_of = re.compile("|".join(shapes))
+    return [line[m.end() :] if (m := any_of.match(line)) else line for line in lines]
+
+
 def unfolded(text: str) -> list[str]:
     """The lines of a log, those cut at a terminal's width or pressed into one made whole."""
+    return _unlabelled(_whole_lines(text))
+
+
+def _whole_lines(text: str) -> list[str]:
     lines: list[str] = []
     pieces = (_unwrapped(raw).rstrip() for raw in re.split(r"\r?\n|\r", text))
     for raw in (line for piece in pieces for line in piece.split("\n")):

@@ -24,6 +24,16 @@ ROWS = (
         "vllm-project/vllm#47600",
     ),
     row(
+        # a Service named vllm in the pod's namespace
+        "arguments",
+        r"VLLM_PORT '(?P<value>tcp://[^'\n]{1,80})' appears to be a URI|"
+        r"invalid literal for int\(\) with base 10: 'tcp://",
+        "a Service's address stands in an environment variable that vLLM reads as a number "
+        "(VLLM_PORT) {value}",
+        "give the Service another name than vllm, or set enableServiceLinks: false in the pod",
+        "vllm-project/vllm envs.py, vllm-project/vllm#14887",
+    ),
+    row(
         "pp-unsupported",
         r"Pipeline parallelism is not supported for this model",
         "this vLLM cannot cut the model into stages (pipeline parallel)",
@@ -36,6 +46,14 @@ ROWS = (
         "VLLM_USE_V1={value} is set, and vLLM cannot with {what}",
         "take VLLM_USE_V1 out of serving.env, or use an image whose vLLM can",
         "vllm-project/vllm#19461, vllm-project/vllm-ascend#2169",
+    ),
+    row(
+        "engine-version",
+        r"(?P<what>\w+) (?:backend|platform) only supports V(?P<only>[01])\b",
+        "vLLM on {what} has the engine V{only} alone, and an argument or variable asks for another",
+        "take VLLM_USE_V1 out of serving.env and what needs another engine out of "
+        "serving.extra_args",
+        "vllm-project/vllm#24297",
     ),
     row(
         "arguments",
@@ -79,6 +97,33 @@ ROWS = (
         "two settings do not go together: {what}",
         "raise the smaller one in serving.extra_args",
         "vllm-project/vllm config/scheduler.py, vllm-project/vllm config/lora.py",
+    ),
+    row(
+        "arguments",
+        r"(?P<what>\w+) does not support LoRA\b",
+        "this vLLM's class {what} takes no LoRA adapter",
+        "leave --enable-lora out of serving.extra_args, merge the adapter into the weights, or use "
+        "a newer image",
+        "vllm-project/vllm#3044, vllm-project/vllm#18384",
+    ),
+    row(
+        "arguments",
+        r"(?P<what>num_speculative_tokens\D{0,3}\d+ must be divisible by n_predict=\d+|"
+        r"Unsupported data type of kv cache: \w+)",
+        "vLLM does not take a setting for this model: {what}",
+        "correct --speculative-config and --kv-cache-dtype in serving.extra_args",
+        "vllm-project/vllm config/speculative.py",
+    ),
+    row(
+        # whatever reads JSON: a file of the model's, or a value of the command line
+        "model-config",
+        r"(?P<what>(?:Expecting (?:value|property name|',' delimiter|':' delimiter)|Extra data|"
+        r"Unterminated string|Invalid control character)[^\n]{0,60}: line \d+ column \d+)",
+        "a file of the model's, or an argument, is no JSON: {what}",
+        "look at the model's .json files in the store (empty, cut off, a Git LFS pointer), and at "
+        "JSON in serving.extra_args",
+        "vllm-project/vllm#26161",
+        vague=True,
     ),
     row(
         "model-config",

@@ -107,7 +107,8 @@ LAST = (
     row(
         "graph-compile",
         r"InductorError: (?P<what>[^\n]{1,160})|(?P<what2>BackendCompilerFailed: [^\n]{1,100})|"
-        r"(?:_dynamo\.exc\.(?:UserError|Unsupported|InternalTorchDynamoError)|"
+        r"(?:_dynamo\.exc\.(?:UserError|Unsupported|InternalTorchDynamoError|"
+        r"FailOnRecompileLimitHit)|"
         r"ConstraintViolationError): (?P<what3>[^\n]{1,120})",
         "torch.compile fails for this model in this image: {what}",
         "add --enforce-eager to serving.extra_args (it serves slower), or use another image; a "

@@ -277,6 +277,18 @@ ROWS = (
         "vllm-project/vllm v1/worker/gpu_worker.py, v1/engine/utils.py",
     ),
     row(
+        # NCCL names the card by its bus
+        "too-few-devices",
+        r"Duplicate GPU detected ?: rank (?P<one>\d+) and rank (?P<other>\d+) both on \w+ device "
+        r"(?P<card>\w+)",
+        "ranks {one} and {other} use one card (bus {card}): the container has fewer cards than "
+        "ranks, or each process sees the same one",
+        "ask for as many devices as ranks (tensor x pipeline x data parallel size); take "
+        "*_VISIBLE_DEVICES out of serving.env; a card that is shared counts once",
+        "vllm-project/vllm#17176, verl-project/verl#161, NVIDIA/Megatron-LM#661",
+        decides=True,
+    ),
+    row(
         "visible-devices",
         r"\b(?!driver\b)\w+ error: invalid device ordinal|"
         r"Insufficient devices for|device=\S+, num_gpus=|"

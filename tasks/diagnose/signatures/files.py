@@ -6,7 +6,7 @@ from tasks.diagnose.signatures.table import row
 
 # A folder below a home: of root, of a user, of one who has none (/ or /nonexistent).
 _HOME = (
-    r"/(?:(?:root/|home/[\w.-]+/)?\.\w|nonexistent\b|(?:root/|home/\w+/)?"
+    r"/(?:(?:[\w.-]+/){0,6}\.\w|nonexistent\b|(?:root/|home/\w+/)?"
     r"(?:ascend|kernel_meta|var/cache))[^\s':\]]*"
 )
 # A card's device file, of any vendor: not what is no card.
@@ -24,10 +24,9 @@ ROWS = (
         rf"(?:PermissionError|Permission denied)[^\n]{{0,40}}?(?<![\w./-])(?P<file>{_HOME})|"
         rf"(?<![\w./-])(?P<file3>{_HOME})'?: Permission denied|"
         r"(?:No such file or directory|FileNotFoundError)[^\n]{0,40}?(?<![\w./-])"
-        r"(?P<file4>/(?:nonexistent|(?:root/|home/[\w.-]+/)?\.\w)[^\s':\]]*)|"
-        # the hub's fast client and MIOpen name no file, Python none of several
+        r"(?P<file4>/(?:nonexistent|(?:[\w.-]+/){0,6}\.\w)[^\s':\]\"]*)|"
+        # the hub's fast client names no file, Python none of several
         r"I/O error: Permission denied \(os error 13\)|"
-        r"MIOpen[^\n]{0,80}unable to open database file|"
         r"No usable temporary directory found|"
         r"Permission denied: '(?P<file5>(?:kernel_meta|fusion_result\.json)[^']*)'|"
         r"(?:PermissionError|Permission denied)[^\n]{0,40}?'?(?P<file2>/(?:tmp|var/tmp|root)/"
@@ -37,6 +36,17 @@ ROWS = (
         "TORCHINDUCTOR_CACHE_DIR) in serving.env to a folder on a writable volume, and name models "
         "by the store's path",
         "llm-d/llm-d#1430, huggingface/inference-benchmarker#30",
+    ),
+    row(
+        # MIOpen writes what it compiles and finds into two folders of its own
+        "cache-folder",
+        r"MIOpen[^\n]{0,12} Error:? [^\n]{0,300}?(?P<what>unable to open database file|"
+        r"disk I/O error|Permission denied|Failed to store record)",
+        "MIOpen may not write its cache ({what})",
+        "set HOME, or MIOPEN_USER_DB_PATH and MIOPEN_CUSTOM_CACHE_DIR, in serving.env to a folder "
+        "on a writable volume of the node",
+        "ROCm/MIOpen#1427, ROCm/MIOpen#114, pytorch/pytorch pull 126942, cms-sw/cmssw pull 51819",
+        decides=True,
     ),
     row(
         "cache-folder",
@@ -94,6 +104,9 @@ ROWS = (
     ),
     row(
         "hub-access",
+        # Xet, the hub's store of large files; a proxy that wants a name
+        r"(?P<host3>Data processing error: CAS service error[^\n]{0,100})|"
+        r"(?P<host4>Tunnel connection failed: \d{3}[^\n']{0,40}|407 Proxy Authentication Required)|"
         r"429 (?:Client Error|Too Many Requests)[^\n]{0,80}?(?P<host>huggingface\.co|"
         r"hf-mirror\.com|"
         r"modelscope\.cn)|(?P<host2>openaipublic\.blob\.core\.windows\.net)|"
@@ -104,6 +117,16 @@ ROWS = (
         "put the harmony vocabulary (o200k_base.tiktoken, cl100k_base.tiktoken) there and set "
         "TIKTOKEN_ENCODINGS_BASE to its folder",
         "openai/harmony, vllm-project/vllm#22525, huggingface/huggingface_hub errors.py",
+    ),
+    row(
+        # an object store that the engine streams the model from
+        "hub-access",
+        r"(?P<what>NoCredentialsError: [^\n]{1,80}|Could not receive runai_response from "
+        r"libstreamer due to: [^\n]{1,80})",
+        "the engine fetches the model from an object store and does not get it: {what}",
+        "serve the store's path, or give the pod the object store's address and credentials in "
+        "serving.env",
+        "boto/botocore botocore/exceptions.py, run-ai/runai-model-streamer",
     ),
     row(
         "device-file",

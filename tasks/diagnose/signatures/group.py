@@ -72,11 +72,13 @@ ROWS = (
     ),
     row(
         "worker-died",
-        r"Worker \S+ pid (?P<pid>\d+) died, exit code: -(?P<signal>\d+)",
-        lambda g: f"a worker (process {g['pid']}) was ended by {signal_name(int(g['signal']))}",
+        r"Worker \S+ pid \d+ died, exit code: -(?P<signal>\d+)|"
+        r"Worker proc \S+ died unexpectedly \(exit code: -(?P<signal2>\d+)",
+        lambda g: f"a worker was ended by {signal_name(int(g['signal']))}",
         _killed,
         "vllm-project/vllm#6042",
         hopeless=False,
+        other=True,
         decides=True,
         vague=True,
     ),
@@ -88,6 +90,7 @@ ROWS = (
         "read that worker's own lines above",
         "vllm-project/vllm-ascend#3367",
         hopeless=False,
+        other=True,
         vague=True,
     ),
     row(
@@ -190,6 +193,17 @@ ROWS = (
         hopeless=False,
         decides=True,
         vague=True,
+    ),
+    row(
+        # HCCL's own listening ports
+        "address-in-use",
+        r"EJ0003: .*|The IP address and port have been bound already",
+        "a port of HCCL is taken by another process of the node",
+        "set HCCL_IF_BASE_PORT (and HCCL_HOST_SOCKET_PORT_RANGE, HCCL_NPU_SOCKET_PORT_RANGE) in "
+        "serving.env to ports of this pod's own, or wait for the process that holds them",
+        "Ascend/pytorch#66",
+        hopeless=False,
+        decides=True,
     ),
     row(
         "address-in-use",
@@ -317,7 +331,7 @@ ROWS = (
         "correct serving.command for this image; where the image has it, its user may not read it: "
         "runAsUser",
         "vllm-project/vllm#15461",
-        decides=True,
+        aborts=True,
     ),
     row(
         "command",
@@ -345,21 +359,25 @@ LAST = (
         lambda g: f"a process of the engine was ended by {signal_name(int(g['signal']))}",
         _killed,
         hopeless=False,
+        other=True,
     ),
     row(
         # a child that was killed with SIGKILL leaves no other word (tried with 0.32)
         "engine-killed",
         # an exit with 0 or 1 is none of the kernel's
         r"Engine core initialization failed(?!.*core proc\(s\): \{[^}]*: ?\d)|"
-        r"EngineCore died|Got fatal signal from worker processes|"
-        r"ChildProcessError: worker died|"
+        r"EngineCore died|Engine core proc \S+ died unexpectedly|Engine process \(pid \d+\) died|"
+        r"\.sh: line \d+: +\d+ Killed\b|^Killed$|Got fatal signal from worker processes|"
+        r"ChildProcessError: worker died|ActorDiedError: The actor died unexpectedly|"
         r"The actor (?:is dead|died) (?:unexpectedly )?because its worker process has died|"
         r"A worker died or was killed while executing|Worker exit type: SYSTEM_ERROR",
         "a process of the engine ended without a word, as it does when the kernel kills it for "
         "memory",
         "raise serving.resources.memory; the node's kernel log tells whether it was that "
         "(dmesg: oom-kill)",
-        "vllm-project/vllm#586, vllm-project/vllm#15800",
+        "vllm-project/vllm#586, vllm-project/vllm#15800, zai-org/GLM-V#208, "
+        "vllm-project/vllm#27549, vllm-project/vllm-ascend#5699, vllm-project/vllm#23517, "
+        "vectorch-ai/ScaleLLM#38",
         hopeless=False,
         silent=True,
     ),

@@ -21,6 +21,16 @@ ROWS = (
         "vllm-project/vllm#23925, vllm-project/vllm#7940, vllm-project/vllm-metal#102",
     ),
     row(
+        # an operator that the image's vLLM was built without
+        "image-parts",
+        r"Could not run '(?P<what>_\w*C\w*::\w+)' with arguments from the '(?P<card>\w+)' backend",
+        "the image's vLLM was built without its operator {what} for this platform ({card})",
+        "use an image built for the card; one built for another platform or without kernels "
+        "(an editable install, an empty target) does not serve",
+        "vllm-project/vllm#11436",
+        decides=True,
+    ),
+    row(
         "image-parts",
         r"(?P<file>\S+\.so\S*): cannot allocate memory in static TLS block",
         "the image loads {file} too late for its place in memory",
@@ -36,6 +46,16 @@ ROWS = (
         "use an image in which vLLM starts; add no packages that replace those it brings "
         "(transformers, kernels)",
         "QwenLM/Qwen3-VL#2058, runpod-workers/worker-vllm#260, odysseus-dev/odysseus#191",
+    ),
+    row(
+        # torch loads its backends' packages itself; what failed within goes before it
+        "image-parts",
+        r"Failed to load the backend extension: (?P<what>\w+)|"
+        r"AttributeError: module '(?P<what2>torch_\w+|vllm_\w+)' has no attribute '\w+'",
+        "the image's torch or vLLM and its backend {what} are not of releases that go together",
+        "use an image in which vLLM starts; add no packages that replace torch, vLLM or {what}",
+        "flashserve/flash-linear-attention-npu#2",
+        vague=True,
     ),
     row(
         # what a platform's plugin asks of a class of vLLM's own, or the other way
@@ -146,6 +166,15 @@ ROWS = (
         "vllm-project/vllm#3656, vllm-project/vllm#557",
         hopeless=False,
         vague=True,
+    ),
+    row(
+        "hub-access",
+        r"(?P<what>5\d\d Server Error[^\n]{0,60}) for url: \S*?(?P<host>huggingface\.co|"
+        r"modelscope\.cn|hf-mirror\.com)",
+        "the hub {host} does not answer the engine: {what}",
+        "serve the store's path and set HF_HUB_OFFLINE=1 in serving.env",
+        "vllm-project/vllm-omni#1063",
+        hopeless=False,
     ),
     row(
         "hub-access",

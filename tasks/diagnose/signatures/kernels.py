@@ -52,6 +52,17 @@ ROWS = (
         demotes="compiler",
     ),
     row(
+        # FlashInfer, before it compiles anything
+        "card-unsupported",
+        r"(?P<what>SM ?[\d.x]+ requires CUDA >= ?[\d.]+|"
+        r"No supported CUDA architectures found for major versions \[[\d, ]*\]|"
+        r"FlashInfer requires GPUs with sm\d+ or higher)",
+        "the image's CUDA and the card do not go together: {what}",
+        "use an image whose CUDA toolkit is new enough for the card, or another attention backend "
+        "and VLLM_USE_FLASHINFER_SAMPLER=0 in serving.env",
+        "vllm-project/vllm#50705, flashinfer-ai/flashinfer flashinfer/compilation_context.py",
+    ),
+    row(
         "card-unsupported",
         r"error: unsupported target: '(?P<card>\w+)'",
         "the image's Triton makes no code for this card ({card})",
@@ -150,12 +161,16 @@ ROWS = (
         r"\w+ (?:MoE |linear )?backend '\w+' does not support the (?:deployment )?configuration"
         r"[^\n]{0,120}|"
         r"No compiled \w+ for CUDA device capability: \d+|kernel does not support current device|"
-        r"[\w ]{3,60} (?:is|are) not implemented for (?:Blackwell|Hopper|Ada|Ampere|SM ?\d+))",
+        r"[\w ]{3,60} (?:is|are) not implemented for (?:Blackwell|Hopper|Ada|Ampere|SM ?\d+)|"
+        r"[\w -]{3,60} has no \w+ kernel for [^\n]{1,100}|"
+        r"[\w ]{3,60} kernels? (?:is|are) only supported (?:for|on|with) [^\n]{1,60}|"
+        r"Error in function '\w+' at [^\n]{1,200}: Unsupported \w+)",
         "this vLLM has no kernel for the model's quantization on this card: {why}",
         "use a newer image, leave the backend to vLLM (VLLM_*_MOE*, --moe-backend), or choose "
         "another quantization of the model",
         "vllm-project/vllm#45661, vllm-project/vllm#33416, vllm-project/vllm#32109, "
-        "vllm-project/vllm#16515",
+        "vllm-project/vllm#16515, vllm-project/vllm#56837, vllm-project/vllm#24109, "
+        "flashinfer-ai/flashinfer#3263, flashinfer-ai/flashinfer#5445",
     ),
     row(
         "kernel-unsupported",
@@ -163,6 +178,17 @@ ROWS = (
         "AITER does not know this card: {why}",
         "set VLLM_ROCM_USE_AITER=0 in serving.env",
         "kyuz0/amd-strix-halo-vllm-toolboxes#73",
+    ),
+    row(
+        # the operators that exchange tokens between experts
+        "collective",
+        r"HCCL_BUFFSIZE\w* is too SMALL[^\n]{0,900}?NEEDED_HCCL_BUFFSIZE[^\n]{0,300}?= ?"
+        r"(?P<need>\d+) ?MB(?:, HCCL_BUFFSIZE ?= ?(?P<has>\d+))?",
+        "HCCL's buffer is too small to exchange so many tokens between experts: {need} MB are "
+        "needed, it has {has}",
+        "set HCCL_BUFFSIZE={need} or more in serving.env, or lower --max-num-batched-tokens",
+        "vllm-project/vllm-ascend#16835, vllm-project/vllm-ascend pull 6130",
+        decides=True,
     ),
     row(
         # CANN's operators; a code of its own (memory, a fault) goes before
@@ -210,7 +236,7 @@ ROWS = (
         "kernel-fault",
         r"an illegal memory access was encountered|cudaErrorIllegalAddress|"
         r"device-side assert triggered|misaligned address|CUDA error: an illegal instruction|"
-        r"unspecified launch failure|hipErrorLaunchFailure|HSA_STATUS_ERROR_\w+|"
+        r"unspecified launch failure|hipErrorLaunchFailure|HSA_STATUS_ERROR_(?!OUT_OF_RES)\w+|"
         r"HSAIL operation resulted in a hardware exception|"
         r"(?:error code is |error code: ?|runtime result = )5070(?:11|15|18|35)\b|"
         r"cuapi_xpu_\w+\(\) failed[^\n]{0,60}status= ?700\b|"
@@ -251,6 +277,17 @@ ROWS = (
         "capture fewer sizes (--compilation-config cudagraph_capture_sizes), FULL_DECODE_ONLY, or "
         "add --enforce-eager",
         "vllm-project/vllm-ascend docs/source/faqs.md",
+        decides=True,
+    ),
+    row(
+        # CANN's compiler of operators is in Python, and quotes what failed there
+        "python-import",
+        r"E4\d{4}: [^\n]{0,900}?(?P<what>(?:ModuleNotFoundError|ImportError): "
+        r"[^\n\]\\]{1,120})",
+        "CANN's compiler of operators lacks a Python package: {what}",
+        "install it in the image (CANN's requirements: attrs, decorator, sympy, cloudpickle, "
+        "scipy, psutil, protobuf, absl-py), for the Python that starts the engine",
+        "Ascend/pytorch TORCH_NPU_COMPACT_ERROR_OUTPUT.md",
         decides=True,
     ),
     row(

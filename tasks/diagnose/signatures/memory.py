@@ -102,7 +102,38 @@ def _fewer_tokens(g: Groups) -> str:
     return f"lower serving.max_model_len to {fits} or less, {more}"
 
 
+_CPU_KV = (
+    r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on kv cache "
+    r"allocation.*?less than requested memory for kv \((?P<want>[\d.]+)"
+)
+
+
+def _much_is_free(g: Groups) -> bool:
+    """Much more than was asked for is free: the card's memory is not what was short."""
+    scale = {"B": 0.0, "K": 2**-20, "M": 2**-10, "G": 1.0}
+    need = float(g["need"]) * scale[g["need_unit"]]
+    return float(g["free"]) * scale[g["free_unit"]] >= 4 * need
+
+
+def _beyond(g: Groups) -> bool:
+    """More than the whole memory is asked for: no waiting gives it."""
+    return float(g["want"]) > float(g["total"])
+
+
 ROWS = (
+    row(
+        # torch names the card's runtime, its frame whose memory it is
+        "host-memory",
+        r"(?:out of memory|Cannot allocate memory|invalid argument)[^\n]* in "
+        r"(?P<what>pin_memory|\w+Host(?:Alloc|Malloc|Register))$",
+        "memory of the host could not be locked for the card ({what}): the host's is short or may "
+        "not be locked, the card's is not the question",
+        "raise serving.resources.memory, or lower what is pinned (--cpu-offload-gb, swap space, "
+        "the KV connector's buffer); on the node see ulimit -l (LimitMEMLOCK of the container "
+        "runtime) and vm.max_map_count",
+        "vllm-project/vllm-omni#2748",
+        hopeless=False,
+    ),
     row(
         # on the CPU backend the share is taken of the pod's memory limit
         "device-busy",
@@ -121,18 +152,23 @@ ROWS = (
         _cpu_raise,
     ),
     row(
+        "memory-share",
+        rf"{_CPU_KV}(?:/(?P<asked>[\d.]+))? GiB\)",
+        "the KV cache is to take {want} GiB, the container has {total} GiB in all",
+        "lower --kv-cache-memory-bytes in serving.extra_args (or VLLM_CPU_KVCACHE_SPACE, "
+        "serving.gpu_memory_utilization), or raise serving.resources.memory",
+        where=_beyond,
+    ),
+    row(
         "device-busy",
-        r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on kv cache "
-        r"allocation.*?less than requested memory for kv "
-        r"\((?P<want>[\d.]+)/(?P<asked>[\d.]+) GiB\)",
+        rf"{_CPU_KV}/(?P<asked>[\d.]+) GiB\)",
         "the KV cache is to take {want} GiB, {free} of {total} GiB are free",
         _cpu_lower,
         hopeless=False,
     ),
     row(
         "device-busy",
-        r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on kv cache "
-        r"allocation.*?less than requested memory for kv \((?P<want>[\d.]+) GiB\)",
+        rf"{_CPU_KV} GiB\)",
         "the KV cache is set to {want} GiB, {free} of {total} GiB are free",
         "lower --kv-cache-memory-bytes in serving.extra_args (or VLLM_CPU_KVCACHE_SPACE), or raise "
         "serving.resources.memory",
@@ -199,6 +235,19 @@ ROWS = (
     ),
     row(
         "device-memory",
+        r"Tried to allocate (?P<need>[\d.]+) (?P<need_unit>[KMG])iB\. GPU \d+ has a total "
+        r"capaci?ty of [\d.]+ [KMG]iB of which (?P<free>[\d.]+) (?P<free_unit>[KMG])iB is free",
+        "the accelerator refused {need} {need_unit}iB while {free} {free_unit}iB were free: a "
+        "limit below the card's memory, or another process gave it back meanwhile",
+        "see a share of the card (HAMi, MIG, a memory fraction) and what else runs on it; with "
+        "sleep mode (cumem_allocator) the driver's refusal stands above it: leave "
+        "--enable-sleep-mode out, or use a newer image",
+        "modelscope/ms-swift#9613",
+        hopeless=False,
+        where=_much_is_free,
+    ),
+    row(
+        "device-memory",
         r"\b(?:CUDA|HIP|NPU|MUSA|XPU|MLU|GCU|MACA|DCU|HPU|IXU?|PPU|SDAA)(?: driver)?(?: error:)? "
         r"out of memory|"
         r"torch\.(?:cuda\.)?OutOfMemoryError|hipErrorOutOfMemory|cudaErrorMemoryAllocation|"
@@ -208,6 +257,25 @@ ROWS = (
         "lower serving.gpu_memory_utilization, max_num_seqs or max_model_len, or use more devices; "
         "see that the devices asked for are the ranks the engine makes",
         "vllm-project/vllm#31273, noonghunna/club-3090#60",
+    ),
+    row(
+        "device-memory",
+        r"HSA_STATUS_ERROR_OUT_OF_RESOURCES[^\n]*Available Free mem : (?P<free>\d{1,3}) MB",
+        "the accelerator ran out of memory: {free} MB were free",
+        "lower serving.gpu_memory_utilization, max_num_seqs or max_model_len, or use more devices",
+        "sgl-project/sglang#25797",
+        decides=True,
+    ),
+    row(
+        "runtime-resources",
+        r"HSA_STATUS_ERROR_OUT_OF_RESOURCES",
+        "the card's runtime (ROCm) got no memory, threads or events it needs: a limit of the "
+        "container or node, no fault of a kernel",
+        "check the container's memory, its limits (ulimit -l, podPidsLimit), and /dev/kfd with "
+        "its group (rollout check-nodes)",
+        "ROCm/legacy-rocm-build#4382",
+        hopeless=False,
+        decides=True,
     ),
     row(
         # a container has 64 MiB of /dev/shm unless a volume gives more

@@ -34,7 +34,9 @@ ROWS = (
     ),
     row(
         "tp-experts",
-        r"n_physical_experts=(?P<experts>\d+) must be divisible by ep_size=(?P<ranks>\d+)",
+        r"n_physical_experts=(?P<experts>\d+) must be divisible by ep_size=(?P<ranks>\d+)|"
+        r"even distribution of experts across ranks\. Got (?P<experts2>\d+) experts and "
+        r"(?P<ranks2>\d+) EP ranks",
         "the model's {experts} experts cannot be split over {ranks} ranks",
         "use an expert parallel size that divides {experts}, or --num-redundant-experts",
         "vllm-project/vllm#52435",
@@ -48,6 +50,27 @@ ROWS = (
         "a part of the model ({part}) cannot be split evenly over the devices {ranks}",
         "set serving.tensor_parallel_size to a divisor of the model's heads and widths",
         "vllm-project/vllm distributed/utils.py",
+    ),
+    row(
+        "tp-split",
+        r"tensor parallel size (?P<tp>\d+) must be greater than total num kv heads (?P<heads>\d+) "
+        r"when enable decode context parallel|Decode context parallelism for GQA/MQA requires "
+        r"`--tensor-parallel-size` \((?P<tp2>\d+)\) [^\n]{0,80}KV heads \((?P<heads2>\d+)\)",
+        "decode context parallel shares the {heads} KV heads among more than {heads} devices, "
+        "there are {tp}",
+        "leave --decode-context-parallel-size (-dcp) out of serving.extra_args, or set "
+        "serving.tensor_parallel_size to a multiple of {heads} above it",
+        "vllm-project/vllm pull 55030, vllm-project/vllm config/model.py",
+    ),
+    row(
+        "tp-split",
+        r"`--decode-context-parallel-size` \((?P<dcp>\d+)\) exceeds the maximum supported value "
+        r"\((?P<most>\d+)\)|query heads per KV head \((?P<most2>\d+)\) must be divisible by "
+        r"`--decode-context-parallel-size` \((?P<dcp2>\d+)\)",
+        "decode context parallel by {dcp} does not go with the model's KV heads ({most})",
+        "set --decode-context-parallel-size in serving.extra_args to a divisor of {most}, or leave "
+        "it out",
+        "vllm-project/vllm config/model.py",
     ),
     row(
         # block FP8: a cut inside a block of the scales
@@ -69,6 +92,8 @@ ROWS = (
         r"(?P<what>(?:The )?(?:input|output) size .{0,80}(?:not (?:divisible by|aligned with) the "
         r"quantized weight shape)|"
         r"(?:in|out)put_\w*size\w* ?= ?\d+ is not divisible by [a-z_ ]+= ?\d+|"
+        r"(?:size|prob)_[mnk] = \d+ is not divisible by \w+ = \d+|"
+        r"Unsupported model when in features size is not multiple of \d+|"
         r"\w+_size_per_partition \d+ is not divisible by group_size \d+)",
         "the tensor parallel cut does not go with the groups of the quantized weights: {what}",
         "lower serving.tensor_parallel_size",
@@ -189,17 +214,19 @@ ROWS = (
         "weights-unknown",
         rf"KeyError: '(?P<name>[\w.]+\.{_TENSOR})'|"
         r"There is no module or parameter named '(?P<name2>[^']+)'|"
-        r"Following weights were not initialized from checkpoint: (?P<name3>.{1,80})",
+        r"Following weights were not initialized from checkpoint: (?P<name3>.{1,80})|"
+        r"(?P<name4>\S+) is unsupported LoRA weight",
         "the checkpoint's tensor {name} has no place in this vLLM's class of the model",
         "use an image whose vLLM serves this checkpoint (and its quantization), or the checkpoint "
         "made for this one",
-        "vllm-project/vllm#23025",
+        "vllm-project/vllm#23025, vllm-project/vllm#9280",
     ),
     row(
         "weights-unknown",
         r"size mismatch for (?P<name>\S+?):|"
         r"AssertionError: assert (?P<name2>param_data)\.shape == |"
-        r"Attempted to load weight \((?P<name3>torch\.Size\(\[[\d, ]*\]\))\) into parameter",
+        r"Attempted to load weight \((?P<name3>torch\.Size\(\[[\d, ]*\]\))\) into parameter|"
+        r"must match[^\n]{1,80} in (?P<name4>loaded_weight)$",
         "the checkpoint's tensor {name} has another shape than the configuration says",
         "fetch configuration and weights of one revision; where they are, use a newer image",
         "vllm-project/vllm model_executor/model_loader/weight_utils.py",
@@ -241,7 +268,10 @@ ROWS = (
         "weights-missing",
         r"Cannot find any model weights with|does not appear to have a file named|"
         r"Invalid repository ID or local directory|is not a local folder and is not a valid model|"
-        r"Repo id must be in the form|No such file or directory: '?\S*/config\.json",
+        r"Repo id must (?:be in the form|use alphanumeric)|"
+        r"Can't load config for '[^'\n]{1,300}'|CacheNotFound: Cache directory not found|"
+        r"Can't load the configuration of '[^'\n]{1,300}'|"
+        r"No such file or directory: '?\S*/config\.json",
         "the model's files are not where the engine looks for them",
         "check the store's mount and that the fetch ran on this node",
     ),

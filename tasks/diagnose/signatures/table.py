@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 Groups = dict[str, str]
 Words = str | Callable[[Groups], str]
+Test = Callable[[Groups], bool]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Signature:
     demotes: code of what only follows from this where it stands below it.
     silent: they stand for an end without a word, so any word goes before them.
     first: they tell why only where no process told its own end above them.
+    where: they fit only where this holds of their figures; None for always.
+    other: they tell of another process's end; who tells it writes on.
     """
 
     code: str
@@ -43,20 +46,31 @@ class Signature:
     demotes: str = ""
     silent: bool = False
     first: bool = False
+    where: Test | None = None
+    other: bool = False
+
+    def fits(self, match: re.Match[str]) -> bool:
+        """Whether a match is one of this row's, by its figures."""
+        return self.where is None or self.where(_groups(match))
 
     def told(self, match: re.Match[str]) -> tuple[str, str]:
-        """(cause, action) of a match. A row with alternatives names a further form's group
-        <name>2, <name>3."""
-        groups: Groups = {}
-        for name, value in match.groupdict().items():
-            groups.setdefault(name.rstrip("2345"), "")
-            if value:
-                groups[name.rstrip("2345")] = value.strip()
+        """(cause, action) of a match."""
+        groups = _groups(match)
         said = [
             w(groups) if callable(w) else w.format_map(groups) for w in (self.cause, self.action)
         ]
         cause, action = (" ".join(text.split()) for text in said)
         return cause, action
+
+
+def _groups(match: re.Match[str]) -> Groups:
+    """A match's groups; a row with alternatives names a further form's <name>2, <name>3."""
+    groups: Groups = {}
+    for name, value in match.groupdict().items():
+        groups.setdefault(name.rstrip("2345"), "")
+        if value:
+            groups[name.rstrip("2345")] = value.strip()
+    return groups
 
 
 def row(
@@ -74,6 +88,8 @@ def row(
     demotes: str = "",
     silent: bool = False,
     first: bool = False,
+    where: Test | None = None,
+    other: bool = False,
 ) -> Signature:
     """A row; its pattern takes no note of case, and its ^ and $ are a line's."""
     # A dump of thousands of characters without a blank must not cost their square.
@@ -92,6 +108,8 @@ def row(
         demotes,
         silent,
         first,
+        where,
+        other or silent,
     )
 
 

@@ -73,9 +73,11 @@ def test_what_was_survived_is_not_the_reason_of_an_end_nobody_knows(before: str)
     assert exceptions(logs) == ("ValueError: odd",)
 
 
-def test_an_error_that_its_process_survived_is_no_reason_to_give_up() -> None:
+def test_an_error_that_its_process_survived_is_no_reason() -> None:
     denied = "PermissionError: [Errno 13] Permission denied: '/models/x'"
-    found = find(f"(EngineCore pid=7) ERROR 11-25 04:40:25 [x.py:1] {denied}\n{INFO}")
+    assert find(f"(EngineCore pid=7) ERROR 11-25 04:40:25 [x.py:1] {denied}\n{INFO}") is None
+    # without a tag it is not known who wrote on
+    found = find(f"ERROR 11-25 04:40:25 [x.py:1] {denied}\n{INFO.split(') ')[1]}")
     assert found is not None and not found.hopeless
 
 

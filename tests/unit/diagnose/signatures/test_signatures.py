@@ -154,8 +154,20 @@ LINES = [
     (
         "device-busy",
         "ValueError: Available memory on node 0 (1.43/3.0 GiB) on kv cache allocation is less than "
+        "requested memory for kv (2.25 GiB). Decrease --kv-cache-memory-bytes",
+        "set to 2.25 GiB",
+    ),
+    (
+        "memory-share",
+        "ValueError: Available memory on node 0 (1.43/3.0 GiB) on kv cache allocation is less than "
         "requested memory for kv (37.25 GiB). Decrease --kv-cache-memory-bytes",
-        "set to 37.25 GiB",
+        "take 37.25 GiB, the container has 3.0 GiB in all",
+    ),
+    (
+        "memory-share",
+        "ValueError: Available memory on node 0 (1.43/3.0 GiB) on kv cache allocation is less than "
+        "requested memory for kv (3.7/4.6 GiB). Reduce CPU memory used by other processes.",
+        "take 3.7 GiB, the container has 3.0 GiB in all",
     ),
     (
         "driver-library",
