@@ -152,7 +152,7 @@ class ModelShape:
             cached=cached,
             unknown=_unknown(text, cached, layers),
             experts=experts,
-            shared_width=number(text, "shared_expert_intermediate_size")
+            shared_width=number(text, "shared_expert_intermediate_size", "share_expert_dim")
             or number(text, *SHARED_EXPERTS) * (experts.width if experts else 0),
             packing=packing,
             weights=weights,

@@ -98,6 +98,18 @@ def test_groups_of_dense_layers(width: int, group: int, tp: int, fine: bool) -> 
         assert fine or "whole groups of 128" in verdict.reasons[0].expected
 
 
+@pytest.mark.parametrize("name", ["shared_expert_intermediate_size", "share_expert_dim"])
+def test_shared_experts_that_are_cut_through_blocks_are_a_warning(name: str) -> None:
+    """sgl-project/sglang#26107: Step-3.5's share_expert_dim of 1280 in FP8 at TP 4, experts divided
+    whole; Qwen3-Next has the other word. The config about it is constructed."""
+    blocks = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    experts = {"num_experts": 64, "num_experts_per_tok": 8, "moe_intermediate_size": 1280}
+    model = grouped(4096) | experts | {name: 1280, "quantization_config": blocks}
+    (reason,) = judged(model, 4, [EP]).reasons
+    assert (reason.severity, reason.code) == ("warning", "TENSOR_PARALLEL")
+    assert "width 1280 of shared experts / 4" in reason.found
+
+
 @pytest.mark.parametrize(
     ("kv_heads", "tp", "shared", "found"),
     [
