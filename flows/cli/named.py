@@ -49,8 +49,8 @@ def by_name(
     what = "rollback" if what == "undo" else what
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
+        must_be_known(cluster, name, namespace)
         try:
-            must_be_known(cluster, name, namespace)
             state = actor.read_state()[0]
             missing = unnamed(what, state, meant)
             if missing:

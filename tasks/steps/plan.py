@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.base.errors import Refused
+from tasks.base.errors import OutsideError, Refused
 from tasks.base.progress import Progress, emit
 from tasks.nodes.memory import MEMORY_CODES
 from tasks.nodes.reasons import Reason, errors
 from tasks.objects.pods import engine_container
 from tasks.outside.kubernetes.access import release_pods
-from tasks.outside.kubernetes.client import ApiError, Cluster
+from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
@@ -63,7 +63,7 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         raise Refused(f"the cluster would not take it: {error}") from error
 
 
-def tried(run: Run, planned: Planned) -> ApiError | None:
+def tried(run: Run, planned: Planned) -> OutsideError | None:
     """Why the API server would not take what a plan writes, by a dry run of each; None where it
     would. Raises OutsideError where it does not say, Refused for what is another's."""
     try:
@@ -71,8 +71,8 @@ def tried(run: Run, planned: Planned) -> ApiError | None:
         trial.apply(planned.body)
         trial.apply(service(run.spec, planned.release, candidate=True))
         run.observer().owned.try_switch(planned.body)
-    except ApiError as error:
-        if error.status in (400, 403, 422):
+    except OutsideError as error:
+        if getattr(error, "status", 0) in (400, 403, 422):
             return error
         raise
     return None

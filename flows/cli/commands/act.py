@@ -228,7 +228,8 @@ def guard(
     *,
     at: ClusterOptions = ANY_CLUSTER,
     namespace: Annotated[
-        str | None, Parameter(name=["--namespace", "-n"], help="Default: all namespaces.")
+        str | None,
+        Parameter(name=["--namespace", "-n"], help="Default: all namespaces.", metavar="NAME"),
     ] = None,
     once: Annotated[
         bool,

@@ -73,6 +73,7 @@ def build(prog: str = "rollout", begin: Callable[[bool], None] = lambda verbose:
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
+    app.meta.suppress_keyboard_interrupt = False
     app.meta.group_parameters = Group("Before any command", sort_key=0)
     for group, commands in GROUPS.items():
         for name, does in commands.items():

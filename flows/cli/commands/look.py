@@ -91,7 +91,10 @@ def status(
     ] = False,
     timeout: Annotated[
         timedelta | None,
-        Parameter(help="How long --watch or --wait last at most, such as 90s, 30m or 2h."),
+        Parameter(
+            help="How long --watch or --wait last at most, such as 90s, 30m or 2h.",
+            metavar="DURATION",
+        ),
     ] = None,
 ) -> int:
     """Who serves, who is tested, who served before."""

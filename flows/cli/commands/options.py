@@ -24,7 +24,8 @@ class ClusterOptions:
         str | None, Parameter(help="Default: KUBECONFIG or ~/.kube/config.", metavar="FILE")
     ] = None
     context: Annotated[
-        str | None, Parameter(help="Context of the kubeconfig; default: the current one.")
+        str | None,
+        Parameter(help="Context of the kubeconfig; default: the current one.", metavar="NAME"),
     ] = None
 
 
@@ -36,7 +37,9 @@ class NamespaceOptions(ClusterOptions):
     namespace: Annotated[
         str | None,
         Parameter(
-            name=["--namespace", "-n"], help="Default: the context's, where it has none `default`."
+            name=["--namespace", "-n"],
+            help="Default: the context's, and `default` where it has none.",
+            metavar="NAME",
         ),
     ] = None
 

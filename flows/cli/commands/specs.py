@@ -33,15 +33,15 @@ def explain(
 
 
 def validate(
-    first: Annotated[Path, Parameter(name="SPEC", help="Rollout specs, YAML files.")],
+    specs: Annotated[list[Path], Parameter(name="SPEC", help="Rollout specs, YAML files.")],
     /,
-    *more: Annotated[Path, Parameter(show=False)],
+    *,
     changes: ChangeOptions = NO_CHANGES,
 ) -> int:
     """Check specs without a cluster, the site's policy too; 2 with every problem of each."""
     from flows.cli.reading.validated import show_problems
 
-    return show_problems([first, *more], changes.sets, changes.targets)
+    return show_problems(specs, changes.sets, changes.targets)
 
 
 def init(

@@ -55,7 +55,10 @@ TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 NAMESPACE_FILE = TOKEN_FILE.with_name("namespace")
 _CONNECT_S = 10.0
 # the library reads a kubeconfig of another shape as far as it goes
-UNREADABLE = (kube_config.ConfigException, OSError, ValueError, TypeError, AttributeError)
+UNREADABLE = (
+    *(kube_config.ConfigException, OSError, ValueError, TypeError, AttributeError),
+    yaml.YAMLError,
+)
 
 
 def namespace_of(kubeconfig: str | None = None, context: str | None = None) -> str:
