@@ -88,8 +88,6 @@ def with_reasons(text: str) -> str:
 def with_commands(text: str) -> str:
     """docs/cli.md with what the command says of itself renewed."""
     told = build().generate_docs(output_format="markdown", heading_level=2)
-    # run by `python -m`, cyclopts takes that for a part of each usage
-    told = told.replace(f" -m {__spec__.name}", "") if __name__ == "__main__" else told
     return between(text, CLI_BEGIN, told.strip(), CLI_END)
 
 

@@ -77,11 +77,12 @@ def build(prog: str = "rollout", begin: Callable[[bool], None] = lambda verbose:
     app.meta.group_parameters = Group("Before any command", sort_key=0)
     for group, commands in GROUPS.items():
         for name, does in commands.items():
-            app.command(does, name=name, group=group)
+            # one without a name of its own is called as this process is
+            app.command(App(name=name, default_command=does, group=group))
     store = App(name="store", help="The weights on the nodes.", group=KEEPS)
-    store.command(act.store_gc, name="gc")
+    store.command(App(name="gc", default_command=act.store_gc))
     app.command(store)
-    app.register_install_completion_command(help="Install this shell's completion.")
+    app.register_install_completion_command(help="Install this shell's completion.", usage="")
 
     @app.meta.default
     def launch(
