@@ -262,6 +262,10 @@ def follow(
         show(sight.status, form)
     elif judges and not draws:
         _tell(screen, sight, [])
+        for item in sight.status["history"][:1]:
+            said = f"last: {item['outcome']} {item['finished']}: {item['sentence']}"
+            screen.print(said, soft_wrap=True)
+        screen.print(f"next: {sight.status['next']}", soft_wrap=True)
     return ended(sight.status) if judges else Exit.DONE
 
 

@@ -95,7 +95,7 @@ def starter(name: str, namespace: str, offer: Offer, model: str = "") -> str:
     else:
         seen = f"{offer.nodes} node(s)"
     card = f"model: {offer.card}" if offer.card else "# model: K100_AI"
-    of_all = f" of {offer.devices}" if offer.devices else ""
+    of_all = f"; a node has up to {offer.devices}" if offer.devices else ""
     rows = [
         (f"# A rollout of {name}. `rollout explain FIELD` says what a field means,", ""),
         ("# `rollout validate` checks this file, `rollout plan` asks the cluster.", ""),

@@ -207,7 +207,8 @@ def list_rows(rollouts: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     rows = list[tuple[str, ...]]()
     for item in rollouts:
         serving = f"{item['serving']} {item['available']}/{item['replicas']}"
-        phase = item["phase"] + ("" if item["answers"] or item["error"] else ", does not answer")
+        silent = item["serving"] and not item["answers"]
+        phase = f"{item['phase']}, does not answer" if silent else item["phase"]
         last = item["last"]
         ended = f"{last['outcome']} {last['finished']}".strip() if last else "none"
         rows.append(

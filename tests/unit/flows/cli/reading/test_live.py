@@ -171,6 +171,7 @@ def test_it_waits_until_the_lease_is_given_back(
     assert main([*HERE, "--wait"]) == code
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "phase: idle" and "serving: m-old, 2 of 2 available" in said
+    assert said[-2:] == [f"last: {outcome} : said", "next: nothing"]
 
 
 def test_it_waits_no_longer_than_it_is_told_to(at: At, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,7 +147,7 @@ def test_rows_of_what_serves_nothing_and_of_what_cannot_be_read() -> None:
     down = Observed(State("m"), "old", {"old": DeploymentView("m-old", "old", 2, 2, 0)})
     rows = list_rows([nothing, listed("a", "n", down), listed("a", "o", StepFailed("no"))])
     assert [row[2] for row in rows] == [
-        "idle, does not answer",
+        "idle",
         "idle, does not answer",
         "unreadable",
     ]
