@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,6 +24,7 @@ from flows.cli.reading.live import (
     tree_of,
 )
 from flows.cli.reading.states import status_of
+from flows.cli.screen import Screen
 from tasks.record.record import Record
 from tasks.release.state import with_history
 from tasks.weights.messages import Said, Transfer, line_of
@@ -220,3 +222,13 @@ def test_a_release_that_serves_and_is_stable_is_drawn_once() -> None:
     with console.capture() as captured:
         console.print(tree_of(Sight(status_of(NS, both))))
     assert captured.get().count(": m-old,") == 1
+
+
+def test_at_a_terminal_it_is_drawn(at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    at("alice@host/r")
+    file = io.StringIO()
+    drawn = Screen(file=file, force_terminal=True, width=100, color_system=None)
+    monkeypatch.setattr(live, "Screen", lambda: drawn)
+    assert main([*HERE, "--watch"]) == 0
+    assert "holder: alice@host/r" in file.getvalue()
+    assert "on n: Ready" in file.getvalue()
