@@ -19,14 +19,11 @@ from prefect import flow
 from flows.rollback import decide, settle
 from tasks.base import clock
 from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
-from tasks.objects.labels import INSTANCE_LABEL
-from tasks.objects.ours import marks_of_all
 from tasks.outside.disk.site import spec_below
-from tasks.outside.kubernetes.access import selector_text
+from tasks.outside.kubernetes.access import rollouts
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
-from tasks.release.state import configmap_name
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
 from tasks.run.rescue import rescuing
@@ -52,19 +49,6 @@ class Tended:
 
     def __str__(self) -> str:
         return f"{'/'.join(self.key)}: {self.end}: {self.said}"
-
-
-def rollouts(cluster: Cluster, namespace: str | None) -> list[Key]:
-    """Every rollout that has a state, or an engine though its state is lost."""
-    states, engines = (selector_text(marks_of_all(role)) for role in ("state", "engine"))
-    found: set[Key] = set()
-    for item in cluster.list("ConfigMap", namespace, label_selector=states):
-        meta = item["metadata"]
-        found.add((meta["namespace"], meta["name"].removeprefix(configmap_name(""))))
-    for item in cluster.list("Deployment", namespace, label_selector=engines):
-        meta = item["metadata"]
-        found.add((meta["namespace"], meta["labels"].get(INSTANCE_LABEL, "")))
-    return sorted(key for key in found if key[1])
 
 
 def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None:

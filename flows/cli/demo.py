@@ -6,11 +6,10 @@ Prefect and the model are the real ones.
 
 from __future__ import annotations
 
-import argparse
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,20 +144,40 @@ def _addresses(console: Console, spec: Rollout, up: stack.Stack, *, kept: bool) 
         console.print("end it with: rollout demo --down")
 
 
-def demo(args: argparse.Namespace, console: Console) -> int:
+@dataclass(frozen=True)
+class Story:
+    """What is shown. sets, targets: changes of the example spec. new_version: publish one first."""
+
+    sets: Sequence[str] = ()
+    targets: Sequence[str] = ()
+    new_version: bool = False
+
+    @property
+    def spec(self) -> Rollout:
+        """What is rolled out."""
+        found: Rollout = read(SPEC, self.sets, self.targets)
+        return found
+
+    @property
+    def plain(self) -> Rollout:
+        """The same with the example's own targets."""
+        found: Rollout = read(SPEC, self.sets)
+        return found
+
+
+def demo(console: Console, story: Story, *, keep: bool) -> int:
     """Start the embedded parts, roll the example out, show where everything is.
 
-    Raises OutsideError when one of the parts cannot be started.
+    keep: leave everything running. Raises OutsideError when one of the parts cannot be started.
     """
     try:
-        return _demo(args, console)
+        return _demo(console, story, keep=keep)
     except StandInError as error:
         raise OutsideError(str(error)) from error
 
 
-def _demo(args: argparse.Namespace, console: Console) -> int:
-    spec: Rollout = read(args, SPEC)
-    plain: Rollout = read(argparse.Namespace(set=args.set, target=[]), SPEC)
+def _demo(console: Console, story: Story, *, keep: bool) -> int:
+    spec, _ = story.spec, story.plain  # what is wrong with them is said before anything starts
     console.print(
         "The cluster and the hub of this demo are small stand-ins on this machine; vLLM, the "
         "model, evalscope, Great Expectations and Prefect are real."
@@ -168,26 +187,24 @@ def _demo(args: argparse.Namespace, console: Console) -> int:
         os.environ.update(up.environment())
         _addresses(console, spec, up, kept=False)
         _namespace(up.kubeconfig, spec.namespace)
-        code = _story(args, console, spec, plain, up)
-        _addresses(console, spec, up, kept=args.keep)
+        code = _told(console, story, up)
+        _addresses(console, spec, up, kept=keep)
         return code
     finally:
-        if not args.keep:
+        if not keep:
             stack.down(LOCAL)
 
 
-def _story(
-    args: argparse.Namespace, console: Console, spec: Rollout, plain: Rollout, up: stack.Stack
-) -> int:
+def _told(console: Console, story: Story, up: stack.Stack) -> int:
     """Usually one rollout. Other targets need something that serves and something new to judge."""
-    if args.target:
-        state, _ = _state(up.kubeconfig, spec)
+    if story.targets:
+        state, _ = _state(up.kubeconfig, story.spec)
         if state.stable is None:
             console.print("first a stable release, with the spec's own targets")
-            code = _roll(console, plain, up)
+            code = _roll(console, story.plain, up)
             if code:
                 return code
         _new_version(console)
-    elif args.new_version:
+    elif story.new_version:
         _new_version(console)
-    return _roll(console, spec, up)
+    return _roll(console, story.spec, up)

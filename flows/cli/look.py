@@ -1,44 +1,30 @@
-"""Commands that look and change nothing: plan, check-nodes, status.
+"""Commands that look at what a rollout would find and do: plan, check-nodes.
 
 check-nodes (and plan --probe) run the probe Job, which reads the hosts; nothing else is created.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import yaml
 from rich.table import Table
 
+from flows.cli.output import document, show
 from flows.cli.screen import Screen
-from tasks.base.errors import Exit
+from tasks.base.errors import Exit, Refused
 from tasks.nodes.assess import as_rows, judge_node
-from tasks.objects.labels import ADOPTED
-from tasks.outside.kubernetes.actor import Actor
-from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.client import Cluster, NotFound
 from tasks.outside.kubernetes.jobs import marked
-from tasks.record.record import read as read_record
 from tasks.release.plan import Plan
-from tasks.release.state import Release
-from tasks.release.words import (
-    BENT,
-    drift_told,
-    next_step,
-    not_as_judged,
-    phase_told,
-    strangers_told,
-    why_so,
-)
 from tasks.render.services import service, stable_service, switch
 from tasks.run.findings import Looked, Planned, Survey, fit, settle_resource
-from tasks.run.locked import not_held
-from tasks.run.nodes.placing import some_gone
 from tasks.run.run import Run
 from tasks.spec.rollout import Rollout
-from tasks.steps.plan import interrupts, make_plan, objections
+from tasks.steps.plan import interrupts, make_plan, objections, tried
 from tasks.steps.resolve_model import look_around
 from tasks.steps.validate_nodes import probe_node
 
@@ -119,38 +105,77 @@ def manifests_text(plan: Plan, objects: Manifests, stable: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class DryRun:
+    """What the site's policy and the API server say to what a plan writes. taken: None where nobody
+    was asked, or this account may not ask. said: why not, or why nobody was asked."""
+
+    taken: bool | None = None
+    said: str = ""
+
+
+# by an account that may look and not write, nothing is known of what a worker's may
+_NO_RIGHT = re.compile(r"cannot (create|patch|update) resource")
+
+
+def dry_run(run: Run, planned: Planned) -> DryRun:
+    """Ask for each object of a plan; nothing is stored. Raises OutsideError."""
+    if planned.plan.strategy not in ("parallel", "lend", "replace"):
+        return DryRun()
+    jobs = map(planned.fetch_job, planned.nodes)
+    if reasons := planned.survey.refusals([planned.body, *jobs]):
+        return DryRun(False, "the site's policy does not allow it: " + "; ".join(reasons))
+    try:
+        error = tried(run, planned)
+    except (Refused, NotFound) as absent:  # of another, or a namespace that is not there
+        return DryRun(False, str(absent))
+    if error is not None and _NO_RIGHT.search(str(error)):
+        return DryRun(None, f"this account may not ask for it ({error})")
+    return DryRun(error is None, str(error or ""))
+
+
 def show_plan(
     spec: Rollout,
     kubeconfig: str | None,
     context: str | None,
     *,
-    as_json: bool,
+    form: str,
     with_manifests: bool,
     probe: bool,
 ) -> int:
-    """Print the plan; 5 when it is refused."""
+    """Print the plan; 5 when it is refused, or the API server would not take what it writes."""
     with Cluster.connect(kubeconfig, context) as cluster:
         run = Run(spec, cluster)
         survey = _look(cluster, spec, run, probe=probe)
         planned = make_plan(cluster, survey)
         plan, shape = planned.plan, fit(survey)
         objects = manifests(cluster, planned) if with_manifests else Manifests()
-        warned = list(planned.warnings)
+        warned, trial = list(planned.warnings), dry_run(run, planned)
     arithmetic = list(shape.lines) if shape else []
-    if as_json:
-        body = {**plan.as_dict(), "memory": arithmetic, "warnings": warned}
+    if form != "table":
+        body = {
+            **plan.as_dict(),
+            "memory": arithmetic,
+            "warnings": warned,
+            "dry_run": asdict(trial),
+        }
         body["node_verdicts"] = [item.verdict.as_dict() for item in survey.looked]
         if with_manifests:
             body["manifests"] = list(objects.before)
             verb, change = objects.promotion or (None, None)
             body["promotion"] = {"verb": verb, "body": change} if verb else None
-        print(json.dumps(body, indent=1, default=str))
+        show(document("plan", body), form)
     elif with_manifests:
         print(manifests_text(plan, objects, f"{spec.namespace}/{spec.name}"), end="")
     else:
         logs = run.record.logs
         _print_plan(Screen(), spec, survey, plan, arithmetic, warned, logs, probed=probe)
-    return Exit.REFUSED if plan.strategy == "refused" else 0
+    if form == "table" and trial.said:
+        verdict = "would be refused" if trial.taken is False else "not tried"
+        Screen(stderr=with_manifests).print(
+            f"{'dry run:':<14}{verdict}: {trial.said}", soft_wrap=True
+        )
+    return Exit.REFUSED if plan.strategy == "refused" or trial.taken is False else 0
 
 
 def interruption(spec: Rollout, kubeconfig: str | None, context: str | None) -> str:
@@ -213,7 +238,7 @@ def _print_plan(
     say("digest", f"{plan.digest} (rollout run SPEC --plan {plan.digest})")
 
 
-def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as_json: bool) -> int:
+def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, form: str) -> int:
     """Probe and judge every candidate node; 5 when too few are usable."""
     with Cluster.connect(kubeconfig, context) as cluster:
         run = Run(spec, cluster)
@@ -221,14 +246,14 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     looked = survey.looked
     said = objections(survey, survey.deployment([]))
     refused, warned = said.refused, list(said.warnings)
-    if as_json:
+    if form != "table":
         body = {
             "usable": not refused,
             "refused": refused,
             "warnings": warned,
             "nodes": [item.verdict.as_dict() for item in looked],
         }
-        print(json.dumps(body, indent=1, default=str))
+        show(document("check-nodes", body), form)
         return Exit.REFUSED if refused else 0
     console = Screen()
     rows = as_rows([item.verdict for item in looked])
@@ -264,54 +289,3 @@ def show_nodes(spec: Rollout, kubeconfig: str | None, context: str | None, *, as
     for line in warned:
         console.print(f"warning: {line}", soft_wrap=True)
     return Exit.REFUSED if refused else 0
-
-
-def _named(release: Release) -> str:
-    if release.id.startswith(ADOPTED):
-        return f"{release.deployment}, adopted ({release.image})"
-    return f"{release.deployment} @ {release.commit}"
-
-
-def show_status(name: str, namespace: str, kubeconfig: str | None, context: str | None) -> int:
-    """Print who serves, who is tested, who served before, and the last rollouts."""
-    with Cluster.connect(kubeconfig, context) as cluster:
-        seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).observe()
-        gone = some_gone(cluster, namespace, seen)
-    state, console = seen.state, Screen()
-    serving = seen.deployments.get(seen.serving or "")
-    served = f"{serving.name}, {serving.available} available" if serving else "nothing"
-    if serving and seen.bent:
-        served = f"nothing: the Service names {serving.name} and {BENT}"
-    served += drift_told(seen)
-    rows = [
-        ("phase", f"{phase_told(seen)} since {state.since}" if state.since else phase_told(seen)),
-        *([("down", seen.down.why)] if seen.down else []),
-        *([("nodes", gone)] if gone else []),
-        *([("why", why_so(state))] if why_so(state) else []),
-        ("serving", served),
-        (
-            "stable",
-            _named(state.stable) if state.stable else "none",
-        ),
-        (
-            "candidate",
-            state.candidate.deployment + not_as_judged(seen, state.candidate)
-            if state.candidate
-            else "none",
-        ),
-        (
-            "previous",
-            _named(state.previous) + not_as_judged(seen, state.previous, which=False)
-            if state.previous
-            else "none",
-        ),
-        ("next", next_step(seen)),
-    ]
-    for label, text in rows:
-        console.print(f"{label + ':':<11}{text}", soft_wrap=True)
-    if told := strangers_told(seen):
-        console.print(f"{'strangers:':<11}{told.removeprefix('; ')}", soft_wrap=True)
-    for entry in map(read_record, state.history[:10]):
-        line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
-        console.print(line, soft_wrap=True)
-    return 0

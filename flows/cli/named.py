@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from flows.cli.screen import Screen
+from flows.cli.known import must_be_known
+from flows.cli.screen import Screen, say
 from flows.cli.view import showing
-from flows.rollback import decide, must_be_there, settle, shown
+from flows.rollback import decide, settle, shown
 from tasks.base.errors import Refused, RolloutError, SpecError
-from tasks.base.scrub import mask
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.back import leaving
 from tasks.release.state import State
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
-from tasks.report.html import plain
 from tasks.run.beside import cut_off
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
@@ -50,8 +49,8 @@ def by_name(
     what = "rollback" if what == "undo" else what
     with Cluster.connect(kubeconfig, context) as cluster:
         actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
+        must_be_known(cluster, name, namespace)
         try:
-            must_be_there(cluster, name, namespace)
             state = actor.read_state()[0]
             missing = unnamed(what, state, meant)
             if missing:
@@ -77,9 +76,9 @@ def by_name(
                     meant=meant,
                     unwatched=unwatched,
                 )
-            print(plain(mask(said)))
+            say(said)
         finally:
-            print(plain(mask(shown(actor))))
+            say(shown(actor))
     return 0
 
 
@@ -166,6 +165,6 @@ def ending_with_what_is_there(
         try:
             with Cluster.connect(kubeconfig, context) as cluster:
                 actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
-                print(plain(mask(shown(actor))))
+                say(shown(actor))
         except RolloutError as error:
-            print(plain(mask(f"{namespace}/{name}: not known what serves: {error}")))
+            say(f"{namespace}/{name}: not known what serves: {error}")

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import webbrowser
 from pathlib import Path
 from typing import Any
 
+from flows.cli.output import show
 from tasks.outside.disk import pages, records
 from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
 
 
-def show_report(name: str, as_json: bool, junit: Path | None, open_browser: bool) -> int:
+def show_report(name: str, form: str, junit: Path | None, open_browser: bool) -> int:
     """Draw the page again and say where it is; gives the exit status.
 
-    as_json: print the record instead. junit: also write JUnit XML there. Raises SpecError when
-    there is no such record, OutsideError when a file cannot be written.
+    form: json or yaml print the record instead. junit: also write JUnit XML there. Raises SpecError
+    when there is no such record, OutsideError when a file cannot be written.
     """
     path = pages.find(name)
     record: dict[str, Any] = records.scrub(records.read(path))
     if junit is not None:
         pages.put(junit, junit_xml.render(read_record(record)).encode("utf-8", "replace"))
-    if as_json:
-        print(json.dumps(record, indent=1, ensure_ascii=False))
+    if form != "table":
+        show(record, form)
         return 0
     page = pages.write(path)
     print(page)

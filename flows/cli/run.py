@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,19 @@ from tasks.record.record import Record
 _VERDICT_STYLE = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
-def read(args: argparse.Namespace, path: str | Path) -> Any:
-    """The spec file with the command line's changes."""
+def read(
+    path: str | Path,
+    sets: Sequence[str] = (),
+    targets: Sequence[str] = (),
+    access: str | None = None,
+) -> Any:
+    """The spec file with the command line's changes. access: the mode, where one is given."""
     from tasks.spec.file import read_spec
     from tasks.spec.overrides import Override, of_set, of_target
 
-    overrides = [*map(of_set, args.set), *map(of_target, args.target)]
-    if mode := getattr(args, "access", None):
-        overrides.append(Override(("access", "mode"), mode, f"--access {mode}"))
+    overrides = [*map(of_set, sets), *map(of_target, targets)]
+    if access:
+        overrides.append(Override(("access", "mode"), access, f"--access {access}"))
     return read_spec(path, overrides)
 
 

@@ -4,11 +4,12 @@ containers), so none of it is ever markup, an emoji code or a control sequence."
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
 
+from tasks.base.scrub import mask
 from tasks.report.html import plain
 
 # Columns of a file or a pipe, which have none: no row of a table is that long.
@@ -33,3 +34,8 @@ class Screen(Console):
 def words(text: object, style: str = "") -> Text:
     """A string in a style."""
     return Text(plain(text), style=style)
+
+
+def say(text: object, *, file: TextIO | None = None) -> None:
+    """A line, as it is and without a credential. file: default stdout."""
+    print(plain(mask(str(text))), file=file, flush=True)

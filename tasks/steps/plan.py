@@ -59,6 +59,13 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
             f"the plan is now {found.digest}, not {digest}: the world has changed since; "
             "look at `rollout plan` again"
         )
+    if error := tried(run, planned):
+        raise Refused(f"the cluster would not take it: {error}") from error
+
+
+def tried(run: Run, planned: Planned) -> OutsideError | None:
+    """Why the API server would not take what a plan writes, by a dry run of each; None where it
+    would. Raises OutsideError where it does not say, Refused for what is another's."""
     try:
         trial = run.cluster.trial()
         trial.apply(planned.body)
@@ -66,8 +73,9 @@ def must_hold(run: Run, planned: Planned, digest: str | None) -> None:
         run.observer().owned.try_switch(planned.body)
     except OutsideError as error:
         if getattr(error, "status", 0) in (400, 403, 422):
-            raise Refused(f"the cluster would not take it: {error}") from error
+            return error
         raise
+    return None
 
 
 def interrupts(planned: Planned) -> str:

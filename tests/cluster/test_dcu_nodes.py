@@ -231,7 +231,11 @@ def test_plan_shows_everything_and_changes_nothing(
     assert farm.run("plan", farm.spec(names=["healthy"])) == 0
     said = capsys.readouterr().out
     asked = farm.cluster.audit[before:]
-    assert asked and {verb for verb, *_ in asked} <= {"get", "list"}
+    # what it would write is tried, and nothing is made
+    tried = {(verb, plural) for verb, _, plural, *_ in asked if verb not in ("get", "list")}
+    assert tried == {("patch", "deployments"), ("patch", "services"), ("create", "services")}
+    with Hand.connect(str(farm.cluster.kubeconfig)) as api:
+        assert api.list("Deployment", "models") == api.list("Service", "models") == []
     for words in (
         "strategy:     parallel",
         f"= {farm.commit}",

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from flows.cli.commands.app import build
 from tasks.accelerators.profiles import profile
 from tasks.nodes.reasons import CODES
 from tasks.render.devices import pod_needs, probe_mounts, probe_root
@@ -22,6 +23,8 @@ from tests.support.places import GOLDEN, ROOT
 MODELS = ROOT / "deployments" / "models"
 DOCS = ROOT / "docs" / "nodes.md"
 BEGIN, END = "<!-- reason codes: generated -->", "<!-- end of reason codes -->"
+CLI = ROOT / "docs" / "cli.md"
+CLI_BEGIN, CLI_END = "<!-- commands: generated -->", "<!-- end of commands -->"
 COMMIT, DIGEST = "c" * 40, "sha256:" + "d" * 64
 DEEPSEEK = "deepseek-r1-distill-qwen-32b-k100ai.yaml"
 # what the nodes of each profile offer
@@ -79,15 +82,28 @@ def reason_table() -> str:
 
 def with_reasons(text: str) -> str:
     """docs/nodes.md with the table between its two marks renewed."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{reason_table()}\n{END}{after}"
+    return between(text, BEGIN, reason_table(), END)
+
+
+def with_commands(text: str) -> str:
+    """docs/cli.md with what the command says of itself renewed."""
+    told = build().generate_docs(output_format="markdown", heading_level=2)
+    return between(text, CLI_BEGIN, told.strip(), CLI_END)
+
+
+def between(text: str, begin: str, told: str, end: str) -> str:
+    """The text with what stands between two marks of it replaced."""
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{told}\n{end}{after}"
 
 
 def main() -> None:
     """Write them."""
     DOCS.write_text(with_reasons(DOCS.read_text()))
     print(DOCS)
+    CLI.write_text(with_commands(CLI.read_text()))
+    print(CLI)
     GOLDEN.mkdir(exist_ok=True)
     for name, text in golden().items():
         (GOLDEN / name).write_text(text)

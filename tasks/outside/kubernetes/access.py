@@ -10,6 +10,7 @@ from tasks.base.errors import Refused, StepFailed
 from tasks.objects.down import Down, down_of
 from tasks.objects.endpoints import leads_astray
 from tasks.objects.labels import ADOPTED, INSTANCE_LABEL, RELEASE_LABEL
+from tasks.objects.ours import marks_of_all
 from tasks.objects.pods import image_digests, ready
 from tasks.objects.reached import (
     belongs_to,
@@ -22,6 +23,7 @@ from tasks.objects.reached import (
 )
 from tasks.objects.replicas import available_of
 from tasks.outside.kubernetes.client import Cluster, Forbidden, Object
+from tasks.release.state import configmap_name
 from tasks.render.release import selector
 from tasks.render.services import PORT, our_port, selector_of, target_port
 from tasks.spec.rollout import Rollout
@@ -41,6 +43,7 @@ __all__ = [
     "ready_pods",
     "release_pods",
     "rollout_pods",
+    "rollouts",
     "selector_text",
     "slices_of",
     "strangers_of",
@@ -181,6 +184,19 @@ def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
     kept = labelled({pod["metadata"]["name"]: pod for pod in every}.values(), adopted)
     mine = {INSTANCE_LABEL: name}
     return [pod for pod in kept if chooses(mine, pod["metadata"].get("labels"))]
+
+
+def rollouts(cluster: Cluster, namespace: str | None) -> list[tuple[str, str]]:
+    """Every rollout that has a state, or an engine though its state is lost: (namespace, name)."""
+    states, engines = (selector_text(marks_of_all(role)) for role in ("state", "engine"))
+    found: set[tuple[str, str]] = set()
+    for item in cluster.list("ConfigMap", namespace, label_selector=states):
+        meta = item["metadata"]
+        found.add((meta["namespace"], meta["name"].removeprefix(configmap_name(""))))
+    for item in cluster.list("Deployment", namespace, label_selector=engines):
+        meta = item["metadata"]
+        found.add((meta["namespace"], meta["labels"].get(INSTANCE_LABEL, "")))
+    return sorted(key for key in found if key[1])
 
 
 def astray(cluster: Cluster, namespace: str, service: str, pods: Sequence[Object]) -> str:

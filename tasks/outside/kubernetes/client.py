@@ -52,7 +52,37 @@ kube_config: Any = kube_config_module
 kube_ws: Any = kube_ws_module
 
 TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+NAMESPACE_FILE = TOKEN_FILE.with_name("namespace")
 _CONNECT_S = 10.0
+# the library reads a kubeconfig of another shape as far as it goes
+UNREADABLE = (
+    *(kube_config.ConfigException, OSError, ValueError, TypeError, AttributeError),
+    yaml.YAMLError,
+)
+
+
+def namespace_of(kubeconfig: str | None = None, context: str | None = None) -> str:
+    """The namespace that a command means where nobody names one: the context's, inside a cluster
+    the pod's own, else `default`; also where no configuration can be read: `connect` says why."""
+    with suppress(*UNREADABLE, KeyError, StopIteration):
+        if _in_pod(kubeconfig):
+            return NAMESPACE_FILE.read_text().strip() or "default"
+        every, current = kube_config.list_kube_config_contexts(_place(kubeconfig))
+        if context:
+            current = next(item for item in every if item["name"] == context)
+        return str(current["context"].get("namespace") or "default")
+    return "default"
+
+
+def _place(kubeconfig: str | None) -> str:
+    """Named in full: the library reads KUBECONFIG once, when it is imported."""
+    return kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+
+
+def _in_pod(kubeconfig: str | None) -> bool:
+    """Whether the pod's own account is used."""
+    there = "KUBERNETES_SERVICE_HOST" in os.environ and TOKEN_FILE.is_file()
+    return kubeconfig is None and "KUBECONFIG" not in os.environ and there
 
 
 class Cluster(Objects):
@@ -81,14 +111,12 @@ class Cluster(Objects):
         when no configuration is found.
         """
         settings: Any = kube_client.Configuration()  # its hook is typed as None
-        where = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
-        in_pod = "KUBERNETES_SERVICE_HOST" in os.environ and TOKEN_FILE.is_file()
+        where = _place(kubeconfig)
         try:
-            if kubeconfig is None and "KUBECONFIG" not in os.environ and in_pod:
+            if _in_pod(kubeconfig):
                 kube_config.load_incluster_config(client_configuration=settings)
             else:
                 kube_config.load_kube_config(
-                    # Named in full: the library reads KUBECONFIG once, when it is imported.
                     config_file=where,
                     context=context,
                     client_configuration=settings,
@@ -96,14 +124,7 @@ class Cluster(Objects):
                 )
                 if file := _token_file(where, context):
                     settings.refresh_api_key_hook = _read_again(file)
-        # the library reads a file of another shape as far as it goes
-        except (
-            kube_config.ConfigException,
-            OSError,
-            ValueError,
-            TypeError,
-            AttributeError,
-        ) as error:
+        except UNREADABLE as error:
             if kubeconfig or context:
                 wanted = f" with context '{context}'" if context else ""
                 raise SpecError([f"kubeconfig: cannot use {where}{wanted}: {error}"]) from error

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flows.adopt import adopt, decide
-from flows.cli.main import build_parser
+from flows.cli.commands.app import build
 from flows.cli.named import foretold
 from tasks.base.errors import Refused
 from tasks.objects.beside import not_agreed
@@ -134,8 +134,8 @@ def test_what_leads_elsewhere_is_nobodys_concern(
 
 
 def test_the_command_takes_them_one_by_one() -> None:
-    given = build_parser().parse_args(["adopt", "m", "--leaves", "a", "--leaves", "b"])
-    assert given.leaves == ["a", "b"]
+    _, given, _ = build().parse_args(["adopt", "m", "--leaves", "a", "--leaves", "b"])
+    assert given.arguments["leaves"] == ["a", "b"]
 
 
 def test_what_is_about_its_pods_alone_is_told(reached: list[World]) -> None:

@@ -9,7 +9,8 @@ import yaml
 from prefect.events.schemas.automations import AutomationCore, EventTrigger
 from prefect.settings.models.flows import FlowsSettings
 
-from flows.cli.main import build_parser
+from flows.cli.commands.act import guard
+from flows.cli.commands.app import build
 from flows.guard import LIMIT_S
 from tasks.record.outcome import ENDINGS
 from tests.support.places import ROOT, VERSIONS
@@ -31,9 +32,9 @@ def test_the_cronjob_is_what_the_api_takes_and_runs_the_guard() -> None:
     pod = job["template"]["spec"]
     (container,) = pod["containers"]
     program, *command = container["command"]
-    args = build_parser().parse_args(command)
-    assert (program, args.command, args.once) == ("rollout", "guard", True)
-    assert args.namespace == body["metadata"]["namespace"]
+    found, given, _ = build().parse_args(command)
+    assert program == "rollout" and found is guard
+    assert given.arguments == {"once": True, "namespace": body["metadata"]["namespace"]}
 
 
 def test_it_runs_with_the_worker_image_and_account_and_as_restricted() -> None:

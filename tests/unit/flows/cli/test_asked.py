@@ -40,7 +40,7 @@ def test_a_rollout_that_interrupts_asks_and_without_a_terminal_wants_yes(
         ran.append(may_interrupt)
         return 0, None
 
-    monkeypatch.setattr("flows.cli.main.run_spec", run)
+    monkeypatch.setattr("flows.cli.run.run_spec", run)
     assert main(["run", SPEC, *options]) == code
     assert ran == [True] * (code == 0)
 
@@ -51,6 +51,6 @@ def test_what_nobody_was_asked_about_is_not_interrupted(monkeypatch: pytest.Monk
     monkeypatch.setattr("sys.stdin", Typing("y\n"))
     monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "")
     monkeypatch.setattr(
-        "flows.cli.main.run_spec", lambda *_, **how: (ran.append(how["may_interrupt"]) or 0, None)
+        "flows.cli.run.run_spec", lambda *_, **how: (ran.append(how["may_interrupt"]) or 0, None)
     )
     assert main(["run", SPEC]) == 0 and ran == [False]

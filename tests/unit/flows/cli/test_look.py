@@ -10,10 +10,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from flows.cli.look import Manifests, interruption, manifests, manifests_text
+from flows.cli.look import DryRun, Manifests, dry_run, interruption, manifests, manifests_text
+from tasks.base.errors import OutsideError, Refused
 from tasks.nodes.assess import NodeVerdict
 from tasks.nodes.reasons import error, warning
-from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.client import Cluster, Forbidden, NotFound
 from tasks.outside.kubernetes.jobs import WORK_ANNOTATION, work_of
 from tasks.release.moves import DeploymentView, Observed
 from tasks.release.plan import NodeSeat, Strategy, decide_plan
@@ -21,6 +22,7 @@ from tasks.release.state import State
 from tasks.render.release import deployment
 from tasks.run.findings import Planned
 from tasks.spec.file import read_spec
+from tasks.spec.policy import Policy
 from tasks.steps.validate_nodes import judged
 from tests.support.places import ROOT, VERSIONS
 from tests.support.surveys import survey
@@ -167,3 +169,48 @@ def test_what_the_spec_lets_be_cut_off_is_asked_for_though_nothing_may_be_interr
     monkeypatch.setattr("flows.cli.look.make_plan", lambda *_: found)
     leaves = {"promotion": SPEC.promotion.model_copy(update={"leaves": ["chat-internal"]})}
     assert interruption(SPEC.model_copy(update=leaves), None, None).endswith(text)
+
+
+RBAC = 'services is forbidden: User "u" cannot patch resource "services" in API group ""'
+
+
+@pytest.mark.parametrize(
+    ("answer", "taken", "said"),
+    [
+        (None, True, ""),
+        (Forbidden("exceeded quota: q", 403), False, "exceeded quota: q"),
+        (Forbidden(RBAC, 403), None, "this account may not ask for it"),
+        (Refused("Deployment m-x exists and is not ours"), False, "is not ours"),
+        (NotFound("namespaces models not found", 404), False, "models not found"),
+    ],
+)
+def test_the_api_server_says_whether_it_would_take_a_plan(
+    answer: Exception | None, taken: bool | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tried(*_: object) -> Exception | None:
+        if isinstance(answer, Refused | NotFound):
+            raise answer
+        return answer
+
+    monkeypatch.setattr("flows.cli.look.tried", tried)
+    found = dry_run(cast(Any, None), planned("parallel"))
+    assert found.taken is taken and said in found.said
+
+
+def test_what_the_site_forbids_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flows.cli.look.tried", lambda *_: pytest.fail("asked"))
+    made = planned("parallel")
+    policy = replace(made.survey, policy=Policy(images=["registry.example/*"]))
+    found = dry_run(cast(Any, None), replace(made, survey=policy))
+    assert found.taken is False and "the site's policy does not allow it" in found.said
+    for strategy in ("refused", "unchanged"):
+        assert dry_run(cast(Any, None), planned(cast(Strategy, strategy))) == DryRun()
+
+
+def test_an_api_server_that_does_not_say_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_: object) -> None:
+        raise OutsideError("no answer")
+
+    monkeypatch.setattr("flows.cli.look.tried", silent)
+    with pytest.raises(OutsideError):
+        dry_run(cast(Any, None), planned("parallel"))

@@ -335,7 +335,7 @@ def test_run_and_adopt_end_with_what_the_cluster_shows(
 
     at(world())
     monkeypatch.setattr("flows.cli.look.interruption", lambda *_: "")
-    monkeypatch.setattr("flows.cli.main.run_spec", does)
+    monkeypatch.setattr("flows.cli.run.run_spec", does)
     monkeypatch.setattr("flows.adopt.adopt", does)
     last = f"{NS}/{NAME}: m-old serves, 2 of 2 replica(s) available; idle"
     named = ["--set", f"name={NAME}", "--set", f"namespace={NS}"]

@@ -37,7 +37,7 @@ def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_page_is_drawn_again_from_the_files(
     record_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report.show_report("qwen", False, None, False) == 0
+    assert report.show_report("qwen", "table", None, False) == 0
     page = Path(capsys.readouterr().out.strip())
     assert page == record_file.with_name("report.html")
     text = page.read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_page_is_drawn_again_from_the_files(
 def test_an_older_rollout_is_named_by_its_id(
     record_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert report.show_report("qwen/20261122T101500-000000", False, None, False) == 0
+    assert report.show_report("qwen/20261122T101500-000000", "table", None, False) == 0
     text = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
     # its rows were not kept: the page still stands, without distributions
     assert "Time to first token" not in text
@@ -59,16 +59,16 @@ def test_an_older_rollout_is_named_by_its_id(
 @pytest.mark.parametrize("name", ["", "qwen/", "qwen/none", "../x", "qwen/../..", "a/b/c", "none"])
 def test_a_name_without_a_record_is_refused(record_file: Path, name: str) -> None:
     with pytest.raises(SpecError):
-        report.show_report(name, False, None, False)
+        report.show_report(name, "table", None, False)
 
 
 def test_json_and_junit(record_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     junit = record_file.with_name("junit.xml")
-    assert report.show_report("qwen", True, junit, False) == 0
+    assert report.show_report("qwen", "json", junit, False) == 0
     assert json.loads(capsys.readouterr().out)["rollout"] == "20261123T101500-29e2b0"
     assert ElementTree.parse(junit).getroot().tag == "testsuites"
     with pytest.raises(OutsideError, match="cannot be written"):
-        report.show_report("qwen", True, record_file.parent / "none" / "junit.xml", False)
+        report.show_report("qwen", "json", record_file.parent / "none" / "junit.xml", False)
 
 
 def test_a_page_that_cannot_be_drawn_changes_nothing(record_file: Path) -> None:
@@ -147,7 +147,7 @@ def test_records_of_the_first_schema_still_open(
     folder = records.folder("old", "20261125T095516-09ee49")
     (folder / records.FILE).write_text(data, encoding="utf-8")
     junit = folder / "junit.xml"
-    assert report.show_report("old", False, junit, False) == 0
+    assert report.show_report("old", "table", junit, False) == 0
     page = Path(capsys.readouterr().out.strip()).read_text(encoding="utf-8")
     old = json.loads(data)
     assert old["schema"] == 1 and old["outcome"] == ending

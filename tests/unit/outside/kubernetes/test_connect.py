@@ -12,7 +12,7 @@ import yaml
 
 from tasks.base.errors import OutsideError, SpecError
 from tasks.outside.kubernetes import client as module
-from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.client import Cluster, namespace_of
 from tasks.outside.kubernetes.forward import forwarded
 from tests.support.cluster.cluster_script import answer
 
@@ -206,3 +206,36 @@ def test_a_later_failure_ends_the_one_connection() -> None:
             assert end.recv(10) == b""
         answers.append(Link())
         assert talk(port, b"again") == b"AGAIN"
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace"), [(None, "models"), ("green", "default"), ("nobodys", "default")]
+)
+def test_the_namespace_is_the_contexts(
+    kubeconfig: Path, context: str | None, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = yaml.safe_load(kubeconfig.read_text())
+    body["contexts"][0]["context"]["namespace"] = "models"
+    kubeconfig.write_text(yaml.safe_dump(body))
+    assert namespace_of(str(kubeconfig), context) == namespace
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    assert namespace_of(None, context) == namespace
+
+
+@pytest.mark.parametrize("text", ["", "contexts: 3", "{", "- a list"])
+def test_where_no_configuration_can_be_read_it_is_default(kubeconfig: Path, text: str) -> None:
+    kubeconfig.write_text(text)
+    assert namespace_of(str(kubeconfig)) == "default"
+    assert namespace_of(str(kubeconfig.with_name("none"))) == "default"
+
+
+def test_a_pods_own_account_has_its_own_namespace(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    for name, text in (("TOKEN_FILE", "t"), ("NAMESPACE_FILE", "models\n")):
+        file = tmp_path / name
+        file.write_text(text)
+        monkeypatch.setattr(module, name, file)
+    assert namespace_of() == "models"
+    assert namespace_of(str(kubeconfig)) == "default"

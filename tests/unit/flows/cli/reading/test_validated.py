@@ -1,0 +1,60 @@
+"""Specs are checked without a cluster, and against the site's policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.cli.main import main
+from flows.cli.reading.validated import against
+from tasks.spec.policy import parse_policy
+from tests.support.places import ROOT
+from tests.support.update_golden import DEEPSEEK, specs
+
+EXAMPLES = sorted(map(str, (ROOT / "deployments/models").glob("*.yaml")))
+
+
+def test_every_example_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", *EXAMPLES]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == len(EXAMPLES) and all(": ok: models/" in line for line in said)
+
+
+def test_every_problem_of_every_file_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(Path(EXAMPLES[0]).read_text().replace("name:", "nmae:", 1))
+    assert main(["validate", str(bad), EXAMPLES[1], str(tmp_path / "none.yaml")]) == 2
+    said = capsys.readouterr()
+    assert said.out.startswith(f"{EXAMPLES[1]}: ok: ") and said.out.count("\n") == 1
+    for word in ("nmae: unknown key", "name: is required and missing", "none.yaml: cannot be read"):
+        assert word in said.err
+
+
+def test_what_is_overridden_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", EXAMPLES[0], "--set", "serving.port=80"]) == 2
+    assert "--set serving.port=80" in capsys.readouterr().err
+
+
+def test_the_sites_policy_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("images: [registry.example/*]\n")
+    monkeypatch.setenv("MODEL_ROLLOUT_POLICY", str(policy))
+    assert main(["validate", EXAMPLES[0]]) == 2
+    said = capsys.readouterr()
+    assert "the site's policy does not allow it: " in said.err and ": ok: " not in said.out
+
+
+def test_what_goes_by_the_nodes_resource_is_not_claimed_to_be_known() -> None:
+    spec = specs()[DEEPSEEK]
+    exempt = parse_policy("forbid: [unconfined]\nexempt: [hygon.com/dcu]\n", "p")
+    reasons, unknown = against(exempt, spec)
+    assert reasons == [] and "name it in nodes.resource" in unknown
+    nodes = spec.nodes.model_copy(update={"resource": "hygon.com/dcu"})
+    assert against(exempt, spec.model_copy(update={"nodes": nodes})) == ([], "")
+    nodes = spec.nodes.model_copy(update={"resource": "hygon.com/hcu"})
+    assert against(exempt, spec.model_copy(update={"nodes": nodes}))[0] != []
