@@ -105,8 +105,10 @@ def _promoted(kept: Overseen, stable: Release) -> float | None:
 
 
 def _wanted(kept: Overseen) -> Iterator[tuple[Labels, float]]:
-    if kept.state.stable is not None:
-        yield kept.labels, float(replicas_of(kept.engine).serves_with if kept.engine else 0)
+    if (stable := kept.state.stable) is not None:
+        # one whose Deployment is gone is missed all the same
+        asked = replicas_of(kept.engine).serves_with if kept.engine else stable.replicas
+        yield kept.labels, float(asked)
 
 
 def _available(kept: Overseen) -> Iterator[tuple[Labels, float]]:

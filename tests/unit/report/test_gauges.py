@@ -72,6 +72,12 @@ def test_a_history_that_does_not_reach_so_far() -> None:
     assert found["serving_start_timestamp_seconds"].samples == ((WHOSE, FIRST),)
 
 
+def test_a_deployment_that_is_gone_is_missed() -> None:
+    found = told(State("m", stable=NEW))
+    assert found["serving_replicas_wanted"].samples == ((WHOSE, 2.0),)
+    assert found["serving_replicas_available"].samples == ((WHOSE, 0.0),)
+
+
 def test_nothing_serves() -> None:
     found = told(State("m"))
     filled = {name for name, family in found.items() if family.samples}
