@@ -37,12 +37,24 @@ from tasks.run.nodes import placing
 from tasks.run.promoting import promoting
 from tasks.run.recall import around, spec_of, subject
 from tasks.run.rescue import rescuing
-from tasks.run.run import Run
+from tasks.run.run import Run, announce
 from tasks.spec.rollout import Rollout
 
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
 ABORT_S = 3600.0
 HISTORY = 50
+# what an Event says of each, as its reason
+REASONS = {
+    "guard": "Settled",
+    "recover": "Settled",
+    "rollback": "RolledBack",
+    "abort": "Aborted",
+    "approve": "Approved",
+    "promote": "Promoted",
+    "reject": "Rejected",
+    "adopted": "Adopted",
+    "error": "Error",
+}
 
 
 def settle(
@@ -238,6 +250,7 @@ def note(actor: Actor, run: str, outcome: str, said: str) -> None:
         return with_history(held, entry.as_dict(), HISTORY)
 
     actor.change_state(noted)
+    announce(actor, REASONS[outcome], about(outcome, said) or said, bad=outcome == "error")
 
 
 @flow(name="rollback", persist_result=False)

@@ -10,22 +10,25 @@ from pathlib import Path
 from tasks.base import clock
 from tasks.base.errors import OutsideError, Refused, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
+from tasks.base.scrub import mask
 from tasks.outside.disk import pages, records
 from tasks.outside.evalscope.exam import questions_of
 from tasks.outside.kubernetes.access import reach
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import new_run_id, who
+from tasks.outside.kubernetes.rest import AlreadyExists
 from tasks.outside.prefect import told
 from tasks.outside.prefect.road import Road
 from tasks.outside.s3.mirror import BucketMirror
 from tasks.outside.vllm.engine import Answered, Engine, Late
-from tasks.record.outcome import Outcome, compact
+from tasks.record.outcome import ENDINGS, Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Judged, Release, in_doubt, with_history
+from tasks.render.events import event
 from tasks.report.page import FILE as PAGE
 from tasks.run.locked import Locked, locked, not_held
 from tasks.spec.rollout import Rollout
@@ -309,6 +312,9 @@ class Run:
         except Exception as error:
             self.record.history_error = str(error)
             _log.error("the history in the cluster lacks this rollout: %s", error)
+        if (ended := self.outcome) is not None:
+            ending = ENDINGS[ended.kind]
+            announce(actor, ending.state, ended.sentence, bad=ending.look != "good")
 
     def _bucket(self) -> BucketMirror | None:
         where = self.spec.records
@@ -337,6 +343,20 @@ class Run:
             _log.error("the record stays at %s: %s", path, error)
         with suppress(OutsideError):
             records.write(path, self.record.as_dict())
+
+
+def announce(actor: Actor, reason: str, sentence: str, *, bad: bool) -> None:
+    """Tell it in Events about the Service and what it leads to; what cannot be told is left out."""
+    where, at = actor.namespace, clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        service = actor.cluster.get("Service", actor.name, where)
+        stable = actor.read_state()[0].stable
+        serving = actor.cluster.get("Deployment", stable.deployment, where) if stable else None
+        for about in filter(None, (service, serving)):
+            with suppress(AlreadyExists):
+                actor.owned.write.create(event(about, reason, mask(sentence), bad=bad, at=at))
+    except RolloutError as error:
+        _log.info("no Event tells how it ended: %s", error)
 
 
 def ended_by(error: BaseException, settled: str = "") -> Outcome:

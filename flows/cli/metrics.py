@@ -1,0 +1,63 @@
+"""`rollout metrics`: what a Prometheus server scrapes of every rollout in the cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from tasks.base import clock
+from tasks.base.errors import RolloutError
+from tasks.objects.ours import marks_of_all
+from tasks.outside.kubernetes.access import selector_text
+from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.prometheus.exporter import Rollouts, listening
+from tasks.release.state import configmap_name, from_configmap
+from tasks.report.gauges import Overseen
+
+_log = logging.getLogger(__name__)
+
+
+def overseen(cluster: Cluster, namespace: str | None) -> Sequence[Overseen]:
+    """Every rollout with the Deployment that serves; one that cannot be read is told, and left
+    out. Raises OutsideError."""
+    states, engines = (selector_text(marks_of_all(role)) for role in ("state", "engine"))
+    deployments = {
+        (item["metadata"]["namespace"], item["metadata"]["name"]): item
+        for item in cluster.list("Deployment", namespace, label_selector=engines)
+    }
+    found = []
+    for item in cluster.list("ConfigMap", namespace, label_selector=states):
+        where, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        try:
+            state = from_configmap(name.removeprefix(configmap_name("")), item)
+        except RolloutError as error:
+            _log.error("%s", error)
+            continue
+        serving = None
+        if (stable := state.stable) is not None:
+            # one that was adopted carries no mark of ours before its first rollout
+            serving = deployments.get((where, stable.deployment)) or cluster.get(
+                "Deployment", stable.deployment, where
+            )
+        found.append(Overseen(where, state, serving))
+    return found
+
+
+def serve(
+    namespace: str | None,
+    kubeconfig: str | None,
+    context: str | None,
+    *,
+    host: str,
+    port: int,
+    every_s: float,
+) -> None:
+    """Answer scrapes until the process is ended, looking at the cluster every so many seconds."""
+    with Cluster.connect(kubeconfig, context) as cluster:
+        rollouts = Rollouts(lambda: overseen(cluster, namespace))
+        rollouts.renew()
+        with listening(rollouts, host, port) as at:
+            print(f"metrics: http://{host}:{at}/metrics", flush=True)
+            while True:
+                clock.sleep(every_s)
+                rollouts.renew()
