@@ -31,6 +31,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
         "report": look.report,
         "plan": look.plan,
         "check-nodes": look.check_nodes,
+        "metrics": look.metrics,
     },
     WRITES: {"init": specs.init, "explain": specs.explain, "validate": specs.validate},
     ROLLS: {"run": act.run, "adopt": act.adopt, "demo": act.demo},

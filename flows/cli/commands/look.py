@@ -21,6 +21,8 @@ from flows.cli.commands.options import (
     SpecFile,
 )
 
+LOOK_EVERY = timedelta(seconds=30)
+
 
 def plan(
     spec: SpecFile,
@@ -154,3 +156,22 @@ def report(
     from flows.cli.report import show_report
 
     return show_report(name, shown.form, junit, not no_open)
+
+
+def metrics(
+    *,
+    at: ClusterOptions = ANY_CLUSTER,
+    namespace: Annotated[
+        str | None,
+        Parameter(name=["--namespace", "-n"], help="Default: all namespaces.", metavar="NAME"),
+    ] = None,
+    host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, Parameter(help="Port to listen on; 0: a free one.")] = 9300,
+    every: Annotated[timedelta, Parameter(help="Between looks at the cluster.")] = LOOK_EVERY,
+) -> int:
+    """Tell a Prometheus server of every rollout, until it is ended."""
+    from flows.cli.metrics import serve
+
+    seconds = every.total_seconds()
+    serve(namespace, at.kubeconfig, at.context, host=host, port=port, every_s=seconds)
+    return 0

@@ -9,6 +9,8 @@ from typing import Any
 import kubernetes_validate
 import yaml
 
+from flows.cli.commands.app import build
+from flows.cli.commands.look import metrics
 from tasks.release.state import _PHASES
 from tasks.report.gauges import NAMES, PREFIX
 from tests.support.places import ROOT, VERSIONS
@@ -77,5 +79,12 @@ def test_the_manifest_is_what_the_api_takes() -> None:
     assert template["metadata"]["labels"] == service["spec"]["selector"]
     (container,) = template["spec"]["containers"]
     (port,) = container["ports"]
-    assert str(port["containerPort"]) in container["command"]
+    program, *command = container["command"]
+    found, given, _ = build().parse_args(command)
+    assert program == "rollout" and found is metrics
+    assert given.arguments == {
+        "host": "0.0.0.0",
+        "port": port["containerPort"],
+        "namespace": made["metadata"]["namespace"],
+    }
     assert template["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])
