@@ -20,7 +20,7 @@ from tasks.record.record import Record, read
 from tasks.release.state import Phase, Release, State, in_doubt
 
 PREFIX = "model_rollout_"
-Labels = Mapping[str, str]
+Sampled = Mapping[str, str]  # of one sample
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Family:
 
     name: str
     text: str
-    samples: tuple[tuple[Labels, float], ...]
+    samples: tuple[tuple[Sampled, float], ...]
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ def _moment(text: str) -> float | None:
     return found.timestamp() if found else None
 
 
-def _phase(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _phase(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     for phase in get_args(Phase):
         yield {**kept.labels, "phase": phase}, float(phase == kept.state.phase)
 
 
-def _phase_since(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _phase_since(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if (at := _moment(kept.state.since)) is not None:
         yield {**kept.labels, "phase": kept.state.phase}, at
 
 
-def _serving(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _serving(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if (stable := kept.state.stable) is not None:
         yield (
             {
@@ -90,7 +90,7 @@ def _serving(kept: Overseen) -> Iterator[tuple[Labels, float]]:
         )
 
 
-def _serving_since(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _serving_since(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if (stable := kept.state.stable) is not None and (at := _promoted(kept, stable)) is not None:
         yield kept.labels, at
 
@@ -104,48 +104,48 @@ def _promoted(kept: Overseen, stable: Release) -> float | None:
     return _moment(stable.created)
 
 
-def _wanted(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _wanted(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if (stable := kept.state.stable) is not None:
         # one whose Deployment is gone is missed all the same
         asked = replicas_of(kept.engine).serves_with if kept.engine else stable.replicas
         yield kept.labels, float(asked)
 
 
-def _available(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _available(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if kept.state.stable is not None:
         yield kept.labels, float(available_of(kept.engine) if kept.engine else 0)
 
 
-def _doubted(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _doubted(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if (stable := kept.state.stable) is not None:
         yield kept.labels, float(bool(in_doubt(kept.state, stable.id)))
 
 
-def _deadline(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _deadline(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     if kept.state.phase == "held" and (at := _moment(kept.state.until)) is not None:
         yield kept.labels, at
 
 
-def _last(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _last(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     for record in kept.records[:1]:
         if (at := _moment(record.finished)) is not None:
             yield {**kept.labels, "outcome": record.outcome}, at
 
 
-def _steps(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _steps(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     for record in kept.records[:1]:
         for step in record.steps:
             if step.seconds is not None:
                 yield {**kept.labels, "step": step.step}, step.seconds
 
 
-def _bytes(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _bytes(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     for record in kept.records[:1]:
         if record.resolve_model is not None and record.resolve_model.bytes is not None:
             yield kept.labels, float(record.resolve_model.bytes)
 
 
-def _judged(kept: Overseen) -> Iterator[tuple[Labels, TargetJudged]]:
+def _judged(kept: Overseen) -> Iterator[tuple[Sampled, TargetJudged]]:
     """The targets of the last rollout that judged some."""
     for record in kept.records:
         if record.targets:
@@ -162,13 +162,13 @@ def _judged(kept: Overseen) -> Iterator[tuple[Labels, TargetJudged]]:
             return
 
 
-def _limits(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _limits(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     for labels, target in _judged(kept):
         if target.limit is not None:
             yield labels, target.limit
 
 
-def _margins(kept: Overseen) -> Iterator[tuple[Labels, float]]:
+def _margins(kept: Overseen) -> Iterator[tuple[Sampled, float]]:
     for labels, target in _judged(kept):
         if (margin := margin_of(target)) is not None:
             yield labels, margin
@@ -231,7 +231,7 @@ class Tally:
             seen[key] = frozenset(ended)
         return Tally(True, seen, finished)
 
-    def samples(self) -> tuple[tuple[Labels, float], ...]:
+    def samples(self) -> tuple[tuple[Sampled, float], ...]:
         """As a counter has them."""
         return tuple(
             ({"namespace": space, "name": name, "outcome": outcome}, float(count))

@@ -16,14 +16,13 @@ from tasks.base.errors import OutsideError, RolloutError
 from tasks.report.gauges import PREFIX, Family, Overseen, Tally, families
 
 _log = logging.getLogger(__name__)
-Look = Callable[[], Sequence[Overseen]]
 
 
 class Rollouts(Collector):
     """What was seen at the last look. A scrape never asks the cluster itself: however many scrape,
     and however often, the API server is asked once in a while."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Callable[[], Sequence[Overseen]]) -> None:
         self._look = look
         self._lock = threading.Lock()
         self._families: list[Family] = []

@@ -34,3 +34,9 @@ def reached(monkeypatch: pytest.MonkeyPatch, quick: None, home: object, lease: N
     monkeypatch.setattr(guard, "WIDTH", 1)  # a World is of one thread
     monkeypatch.setattr(guard, "_TICK_S", 1e-9)  # and time is what it does
     return there
+
+
+@pytest.fixture(autouse=True)
+def unfolded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No width of a terminal, whoever runs the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
