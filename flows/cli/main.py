@@ -16,6 +16,7 @@ from typing import Any
 
 from flows.cli.run import read, run_spec
 from flows.cli.screen import Screen
+from flows.cli.up_parser import add_service
 from tasks.base.errors import Exit, RolloutError, SpecError
 from tasks.base.scrub import mask, masked, watch
 from tasks.release.wish import BOUND
@@ -210,6 +211,7 @@ def build_parser() -> argparse.ArgumentParser:
     _spec_arguments(gc)
     gc.add_argument("--delete", action="store_true", help="remove them; default: say which")
 
+    add_service(add)
     demo = add("demo", "a real model through every step, on an embedded cluster", _demo)
     _change_arguments(demo)
     demo.add_argument("--keep", action="store_true", help="leave everything running afterwards")
