@@ -11,7 +11,7 @@ from tasks.service.parts import ServicePlan
 POOL = "{{ $MODEL_ROLLOUT_WORK_POOL }}"
 HEAD = """\
 # Every deployment of model-rollout for the specs named here, written by
-# `rollout up --print SPEC ... > prefect.yaml`: change the spec, not this file.
+# `rollout up --print --specs SPEC > prefect.yaml`: change the spec, not this file.
 # `rollout up` brings it onto a server, with smaller forms, and leaves what a person switched on or
 # off there. `prefect --no-prompt deploy --all` does so, too, but sets every schedule and trigger
 # back to what stands here; the work pool must exist then, and MODEL_ROLLOUT_WORK_POOL name it.
