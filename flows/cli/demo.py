@@ -76,7 +76,7 @@ def asking(address: str | None) -> Iterator[ClientView]:
 
 def down(console: Console) -> int:
     """End what `--keep`, or `rollout up --demo`, left running."""
-    ended = [*end(SERVICE), *stack.down(GROUND), *stack.down(LOCAL)]
+    ended = [*end(SERVICE), *ground_down(), *stack.down(LOCAL)]
     console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
     return 0
 
@@ -119,6 +119,11 @@ def ground(console: Console, *, new_version: bool) -> dict[str, str]:
     for label, value in (("kubeconfig", found.kubeconfig), ("hub", found.hub_url)):
         console.print(f"{label + ':':<12}{value}", soft_wrap=True)
     return found.environment()
+
+
+def ground_down() -> list[str]:
+    """End that cluster and hub; gives their names."""
+    return stack.down(GROUND)
 
 
 def _new_version(console: Console, local: Path = LOCAL) -> None:

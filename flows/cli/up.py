@@ -91,31 +91,22 @@ def down(
 ) -> int:
     """End server and worker; what they hold on disk stays. Asks where flow runs are under way.
 
-    Raises Refused, SpecError, OutsideError.
+    demo: the demo's, and its cluster and hub. Raises Refused, SpecError, OutsideError.
     """
     if demo:
-        from flows.cli.demo import SERVICE
+        from flows.cli.demo import SERVICE, ground_down
 
         state = state or str(SERVICE)
     place = _place(state)
     kept = keeping.read(place)
-    if (
-        not yes
-        and kept is not None
-        and keeping.pid_of(place, "worker")
-        and keeping.answers(kept.api)
-    ):
+    if kept is not None and not yes and keeping.pid_of(place, "worker"):
         from tasks.outside.prefect.server import under_way
 
-        if runs := under_way(kept.api):
+        if keeping.answers(kept.api) and (runs := under_way(kept.api)):
             named = ", ".join(runs[:4])
             said = f"{len(runs)} flow run(s) are under way ({named}) and would be stopped"
             agree(f"{said}; what serves serves on, and the guard settles the rest", interrupts=True)
-    if demo:
-        from flows.cli import demo as parts
-
-        return parts.down(console)
-    ended = keeping.end(place)
+    ended = [*keeping.end(place), *(ground_down() if demo else ())]
     console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
     return 0
 
