@@ -24,7 +24,7 @@ from tasks.spec.file import read_spec
 
 POOL = "model-rollout"
 PORT = 4200
-DEMO_WATCH_S = 60  # a new version is to be seen soon
+DEMO_WATCH_S = 120  # a new version is to be seen soon, and two cores have other work
 _API = "PREFECT_API_URL"
 
 

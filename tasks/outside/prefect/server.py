@@ -31,7 +31,12 @@ from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists, PrefectException
 from prefect.flows import Flow, load_flow_from_entrypoint
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 from prefect.utilities.callables import parameter_schema
 
 from tasks.base.errors import OutsideError
@@ -58,9 +63,12 @@ class Applied:
 
 @contextmanager
 def asking(api: str) -> Iterator[SyncPrefectClient]:
-    """A client of the server at this address (`.../api`). Raises OutsideError."""
+    """A client of the server at this address (`.../api`), which knows the password that we started
+    it with. Raises OutsideError."""
+    secret = PREFECT_API_AUTH_STRING.value() or PREFECT_SERVER_API_AUTH_STRING.value()
+    here = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: secret}
     try:
-        with temporary_settings({PREFECT_API_URL: api}), get_client(sync_client=True) as client:
+        with temporary_settings(here), get_client(sync_client=True) as client:
             yield client
     except (HTTPError, PrefectException) as error:
         said = mask(str(error) or repr(error))
