@@ -77,7 +77,7 @@ class Served:
         def ask() -> httpx.Response | None:
             nonlocal busy
             url = f"{self.home.prefect_api}{path}"
-            answer = httpx.request(method, url, json=body, timeout=30)
+            answer = httpx.request(method, url, json=body, timeout=90)
             # SQLite is locked; Prefect's own client tries again, too
             busy = busy or answer.status_code == 503
             return None if answer.status_code == 503 else answer
