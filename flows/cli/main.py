@@ -393,9 +393,7 @@ def _demo(args: argparse.Namespace) -> int:
         from flows.cli.demo import demo, down
     except ImportError as error:
         raise SpecError([f"demo: needs the project's own folder ({error})"]) from error
-    if args.down:
-        return down(Screen())
-    return demo(args, Screen())
+    return down(Screen()) if args.down else demo(args, Screen())
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def up(
     place = _place(state)
     kept, keeper = _running(console, place, port, pool), None
     if kept is None:
-        kept = keeping.Kept(port or PORT, pool, keeping.versions(), limit)
+        kept = keeping.Running(port or PORT, pool, keeping.versions(), limit)
         environment |= _database(database_file)
         keeper = _start(console, place, kept, environment, foreground=foreground)
     try:
@@ -164,7 +164,7 @@ def _place(state: str | None) -> Path:
     return Path(state).absolute() if state else records.home() / "service"
 
 
-def _running(console: Console, place: Path, port: int | None, pool: str) -> keeping.Kept | None:
+def _running(console: Console, place: Path, port: int | None, pool: str) -> keeping.Running | None:
     """What runs already. Raises OutsideError where it does not answer, Refused where something
     else is asked for."""
     kept = keeping.read(place)
@@ -193,7 +193,7 @@ def _running(console: Console, place: Path, port: int | None, pool: str) -> keep
 def _start(
     console: Console,
     place: Path,
-    kept: keeping.Kept,
+    kept: keeping.Running,
     environment: dict[str, str],
     *,
     foreground: bool,
@@ -246,7 +246,7 @@ def _bring(
 
 
 def _told(
-    console: Console, place: Path, kept: keeping.Kept, models: Sequence[Tracked], *, demo: bool
+    console: Console, place: Path, kept: keeping.Running, models: Sequence[Tracked], *, demo: bool
 ) -> None:
     more = " --demo" if demo else ""
     rows = [

@@ -11,7 +11,7 @@ from typing import Any
 from tasks.service.names import owner
 from tasks.service.parts import SLUG, ServicePlan, Timetable
 
-Body = Mapping[str, Any]
+Fields = Mapping[str, Any]
 
 
 def held(found: Any, wanted: Any) -> bool:
@@ -27,9 +27,9 @@ def held(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def form_of(schema: Body, fields: Sequence[str]) -> dict[str, Any]:
+def form_of(schema: Fields, fields: Sequence[str]) -> dict[str, Any]:
     """A flow's parameter schema with these fields alone, in their order: what the UI asks for."""
-    known: Body = schema.get("properties", {})
+    known: Fields = schema.get("properties", {})
     shown = {name: {**known[name], "position": at} for at, name in enumerate(fields)}
     named = str(shown)
     definitions: dict[str, Any] = {}
@@ -42,7 +42,7 @@ def form_of(schema: Body, fields: Sequence[str]) -> dict[str, Any]:
     return {**schema, "properties": shown, "required": needed, "definitions": definitions}
 
 
-def patch(wanted: Body, found: Body, known: Collection[str]) -> dict[str, Any]:
+def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, Any]:
     """The fields of a deployment to set; {} where it is as wanted. A person's tags, environment
     and more parameters stay: of the latter those that the flow still has (`known`)."""
     more = {key: value for key, value in (found.get("parameters") or {}).items() if key in known}
@@ -71,7 +71,7 @@ class Rescheduled:
     drop: tuple[str, ...] = ()
 
 
-def reschedule(timetables: Sequence[Timetable], found: Sequence[Body]) -> Rescheduled:
+def reschedule(timetables: Sequence[Timetable], found: Sequence[Fields]) -> Rescheduled:
     """One that is there stays as it is, on or off. One of ours that another takes the place of
     goes, and the new one is on or off as it was. One by other hands stays, and is not doubled."""
     wanted = {item.slug: item for item in timetables}
@@ -85,15 +85,15 @@ def reschedule(timetables: Sequence[Timetable], found: Sequence[Body]) -> Resche
     return Rescheduled(make, tuple(str(item["id"]) for item in old))
 
 
-def _same_times(timetable: Timetable, found: Body) -> bool:
-    times: Body = found.get("schedule", {})
+def _same_times(timetable: Timetable, found: Fields) -> bool:
+    times: Fields = found.get("schedule", {})
     if timetable.cron:
         zone = times.get("timezone") or "UTC"
         return (times.get("cron"), zone) == (timetable.cron, timetable.timezone)
     return times.get("interval") == timetable.every_s
 
 
-def gone(plan: ServicePlan, pool: str, found: Iterable[Body]) -> list[str]:
+def gone(plan: ServicePlan, pool: str, found: Iterable[Fields]) -> list[str]:
     """Ids of deployments that we made in this pool for specs that are no more, or that are called
     otherwise by now."""
     names = {item.name for item in plan.deployments}

@@ -8,15 +8,15 @@ from typing import Literal, get_args
 
 TAG = "model-rollout"
 # what a model can be asked for in the UI
-Does = Literal["rollout", "approve", "reject", "abort", "rollback"]
-DOES: tuple[Does, ...] = get_args(Does)
+Deed = Literal["rollout", "approve", "reject", "abort", "rollback"]
+DEEDS: tuple[Deed, ...] = get_args(Deed)
 MODEL, NAMESPACE = "model:", "namespace:"
 # `rollout-any` takes a whole spec
 ANY_SPEC = "rollout-any"
-Key = tuple[str, str]  # namespace, name
+ModelKey = tuple[str, str]  # namespace, name
 
 
-def called(models: Iterable[Key]) -> dict[Key, str]:
+def called(models: Iterable[ModelKey]) -> dict[ModelKey, str]:
     """What the deployments of each model end with: its name, and its namespace where another model
     has the same name, or where the name is spoken for. Neither keeps the short name then: what a
     bookmark leads to never becomes another model's."""
@@ -30,16 +30,16 @@ def called(models: Iterable[Key]) -> dict[Key, str]:
     }
 
 
-def tags_of(model: Key) -> tuple[str, ...]:
+def tags_of(model: ModelKey) -> tuple[str, ...]:
     """What the deployments of a model are marked with."""
     space, name = model
     return (TAG, f"{MODEL}{name}", f"{NAMESPACE}{space}")
 
 
-def owner(name: str, tags: Iterable[str]) -> Key | None:
+def owner(name: str, tags: Iterable[str]) -> ModelKey | None:
     """The model whose deployment we made under this name; None where it is not one of ours: a copy
     that a person made carries our tags, too, but no name that we give."""
     found: Mapping[str, str] = dict(tag.split(":", 1) for tag in tags if ":" in tag)
     model = found.get(MODEL[:-1], ""), found.get(NAMESPACE[:-1], "")
-    ours = {f"{does}-{model[0]}{end}" for does in DOES for end in ("", f".{model[1]}")}
+    ours = {f"{does}-{model[0]}{end}" for does in DEEDS for end in ("", f".{model[1]}")}
     return (model[1], model[0]) if TAG in tags and all(model) and name in ours else None

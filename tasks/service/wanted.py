@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.base.errors import SpecError
-from tasks.service.names import ANY_SPEC, TAG, Does, Key, called, tags_of
+from tasks.service.names import ANY_SPEC, TAG, Deed, ModelKey, called, tags_of
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable, Trigger
 from tasks.spec.rollout import Rollout
 
@@ -20,7 +20,7 @@ WATCH_EVERY_S = 600
 # ours beat every 30 s; where nothing is set Prefect's beat every 180 s
 SILENT_S = 420
 _ASKED = ("revision", "targets", "changes", "why", "commit", "plan", "again", "may_interrupt")
-_SAID: Mapping[Does, str] = {
+_SAID: Mapping[Deed, str] = {
     "rollout": "Roll {model} out, and promote it only when it meets its targets. Started here, by "
     "a schedule, or by the event of a new version.",
     "approve": "Promote the candidate of {model} that waits for a person. Fill in `rollout` and "
@@ -32,7 +32,7 @@ _SAID: Mapping[Does, str] = {
     "rollback": "Go back to the release of {model} that served before. Refused where that would "
     "interrupt what serves, unless it is allowed here.",
 }
-_FORMS: Mapping[Does, tuple[str, ...]] = {
+_FORMS: Mapping[Deed, tuple[str, ...]] = {
     "rollout": ("spec_file", *_ASKED),
     "approve": ("rollout", "plan"),
     "reject": ("rollout", "plan"),
@@ -51,7 +51,7 @@ class Tracked:
     timetable: Timetable | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ModelKey:
         """Namespace and name."""
         return self.namespace, self.name
 
@@ -61,14 +61,14 @@ def tracked(spec: Rollout, file: str) -> Tracked:
     return Tracked(spec.name, spec.namespace, file)
 
 
-def resource_of(model: Key) -> str:
+def resource_of(model: ModelKey) -> str:
     """How events call a model."""
     return "model-rollout.rollout." + ".".join(model)
 
 
 def wanted(models: Sequence[Tracked], *, watch_every_s: int = WATCH_EVERY_S) -> ServicePlan:
     """For these models, in their order. Raises SpecError where two specs are of one rollout."""
-    first: dict[Key, str] = {}
+    first: dict[ModelKey, str] = {}
     for model in models:
         if (other := first.setdefault(model.key, model.file)) != model.file:
             raise SpecError(
@@ -85,7 +85,7 @@ def wanted(models: Sequence[Tracked], *, watch_every_s: int = WATCH_EVERY_S) -> 
 def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
     tags, title = tags_of(model.key), f"{model.namespace}/{model.name}"
 
-    def made(does: Does, parameters: Mapping[str, Any], **more: Any) -> FlowDeployment:
+    def made(does: Deed, parameters: Mapping[str, Any], **more: Any) -> FlowDeployment:
         return FlowDeployment(
             name=f"{does}-{name}",
             entrypoint=ROLLOUT if does == "rollout" else ROLLBACK,

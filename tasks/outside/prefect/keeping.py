@@ -40,7 +40,7 @@ _SERVER_AUTH, _AUTH = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING
 
 
 @dataclass(frozen=True)
-class Kept:
+class Running:
     """What is kept. port: of the server, on loopback. version: of model-rollout and Prefect, of
     the processes that run."""
 
@@ -74,10 +74,10 @@ def answers(api: str) -> bool:
         return False
 
 
-def read(folder: Path) -> Kept | None:
+def read(folder: Path) -> Running | None:
     """What was kept here last; None for nothing, or what another version wrote."""
     try:
-        return Kept(**json.loads((folder / _FACTS).read_text()))
+        return Running(**json.loads((folder / _FACTS).read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -154,7 +154,7 @@ def end(folder: Path) -> list[str]:
 # -- starting -------------------------------------------------------------------------------------
 
 
-def start(folder: Path, kept: Kept, environment: Mapping[str, str], *, attached: bool) -> Keeper:
+def start(folder: Path, kept: Running, environment: Mapping[str, str], *, attached: bool) -> Keeper:
     """Have a keeper start both, and wait until the server answers. attached: it ends with us.
 
     Raises OutsideError, with the end of the log, when it does not come to it.
@@ -270,7 +270,7 @@ def _say(text: str) -> None:
     print(f"{clock.now().isoformat(timespec='seconds')} {text}", flush=True)
 
 
-def environments(folder: Path, kept: Kept, here: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def environments(folder: Path, kept: Running, here: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Of server and worker. The database's address, a secret, is the server's alone."""
     both = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.service.names import DOES, Key, called, owner, tags_of
+from tasks.service.names import DEEDS, ModelKey, called, owner, tags_of
 
 LABELS = st.from_regex(r"[a-z]([-a-z0-9]{0,6}[a-z0-9])?", fullmatch=True)
 MODELS = st.sets(st.tuples(LABELS, LABELS), max_size=8)
@@ -32,16 +32,16 @@ def test_what_takes_a_whole_spec_keeps_its_name() -> None:
 
 
 @given(MODELS)
-def test_no_two_are_called_the_same(models: set[Key]) -> None:
+def test_no_two_are_called_the_same(models: set[ModelKey]) -> None:
     names = called(models)
-    made = [f"{does}-{name}" for name in names.values() for does in DOES]
+    made = [f"{does}-{name}" for name in names.values() for does in DEEDS]
     assert len(set(made)) == len(made) and "rollout-any" not in made
 
 
 @given(MODELS)
-def test_a_deployment_tells_whose_it_is(models: set[Key]) -> None:
+def test_a_deployment_tells_whose_it_is(models: set[ModelKey]) -> None:
     for model, name in called(models).items():
-        assert {owner(f"{does}-{name}", [*tags_of(model), "mine"]) for does in DOES} == {model}
+        assert {owner(f"{does}-{name}", [*tags_of(model), "mine"]) for does in DEEDS} == {model}
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_a_file_without_a_database_is_told(here: Path) -> None:
 
 
 def test_what_runs_is_not_started_otherwise(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeping, "read", lambda _: keeping.Kept(4200, "model-rollout", "v"))
+    monkeypatch.setattr(keeping, "read", lambda _: keeping.Running(4200, "model-rollout", "v"))
     monkeypatch.setattr(keeping, "pid_of", lambda *_: 1)
     monkeypatch.setattr(keeping, "answers", lambda _: False)
     for changed in ({"port": 4300}, {"pool": "other"}):

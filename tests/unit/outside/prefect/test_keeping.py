@@ -13,7 +13,7 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import keeping
-from tasks.outside.prefect.keeping import PAUSES_S, SOUND_S, Kept, _Child
+from tasks.outside.prefect.keeping import PAUSES_S, SOUND_S, Running, _Child
 
 LIVES = [sys.executable, "-c", "import time; time.sleep(600)"]
 ENDS = [sys.executable, "-c", "raise SystemExit(7)"]
@@ -81,7 +81,7 @@ def test_only_the_server_is_told_the_database_and_its_password(tmp_path: Path) -
         "PREFECT_API_URL": "http://elsewhere/api",
         "KUBECONFIG": "/k",
     }
-    kept = Kept(4200, "pool", "v")
+    kept = Running(4200, "pool", "v")
     found = keeping.environments(tmp_path, kept, here)
     assert found["server"][keeping.DATABASE] == here[keeping.DATABASE]
     assert keeping.DATABASE not in found["worker"]
