@@ -99,16 +99,26 @@ def down(
         state = state or str(SERVICE)
     place = _place(state)
     kept = keeping.read(place)
-    if kept is not None and not yes and keeping.pid_of(place, "worker"):
-        from tasks.outside.prefect.server import under_way
-
-        if keeping.answers(kept.api) and (runs := under_way(kept.api)):
-            named = ", ".join(runs[:4])
-            said = f"{len(runs)} flow run(s) are under way ({named}) and would be stopped"
-            agree(f"{said}; what serves serves on, and the guard settles the rest", interrupts=True)
+    if kept is not None and keeping.pid_of(place, "worker") and keeping.answers(kept.api):
+        _cancelled(console, kept.api, yes=yes)
     ended = [*keeping.end(place), *(ground_down() if demo else ())]
     console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
     return 0
+
+
+def _cancelled(console: Console, api: str, *, yes: bool) -> None:
+    """Nothing that changes what serves is cut off: it is cancelled, and cleans up."""
+    from tasks.outside.prefect.server import cancel, under_way
+
+    runs = under_way(api)
+    if not runs:
+        return
+    said = f"{len(runs)} flow run(s) are under way: {', '.join(runs[:4])}"
+    if not yes:
+        agree(f"{said}; they are cancelled and clean up, what serves serves on", interrupts=True)
+    console.print(f"{said}; cancelling", soft_wrap=True)
+    for name in cancel(api):
+        console.print(f"{name} has not cleaned up; `rollout recover NAME` does", soft_wrap=True)
 
 
 def found(specs: Sequence[str]) -> tuple[str, list[Tracked]]:

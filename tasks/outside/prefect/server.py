@@ -20,13 +20,15 @@ from prefect.client.schemas.actions import (
     WorkPoolCreate,
 )
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import ConcurrencyOptions, StateType
+from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun, StateType
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists, PrefectException
@@ -37,8 +39,10 @@ from prefect.settings import (
     PREFECT_SERVER_API_AUTH_STRING,
     temporary_settings,
 )
+from prefect.states import Cancelled, Cancelling
 from prefect.utilities.callables import parameter_schema
 
+from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.service.changes import form_of, gone, held, patch, reschedule
@@ -48,6 +52,7 @@ from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 POOL_TYPE = "process"
 PAGE = 200
 LIMIT = 4
+CANCEL_S = 180.0
 
 
 @dataclass
@@ -76,12 +81,34 @@ def asking(api: str) -> Iterator[SyncPrefectClient]:
 
 
 def under_way(api: str) -> list[str]:
-    """Names of the flow runs that run now."""
-    running = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING]))
-    )
+    """Names of the flow runs that change what serves, and run now or are about to."""
     with asking(api) as client:
-        return [run.name for run in client.read_flow_runs(flow_run_filter=running)]
+        return [run.name for run in _begun(client)]
+
+
+def cancel(api: str) -> list[str]:
+    """Cancel these, and wait until each has cleaned up, at most CANCEL_S; gives the names of those
+    that have not. Raises OutsideError."""
+    until = clock.monotonic() + CANCEL_S
+    with asking(api) as client:
+        for run in _begun(client):
+            # one that has not begun has nothing to clean up, and perhaps nobody to hear of it
+            begun = run.state_type == StateType.RUNNING
+            client.set_flow_run_state(run.id, Cancelling() if begun else Cancelled(), force=True)
+        while (left := _begun(client)) and clock.monotonic() < until:
+            clock.sleep(1.0)
+        return [run.name for run in left]
+
+
+def _begun(client: SyncPrefectClient) -> list[FlowRun]:
+    begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    found: list[FlowRun] = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=["rollout", "rollback"])),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=begun))
+        ),
+    )
+    return found
 
 
 def apply(api: str, plan: ServicePlan, *, pool: str, folder: str, limit: int | None) -> Applied:
