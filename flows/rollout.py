@@ -93,12 +93,14 @@ def rollout(
     why: str = "started by hand",
     again: bool = False,
     may_interrupt: bool = True,
+    targets: dict[str, float] | None = None,
+    changes: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Roll a model out; promote it only when it meets its targets.
 
     Args:
-        spec: The rollout spec, filled in here.
-        spec_file: Or the path of a spec file, below the working directory of the worker.
+        spec: The rollout spec, filled in here, whole.
+        spec_file: Path of a spec file, below the working directory of the worker; or a `spec`.
         revision: Roll this branch or tag out instead of the spec's.
         commit: Roll exactly this commit out, wherever the revision is by now (an event gives it).
         plan: Digest of a plan; refuse when the world has changed since.
@@ -108,11 +110,13 @@ def rollout(
         again: Try a release again that failed under the same targets, or waits for a person.
         may_interrupt: Where not, what interrupts is refused, whatever the spec allows. The command
             line sets it where nobody was asked.
+        targets: Other limits, by metric: {"ttft_p95_ms": 800}.
+        changes: Other values of the spec, by key: {"serving.max_model_len": 8192}.
     """
     try:
         if spec_file is not None:
             spec_below(spec_file, "parameters.spec_file")
-        wanted = parameters.of_parameters(spec, spec_file, revision, commit)
+        wanted = parameters.of_parameters(spec, spec_file, revision, commit, targets, changes)
         with Cluster.connect(kubeconfig, context) as cluster:
             run = Run(
                 wanted,

@@ -33,7 +33,8 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class Stack:
     """Where everything is while it runs. kubeconfig: of the cluster's administrator; account: of
-    the account that deployments/cluster/rbac.yaml makes, as which rollouts run."""
+    the account that deployments/cluster/rbac.yaml makes, as which rollouts run. prefect_url: ''
+    where Prefect is somebody else's."""
 
     kubeconfig: str
     account: str
@@ -45,13 +46,17 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What a process needs to use it."""
-        return {
+        out = {
             "KUBECONFIG": self.account,
             "MODELSCOPE_ENDPOINT": self.hub_url,
-            "PREFECT_API_URL": f"{self.prefect_url}/api",
-            "PREFECT_HOME": self.prefect_home,
             "MODEL_ROLLOUT_HOME": self.records,
         }
+        if self.prefect_url:
+            out |= {
+                "PREFECT_API_URL": f"{self.prefect_url}/api",
+                "PREFECT_HOME": self.prefect_home,
+            }
+        return out
 
 
 def engine_python(root: Path = ROOT) -> Path:
@@ -123,20 +128,20 @@ def _clean_environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(drop)}
 
 
-def running(local: Path) -> Stack | None:
+def running(local: Path, *, prefect: bool = True) -> Stack | None:
     """The stack that was left running under `local`, if all of it still does."""
     known, facts = daemons.read(local / "stack.json")
-    if len(known) < 3 or not all(daemons.alive(item) for item in known):
+    if len(known) < 2 + prefect or not all(daemons.alive(item) for item in known):
         return None
     # one that another version left lacks what this one needs
     return Stack(**facts) if {item.name for item in fields(Stack)} <= {*facts} else None
 
 
-def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
-    """Start everything, or find it running. Raises StandInError."""
-    found = running(local)
+def up(local: Path, say: Say, *, model: Path | None = None, prefect: bool = True) -> Stack:
+    """Start everything, or find it running. prefect: a server, too. Raises StandInError."""
+    found, more = running(local, prefect=prefect), " and Prefect server" if prefect else ""
     if found is not None:
-        say("the embedded cluster, hub and Prefect are running already")
+        say(f"the embedded hub, cluster{more} are running already")
         return found
     down(local)
     local.mkdir(parents=True, exist_ok=True)
@@ -146,7 +151,7 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
         publish_model(folder, weights, "first version")
     env, started = _clean_environment(), []
     try:
-        say("starting the embedded hub, cluster and Prefect server (stand-ins on this machine)")
+        say(f"starting the embedded hub, cluster{more} (stand-ins on this machine)")
         ready = local / "hub.ready"
         ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", "deployments.local.hub", "--root", str(folder)]
@@ -163,7 +168,7 @@ def up(local: Path, say: Say, *, model: Path | None = None) -> Stack:
         cluster = start_cluster(local, env, started)
         for note in cluster["notes"]:
             say(f"note: {note}")
-        prefect_url = start_prefect(local, env, started)
+        prefect_url = start_prefect(local, env, started) if prefect else ""
     except BaseException:
         for item in started:
             daemons.stop(item)

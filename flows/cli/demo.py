@@ -23,13 +23,17 @@ from flows.cli.run import read, run_spec
 from tasks.base.errors import OutsideError
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.rest import unfenced
+from tasks.outside.prefect.keeping import end
 from tasks.outside.vllm.engine import Engine
 from tasks.release.state import State, configmap_name, from_configmap
+from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 
 # where the demo keeps its state; tests give it a folder of their own
 LOCAL = Path(os.environ.get("MODEL_ROLLOUT_DEMO") or stack.ROOT / ".local")
 SPEC = stack.ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
+# of `rollout up --demo`: its cluster and hub, its Prefect server and worker
+GROUND, SERVICE = LOCAL / "up", LOCAL / "service"
 ASK_EVERY_S = 0.5
 
 
@@ -70,8 +74,8 @@ def asking(address: str | None) -> Iterator[ClientView]:
 
 
 def down(console: Console) -> int:
-    """End what `--keep` left running."""
-    ended = stack.down(LOCAL)
+    """End what `--keep`, or `rollout up --demo`, left running."""
+    ended = [*end(SERVICE), *ground_down(), *stack.down(LOCAL)]
     console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
     return 0
 
@@ -94,10 +98,37 @@ def _namespace(kubeconfig: str, name: str) -> None:
         cluster.writer(unfenced).apply(space)
 
 
-def _new_version(console: Console) -> None:
+@contextmanager
+def _as_ours() -> Iterator[None]:
+    try:
+        yield
+    except StandInError as error:
+        raise OutsideError(str(error)) from error
+
+
+def ground(console: Console, *, new_version: bool) -> dict[str, str]:
+    """A cluster and a hub for `rollout up --demo`, with what a process needs to use them.
+    new_version: publish a new commit on the hub. Raises OutsideError."""
+    with _as_ours():
+        weights = ensure_model(stack.engine_python(), LOCAL / "models", console.print)
+        found = stack.up(GROUND, console.print, model=weights, prefect=False)
+        _namespace(found.kubeconfig, read_spec(SPEC).namespace)
+        if new_version:
+            _new_version(console, GROUND)
+    for label, value in (("kubeconfig", found.kubeconfig), ("hub", found.hub_url)):
+        console.print(f"{label + ':':<12}{value}", soft_wrap=True)
+    return found.environment()
+
+
+def ground_down() -> list[str]:
+    """End that cluster and hub; gives their names."""
+    return stack.down(GROUND)
+
+
+def _new_version(console: Console, local: Path = LOCAL) -> None:
     note = f"another version, {time.strftime('%Y-%m-%d %H:%M:%S')}"
     weights = ensure_model(stack.engine_python(), LOCAL / "models")
-    commit = stack.publish_model(LOCAL / "hub", weights, note)
+    commit = stack.publish_model(local / "hub", weights, note)
     console.print(f"published a new commit on the embedded hub: {commit[:12]}")
 
 
@@ -170,10 +201,8 @@ def demo(console: Console, story: Story, *, keep: bool) -> int:
 
     keep: leave everything running. Raises OutsideError when one of the parts cannot be started.
     """
-    try:
+    with _as_ours():
         return _demo(console, story, keep=keep)
-    except StandInError as error:
-        raise OutsideError(str(error)) from error
 
 
 def _demo(console: Console, story: Story, *, keep: bool) -> int:

@@ -174,4 +174,6 @@ def _overridden(
         for known in [known for known in given if known[: len(place)] == place]:
             given[known] = item.told
         given[place] = item.told
+        for end in range(1, len(place)):  # keys that it brought along
+            given.setdefault(place[:end], item.told)
     return build_spec(data, name, given)

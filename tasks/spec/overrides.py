@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ def of_set(text: str) -> Override:
     if not found or not path:
         raise SpecError([f"{told}: write it as key.subkey=value"])
     try:
-        return Override(tuple(path.split(".")), yaml.safe_load(raw), told)
+        return _change(path, yaml.safe_load(raw), told)
     except yaml.YAMLError as error:
         raise SpecError([f"{told}: the value is not valid YAML"]) from error
 
@@ -41,11 +42,47 @@ def of_target(text: str) -> Override:
     """From `metric=limit`. Raises SpecError."""
     metric, _, raw = text.partition("=")
     try:
-        return Override((TARGETS, metric), float(raw), f"--target {text}")
+        return _target(metric, float(raw), f"--target {text}")
     except ValueError as error:
         raise SpecError(
             [f"--target {text}: write it as metric=limit, such as ttft_p95_ms=800"]
         ) from error
+
+
+def of_fields(
+    targets: Mapping[str, Any] | None, changes: Mapping[str, Any] | None
+) -> list[Override]:
+    """From the fields of a form: limits by metric, values by key. Raises SpecError, one line for
+    each that is wrong."""
+    out, wrong = [], []
+    for key, value in (changes or {}).items():
+        told = f"changes {key}: {_shown(value)}"
+        if key.strip("."):
+            out.append(_change(key, value, told))
+        else:
+            wrong.append(f"{told}: name a key of the spec, such as serving.port: 9000")
+    for metric, limit in (targets or {}).items():
+        told = f"targets {metric}: {_shown(limit)}"
+        if isinstance(limit, int | float) and not isinstance(limit, bool):
+            out.append(_target(metric, float(limit), told))
+        else:
+            wrong.append(f"{told}: a number is expected, as in ttft_p95_ms: 800")
+    if wrong:
+        raise SpecError(wrong)
+    return out
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def _change(key: str, value: Any, told: str) -> Override:
+    return Override(tuple(key.split(".")), value, told)
+
+
+def _target(metric: str, limit: float, told: str) -> Override:
+    return Override((TARGETS, metric), limit, told)
 
 
 def override(data: dict[str, Any], item: Override) -> Place:

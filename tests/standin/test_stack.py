@@ -27,4 +27,7 @@ def test_it_has_the_account_that_we_ship(tmp_path: Path, monkeypatch: pytest.Mon
         for item in started:
             daemons.stop(item)
     up = dict.fromkeys(stack.Stack.__dataclass_fields__, "")
-    assert stack.Stack(**{**up, "account": "a"}).environment()["KUBECONFIG"] == "a"
+    found = stack.Stack(**{**up, "account": "a"}).environment()
+    assert found["KUBECONFIG"] == "a" and "PREFECT_API_URL" not in found
+    found = stack.Stack(**{**up, "prefect_url": "http://h"}).environment()
+    assert found["PREFECT_API_URL"] == "http://h/api"

@@ -1,4 +1,4 @@
-"""prefect.yaml deployed to the tests' Prefect server, and a worker that runs what it starts."""
+"""What `rollout up` deploys on the tests' Prefect server, and a worker that runs what it starts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _LAST = "Finished in state"
 
 @dataclass
 class Served:
-    """A house whose deployments are on the server; `folder` is the project as the worker sees it:
-    prefect.yaml and the flows are ours, the spec of `smollm2` is for the exact engine.
+    """A house whose deployments are on the server; `folder` is where the worker reads specs: the
+    one of `smollm2` is for the exact engine.
     """
 
     home: House
@@ -55,6 +55,20 @@ class Served:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def up(self, *arguments: str, specs: str = "deployments/models") -> str:
+        """`rollout up --apply` in the folder; gives what it printed."""
+        command = ["up", "--apply", "--specs", specs, "--pool", POOL, *arguments]
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """Ask the server's API."""
 
@@ -63,7 +77,7 @@ class Served:
         def ask() -> httpx.Response | None:
             nonlocal busy
             url = f"{self.home.prefect_api}{path}"
-            answer = httpx.request(method, url, json=body, timeout=30)
+            answer = httpx.request(method, url, json=body, timeout=90)
             # SQLite is locked; Prefect's own client tries again, too
             busy = busy or answer.status_code == 503
             return None if answer.status_code == 503 else answer
@@ -171,17 +185,20 @@ class Served:
 
 
 def serve(home: House) -> Served:
-    """Deploy everything in prefect.yaml, as the README says."""
+    """Deploy everything for the spec of `smollm2`, by `rollout up --apply`.
+
+    The watcher is off then: what these tests start, they start themselves.
+    """
     folder = home.folder / "project"
     models = folder / "deployments" / "models"
     models.mkdir(parents=True)
-    for name in ("flows", "tasks", "prefect.yaml"):
-        (folder / name).symlink_to(ROOT / name)
+    (folder / "prefect.yaml").symlink_to(ROOT / "prefect.yaml")
     spec = spec_data(name="smollm2")
     (models / "smollm2-135m-cpu.yaml").write_text(yaml.safe_dump(spec))
     served = Served(home, folder)
-    there = served.call("POST", "/work_pools/filter", {})
-    if POOL not in {pool["name"] for pool in there}:  # one server serves all tests of a process
-        served.call("POST", "/work_pools/", {"name": POOL, "type": "process"})
-    served.prefect("deploy", "--all")
+    served.up()
+    watch = served.deployment("watch-models")
+    for schedule in watch["schedules"]:
+        place = f"/deployments/{watch['id']}/schedules/{schedule['id']}"
+        served.call("PATCH", place, {"active": False})
     return served

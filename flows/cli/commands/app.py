@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, Parameter
 from cyclopts.exceptions import UnusedCliTokensError
 
-from flows.cli.commands import act, look, specs
+from flows.cli.commands import act, look, service, specs
 from tasks.base.errors import SpecError
 
 READS = Group("Look, and change nothing", sort_key=1)
@@ -43,7 +43,12 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
         "rollback": act.rollback,
         "undo": act.undo,
     },
-    KEEPS: {"recover": act.recover, "guard": act.guard},
+    KEEPS: {
+        "up": service.up,
+        "down": service.down,
+        "recover": act.recover,
+        "guard": act.guard,
+    },
 }
 
 

@@ -1,4 +1,4 @@
-"""prefect.yaml on a real Prefect server of the pinned set: schedules, events, logs, a worker."""
+"""Our deployments on a real Prefect server of the pinned set: schedules, events, logs, a worker."""
 
 from __future__ import annotations
 
@@ -45,15 +45,6 @@ def test_pin_fastapi_the_server_starts(served: Served) -> None:
     assert served.call("GET", "/health") is True
 
 
-def test_everything_is_deployed_and_the_guard_alone_is_on(served: Served) -> None:
-    for name in ("smollm2", "watch-models", "guard", "rollback"):
-        found = served.deployment(name)
-        active = [item["active"] for item in found["schedules"]]
-        assert active == [True] if name == "guard" else not any(active)
-    # the UI draws its form from this: the spec's fields with their help
-    assert "spec" in served.deployment("smollm2")["parameter_openapi_schema"]["properties"]
-
-
 def test_pin_sqlalchemy_a_schedule_starts_runs(served: Served) -> None:
     """With sqlalchemy 2.1 the server's scheduler fails in every loop, and nothing is red."""
     deployment = served.deployment("guard")
@@ -75,7 +66,7 @@ def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Serve
     first = home.publish(1)
     second = home.publish(2)
     event(served, first)
-    started = until(lambda: served.runs("smollm2"))[0]
+    started = until(lambda: served.runs("rollout-smollm2"))[0]
     run = served.ended(started["id"])
     assert run["state_name"] == "Promoted", served.log(run)
     stable = home.state("smollm2").stable
@@ -126,9 +117,11 @@ def every_task_says_what_it_found(served: Served, run: dict[str, Any]) -> None:
 
 
 def test_an_event_that_names_no_commit_is_an_error_with_words(served: Served) -> None:
-    before = {run["id"] for run in served.runs("smollm2")}
+    before = {run["id"] for run in served.runs("rollout-smollm2")}
     event(served, "")
-    new = until(lambda: [run for run in served.runs("smollm2") if run["id"] not in before])[0]
+    new = until(lambda: [run for run in served.runs("rollout-smollm2") if run["id"] not in before])[
+        0
+    ]
     run = served.ended(new["id"])
     assert run["state_name"] == "Error"
     assert "parameters.commit: '' is no commit" in run["state"]["message"]
@@ -152,7 +145,7 @@ def plain(served: Served, run: dict[str, Any]) -> list[tuple[str, str]]:
 
 def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log(served: Served) -> None:
     wanted = spec(served, smoke=[{"prompt": "Where?", "contains": ["Atlantis"]}])
-    run = served.run("smollm2", spec_file=wanted, why="test")
+    run = served.run("rollout-smollm2", spec_file=wanted, why="test")
     assert (run["state_type"], run["state_name"]) == ("FAILED", "RolledBack")
     log = plain(served, run)
     of_flow = [message for task, message in log if not task]
@@ -162,7 +155,7 @@ def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log(served: Served) -
 
 def test_an_error_and_a_refusal_are_told_once_in_words(served: Served) -> None:
     wrong = spec(served, serving__image="nowhere/engine:9")
-    run = served.run("smollm2", spec_file=wrong, why="test")
+    run = served.run("rollout-smollm2", spec_file=wrong, why="test")
     assert (run["state_type"], run["state_name"]) == ("FAILED", "Error")
     assert "nowhere/engine:9" in run["state"]["message"]
     log = plain(served, run)
@@ -170,7 +163,7 @@ def test_an_error_and_a_refusal_are_told_once_in_words(served: Served) -> None:
     assert len(said) == 1 and "nowhere/engine:9" in said[0]
 
     no_node = spec(served, nodes__selector={"disk": "fast"})
-    run = served.run("smollm2", spec_file=no_node, why="test")
+    run = served.run("rollout-smollm2", spec_file=no_node, why="test")
     assert (run["state_type"], run["state_name"]) == ("FAILED", "Refused")
     assert "0 of 0 node(s) usable" in run["state"]["message"]
     plain(served, run)

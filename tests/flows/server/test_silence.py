@@ -50,7 +50,7 @@ def test_a_rollout_that_falls_silent_is_crashed_and_settled(home: House) -> None
     served.prefect("automation", "create", "--from-file", str(sooner))
 
     home.publish(1)
-    deployment = served.deployment("smollm2")["id"]
+    deployment = served.deployment("rollout-smollm2")["id"]
     body = {"state": {"type": "SCHEDULED"}}
     started = served.call("POST", f"/deployments/{deployment}/create_flow_run", body)
 

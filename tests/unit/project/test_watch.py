@@ -74,12 +74,13 @@ def test_a_rollout_that_ended_is_not_silent_and_one_that_beats_is_not_either() -
     assert beat is not None and trigger.within.total_seconds() > 2 * beat
 
 
-def test_prefect_has_the_guard_on_and_rollouts_that_beat() -> None:
+def test_prefect_has_guard_and_watcher_on_and_rollouts_that_beat() -> None:
     found = {
         d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
     }
     assert [item["active"] for item in found["guard"]["schedules"]] == [True]
-    rolls = [d for d in found.values() if d["entrypoint"] == "flows/rollout.py:rollout"]
+    assert [item["active"] for item in found["watch-models"]["schedules"]] == [True]
+    rolls = [d for d in found.values() if d["entrypoint"] == "flows.rollout.rollout"]
     for deployment in rolls:
         env = deployment["work_pool"]["job_variables"]["env"]
         assert env["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"

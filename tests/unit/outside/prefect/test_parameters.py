@@ -12,6 +12,8 @@ import yaml
 from tasks.base.errors import SpecError
 from tasks.outside.prefect import parameters
 from tasks.outside.prefect.parameters import of_parameters, run_name
+from tasks.spec.file import read_spec
+from tasks.spec.overrides import of_set, of_target
 from tests.support.nodedata import make_spec
 
 SPEC = make_spec()
@@ -42,6 +44,50 @@ def test_another_revision_is_the_specs_in_all_else() -> None:
 def test_a_revision_that_cannot_be_one_is_named_as_the_parameter() -> None:
     with pytest.raises(SpecError, match=r"parameters\.revision ''"):
         of_parameters(SPEC, None, "")
+
+
+FIELDS: dict[str, Any] = {
+    "targets": {"ttft_p95_ms": 800, "tpot_mean_ms": 50.5},
+    "changes": {"serving.max_model_len": 8192, "smoke": [{"prompt": "Hello"}]},
+}
+
+
+def test_a_form_changes_what_the_command_line_does(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SPEC.model_dump(mode="json", exclude_unset=True)))
+    overrides = [
+        *map(
+            of_set, ("serving.max_model_len=8192", "smoke=[{prompt: Hello}]", "model.revision=v2")
+        ),
+        *map(of_target, ("ttft_p95_ms=800", "tpot_mean_ms=50.5")),
+    ]
+    there = read_spec(path, overrides)
+    assert of_parameters(None, str(path), "v2", **FIELDS) == there
+    assert of_parameters(SPEC, None, "v2", **FIELDS) == there
+    assert {item.metric: item.limit for item in there.targets}["ttft_p95_ms"] == 800
+
+
+@pytest.mark.parametrize("from_file", [True, False])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"targets": {"ttft_p95": 800}}, r"targets ttft_p95: 800: targets\.\d\.metric: "),
+        ({"targets": {"ttft_p95_ms": "800"}}, "targets ttft_p95_ms: 800: a number is expected"),
+        ({"targets": {"ttft_p95_ms": True}}, "targets ttft_p95_ms: True: a number is expected"),
+        ({"changes": {"serving.port": "no"}}, r"changes serving\.port: no: serving\.port: "),
+        ({"changes": {"severing.port": 9000}}, r"changes severing\.port: 9000: severing"),
+        ({"changes": {"": 1}}, "changes : 1: name a key of the spec"),
+        ({"changes": {"name.x": 1}}, r"changes name\.x: 1: 'name' holds a value"),
+    ],
+)
+def test_what_is_wrong_in_a_form_is_named_as_it_was_given(
+    from_file: bool, fields: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SPEC.model_dump(mode="json", exclude_unset=True)))
+    given = (None, str(path)) if from_file else (SPEC, None)
+    with pytest.raises(SpecError, match=said):
+        of_parameters(*given, None, **fields)
 
 
 @pytest.mark.parametrize("commit", ["c" * 40, None])

@@ -1,0 +1,290 @@
+"""Bring a plan onto a Prefect server, and look at what it holds. Doing so again changes nothing:
+what a person switched or added there stays (tasks/service/changes).
+
+`prefect deploy` is not used for it: it sets schedules and triggers back to what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import (
+    DeploymentScheduleCreate,
+    DeploymentUpdate,
+    WorkPoolCreate,
+)
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    WorkPoolFilter,
+    WorkPoolFilterName,
+)
+from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun, StateType
+from prefect.events.schemas.automations import Automation, AutomationCore
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+from prefect.exceptions import ObjectAlreadyExists, PrefectException
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
+from prefect.states import Cancelled, Cancelling
+from prefect.utilities.callables import parameter_schema
+
+from tasks.base import clock
+from tasks.base.errors import OutsideError
+from tasks.base.scrub import mask
+from tasks.service.changes import form_of, gone, held, patch, reschedule
+from tasks.service.names import TAG
+from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
+
+POOL_TYPE = "process"
+PAGE = 200
+LIMIT = 4
+CANCEL_S = 180.0
+
+
+@dataclass
+class Applied:
+    """Names of what was made, changed and removed."""
+
+    made: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    # tagged as ours, and not made by us: left alone
+    others: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def asking(api: str) -> Iterator[SyncPrefectClient]:
+    """A client of the server at this address (`.../api`), which knows the password that we started
+    it with. Raises OutsideError."""
+    secret = PREFECT_API_AUTH_STRING.value() or PREFECT_SERVER_API_AUTH_STRING.value()
+    here = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: secret}
+    try:
+        with temporary_settings(here), get_client(sync_client=True) as client:
+            yield client
+    except (HTTPError, PrefectException) as error:
+        said = mask(str(error) or repr(error))
+        raise OutsideError(f"the Prefect server at {api} did not do as asked: {said}") from error
+
+
+def under_way(api: str) -> list[str]:
+    """Names of the flow runs that change what serves, and run now or are about to."""
+    with asking(api) as client:
+        return [run.name for run in _begun(client)]
+
+
+def cancel(api: str) -> list[str]:
+    """Cancel these, and wait until each has cleaned up, at most CANCEL_S; gives the names of those
+    that have not. Raises OutsideError."""
+    until = clock.monotonic() + CANCEL_S
+    with asking(api) as client:
+        for run in _begun(client):
+            # one that has not begun has nothing to clean up, and perhaps nobody to hear of it
+            begun = run.state_type == StateType.RUNNING
+            client.set_flow_run_state(run.id, Cancelling() if begun else Cancelled(), force=True)
+        while (left := _begun(client)) and clock.monotonic() < until:
+            clock.sleep(1.0)
+        return [run.name for run in left]
+
+
+def _begun(client: SyncPrefectClient) -> list[FlowRun]:
+    begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
+    found: list[FlowRun] = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=["rollout", "rollback"])),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=begun))
+        ),
+    )
+    return found
+
+
+def apply(api: str, plan: ServicePlan, *, pool: str, folder: str, limit: int | None) -> Applied:
+    """Make, update and remove. pool: the work pool's name. folder: where its worker reads spec
+    files. limit: rollouts at once; None: LIMIT where that is not set yet. Raises OutsideError."""
+    done = Applied()
+    with asking(api) as client:
+        _pool(client, pool, limit, done)
+        found = list(_deployments(client))
+        there = {(item["flow"], item["name"]): item for item in found}
+        for each in plan.deployments:
+            flow: Flow[Any, Any] = load_flow_from_entrypoint(each.entrypoint)
+            body = _body(flow, each, pool, folder)
+            known = parameter_schema(flow).properties
+            old = there.get((flow.name, each.name))
+            ident = UUID(old["id"]) if old else _create(client, flow, each, body, done)
+            if old:
+                _update(client, each, body, old, set(known), done)
+            for trigger in each.triggers:
+                ours = DeploymentEventTrigger.model_validate(trigger.as_dict())
+                ours.set_deployment_id(ident)
+                _automation(client, ours.as_automation(), done)
+        for automation in plan.automations:
+            _automation(client, AutomationCore.model_validate(automation), done)
+        _remove(client, plan, pool, found, done)
+        names = {item.name for item in plan.deployments}
+        done.others = [
+            item["name"]
+            for item in found
+            if TAG in item["tags"] and item["name"] not in {*names, *done.removed}
+        ]
+    return done
+
+
+def _pool(client: SyncPrefectClient, pool: str, limit: int | None, done: Applied) -> None:
+    """The pool and its two queues: the rollouts' has a limit, and what settles, watches, approves
+    and aborts never waits for one of them."""
+    wanted = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    if not client.read_work_pools(work_pool_filter=wanted):
+        try:
+            client.create_work_pool(WorkPoolCreate(name=pool, type=POOL_TYPE))
+            done.made.append(f"work pool {pool}")
+        except ObjectAlreadyExists:  # a worker that started was faster
+            pass
+    queues = {item.name: item for item in client.read_work_queues(work_pool_name=pool)}
+    for name, at_once in (("rollouts", limit or LIMIT), ("operations", None)):
+        if name not in queues:
+            client.create_work_queue(name, concurrency_limit=at_once, work_pool_name=pool)
+        elif name == "rollouts" and limit and queues[name].concurrency_limit != limit:
+            client.update_work_queue(queues[name].id, concurrency_limit=limit)
+
+
+def _deployments(client: SyncPrefectClient) -> Iterator[dict[str, Any]]:
+    """All of the server, as JSON, each with its flow's name."""
+    flows: dict[UUID, str] = {}
+    at = 0
+    while page := client.read_deployments(limit=PAGE, offset=at):
+        for item in page:
+            if item.flow_id not in flows:
+                flows[item.flow_id] = client.read_flow(item.flow_id).name
+            yield {**item.model_dump(mode="json"), "flow": flows[item.flow_id]}
+        at += len(page)
+
+
+def _body(flow: Flow[Any, Any], wanted: FlowDeployment, pool: str, folder: str) -> dict[str, Any]:
+    """A deployment's fields, but for its schedules and its limit."""
+    schema = parameter_schema(flow).model_dump(mode="json", exclude_none=True)
+    step = {"prefect.deployments.steps.set_working_directory": {"directory": folder}}
+    return {
+        "description": wanted.description,
+        "parameters": dict(wanted.parameters),
+        "tags": list(wanted.tags),
+        "entrypoint": wanted.entrypoint,
+        "path": folder,
+        "pull_steps": [step],
+        "work_pool_name": pool,
+        "work_queue_name": wanted.queue,
+        "job_variables": wanted.variables,
+        "parameter_openapi_schema": form_of(schema, wanted.form),
+        "enforce_parameter_schema": True,
+    }
+
+
+def _create(
+    client: SyncPrefectClient,
+    flow: Flow[Any, Any],
+    wanted: FlowDeployment,
+    body: Mapping[str, Any],
+    done: Applied,
+) -> UUID:
+    limit = wanted.concurrency
+    options = ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None
+    ident: UUID = client.create_deployment(
+        client.create_flow_from_name(flow.name),
+        wanted.name,
+        schedules=[_schedule(item, item.active) for item in wanted.timetables],
+        concurrency_limit=limit.get("limit"),
+        concurrency_options=options,
+        **body,
+    )
+    done.made.append(wanted.name)
+    return ident
+
+
+def _schedule(timetable: Timetable, active: bool) -> DeploymentScheduleCreate:
+    return DeploymentScheduleCreate.model_validate(
+        {
+            "schedule": timetable.times,
+            "active": active,
+            "slug": timetable.slug,
+            "parameters": dict(timetable.parameters),
+        }
+    )
+
+
+def _update(
+    client: SyncPrefectClient,
+    wanted: FlowDeployment,
+    body: Mapping[str, Any],
+    old: Mapping[str, Any],
+    known: set[str],
+    done: Applied,
+) -> None:
+    ident = UUID(old["id"])
+    fields = patch(body, old, known)
+    times = reschedule(wanted.timetables, old["schedules"])
+    if fields:
+        client.update_deployment(ident, DeploymentUpdate.model_validate(fields))
+    for timetable, active in times.make:
+        # the client's own method takes no slug
+        client.request(
+            "POST",
+            "/deployments/{id}/schedules",
+            path_params={"id": ident},
+            json=[_schedule(timetable, active).model_dump(mode="json")],
+        )
+    for schedule in times.drop:
+        client.delete_deployment_schedule(ident, UUID(schedule))
+    if fields or times.make or times.drop:
+        done.changed.append(wanted.name)
+
+
+def _automation(client: SyncPrefectClient, wanted: AutomationCore, done: Applied) -> None:
+    """Known by its name; on or off as it is found."""
+    wanted = wanted.model_copy(update={"tags": [TAG]})
+    found = _named(client, wanted.name)
+    if found is None:
+        client.create_automation(wanted)
+        done.made.append(f"automation {wanted.name}")
+        return
+    there = found.model_dump(mode="json")
+    body = wanted.model_dump(mode="json", exclude={"owner_resource", "enabled"})
+    body["tags"] = list(dict.fromkeys([*there["tags"], TAG]))
+    body["trigger"].pop("id", None)  # each has one of its own, which says nothing
+    if not held(there, body):
+        new = AutomationCore.model_validate({**body, "enabled": found.enabled})
+        client.update_automation(found.id, new)
+        done.changed.append(f"automation {wanted.name}")
+
+
+def _named(client: SyncPrefectClient, name: str) -> Automation | None:
+    return next(iter(client.read_automations_by_name(name)), None)
+
+
+def _remove(
+    client: SyncPrefectClient,
+    plan: ServicePlan,
+    pool: str,
+    found: list[dict[str, Any]],
+    done: Applied,
+) -> None:
+    """What we made for specs that are no more. Their runs and records stay."""
+    names = {item["id"]: item["name"] for item in found}
+    for ident in gone(plan, pool, found):
+        for automation in client.read_resource_related_automations(f"prefect.deployment.{ident}"):
+            if TAG in automation.tags and automation.name not in plan.automation_names:
+                client.delete_automation(automation.id)
+        client.delete_deployment(UUID(ident))
+        done.removed.append(names[ident])

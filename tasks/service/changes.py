@@ -1,0 +1,106 @@
+"""What is to be changed on a server, given what it holds: what is ours is brought up to date, what
+a person switched or added there stays. Bodies are JSON as Prefect's API has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.service.names import owner
+from tasks.service.parts import SLUG, ServicePlan, Timetable
+
+Fields = Mapping[str, Any]
+
+
+def held(found: Any, wanted: Any) -> bool:
+    """Whether what is found says all that is wanted; it may say more."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(
+            held(found.get(key), value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list) and len(found) == len(wanted) and all(map(held, found, wanted))
+        )
+    return bool(found == wanted)
+
+
+def form_of(schema: Fields, fields: Sequence[str]) -> dict[str, Any]:
+    """A flow's parameter schema with these fields alone, in their order: what the UI asks for."""
+    known: Fields = schema.get("properties", {})
+    shown = {name: {**known[name], "position": at} for at, name in enumerate(fields)}
+    named = str(shown)
+    definitions: dict[str, Any] = {}
+    rest = dict(schema.get("definitions", {}))
+    while used := [name for name in rest if f"/definitions/{name}'" in named]:
+        for name in used:
+            definitions[name] = rest.pop(name)
+            named += str(definitions[name])
+    needed = [name for name in schema.get("required", []) if name in shown]
+    return {**schema, "properties": shown, "required": needed, "definitions": definitions}
+
+
+def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, Any]:
+    """The fields of a deployment to set; {} where it is as wanted. A person's tags, environment
+    and more parameters stay: of the latter those that the flow still has (`known`)."""
+    more = {key: value for key, value in (found.get("parameters") or {}).items() if key in known}
+    there = found.get("job_variables") or {}
+    merged = {
+        **wanted,
+        "parameters": {**more, **wanted["parameters"]},
+        "tags": list(dict.fromkeys([*wanted["tags"], *found.get("tags", [])])),
+        "job_variables": {
+            **there,
+            **wanted["job_variables"],
+            "env": {**(there.get("env") or {}), **wanted["job_variables"].get("env", {})},
+        },
+    }
+    if not merged["job_variables"]["env"]:
+        del merged["job_variables"]["env"]
+    # whole, both ways: a field that the form no longer has must go
+    return {key: value for key, value in merged.items() if found.get(key) != value}
+
+
+@dataclass(frozen=True)
+class Rescheduled:
+    """make: timetables to make, each with whether it is on. drop: ids of those to remove."""
+
+    make: tuple[tuple[Timetable, bool], ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+def reschedule(timetables: Sequence[Timetable], found: Sequence[Fields]) -> Rescheduled:
+    """One that is there stays as it is, on or off. One of ours that another takes the place of
+    goes, and the new one is on or off as it was. One by other hands stays, and is not doubled."""
+    wanted = {item.slug: item for item in timetables}
+    ours = {item["slug"]: item for item in found if str(item.get("slug")).startswith(SLUG)}
+    old = [item for slug, item in ours.items() if slug not in wanted]
+    make = tuple(
+        (item, all(each["active"] for each in old) if old else item.active)
+        for slug, item in wanted.items()
+        if slug not in ours and not any(_same_times(item, other) for other in found)
+    )
+    return Rescheduled(make, tuple(str(item["id"]) for item in old))
+
+
+def _same_times(timetable: Timetable, found: Fields) -> bool:
+    times: Fields = found.get("schedule", {})
+    if timetable.cron:
+        zone = times.get("timezone") or "UTC"
+        return (times.get("cron"), zone) == (timetable.cron, timetable.timezone)
+    return times.get("interval") == timetable.every_s
+
+
+def gone(plan: ServicePlan, pool: str, found: Iterable[Fields]) -> list[str]:
+    """Ids of deployments that we made in this pool for specs that are no more, or that are called
+    otherwise by now."""
+    names = {item.name for item in plan.deployments}
+    return [
+        str(item["id"])
+        for item in found
+        if item["name"] not in names
+        and item.get("work_pool_name") == pool
+        and owner(item["name"], item.get("tags", [])) is not None
+    ]

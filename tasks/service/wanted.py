@@ -1,0 +1,206 @@
+"""What a Prefect server is to hold for a list of rollout specs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.base.errors import SpecError
+from tasks.service.names import ANY_SPEC, TAG, Deed, ModelKey, called, tags_of
+from tasks.service.parts import FlowDeployment, ServicePlan, Timetable, Trigger
+from tasks.spec.rollout import Rollout
+
+# what watch_models tells, and a site's own webhook may
+NEW_VERSION = "model-rollout.new-version"
+ROLLOUT, ROLLBACK = "flows.rollout.rollout", "flows.rollback.rollback"
+GUARD, WATCH = "flows.guard.guard", "flows.watch_models.watch_models"
+GUARD_EVERY_S = 300
+WATCH_EVERY_S = 600
+# ours beat every 30 s; where nothing is set Prefect's beat every 180 s
+SILENT_S = 420
+_ASKED = ("revision", "targets", "changes", "why", "commit", "plan", "again", "may_interrupt")
+_SAID: Mapping[Deed, str] = {
+    "rollout": "Roll {model} out, and promote it only when it meets its targets. Started here, by "
+    "a schedule, or by the event of a new version.",
+    "approve": "Promote the candidate of {model} that waits for a person. Fill in `rollout` and "
+    "`plan` as the held run says them: what was reviewed is promoted, nothing else.",
+    "reject": "Remove the candidate of {model} that waits for a person. Fill in `rollout` and "
+    "`plan` as the held run says them.",
+    "abort": "Stop the rollout of {model} that runs now, wherever it runs. It cleans up; what "
+    "served before it serves on.",
+    "rollback": "Go back to the release of {model} that served before. Refused where that would "
+    "interrupt what serves, unless it is allowed here.",
+}
+_FORMS: Mapping[Deed, tuple[str, ...]] = {
+    "rollout": ("spec_file", *_ASKED),
+    "approve": ("rollout", "plan"),
+    "reject": ("rollout", "plan"),
+    "abort": (),
+    "rollback": ("allow_interruption", "unchecked", "past_queue"),
+}
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A spec whose model has deployments. file: its path below the worker's folder."""
+
+    name: str
+    namespace: str
+    file: str
+    timetable: Timetable | None = None
+
+    @property
+    def key(self) -> ModelKey:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+
+def tracked(spec: Rollout, file: str) -> Tracked:
+    """What a spec says of its deployments."""
+    return Tracked(spec.name, spec.namespace, file)
+
+
+def resource_of(model: ModelKey) -> str:
+    """How events call a model."""
+    return "model-rollout.rollout." + ".".join(model)
+
+
+def wanted(models: Sequence[Tracked], *, watch_every_s: int = WATCH_EVERY_S) -> ServicePlan:
+    """For these models, in their order. Raises SpecError where two specs are of one rollout."""
+    first: dict[ModelKey, str] = {}
+    for model in models:
+        if (other := first.setdefault(model.key, model.file)) != model.file:
+            raise SpecError(
+                [
+                    f"{other} and {model.file} are both of rollout {model.namespace}/{model.name}: "
+                    "one rollout has one spec; rename one of them, or leave it out"
+                ]
+            )
+    names = called(model.key for model in models)
+    each = [item for model in models for item in _of_model(model, names[model.key])]
+    return ServicePlan((*each, *_common(models, watch_every_s)), (_fell_silent(),))
+
+
+def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
+    tags, title = tags_of(model.key), f"{model.namespace}/{model.name}"
+
+    def made(does: Deed, parameters: Mapping[str, Any], **more: Any) -> FlowDeployment:
+        return FlowDeployment(
+            name=f"{does}-{name}",
+            entrypoint=ROLLOUT if does == "rollout" else ROLLBACK,
+            description=_SAID[does].format(model=title),
+            queue="rollouts" if does == "rollout" else "operations",
+            parameters=parameters,
+            form=_FORMS[does],
+            tags=tags,
+            **more,
+        )
+
+    new = Trigger(
+        name=f"new version of {title}",
+        expect=NEW_VERSION,
+        match={"prefect.resource.id": resource_of(model.key)},
+        parameters={
+            # what the event is about, though the branch may have moved since
+            "commit": {"__prefect_kind": "jinja", "template": "{{ event.payload['commit'] }}"},
+            "why": "event: new version",
+        },
+    )
+    times = (model.timetable,) if model.timetable else ()
+    which = {"name": model.name, "namespace": model.namespace}
+    # which candidate is meant, a person says: a click alone promotes and removes nothing
+    meant = {"rollout": "", "plan": ""}
+    return [
+        made(
+            "rollout",
+            {"spec_file": model.file},
+            timetables=times,
+            triggers=(new,),
+            beating=True,
+            alone=True,
+        ),
+        made("approve", {**which, "what": "approve", **meant}),
+        made("reject", {**which, "what": "reject", **meant}),
+        made("abort", {**which, "what": "abort"}),
+        made("rollback", {**which, "what": "rollback"}),
+    ]
+
+
+def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeployment]:
+    spaces = {model.namespace for model in models}
+    crashed = Trigger(
+        name="a rollout crashed",
+        expect="prefect.flow-run.Crashed",
+        match_related={"prefect.resource.role": "flow", "prefect.resource.name": "rollout"},
+    )
+    found = [
+        FlowDeployment(
+            name="guard",
+            entrypoint=GUARD,
+            description="Settle rollouts that died half-way; every few minutes, and after a crash.",
+            queue="operations",
+            # without one: of the whole cluster, which its account must be allowed to list
+            parameters={"namespace": spaces.pop()} if len(spaces) == 1 else {},
+            form=("namespace",),
+            tags=(TAG,),
+            timetables=(Timetable(every_s=GUARD_EVERY_S),),
+            triggers=(crashed,),
+            alone=True,
+        ),
+        FlowDeployment(
+            name=ANY_SPEC,
+            entrypoint=ROLLOUT,
+            description="Roll out by a spec that is filled in here, whole.",
+            queue="rollouts",
+            parameters={},
+            form=("spec", *_ASKED, "kubeconfig", "context"),
+            tags=(TAG,),
+            beating=True,
+        ),
+    ]
+    if models:
+        watching = FlowDeployment(
+            name="watch-models",
+            entrypoint=WATCH,
+            description="Emit an event for every spec whose model has a version that does not "
+            "serve yet.",
+            queue="operations",
+            parameters={"spec_files": [model.file for model in models]},
+            form=("spec_files",),
+            tags=(TAG,),
+            timetables=(Timetable(every_s=watch_every_s),),
+            alone=True,
+        )
+        found.insert(0, watching)
+    return found
+
+
+def _fell_silent() -> dict[str, Any]:
+    return {
+        "name": "a rollout fell silent",
+        "description": "No heartbeat of a rollout for seven minutes, and no end of it.",
+        "enabled": True,
+        "trigger": {
+            "type": "event",
+            "posture": "Proactive",
+            "after": ["prefect.flow-run.heartbeat"],
+            # every end of a rollout has a name of its own
+            "expect": ["prefect.flow-run.*"],
+            "match": {"prefect.resource.id": "prefect.flow-run.*"},
+            "match_related": {
+                "prefect.resource.role": "flow",
+                "prefect.resource.name": "rollout",
+            },
+            "for_each": ["prefect.resource.id"],
+            "threshold": 1,
+            "within": SILENT_S,
+        },
+        "actions": [
+            {
+                "type": "change-flow-run-state",
+                "state": "CRASHED",
+                "message": "its heartbeats stopped",
+            }
+        ],
+    }

@@ -1,0 +1,157 @@
+"""`rollout up --apply` on a real Prefect server, again and again; forms, and an approval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.flows.house import house, record_of, spec_data
+from tests.support.places import ROOT
+from tests.support.served import Served, serve
+
+pytestmark = pytest.mark.timeout(900)
+OF_MODEL = {f"{does}-smollm2" for does in ("rollout", "approve", "reject", "abort", "rollback")}
+COMMON = {"watch-models", "guard", "rollout-any"}
+AUTOMATIONS = {"new version of models/smollm2", "a rollout crashed", "a rollout fell silent"}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Served]:
+    """One house, and a worker."""
+    with house(tmp_path_factory.mktemp("up"), prefect_api) as home:
+        found = serve(home)
+        with found.worker():
+            yield found
+
+
+def automations(served: Served) -> dict[str, dict[str, Any]]:
+    return {item["name"]: item for item in served.call("POST", "/automations/filter", {})}
+
+
+def deployments(served: Served) -> dict[str, dict[str, Any]]:
+    return {item["name"]: item for item in served.call("POST", "/deployments/filter", {})}
+
+
+def active(served: Served, name: str) -> dict[str, bool]:
+    """Of a deployment's schedules by slug, '' for a person's."""
+    found = served.deployment(name)["schedules"]
+    return {item["slug"] or "": item["active"] for item in found}
+
+
+def wipe(served: Served) -> None:
+    """As a server that is new."""
+    for kind, found in (("automations", automations), ("deployments", deployments)):
+        for item in found(served).values():
+            served.call("DELETE", f"/{kind}/{item['id']}")
+
+
+def test_what_is_made_is_on_and_again_changes_nothing(served: Served) -> None:
+    wipe(served)
+    assert "made: " in served.up()
+    assert set(deployments(served)) == OF_MODEL | COMMON
+    assert set(automations(served)) == AUTOMATIONS
+    for name in ("guard", "watch-models"):
+        assert list(active(served, name).values()) == [True]
+    before = deployments(served), automations(served)
+    assert "as they should be" in served.up()
+    after = deployments(served), automations(served)
+    assert [[item["updated"] for item in each.values()] for each in before] == [
+        [item["updated"] for item in each.values()] for each in after
+    ]
+
+
+def test_what_a_person_switched_or_added_stays(served: Served) -> None:
+    served.up()
+    for name in ("guard", "watch-models"):
+        found = served.deployment(name)
+        schedules = f"/deployments/{found['id']}/schedules"
+        for item in found["schedules"]:
+            served.call("PATCH", f"{schedules}/{item['id']}", {"active": False})
+        served.call("POST", schedules, [{"schedule": {"interval": 86400}, "active": False}])
+    crashed = automations(served)["a rollout crashed"]
+    served.call("PATCH", f"/automations/{crashed['id']}", {"enabled": False})
+    rollout = served.deployment("rollout-smollm2")
+    copy = {**{key: rollout[key] for key in ("flow_id", "tags")}, "name": "rollout-smollm2 copy"}
+    served.call("POST", "/deployments/", {**copy, "work_pool_name": rollout["work_pool_name"]})
+    mine = {"tags": ["mine"], "description": "as a person wrote it"}
+    served.call("PATCH", f"/deployments/{rollout['id']}", mine)
+    # a spec that comes, and another file for the one that is there
+    folder = served.folder / "deployments" / "models"
+    (folder / "other.yaml").write_text(yaml.safe_dump(spec_data(name="other")))
+    assert "rollout-other" in served.up()
+    for name in ("guard", "watch-models"):
+        assert sorted(active(served, name).values()) == [False, False]
+        assert "" in active(served, name)
+    assert automations(served)["a rollout crashed"]["enabled"] is False
+    again = served.deployment("rollout-smollm2")
+    assert again["tags"] == [*rollout["tags"], "mine"]
+    assert again["description"] == rollout["description"]
+    # a spec that goes takes what we made for it along, and nothing else
+    (folder / "other.yaml").unlink()
+    assert "removed: " in served.up()
+    assert set(deployments(served)) == {*OF_MODEL, *COMMON, "rollout-smollm2 copy"}
+    assert set(automations(served)) == AUTOMATIONS
+
+
+def test_the_form_is_small_and_refuses_with_words(served: Served) -> None:
+    served.up()
+    found = served.deployment("rollout-smollm2")
+    fields = found["parameter_openapi_schema"]["properties"]
+    assert list(fields)[:5] == ["spec_file", "revision", "targets", "changes", "why"]
+    assert "spec" not in fields and len(fields) < 10
+    assert found["parameters"] == {"spec_file": "deployments/models/smollm2-135m-cpu.yaml"}
+    assert list(served.deployment("approve-smollm2")["parameter_openapi_schema"]["properties"]) == [
+        "rollout",
+        "plan",
+    ]
+    assert "spec" in served.deployment("rollout-any")["parameter_openapi_schema"]["properties"]
+    answer = httpx.post(
+        f"{served.home.prefect_api}/deployments/{found['id']}/create_flow_run",
+        json={"parameters": {"targets": {"ttft_p95_ms": "fast"}}},
+        timeout=30,
+    )
+    assert answer.status_code == 409
+    assert "'targets.ttft_p95_ms'" in answer.text and "'fast' is not of type" in answer.text
+    run = served.run("rollout-smollm2", targets={"ttft_p95": 800})
+    assert run["state_name"] == "Error"
+    assert "targets ttft_p95: 800" in run["state"]["message"]
+
+
+def test_a_held_one_is_approved_by_who_says_which_one_is_meant(served: Served) -> None:
+    served.up()
+    home = served.home
+    home.publish(1)
+    asked = {
+        "targets": {"ttft_p95_ms": 60_000},
+        "changes": {"promotion.approval": "before-promote"},
+    }
+    run = served.run("rollout-smollm2", **asked)
+    assert run["state_name"] == "Held", served.log(run)
+    record = record_of(home, "smollm2")
+    limits = {item["metric"]: item["limit"] for item in record["spec"]["targets"]}
+    assert limits["ttft_p95_ms"] == 60_000
+    clicked = served.run("approve-smollm2")
+    assert clicked["state_type"] == "FAILED"
+    state = home.state("smollm2")
+    assert f"--rollout {state.rollout} --plan {state.plan}" in clicked["state"]["message"]
+    assert home.state("smollm2").phase == "held"
+    approved = served.run("approve-smollm2", rollout=state.rollout, plan=state.plan)
+    assert approved["state_type"] == "COMPLETED", served.log(approved)
+    stable = home.state("smollm2").stable
+    assert stable is not None and state.candidate is not None
+    assert stable.id == state.candidate.id
+
+
+def test_prefects_own_deploy_takes_prefect_yaml(served: Served) -> None:
+    served.prefect("deploy", "--all")
+    names = {
+        item["name"] for item in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    }
+    assert names == OF_MODEL | COMMON <= set(deployments(served))
+    assert "spec" in served.deployment("rollout-smollm2")["parameter_openapi_schema"]["properties"]
+    assert "changed: " in served.up()  # the small forms again
+    assert "as they should be" in served.up()

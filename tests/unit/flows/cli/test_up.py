@@ -1,0 +1,111 @@
+"""`rollout up`: which specs, where, and what it says before it starts anything."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+
+from flows.cli.screen import Screen
+from flows.cli.up import down, found, up
+from tasks.base.errors import OutsideError, Refused, SpecError
+from tasks.outside.prefect import keeping
+from tests.support.places import ROOT
+
+SPEC = ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a folder of one spec."""
+    place = tmp_path / "work"
+    (place / "specs").mkdir(parents=True)
+    shutil.copy(SPEC, place / "specs" / "a.yaml")
+    monkeypatch.chdir(place)
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv(keeping.DATABASE, raising=False)
+    monkeypatch.setenv("MODEL_ROLLOUT_HOME", str(tmp_path / "home"))
+    return place
+
+
+def test_specs_below_us_are_named_from_here(here: Path) -> None:
+    folder, models = found(["specs"])
+    assert (folder, [model.file for model in models]) == (str(here), ["specs/a.yaml"])
+    assert found(["specs", "specs/a.yaml"])[1] == models  # once
+
+
+def test_a_folder_elsewhere_is_the_workers(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here.parent / "away").mkdir()
+    monkeypatch.chdir(here.parent / "away")
+    folder, models = found([str(here / "specs")])
+    assert (folder, [model.file for model in models]) == (str(here / "specs"), ["a.yaml"])
+
+
+def test_a_volume_of_links_is_read(here: Path) -> None:
+    """As a ConfigMap is mounted."""
+    mount = here / "mount"
+    (mount / "..data").mkdir(parents=True)
+    shutil.copy(SPEC, mount / "..data" / "a.yaml")
+    (mount / "a.yaml").symlink_to("..data/a.yaml")
+    assert [model.file for model in found(["mount"])[1]] == ["mount/a.yaml"]
+
+
+def test_every_problem_of_every_spec_is_told_and_none_is_left_out(here: Path) -> None:
+    for name in ("b", "c"):
+        (here / "specs" / f"{name}.yaml").write_text("name: 5")
+    (here / "empty").mkdir()
+    with pytest.raises(SpecError) as caught:
+        found(["specs", "empty", "nowhere.yaml"])
+    said = str(caught.value)
+    assert all(part in said for part in ("b.yaml", "c.yaml", "--specs empty", "nowhere.yaml"))
+
+
+def test_no_spec_is_no_service(here: Path) -> None:
+    with pytest.raises(SpecError, match="name the folder of your specs"):
+        up([], Screen())
+
+
+def test_apply_wants_a_server(here: Path) -> None:
+    with pytest.raises(SpecError, match="PREFECT_API_URL is not set"):
+        up(["specs"], Screen(), apply_only=True)
+
+
+def test_print_starts_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert up(["specs"], Screen(), printing=True) == 0
+    assert "spec_file: specs/a.yaml" in capsys.readouterr().out
+    assert not (here.parent / "home").exists()
+
+
+def test_a_port_that_is_taken_is_told(here: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(OutsideError, match=f"port {port} .* taken .* another one with --port"):
+            up(["specs"], Screen(), port=port)
+
+
+def test_a_file_without_a_database_is_told(here: Path) -> None:
+    with pytest.raises(SpecError, match="--database-file no: cannot be read"):
+        up(["specs"], Screen(), database_file="no")
+    (here / "url").write_text("mysql://u:secret@h/d")
+    with pytest.raises(SpecError, match="expected postgresql://"):
+        up(["specs"], Screen(), database_file="url")
+
+
+def test_what_runs_is_not_started_otherwise(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "read", lambda _: keeping.Running(4200, "model-rollout", "v"))
+    monkeypatch.setattr(keeping, "pid_of", lambda *_: 1)
+    monkeypatch.setattr(keeping, "answers", lambda _: False)
+    for changed in ({"port": 4300}, {"pool": "other"}):
+        with pytest.raises(Refused, match="run already, on port 4200 with work pool model-rollout"):
+            up(["specs"], Screen(), **changed)  # type: ignore[arg-type]
+    with pytest.raises(OutsideError, match="does not answer"):
+        up(["specs"], Screen())
+
+
+def test_down_where_nothing_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert down(Screen()) == 0
+    assert "nothing was running" in capsys.readouterr().out

@@ -1,0 +1,114 @@
+"""What a server is to hold for some specs."""
+
+from __future__ import annotations
+
+import pytest
+
+import flows.watch_models
+from flows.guard import guard
+from flows.rollback import rollback
+from flows.rollout import rollout
+from flows.watch_models import watch_models
+from tasks.base.errors import SpecError
+from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
+from tasks.service.wanted import NEW_VERSION, Tracked, tracked, wanted
+from tests.support.nodedata import make_spec
+
+CHAT = Tracked("chat", "models", "specs/chat.yaml")
+CODE = Tracked("code", "other", "specs/code.yaml")
+FLOWS = {
+    "flows.rollout.rollout": rollout,
+    "flows.rollback.rollback": rollback,
+    "flows.guard.guard": guard,
+    "flows.watch_models.watch_models": watch_models,
+}
+
+
+def named(plan: ServicePlan) -> dict[str, FlowDeployment]:
+    return {item.name: item for item in plan.deployments}
+
+
+def test_a_model_has_a_deployment_for_each_thing_it_can_be_asked() -> None:
+    found = named(wanted([CHAT]))
+    assert list(found) == [
+        "rollout-chat",
+        "approve-chat",
+        "reject-chat",
+        "abort-chat",
+        "rollback-chat",
+        "watch-models",
+        "guard",
+        "rollout-any",
+    ]
+    for name, item in found.items():
+        assert ("model:chat" in item.tags) == name.endswith("-chat")
+
+
+def test_a_click_alone_breaks_nothing() -> None:
+    found = named(wanted([CHAT]))
+    which = {"name": "chat", "namespace": "models"}
+    for what in ("approve", "reject"):  # refused until a person says which candidate is meant
+        item = found[f"{what}-chat"]
+        assert item.parameters == {**which, "what": what, "rollout": "", "plan": ""}
+        assert item.form == ("rollout", "plan")
+    for what in ("abort", "rollback"):
+        assert found[f"{what}-chat"].parameters == {**which, "what": what}
+    assert found["rollout-chat"].parameters == {"spec_file": "specs/chat.yaml"}
+
+
+def test_the_form_of_a_rollout_is_small_and_the_whole_spec_is_apart() -> None:
+    found = named(wanted([CHAT]))
+    assert found["rollout-chat"].form[:5] == ("spec_file", "revision", "targets", "changes", "why")
+    assert "spec" not in found["rollout-chat"].form
+    assert found["rollout-any"].form[0] == "spec"
+
+
+def test_every_parameter_and_field_is_one_of_the_flow() -> None:
+    for item in wanted([CHAT, CODE]).deployments:
+        known = set(FLOWS[item.entrypoint].parameters.properties)
+        assert {*item.parameters, *item.form} <= known, item.name
+        for trigger in item.triggers:
+            assert set(trigger.parameters) <= known, trigger.name
+
+
+def test_what_must_never_wait_does_not_queue_with_rollouts() -> None:
+    for item in wanted([CHAT]).deployments:
+        rolls = item.entrypoint == "flows.rollout.rollout"
+        assert (item.queue == "rollouts") == rolls == item.beating, item.name
+
+
+def test_a_new_version_rolls_out_exactly_what_the_event_is_about() -> None:
+    (trigger,) = named(wanted([CHAT]))["rollout-chat"].triggers
+    assert trigger.expect == NEW_VERSION == flows.watch_models.EVENT
+    assert trigger.match == {"prefect.resource.id": "model-rollout.rollout.models.chat"}
+    assert trigger.parameters["commit"]["template"] == "{{ event.payload['commit'] }}"
+
+
+def test_the_guard_and_the_watcher_are_on_and_see_every_model() -> None:
+    found = named(wanted([CHAT, CODE]))
+    assert all(found[name].timetables[0].active for name in ("guard", "watch-models"))
+    assert found["watch-models"].parameters == {"spec_files": [CHAT.file, CODE.file]}
+    assert found["guard"].parameters == {}  # two namespaces: the whole cluster
+    assert named(wanted([CHAT]))["guard"].parameters == {"namespace": "models"}
+
+
+def test_a_schedule_is_the_specs() -> None:
+    nightly = Timetable(cron="0 3 * * *", timezone="Asia/Shanghai")
+    model = Tracked("chat", "models", "chat.yaml", nightly)
+    assert named(wanted([model]))["rollout-chat"].timetables == (nightly,)
+    assert named(wanted([CHAT]))["rollout-chat"].timetables == ()
+
+
+def test_without_a_spec_there_is_a_guard() -> None:
+    assert list(named(wanted([]))) == ["guard", "rollout-any"]
+
+
+def test_a_rollout_has_one_spec() -> None:
+    other = Tracked("chat", "models", "specs/again.yaml")
+    with pytest.raises(SpecError, match=r"chat\.yaml and specs/again\.yaml are both of rollout"):
+        wanted([CHAT, other])
+
+
+def test_what_a_spec_says_of_it() -> None:
+    spec = make_spec()
+    assert tracked(spec, "a.yaml").key == (spec.namespace, spec.name)
