@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from flows.cli.commands.options import Yes
 
-State = Annotated[
+ServiceFolder = Annotated[
     str | None,
     Parameter(
         help="Folder of server and worker; default: ~/.model-rollout/service.", metavar="FOLDER"
@@ -21,7 +21,7 @@ def up(
     specs: Annotated[
         tuple[str, ...], Parameter(help="A folder of specs, or a spec.", metavar="PATH")
     ] = (),
-    state: State = None,
+    state: ServiceFolder = None,
     port: Annotated[
         int | None, Parameter(help="Of the server, on this machine; default: 4200.")
     ] = None,
@@ -69,7 +69,7 @@ def up(
 
 def down(
     *,
-    state: State = None,
+    state: ServiceFolder = None,
     demo: Annotated[bool, Parameter(help="The demo, and its cluster and hub.")] = False,
     yes: Yes = False,
 ) -> int:
