@@ -9,7 +9,9 @@ from tasks.base.errors import Exit
 from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
 from tasks.record.record import Record
 
-Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
+Kind = Literal[
+    "promoted", "unchanged", "not now", "failed", "inconclusive", "held", "refused", "error"
+]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Ending:
 ENDINGS: dict[Kind, Ending] = {
     "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓"),
     "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓"),
+    "not now": Ending(Exit.DONE, "NotNow", "Not now", "open", "…"),
     "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕"),
     "inconclusive": Ending(Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?"),
     "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?"),

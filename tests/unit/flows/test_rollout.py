@@ -44,6 +44,7 @@ class Road:
 
     def __init__(
         self, *, begin: str = "fresh", serves: bool = False, quality: bool = False,
+        closed: str = "", passed: bool = False, strategy: str = "parallel",
         promotion: dict[str, Any] | None = None, **found: Any,
     ) -> None:  # fmt: skip
         self.taken: list[str] = []
@@ -56,7 +57,7 @@ class Road:
         self.found: dict[str, Any] = {
             "resolve_model": survey,
             "validate_nodes": survey,
-            "plan": SimpleNamespace(release=RELEASE, plan=SimpleNamespace(strategy="parallel")),
+            "plan": SimpleNamespace(release=RELEASE, plan=SimpleNamespace(strategy=strategy)),
             "deploy": CANDIDATE,
             "smoke": [SmokeCheck("model", True, "m", "m")],
             "benchmark": ROUNDS,
@@ -65,6 +66,8 @@ class Road:
             **found,
         }
         self.cluster = SimpleNamespace(begin=lambda release, *, keep_previous: self.begin)
+        self.window_closed = lambda: closed
+        self.passed_before = lambda release: passed
         self.steps = SimpleNamespace(**{step.name: self.step(step.name) for step in STEPS})
 
     def step(self, name: str) -> Any:
@@ -144,6 +147,19 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "another run was faster": ({"begin": "done"}, [*FIRST, "lock", *END]),
     "a promotion was cut short": ({"begin": "promote"}, [*FIRST, "lock", "promote", *END]),
+    "its window is over by the verdict": ({"closed": "at 22:00"}, [*MEASURED, "hold", *END]),
+    "its window is over, and nothing serves": (
+        {"closed": "at 22:00", "strategy": "replace"},
+        [*MEASURED, "promote", *END],
+    ),
+    "its window is over, and a person has to approve": (
+        {"closed": "at 22:00", "promotion": {"approval": "before-promote"}},
+        [*MEASURED, "hold", *END],
+    ),
+    "it passed, and waited for its window": (
+        {"begin": "retest", "passed": True},
+        [*FIRST, "lock", "promote", *END],
+    ),
     "it is tested again": ({"begin": "retest"}, [*MEASURED, "promote", *END]),
     "the soak fails": (
         {"promote": SoakFailed("m-new failed while soaking")},
@@ -207,6 +223,17 @@ def test_an_exam_that_ends_early_is_judged_without_rounds(monkeypatch: pytest.Mo
             ("failed", "smoke: answer: found Rome, expected Paris"),
         ),
         ({"promotion": {"approval": "before-promote"}}, "hold", (decision("pass"),)),
+        ({"closed": "at 22:00"}, "hold", (decision("pass"), "at 22:00")),
+        (
+            {"closed": "at 22:00", "promotion": {"approval": "before-promote"}},
+            "hold",
+            (decision("pass"),),
+        ),
+        (
+            {"begin": "retest", "passed": True},
+            "promote",
+            (RELEASE, "it passed before, and waited for its window"),
+        ),
         ({"begin": "promote"}, "promote", (RELEASE, "a promotion that was cut short is finished")),
     ],
 )
