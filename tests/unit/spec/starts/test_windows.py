@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 
 from tasks.base.errors import SpecError
 from tasks.spec.file import parse_spec
 from tasks.spec.starts.windows import Window, opens_at
+from tests.support.places import ROOT
 from tests.support.specs import text
 
 
@@ -142,3 +144,9 @@ def test_a_spec_with_all_of_them() -> None:
     )
     assert spec.schedule is not None and spec.schedule.timezone == "Asia/Shanghai"
     assert spec.maintenance_windows[0].timezone == "UTC" and spec.watch.tries == 3
+
+
+def test_the_block_in_the_docs_is_a_spec() -> None:
+    block = (ROOT / "docs" / "watch.md").read_text().split("# What starts by itself")[1]
+    spec = parse_spec(text(yaml.safe_load(block.split("```yaml")[1].split("```")[0])))
+    assert spec.watch.tags == "v2.*" and len(spec.quiet_hours) == 1
