@@ -16,7 +16,7 @@ from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import ending, parameters, started
-from tasks.record.outcome import Outcome, unchanged
+from tasks.record.outcome import Outcome, not_now, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
@@ -35,6 +35,8 @@ def pipeline(run: Run, digest: str | None) -> Outcome:
     survey = steps.resolve_model(run)
     if survey.serves_already:
         return run.finish(unchanged(survey.release.deployment, survey.amiss))
+    if survey.not_now:
+        return run.finish(not_now(survey.release.deployment, survey.not_now))
     survey = steps.validate_nodes(run, survey)
     plan = steps.plan(run, survey)
     must_hold(run, plan, digest)  # nothing has changed so far

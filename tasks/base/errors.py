@@ -73,11 +73,5 @@ class Refused(RolloutError):
     exit_code = Exit.REFUSED
 
 
-class NotNow(Refused):
-    """A rollout that nobody asked for by hand came outside of its windows; it comes again."""
-
-    exit_code = Exit.DONE
-
-
 class Busy(Refused):
     """Somebody alive holds the lease."""

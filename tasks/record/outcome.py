@@ -57,6 +57,11 @@ def unchanged(deployment: str, amiss: str = "") -> Outcome:
     return Outcome("unchanged", f"{deployment} serves already; nothing was changed{but}")
 
 
+def not_now(deployment: str, why: str) -> Outcome:
+    """Nobody asked for it by hand, and its window is closed. why: with when that opens."""
+    return Outcome("not now", f"{deployment} is not started now: {why}")
+
+
 def compact(record: Record) -> Record:
     """The part of a record that the cluster's history keeps; the rest is on disk and in the
     bucket."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.base import clock
-from tasks.base.errors import NotNow, OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.errors import OutsideError, Refused, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
 from tasks.outside.disk import pages, records
 from tasks.outside.evalscope.exam import questions_of
@@ -358,8 +358,6 @@ class Run:
 def ended_by(error: BaseException, settled: str = "") -> Outcome:
     """The outcome of a run that an error ends. settled: what cleaning up came to."""
     after = f"; {settled}" if settled else ""
-    if isinstance(error, NotNow):
-        return Outcome("not now", f"{error}{after}")
     if isinstance(error, RolloutError):
         return Outcome("refused" if isinstance(error, Refused) else "error", f"{error}{after}")
     return Outcome("error", f"interrupted: {type(error).__name__}{after}")

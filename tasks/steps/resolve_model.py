@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tasks.accelerators.profiles import profile
-from tasks.base.errors import NotNow, Refused, StepFailed
+from tasks.base.errors import Refused, StepFailed
 from tasks.nodes.assess import (
     agree_on_resource,
     api_facts,
@@ -67,7 +67,7 @@ def resolve_model(run: Run) -> Survey:
             "Prefect: again)"
         )
     if run.by_itself and not found.serves_already:
-        _may_start(run, found)
+        found = _by_itself(run, found)
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
         f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "
@@ -76,16 +76,15 @@ def resolve_model(run: Run) -> Survey:
     return found
 
 
-def _may_start(run: Run, found: Survey) -> None:
-    """Raises Refused, or NotNow, where only a person may start it."""
+def _by_itself(run: Run, found: Survey) -> Survey:
+    """With why it does not start now. Raises Refused where only a person may start it."""
     spec, manifest = found.spec, found.manifest
     memory, _ = recall_watch(run.cluster, spec)
     hub = hub_of(spec, found.policy)
     order = standing(hub, spec, found.seen.state, memory, manifest.commit)
     if order.age not in ("newer", "same"):
         raise Refused(f"{manifest.model} at {manifest.commit}: {not_newer(order)}")
-    if why := closed(spec, run.cluster.now()):
-        raise NotNow(f"{found.release.deployment} is not started now: {why}")
+    return replace(found, not_now=closed(spec, run.cluster.now()))
 
 
 def look_around(

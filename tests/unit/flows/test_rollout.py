@@ -44,7 +44,7 @@ class Road:
 
     def __init__(
         self, *, begin: str = "fresh", serves: bool = False, quality: bool = False,
-        closed: str = "", passed: bool = False, strategy: str = "parallel",
+        not_now: str = "", closed: str = "", passed: bool = False, strategy: str = "parallel",
         promotion: dict[str, Any] | None = None, **found: Any,
     ) -> None:  # fmt: skip
         self.taken: list[str] = []
@@ -53,7 +53,7 @@ class Road:
         self.spec = SimpleNamespace(
             quality=object() if quality else None, promotion=Promotion(**promotion or {})
         )
-        survey = SimpleNamespace(serves_already=serves, release=RELEASE, amiss="")
+        survey = SimpleNamespace(serves_already=serves, release=RELEASE, amiss="", not_now=not_now)
         self.found: dict[str, Any] = {
             "resolve_model": survey,
             "validate_nodes": survey,
@@ -108,6 +108,10 @@ class Road:
 CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "what serves already ends at once": (
         {"serves": True},
+        ["check", "resolve_model", "finish"],
+    ),
+    "outside of its window it does not start": (
+        {"not_now": "at 22:00"},
         ["check", "resolve_model", "finish"],
     ),
     "pass": ({}, [*MEASURED, "promote", *END]),
@@ -260,6 +264,12 @@ def test_what_serves_already_is_said_and_not_an_error(monkeypatch: pytest.Monkey
         assert road.go(monkeypatch) == Outcome(
             "unchanged", "m-new serves already; nothing was changed"
         )
+
+
+def test_what_does_not_start_now_says_when_and_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Road(not_now="its next window opens at 22:00").go(monkeypatch)
+    said = "m-new is not started now: its next window opens at 22:00"
+    assert ended == Outcome("not now", said) and ended.exit_code == 0
 
 
 def test_a_plan_that_does_not_hold_ends_before_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
