@@ -15,8 +15,8 @@ from tasks.base.errors import RolloutError
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import ending, parameters
-from tasks.record.outcome import Outcome, unchanged
+from tasks.outside.prefect import ending, parameters, started
+from tasks.record.outcome import Outcome, not_now, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
@@ -35,6 +35,8 @@ def pipeline(run: Run, digest: str | None) -> Outcome:
     survey = steps.resolve_model(run)
     if survey.serves_already:
         return run.finish(unchanged(survey.release.deployment, survey.amiss))
+    if survey.not_now:
+        return run.finish(not_now(survey.release.deployment, survey.not_now))
     survey = steps.validate_nodes(run, survey)
     plan = steps.plan(run, survey)
     must_hold(run, plan, digest)  # nothing has changed so far
@@ -49,6 +51,8 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
         steps.fetch_weights(run, cluster, plan)
         placed = place(run, cluster, plan)
     match cluster.begin(release, keep_previous=run.spec.promotion.keep_previous):
+        case "retest" if run.passed_before(release):
+            return promoted(run, cluster, release, "it passed before, and waited for its window")
         case "promote":
             return promoted(run, cluster, release, "a promotion that was cut short is finished")
         case "done" if not placed:
@@ -63,6 +67,8 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
     rounds = () if ends_early(exam) else steps.benchmark(run, candidate)
     verdict = steps.judge(run, rounds, exam)
     match next_move(verdict, run.spec.promotion, plan.plan.strategy):
+        case "promote" if plan.plan.strategy != "replace" and (window := run.window_closed()):
+            return steps.hold(run, cluster, verdict, window)  # nothing is interrupted meanwhile
         case "promote":
             return promoted(run, cluster, release, verdict.reason)
         case "hold":
@@ -125,6 +131,7 @@ def rollout(
                 commit=commit,
                 again=again,
                 may_interrupt=may_interrupt,
+                by_itself=started.by_itself(),
             )
             outcome = run.conduct(lambda: pipeline(run, plan))
     except RolloutError as error:

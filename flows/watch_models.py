@@ -1,38 +1,34 @@
-"""Look for new model versions, and tell the rollout's trigger with an event.
+"""Look for new versions, and tell the rollout's trigger with an event.
 
-An event is a hint and may be lost; this flow runs on a schedule and says it again until the
-version serves. The event's id follows from the version, so the same one triggers once.
+An event is a hint and may be lost; this flow runs on a schedule, remembers in the cluster what it
+told, and tells it again until it is taken up, a few times and ever more seldom. What it decides is
+in tasks/release/versions, one look in tasks/run/versions.
 """
 
 from __future__ import annotations
 
-import uuid
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
-from prefect import flow, task, unmapped
+from prefect import flow
 from prefect.events import emit_event
 
-from tasks.base.errors import Refused, RolloutError, SpecError, StepFailed
-from tasks.outside.disk.site import site_policy, spec_below
+from tasks.base.errors import RolloutError, SpecError, StepFailed
+from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.modelscope.hub import Hub
-from tasks.outside.modelscope.place import hub_endpoint
-from tasks.outside.prefect import told
-from tasks.outside.prefect.road import QUIET
-from tasks.release.state import configmap_name, from_configmap
+from tasks.outside.prefect import artifacts, told
+from tasks.release.versions.decide import event_id
+from tasks.run.versions.look import Sighting, VersionWatch
 from tasks.spec.file import read_spec
-from tasks.spec.policy import hub_violations
-from tasks.spec.rollout import Rollout
-from tasks.steps.resolve_model import resolve
-from tasks.weights.manifest import Manifest
 
 EVENT = "model-rollout.new-version"
-_SPACE = uuid.UUID("6f7a4a0e-6d1c-4f0a-9a53-2f0c8f1f4f11")
-
-
-def event_id(namespace: str, name: str, commit: str) -> uuid.UUID:
-    """The same version of the same rollout always has the same event id."""
-    return uuid.uuid5(_SPACE, f"{namespace}/{name}/{commit}")
+# told where a person is needed: given up on a version, or a hub that fails again and again
+TROUBLE = "model-rollout.watch-trouble"
+WIDTH = 8  # specs looked at at once
+KEY = "watch-models"
 
 
 @flow(name="watch-models", persist_result=False)
@@ -43,8 +39,9 @@ def watch_models(
 ) -> list[str]:
     """Compare what the hub has with what serves; gives one sentence for each spec.
 
-    Every spec is looked at, each in a task run of its own; those that could not be are named in
-    the end, and fail the run.
+    Every spec is looked at, whatever becomes of the others; the run fails where one could not be
+    and that is a person's matter: a spec that is wrong, or a hub that failed `watch.tries` times in
+    a row.
 
     Args:
         spec_files: Rollout specs to watch; a folder means every *.yaml in it.
@@ -52,57 +49,89 @@ def watch_models(
         context: Context of the kubeconfig.
     """
     found, failed = _expand(spec_files)
-    runs = watch_model.map(found, unmapped(kubeconfig), unmapped(context))
-    said = []
-    for path, run in zip(found, runs, strict=True):
-        try:
-            said.append(run.result())
-        except Exception as error:  # whatever it is, it must not hide the others
-            failed.append(f"{path}: {error if isinstance(error, RolloutError) else repr(error)}")
+    said: list[str] = []
+    rows = [{**_ROW, "rollout": line, "what": "failed"} for line in failed]
+    with Cluster.connect(kubeconfig, context) as cluster:
+        for path, seen in _looks(VersionWatch(cluster), found):
+            if isinstance(seen, Exception):  # whatever it is, it must not hide the others
+                why = str(seen) if isinstance(seen, RolloutError) else repr(seen)
+                failed.append(f"{path}: {why}")
+                rows.append({**_ROW, "rollout": str(path), "what": "failed", "said": why})
+                continue
+            said.append(f"{seen.name}: {seen.said}")
+            _tell(path, seen)
+            if seen.wrong:
+                failed.append(f"{path}: {seen.said}")
+            rows.append(_row(seen))
+    what = f"{len(rows)} looked at, {sum(row['what'] == 'new' for row in rows)} new"
+    artifacts.table(KEY, sorted(rows, key=_rank), what)
     if failed:
         raise StepFailed(
-            f"{len(failed)} of {len(said) + len(failed)} could not be looked at: "
-            + "; ".join(failed)
+            f"{len(failed)} of {len(rows)} could not be looked at: " + "; ".join(failed)
         )
     return said
 
 
-@task(name="watch_model", task_run_name="watch_model {path}", **QUIET)
-def watch_model(path: Path, kubeconfig: str | None, context: str | None) -> str:
-    """Compare one spec's model with what serves, and emit the event; gives a sentence."""
-    spec = read_spec(spec_below(str(path), "spec_files"))
-    if reasons := hub_violations(site_policy(), spec.model.endpoint or hub_endpoint()):
-        raise Refused("; ".join(reasons))
-    with Cluster.connect(kubeconfig, context) as cluster:
-        found = cluster.get("ConfigMap", configmap_name(spec.name), spec.namespace)
-    stable = from_configmap(spec.name, found).stable
-    manifest = resolve(Hub.from_env(spec.model.endpoint or hub_endpoint()), spec)
-    what = f"{spec.name}: {spec.model.id} @ {spec.model.revision} is {manifest.commit[:12]}"
-    if stable and (stable.commit, stable.digest) == (manifest.commit, manifest.digest):
-        sentence = f"{what}, which serves already"
-    else:
-        _emit(path, spec, manifest)
-        sentence = f"{what}, which is new: {stable.commit[:12] if stable else 'nothing'} serves"
-    told.say(sentence)
-    return sentence
+_ROW = dict.fromkeys(
+    ("rollout", "model", "follows", "serves", "found", "bytes", "what", "said"), ""
+)
 
 
-def _emit(path: Path, spec: Rollout, manifest: Manifest) -> None:
+def _row(seen: Sighting) -> dict[str, str]:
+    return {
+        "rollout": f"{seen.namespace}/{seen.name}",
+        "model": seen.model,
+        "follows": seen.follows,
+        "serves": seen.serves[:12],
+        "found": seen.found[:12],
+        "bytes": f"{seen.size:,}" if seen.size else "",
+        "what": seen.sign,
+        "said": seen.said,
+    }
+
+
+def _rank(row: Mapping[str, str]) -> tuple[bool, str]:
+    """What serves already comes last."""
+    return row["what"] == "serves", row["rollout"]
+
+
+def _looks(watch: VersionWatch, paths: list[Path]) -> Iterator[tuple[Path, Sighting | Exception]]:
+    """Each spec apart, WIDTH at once, as they end."""
+
+    def look(path: Path) -> Sighting:
+        return watch.look(read_spec(spec_below(str(path), "spec_files")))
+
+    with ThreadPoolExecutor(WIDTH, "watch") as pool:
+        runs = {pool.submit(look, path): path for path in paths}
+        for run in as_completed(runs):
+            error = run.exception()
+            if error is not None and not isinstance(error, Exception):
+                raise error
+            yield runs[run], error if error is not None else run.result()
+
+
+def _tell(path: Path, seen: Sighting) -> None:
+    told.say(
+        f"{seen.namespace}/{seen.name}: {seen.model} @ {seen.follows}: {seen.sign}: {seen.said}"
+    )
+    if seen.trouble:
+        _emit(TROUBLE, seen, {"spec_file": str(path), "what": seen.sign, "said": seen.said})
+    if seen.event:
+        ident = event_id(seen.namespace, seen.name, seen.wish, seen.times)
+        _emit(EVENT, seen, {"spec_file": str(path), **seen.event}, ident)
+
+
+def _emit(event: str, seen: Sighting, payload: dict[str, Any], ident: UUID | None = None) -> None:
     emit_event(
-        event=EVENT,
+        event=event,
         resource={
-            "prefect.resource.id": f"model-rollout.rollout.{spec.namespace}.{spec.name}",
-            "prefect.resource.name": spec.name,
-            "model-rollout.model": spec.model.id,
+            "prefect.resource.id": f"model-rollout.rollout.{seen.namespace}.{seen.name}",
+            "prefect.resource.name": seen.name,
+            "model-rollout.model": seen.model,
         },
-        # the trigger in prefect.yaml hands the commit on: it is what gets rolled out
-        payload={
-            "spec_file": str(path),
-            "revision": spec.model.revision,
-            "commit": manifest.commit,
-            "digest": manifest.digest,
-        },
-        id=event_id(spec.namespace, spec.name, manifest.commit),
+        # the trigger hands the commit on: it is what gets rolled out
+        payload=payload,
+        id=ident,
     )
 
 

@@ -9,7 +9,9 @@ from tasks.base.errors import Exit
 from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
 from tasks.record.record import Record
 
-Kind = Literal["promoted", "unchanged", "failed", "inconclusive", "held", "refused", "error"]
+Kind = Literal[
+    "promoted", "unchanged", "not now", "failed", "inconclusive", "held", "refused", "error"
+]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Ending:
 ENDINGS: dict[Kind, Ending] = {
     "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓"),
     "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓"),
+    "not now": Ending(Exit.DONE, "NotNow", "Not now", "open", "…"),
     "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕"),
     "inconclusive": Ending(Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?"),
     "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?"),
@@ -52,6 +55,11 @@ def unchanged(deployment: str, amiss: str = "") -> Outcome:
     """What is wanted serves. amiss: what is wrong with it, though it answers."""
     but = f". Not all is well: {amiss}" if amiss else ""
     return Outcome("unchanged", f"{deployment} serves already; nothing was changed{but}")
+
+
+def not_now(deployment: str, why: str) -> Outcome:
+    """Nobody asked for it by hand, and its window is closed. why: with when that opens."""
+    return Outcome("not now", f"{deployment} is not started now: {why}")
 
 
 def compact(record: Record) -> Record:

@@ -11,7 +11,8 @@ from tasks.objects.template import Named
 from tasks.release.state import Release
 from tasks.render.release import labels, merge_site, short_hash, tolerations
 from tasks.spec.hubs import OTHER_FOR_ENV, OTHER_TOKEN_ENV, TOKEN_ENV, is_modelscope, origin
-from tasks.spec.rollout import ModelRef, Rollout, SecretRef
+from tasks.spec.places import ModelRef, SecretRef
+from tasks.spec.rollout import Rollout
 
 STORE_MOUNT = "/store"
 SCRATCH_MOUNT = "/scratch"  # all that can be written besides the store

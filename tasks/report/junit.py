@@ -71,7 +71,7 @@ def _outcome(record: Record, name: str) -> list[Element]:
     kind, sentence = record.outcome or "unknown", record.sentence
     case = _case(f"{name}.outcome", record.rollout or "rollout")
     if kind not in GOOD:
-        tag = "failure" if kind == "failed" else "error"
+        tag = {"failed": "failure", "not now": "skipped"}.get(kind, "error")
         _add(case, tag, f"{kind}: {sentence.partition(chr(10))[0]}", sentence)
     return [case]
 

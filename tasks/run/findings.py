@@ -105,7 +105,7 @@ class Survey:
     looked: what was found of each node, in the order of facts; empty before that. policy: the
     site's. files_outside: files that the spec names and that lie outside the working folder, by
     place. drift: in what the Deployment of what is wanted, which serves, is not as the spec says.
-    unread: why there is no shape.
+    unread: why there is no shape. not_now: why nobody but a person may start it now.
     """
 
     spec: Rollout
@@ -127,6 +127,7 @@ class Survey:
     files_outside: Mapping[str, str] = field(default_factory=dict)
     drift: tuple[str, ...] = ()
     unread: str = ""
+    not_now: str = ""
 
     def fetch_job(self, node: str) -> dict[str, Any]:
         """The Job that brings the weights to one node."""

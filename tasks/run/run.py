@@ -25,14 +25,16 @@ from tasks.outside.vllm.engine import Answered, Engine, Late
 from tasks.record.outcome import ENDINGS, Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
+from tasks.release.memory.terms import terms_of
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Judged, Release, in_doubt, with_history
+from tasks.release.versions.decide import closed, waits_for_window
 from tasks.render.events import event
 from tasks.report.page import FILE as PAGE
 from tasks.run.locked import Locked, locked, not_held
 from tasks.spec.rollout import Rollout
-from tasks.verdict.decide import asked_of
+from tasks.verdict.decide import DEMANDS, asked_of
 from tasks.weights.manifest import Manifest
 
 _log = logging.getLogger(__name__)
@@ -44,8 +46,9 @@ class Run:
     """What the steps of one rollout share. It may read the cluster; `locked()` gives what writes.
 
     commit: roll exactly this one out; None: what the revision is now. again: also a release that
-    was judged before. may_interrupt: somebody has agreed to what the plan interrupts. outcome: how
-    it ended, None while it runs. subject: what the steps are about, for the names of their task
+    was judged before. may_interrupt: somebody has agreed to what the plan interrupts. by_itself: a
+    schedule or an event started it, and nobody asked for it. outcome: how it ended, None while it
+    runs. subject: what the steps are about, for the names of their task
     runs. measured: what the benchmark saw that a soak goes by; None before that. ask_s: how long
     one small request may take; what takes longer is asked again.
     """
@@ -60,9 +63,10 @@ class Run:
         commit: str | None = None,
         again: bool = True,
         may_interrupt: bool = True,
+        by_itself: bool = False,
     ) -> None:
         self.spec, self.cluster, self.commit, self.again = spec, cluster, commit, again
-        self.may_interrupt = may_interrupt
+        self.may_interrupt, self.by_itself = may_interrupt, by_itself
         self.rollout = rollout or new_run_id()
         self.outcome: Outcome | None = None
         self.subject = spec.name
@@ -280,6 +284,18 @@ class Run:
         self._after_all = True
         _log.error("%s serves and is proven; what came after that: %s", name, ended.sentence)
         return Outcome("promoted", f"{name} promoted; after its soak: {ended.sentence}")
+
+    def window_closed(self) -> str:
+        """Why a rollout that started by itself may not change what serves now; '' where it may."""
+        return closed(self.spec, self.cluster.now()) if self.by_itself else ""
+
+    def passed_before(self, release: Release) -> bool:
+        """A release passed under these targets, waits for its window alone, and may be promoted."""
+        state = self.observer().observe().state
+        before, asked = terms_of(state, release.id).spec, self.record.spec
+        same = all(before.get(part) == asked.get(part) for part in DEMANDS)
+        waits = waits_for_window(state, release, self.cluster.now())
+        return waits and same and not self.window_closed()
 
     def serves_proven(self, release: Release) -> bool:
         """The Service leads to a release that has passed its soak and answers, as far as the

@@ -58,7 +58,13 @@ class Tracked:
 
 def tracked(spec: Rollout, file: str) -> Tracked:
     """What a spec says of its deployments."""
-    return Tracked(spec.name, spec.namespace, file)
+    times = spec.schedule
+    again = (
+        Timetable(times.cron, timezone=times.timezone, parameters={"why": "schedule"})
+        if times
+        else None
+    )
+    return Tracked(spec.name, spec.namespace, file, again)
 
 
 def resource_of(model: ModelKey) -> str:

@@ -1,16 +1,64 @@
-"""The parts of the spec that say where things lie and how they are reached."""
+"""The parts of the spec that say where things lie and how they are reached, weights first."""
 
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tasks.spec.base import MANY, Strict
-from tasks.spec.hubs import plain_address
+from tasks.spec.base import DNS_LABEL, MANY, Strict
+from tasks.spec.hubs import is_modelscope, origins, plain_address
 
 Address = Annotated[str, AfterValidator(plain_address), Field(pattern=r"^https?://")]
+
+
+class SecretRef(Strict):
+    """A key of a Secret in the rollout's namespace; its value never enters the spec."""
+
+    name: str = Field(pattern=DNS_LABEL)
+    key: str = "token"
+
+
+class ModelRef(Strict):
+    """Which weights."""
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][\w.\-]*/[\w.\-]+$", description="ModelScope id, owner/name"
+    )
+    revision: str = Field("master", min_length=1, description="Branch, tag or commit")
+    endpoint: Address | None = Field(
+        None, description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub"
+    )
+    token_secret: SecretRef | None = Field(
+        None, description="For private models of ModelScope; goes to its own addresses alone"
+    )
+    endpoint_token: SecretRef | None = Field(
+        None, description="For private models of the hub at endpoint; goes to that address alone"
+    )
+    trust_remote_code: bool = Field(False, description="Run Python code from the model repository")
+    exclude: list[str] = Field(
+        default_factory=list, description="Glob patterns of repository files not to fetch"
+    )
+
+    @model_validator(mode="after")
+    def _tokens_at_home(self) -> Self:
+        where, ours = self.endpoint, self.endpoint is None or is_modelscope(self.endpoint)
+        if self.token_secret and not ours:
+            raise ValueError(
+                f"token_secret goes to ModelScope's own addresses alone, and endpoint is {where}; "
+                "name a Secret for that hub in endpoint_token"
+            )
+        if self.endpoint_token and (where is None or ours):
+            raise ValueError(
+                "endpoint_token is for the hub that endpoint names, and that is "
+                f"{where or 'none'}; use token_secret for ModelScope"
+            )
+        if self.endpoint_token and where and not origins(where):
+            raise ValueError(
+                f"endpoint_token would go to {where} in the clear; give endpoint an https address"
+            )
+        return self
 
 
 class Store(Strict):

@@ -191,11 +191,16 @@ def _containers(pod: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _images(policy: Policy, pod: Mapping[str, Any]) -> Iterator[str]:
     for image in dict.fromkeys(str(c.get("image", "")) for c in _containers(pod)):
-        if policy.images is not None and not _any_matches(image, policy.images):
-            known = ", ".join(policy.images) or "none"
-            yield f"image {image} is not allowed here; allowed are: {known}"
-        if policy.digests and not _DIGEST.search(image):
-            yield f"image {image} is not named by digest; write it as NAME@sha256:DIGEST"
+        yield from image_violations(policy, image)
+
+
+def image_violations(policy: Policy, image: str) -> Iterator[str]:
+    """Why an image is not allowed."""
+    if policy.images is not None and not _any_matches(image, policy.images):
+        known = ", ".join(policy.images) or "none"
+        yield f"image {image} is not allowed here; allowed are: {known}"
+    if policy.digests and not _DIGEST.search(image):
+        yield f"image {image} is not named by digest; write it as NAME@sha256:DIGEST"
 
 
 def _any_matches(name: str, patterns: Sequence[str]) -> bool:

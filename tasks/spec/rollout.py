@@ -14,7 +14,6 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.spec.base import DNS_LABEL, MANY, TOKENS, WEEK_S, Strict
 from tasks.spec.flags import SHUTDOWN, second_voice, shutdown_fault, value_of
-from tasks.spec.hubs import is_modelscope, origins
 from tasks.spec.literals import literals_of_args, literals_of_env, literals_of_pod
 from tasks.spec.measure import (
     Benchmark,
@@ -27,8 +26,10 @@ from tasks.spec.measure import (
     Workload,
 )
 from tasks.spec.parallel import Ranks
-from tasks.spec.places import Access, Address, Mirror, Store
+from tasks.spec.places import Access, Mirror, ModelRef, Store
 from tasks.spec.promotion import Promotion, Soaking
+from tasks.spec.starts.watch import Watch
+from tasks.spec.starts.windows import Schedule, Window
 from tasks.spec.voices import command_voice, env_voices
 
 __all__ = [
@@ -63,54 +64,6 @@ PodFields = Annotated[
     dict[str, Any],
     Field(description="Partial PodSpec, merged the Kubernetes way over what we render"),
 ]
-
-
-class SecretRef(Strict):
-    """A key of a Secret in the rollout's namespace; its value never enters the spec."""
-
-    name: str = Field(pattern=DNS_LABEL)
-    key: str = "token"
-
-
-class ModelRef(Strict):
-    """Which weights."""
-
-    id: str = Field(
-        pattern=r"^[A-Za-z0-9][\w.\-]*/[\w.\-]+$", description="ModelScope id, owner/name"
-    )
-    revision: str = Field("master", min_length=1, description="Branch, tag or commit")
-    endpoint: Address | None = Field(
-        None, description="Hub address; default: MODELSCOPE_ENDPOINT or the public hub"
-    )
-    token_secret: SecretRef | None = Field(
-        None, description="For private models of ModelScope; goes to its own addresses alone"
-    )
-    endpoint_token: SecretRef | None = Field(
-        None, description="For private models of the hub at endpoint; goes to that address alone"
-    )
-    trust_remote_code: bool = Field(False, description="Run Python code from the model repository")
-    exclude: list[str] = Field(
-        default_factory=list, description="Glob patterns of repository files not to fetch"
-    )
-
-    @model_validator(mode="after")
-    def _tokens_at_home(self) -> Self:
-        where, ours = self.endpoint, self.endpoint is None or is_modelscope(self.endpoint)
-        if self.token_secret and not ours:
-            raise ValueError(
-                f"token_secret goes to ModelScope's own addresses alone, and endpoint is {where}; "
-                "name a Secret for that hub in endpoint_token"
-            )
-        if self.endpoint_token and (where is None or ours):
-            raise ValueError(
-                "endpoint_token is for the hub that endpoint names, and that is "
-                f"{where or 'none'}; use token_secret for ModelScope"
-            )
-        if self.endpoint_token and where and not origins(where):
-            raise ValueError(
-                f"endpoint_token would go to {where} in the clear; give endpoint an https address"
-            )
-        return self
 
 
 class Toleration(Strict):
@@ -299,6 +252,29 @@ class Rollout(Strict):
     )
     promotion: Promotion = Field(default_factory=Promotion, json_schema_extra={"position": 12})
     records: Mirror | None = Field(None, json_schema_extra={"position": 13})
+    schedule: Schedule | None = Field(
+        None,
+        json_schema_extra={"position": 14},
+        description="When a rollout starts by itself, whatever is new; default: not at all",
+    )
+    watch: Watch = Field(
+        default_factory=Watch,
+        json_schema_extra={"position": 15},
+        description="Which versions start a rollout by themselves",
+    )
+    maintenance_windows: list[Window] = Field(
+        default_factory=list,
+        max_length=50,
+        json_schema_extra={"position": 16},
+        description="When a rollout that nobody asked for by hand may begin, and change what "
+        "serves; default: always",
+    )
+    quiet_hours: list[Window] = Field(
+        default_factory=list,
+        max_length=50,
+        json_schema_extra={"position": 17},
+        description="When it may not, whatever the windows say",
+    )
 
     @field_validator("targets", mode="before")
     @classmethod

@@ -28,6 +28,7 @@ from tasks.outside.modelscope.place import hub_endpoint
 from tasks.release.seats.crowd import crowd_of, matter
 from tasks.release.seats.room import waiting
 from tasks.release.state import OPEN, judged_before, stands
+from tasks.release.versions.decide import closed, not_newer
 from tasks.render.devices import pod_needs
 from tasks.render.live import engine_differences
 from tasks.render.release import release_of
@@ -38,7 +39,8 @@ from tasks.run.nodes.placing import amiss
 from tasks.run.run import Run
 from tasks.run.seats import taken
 from tasks.run.step import step
-from tasks.spec.policy import hub_violations
+from tasks.run.versions.follow import followed, hub_of, pinned, standing
+from tasks.run.versions.remember import recall_watch
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import asked_of
 from tasks.weights.manifest import HUB_COMMIT, Manifest
@@ -51,7 +53,8 @@ INDEX_BYTES = 64 << 20
 @step
 def resolve_model(run: Run) -> Survey:
     """What is rolled out, and where it may run: facts without a probe."""
-    found = look_around(run.cluster, run.spec, run.commit)
+    found = look_around(run.cluster, run.spec, run.commit, run.by_itself)
+    run.spec = found.spec  # what follows is about the revision and the image that were found
     manifest = found.manifest
     run.note_release(found.release, manifest)
     old = judged_before(found.seen.state, found.release.id, asked_of(run.spec))
@@ -63,6 +66,8 @@ def resolve_model(run: Run) -> Survey:
             "change what is rolled out or asked of it, or start it by hand with `rollout run` (in "
             "Prefect: again)"
         )
+    if run.by_itself and not found.serves_already:
+        found = _by_itself(run, found)
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
         f"{len(manifest.files)} files, {manifest.total_bytes:,} bytes; "
@@ -71,15 +76,28 @@ def resolve_model(run: Run) -> Survey:
     return found
 
 
-def look_around(cluster: Cluster, spec: Rollout, commit: str | None = None) -> Survey:
+def _by_itself(run: Run, found: Survey) -> Survey:
+    """With why it does not start now. Raises Refused where only a person may start it."""
+    spec, manifest = found.spec, found.manifest
+    memory, _ = recall_watch(run.cluster, spec)
+    hub = hub_of(spec, found.policy)
+    order = standing(hub, spec, found.seen.state, memory, manifest.commit)
+    if order.age not in ("newer", "same"):
+        raise Refused(f"{manifest.model} at {manifest.commit}: {not_newer(order)}")
+    return replace(found, not_now=closed(spec, run.cluster.now()))
+
+
+def look_around(
+    cluster: Cluster, spec: Rollout, commit: str | None = None, by_itself: bool = False
+) -> Survey:
     """Resolve the model and read the API's view of the nodes.
 
-    commit: roll exactly this one out (see `resolve`). Raises OutsideError, StepFailed, Refused.
+    commit: roll exactly this one out (see `resolve`). by_itself: the revision is the one that the
+    spec follows, where nobody named another. Raises OutsideError, StepFailed, Refused.
     """
     endpoint, policy = hub_endpoint(), site_policy()
-    if reasons := hub_violations(policy, spec.model.endpoint or endpoint):
-        raise Refused("; ".join(reasons))
-    hub = Hub.from_env(spec.model.endpoint or endpoint)
+    hub = hub_of(spec, policy)
+    spec = pinned(policy, followed(hub, spec) if by_itself else spec)
     manifest = resolve(hub, spec, commit)
     actor = Actor(cluster, spec.namespace, spec.name, fence=not_held, epoch=0)
     seen = actor.observe()

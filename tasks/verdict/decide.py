@@ -69,9 +69,13 @@ def agreed(decision: Decision, witness: Witness) -> Decision:
     return replace(decision, verdict="inconclusive", reason=reason)
 
 
+# the parts of a spec that say what is asked of a release
+DEMANDS = ("targets", "quality", "smoke", "benchmark")
+
+
 def asked_of(spec: Rollout) -> str:
     """A short name for all that is asked of a release, whatever it is measured on."""
-    text = spec.model_dump_json(include={"targets", "quality", "smoke", "benchmark"})
+    text = spec.model_dump_json(include=set(DEMANDS))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -25,6 +25,7 @@ RECORD_NAME = RESERVED + ".json"
 MAX_PATH_BYTES = 1024
 MAX_PART_BYTES = 240
 SCHEMA = 1
+NAMED = 50  # paths that are named where there may be thousands
 
 
 def safe_path(path: str) -> str:
@@ -185,6 +186,23 @@ def digest_of(files: Iterable[FileEntry]) -> str:
     rows = [[entry.path, entry.size, entry.sha256] for entry in sorted(files)]
     text = json.dumps(rows, ensure_ascii=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def changed_files(old: Manifest, new: Manifest) -> dict[str, Any]:
+    """What became of the files: added, changed and removed paths, NAMED of each at most, how many
+    of all kinds (changed_files), and the bytes of those added or changed (changed_bytes)."""
+    before = {entry.path: entry for entry in old.files}
+    after = {entry.path: entry for entry in new.files}
+    added = [path for path in after if path not in before]
+    changed = [path for path in after if path in before and after[path] != before[path]]
+    removed = [path for path in before if path not in after]
+    return {
+        "added": added[:NAMED],
+        "changed": changed[:NAMED],
+        "removed": removed[:NAMED],
+        "changed_files": len(added) + len(changed) + len(removed),
+        "changed_bytes": sum(after[path].size for path in (*added, *changed)),
+    }
 
 
 def matches(path: str, patterns: Sequence[str]) -> bool:

@@ -111,7 +111,7 @@ class Hub:
         if HUB_COMMIT.match(revision):
             return revision
         try:
-            body = self._json(
+            body = self.ask(
                 f"models/{model}/commits",
                 {"Ref": revision, "PageNumber": 1, "PageSize": 1},
                 f"the commits of {model}",
@@ -169,7 +169,7 @@ class Hub:
     def revisions(self, model: str) -> list[tuple[str, str | None]]:
         """Branches, then tags, with their commits where the hub tells (asked for 50 at most)."""
         safe_model(model)
-        body = self._json(f"models/{model}/revisions", {}, f"the revisions of {model}")
+        body = self.ask(f"models/{model}/revisions", {}, f"the revisions of {model}")
         data = body.get("Data") if isinstance(body, dict) else None
         known = data.get("RevisionMap") if isinstance(data, dict) else None
         known = known if isinstance(known, dict) else {}
@@ -324,8 +324,10 @@ class Hub:
             f"known are: {known}"
         )
 
-    def _json(self, path: str, params: dict[str, Any], what: str) -> Any:
-        def ask() -> Any:
+    def ask(self, path: str, params: dict[str, Any], what: str) -> Any:
+        """One call of the API that answers with JSON, tried again. what: is asked for, in words."""
+
+        def once() -> Any:
             with self._control(self.limits.call_s):
                 response = self._client._request(
                     "GET",
@@ -335,7 +337,7 @@ class Hub:
                 )
                 return response.json()
 
-        return self._retrying(ask, what)
+        return self._retrying(once, what)
 
     def _retrying(
         self,

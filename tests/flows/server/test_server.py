@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 
-from flows.watch_models import EVENT, event_id
+from flows.watch_models import EVENT
 from tests.flows.house import NAMESPACE, house, record_of
 from tests.support.served import Served, serve
 from tests.support.waiting import until
@@ -35,7 +35,7 @@ def event(served: Served, commit: str) -> None:
         "event": EVENT,
         "resource": {"prefect.resource.id": f"model-rollout.rollout.{NAMESPACE}.smollm2"},
         "payload": {"commit": commit},
-        "id": str(event_id(NAMESPACE, "smollm2", commit)),
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, commit)),
     }
     served.call("POST", "/events", [body])
 
@@ -181,27 +181,3 @@ def test_a_run_from_the_terminal_has_its_log_in_the_ui_and_not_on_the_terminal(
     log = plain(served, run)
     assert any(message.startswith("failed: ") for task, message in log if not task)
     assert any("Atlantis" in message for task, message in log if task.startswith("smoke"))
-
-
-def test_one_hub_that_is_down_hides_no_other_model(served: Served) -> None:
-    down = spec(served, model__endpoint="http://127.0.0.1:9")
-    wrong = served.folder / "wrong.yaml"
-    wrong.write_text(yaml.safe_dump({"name": "wrong"}))
-    good = spec(served, name="other")
-    run = served.run("watch-models", spec_files=[str(wrong), down, good])
-    assert run["state_type"] == "FAILED"
-    message = run["state"]["message"]
-    assert "2 of 3 could not be looked at" in message
-    assert str(wrong) in message and down in message and good not in message
-    assert "http://127.0.0.1:9" in message
-    log = plain(served, run)
-    assert any(f"watch_model {good}" == task and "is new" in m for task, m in log)
-
-    def told() -> list[dict[str, Any]]:
-        name = f"model-rollout.rollout.{NAMESPACE}.other"
-        body = {"filter": {"event": {"name": [EVENT]}, "resource": {"id": [name]}}}
-        found: list[dict[str, Any]] = served.call("POST", "/events/filter", body)["events"]
-        return found
-
-    payload = until(told)[0]["payload"]
-    assert payload["revision"] == "master" and len(payload["commit"]) == 40

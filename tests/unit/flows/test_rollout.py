@@ -44,6 +44,7 @@ class Road:
 
     def __init__(
         self, *, begin: str = "fresh", serves: bool = False, quality: bool = False,
+        not_now: str = "", closed: str = "", passed: bool = False, strategy: str = "parallel",
         promotion: dict[str, Any] | None = None, **found: Any,
     ) -> None:  # fmt: skip
         self.taken: list[str] = []
@@ -52,11 +53,11 @@ class Road:
         self.spec = SimpleNamespace(
             quality=object() if quality else None, promotion=Promotion(**promotion or {})
         )
-        survey = SimpleNamespace(serves_already=serves, release=RELEASE, amiss="")
+        survey = SimpleNamespace(serves_already=serves, release=RELEASE, amiss="", not_now=not_now)
         self.found: dict[str, Any] = {
             "resolve_model": survey,
             "validate_nodes": survey,
-            "plan": SimpleNamespace(release=RELEASE, plan=SimpleNamespace(strategy="parallel")),
+            "plan": SimpleNamespace(release=RELEASE, plan=SimpleNamespace(strategy=strategy)),
             "deploy": CANDIDATE,
             "smoke": [SmokeCheck("model", True, "m", "m")],
             "benchmark": ROUNDS,
@@ -65,6 +66,8 @@ class Road:
             **found,
         }
         self.cluster = SimpleNamespace(begin=lambda release, *, keep_previous: self.begin)
+        self.window_closed = lambda: closed
+        self.passed_before = lambda release: passed
         self.steps = SimpleNamespace(**{step.name: self.step(step.name) for step in STEPS})
 
     def step(self, name: str) -> Any:
@@ -107,6 +110,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"serves": True},
         ["check", "resolve_model", "finish"],
     ),
+    "outside of its window it does not start": (
+        {"not_now": "at 22:00"},
+        ["check", "resolve_model", "finish"],
+    ),
     "pass": ({}, [*MEASURED, "promote", *END]),
     "fail": ({"judge": decision("fail")}, [*MEASURED, "roll_back", *END]),
     "inconclusive": ({"judge": decision("inconclusive")}, [*MEASURED, "roll_back", *END]),
@@ -144,6 +151,19 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "another run was faster": ({"begin": "done"}, [*FIRST, "lock", *END]),
     "a promotion was cut short": ({"begin": "promote"}, [*FIRST, "lock", "promote", *END]),
+    "its window is over by the verdict": ({"closed": "at 22:00"}, [*MEASURED, "hold", *END]),
+    "its window is over, and nothing serves": (
+        {"closed": "at 22:00", "strategy": "replace"},
+        [*MEASURED, "promote", *END],
+    ),
+    "its window is over, and a person has to approve": (
+        {"closed": "at 22:00", "promotion": {"approval": "before-promote"}},
+        [*MEASURED, "hold", *END],
+    ),
+    "it passed, and waited for its window": (
+        {"begin": "retest", "passed": True},
+        [*FIRST, "lock", "promote", *END],
+    ),
     "it is tested again": ({"begin": "retest"}, [*MEASURED, "promote", *END]),
     "the soak fails": (
         {"promote": SoakFailed("m-new failed while soaking")},
@@ -207,6 +227,17 @@ def test_an_exam_that_ends_early_is_judged_without_rounds(monkeypatch: pytest.Mo
             ("failed", "smoke: answer: found Rome, expected Paris"),
         ),
         ({"promotion": {"approval": "before-promote"}}, "hold", (decision("pass"),)),
+        ({"closed": "at 22:00"}, "hold", (decision("pass"), "at 22:00")),
+        (
+            {"closed": "at 22:00", "promotion": {"approval": "before-promote"}},
+            "hold",
+            (decision("pass"),),
+        ),
+        (
+            {"begin": "retest", "passed": True},
+            "promote",
+            (RELEASE, "it passed before, and waited for its window"),
+        ),
         ({"begin": "promote"}, "promote", (RELEASE, "a promotion that was cut short is finished")),
     ],
 )
@@ -233,6 +264,12 @@ def test_what_serves_already_is_said_and_not_an_error(monkeypatch: pytest.Monkey
         assert road.go(monkeypatch) == Outcome(
             "unchanged", "m-new serves already; nothing was changed"
         )
+
+
+def test_what_does_not_start_now_says_when_and_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Road(not_now="its next window opens at 22:00").go(monkeypatch)
+    said = "m-new is not started now: its next window opens at 22:00"
+    assert ended == Outcome("not now", said) and ended.exit_code == 0
 
 
 def test_a_plan_that_does_not_hold_ends_before_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ BASE: dict[str, Any] = {
     "targets": [{"metric": "ttft_p95_ms", "limit": 100}],
     "smoke": [{"prompt": "Who?"}],
     "quality": {"minimum_percent": 1},
+    "maintenance_windows": [{"cron": "0 1 * * *", "hours": 4}],
+    "quiet_hours": [{"cron": "0 1 * * *", "hours": 4}],
     "benchmark": {
         "workload": {"input_tokens": {"mean": 5}, "output_tokens": {"mean": 5}},
         "loads": [{"name": "a", "concurrency": 1}],

@@ -1,10 +1,10 @@
-"""The engine's release, by an image's name."""
+"""The engine's release and the parts, by an image's name."""
 
 from __future__ import annotations
 
 import pytest
 
-from tasks.spec.images import vllm_release
+from tasks.spec.images import Reference, by_digest, reference, vllm_release
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,32 @@ def test_the_engines_release_is_known_by_its_image(
     image: str, release: tuple[int, int] | None
 ) -> None:
     assert vllm_release(image) == release
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("vllm", ("docker.io", "library/vllm", "latest", "")),
+        ("vllm/vllm-openai:v0.18", ("docker.io", "vllm/vllm-openai", "v0.18", "")),
+        ("localhost/a:1", ("localhost", "a", "1", "")),
+        (
+            "image.sourcefind.cn:5000/dcu/admin/base/vllm:0.8.5-dtk25.04",
+            ("image.sourcefind.cn:5000", "dcu/admin/base/vllm", "0.8.5-dtk25.04", ""),
+        ),
+        ("r.io/a/b:1@sha256:0", ("r.io", "a/b", "1", "sha256:0")),
+        ("r.io/a@sha256:0", ("r.io", "a", "latest", "sha256:0")),
+    ],
+)
+def test_the_parts_of_an_images_name(image: str, found: tuple[str, ...]) -> None:
+    assert reference(image) == Reference(*found)
+
+
+@pytest.mark.parametrize("image", ["", "r.io/", "A/b", "a b", "r.io/../b", ":1"])
+def test_what_names_no_image(image: str) -> None:
+    with pytest.raises(ValueError, match="names no image; write it as registry/name:tag"):
+        reference(image)
+
+
+def test_an_image_is_named_by_its_digest_as_well() -> None:
+    assert by_digest("r.io/a:1", "sha256:2") == by_digest("r.io/a:1@sha256:0", "sha256:2")
+    assert by_digest("r.io/a:1", "sha256:2") == "r.io/a:1@sha256:2"

@@ -70,3 +70,19 @@ def test_what_nobody_could_watch_serves_on_unproven() -> None:
     state = at.actor().observe().state
     assert (state.phase, state.verdict) == ("unproven", "inconclusive")
     assert at.leads_to() == "new" and at.available("old") == 2
+
+
+def test_what_passed_may_wait_for_its_window_alone() -> None:
+    """Nothing is said against it then: whoever comes in its window promotes it."""
+    at = world(phase="testing", candidate=True)
+    run = run_of(at, maintenance_windows=[{"cron": "0 0 31 1 *", "hours": 4}])
+    run.measured = {"ttft_s": 0.4}
+    why = "its next window opens at 2026-01-31T00:00+00:00"
+    with run.step("hold"):
+        ended = hold.function(run, locked(run), Decision("pass", True, "all met", ()), why)
+    state = at.actor().observe().state
+    assert ended.kind == "not now" and ended.sentence.startswith(f"the verdict is pass, and {why}")
+    assert (state.phase, state.verdict, state.judged) == ("held", "pass", ())
+    assert state.until.startswith("2026-02-03T00:00")
+    assert terms_of(state, "new").measured == {"ttft_s": 0.4}
+    assert at.leads_to() == "old" and at.available("new") == 2

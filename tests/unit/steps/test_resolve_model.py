@@ -13,6 +13,7 @@ from tasks.base.errors import Refused
 from tasks.release.course import DeploymentView, Observed
 from tasks.release.seats.edited import drifted
 from tasks.release.state import Judged, State, from_configmap, to_configmap, with_verdict
+from tasks.release.versions.order import Order
 from tasks.steps.resolve_model import drift, resolve_model
 from tasks.verdict.decide import asked_of
 from tests.support.cluster.actor_world import world
@@ -144,3 +145,39 @@ def test_what_serves_and_is_not_as_the_spec_says_is_not_done(
     assert there.serves_already is (not said)
     why = drifted(there.seen, *there.drift)
     assert (f"rollout undo deployment/{name}" in why) is bool(said)
+
+
+NIGHT = [{"cron": "0 22 * * *", "hours": 4}]  # it is midnight: open
+DAY = [{"cron": "0 9 * * *", "hours": 8}]
+
+
+def started(
+    monkeypatch: pytest.MonkeyPatch, *, age: str = "newer", by_itself: bool = True, **spec: Any
+) -> str:
+    """What becomes of a rollout that a schedule or an event started."""
+    run = run_of(world(), **spec)
+    run.by_itself = by_itself
+    module = sys.modules["tasks.steps.resolve_model"]
+    monkeypatch.setattr(module, "look_around", lambda *_: survey(run.spec))
+    monkeypatch.setattr(module, "standing", lambda *_: Order(age, "by the log"))  # type: ignore[arg-type]
+    found: str = resolve_model.function(run).not_now
+    return found
+
+
+def test_by_itself_it_starts_in_its_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert started(monkeypatch) == started(monkeypatch, maintenance_windows=NIGHT) == ""
+    opens = "its next window opens at 2026-01-01T{}:00+00:00"
+    assert started(monkeypatch, maintenance_windows=DAY) == opens.format("09")
+    assert started(monkeypatch, quiet_hours=NIGHT) == opens.format("02")
+
+
+@pytest.mark.parametrize("age", ["older", "unknown"])
+def test_by_itself_nothing_starts_that_is_not_known_to_be_newer(
+    age: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match=r"than what serves: by the log\. By hand it may"):
+        started(monkeypatch, age=age)
+
+
+def test_by_hand_it_always_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not started(monkeypatch, age="older", by_itself=False, maintenance_windows=DAY)

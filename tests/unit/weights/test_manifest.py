@@ -14,6 +14,7 @@ from tasks.weights.manifest import (
     FileEntry,
     Manifest,
     build,
+    changed_files,
     digest_of,
     matches,
     safe_commit,
@@ -163,3 +164,16 @@ def test_unsafe_commits(commit: str) -> None:
 def test_wrong_sizes_and_hashes(size: int, sha: str | None) -> None:
     with pytest.raises(ValueError, match="expected"):
         FileEntry("a", size, sha)
+
+
+def test_what_became_of_the_files() -> None:
+    old = build("o/n", "m", "a" * 40, [FileEntry("a", 1), FileEntry("b", 2), FileEntry("c", 3)])
+    new = build("o/n", "m", "b" * 40, [FileEntry("a", 1), FileEntry("b", 5), FileEntry("d", 7)])
+    assert changed_files(old, new) == {
+        "added": ["d"],
+        "changed": ["b"],
+        "removed": ["c"],
+        "changed_files": 3,
+        "changed_bytes": 12,
+    }
+    assert changed_files(old, old)["changed_files"] == 0

@@ -19,6 +19,7 @@ from tests.support import reportdata
 NAMES = {
     "promoted": "Promoted",
     "unchanged": "Unchanged",
+    "not now": "NotNow",
     "failed": "RolledBack",
     "inconclusive": "Inconclusive",
     "held": "Held",
@@ -36,7 +37,7 @@ def test_the_state_tells_how_it_ended(kind: Kind) -> None:
     record, outcome = Record(name="m"), Outcome(kind, "as it is")
     state = as_state(outcome, record)
     assert (state.name, state.message) == (NAMES[kind], "as it is")
-    good = kind in ("promoted", "unchanged")
+    good = kind in ("promoted", "unchanged", "not now")
     assert state.is_completed() is good and state.is_failed() is not good
     if good:
         assert state.data is record

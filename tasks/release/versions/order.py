@@ -1,0 +1,88 @@
+"""Which of two versions is the older one, and which tag is the newest: only what is known to be
+newer starts by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from packaging.version import InvalidVersion, Version
+
+Age = Literal["same", "newer", "older", "unknown"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a version stands to what serves, and how that is known."""
+
+    age: Age
+    why: str
+
+
+def version_of(tag: str) -> Version | None:
+    """A tag as a version (PEP 440, which reads 1.2.3 and v1.2.3-rc1 as semver means them); None
+    where it is none."""
+    try:
+        return Version(tag)
+    except InvalidVersion:
+        return None
+
+
+def newest_tag(tags: Iterable[str], pattern: str, *, prereleases: bool = False) -> str | None:
+    """The tag with the highest version among those that match a glob pattern, whole; None where no
+    version matches. What a pattern has before the version ('chat-v*') is no part of it."""
+    head = pattern[: min((pattern.find(sign) for sign in "*?[" if sign in pattern), default=0)]
+    # 'v1.*' begins inside the version: only what ends without a digit is a name before it
+    head = "" if any(sign.isdigit() for sign in head) else head
+    found: list[tuple[Version, str]] = []
+    for tag in tags:
+        known = version_of(tag) or version_of(tag.removeprefix(head))
+        if known is None or not fnmatchcase(tag, pattern):
+            continue
+        if prereleases or not known.is_prerelease:
+            found.append((known, tag))
+    return max(found)[1] if found else None
+
+
+def order_of(
+    found: str, serves: str | None, log: Sequence[str] | None, known: Container[str], *, head: bool
+) -> Order:
+    """How commit `found` stands to the one that serves, both as the hub names them.
+
+    serves: None where nothing does. log: the commits that lead to what the revision is now, newest
+    first, as far back as was read; None where the hub keeps none. known: commits that were there
+    before what serves. head: `found` is what the followed revision is now.
+    """
+    if serves is None:
+        return Order("newer", "nothing serves")
+    if found == serves:
+        return Order("same", "it serves")
+    if log is not None:
+        at = {commit: index for index, commit in reversed(list(enumerate(log)))}
+        if found in at and serves in at:
+            if at[found] < at[serves]:
+                return Order("newer", "it comes after what serves in the hub's log")
+            return Order("older", "it comes before what serves in the hub's log")
+        if found in known:
+            return Order("older", "it was there before what serves")
+        lacks = "what serves" if found in at else "it"
+        return Order("unknown", f"the hub's log of the revision does not have {lacks}")
+    if found in known:
+        return Order("older", "it was there before what serves")
+    if head:
+        return Order("newer", "the revision moved to it, and it was never seen before")
+    return Order(
+        "unknown", "the hub keeps no log of commits, and it is not what the revision is now"
+    )
+
+
+def order_of_tags(found: str, serves: str) -> Order | None:
+    """The same by the versions that two tags name; None where they say nothing of it."""
+    new, old = version_of(found), version_of(serves)
+    if new is None or old is None or new == old:
+        return None
+    if new > old:
+        return Order("newer", f"{found} is a higher version than {serves}")
+    return Order("older", f"{found} is a lower version than {serves}")
