@@ -12,6 +12,7 @@ from flows.watch_models import watch_models
 from tasks.base.errors import SpecError
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 from tasks.service.wanted import NEW_VERSION, Tracked, tracked, wanted
+from tasks.spec.starts.windows import Schedule
 from tests.support.nodedata import make_spec
 
 CHAT = Tracked("chat", "models", "specs/chat.yaml")
@@ -112,3 +113,8 @@ def test_a_rollout_has_one_spec() -> None:
 def test_what_a_spec_says_of_it() -> None:
     spec = make_spec()
     assert tracked(spec, "a.yaml").key == (spec.namespace, spec.name)
+    assert tracked(spec, "a.yaml").timetable is None
+    times = Schedule(cron="0 3 * * 1-5", timezone="Asia/Shanghai")
+    found = tracked(spec.model_copy(update={"schedule": times}), "a.yaml").timetable
+    assert found is not None and (found.cron, found.timezone) == (times.cron, times.timezone)
+    assert found.parameters == {"why": "schedule"}
