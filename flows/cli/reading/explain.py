@@ -90,10 +90,15 @@ def _flat(item: Mapping[str, Any]) -> dict[str, Any]:
     return {**item, **{k: v for part in item.get("anyOf") or () for k, v in part.items()}}
 
 
+def _models(kind: type[Strict]) -> dict[str, type[Strict]]:
+    """What is made of a model, by name."""
+    below = [_models(item) for item in kind.__subclasses__()]
+    return {kind.__name__: kind} | {name: item for part in below for name, item in part.items()}
+
+
 def _default(model: str, key: str) -> Any:
     """As plain data; of a model {}: its fields have theirs."""
-    kinds = {kind.__name__: kind for kind in Strict.__subclasses__()}
-    found = kinds[model].model_fields[key].get_default(call_default_factory=True)
+    found = _models(Strict)[model].model_fields[key].get_default(call_default_factory=True)
     return {} if isinstance(found, Strict) else found
 
 

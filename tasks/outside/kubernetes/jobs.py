@@ -310,7 +310,9 @@ class _Running:
         for pod in reversed(pods):
             why = why or self._diagnose(pod)
         last = tuple(self.last) or (tail(self.evidence.logs(pods[-1])) if pods else ())
-        if why is None and "DeadlineExceeded" in said:
+        if "DeadlineExceeded" in said and not (why and why.fatal):
+            # whether its pod is seen to go before or after it
+            self.trouble = why or self.trouble
             why = self._late("ran out of its time")
         found = why or self.trouble or Diagnosis("job-failed", f"Job {self.name} failed", said)
         return self._failed(code, found, last)

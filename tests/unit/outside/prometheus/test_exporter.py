@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tasks.base.errors import OutsideError
 from tasks.outside.prometheus.exporter import Rollouts, listening
+from tasks.record.outcome import ENDINGS
 from tasks.release.state import Release, State
 from tasks.report.gauges import NAMES, Overseen
 
@@ -40,7 +41,7 @@ def test_what_was_seen_last_is_told_though_nobody_can_look() -> None:
         found = scraped(port)
         assert found["model_rollout_up"] == [({}, 1.0)]
         assert [labels["name"] for labels, _ in found["model_rollout_serving_info"]] == ['m"\n']
-        assert len(found["model_rollout_finished_total"]) == 14
+        assert len(found["model_rollout_finished_total"]) == 2 * len(ENDINGS)
         assert set(found) <= {*NAMES, *(f"model_rollout_{n}" for n in ("up", "finished_total"))} | {
             "model_rollout_look_timestamp_seconds"
         }
