@@ -111,6 +111,7 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     assert "by-hand behind Service models/tiny is release adopted-" in said
     assert seen.answered > 5 and not seen.failed
     assert used == {
+        ("create", "events"),
         ("create", "leases"),
         ("update", "leases"),
         ("create", "configmaps"),

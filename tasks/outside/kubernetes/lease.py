@@ -130,6 +130,8 @@ class LeaseLock:
     ) -> None:
         if not identity:
             raise ValueError("a lease needs an identity: an empty holder means nobody holds it")
+        # whoever does not hold it yet has time to ride a trouble out
+        self._patient = cluster
         # A renewal that waits out a long trouble comes too late; better the next one tries anew.
         self._cluster = cluster.limited(max(1.0, duration_s / 6), duration_s / 6)
         # nothing guards the guard: each write names the version it was read at
@@ -188,7 +190,7 @@ class LeaseLock:
         seen: tuple[Any, ...] | None = None
         told = moved = False
         while True:
-            lease = lease_of(self._cluster, self._ns, self._name)
+            lease = lease_of(self._patient, self._ns, self._name)
             spec = (lease or {}).get("spec") or {}
             holder = spec.get("holderIdentity") or ""
             now = clock.monotonic()

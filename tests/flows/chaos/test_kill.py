@@ -87,7 +87,7 @@ def test_ctrl_c_cleans_up(home: House) -> None:
         read_until(process, "[benchmark] c4")
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=300)
-    assert process.returncode == 1, said
+    assert process.returncode == 130, said
     assert not seen.failed
     state = home.state()
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == first
