@@ -258,7 +258,8 @@ def _bring(
 def _told(
     console: Console, place: Path, kept: keeping.Running, models: Sequence[Tracked], *, demo: bool
 ) -> None:
-    more = " --demo" if demo else ""
+    elsewhere = "" if place == _place(None) else f" --state {place}"
+    more = " --demo" if demo else elsewhere
     rows = [
         ("UI", kept.ui),
         ("shell", f"export {_API}={kept.api}"),
