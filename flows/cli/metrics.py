@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from flows.cli.screen import say
 from tasks.base import clock
 from tasks.base.errors import RolloutError
-from tasks.objects.ours import marks_of_all
-from tasks.outside.kubernetes.access import selector_text
+from tasks.outside.kubernetes.access import made_by_all
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prometheus.exporter import Rollouts, listening
 from tasks.release.state import configmap_name, from_configmap
@@ -20,13 +20,12 @@ _log = logging.getLogger(__name__)
 def overseen(cluster: Cluster, namespace: str | None) -> Sequence[Overseen]:
     """Every rollout with the Deployment that serves; one that cannot be read is told, and left
     out. Raises OutsideError."""
-    states, engines = (selector_text(marks_of_all(role)) for role in ("state", "engine"))
     deployments = {
         (item["metadata"]["namespace"], item["metadata"]["name"]): item
-        for item in cluster.list("Deployment", namespace, label_selector=engines)
+        for item in made_by_all(cluster, "Deployment", "engine", namespace)
     }
     found = []
-    for item in cluster.list("ConfigMap", namespace, label_selector=states):
+    for item in made_by_all(cluster, "ConfigMap", "state", namespace):
         where, name = item["metadata"]["namespace"], item["metadata"]["name"]
         try:
             state = from_configmap(name.removeprefix(configmap_name("")), item)
@@ -57,7 +56,7 @@ def serve(
         rollouts = Rollouts(lambda: overseen(cluster, namespace))
         rollouts.renew()
         with listening(rollouts, host, port) as at:
-            print(f"metrics: http://{host}:{at}/metrics", flush=True)
+            say(f"metrics: http://{host}:{at}/metrics")
             while True:
                 clock.sleep(every_s)
                 rollouts.renew()

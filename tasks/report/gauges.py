@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import get_args
 
 from tasks.base import clock
@@ -46,7 +47,7 @@ class Overseen:
         """Whose sample it is."""
         return {"namespace": self.namespace, "name": self.state.name}
 
-    @property
+    @cached_property
     def records(self) -> list[Record]:
         """Its history, newest first: of rollouts alone, not of what was done by name."""
         return [read(entry) for entry in self.state.history if entry.get("steps")]
@@ -203,7 +204,6 @@ _TABLE = (
         _margins,
     ),
 )
-NAMES = tuple(f"{PREFIX}{name}" for name, _, _ in _TABLE)
 
 
 @dataclass(frozen=True)

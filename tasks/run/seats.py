@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from tasks.base.errors import Refused, RolloutError
 from tasks.nodes.queue import unmade, untold
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
-from tasks.objects.ours import marks_of_all
 from tasks.objects.pods import Object, counted, ending
 from tasks.objects.reached import labelled
-from tasks.outside.kubernetes.access import selector_text
+from tasks.outside.kubernetes.access import made_by_all
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Forbidden
 from tasks.release.course import Observed, Room
@@ -81,11 +80,10 @@ def _release(item: Object) -> tuple[str, str, str]:
 
 def _every(cluster: Cluster, namespace: str, kind: str, role: str) -> list[Object]:
     """Of every rollout: of the cluster's, or, where that may not be read, of the namespace's."""
-    ours = selector_text(marks_of_all(role))
     try:
-        return cluster.list(kind, None, label_selector=ours)
+        return made_by_all(cluster, kind, role, None)
     except Forbidden:
-        return cluster.list(kind, namespace, label_selector=ours)
+        return made_by_all(cluster, kind, role, namespace)
 
 
 def _states(configmaps: Sequence[Object]) -> dict[Rolled, State]:

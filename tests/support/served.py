@@ -44,22 +44,16 @@ class Served:
 
     def prefect(self, *arguments: str) -> str:
         """A prefect command in the folder; gives what it printed."""
-        done = subprocess.run(
-            [PREFECT, "--no-prompt", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return self._ran(PREFECT, "--no-prompt", *arguments)
 
     def up(self, *arguments: str, specs: str = "deployments/models") -> str:
         """`rollout up --apply` in the folder; gives what it printed."""
         command = ["up", "--apply", "--specs", specs, "--pool", POOL, *arguments]
+        return self._ran(sys.executable, "-m", "flows.cli", *command)
+
+    def _ran(self, *command: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *command],
+            command,
             cwd=self.folder,
             env=self.environment,
             capture_output=True,

@@ -186,14 +186,18 @@ def rollout_pods(cluster: Cluster, namespace: str, name: str) -> list[Object]:
     return [pod for pod in kept if chooses(mine, pod["metadata"].get("labels"))]
 
 
+def made_by_all(cluster: Cluster, kind: str, role: str, namespace: str | None) -> list[Object]:
+    """Every rollout's objects of a kind and role; namespace None: of all."""
+    return cluster.list(kind, namespace, label_selector=selector_text(marks_of_all(role)))
+
+
 def rollouts(cluster: Cluster, namespace: str | None) -> list[tuple[str, str]]:
     """Every rollout that has a state, or an engine though its state is lost: (namespace, name)."""
-    states, engines = (selector_text(marks_of_all(role)) for role in ("state", "engine"))
     found: set[tuple[str, str]] = set()
-    for item in cluster.list("ConfigMap", namespace, label_selector=states):
+    for item in made_by_all(cluster, "ConfigMap", "state", namespace):
         meta = item["metadata"]
         found.add((meta["namespace"], meta["name"].removeprefix(configmap_name(""))))
-    for item in cluster.list("Deployment", namespace, label_selector=engines):
+    for item in made_by_all(cluster, "Deployment", "engine", namespace):
         meta = item["metadata"]
         found.add((meta["namespace"], meta["labels"].get(INSTANCE_LABEL, "")))
     return sorted(key for key in found if key[1])

@@ -12,11 +12,12 @@ import yaml
 from flows.cli.commands.app import build
 from flows.cli.commands.look import metrics
 from tasks.release.state import _PHASES
-from tasks.report.gauges import NAMES, PREFIX
+from tasks.report.gauges import PREFIX, families
 from tests.support.places import ROOT, VERSIONS
 
 FOLDER = ROOT / "deployments" / "monitoring"
-KNOWN = {*NAMES, *(f"{PREFIX}{n}" for n in ("up", "look_timestamp_seconds", "finished_total"))}
+OF_THE_LOOK = ("up", "look_timestamp_seconds", "finished_total")
+KNOWN = {PREFIX + name for name in (*OF_THE_LOOK, *(family.name for family in families([])))}
 RULES: list[dict[str, Any]] = [
     rule
     for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())["groups"]

@@ -12,7 +12,7 @@ from tasks.base.errors import OutsideError
 from tasks.outside.prometheus.exporter import Rollouts, listening
 from tasks.record.outcome import ENDINGS
 from tasks.release.state import Release, State
-from tasks.report.gauges import NAMES, Overseen
+from tasks.report.gauges import PREFIX, Overseen, families
 
 RELEASE = Release("r", "m-r", "o/m", "master", "c", "s", "i", "m")
 
@@ -42,9 +42,9 @@ def test_what_was_seen_last_is_told_though_nobody_can_look() -> None:
         assert found["model_rollout_up"] == [({}, 1.0)]
         assert [labels["name"] for labels, _ in found["model_rollout_serving_info"]] == ['m"\n']
         assert len(found["model_rollout_finished_total"]) == 2 * len(ENDINGS)
-        assert set(found) <= {*NAMES, *(f"model_rollout_{n}" for n in ("up", "finished_total"))} | {
-            "model_rollout_look_timestamp_seconds"
-        }
+        of_the_look = ("up", "look_timestamp_seconds", "finished_total")
+        known = {PREFIX + name for name in (*of_the_look, *(one.name for one in families([])))}
+        assert set(found) <= known
         well[0] = False
         rollouts.renew()
         again = scraped(port)
