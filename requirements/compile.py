@@ -41,6 +41,7 @@ SETS: dict[str, tuple[str, ...]] = {
         "--override=requirements/engine-overrides.txt",
         "--python-platform=x86_64-manylinux_2_28",
     ),
+    "docs.txt": ("requirements/docs.in", "--universal"),
 }
 
 

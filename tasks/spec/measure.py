@@ -17,35 +17,37 @@ CONFIDENCE = 0.95
 class SmokePrompt(Strict):
     """One question and what its answer must contain (case-insensitive)."""
 
-    prompt: str = Field(min_length=1)
-    contains: list[str] = Field(default_factory=list)
-    max_tokens: int = Field(64, ge=1, le=MANY)
+    prompt: str = Field(min_length=1, description="The user's message")
+    contains: list[str] = Field(
+        default_factory=list, description="Texts that must occur in the answer, each of them"
+    )
+    max_tokens: int = Field(64, ge=1, le=MANY, description="Tokens of the answer at most")
 
 
 class Lengths(Strict):
     """A distribution of token counts, drawn per request."""
 
-    kind: Literal["fixed", "uniform", "lognormal"] = "fixed"
+    kind: Literal["fixed", "uniform", "lognormal"] = Field("fixed", description="Its shape")
     mean: int = Field(ge=1, le=TOKENS, description="Tokens")
     spread: float = Field(
         0.0, ge=0, le=10, description="uniform: +- share of the mean; lognormal: sigma of the log"
     )
-    maximum: int | None = Field(None, ge=1, le=TOKENS)
+    maximum: int | None = Field(None, ge=1, le=TOKENS, description="Tokens at most")
 
 
 class Workload(Strict):
     """What is asked of the engine."""
 
     profile: Literal["chat", "rag", "code", "long-context", "field-report", "custom", "file"] = (
-        "chat"
+        Field("chat", description="Lengths of prompts and answers; custom: those given here")
     )
     file: str | None = Field(
         None, description="profile 'file': one prompt a line, or JSON lines with 'prompt'"
     )
-    input_tokens: Lengths | None = None
-    output_tokens: Lengths | None = None
+    input_tokens: Lengths | None = Field(None, description="Of prompts; default: the profile's")
+    output_tokens: Lengths | None = Field(None, description="Of answers; default: the profile's")
     ignore_eos: bool = Field(True, description="Force the output length; false: natural length")
-    temperature: float = Field(0.0, ge=0, le=100)
+    temperature: float = Field(0.0, ge=0, le=100, description="Of sampling")
 
     @model_validator(mode="after")
     def _needs(self) -> Self:
@@ -59,7 +61,7 @@ class Workload(Strict):
 class LoadPoint(Strict):
     """One load: closed loop by concurrency, or open loop by Poisson rate."""
 
-    name: str = Field(pattern=DNS_LABEL)
+    name: str = Field(pattern=DNS_LABEL, description="Targets name it in load")
     concurrency: int | None = Field(None, ge=1, le=4096, description="Requests in flight")
     rate: float | None = Field(None, ge=1e-4, le=MANY, description="Arrivals per second (Poisson)")
 
@@ -73,9 +75,11 @@ class LoadPoint(Strict):
 class Budget(Strict):
     """When measuring stops whatever is known by then."""
 
-    seconds: float = Field(1800, gt=0, le=WEEK_S)
-    requests: int = Field(20000, ge=1, le=100 * MANY)
-    tokens: int | None = Field(None, ge=1, le=1000 * TOKENS)
+    seconds: float = Field(1800, gt=0, le=WEEK_S, description="Of measuring, all rounds (s)")
+    requests: int = Field(20000, ge=1, le=100 * MANY, description="Of all rounds")
+    tokens: int | None = Field(
+        None, ge=1, le=1000 * TOKENS, description="In and out, of all rounds"
+    )
 
 
 class Benchmark(Strict):
@@ -86,8 +90,8 @@ class Benchmark(Strict):
         default_factory=lambda: [LoadPoint(name="c8", concurrency=8)], min_length=1
     )
     requests_per_round: int = Field(64, ge=1, le=MANY, description="Measured requests of one round")
-    min_rounds: int = Field(3, ge=1, le=10_000)
-    max_rounds: int = Field(30, ge=1, le=10_000)
+    min_rounds: int = Field(3, ge=1, le=10_000, description="Before the first look at the data")
+    max_rounds: int = Field(30, ge=1, le=10_000, description="After which it stays open")
     warmup_requests: int | None = Field(None, ge=0, le=MANY, description="Default: detected")
     budget: Budget = Budget()
     confidence: float = Field(

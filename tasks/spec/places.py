@@ -16,8 +16,8 @@ Address = Annotated[str, AfterValidator(plain_address), Field(pattern=r"^https?:
 class SecretRef(Strict):
     """A key of a Secret in the rollout's namespace; its value never enters the spec."""
 
-    name: str = Field(pattern=DNS_LABEL)
-    key: str = "token"
+    name: str = Field(pattern=DNS_LABEL, description="Of the Secret")
+    key: str = Field("token", description="In the Secret")
 
 
 class ModelRef(Strict):
@@ -88,7 +88,11 @@ class Store(Strict):
 class Access(Strict):
     """How the flow reaches the candidate."""
 
-    mode: Literal["cluster", "pod-ip", "node-port", "port-forward"] = "cluster"
+    mode: Literal["cluster", "pod-ip", "node-port", "port-forward"] = Field(
+        "cluster",
+        description="cluster: by Service name or address, from within; node-port, port-forward: "
+        "from outside",
+    )
     benchmark_through_port_forward: bool = Field(
         False, description="Allow it although a port-forward bends TTFT"
     )
@@ -97,7 +101,7 @@ class Access(Strict):
 class Mirror(Strict):
     """An S3 bucket for records; credentials come from the environment."""
 
-    bucket: str = Field(min_length=3, max_length=63)
-    prefix: str = "model-rollout"
-    endpoint: Address | None = None
-    region: str | None = None
+    bucket: str = Field(min_length=3, max_length=63, description="Its name")
+    prefix: str = Field("model-rollout", description="Of every key")
+    endpoint: Address | None = Field(None, description="Default: AWS")
+    region: str | None = Field(None, description="Default: the environment's")

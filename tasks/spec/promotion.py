@@ -93,7 +93,9 @@ class Promotion(Strict):
         description="What else leads to pods of what serves and may lead nowhere after the switch: "
         "other Services by name, ports as SERVICE/PORT. Without it that is refused",
     )
-    approval: Literal["none", "before-promote"] = "none"
+    approval: Literal["none", "before-promote"] = Field(
+        "none", description="before-promote: what passed waits for a person"
+    )
     approval_hours: float = Field(
         72,
         gt=0,
@@ -111,7 +113,9 @@ class Promotion(Strict):
         description="What the guard does with one that answers after that: keep it, or go back "
         "where the one before it answers still",
     )
-    on_inconclusive: Literal["roll-back", "hold"] = "roll-back"
+    on_inconclusive: Literal["roll-back", "hold"] = Field(
+        "roll-back", description="hold: a person decides"
+    )
     soak: Soaking = Field(
         Soaking(), description="Watch the promoted release before the old one stops"
     )

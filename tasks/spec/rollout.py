@@ -69,10 +69,12 @@ PodFields = Annotated[
 class Toleration(Strict):
     """A Kubernetes toleration."""
 
-    key: str | None = None
-    operator: Literal["Exists", "Equal"] = "Equal"
-    value: str | None = None
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    key: str | None = Field(None, description="Taint key; empty with Exists: every taint")
+    operator: Literal["Exists", "Equal"] = Field("Equal", description="How value is compared")
+    value: str | None = Field(None, description="Taint value, with Equal")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        None, description="Default: every effect"
+    )
 
 
 def _known(name: str) -> str:
@@ -94,7 +96,9 @@ class Nodes(Strict):
     accelerator: Accelerator
     selector: dict[str, str] = Field(default_factory=dict, description="Labels a node must carry")
     names: list[str] = Field(default_factory=list, description="Only these nodes; empty: any")
-    tolerations: list[Toleration] = Field(default_factory=list)
+    tolerations: list[Toleration] = Field(
+        default_factory=list, description="Of the Jobs and of the engine"
+    )
     minimum: int = Field(1, ge=1, le=MANY, description="Usable nodes the rollout needs at least")
     model: str | None = Field(None, description="Card model demanded, such as K100_AI")
     resource: str | None = Field(
@@ -119,8 +123,8 @@ class Nodes(Strict):
         description="Cards a node may lack on bus, tool or device plugin: a dead one that waits "
         "for its exchange, or cards left out on purpose. A warning then, not CARD_LOST",
     )
-    probe_timeout_s: float = Field(180, gt=0, le=WEEK_S)
-    probe_parallelism: int = Field(16, ge=1, le=1000)
+    probe_timeout_s: float = Field(180, gt=0, le=WEEK_S, description="For one probe (s)")
+    probe_parallelism: int = Field(16, ge=1, le=1000, description="Nodes probed at a time")
     measure_disk: bool = Field(False, description="Also measure the store's write rate")
     check_loaded: bool = Field(
         True,
@@ -132,8 +136,14 @@ class Nodes(Strict):
 class Resources(Strict):
     """Requests of the serving container; limits equal them for accelerators and memory."""
 
-    cpu: str | None = Field(None, pattern=r"^\d{1,12}(\.\d{1,9})?m?$")
-    memory: str | None = Field(None, pattern=r"^\d{1,12}(\.\d{1,9})?(Ki|Mi|Gi|Ti|k|M|G|T)?$")
+    cpu: str | None = Field(
+        None, pattern=r"^\d{1,12}(\.\d{1,9})?m?$", description="Cores, a Kubernetes quantity"
+    )
+    memory: str | None = Field(
+        None,
+        pattern=r"^\d{1,12}(\.\d{1,9})?(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+        description="Bytes, a Kubernetes quantity such as 64Gi",
+    )
     shm_gib: float = Field(
         16, ge=0, le=MANY, description="Shared memory for the workers (GiB); 0: none"
     )
@@ -142,10 +152,12 @@ class Resources(Strict):
 class Serving(Strict):
     """How vLLM serves the model."""
 
-    image: str = Field(min_length=1)
+    image: str = Field(min_length=1, description="The engine's image")
     served_model_name: str | None = Field(None, description="Default: the model's name")
-    replicas: int = Field(1, ge=1, le=10_000)
-    tensor_parallel_size: int = Field(1, ge=1, le=10_000)
+    replicas: int = Field(1, ge=1, le=10_000, description="Engines, a pod each")
+    tensor_parallel_size: int = Field(
+        1, ge=1, le=10_000, description="Devices over which each layer is split"
+    )
     accelerators: int | None = Field(
         None,
         ge=0,
@@ -153,25 +165,30 @@ class Serving(Strict):
         description="Devices a replica; default: vLLM's ranks in a pod (cpu: none)",
     )
     max_model_len: int | None = Field(None, ge=1, le=TOKENS, description="Tokens")
-    max_num_seqs: int | None = Field(None, ge=1, le=MANY)
-    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = "auto"
-    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
-    enforce_eager: bool = False
-    port: int = Field(8000, ge=1024, le=65535)
+    max_num_seqs: int | None = Field(None, ge=1, le=MANY, description="Sequences in one batch")
+    dtype: Literal["auto", "half", "float16", "bfloat16", "float", "float32"] = Field(
+        "auto", description="Of weights and activations"
+    )
+    gpu_memory_utilization: float | None = Field(
+        None, gt=0, le=1, description="Share of a device's memory; default: vLLM's"
+    )
+    enforce_eager: bool = Field(False, description="No graphs: starts sooner, serves slower")
+    port: int = Field(8000, ge=1024, le=65535, description="Of the engine and of the Service")
     command: list[str] = Field(
         default_factory=lambda: ["python3", "-m", "vllm.entrypoints.openai.api_server"],
         min_length=1,
+        description="The program alone; its flags follow from the fields here",
     )
     extra_args: list[str] = Field(
         default_factory=list, description="More vLLM flags, whole, as --flag=value"
     )
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict, description="The engine's environment")
     resources: Resources = Resources()
     toolkit: str | None = Field(
         None, description="Toolkit in the image (DTK, CUDA, ROCm, CANN); default: read from its tag"
     )
     startup_timeout_s: float = Field(1800, gt=0, le=WEEK_S, description="From apply to ready")
-    host_network: bool = False
+    host_network: bool = Field(False, description="The node's network instead of the pod's own")
     run_as_user: int | None = Field(
         None, ge=1, le=USERS, description="Run the engine as this user; default: the image's"
     )
@@ -230,7 +247,11 @@ class Rollout(Strict):
         description="Names the Service, and prefixes everything the rollout creates",
     )
     namespace: str = Field(
-        "default", pattern=DNS_LABEL, max_length=63, json_schema_extra={"position": 1}
+        "default",
+        pattern=DNS_LABEL,
+        max_length=63,
+        json_schema_extra={"position": 1},
+        description="Where everything of it lies",
     )
     model: ModelRef = Field(json_schema_extra={"position": 2})
     nodes: Nodes = Field(json_schema_extra={"position": 3})

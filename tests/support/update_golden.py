@@ -18,6 +18,7 @@ from tasks.render.release import deployment, release_of
 from tasks.render.services import service
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
+from tests.support.docs.reference import pages
 from tests.support.places import GOLDEN, ROOT
 
 MODELS = ROOT / "deployments" / "models"
@@ -88,6 +89,8 @@ def with_reasons(text: str) -> str:
 def with_commands(text: str) -> str:
     """docs/cli.md with what the command says of itself renewed."""
     told = build().generate_docs(output_format="markdown", heading_level=2)
+    # its anchors, as GitHub and the site make them
+    told = told.replace("(#rollout-install-completion)", "(#rollout---install-completion)")
     return between(text, CLI_BEGIN, told.strip(), CLI_END)
 
 
@@ -104,6 +107,9 @@ def main() -> None:
     print(DOCS)
     CLI.write_text(with_commands(CLI.read_text()))
     print(CLI)
+    for path, text in pages().items():
+        path.write_text(text)
+        print(path)
     GOLDEN.mkdir(exist_ok=True)
     for name, text in golden().items():
         (GOLDEN / name).write_text(text)

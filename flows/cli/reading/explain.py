@@ -99,6 +99,10 @@ def _models(kind: type[Strict]) -> dict[str, type[Strict]]:
 def _default(model: str, key: str) -> Any:
     """As plain data; of a model {}: its fields have theirs."""
     found = _models(Strict)[model].model_fields[key].get_default(call_default_factory=True)
+    if isinstance(found, list):
+        return [
+            one.model_dump(exclude_none=True) if isinstance(one, Strict) else one for one in found
+        ]
     return {} if isinstance(found, Strict) else found
 
 
