@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 ENGINE := .engine
+DOCS   := .docs
 UV     := $(VENV)/bin/uv
 
 # uv does not read pip's wheel folders; hand them on where they are configured.
@@ -14,7 +15,7 @@ export MODELSCOPE_LOG_LEVEL ?= 40
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench lock lock-check clean
+.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench docs lock lock-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +39,12 @@ $(ENGINE)/.ok: $(UV) requirements/engine.txt requirements/engine-torch.txt
 	$(PYTHON) -m venv $(ENGINE)
 	$(UV) pip install --python $(ENGINE)/bin/python --compile-bytecode --require-hashes --no-deps -r requirements/engine.txt
 	$(UV) pip install --python $(ENGINE)/bin/python $(TORCH_FROM) --compile-bytecode -r requirements/engine-torch.txt
+	touch $@
+
+# its tool is nothing of the product's
+$(DOCS)/.ok: requirements/docs.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --require-hashes -r requirements/docs.txt
 	touch $@
 
 demo: setup ## a real model through every step of a rollout
@@ -75,12 +82,18 @@ fmt: $(VENV)/.ok ## format and fix what can be fixed
 bench: setup ## the measurements quoted in docs/ (ratios within one run)
 	$(VENV)/bin/python -m tests.bench $(ARGS)
 
+docs: $(DOCS)/.ok ## the documentation's site, in site/
+	rm -rf site
+	$(DOCS)/bin/python docs/site/stage.py $(DOCS)/pages
+	$(DOCS)/bin/zensical build --strict --clean
+	$(DOCS)/bin/zensical build --strict --clean --config-file zensical.zh.toml
+
 lock: $(UV) ## renew the pinned requirement files from pyproject.toml and requirements/*.in
 	$(VENV)/bin/python requirements/compile.py --upgrade
 
 lock-check: $(UV) ## fail when a pinned file no longer follows from its source
 	$(VENV)/bin/python requirements/compile.py --check
 
-clean: ## remove both environments, caches and the demo's state
+clean: ## remove the environments, caches and the demo's state
 	-test ! -x $(VENV)/bin/rollout || $(VENV)/bin/rollout demo --down
-	rm -rf $(VENV) $(ENGINE) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(ENGINE) $(DOCS) site .cache .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
