@@ -4,6 +4,7 @@ from their tables. `python -m tests.support.update_golden` renews them.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ UNITS = {
 # what is on the second page of the spec; the first has all else
 MEASURING = ("smoke", "benchmark", "targets", "quality", "promotion", "records")
 
+told = functools.cache(field_of)
+
 
 def spec_tables(parts: tuple[str, ...]) -> str:
     """The fields of these parts of the spec, a table a model."""
@@ -41,13 +44,13 @@ def spec_tables(parts: tuple[str, ...]) -> str:
 
 def parts_of_spec() -> tuple[str, ...]:
     """The parts with fields of their own that are not on the second page."""
-    found = [item["name"] for item in field_of("")["fields"]]
-    return tuple(name for name in found if field_of(name)["fields"] and name not in MEASURING)
+    found = [item["name"] for item in told("")["fields"]]
+    return tuple(name for name in found if told(name)["fields"] and name not in MEASURING)
 
 
 def top_table() -> str:
     """The fields of the spec itself."""
-    return _table(field_of("")["fields"], "")
+    return _table(told("")["fields"], "")
 
 
 def accelerator_table() -> str:
@@ -75,26 +78,26 @@ def ending_table() -> str:
 
 def pages() -> dict[Path, str]:
     """Every page with a generated part -> what it should hold."""
-    told = {
+    made = {
         "spec.md": {"spec": top_table(), "parts": spec_tables(parts_of_spec())},
         "spec-measuring.md": {"measuring": spec_tables(MEASURING)},
         "accelerators.md": {"accelerators": accelerator_table()},
         "outcomes.md": {"outcomes": ending_table()},
     }
-    return {DOCS / name: _renewed((DOCS / name).read_text(), parts) for name, parts in told.items()}
+    return {DOCS / name: _renewed((DOCS / name).read_text(), parts) for name, parts in made.items()}
 
 
 def _renewed(text: str, parts: Mapping[str, str]) -> str:
-    for name, told in parts.items():
+    for name, words in parts.items():
         begin, end = BEGIN.format(name), END.format(name)
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
-        text = f"{before}{begin}\n{told}\n{end}{after}"
+        text = f"{before}{begin}\n{words}\n{end}{after}"
     return text
 
 
 def _tables(path: str) -> list[str]:
-    found = field_of(path)
+    found = told(path)
     if not found["fields"]:
         return []
     many = " (a list)" if found["type"].startswith("list") else ""
@@ -107,10 +110,7 @@ def _tables(path: str) -> list[str]:
 
 
 def _table(fields: list[dict[str, Any]], path: str) -> str:
-    lines = [
-        "| field | | type | unit | default | limits |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
+    lines = ["| field | | type, unit | default | limits |", "| --- | --- | --- | --- | --- |"]
     for item in fields:
         name = f"{path}.{item['name']}" if path else item["name"]
         shown = f"[`{item['name']}`](#{_anchor(name)})" if _below(name) else f"`{item['name']}`"
@@ -118,7 +118,7 @@ def _table(fields: list[dict[str, Any]], path: str) -> str:
             shown = f"[`{item['name']}`](spec-measuring.md#{_anchor(name)})"
         limits = "; ".join(_cell(text) for text in _limits(item))
         words = _cell(item["description"])
-        lines.append(_row(shown, words, _type(item["type"]), _unit(item), _default(item), limits))
+        lines.append(_row(shown, words, _type(item["type"]) + _unit(item), _default(item), limits))
     return "\n".join(lines)
 
 
@@ -127,16 +127,16 @@ def _row(*cells: str) -> str:
 
 
 def _unit(item: Mapping[str, Any]) -> str:
-    number = _type(item["type"]) in ("number", "integer")
-    return UNITS.get(item["name"].rpartition("_")[2], "") if number else ""
+    unit = UNITS.get(item["name"].rpartition("_")[2])
+    return f", {unit}" if unit and _type(item["type"]) in ("number", "integer") else ""
 
 
 def _below(path: str) -> bool:
-    return bool(field_of(path)["fields"])
+    return bool(told(path)["fields"])
 
 
 def _anchor(path: str) -> str:
-    many = field_of(path)["type"].startswith("list")
+    many = told(path)["type"].startswith("list")
     return path.replace(".", "") + ("-a-list" if many else "")
 
 
