@@ -1,4 +1,4 @@
-"""Lays the pages out for the site: `python docs/site/stage.py FOLDER` writes FOLDER/en and FOLDER/zh.
+"""Lays the pages out for the site: `stage.py FOLDER` writes FOLDER/en and FOLDER/zh.
 
 Pages are written for GitHub, and lead to files beside docs/ and to the other language. The site
 has two halves, English and Chinese in zh/, each of which is built alone: a link from one to the

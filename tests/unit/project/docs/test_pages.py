@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import posixpath
 import re
@@ -49,10 +50,11 @@ def headings(text: str) -> list[tuple[int, str]]:
     ]
 
 
-def anchors(text: str) -> set[str]:
-    """Of the headings, as GitHub makes them."""
+@functools.cache
+def anchors(path: Path) -> set[str]:
+    """Of a page's headings, as GitHub makes them."""
     seen, found = Counter[str](), set[str]()
-    for _, words in headings(text):
+    for _, words in headings(path.read_text()):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", words).lower()
         anchor = re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
         found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
@@ -74,7 +76,7 @@ def test_links_lead_somewhere(path: Path) -> None:
         name, _, anchor = link.partition("#")
         target = (path.parent / name).resolve() if name else path
         assert target.exists(), link
-        assert not anchor or anchor in anchors(target.read_text()), link
+        assert not anchor or anchor in anchors(target), link
 
 
 def test_a_page_ends() -> None:
