@@ -29,6 +29,7 @@ _LINK = re.compile(
 _FENCE = re.compile(r"(?ms)^(```.*?^```[ \t]*$)")
 _ITEM = r"(?:[-*]|\d+\.) "
 _CHINESE = "[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]"
+_STOP = "[\u3000-\u303f\uff00-\uffef]"
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -75,6 +76,7 @@ def _spaced(text: str) -> str:
     """With an empty line before each list, which GitHub does without, and none of a line's end
     within Chinese, which would be a gap."""
     text = re.sub(rf"(?m)^(?!#)(.*{_CHINESE})\n(?={_CHINESE})", r"\1", text)
+    text = re.sub(rf"(?m)^(?!#)(.*{_STOP})\n(?!{_ITEM})(?=[^\s#|>!-])", r"\1", text)
     return re.sub(rf"(?m)^(?!\s*(?:{_ITEM}|$))(.*\S.*)\n(?={_ITEM})", r"\1\n\n", text)
 
 

@@ -138,7 +138,8 @@ def shown(path: str, text: str) -> str:
         ("docs/decisions/README.md", "[a](https://b.example/c.md)", "[a](https://b.example/c.md)"),
         ("docs/nodes.md", "`[a](b)`\n```\n[a](b)\n```\n", "`[a](b)`\n```\n[a](b)\n```\n"),
         ("docs/nodes.md", "a:\n- b\n- c\n", "a:\n\n- b\n- c\n"),
-        ("docs/zh/verdict.md", "# 甲\n乙，\n丙\n", "# 甲\n乙，丙\n"),
+        ("docs/zh/verdict.md", "# 甲\n乙，\n丙\n丁\n", "# 甲\n乙，丙丁\n"),
+        ("docs/zh/verdict.md", "乙，\n`a` 丙\nb：\n- 丁\n", "乙，`a` 丙\nb：\n\n- 丁\n"),
         ("docs/index.md", "# a\nb\n", '# a\n\n<a href="zh/index.html" lang="zh">简体中文</a>\nb\n'),
     ],
 )
