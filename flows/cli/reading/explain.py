@@ -73,7 +73,7 @@ def _told(model: str, key: str, item: Mapping[str, Any], of: Mapping[str, Any]) 
     flat = _flat(item)
     told: dict[str, Any] = {"type": _type(item), "required": required}
     if not required:
-        told["default"] = _default(model, key)
+        told["default"] = _plain(_default(model, key))
     if limits := [text.format(_amount(flat[k])) for k, text in _LIMITS.items() if k in flat]:
         told["limits"] = limits
     if values := flat.get("enum"):
@@ -99,10 +99,6 @@ def _models(kind: type[Strict]) -> dict[str, type[Strict]]:
 def _default(model: str, key: str) -> Any:
     """As plain data; of a model {}: its fields have theirs."""
     found = _models(Strict)[model].model_fields[key].get_default(call_default_factory=True)
-    if isinstance(found, list):
-        return [
-            one.model_dump(exclude_none=True) if isinstance(one, Strict) else one for one in found
-        ]
     return {} if isinstance(found, Strict) else found
 
 
@@ -126,6 +122,13 @@ def _type(item: Mapping[str, Any]) -> str:
         more = item.get("additionalProperties")
         return f"map of {_type(more)}" if isinstance(more, dict) and more else "map"
     return str(item.get("type", "any"))
+
+
+def _plain(value: Any) -> Any:
+    """A list of models as the lists of a file are."""
+    if not isinstance(value, list):
+        return value
+    return [one.model_dump(exclude_none=True) if isinstance(one, Strict) else one for one in value]
 
 
 def shown_lines(found: Mapping[str, Any]) -> list[str]:
