@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -90,12 +91,14 @@ def _told(text: str) -> str:
 
 
 def whole(part: dict[str, Any]) -> dict[str, Any]:
-    """A spec with this part."""
+    """A spec with this part, and with the loads that it names."""
+    loads = {"c8", *re.findall(r'"load": "([^"]+)"', json.dumps(part, default=str))}
     least = {
         "name": "example",
         "model": {"id": "owner/model"},
         "nodes": {"accelerator": "nvidia-gpu"},
         "serving": {"image": "vllm:v0.11.0"},
+        "benchmark": {"loads": [{"name": name, "concurrency": 8} for name in sorted(loads)]},
         "targets": {"ttft_p95_ms": 1000},
     }
     return _merged(least, part)
