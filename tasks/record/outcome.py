@@ -98,14 +98,22 @@ def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
         name = target.metric + (f" @ {target.load}" if target.load else "")
         if target.advisory:
             name += " (advisory)"
-        bounds = " … ".join("-" if b is None else f"{b:,.4g}" for b in (target.low, target.high))
         rows.append(
             (
                 name,
                 f"{sign} {target.limit:,.6g}" if target.limit is not None else "-",
                 f"{target.measured:,.4g}" if target.measured is not None else "no data",
-                bounds,
+                _bounds(target.low, target.high),
                 target.verdict,
             )
         )
     return rows
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """An interval for a table; an open end is said in words."""
+    if low is not None and high is not None:
+        return f"{low:,.4g} … {high:,.4g}"
+    if low is not None:
+        return f"at least {low:,.4g}, no upper bound yet"
+    return f"at most {high:,.4g}, no lower bound yet" if high is not None else "no bounds yet"

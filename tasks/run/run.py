@@ -32,6 +32,7 @@ from tasks.release.state import Judged, Release, in_doubt, with_history
 from tasks.release.versions.decide import closed, waits_for_window
 from tasks.render.events import event
 from tasks.report.page import FILE as PAGE
+from tasks.report.page import FILES
 from tasks.run.locked import Locked, locked, not_held
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import DEMANDS, asked_of
@@ -344,11 +345,11 @@ class Run:
         if bucket is None:
             return
         key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}"
-        page = path.with_name(PAGE)
+        pages_drawn = [page for name in FILES.values() if (page := path.with_name(name)).is_file()]
         try:
             written = records.scrub(self.record.as_dict())
             self.record.mirror = bucket.put_json(f"{key}/{path.name}", written)
-            if page.is_file():
+            for page in pages_drawn:
                 bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
             for log in map(Path, self.record.logs):
                 bucket.put_file(

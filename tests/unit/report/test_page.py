@@ -113,7 +113,9 @@ def test_each_load_point_has_its_plots(measured: tuple[Any, ...]) -> None:
     for load in ("c1", "c8", "c32"):
         assert any(label.startswith(f"TTFT at {load}") for label in labels)
         assert any(label.startswith(f"Output throughput at {load} over") for label in labels)
-    assert sum("against load" in label for label in labels) == 3
+        assert any(label.startswith(f"TPOT at {load}") for label in labels)
+    # three by load point, and two against the throughput
+    assert sum("against load" in label for label in labels) == 5
     assert "steady" in page.text
     assert all(labels)
 
@@ -128,9 +130,12 @@ def test_one_load_point_has_no_curve_against_load(measured: tuple[Any, ...]) -> 
 def test_the_stable_release_is_drawn_where_it_was_measured() -> None:
     both = reportdata.rounds(2, 16, ab=True)
     text = reportdata.page(reportdata.record(both), both)
-    assert text.count('class="line stable"') == 3
+    # TTFT and TPOT at each of three load points
+    assert text.count('class="line stable"') == 6
+    assert "Candidate against stable" in text
     alone = tuple(item for item in both if item.release == "candidate")
-    assert 'class="line stable"' not in reportdata.page(reportdata.record(alone), alone)
+    text = reportdata.page(reportdata.record(alone), alone)
+    assert 'class="line stable"' not in text and "Candidate against stable" not in text
 
 
 def test_what_was_seen_after_the_switch(measured: tuple[Any, ...]) -> None:
@@ -169,16 +174,21 @@ def test_nothing_from_a_record_becomes_html(measured: tuple[Any, ...]) -> None:
     reportdata.page(bad, measured[:3]).encode("utf-8")
 
 
+def links(text: str) -> list[str | None]:
+    """Where a page leads besides itself in other words."""
+    return [a["href"] for a in Page(text).all("a") if "hreflang" not in a]
+
+
 def test_only_the_suites_own_page_is_linked(measured: tuple[Any, ...]) -> None:
     record = reportdata.record(measured[:3])
-    assert Page(reportdata.page(record, ())).all("a") == [{"href": "./data-docs/index.html"}]
+    assert links(reportdata.page(record, ())) == ["./data-docs/index.html"]
     for elsewhere in (
         "javascript:alert(1).html",
         "/records/qwen/2/data-docs/index.html",
         "/records/qwen/1/../../x.html",
     ):
         record["judge"]["data_docs"] = elsewhere
-        assert Page(reportdata.page(record, ())).all("a") == []
+        assert links(reportdata.page(record, ())) == []
 
 
 def test_the_whole_logs_are_named_and_lie_beside_the_page() -> None:
@@ -265,8 +275,8 @@ def test_without_rows_the_record_tells_the_problems() -> None:
     record = reportdata.record(reportdata.rounds(4, 8))
     record["benchmark"]["rounds"][0]["client"] |= {"saturated": True, "reasons": ["lag 80 ms"]}
     page = Page(reportdata.page(record, ()))
-    assert "round 0 at c1, candidate: lag 80 ms" in page.text
-    assert "round 3 at c8, candidate: 1 container restart(s)" in page.text
+    assert "round 1 at c1, candidate: lag 80 ms" in page.text
+    assert "round 4 at c8, candidate: 1 container restart(s)" in page.text
 
 
 def test_the_headline_names_what_decided() -> None:

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from tasks.measure.figures import quantile, rate, samples
 from tasks.measure.round import RequestRow, Round
-from tasks.report import points as data
-from tasks.report.plots import Axis, Curve, Mark, Plot, axis, draw, interval, nice_ticks
+from tasks.report.figures import points as data
+from tasks.report.figures.bars import interval
+from tasks.report.figures.plots import Axis, Curve, Mark, Plot, axis, draw, nice_ticks
 from tests.support import reportdata
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
