@@ -21,6 +21,7 @@ from tasks.report.html import (
     section,
     table,
 )
+from tasks.report.measured import bounds_of
 from tasks.report.words.speech import t, ts
 from tasks.spec.metrics import parse_metric
 from tasks.verdict import bounds
@@ -79,11 +80,14 @@ def _measured(
     ours, theirs = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
     change = 100 * (ours / theirs - 1) if theirs > 0 else None
     low, high = bounds.ratio(pairs, (1 - record.confidence_percent / 100) / 2)
-    ends = tuple(100 * (end - 1) if math.isfinite(end) else None for end in (low, high))
+    ends = (
+        100 * (low - 1) if low > 0 else None,
+        100 * (high - 1) if math.isfinite(high) else None,
+    )
     limit, word = 0.0, ""
     if target is not None and is_number(target.limit):
         # judged: the verdict's own figures
-        change, ends = target.measured, (target.low, target.high)
+        change, ends = target.measured, bounds_of(target)
         limit, word = target.limit, target.verdict
     return _row(
         name, load, (number(ours), number(theirs), unit), change, ends, limit,
@@ -101,7 +105,7 @@ def _judged(target: TargetJudged) -> list[str]:
         target.load,
         (NOTHING, other, unit if unit != "s" else ""),
         target.measured,
-        (target.low, target.high),
+        bounds_of(target),
         target.limit or 0.0,
         target.verdict,
     )
@@ -121,7 +125,7 @@ def _row(
     load: str,
     figures: tuple[str, str, str],
     change: float | None,
-    ends: tuple[float | None, ...],
+    ends: tuple[float | None, float | None],
     limit: float,
     look: str,
 ) -> list[str]:

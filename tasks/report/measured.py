@@ -78,7 +78,8 @@ def targets(record: Record) -> str:
 
 def _row(item: TargetJudged, record: Record) -> list[str]:
     limit, unit, drawn = _float(item.limit), item.unit, ""
-    bounds = bounds_text(item.low, item.high, unit)
+    low, high = bounds_of(item)
+    bounds = bounds_text(low, high, unit)
     measured = number(item.measured) if is_number(item.measured) else t("no data")
     if limit is not None:
         alt = t(
@@ -89,7 +90,7 @@ def _row(item: TargetJudged, record: Record) -> list[str]:
             bounds=bounds,
             verdict=t(item.verdict),
         )
-        point = Mark("", limit, item.verdict, *map(_float, (item.low, item.high, item.measured)))
+        point = Mark("", limit, item.verdict, low, high, _float(item.measured))
         absolute = item.versus_stable_percent is None
         most = {"percent": 100.0, "ratio": 1.0}.get(unit, math.inf) if absolute else math.inf
         drawn = interval(point, at_most=item.direction == "at_most", alt=alt, most=most)
@@ -105,6 +106,14 @@ def _row(item: TargetJudged, record: Record) -> list[str]:
         f'<div class="bar">{drawn}<small>{esc(bounds)}</small></div>',
         mark(item.verdict),
     ]
+
+
+def bounds_of(item: TargetJudged) -> tuple[float | None, float | None]:
+    """Low and high, None where open: nothing falls by more than 100 %, so that says nothing."""
+    low, high = _float(item.low), _float(item.high)
+    if item.versus_stable_percent is not None and low is not None and low <= -100:
+        low = None
+    return low, high
 
 
 def _from(item: TargetJudged) -> str:

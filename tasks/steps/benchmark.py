@@ -106,9 +106,8 @@ def measured(spec: Rollout, rounds: Sequence[Round]) -> str:
     if failed := sum(not row.ok for row in rows):
         said += f", {failed} of them failed"
     if bad := [item for item in rounds if not believable(item)]:
-        said += (
-            f"; {len(bad)} round(s) with {sum(len(item.rows) for item in bad)} requests do not count"
-        )
+        lost = sum(len(item.rows) for item in bad)
+        said += f"; {len(bad)} round(s) with {lost} of the requests do not count"
     return f"{said}; {note}" if note else said
 
 

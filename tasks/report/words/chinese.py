@@ -350,6 +350,8 @@ CHINESE: dict[str, str] = {
     "Remarks": "备注",
     "Strategy": "策略",
     "parallel": "并行",
+    "lend": "借用在线副本的加速卡",
+    "place": "直接部署",
     "replace": "替换",
     "refused": "拒绝",
     "unchanged": "无变化",
