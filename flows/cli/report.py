@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import os
 import webbrowser
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flows.cli.commands.chinese import language
 from flows.cli.output import show
 from tasks.outside.disk import pages, records
 from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
-from tasks.report.words.speech import LANGUAGES, Language
-
-_LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
-
-
-def language(environ: Mapping[str, str]) -> Language:
-    """The language that a person's locale names, as POSIX orders its variables; English where no
-    page is in it."""
-    locale = next((environ[key] for key in _LOCALES if environ.get(key)), "")
-    return next((one for one in LANGUAGES if locale.lower().startswith(one)), "en")
+from tasks.report.words.speech import Language
 
 
 def show_report(
