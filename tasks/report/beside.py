@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from tasks.measure.round import Round
 from tasks.record.parts import TargetJudged
 from tasks.record.record import Record
 from tasks.report.figures.bars import interval
-from tasks.report.figures.plots import Mark
+from tasks.report.figures.plots import FAR, Axis, Mark, axis
 from tasks.report.figures.points import Load, RoundFigures
 from tasks.report.html import (
     NOTHING,
@@ -17,7 +18,7 @@ from tasks.report.html import (
     esc,
     is_number,
     metric_name,
-    number,
+    quantity,
     section,
     table,
 )
@@ -36,19 +37,34 @@ _OF: dict[str, Callable[[RoundFigures], float | None]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """One figure of both releases, as text; the rest in percent of change, None where open."""
+
+    metric: str
+    load: str
+    ours: str
+    theirs: str
+    change: float | None
+    low: float | None
+    high: float | None
+    limit: float
+    look: str
+
+
 def against_stable(record: Record, loads: Sequence[Load]) -> str:
     """Both releases side by side, with the difference; empty where the stable one was not
     measured."""
     judged = [item for item in record.targets if item.versus_stable_percent is not None]
-    rows, shown = [], set()
+    found = []
     for load in loads:
         for name, of in _OF.items():
             pairs = _pairs(load, of)
             if pairs:
-                found = next((i for i in judged if (i.metric, i.load) == (name, load.name)), None)
-                shown.add((name, load.name))
-                rows.append(_measured(name, load.name, pairs, found, record))
-    rows += [_judged(item) for item in judged if (item.metric, item.load) not in shown]
+                target = next((i for i in judged if (i.metric, i.load) == (name, load.name)), None)
+                found.append(_measured(name, load.name, pairs, target, record))
+    shown = {(item.metric, item.load) for item in found}
+    found += [_judged(item) for item in judged if (item.metric, item.load) not in shown]
     lead = t(
         "The mean over the rounds in which both were measured and count. The bar is where the "
         "difference lies, at {confidence} % confidence; its green side is no worse than the stable "
@@ -56,6 +72,8 @@ def against_stable(record: Record, loads: Sequence[Load]) -> str:
         confidence=f"{record.confidence_percent:g}",
     )
     heads = ts("Figure", "Load", "Candidate", "Stable", "Difference", "Bounds of the difference")
+    scale = _scale(found)
+    rows = [_row(item, scale) for item in found]
     body = table(t("The candidate beside the stable release"), heads, rows, right=(2, 3, 4))
     return section("stable", t("Candidate against stable"), lead, body)
 
@@ -74,39 +92,33 @@ def _pairs(load: Load, of: Callable[[RoundFigures], float | None]) -> Pairs:
 
 def _measured(
     name: str, load: str, pairs: Pairs, target: TargetJudged | None, record: Record
-) -> list[str]:
+) -> _Compared:
     metric = parse_metric(name)
-    unit = {"ms": "ms", "tok_s": "tok/s"}[metric.unit]
     ours, theirs = (sum(side) / len(pairs) for side in zip(*pairs, strict=True))
+    shown = quantity(ours, metric.unit), quantity(theirs, metric.unit)
+    if target is not None:  # judged: the verdict's own figures
+        return replace(_judged(target), ours=shown[0], theirs=shown[1])
     change = 100 * (ours / theirs - 1) if theirs > 0 else None
-    low, high = bounds.ratio(pairs, (1 - record.confidence_percent / 100) / 2)
-    ends = (
-        100 * (low - 1) if low > 0 else None,
-        100 * (high - 1) if math.isfinite(high) else None,
-    )
-    limit, word = 0.0, ""
-    if target is not None and is_number(target.limit):
-        # judged: the verdict's own figures
-        change, ends = target.measured, bounds_of(target)
-        limit, word = target.limit, target.verdict
-    return _row(
-        name, load, (number(ours), number(theirs), unit), change, ends, limit,
-        word or _side(metric.direction, *ends),
-    )  # fmt: skip
+    least, most = bounds.ratio(pairs, (1 - record.confidence_percent / 100) / 2)
+    low = 100 * (least - 1) if least > 0 else None
+    high = 100 * (most - 1) if math.isfinite(most) else None
+    return _Compared(name, load, *shown, change, low, high, 0.0, _side(metric.direction, low, high))
 
 
-def _judged(target: TargetJudged) -> list[str]:
-    """A row of what the record has of a target, without measured rows."""
-    stable = target.stable_measured
-    other = number(stable) if stable is not None else NOTHING
-    unit = "" if stable is None else target.metric.rpartition("_")[2]
-    return _row(
+def _judged(target: TargetJudged) -> _Compared:
+    """What the record has of a target, without measured rows."""
+    try:
+        unit = parse_metric(target.metric).unit
+    except ValueError:
+        unit = ""
+    return _Compared(
         target.metric,
         target.load,
-        (NOTHING, other, unit if unit != "s" else ""),
-        target.measured,
-        bounds_of(target),
-        target.limit or 0.0,
+        NOTHING,
+        quantity(target.stable_measured, unit),
+        target.measured if is_number(target.measured) else None,
+        *bounds_of(target),
+        target.limit if is_number(target.limit) else 0.0,
         target.verdict,
     )
 
@@ -120,34 +132,33 @@ def _side(direction: str, low: float | None, high: float | None) -> str:
     return "fail" if worse is not None and sign * worse > 0 else "inconclusive"
 
 
-def _row(
-    name: str,
-    load: str,
-    figures: tuple[str, str, str],
-    change: float | None,
-    ends: tuple[float | None, float | None],
-    limit: float,
-    look: str,
-) -> list[str]:
-    ours, theirs, unit = figures
-    low, high = ends
-    shown = f"{change:+.1f} %" if is_number(change) else NOTHING
-    said = bounds_text(low, high, "percent")
-    drawn = ""
-    if is_number(change):
+def _scale(found: Sequence[_Compared]) -> Axis:
+    """One for all rows, so that they can be compared; bounds that are far run to its edges."""
+    inner = [0.0, *(item.limit for item in found)]
+    inner += [item.change for item in found if item.change is not None]
+    reach = FAR * max(1.0, *map(abs, inner))
+    ends = [end for item in found for end in (item.low, item.high) if end is not None]
+    return axis([*inner, *(end for end in ends if abs(end) <= reach)], zero=False)
+
+
+def _row(item: _Compared, scale: Axis) -> list[str]:
+    shown = f"{item.change:+.1f} %" if item.change is not None else NOTHING
+    said, drawn = bounds_text(item.low, item.high, "percent"), ""
+    if item.change is not None:
         alt = t(
             "{metric}: {change} against stable, bounds {bounds}",
-            metric=metric_name(name),
+            metric=metric_name(item.metric),
             change=shown,
             bounds=said,
         )
-        at_most = name.startswith(("ttft", "tpot", "itl", "latency"))
-        drawn = interval(Mark("", limit, look, low, high, change), at_most=at_most, alt=alt)
+        at_most = item.metric.startswith(("ttft", "tpot", "itl", "latency"))
+        mark = Mark("", item.limit, item.look, item.low, item.high, item.change)
+        drawn = interval(mark, at_most=at_most, alt=alt, scale=scale)
     return [
-        esc(metric_name(name)),
-        esc(load or NOTHING),
-        esc(f"{ours} {unit}" if ours != NOTHING else ours),
-        esc(f"{theirs} {unit}" if theirs != NOTHING else theirs),
+        esc(metric_name(item.metric)),
+        esc(item.load or NOTHING),
+        esc(item.ours),
+        esc(item.theirs),
         f"<b>{esc(shown)}</b>",
         f'<div class="bar">{drawn}<small>{esc(said)}</small></div>',
     ]

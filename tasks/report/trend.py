@@ -15,7 +15,6 @@ from tasks.report.html import (
     esc,
     is_number,
     limit_text,
-    number,
     outcome_of,
     quantity,
     section,
@@ -127,8 +126,7 @@ def _row(back: int, one: Earlier, own: Sequence[TargetJudged]) -> list[str]:
     cells = []
     for item in own:
         found = _same(item, one)
-        shown = number(found.measured) if found else NOTHING
-        cells.append(esc(shown))
+        cells.append(esc(quantity(found.measured, found.unit) if found else NOTHING))
     ended = one.finished[:16].replace("T", " ") or NOTHING
     return [
         f"{esc(name)} <small>{esc(_place(back))}</small>",

@@ -13,18 +13,23 @@ from tasks.report.words.speech import t
 FAR = 6.0
 
 
-def interval(item: Mark, *, at_most: bool, alt: str, most: float = math.inf) -> str:
+def interval(
+    item: Mark, *, at_most: bool, alt: str, most: float = math.inf, scale: Axis | None = None
+) -> str:
     """One target as a line: the allowed side tinted, the limit, the bounds, the measured dot.
 
-    most: the largest value there can be, such as 100 for a percentage.
+    most: the largest value there can be, such as 100 for a percentage. scale: of all intervals
+    that are to be compared; None for one of its own.
     """
     bounds = bounds_text(item.low, item.high)
-    if _high_is_far(item):
-        item = replace(item, high=None)  # runs to the edge, as an open one does
-    far = _is_far(item)
-    known = [v for v in (item.low, item.high, item.measured) if v is not None]
-    known = [v for v in (*known, *([] if far else [item.limit])) if math.isfinite(v)]
-    scale = _scale(min(known), max(known), most, far=far)
+    far = False
+    if scale is None:
+        if _high_is_far(item):
+            item = replace(item, high=None)  # runs to the edge, as an open one does
+        far = _is_far(item)
+        known = [v for v in (item.low, item.high, item.measured) if v is not None]
+        known = [v for v in (*known, *([] if far else [item.limit])) if math.isfinite(v)]
+        scale = _scale(min(known), max(known), most, far=far)
     limit = scale.at(item.limit)
     left, right = (0.0, limit) if at_most else (limit, 100.0)
     parts = [
