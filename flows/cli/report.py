@@ -7,12 +7,11 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
-from flows.cli.commands.chinese import language
 from flows.cli.output import show
 from tasks.outside.disk import pages, records
 from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
-from tasks.report.words.speech import Language
+from tasks.report.words.speech import Language, language_of
 
 
 def show_report(
@@ -35,7 +34,7 @@ def show_report(
     if form != "table":
         show(record, form)
         return 0
-    page = pages.write(path, speech or language(os.environ))
+    page = pages.write(path, speech or language_of(os.environ))
     print(page)
     if open_browser and not webbrowser.open(page.resolve().as_uri()):
         print(f"no browser could be started; open {page} yourself")

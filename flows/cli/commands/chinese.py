@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from textwrap import dedent
 
-from tasks.report.words.speech import LANGUAGES, Language
+from tasks.report.words.speech import Language
 
-_LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
 CHINESE: dict[str, str] = {
     "": "在 Kubernetes 上发布新模型，只有达标才上线。",
     # groups
@@ -52,16 +51,9 @@ CHINESE: dict[str, str] = {
 }
 
 
-def language(environ: Mapping[str, str]) -> Language:
-    """The language that a person's locale names, as POSIX orders its variables; English where
-    nothing is in it."""
-    locale = next((environ[key] for key in _LOCALES if environ.get(key)), "")
-    return next((one for one in LANGUAGES if locale.lower().startswith(one)), "en")
-
-
 def summary(name: str, does: Callable[..., int], speech: Language) -> str | None:
     """What a command does, in place of its docstring's first words; None where that will do."""
     if speech != "zh":
         return None
-    more = (inspect.getdoc(does) or "").partition("\n\n")[2]
-    return f"{CHINESE[name]}\n\n{more}".rstrip()
+    more = (does.__doc__ or "").partition("\n\n")[2]
+    return f"{CHINESE[name]}\n\n{dedent(more)}".rstrip()

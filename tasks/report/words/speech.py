@@ -15,7 +15,15 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 # As HTML names them, and as their readers do.
 TAGS: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
 NAMES: Mapping[Language, str] = {"en": "English", "zh": "简体中文"}
+_LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
 _spoken: ContextVar[Language] = ContextVar("spoken", default="en")
+
+
+def language_of(environ: Mapping[str, str]) -> Language:
+    """The language that a person's locale names, as POSIX orders its variables; English where
+    nothing is in it."""
+    locale = next((environ[key] for key in _LOCALES if environ.get(key)), "")
+    return next((one for one in LANGUAGES if locale.lower().startswith(one)), "en")
 
 
 @contextmanager

@@ -8,12 +8,24 @@ from collections.abc import Iterator
 from string import Formatter
 from typing import get_args
 
+import pytest
+
 from tasks.record.outcome import ENDINGS
 from tasks.record.parts import TargetJudged
 from tasks.release.plan import Strategy
 from tasks.report import html
 from tasks.report.words.chinese import CHINESE
-from tasks.report.words.speech import LANGUAGES, NAMES, TAGS, language, spoken, t, tn, ts
+from tasks.report.words.speech import (
+    LANGUAGES,
+    NAMES,
+    TAGS,
+    language,
+    language_of,
+    spoken,
+    t,
+    tn,
+    ts,
+)
 from tasks.steps import STEPS
 from tests.support.places import ROOT
 
@@ -101,3 +113,17 @@ def test_numbers_and_names_of_metrics_stay() -> None:
     with spoken("zh"):
         assert html.target_name(target) == "TTFT p95 (c8)"
         assert html.quantity(1234.5, "tok_s") == "1,234 tok/s"
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW"}, "zh"),
+        ({"LANG": "de_DE"}, "en"),
+    ],
+)
+def test_the_locale_decides(environ: dict[str, str], found: str) -> None:
+    assert language_of(environ) == found

@@ -8,7 +8,7 @@ import pytest
 
 from flows.cli.commands import service
 from flows.cli.commands.app import ABOUT, BEFORE, GROUPS, build
-from flows.cli.commands.chinese import CHINESE, language, summary
+from flows.cli.commands.chinese import CHINESE, summary
 from flows.cli.main import main
 
 COMMANDS = [name for commands in GROUPS.values() for name in commands]
@@ -34,20 +34,6 @@ def test_the_help_of_a_command_keeps_what_else_it_says() -> None:
         return 0
 
     assert summary("up", does, "zh") == f"{CHINESE['up']}\n\nMore of it."
-
-
-@pytest.mark.parametrize(
-    ("environ", "found"),
-    [
-        ({}, "en"),
-        ({"LANG": "zh_CN.UTF-8"}, "zh"),
-        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C.UTF-8"}, "en"),
-        ({"LC_ALL": "", "LC_MESSAGES": "zh_TW"}, "zh"),
-        ({"LANG": "de_DE"}, "en"),
-    ],
-)
-def test_the_locale_decides(environ: dict[str, str], found: str) -> None:
-    assert language(environ) == found
 
 
 def test_help_is_shown_in_it(
