@@ -11,7 +11,7 @@ from flows.cli.output import show
 from tasks.outside.disk import pages, records
 from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
-from tasks.report.words.speech import Language, language_of
+from tasks.report.words.speech import PageLanguage, language_of
 
 
 def show_report(
@@ -19,7 +19,7 @@ def show_report(
     form: str,
     junit: Path | None,
     open_browser: bool,
-    speech: Language | None = None,
+    speech: PageLanguage | None = None,
 ) -> int:
     """Draw the page again and say where it is; gives the exit status.
 

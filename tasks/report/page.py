@@ -35,16 +35,16 @@ from tasks.report.html import (
 )
 from tasks.report.style import CSS
 from tasks.report.trend import trend
-from tasks.report.words.speech import LANGUAGES, NAMES, TAGS, Language, language, spoken, t, tn
+from tasks.report.words.speech import LANGUAGES, NAMES, TAGS, PageLanguage, language, spoken, t, tn
 from tasks.verdict.rounds import believable
 
 FILE = "report.html"
-FILES: Mapping[Language, str] = {"en": FILE, "zh": "report.zh.html"}
+FILES: Mapping[PageLanguage, str] = {"en": FILE, "zh": "report.zh.html"}
 LONG = 240
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(record: Record, rounds: Sequence[Round], speech: Language = "en") -> str:
+def render(record: Record, rounds: Sequence[Round], speech: PageLanguage = "en") -> str:
     """The whole page as HTML text (UTF-8, below 1 MB for 20,000 requests).
 
     record: of a rollout that ended in any way; missing

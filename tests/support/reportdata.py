@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
 from tasks.record.record import read
 from tasks.report.page import render
-from tasks.report.words.speech import Language
+from tasks.report.words.speech import PageLanguage
 from tasks.spec.rollout import Benchmark, LoadPoint, Target
 from tests.support.rounds import decide, make_round
 
@@ -262,6 +262,6 @@ def position(element: ElementTree.Element, key: str) -> float:
     return float(str(element.get(key)).rstrip("%"))
 
 
-def page(data: dict[str, Any], measured: tuple[Round, ...], language: Language = "en") -> str:
+def page(data: dict[str, Any], measured: tuple[Round, ...], language: PageLanguage = "en") -> str:
     """The report of a record as it would be read from disk."""
     return render(read(data), measured, language)

@@ -12,7 +12,7 @@ from cyclopts.exceptions import UnusedCliTokensError
 from flows.cli.commands import act, look, service, specs
 from flows.cli.commands.chinese import CHINESE, summary
 from tasks.base.errors import SpecError
-from tasks.report.words.speech import Language
+from tasks.report.words.speech import PageLanguage
 
 BEFORE = Group("Before any command", sort_key=0)
 READS = Group("Look, and change nothing", sort_key=1)
@@ -65,7 +65,7 @@ def version() -> str:
 def build(
     prog: str = "rollout",
     begin: Callable[[bool], None] = lambda verbose: None,
-    speech: Language = "en",
+    speech: PageLanguage = "en",
 ) -> App:
     """The command called `prog`. begin: called before a command, with whether Prefect's log is
     asked for. speech: what its help says of the commands.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from textwrap import dedent
 
-from tasks.report.words.speech import Language
+from tasks.report.words.speech import PageLanguage
 
 CHINESE: dict[str, str] = {
     "": "在 Kubernetes 上发布新模型，只有达标才上线。",
@@ -51,7 +51,7 @@ CHINESE: dict[str, str] = {
 }
 
 
-def summary(name: str, does: Callable[..., int], speech: Language) -> str | None:
+def summary(name: str, does: Callable[..., int], speech: PageLanguage) -> str | None:
     """What a command does, in place of its docstring's first words; None where that will do."""
     if speech != "zh":
         return None

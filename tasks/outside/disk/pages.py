@@ -14,7 +14,7 @@ from tasks.outside.disk import records
 from tasks.record.record import read as read_record
 from tasks.report import page as report
 from tasks.report import rows as round_rows
-from tasks.report.words.speech import Language
+from tasks.report.words.speech import PageLanguage
 
 _log = logging.getLogger(__name__)
 _PACKAGES = (
@@ -57,7 +57,7 @@ def rows_of(folder: Path) -> tuple[Round, ...]:
     return round_rows.load(data)
 
 
-def write(record_file: Path, language: Language = "en") -> Path:
+def write(record_file: Path, language: PageLanguage = "en") -> Path:
     """Draw the pages of a record on disk, with the rows beside it, one a language and each leading
     to the other; gives the path of the one in `language`.
 

@@ -10,16 +10,16 @@ from typing import Literal, get_args
 
 from tasks.report.words.chinese import CHINESE
 
-Language = Literal["en", "zh"]
-LANGUAGES: tuple[Language, ...] = get_args(Language)
+PageLanguage = Literal["en", "zh"]
+LANGUAGES: tuple[PageLanguage, ...] = get_args(PageLanguage)
 # As HTML names them, and as their readers do.
-TAGS: Mapping[Language, str] = {"en": "en", "zh": "zh-CN"}
-NAMES: Mapping[Language, str] = {"en": "English", "zh": "简体中文"}
+TAGS: Mapping[PageLanguage, str] = {"en": "en", "zh": "zh-CN"}
+NAMES: Mapping[PageLanguage, str] = {"en": "English", "zh": "简体中文"}
 _LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")
-_spoken: ContextVar[Language] = ContextVar("spoken", default="en")
+_spoken: ContextVar[PageLanguage] = ContextVar("spoken", default="en")
 
 
-def language_of(environ: Mapping[str, str]) -> Language:
+def language_of(environ: Mapping[str, str]) -> PageLanguage:
     """The language that a person's locale names, as POSIX orders its variables; English where
     nothing is in it."""
     locale = next((environ[key] for key in _LOCALES if environ.get(key)), "")
@@ -27,7 +27,7 @@ def language_of(environ: Mapping[str, str]) -> Language:
 
 
 @contextmanager
-def spoken(language: Language) -> Iterator[None]:
+def spoken(language: PageLanguage) -> Iterator[None]:
     """What `t` says within is in this language."""
     before = _spoken.set(language)
     try:
@@ -36,7 +36,7 @@ def spoken(language: Language) -> Iterator[None]:
         _spoken.reset(before)
 
 
-def language() -> Language:
+def language() -> PageLanguage:
     """The language that is spoken now."""
     return _spoken.get()
 

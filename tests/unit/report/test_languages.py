@@ -8,7 +8,7 @@ import pytest
 
 from tasks.report import page as report
 from tasks.report.words.chinese import CHINESE
-from tasks.report.words.speech import LANGUAGES, TAGS, Language
+from tasks.report.words.speech import LANGUAGES, TAGS, PageLanguage
 from tests.support import reportdata
 from tests.support.reportdata import Page
 
@@ -22,7 +22,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_page_is_in_one_language_and_leads_to_the_other(language: Language) -> None:
+def test_a_page_is_in_one_language_and_leads_to_the_other(language: PageLanguage) -> None:
     record = reportdata.record(MEASURED)
     page = Page(reportdata.page(record, MEASURED, language))
     assert page.all("html") == [{"lang": TAGS[language]}]

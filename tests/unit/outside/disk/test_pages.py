@@ -16,7 +16,7 @@ from tasks.outside.disk import pages, records
 from tasks.record.parts import TargetJudged
 from tasks.report.html import esc, limit_text
 from tasks.report.page import FILES
-from tasks.report.words.speech import Language
+from tasks.report.words.speech import PageLanguage
 from tests.support import reportdata
 from tests.support.places import DATA
 
@@ -64,7 +64,7 @@ def test_the_page_is_in_the_language_of_who_asks(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     locale: dict[str, str],
-    asked: Language | None,
+    asked: PageLanguage | None,
     file: str,
 ) -> None:
     for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
@@ -130,7 +130,9 @@ def test_the_versions_are_those_installed() -> None:
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
 @pytest.mark.parametrize(("width", "language"), [(360, "zh"), (360, "en"), (1280, "zh")])
-def test_in_a_browser_nothing_sticks_out(tmp_path: Path, width: int, language: Language) -> None:
+def test_in_a_browser_nothing_sticks_out(
+    tmp_path: Path, width: int, language: PageLanguage
+) -> None:
     """The page is measured inside a frame of that width; nothing may need sideways scrolling."""
     measured = reportdata.rounds(4, 32, ab=True)
     record = reportdata.record(measured, leftover="x" * 400)
