@@ -34,8 +34,9 @@ _RUN = "{% if flow_run %}\nrun: {{ flow_run|ui_url }}{% endif %}"
 class Notice:
     """What is told of one moment. sentence: the rollout's own, as the Kubernetes Event has it.
 
-    key: of the model; without a namespace, the file of a spec that cannot be read. rollout: id of the run. met, missed: targets, in words. report: its address; '' for none. plan:
-    digest, where it can be approved.
+    key: of the model; without a namespace, the file of a spec that cannot be read. rollout: id of
+    the run. met, missed: targets, in words. report: its address; '' for none. plan: digest of the
+    plan that it was tested under.
     """
 
     key: ModelKey

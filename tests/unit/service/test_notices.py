@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import get_args
 
+from prefect.events import Event
 from prefect.server.events.schemas.automations import AutomationCore
+from prefect.server.utilities.user_templates import render_user_template_sync
 
 from flows.watch_models import TROUBLE
 from tasks.service.moments import Moment
@@ -70,3 +72,15 @@ def test_every_moment_has_an_automation_of_its_own_but_for_what_nobody_waits_for
         kept = AutomationCore.model_validate(item)  # with its templates, as the server reads it
         (action,) = kept.model_dump(mode="json")["actions"]
         assert (action["type"], action["block_document_id"]) == ("send-notification", BLOCK)
+
+
+def test_the_watchers_trouble_is_told_by_its_model() -> None:
+    (trouble,) = (item for item in automations(BLOCK) if item["trigger"]["expect"] == [TROUBLE])
+    event = Event(
+        event=TROUBLE,
+        resource={"prefect.resource.id": "x", "prefect.resource.name": "chat"},
+        payload={"said": "the hub is down"},
+    )
+    (action,) = trouble["actions"]
+    said = [render_user_template_sync(action[key], {"event": event}) for key in ("subject", "body")]
+    assert said == ["chat: the watcher needs a person", "the hub is down"]
