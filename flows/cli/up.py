@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.cli.named import agree
-from flows.cli.notify import recipients
+from flows.cli.notify import VARIABLE, recipients
 from tasks.base.errors import OutsideError, Refused, SpecError
 from tasks.base.scrub import hold
 from tasks.outside.disk import records
@@ -66,6 +66,7 @@ def up(
         print(prefect_yaml(plan), end="")
         return 0
     tell = recipients(notify_file)
+    environment.pop(VARIABLE, None)  # the server keeps them in its block
     if apply_only:
         api = os.environ.get(_API)
         if not api:

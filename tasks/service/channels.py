@@ -50,7 +50,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Address:
+class Recipient:
     """One that is told. secret: it signs with that. Neither is for a log: `shown` is."""
 
     channel: Channel
@@ -72,7 +72,7 @@ class Address:
         return f"{kind} at {parts.hostname}" if parts.hostname else kind
 
 
-def addresses(text: str, where: str) -> list[Address]:
+def addresses(text: str, where: str) -> list[Recipient]:
     """Addresses, one a line, or apart by blanks; a line that begins with # is a remark.
 
     where: what gave them. Raises SpecError, which repeats none of them.
@@ -92,7 +92,7 @@ def addresses(text: str, where: str) -> list[Address]:
     return list(dict.fromkeys(found))
 
 
-def _address(word: str) -> Address:
+def _address(word: str) -> Recipient:
     kind, plus, rest = word.partition("+")
     known = {name: name for name in get_args(Channel) if name != "apprise"}
     if plus and rest.startswith(("http://", "https://")):
@@ -110,14 +110,14 @@ def _address(word: str) -> Address:
                 f"{parts.scheme}:// does not tell a refusal; give the https:// address of the "
                 f"{better} webhook as its page shows it, with #SECRET at its end where it signs"
             )
-        return Address("apprise", url)
+        return Recipient("apprise", url)
     if not parts.hostname:
         raise ValueError(_EXPECTED)
     channel = channel or HOSTS.get(parts.hostname, "webhook")
-    return Address(channel, parts._replace(fragment="").geturl(), parts.fragment)
+    return Recipient(channel, parts._replace(fragment="").geturl(), parts.fragment)
 
 
-def request(to: Address, title: str, text: str, now: datetime) -> tuple[str, dict[str, Any]]:
+def request(to: Recipient, title: str, text: str, now: datetime) -> tuple[str, dict[str, Any]]:
     """Where a notice is posted, and what, as JSON."""
     text = fitted(text, _MOST.get(to.channel, 1 << 20))
     match to.channel:

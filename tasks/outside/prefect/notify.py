@@ -18,7 +18,7 @@ from pydantic import Field, SecretStr
 from tasks.base import clock
 from tasks.base.errors import SpecError
 from tasks.base.scrub import hold, mask, masked
-from tasks.service.channels import Address, addresses, refusal, request
+from tasks.service.channels import Recipient, addresses, refusal, request
 from tasks.service.notices import BLOCK
 
 TIMEOUT_S = 10.0
@@ -71,7 +71,7 @@ class RolloutNotices(NotificationBlock):
             ]
 
 
-def told(to: Address, title: str, text: str) -> str:
+def told(to: Recipient, title: str, text: str) -> str:
     """Tell one; why it was not, '' where it was."""
     hold(to.url, to.secret)
     send = _by_apprise if to.channel == "apprise" else _posted
@@ -85,7 +85,7 @@ def told(to: Address, title: str, text: str) -> str:
     raise AssertionError("the last try has returned")
 
 
-def _posted(to: Address, title: str, text: str) -> str:
+def _posted(to: Recipient, title: str, text: str) -> str:
     url, body = request(to, title, text, clock.now())
     hold(url)
     try:
@@ -102,7 +102,7 @@ class _OfApprise(AppriseNotificationBlock):
     """One address, whatever kind of; it is never put on a server."""
 
 
-def _by_apprise(to: Address, title: str, text: str) -> str:
+def _by_apprise(to: Recipient, title: str, text: str) -> str:
     block = _OfApprise(url=SecretStr(to.url))
     try:
         with block.raise_on_failure():

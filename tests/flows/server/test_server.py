@@ -14,7 +14,7 @@ import pytest
 from flows.watch_models import EVENT
 from tasks.service.notices import BLOCK
 from tests.flows.house import NAMESPACE, house, record_of
-from tests.support.heard import Webhooks, webhooks
+from tests.support.heard.webhooks import Webhooks, webhooks
 from tests.support.served import Served, serve
 from tests.support.waiting import until
 
@@ -155,6 +155,7 @@ def heard(served: Served) -> Iterator[Webhooks]:
         file.chmod(0o600)
         said = served.up("--notify-file", str(file))
         assert f"block {BLOCK}" in said and "sesame" not in said
+        assert "as they should be" in served.up()
         wanted = {"block_documents": {"name": {"any_": [BLOCK]}}}
         (block,) = served.call("POST", "/block_documents/filter", wanted)
         made = [served.call("POST", "/automations/", alert(name, block["id"])) for name in ALERTS]

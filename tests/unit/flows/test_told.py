@@ -7,16 +7,8 @@ import pytest
 from flows.guard import tend
 from flows.rollback import settle
 from tasks.base.errors import Refused
-from tasks.run.telling import people
 from tasks.service.notices import Notice
 from tests.support.cluster.actor_world import NAME, NS, World, in_test
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
-    found: list[Notice] = []
-    monkeypatch.setattr(people, "emit", found.append)
-    return found
 
 
 def test_a_rollout_that_a_dead_worker_left_is_told_by_the_guard(

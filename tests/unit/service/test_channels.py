@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.base.errors import SpecError
-from tasks.service.channels import Address, Channel, addresses, fitted, refusal, request
+from tasks.service.channels import Channel, Recipient, addresses, fitted, refusal, request
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 )
 def test_an_address_says_what_is_there(text: str, channel: Channel, url: str, secret: str) -> None:
     (found,) = addresses(text, "here")
-    assert found == Address(channel, url or text.partition("#")[0], secret)
+    assert found == Recipient(channel, url or text.partition("#")[0], secret)
     assert addresses(found.written, "here") == [found]  # as it is put on the server
     for shown in (found.shown, repr(found)):
         assert not any(word in shown for word in ("SECs", "access_token", "key=", "u:p", "T/B/x"))
@@ -91,12 +91,12 @@ def test_what_was_not_taken_is_said(channel: Channel, status: int, answer: str, 
 
 def test_nothing_in_a_text_calls_everybody() -> None:
     text = '<!channel> <at user_id="all">all</at> @all'
-    _, slack = request(Address("slack", "https://s.example"), text, text, NOW)
+    _, slack = request(Recipient("slack", "https://s.example"), text, text, NOW)
     assert "<" not in slack["text"]
-    _, feishu = request(Address("feishu", "https://f.example"), "t", text, NOW)
+    _, feishu = request(Recipient("feishu", "https://f.example"), "t", text, NOW)
     assert feishu["content"]["post"]["zh_cn"]["content"] == [[{"tag": "text", "text": text}]]
     for channel in ("dingtalk", "wecom"):
-        _, body = request(Address(channel, "https://d.example"), "t", text, NOW)
+        _, body = request(Recipient(channel, "https://d.example"), "t", text, NOW)
         assert set(body) == {"msgtype", "text"} and set(body["text"]) == {"content"}
 
 
@@ -109,7 +109,7 @@ def test_what_is_too_long_loses_its_middle(text: str, most: int) -> None:
 
 def test_the_link_is_not_what_is_cut() -> None:
     text = "它太慢了" * 600 + "\nreport: https://r.example/1"
-    _, body = request(Address("wecom", "https://w.example"), "models/chat: rejected", text, NOW)
+    _, body = request(Recipient("wecom", "https://w.example"), "models/chat: rejected", text, NOW)
     content = body["text"]["content"]
     assert len(content.encode()) <= 2048
     assert content.startswith("models/chat: rejected\n它") and content.endswith("r.example/1")

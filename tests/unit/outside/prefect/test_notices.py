@@ -11,7 +11,7 @@ from tasks.base.scrub import hold
 from tasks.outside.prefect import notices
 from tasks.outside.prefect.notices import emit
 from tasks.service.notices import Notice
-from tests.support.heard import webhooks
+from tests.support.heard.webhooks import webhooks
 
 NOTICE = Notice(("models", "chat"), "rejected", "too slow: see http://u.example/word-1-of-notice")
 

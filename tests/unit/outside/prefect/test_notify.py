@@ -10,7 +10,9 @@ import base64
 import hashlib
 import hmac
 import logging
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -20,7 +22,9 @@ from pydantic import SecretStr
 from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.outside.prefect.notify import PAUSES_S, RolloutNotices
-from tests.support.heard import Webhooks, mailbox, webhooks
+from tests.support.heard.mail import mailbox
+from tests.support.heard.webhooks import Webhooks, webhooks
+from tests.support.places import ROOT
 
 TITLE = "models/chat: rejected"
 SENTENCE = "ttft_p95_ms @ c4 <= 800: measured 950"
@@ -159,3 +163,12 @@ def test_the_addresses_are_a_secret_of_the_block() -> None:
     assert "sesame" not in repr(block)
     assert RolloutNotices.model_json_schema()["secret_fields"] == ["addresses"]
     assert block.get_block_capabilities() >= {"notify"}
+
+
+def test_the_server_finds_the_block_by_its_entry_point() -> None:
+    """Where this fails for the second one, the environment is older than pyproject.toml: `make
+    setup`."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    assert asked == {"prefect.collections": {"model_rollout": RolloutNotices.__module__}}
+    found = {item.value for item in entry_points(group="prefect.collections")}
+    assert RolloutNotices.__module__ in found

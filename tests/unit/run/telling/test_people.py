@@ -32,13 +32,6 @@ MOMENTS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def told(monkeypatch: pytest.MonkeyPatch) -> list[Notice]:
-    found: list[Notice] = []
-    monkeypatch.setattr(people, "emit", found.append)
-    return found
-
-
 def test_every_ending_is_one_moment(told: list[Notice]) -> None:
     assert set(MOMENTS) == set(get_args(Kind)) == set(ENDINGS)
     record = read(reportdata.record())
