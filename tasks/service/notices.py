@@ -71,8 +71,8 @@ class Notice:
 
     @property
     def title(self) -> str:
-        """One line."""
-        return f"{'/'.join(filter(None, self.key))}: {TOLD.get(self.moment, self.moment)}"
+        """One line. It begins with a word that a channel's filter can be set to."""
+        return f"rollout {'/'.join(filter(None, self.key))}: {TOLD.get(self.moment, self.moment)}"
 
     @property
     def text(self) -> str:
@@ -142,7 +142,7 @@ def automations(block: str) -> list[dict[str, Any]]:
             "notice: not watched",
             "Tells people of every model that the watcher cannot look after any more.",
             [TROUBLE],
-            "{{ event.resource.name }}: the watcher needs a person",
+            "rollout {{ event.resource.name }}: the watcher needs a person",
             "{{ event.payload.said }}" + _RUN,
         ),
         _automation(

@@ -218,7 +218,7 @@ def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log_and_is_told(
 
     texts = until(told)
     assert "named Failed" not in texts  # the event has the state's own name
-    title = f"{NAMESPACE}/smollm2: "
+    title = f"rollout {NAMESPACE}/smollm2: "
     ours = {key.removeprefix(title) for key in texts if key.startswith(title)}
     assert ours == {"started", "rejected"}
     record = record_of(served.home, "smollm2")

@@ -34,7 +34,7 @@ NOTICE = Notice(
 
 
 def test_what_happened_comes_first_and_the_link_last() -> None:
-    assert NOTICE.title == "models/chat: rejected"
+    assert NOTICE.title == "rollout models/chat: rejected"
     assert NOTICE.text.splitlines() == [
         "ttft_p95_ms @ c4: measured 950 ms",
         "missed: ttft_p95_ms @ c4 ≤ 800, measured 950 (fail)",
@@ -45,7 +45,10 @@ def test_what_happened_comes_first_and_the_link_last() -> None:
         "report: https://reports.example/r-1",
     ]
     assert Notice(("models", "chat"), "broken", "no cluster").text == "no cluster"
-    assert Notice(("", "specs/chat.yaml"), "broken", "wrong").title == "specs/chat.yaml: broken"
+    assert (
+        Notice(("", "specs/chat.yaml"), "broken", "wrong").title
+        == "rollout specs/chat.yaml: broken"
+    )
 
 
 def test_the_event_has_its_parts_and_no_credential() -> None:
@@ -83,4 +86,4 @@ def test_the_watchers_trouble_is_told_by_its_model() -> None:
     )
     (action,) = trouble["actions"]
     said = [render_user_template_sync(action[key], {"event": event}) for key in ("subject", "body")]
-    assert said == ["chat: the watcher needs a person", "the hub is down"]
+    assert said == ["rollout chat: the watcher needs a person", "the hub is down"]
