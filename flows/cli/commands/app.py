@@ -49,6 +49,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
     KEEPS: {
         "up": service.up,
         "down": service.down,
+        "notify": service.notify,
         "recover": act.recover,
         "guard": act.guard,
     },
