@@ -37,7 +37,10 @@ from tasks.run.nodes import placing
 from tasks.run.promoting import promoting
 from tasks.run.recall import around, spec_of, subject
 from tasks.run.rescue import rescuing
-from tasks.run.run import Run, announce
+from tasks.run.run import Run
+from tasks.run.telling.cluster import announce
+from tasks.run.telling.people import tell_settled
+from tasks.service.moments import of_settling
 from tasks.spec.rollout import Rollout
 
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
@@ -95,7 +98,9 @@ def settle(
         )
         with lock as held, logs_kept(name, run):
             actor, advice = held.actor, ""
+            before = State(name)
             try:
+                before = actor.read_state()[0]
                 tried: list[str] = []
 
                 def decided() -> Course:
@@ -128,14 +133,16 @@ def settle(
                 if advice:
                     error.args = (f"{error}; {advice}", *error.args[1:])
                 with suppress(RolloutError):
-                    note(actor, run, "error", f"{what}: {error}")
+                    # who is refused something is there, and has heard it
+                    tells = None if isinstance(error, Refused) else before
+                    note(actor, run, "error", f"{what}: {error}", tells)
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
             if stopped:  # what the run itself did is not in our course
                 did = "it has cleaned up" if said == NOTHING else said
                 said = f"{stopped} was asked to stop; {did}"
             now = f"; {in_words(actor.observe())}" if what == "abort" else ""
-            note(actor, run, what, f"{said}{now}")
+            note(actor, run, what, f"{said}{now}", before)
             return said
 
 
@@ -234,8 +241,10 @@ def about(outcome: str, said: str) -> str:
     return said.partition(WAITS)[0] if outcome == "error" and WAITS in said else ""
 
 
-def note(actor: Actor, run: str, outcome: str, said: str) -> None:
-    """Put what was done by name into the cluster's history."""
+def note(actor: Actor, run: str, outcome: str, said: str, before: State | None = None) -> None:
+    """Put what was done by name into the cluster's history, and tell people of it. before: the
+    state before it; None where nobody is to be told."""
+    found: list[tuple[State, bool]] = []  # the state after it, and whether that is news
     finished = clock.now().isoformat(timespec="seconds")
 
     def noted(held: State) -> State:
@@ -245,12 +254,18 @@ def note(actor: Actor, run: str, outcome: str, said: str) -> None:
         if what:
             told = [(e, str(e.get("outcome")), str(e.get("sentence"))) for e in here]
             same = [entry for entry, outcome, text in told if about(outcome, text) == what]
+        found.append((held, not same))
         name = str(same[0].get("rollout")) if same else run
         entry = Record(rollout=name, outcome=outcome, sentence=said, who=who(), finished=finished)
         return with_history(held, entry.as_dict(), HISTORY)
 
     actor.change_state(noted)
-    announce(actor, REASONS[outcome], about(outcome, said) or said, bad=outcome == "error")
+    words = about(outcome, said) or said
+    announce(actor, REASONS[outcome], words, bad=outcome == "error")
+    after, news = found[-1]
+    if before is not None and news:
+        moment = "broken" if outcome == "error" else of_settling(before, after)
+        tell_settled((actor.namespace, actor.name), moment, words, run, before)
 
 
 @flow(name="rollback", persist_result=False)

@@ -22,6 +22,7 @@ from tasks.run.findings import Planned
 from tasks.run.locked import Locked
 from tasks.run.nodes.placing import place
 from tasks.run.run import Run
+from tasks.run.telling.people import tell_start, tell_unread
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
 from tasks.steps.roll_back import clean_up
@@ -59,6 +60,7 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
             return unchanged(release.deployment)
     if placed:
         return Outcome("unchanged", f"{placed}; it serves again, as it was judged before")
+    tell_start(run.record)
     steps.fetch_weights(run, cluster, plan)
     candidate = steps.deploy(run, cluster, plan)
     if why := wrong(steps.smoke(run, candidate)):
@@ -119,6 +121,7 @@ def rollout(
         targets: Other limits, by metric: {"ttft_p95_ms": 800}.
         changes: Other values of the spec, by key: {"serving.max_model_len": 8192}.
     """
+    wanted = spec
     try:
         if spec_file is not None:
             spec_below(spec_file, "parameters.spec_file")
@@ -135,6 +138,8 @@ def rollout(
             )
             outcome = run.conduct(lambda: pipeline(run, plan))
     except RolloutError as error:
+        if started.by_itself():  # else a person sees it
+            tell_unread(wanted, spec_file, error)
         return ending.no_record(error)
     ending.tell(outcome, run.record)
     return ending.as_state(outcome, run.record)

@@ -22,11 +22,10 @@ from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts, told
 from tasks.release.versions.decide import event_id
 from tasks.run.versions.look import Sighting, VersionWatch
+from tasks.service.notices import TROUBLE
 from tasks.spec.file import read_spec
 
 EVENT = "model-rollout.new-version"
-# told where a person is needed: given up on a version, or a hub that fails again and again
-TROUBLE = "model-rollout.watch-trouble"
 WIDTH = 8  # specs looked at at once
 KEY = "watch-models"
 

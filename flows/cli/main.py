@@ -18,6 +18,7 @@ from cyclopts import CycloptsError
 from flows.cli.commands.app import build, sentence
 from tasks.base.errors import Exit, RolloutError
 from tasks.base.scrub import masked, watch
+from tasks.report.words.speech import language_of
 
 INTERRUPTED = 130  # as a shell has it of SIGINT
 PLUGIN = "kubectl-"  # how kubectl finds what it calls `kubectl NAME`
@@ -77,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return job(given[1:])
     prog = called(sys.argv[0])
     try:
-        status: int | None = build(prog, _begin).meta(given)
+        status: int | None = build(prog, _begin, language_of(os.environ)).meta(given)
         return status or Exit.DONE
     except CycloptsError as error:
         _tell(sentence(error, prog))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,21 @@ from flows.cli.output import show
 from tasks.outside.disk import pages, records
 from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
+from tasks.report.words.speech import PageLanguage, language_of
 
 
-def show_report(name: str, form: str, junit: Path | None, open_browser: bool) -> int:
+def show_report(
+    name: str,
+    form: str,
+    junit: Path | None,
+    open_browser: bool,
+    speech: PageLanguage | None = None,
+) -> int:
     """Draw the page again and say where it is; gives the exit status.
 
-    form: json or yaml print the record instead. junit: also write JUnit XML there. Raises SpecError
-    when there is no such record, OutsideError when a file cannot be written.
+    form: json or yaml print the record instead. junit: also write JUnit XML there. speech: None for
+    the locale's. Raises SpecError when there is no such record, OutsideError when a file cannot be
+    written.
     """
     path = pages.find(name)
     record: dict[str, Any] = records.scrub(records.read(path))
@@ -25,7 +34,7 @@ def show_report(name: str, form: str, junit: Path | None, open_browser: bool) ->
     if form != "table":
         show(record, form)
         return 0
-    page = pages.write(path)
+    page = pages.write(path, speech or language_of(os.environ))
     print(page)
     if open_browser and not webbrowser.open(page.resolve().as_uri()):
         print(f"no browser could be started; open {page} yourself")

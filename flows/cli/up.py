@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.cli.named import agree
+from flows.cli.notify import VARIABLE, recipients
 from tasks.base.errors import OutsideError, Refused, SpecError
 from tasks.base.scrub import hold
 from tasks.outside.disk import records
@@ -37,6 +38,7 @@ def up(
     limit: int | None = None,
     pool: str = POOL,
     database_file: str | None = None,
+    notify_file: str | None = None,
     foreground: bool = False,
     apply_only: bool = False,
     printing: bool = False,
@@ -46,8 +48,9 @@ def up(
     """Start what does not run yet, and bring the specs' deployments onto the server.
 
     specs: spec files, or folders of them. state: folder of server and worker. limit: rollouts at
-    once. database_file: holds the address of a database. apply_only: to the server of
-    PREFECT_API_URL, and nothing is started. printing: prefect.yaml to stdout, and nothing else.
+    once. database_file: holds the address of a database. notify_file: holds who is told.
+    apply_only: to the server of PREFECT_API_URL, and nothing is started. printing: prefect.yaml to
+    stdout, and nothing else.
 
     Raises SpecError, Refused, OutsideError.
     """
@@ -62,13 +65,15 @@ def up(
     if printing:
         print(prefect_yaml(plan), end="")
         return 0
+    tell = recipients(notify_file)
+    environment.pop(VARIABLE, None)  # the server keeps them in its block
     if apply_only:
         api = os.environ.get(_API)
         if not api:
             raise SpecError(
                 [f"--apply: {_API} is not set; name the server, as http://HOST:4200/api"]
             )
-        _bring(console, api, plan, pool, folder, limit)
+        _bring(console, api, plan, pool, folder, limit, tell)
         return 0
     place = _place(state)
     kept, keeper = _running(console, place, port, pool), None
@@ -77,7 +82,7 @@ def up(
         environment |= _database(database_file)
         keeper = _start(console, place, kept, environment, foreground=foreground)
     try:
-        _bring(console, kept.api, plan, kept.pool, folder, limit)
+        _bring(console, kept.api, plan, kept.pool, folder, limit, tell)
         _told(console, place, kept, models, demo=demo)
     except BaseException:
         if keeper is not None and foreground:
@@ -236,17 +241,25 @@ def _database(file: str | None) -> dict[str, str]:
 
 
 def _bring(
-    console: Console, api: str, plan: ServicePlan, pool: str, folder: str, limit: int | None
+    console: Console,
+    api: str,
+    plan: ServicePlan,
+    pool: str,
+    folder: str,
+    limit: int | None,
+    tell: str,
 ) -> None:
     from tasks.outside.prefect.server import apply
 
-    done = apply(api, plan, pool=pool, folder=folder, limit=limit)
+    done = apply(api, plan, pool=pool, folder=folder, limit=limit, addresses=tell)
     rows = {"made": done.made, "changed": done.changed, "removed": done.removed}
     for label, names in rows.items():
         if names:
             console.print(f"{label + ':':<12}{', '.join(names)}", soft_wrap=True)
     if not any(rows.values()):
         console.print("its deployments and automations are as they should be")
+    if tell:
+        console.print("`rollout notify` sends a test to everybody who is told")
     if done.others:
         console.print(
             f"left alone: {', '.join(done.others)}: tagged as ours, and not made here; remove them "

@@ -8,6 +8,7 @@ from typing import Literal
 from tasks.base.errors import Exit
 from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
 from tasks.record.record import Record
+from tasks.service.moments import Moment
 
 Kind = Literal[
     "promoted", "unchanged", "not now", "failed", "inconclusive", "held", "refused", "error"
@@ -17,33 +18,37 @@ Kind = Literal[
 @dataclass(frozen=True)
 class Ending:
     """A kind of outcome. exit_code: of the command line. state: its name in Prefect. heading, look,
-    sign: on the page."""
+    sign: on the page. moment: what people are told."""
 
     exit_code: Exit
     state: str
     heading: str
     look: Literal["good", "bad", "open"]
     sign: str
+    moment: Moment
 
 
 ENDINGS: dict[Kind, Ending] = {
-    "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓"),
-    "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓"),
-    "not now": Ending(Exit.DONE, "NotNow", "Not now", "open", "…"),
-    "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕"),
-    "inconclusive": Ending(Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?"),
-    "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?"),
-    "refused": Ending(Exit.REFUSED, "Refused", "Refused", "bad", "✕"),
-    "error": Ending(Exit.ERROR, "Error", "Error", "bad", "✕"),
+    "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓", "promoted"),
+    "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓", "settled"),
+    "not now": Ending(Exit.DONE, "NotNow", "Not now", "open", "…", "settled"),
+    "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕", "rejected"),
+    "inconclusive": Ending(
+        Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?", "rejected"
+    ),
+    "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?", "needs-approval"),
+    "refused": Ending(Exit.REFUSED, "Refused", "Refused", "bad", "✕", "rejected"),
+    "error": Ending(Exit.ERROR, "Error", "Error", "bad", "✕", "broken"),
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a rollout ended: kind, one sentence for a person."""
+    """How a rollout ended: kind, one sentence for a person. stopped: a person ended it."""
 
     kind: Kind
     sentence: str
+    stopped: bool = False
 
     @property
     def exit_code(self) -> Exit:
@@ -76,6 +81,7 @@ def compact(record: Record) -> Record:
         who=record.who,
         why=record.why,
         record=record.record,
+        report=record.report,
         steps=record.steps,
         resolve_model=record.resolve_model,
         validate_nodes=ValidateNodes(nodes=[_named(node) for node in nodes.nodes])
@@ -98,14 +104,22 @@ def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
         name = target.metric + (f" @ {target.load}" if target.load else "")
         if target.advisory:
             name += " (advisory)"
-        bounds = " … ".join("-" if b is None else f"{b:,.4g}" for b in (target.low, target.high))
         rows.append(
             (
                 name,
                 f"{sign} {target.limit:,.6g}" if target.limit is not None else "-",
                 f"{target.measured:,.4g}" if target.measured is not None else "no data",
-                bounds,
+                _bounds(target.low, target.high),
                 target.verdict,
             )
         )
     return rows
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    """An interval for a table; an open end is said in words."""
+    if low is not None and high is not None:
+        return f"{low:,.4g} … {high:,.4g}"
+    if low is not None:
+        return f"at least {low:,.4g}, no upper bound yet"
+    return f"at most {high:,.4g}, no lower bound yet" if high is not None else "no bounds yet"

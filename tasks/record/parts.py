@@ -220,7 +220,8 @@ class BenchmarkRun(Part):
 
 
 class TargetJudged(Part):
-    """One target at one load point, as tasks.verdict.targets.TargetVerdict has it."""
+    """One target at one load point, as tasks.verdict.targets.TargetVerdict has it. n_requests: what
+    it rests on."""
 
     metric: str = "?"
     load: str = ""
@@ -230,11 +231,24 @@ class TargetJudged(Part):
     measured: float | None = None
     low: float | None = None
     high: float | None = None
+    n_requests: int | None = None
     verdict: VerdictWord = "inconclusive"
     reason: str = ""
     advisory: bool = False
     requests_more: int | None = None
     versus_stable_percent: float | None = None
+    stable_measured: float | None = None
+
+
+class Earlier(Part):
+    """An earlier rollout of the same model, in short. finished: ISO 8601. targets: that bind."""
+
+    rollout: str = ""
+    finished: str = ""
+    outcome: str = ""
+    deployment: str = ""
+    commit: str = ""
+    targets: list[TargetJudged] = Field(default_factory=list)
 
 
 class Gate(Part):

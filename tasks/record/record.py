@@ -16,7 +16,8 @@ SCHEMA = 2
 
 
 class Record(Part):
-    """One rollout. A step that was not taken has no part. spec: without its defaults.
+    """One rollout. A step that was not taken has no part. spec: without its defaults. earlier: the
+    rollouts before it, newest first.
 
     who, why: who started it, and what for. started, finished: ISO 8601. record, report: files.
     leftover: what cleaning up left behind. mirror_error, history_error: why the bucket, or the
@@ -46,6 +47,7 @@ class Record(Part):
     benchmark: parts.BenchmarkRun | None = None
     judge: parts.Judge | None = None
     promote: parts.Promote | None = None
+    earlier: list[parts.Earlier] = Field(default_factory=list)
     spec: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
     logs: list[str] = Field(default_factory=list)

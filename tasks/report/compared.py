@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tasks.measure.round import Round
 from tasks.record.record import Record
-from tasks.report import points as data
-from tasks.report.html import bullets, esc, folded, number, section, table
-from tasks.report.measured import MS, grid, load_name, marks_of
-from tasks.report.plots import Axis, Bar, Curve, Plot, axis, draw, nice_ticks
-from tasks.report.points import Load
+from tasks.report.figures import points as data
+from tasks.report.figures.plots import Axis, Bar, Curve, Plot, axis, draw, near, nice_ticks
+from tasks.report.figures.points import Load
+from tasks.report.frontier import frontier
+from tasks.report.html import NOTHING, esc, folded, listed, number, section, table, theirs
+from tasks.report.measured import MS, grid, left_out, load_name, marks_of
+from tasks.report.words.speech import t, tn, ts
+from tasks.verdict.rounds import believable
 
 MOST_ROWS = 120
 MOST_REASONS = 8
 
 
-def against_load(loads: Sequence[Load]) -> str:
+def against_load(record: Record, loads: Sequence[Load]) -> str:
     """How the figures move with the load; empty for a single load point."""
     used = [load for load in loads if load.candidate]
     if len(used) < 2:
         return ""
     plots = [
         _times("TTFT", "ttft", used),
-        _times("Time per output token", "tpot", used),
+        _times(t("Time per output token"), "tpot", used),
         _rates(used),
     ]
-    lead = (
+    lead = t(
         "The line through all requests of a load point, and a dot for every round: what lies "
-        "between the dots is noise, what lies between the load points is load."
+        "between the dots is noise, what lies between the load points is load. Hollow rounds do "
+        "not count."
     )
-    return section("load", "Latency against load", lead, grid(plots))
+    return section("load", t("Latency against load"), lead, grid(plots) + frontier(record, used))
 
 
 def _category(loads: Sequence[Load]) -> tuple[Axis, list[tuple[float, str]]]:
@@ -42,14 +46,32 @@ def _category(loads: Sequence[Load]) -> tuple[Axis, list[tuple[float, str]]]:
     )
 
 
+def _dots(
+    place: int, load: Load, rounds: Sequence[Round], of: Callable[[Round], float | None], unit: str
+) -> list[Bar]:
+    """A dot for each round of a load point that has the figure."""
+    out = []
+    for item in rounds:
+        if (value := of(item)) is not None:
+            css = "small" if item in load.trusted else "small doubt"
+            text = t(
+                "{load}, round {n}: {value} {unit}",
+                load=load.name,
+                n=data.ordinal(item),
+                value=number(value),
+                unit=unit,
+            )
+            out.append(Bar(float(place), value, value, value, text, css))
+    return out
+
+
 def _times(title: str, kind: str, loads: Sequence[Load]) -> str:
-    x, ticks = _category(loads)
     curves, bars, said = [], [], []
     for q, css in ((0.5, "line soft"), (0.95, "line data")):
         found = [
             (float(i), value)
             for i, load in enumerate(loads)
-            if (value := data.spot(kind, q, load.trusted or load.candidate, MS)) is not None
+            if (value := data.spot(kind, q, load.counted, MS)) is not None
         ]
         label = f"p{q * 100:g}"
         curves.append(Curve(found, css, label, label))
@@ -57,108 +79,136 @@ def _times(title: str, kind: str, loads: Sequence[Load]) -> str:
             f"{label} " + ", ".join(f"{loads[int(a)].name} {number(b)} ms" for a, b in found)
         )
     for i, load in enumerate(loads):
-        for item in data.evenly(load.candidate):
-            value = data.spot(kind, 0.95, [item], MS)
-            if value is not None:
-                css = "small" if item in load.trusted else "small doubt"
-                text = f"{load.name}, round {item.index}: p95 {number(value)} ms"
-                bars.append(Bar(float(i), value, value, value, text, css))
-    y = axis([b for c in curves for _, b in c.points] + [b.dot for b in bars])
-    return draw(
-        Plot(
-            title,
-            f"{title} against load: {'; '.join(said)}",
-            x,
-            y,
-            "load point",
-            "ms",
-            curves,
-            bars,
-            ticks,
+        bars += _dots(
+            i,
+            load,
+            data.evenly(load.candidate),
+            lambda item: data.spot(kind, 0.95, [item], MS),
+            "ms (p95)",
         )
-    )
+    return _by_load(title, "ms", "; ".join(said), loads, curves, bars)
 
 
 def _rates(loads: Sequence[Load]) -> str:
-    x, ticks = _category(loads)
     means, bars = [], []
     for i, load in enumerate(loads):
-        found = [(r, f.throughput) for r in load.candidate if (f := load.figures(r))]
-        known = [(r, v) for r, v in found if v is not None]
-        trusted = [v for r, v in known if r in load.trusted] or [v for _, v in known]
-        if trusted:
-            means.append((float(i), sum(trusted) / len(trusted)))
-        for item, value in known:
-            css = "small" if item in load.trusted else "small doubt"
-            text = f"{load.name}, round {item.index}: {number(value)} tok/s"
-            bars.append(Bar(float(i), value, value, value, text, css))
+        known = [v for r in load.counted if (v := load.figures(r).throughput) is not None]
+        if known:
+            means.append((float(i), sum(known) / len(known)))
+        bars += _dots(
+            i,
+            load,
+            load.candidate,
+            lambda item, at=load: at.figures(item).throughput,  # type: ignore[misc]
+            "tok/s",
+        )
     said = ", ".join(f"{loads[int(a)].name} {number(b)} tok/s" for a, b in means)
-    y = axis([b.dot for b in bars])
-    curve = Curve(means, "line data", "mean of the rounds", "mean")
+    curve = Curve(means, "line data", t("mean of the rounds"), t("mean"))
+    return _by_load(t("Output throughput"), "tok/s", said, loads, [curve], bars)
+
+
+def _by_load(
+    title: str,
+    unit: str,
+    said: str,
+    loads: Sequence[Load],
+    curves: Sequence[Curve],
+    bars: Sequence[Bar],
+) -> str:
+    x, ticks = _category(loads)
     return draw(
         Plot(
-            "Output throughput",
-            f"Output throughput against load: {said}",
+            title,
+            t("{figure} against load: {values}", figure=title, values=said),
             x,
-            y,
-            "load point",
-            "tok/s",
-            [curve],
-            bars,
-            ticks,
+            axis([b for c in curves for _, b in c.points] + [b.dot for b in bars]),
+            x_name=t("load point"),
+            y_name=unit,
+            curves=curves,
+            bars=bars,
+            x_ticks=ticks,
         )
     )
 
 
 def rounds(record: Record, loads: Sequence[Load]) -> str:
     """The figures of every round, and how far rounds differ."""
-    first = [draw(p) for load in loads if (p := _round_plot(record, load, "ttft")) is not None]
-    second = [draw(p) for load in loads if (p := _round_plot(record, load, "rate")) is not None]
     if not loads:
         return ""
-    lead = (
+    parts = [
+        (title, [draw(p) for load in loads if (p := _round_plot(record, load, what)) is not None])
+        for title, what in (
+            (t("TTFT: mean, and the middle 90 %"), "ttft"),
+            (t("Output throughput in the steady window"), "rate"),
+        )
+    ]
+    lead = t(
         "Each round asks fresh prompts. The differences between rounds are part of the bounds, so "
         "one lucky round cannot pass. Hollow rounds were not believed and do not count. "
         "The variation is the standard deviation as a share of the mean."
     )
-    body = (
-        (f"<h3>TTFT: mean, and the middle 90 %</h3>{grid(first)}" if first else "")
-        + (f"<h3>Output throughput in the steady window</h3>{grid(second)}" if second else "")
-        + folded("All rounds in figures", _round_table(loads))
-    )
-    return section("rounds", "Rounds", lead, body)
+    drawn = [f"<h3>{esc(title)}</h3>{grid(plots)}" for title, plots in parts if plots]
+    if len(loads) == 1:  # two figures alone share the width
+        drawn = [f'<div class="grid">{"".join(f"<div>{part}</div>" for part in drawn)}</div>']
+    body = "".join(drawn) + folded(t("All rounds in figures"), _round_table(loads))
+    return section("rounds", t("Rounds"), lead, body)
 
 
 def failures(loads: Sequence[Load]) -> str:
     """Why requests failed, most frequent first; empty where none did."""
     rows = [row for load in loads for item in load.candidate for row in item.rows]
-    why = Counter(row.error or "no reason kept" for row in rows if not row.ok)
+    why = Counter(row.error for row in rows if not row.ok)
     if not why:
         return ""
-    failed = sum(why.values())
-    lines = [f"{count:,} times: {reason}" for reason, count in why.most_common(MOST_REASONS)]
-    left = len(why) - len(lines)
-    if left > 0:
-        lines.append(f"and {left} more reasons, which are in the measured rows")
-    lead = f"{failed:,} of {len(rows):,} requests to the candidate failed."
-    return section("failures", "Failed requests", lead, bullets(lines))
+    lines = [
+        tn(
+            count,
+            "{n} time: {reason}",
+            "{n} times: {reason}",
+            reason=theirs(reason) if reason else esc(t("no reason kept")),
+        )
+        for reason, count in why.most_common(MOST_REASONS)
+    ]
+    if (left := len(why) - len(lines)) > 0:
+        lines.append(
+            tn(
+                left,
+                "and {n} more reason, which is in the measured rows",
+                "and {n} more reasons, which are in the measured rows",
+            )
+        )
+    lead = t(
+        "{failed} of {all} requests to the candidate failed; those of rounds that do not count "
+        "are among them.",
+        failed=f"{sum(why.values()):,}",
+        all=f"{len(rows):,}",
+    )
+    return section("failures", t("Failed requests"), lead, listed(lines))
+
+
+def _bar(load: Load, item: Round, what: str) -> Bar | None:
+    """One round in the figure of all rounds; None where it has no such figure."""
+    f, at = load.figures(item), float(data.ordinal(item))
+    css = "" if item in load.trusted else "doubt"
+    if what == "ttft" and f.ttft_mean is not None:
+        low = f.ttft_p5 if f.ttft_p5 is not None else f.ttft_mean
+        high = f.ttft_p95 if f.ttft_p95 is not None else f.ttft_mean
+        text = t(
+            "round {n}: mean {mean} ms, {low} … {high}",
+            n=data.ordinal(item),
+            mean=number(f.ttft_mean),
+            low=number(low),
+            high=number(high),
+        )
+        return Bar(at, low, high, f.ttft_mean, text, css)
+    if what == "rate" and f.throughput is not None:
+        text = t("round {n}: {value} tok/s", n=data.ordinal(item), value=number(f.throughput))
+        return Bar(at, f.throughput, f.throughput, f.throughput, text, css)
+    return None
 
 
 def _round_plot(record: Record, load: Load, what: str) -> Plot | None:
-    bars: list[Bar] = []
-    for item in load.candidate:
-        f = load.figures(item)
-        css = "" if item in load.trusted else "doubt"
-        if what == "ttft" and f.ttft_mean is not None:
-            low = f.ttft_p5 if f.ttft_p5 is not None else f.ttft_mean
-            high = f.ttft_p95 if f.ttft_p95 is not None else f.ttft_mean
-            text = (
-                f"round {item.index}: mean {number(f.ttft_mean)} ms, {number(low)} … {number(high)}"
-            )
-            bars.append(Bar(float(item.index), low, high, f.ttft_mean, text, css))
-        elif what == "rate" and f.throughput is not None:
-            value, text = f.throughput, f"round {item.index}: {number(f.throughput)} tok/s"
-            bars.append(Bar(float(item.index), value, value, value, text, css))
+    bars = [bar for item in load.candidate if (bar := _bar(load, item, what)) is not None]
     if not bars:
         return None
     kind, stat = ("ttft", "mean") if what == "ttft" else ("output_throughput", "")
@@ -167,59 +217,73 @@ def _round_plot(record: Record, load: Load, what: str) -> Plot | None:
         m for m, metric in marks_of(record, kind, load.name, factor) if metric.statistic == stat
     ]
     values = [v for b in bars for v in (b.low, b.high)]
-    near = [m.limit for m in marks if m.limit <= 2 * max(values)]
     known = [b.dot for b in bars if not b.css] or [b.dot for b in bars]
     mean = sum(known) / len(known)
     spread = math.sqrt(sum((v - mean) ** 2 for v in known) / max(1, len(known) - 1))
-    share = f"{100 * spread / mean:.1f} %" if mean > 0 and len(known) > 1 else "unknown"
-    indexes = [b.x for b in bars]
-    x = Axis(min(indexes) - 0.5, max(indexes) + 0.5)
-    whole = [t for t in nice_ticks(min(indexes) - 0.1, max(indexes) + 0.1, 6) if t == round(t)]
+    share = f"{100 * spread / mean:.1f} %" if mean > 0 and len(known) > 1 else t("unknown")
+    first, last = min(b.x for b in bars), max(b.x for b in bars)
+    whole = [v for v in nice_ticks(first - 0.1, last + 0.1, 6) if v == round(v)]
+    amount = tn(len(bars), "{n} round", "{n} rounds")
     return Plot(
         title=load_name(load),
-        alt=f"{len(bars)} rounds at {load.name}: mean {number(mean)} {unit}, spread {share}",
-        x=x,
-        y=axis(values + near),
-        x_name="round",
+        alt=t(
+            "{rounds} at {load}: mean {mean} {unit}, spread {share}",
+            rounds=amount,
+            load=load.name,
+            mean=number(mean),
+            unit=unit,
+            share=share,
+        ),
+        x=Axis(first - 0.5, last + 0.5),
+        y=axis([*values, *near([m.limit for m in marks], values)]),
+        x_name=t("round"),
         y_name=unit,
         bars=bars,
-        x_ticks=[(t, f"{t:.0f}") for t in whole],
+        x_ticks=[(v, f"{v:.0f}") for v in whole],
         level=marks,
         height=150,
-        note=f"mean {number(mean)} {unit}, the rounds vary by {share}",
+        note=t(
+            "mean {mean} {unit}, the rounds vary by {share}{left}",
+            mean=number(mean),
+            unit=unit,
+            share=share,
+            left=left_out(load),
+        ),
     )
 
 
 def _round_table(loads: Sequence[Load]) -> str:
     items = sorted(
         (
-            (item.index, place, item.release, item, load.figures(item))
+            (item.index, place, item.release, item, load)
             for place, load in enumerate(loads)
             for item in (*load.candidate, *load.stable)
         ),
         key=lambda entry: entry[:3],
     )
-    heads = (
-        "Round", "Load", "Release", "Answered", "TTFT mean ms", "TTFT p95 ms", "TPOT mean ms",
-        "tok/s", "Server's TTFT ms", "Client CPU", "Client lag ms", "Seed",
+    heads = ts(
+        "Round", "Load", "Release", "Counts", "Answered", "TTFT mean ms", "TTFT p95 ms",
+        "TPOT mean ms", "tok/s", "Server's TTFT ms", "Client CPU", "Client lag ms", "Seed",
     )  # fmt: skip
-    rows = [_round_row(item, f) for *_, item, f in items[:MOST_ROWS]]
-    body = table("Rounds", heads, rows, right=tuple(range(3, 12)))
+    rows = [_round_row(item, load) for *_, item, load in items[:MOST_ROWS]]
+    body = table(t("Rounds"), heads, rows, right=tuple(range(4, 13)))
     left = len(items) - len(rows)
-    return body + (f'<p class="note">{left} more rounds are in the record.</p>' if left > 0 else "")
+    more = tn(left, "{n} more round is in the record.", "{n} more rounds are in the record.")
+    return body + (f'<p class="note">{more}</p>' if left > 0 else "")
 
 
-def _round_row(item: Round, f: data.RoundFigures) -> list[str]:
+def _round_row(item: Round, load: Load) -> list[str]:
+    f, client = load.figures(item), item.client
     server = item.server.ttft_mean_s
-    client = item.client
     cells: list[object] = [
-        item.index,
+        data.ordinal(item),
         item.load,
-        item.release,
-        f"{sum(row.ok for row in item.rows)} of {len(item.rows)}",
+        t(item.release),
+        t("yes") if believable(item) else t("no"),
+        t("{n} of {all}", n=sum(row.ok for row in item.rows), all=len(item.rows)),
         *(number(v) for v in (f.ttft_mean, f.ttft_p95, f.tpot_mean, f.throughput)),
         number(server * MS if server is not None else None),
-        f"{100 * client.cpu_share:.0f} %" if client.cpu_share is not None else "–",
+        f"{100 * client.cpu_share:.0f} %" if client.cpu_share is not None else NOTHING,
         number(client.lag_p99_s * MS if client.lag_p99_s is not None else None),
         item.seed,
     ]

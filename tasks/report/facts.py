@@ -10,15 +10,18 @@ from typing import Any
 from tasks.measure.round import Round
 from tasks.record.parts import Deploy, PlanMade, ResolveModel, RoundMeasured, Smoke
 from tasks.record.record import Record
+from tasks.report.figures.bars import strip
+from tasks.report.figures.points import ordinal
 from tasks.report.html import (
-    MARKS,
     NOTHING,
+    badge,
     bullets,
     dicts,
     esc,
     facts,
     folded,
     is_number,
+    listed,
     mapping,
     mark,
     number,
@@ -26,8 +29,9 @@ from tasks.report.html import (
     section,
     size,
     table,
+    theirs,
 )
-from tasks.report.plots import strip
+from tasks.report.words.speech import t, tn, ts
 from tasks.verdict.rounds import why_not
 
 
@@ -41,22 +45,27 @@ def problems(record: Record, rounds: Sequence[Round]) -> str:
     rounds: the measured rows; without them what the record says of each round has to do.
     """
     noted = record.benchmark.rounds if record.benchmark else []
-    found = [(item.index, item.load, item.release, why_not(item)) for item in rounds] or [
-        (item.index, item.load, item.release, _noted(item)) for item in noted
-    ]
+    found: list[tuple[Round | RoundMeasured, list[str]]] = [(r, why_not(r)) for r in rounds]
+    found = found or [(item, _noted(item)) for item in noted]
     if not found:
         return ""
     lines = [
-        f"round {index} at {load}, {release}: {text}"
-        for index, load, release, texts in found
+        t(
+            "round {n} at {load}, {release}: {text}",
+            n=ordinal(item),
+            load=esc(item.load),
+            release=esc(t(item.release)),
+            text=theirs(text),
+        )
+        for item, texts in found
         for text in texts
     ]
-    body = bullets(lines) or (
-        "<p>None: the load generator kept up, the engine's own figures agree, and nothing "
-        "restarted.</p>"
+    none = t(
+        "None: the load generator kept up, the engine's own figures agree, and nothing restarted."
     )
-    lead = "A round with a problem says nothing about the model, and does not count."
-    return section("problems", "Problems of the measurement", lead if lines else "", body)
+    body = listed(lines) or f"<p>{none}</p>"
+    lead = t("A round with a problem says nothing about the model, and does not count.")
+    return section("problems", t("Problems of the measurement"), lead if lines else "", body)
 
 
 def _noted(item: RoundMeasured) -> list[str]:
@@ -74,17 +83,16 @@ def smoke(record: Record) -> str:
     """What the candidate answered before it was measured."""
     rows = [
         [
-            esc(item.name),
-            mark_ok(item.ok),
-            f'<span class="said">{esc(item.found)}</span>',
-            esc(item.expected),
+            theirs(item.name),
+            mark_ok(item.ok, t("ok"), t("wrong")),
+            f'<span class="said">{theirs(item.found)}</span>',
+            theirs(item.expected),
         ]
         for item in (record.smoke.checks if record.smoke else [])
     ]
-    heads = ("Check", "Result", "Found", "Expected")
-    return section(
-        "smoke", "Smoke answers", "", table("Smoke checks", heads, rows) + _cards(record)
-    )
+    heads = ts("Check", "Result", "Found", "Expected")
+    body = table(t("Smoke checks"), heads, rows) + _cards(record)
+    return section("smoke", t("Smoke answers"), "", body)
 
 
 def _cards(record: Record) -> str:
@@ -100,22 +108,21 @@ def _cards(record: Record) -> str:
             _mib(item.used_mib),
             _mib(item.total_mib),
             _mib(item.before_mib),
-            esc(item.role),
+            esc(t(item.role)),
         ]
         for item in held
     ]
-    heads = ("Node", "Card", "Model", "In use, MiB", "Of, MiB", "Before, MiB", "")
-    return table("Cards after the load", heads, rows)
+    heads = ts("Node", "Card", "Card model", "In use, MiB", "Of, MiB", "Before, MiB", "Role")
+    return table(t("Cards after the load"), heads, rows)
 
 
 def _mib(value: float | None) -> str:
-    return "not told" if value is None else f"{value:,.0f}"
+    return t("not told") if value is None else f"{value:,.0f}"
 
 
-def mark_ok(value: object, good: str = "ok", bad: str = "wrong") -> str:
+def mark_ok(value: object, good: str, bad: str) -> str:
     """A badge for what is or is not as it should be."""
-    kind, word = ("pass", good) if value else ("fail", bad)
-    return f'<span class="mark {kind}"><b aria-hidden="true">{MARKS[kind]}</b> {esc(word)}</span>'
+    return badge("pass", good) if value else badge("fail", bad)
 
 
 def steps(record: Record) -> str:
@@ -124,26 +131,32 @@ def steps(record: Record) -> str:
     spans = [s.seconds if is_number(s.seconds) else 0.0 for s in found]
     whole, at, rows = sum(spans), 0.0, []
     for item, span in zip(found, spans, strict=True):
-        state = item.state
-        css = "done" if state == "done" else "failed"
-        name = item.step.replace("_", " ").capitalize()
-        title = f"{name}: {seconds(span)} from {seconds(at)} on, {state}"
+        css = "done" if item.state == "done" else "failed"
+        name = t(item.step.replace("_", " ").capitalize())
+        title = t(
+            "{step}: {span} from {start} on, {state}",
+            step=name,
+            span=seconds(span),
+            start=seconds(at),
+            state=t(item.state),
+        )
         sentence = item.sentence
         told = sentence if len(sentence) <= 240 else sentence[:240] + "…"
-        failed = "" if css == "done" else f"{mark_ok(False, bad=state)} "
+        failed = "" if css == "done" else f"{badge('fail', t(item.state))} "
         rows.append(
             [
                 esc(name),
                 strip(at, at + span, whole, css, title),
                 esc(seconds(span)),
-                f"{failed}{esc(told)}",
+                f"{failed}{theirs(told)}",
             ]
         )
         at += span
-    lead = f"{esc(seconds(whole))} from the first step to the last." if found else ""
-    heads = ("Step", "When", "Took", "Outcome")
-    body = table("Steps with their durations", heads, rows, right=(2,))
-    return section("steps", "Steps", lead, body)
+    lead = t("{span} from the first step to the last.", span=seconds(whole)) if found else ""
+    body = table(
+        t("Steps with their durations"), ts("Step", "When", "Took", "Outcome"), rows, right=(2,)
+    )
+    return section("steps", t("Steps"), lead, body)
 
 
 def what(record: Record) -> str:
@@ -151,29 +164,30 @@ def what(record: Record) -> str:
     found = record.resolve_model or ResolveModel()
     ran = record.deploy or Deploy()
     asked = record.smoke or Smoke()
-    pods = [f"{pod.name} on {pod.node}" for pod in ran.pods]
-    amount = f"{number(found.files)} files, {size(found.bytes)}" if found.files else ""
+    pods = [t("{pod} on {node}", pod=pod.name, node=pod.node) for pod in ran.pods]
+    files = tn(found.files, "{n} file", "{n} files") if found.files else ""
+    amount = f"{files}, {size(found.bytes)}" if files else ""
     pairs = [
-        ("Model", esc(found.model)),
-        ("Revision", _code(found.revision)),
-        ("Commit", _code(found.commit)),
-        ("Manifest", _code(found.manifest)),
-        ("Weights", esc(amount)),
-        ("Image", _code(found.image)),
-        ("Image digest", "<br>".join(_code(d) for d in ran.image_digests)),
-        ("Release", _code(found.deployment or found.release)),
-        ("Pods", esc(", ".join(pods))),
-        ("Reached by", esc(" ".join(part for part in (asked.how, asked.url) if part))),
-        ("Remote code", "trusted" if found.trust_remote_code else ""),
-        ("Cluster", _code(record.cluster)),
-        ("Namespace", _code(record.namespace)),
-        ("Started by", esc(record.who)),
-        ("Because", esc(record.why)),
-        ("Rollout", _code(record.rollout)),
-        ("Record", _code(record.record)),
-        ("Mirrored to", _code(record.mirror)),
+        (t("Model"), esc(found.model)),
+        (t("Revision"), _code(found.revision)),
+        (t("Commit"), _code(found.commit)),
+        (t("Manifest"), _code(found.manifest)),
+        (t("Weights"), esc(amount)),
+        (t("Image"), _code(found.image)),
+        (t("Image digest"), "<br>".join(_code(d) for d in ran.image_digests)),
+        (t("Release"), _code(found.deployment or found.release)),
+        (t("Pods"), esc(", ".join(pods))),
+        (t("Reached by"), esc(" ".join(part for part in (asked.how, asked.url) if part))),
+        (t("Remote code"), t("trusted") if found.trust_remote_code else ""),
+        (t("Cluster"), _code(record.cluster)),
+        (t("Namespace"), _code(record.namespace)),
+        (t("Started by"), esc(record.who)),
+        (t("Because"), theirs(record.why)),
+        (t("Rollout"), _code(record.rollout)),
+        (t("Record"), _code(record.record)),
+        (t("Mirrored to"), _code(record.mirror)),
     ]
-    return section("what", "What was rolled out", "", facts(pairs))
+    return section("what", t("What was rolled out"), "", facts(pairs))
 
 
 def nodes(record: Record) -> str:
@@ -184,14 +198,14 @@ def nodes(record: Record) -> str:
         rows.append(
             [
                 esc(item.name),
-                mark_ok(item.usable, "usable", "not usable"),
+                mark_ok(item.usable, t("usable"), t("not usable")),
                 *(esc(text or NOTHING) for text in (item.driver, item.cards, item.cpu)),
                 esc(item.resource or NOTHING),
-                esc(found or NOTHING),
+                theirs(found or NOTHING),
             ]
         )
-    heads = ("Node", "Usable", "Driver", "Cards", "CPU", "Resource", "Remarks")
-    return section("nodes", "Nodes", "", table("Nodes and what they hold", heads, rows))
+    heads = ts("Node", "Usable", "Driver", "Cards", "CPU", "Resource", "Remarks")
+    return section("nodes", t("Nodes"), "", table(t("Nodes and what they hold"), heads, rows))
 
 
 def _reason(found: Mapping[str, Any]) -> str:
@@ -215,26 +229,30 @@ def plan(record: Record) -> str:
         return ""
     serving = found.serving
     pairs = [
-        ("Strategy", esc(found.strategy)),
-        ("Served before", _code(serving) if serving else "nothing"),
-        ("Interruption", esc(found.interruption)),
-        ("Approval", esc(found.approval)),
-        ("To fetch", esc(size(found.bytes_to_fetch))),
-        ("Accelerators", esc(_devices(found))),
-        ("Digest", _code(found.digest)),
+        (t("Strategy"), esc(t(found.strategy))),
+        (t("Served before"), _code(serving) if serving else esc(t("nothing"))),
+        (t("Interruption"), esc(t(found.interruption))),
+        (t("Approval"), esc(t(found.approval))),
+        (t("To fetch"), esc(size(found.bytes_to_fetch))),
+        (t("Accelerators"), esc(_devices(found))),
+        (t("Digest"), _code(found.digest)),
     ]
     differences = found.differences
     body = facts(pairs)
     if differences:
-        body += "<h3>Different from what serves</h3>" + bullets(differences)
-    return section("plan", "Plan", esc(found.sentence), body)
+        body += f"<h3>{esc(t('Different from what serves'))}</h3>" + bullets(differences)
+    return section("plan", t("Plan"), theirs(found.sentence), body)
 
 
 def _devices(found: PlanMade) -> str:
     if not found.devices_needed:
         return ""
-    resource = found.resource or "accelerators"
-    return f"{found.devices_needed} {resource} needed, {found.devices_free} free"
+    return t(
+        "{n} {resource} needed, {free} free",
+        n=found.devices_needed,
+        resource=found.resource or t("accelerators"),
+        free=found.devices_free,
+    )
 
 
 def soak(record: Record) -> str:
@@ -244,14 +262,14 @@ def soak(record: Record) -> str:
         return ""
     worst = found.worst_ttft_ms
     pairs = [
-        ("Looks", esc(number(found.looks))),
-        ("Bad looks", esc(number(found.bad))),
-        ("Looks that saw nothing", esc(number(found.blind) if found.blind else "")),
-        ("Longest TTFT", esc(f"{number(worst)} ms") if is_number(worst) else ""),
-        ("Requests of others", esc(number(found.requests))),
-        ("Failed requests", esc(number(found.errors) if found.errors else "")),
+        (t("Looks"), esc(number(found.looks))),
+        (t("Bad looks"), esc(number(found.bad))),
+        (t("Looks that saw nothing"), esc(number(found.blind) if found.blind else "")),
+        (t("Longest TTFT"), esc(f"{number(worst)} ms") if is_number(worst) else ""),
+        (t("Requests of others"), esc(number(found.requests))),
+        (t("Failed requests"), esc(number(found.errors) if found.errors else "")),
     ]
-    return section("soak", "After the switch", "", facts(pairs) + bullets(found.notes))
+    return section("soak", t("After the switch"), "", facts(pairs) + bullets(found.notes))
 
 
 def exam(record: Record) -> str:
@@ -260,9 +278,9 @@ def exam(record: Record) -> str:
     if found is None:
         return ""
     pairs = [
-        ("Questions", esc(found.questions)),
-        ("Right", esc(f"{number(found.right)} of {number(found.asked)}")),
-        ("Without an answer", esc(number(found.errors) if found.errors else "")),
+        (t("Questions"), esc(found.questions)),
+        (t("Right"), esc(t("{n} of {all}", n=number(found.right), all=number(found.asked)))),
+        (t("Without an answer"), esc(number(found.errors) if found.errors else "")),
     ]
     rows = [
         [
@@ -273,10 +291,10 @@ def exam(record: Record) -> str:
         for item in found.rows
         if not item.right
     ]
-    heads = ("Question", "Expected", "Answer")
+    heads = ts("Question", "Expected", "Answer")
     word = f"<p>{mark(found.verdict)}</p>" if found.verdict else ""
-    body = word + facts(pairs) + (table("What was not right", heads, rows) if rows else "")
-    return section("exam", "Exam", esc(found.reason), body)
+    body = word + facts(pairs) + (table(t("What was not right"), heads, rows) if rows else "")
+    return section("exam", t("Exam"), theirs(found.reason), body)
 
 
 def gate(record: Record) -> str:
@@ -288,17 +306,18 @@ def gate(record: Record) -> str:
     for name, result in found.result.items():
         items = dicts(mapping(result).get("results"))
         held = sum(bool(item.get("success")) for item in items)
-        ok = mark_ok(bool(mapping(result).get("success")))
-        rows.append([esc(name), f"{held} of {len(items)}", ok])
+        ok = mark_ok(bool(mapping(result).get("success")), t("ok"), t("wrong"))
+        rows.append([esc(name), t("{n} of {all}", n=held, all=len(items)), ok])
         failed += [f"{name}: {_expectation(item)}" for item in items if not item.get("success")]
-    said = "every expectation held" if found.success else "not every expectation held"
-    heads = ("Table", "Expectations held", "Result")
-    body = table("The suite by table", heads, rows, right=(1,)) + bullets(failed)
+    said = t("every expectation held") if found.success else t("not every expectation held")
+    heads = ts("Table", "Expectations held", "Result")
+    body = table(t("The suite by table"), heads, rows, right=(1,)) + bullets(failed)
     where = data_docs(record)
     if where:
-        body += f'<p><a href="{esc(where)}">Open the Data Docs of this check</a></p>'
-    lead = f"The verdict was checked once more by Great Expectations: {said}."
-    return section("gate", "Second check", lead, body)
+        link = esc(t("Open the Data Docs of this check"))
+        body += f'<p><a href="{esc(where)}">{link}</a></p>'
+    lead = t("The verdict was checked once more by Great Expectations: {said}.", said=said)
+    return section("gate", t("Second check"), lead, body)
 
 
 def _expectation(item: Mapping[str, Any]) -> str:
@@ -328,13 +347,17 @@ def origins(record: Record) -> str:
     spec = record.spec
     if spec:
         text = json.dumps(spec, indent=2, ensure_ascii=False, default=str)
-        body += folded("The spec as it was run", f"<pre>{esc(text)}</pre>")
-    return section("origins", "Versions and spec", "", body)
+        body += folded(t("The spec as it was run"), f"<pre>{esc(text)}</pre>")
+    return section("origins", t("Versions and spec"), "", body)
 
 
-def tiles(pairs: Sequence[tuple[str, str]]) -> str:
-    """A few figures at a glance; values are text."""
-    cells = "".join(
-        f"<div><dt>{esc(name)}</dt><dd>{esc(value)}</dd></div>" for name, value in pairs if value
+def tiles(cells: Sequence[tuple[str, str, str]]) -> str:
+    """A few figures at a glance: name, value, and what else there is to say; all text."""
+    drawn = "".join(
+        f"<div><dt>{esc(name)}</dt><dd>{esc(value)}</dd>"
+        + (f'<dd class="more">{esc(more)}</dd>' if more else "")
+        + "</div>"
+        for name, value, more in cells
+        if value
     )
-    return f'<dl class="tiles">{cells}</dl>' if cells else ""
+    return f'<dl class="tiles">{drawn}</dl>' if drawn else ""

@@ -8,7 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
+from tasks.record.outcome import ENDINGS
 from tasks.record.parts import TargetJudged
+from tasks.report.words.speech import language, t
 from tasks.spec.measure import EXAM_METRIC
 from tasks.spec.metrics import parse_metric
 
@@ -74,6 +76,17 @@ def quantity(value: object, unit: str) -> str:
     return f"{number(value)} {shown}".strip() if is_number(value) else NOTHING
 
 
+def bounds_text(low: object, high: object, unit: str = "") -> str:
+    """`700 … 912 ms`; an open end is said in words."""
+    if is_number(low) and is_number(high):
+        return f"{number(low)} … {quantity(high, unit)}"
+    if is_number(low):
+        return t("at least {value}, no upper bound yet", value=quantity(low, unit))
+    if is_number(high):
+        return t("at most {value}, no lower bound yet", value=quantity(high, unit))
+    return t("no bounds yet")
+
+
 def seconds(value: object) -> str:
     """A duration, such as `0.4 s`, `12 min 5 s`, `2 h 3 min`."""
     if not is_number(value):
@@ -105,29 +118,53 @@ def metric_name(name: str) -> str:
     try:
         metric = parse_metric(name)
     except ValueError:
-        return "Exam" if name == EXAM_METRIC else name
+        return t("Exam") if name == EXAM_METRIC else name
+    kind = t(_NAMES[metric.kind])
     if metric.quantile is not None:
-        return f"{_NAMES[metric.kind]} p{metric.quantile * 100:g}"
-    return f"{_NAMES[metric.kind]} {metric.statistic}".strip()
+        return f"{kind} p{metric.quantile * 100:g}"
+    return f"{kind} {t('mean')}" if metric.statistic else kind
 
 
 def target_name(target: TargetJudged) -> str:
     """A target with its load point, as text."""
-    return metric_name(target.metric) + (f" at {target.load}" if target.load else "")
+    name = metric_name(target.metric)
+    return t("{metric} at {load}", metric=name, load=target.load) if target.load else name
 
 
 def limit_text(target: TargetJudged) -> str:
     """`≤ 800 ms`; a relative target says against what."""
     sign = "≤" if target.direction == "at_most" else "≥"
     text = f"{sign} {quantity(target.limit, target.unit)}"
-    return f"{text} against stable" if target.versus_stable_percent is not None else text
+    if target.versus_stable_percent is None:
+        return text
+    return t("{limit} against stable", limit=text)
+
+
+def outcome_of(kind: str) -> tuple[str, str, str]:
+    """(heading, look, sign) of a kind of outcome; '' for a rollout under way."""
+    known = next((end for name, end in ENDINGS.items() if name == kind), None)
+    if known is None:
+        return t(kind or "under way"), "open", "?"
+    return t(known.heading), known.look, known.sign
 
 
 def mark(word: object) -> str:
     """A verdict as a small badge: colour, sign and word."""
     text = str(word)
     kind = text if text in MARKS else "inconclusive"
+    return badge(kind, t(text))
+
+
+def badge(kind: str, text: str) -> str:
+    """A badge that looks like the verdict `kind` and says something else."""
     return f'<span class="mark {kind}"><b aria-hidden="true">{MARKS[kind]}</b> {esc(text)}</span>'
+
+
+def theirs(text: object) -> str:
+    """English that the record brings along, escaped; on a page of another language it is marked,
+    so that it is read and broken into lines as English."""
+    shown = esc(text)
+    return shown if language() == "en" or not shown else f'<span lang="en">{shown}</span>'
 
 
 def section(ident: str, title: str, lead: str, body: str) -> str:
@@ -180,8 +217,13 @@ def table(
 
 
 def bullets(lines: Sequence[object]) -> str:
-    """A list of sentences, escaped."""
-    return "<ul>" + "".join(f"<li>{esc(line)}</li>" for line in lines) + "</ul>" if lines else ""
+    """A list of sentences of the record, escaped."""
+    return listed([theirs(line) for line in lines])
+
+
+def listed(lines: Sequence[str]) -> str:
+    """A list; its lines are HTML."""
+    return "<ul>" + "".join(f"<li>{line}</li>" for line in lines) + "</ul>" if lines else ""
 
 
 def folded(title: str, body: str) -> str:

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from tasks.record.outcome import ENDINGS
 from tasks.record.parts import CheckMade, StepTaken, TargetJudged
 from tasks.record.record import Record
-from tasks.report.html import is_number, limit_text, number, plain, quantity
+from tasks.report.html import bounds_text, is_number, limit_text, plain, quantity
 
 GOOD = [kind for kind, ending in ENDINGS.items() if ending.look == "good"]
 
@@ -103,7 +103,7 @@ def _target(item: TargetJudged, name: str) -> Element:
     word, unit = item.verdict, item.unit
     said = (
         f"{word}: measured {quantity(item.measured, unit)}, limit {limit_text(item)}, "
-        f"bounds {number(item.low)} to {number(item.high)}"
+        f"bounds {bounds_text(item.low, item.high, unit)}"
     )
     reason = item.reason
     if word == "pass":

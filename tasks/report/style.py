@@ -16,7 +16,8 @@ CSS = """
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--bg);color:var(--ink);font:16px/1.55 system-ui,-apple-system,
-"Segoe UI",Roboto,"Noto Sans","Noto Sans CJK SC",sans-serif;overflow-wrap:anywhere}
+"Segoe UI",Roboto,"Noto Sans","PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;
+overflow-wrap:anywhere}
 main,header,footer{max-width:1120px;margin:0 auto;padding:0 24px}
 header{padding-top:40px}
 h1{font-size:clamp(1.35rem,1rem + 1.6vw,2rem);line-height:1.25;font-weight:650;margin:.55em 0 .4em;
@@ -44,11 +45,14 @@ dl{margin:0}dd{margin:0}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px;
 margin:24px 0 8px}
 .tiles div{background:var(--card);border:1px solid var(--rule);border-radius:12px;
-padding:12px 16px;display:flex;flex-direction:column-reverse;justify-content:flex-end}
-.tiles dt{color:var(--soft);font-size:.82rem}
+padding:12px 16px;display:flex;flex-direction:column}
+.tiles .more{order:3;font-size:.82rem;font-weight:400;color:var(--soft);line-height:1.35;
+margin-top:.2em}
+.tiles dt{order:2;color:var(--soft);font-size:.82rem}
 .tiles dd{font-size:1.28rem;font-weight:620;line-height:1.3;font-variant-numeric:tabular-nums}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr));
 gap:14px 28px}
+.facts+table{margin-top:20px}
 .facts dt{color:var(--soft);font-size:.82rem}
 code,pre{font:.88em/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 pre{background:var(--code);border-radius:10px;padding:14px 16px;white-space:pre-wrap;margin:.8em 0;
@@ -72,7 +76,11 @@ summary:focus-visible,a:focus-visible{outline:2px solid var(--data);outline-offs
 details table{font-size:.84rem;margin-top:.6em}
 details thead th{white-space:normal}details .num{padding-right:12px}
 .grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:26px 30px}
-.grid.one{max-width:760px}
+.grid>div>h3:first-child{margin-top:.4em}
+.of{display:block;white-space:normal;min-width:0}
+.far{font-size:11.5px;font-weight:600;fill:var(--ink);paint-order:stroke;stroke:var(--card);
+stroke-width:4px}
+.languages{float:right;font-size:.9rem;padding:.28em 0}
 .plot{margin:0;min-width:0}
 figcaption{font-weight:600;font-size:.93rem;margin-bottom:.3em}
 .pad{padding-left:50px;padding-right:30px}
@@ -99,6 +107,7 @@ path,line{vector-effect:non-scaling-stroke}
 .bound.inconclusive,.cap.inconclusive{stroke:var(--open)}
 .dot{fill:var(--data);stroke:var(--card);stroke-width:1.5}
 .dot.pass{fill:var(--pass)}.dot.fail{fill:var(--fail)}.dot.inconclusive{fill:var(--open)}
+.range.pass{stroke:var(--pass)}.range.fail{stroke:var(--fail)}.range.inconclusive{stroke:var(--open)}
 .dot.small{fill-opacity:.5;stroke:none;r:3.2px}
 .dot.doubt{fill:var(--card);fill-opacity:1;stroke:var(--open);stroke-width:1.8}
 .range{stroke:var(--data);stroke-width:5;stroke-linecap:round;opacity:.28}
@@ -117,7 +126,9 @@ border-top:2.4px solid var(--data)}
 .key.dash::before{border-top:2px dashed var(--soft)}
 .keys{display:block;margin-top:.45em;color:var(--ink);font-size:.87rem}
 footer{color:var(--soft);font-size:.85rem;padding-bottom:48px}
-@media(min-width:761px){#nodes~table tbody th{white-space:nowrap}}
+#trend~table{margin-top:20px}#trend~table thead th{white-space:normal}
+@media(min-width:761px){:is(#nodes,#trend)~table tbody th,#trend~table td:nth-child(2){
+white-space:nowrap}#trend~table :is(th,td){padding-right:14px}}
 @media(max-width:760px){
 main,header,footer{padding-left:14px;padding-right:14px}header{padding-top:24px}
 section{padding:18px 16px;border-radius:12px;margin:14px 0}
@@ -129,7 +140,7 @@ tbody th{border:0;padding:0 0 4px;font-size:1rem}
 td,.num{border:0;padding:3px 0;display:flex;gap:12px;text-align:left}
 td::before{content:attr(data-label);color:var(--soft);font-size:.82rem;flex:0 0 92px;
 padding-top:.12em}
-.tiles dd{font-size:1.12rem;white-space:nowrap}
+.tiles dd:not(.more){font-size:1.12rem}
 .tiles div:last-child:nth-child(odd){grid-column:1/-1}
 td>div{flex:1;min-width:0}
 #targets~table tbody tr{display:grid;grid-template-columns:repeat(3,minmax(0,auto));gap:4px 14px;
@@ -137,6 +148,7 @@ justify-content:space-between}
 #targets~table tbody th{grid-column:1/3}
 #targets~table td{display:block;padding:0}
 #targets~table td::before{display:block;padding:0}
+#targets~table .num{white-space:normal}
 #targets~table td:last-child{order:-1;justify-self:end}
 #targets~table tbody th{order:-2}
 #targets~table td:nth-child(5){grid-column:1/-1}

@@ -8,21 +8,19 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.base import clock
-from tasks.base.errors import OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.errors import Aborted, OutsideError, Refused, RolloutError, StepFailed
 from tasks.base.progress import Progress, emit
-from tasks.base.scrub import mask
 from tasks.outside.disk import pages, records
 from tasks.outside.evalscope.exam import questions_of
 from tasks.outside.kubernetes.access import reach
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import new_run_id, who
-from tasks.outside.kubernetes.rest import AlreadyExists
 from tasks.outside.prefect import told
 from tasks.outside.prefect.road import Road
 from tasks.outside.s3.mirror import BucketMirror
 from tasks.outside.vllm.engine import Answered, Engine, Late
-from tasks.record.outcome import ENDINGS, Outcome, compact
+from tasks.record.outcome import ENDINGS, Kind, Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
 from tasks.record.record import Record
 from tasks.release.memory.terms import terms_of
@@ -30,9 +28,11 @@ from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Judged, Release, in_doubt, with_history
 from tasks.release.versions.decide import closed, waits_for_window
-from tasks.render.events import event
 from tasks.report.page import FILE as PAGE
+from tasks.report.page import FILES
 from tasks.run.locked import Locked, locked, not_held
+from tasks.run.telling.cluster import announce
+from tasks.run.telling.people import tell_end
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import DEMANDS, asked_of
 from tasks.weights.manifest import Manifest
@@ -272,6 +272,7 @@ class Run:
                 raise
             finally:
                 self._mirror(path)
+                tell_end(self.record, self.outcome, moved=self.promoting is not None)
         return outcome
 
     def _shown(self, error: BaseException) -> Outcome:
@@ -344,11 +345,11 @@ class Run:
         if bucket is None:
             return
         key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}"
-        page = path.with_name(PAGE)
+        pages_drawn = [page for name in FILES.values() if (page := path.with_name(name)).is_file()]
         try:
             written = records.scrub(self.record.as_dict())
             self.record.mirror = bucket.put_json(f"{key}/{path.name}", written)
-            if page.is_file():
+            for page in pages_drawn:
                 bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
             for log in map(Path, self.record.logs):
                 bucket.put_file(
@@ -361,23 +362,10 @@ class Run:
             records.write(path, self.record.as_dict())
 
 
-def announce(actor: Actor, reason: str, sentence: str, *, bad: bool) -> None:
-    """Tell it in Events about the Service and what it leads to; what cannot be told is left out."""
-    where, at = actor.namespace, clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    try:
-        service = actor.cluster.get("Service", actor.name, where)
-        stable = actor.read_state()[0].stable
-        serving = actor.cluster.get("Deployment", stable.deployment, where) if stable else None
-        for about in filter(None, (service, serving)):
-            with suppress(AlreadyExists):
-                actor.owned.write.create(event(about, reason, mask(sentence), bad=bad, at=at))
-    except RolloutError as error:
-        _log.info("no Event tells how it ended: %s", error)
-
-
 def ended_by(error: BaseException, settled: str = "") -> Outcome:
     """The outcome of a run that an error ends. settled: what cleaning up came to."""
     after = f"; {settled}" if settled else ""
     if isinstance(error, RolloutError):
-        return Outcome("refused" if isinstance(error, Refused) else "error", f"{error}{after}")
-    return Outcome("error", f"interrupted: {type(error).__name__}{after}")
+        kind: Kind = "refused" if isinstance(error, Refused) else "error"
+        return Outcome(kind, f"{error}{after}", stopped=isinstance(error, Aborted))
+    return Outcome("error", f"interrupted: {type(error).__name__}{after}", stopped=True)

@@ -25,6 +25,7 @@ from tasks.run.run import Run
 from tasks.run.step import step
 from tasks.spec.rollout import Rollout
 from tasks.verdict import decide
+from tasks.verdict.rounds import believable
 
 
 @step
@@ -104,6 +105,9 @@ def measured(spec: Rollout, rounds: Sequence[Round]) -> str:
     said = f"{len(rounds)} rounds, {len(rows)} requests"
     if failed := sum(not row.ok for row in rows):
         said += f", {failed} of them failed"
+    if bad := [item for item in rounds if not believable(item)]:
+        lost = sum(len(item.rows) for item in bad)
+        said += f"; {len(bad)} round(s) with {lost} of the requests do not count"
     return f"{said}; {note}" if note else said
 
 

@@ -14,6 +14,7 @@ from tasks.objects.pods import engine_container
 from tasks.outside.kubernetes.access import release_pods
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import artifacts
+from tasks.record.earlier import earlier
 from tasks.record.parts import PlanMade
 from tasks.release.plan import NodeSeat, bends_figures, decide_plan, describe_changes
 from tasks.release.seats.capacity import falls
@@ -34,6 +35,7 @@ def plan(run: Run, survey: Survey) -> Planned:
     planned = make_plan(run.cluster, survey)
     what = planned.plan
     run.record.plan = PlanMade(**what.as_dict())
+    run.record.earlier = earlier(survey.seen.state.history, survey.release.model)
     artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
     for line in planned.warnings:
         emit(Progress("plan", "running", run.spec.name, f"warning: {line}"))

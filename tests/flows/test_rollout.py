@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.report.page import FILES
 from tests.flows.house import House, record_of
 from tests.support.cluster.hand import Hand
 
@@ -65,6 +66,12 @@ def test_first_version_then_unchanged_then_a_new_one_then_a_bad_one(home: House)
     assert state.phase == "idle" and state.stable is not None and state.stable.commit == second
     assert home.objects("Service") == ["tiny"]
     assert len(state.history) >= 3
+    # its report sets it beside those that were judged before it
+    record = record_of(home)
+    assert [one["commit"] for one in record["earlier"]] == [second, first]
+    for name in FILES.values():
+        page = Path(record["report"]).with_name(name).read_text()
+        assert all(one["deployment"] in page for one in record["earlier"])
 
     with home.asking() as seen:
         home.rollout("rollback", "tiny", "-n", "models", expect=0)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 import random
 from dataclasses import asdict
+from html.parser import HTMLParser
 from typing import Any
+from xml.etree import ElementTree
 
 from hypothesis import strategies as st
 
 from tasks.measure.round import ClientHealth, RequestRow, Round, ServerView
 from tasks.record.record import read
 from tasks.report.page import render
+from tasks.report.words.speech import PageLanguage
 from tasks.spec.rollout import Benchmark, LoadPoint, Target
 from tests.support.rounds import decide, make_round
 
+VOID = {"meta", "img", "br"}
 EVIL = "<script>alert('x')</script>\"'><img src=x onerror=alert(1)>\x00\ud800"
 # load point: (concurrency, median TTFT s, sigma of its log, seconds a token)
 LAWS = {
@@ -213,6 +217,51 @@ def record(measured: tuple[Round, ...] = (), **changes: Any) -> dict[str, Any]:
     return out
 
 
-def page(data: dict[str, Any], measured: tuple[Round, ...]) -> str:
+class Page(HTMLParser):
+    """Checks that elements nest, and collects what is asked about."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.elements if name == tag]
+
+
+def parse(text: str) -> ElementTree.Element:
+    """A figure as its elements."""
+    return ElementTree.fromstring(text)
+
+
+def position(element: ElementTree.Element, key: str) -> float:
+    """Where an attribute in percent places it."""
+    return float(str(element.get(key)).rstrip("%"))
+
+
+def page(data: dict[str, Any], measured: tuple[Round, ...], language: PageLanguage = "en") -> str:
     """The report of a record as it would be read from disk."""
-    return render(read(data), measured)
+    return render(read(data), measured, language)

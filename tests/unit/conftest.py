@@ -44,3 +44,13 @@ def lease(time: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
 
     for place in ("locked", "rescue"):
         monkeypatch.setattr(f"tasks.run.{place}.LeaseLock", Lease)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What people are told."""
+    from tasks.run.telling import people
+
+    found: list[object] = []
+    monkeypatch.setattr(people, "emit", found.append)
+    return found

@@ -10,8 +10,11 @@ from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentEr
 from cyclopts.exceptions import UnusedCliTokensError
 
 from flows.cli.commands import act, look, service, specs
+from flows.cli.commands.chinese import CHINESE, summary
 from tasks.base.errors import SpecError
+from tasks.report.words.speech import PageLanguage
 
+BEFORE = Group("Before any command", sort_key=0)
 READS = Group("Look, and change nothing", sort_key=1)
 WRITES = Group("Write and check a spec", sort_key=2)
 ROLLS = Group("Roll out", sort_key=3)
@@ -46,6 +49,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
     KEEPS: {
         "up": service.up,
         "down": service.down,
+        "notify": service.notify,
         "recover": act.recover,
         "guard": act.guard,
     },
@@ -59,20 +63,31 @@ def version() -> str:
     return f"model-rollout {versions().get('model-rollout', 'not installed')}"
 
 
-def build(prog: str = "rollout", begin: Callable[[bool], None] = lambda verbose: None) -> App:
+def build(
+    prog: str = "rollout",
+    begin: Callable[[bool], None] = lambda verbose: None,
+    speech: PageLanguage = "en",
+) -> App:
     """The command called `prog`. begin: called before a command, with whether Prefect's log is
-    asked for.
+    asked for. speech: what its help says of the commands.
 
     It gives a command's exit status; None where help or version was shown. Raises CycloptsError for
     what it does not understand, SpecError where a command is missing.
     """
+
+    def said(key: str, english: str) -> str:
+        return CHINESE[key] if speech == "zh" else english
+
+    def grouped(group: Group) -> Group:
+        return Group(said(group.name, group.name), sort_key=group.sort_key)
+
     app = App(
         name=prog,
-        help="Roll a new model out on Kubernetes, and let it serve only if it earned it.",
+        help=said("", "Roll a new model out on Kubernetes, and let it serve only if it earned it."),
         help_format="plaintext",
-        help_epilogue=STATUS,
+        help_epilogue=said("exit status", STATUS),
         version=version,
-        group_commands=ABOUT,
+        group_commands=grouped(ABOUT),
         default_parameter=Parameter(negative=NEGATED, show_default=False),
         exit_on_error=False,
         print_error=False,
@@ -80,15 +95,20 @@ def build(prog: str = "rollout", begin: Callable[[bool], None] = lambda verbose:
         result_action="return_value",
     )
     app.meta.suppress_keyboard_interrupt = False
-    app.meta.group_parameters = Group("Before any command", sort_key=0)
+    app.meta.group_parameters = grouped(BEFORE)
+    groups = {group: grouped(group) for group in GROUPS}
     for group, commands in GROUPS.items():
         for name, does in commands.items():
             # one without a name of its own is called as this process is
-            app.command(App(name=name, default_command=does, group=group))
-    store = App(name="store", help="The weights on the nodes.", group=KEEPS)
-    store.command(App(name="gc", default_command=act.store_gc))
+            told = summary(name, does, speech)
+            app.command(App(name=name, default_command=does, group=groups[group], help=told))
+    weights = said("store", "The weights on the nodes.")
+    store = App(name="store", help=weights, group=groups[KEEPS])
+    told = summary("store gc", act.store_gc, speech)
+    store.command(App(name="gc", default_command=act.store_gc, help=told))
     app.command(store)
-    app.register_install_completion_command(help="Install this shell's completion.", usage="")
+    completion = said("--install-completion", "Install this shell's completion.")
+    app.register_install_completion_command(help=completion, usage="")
 
     @app.meta.default
     def launch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -151,11 +151,14 @@ def report(
     shown: OutputOptions = AS_TABLE,
     junit: Annotated[Path | None, Parameter(help="Also write JUnit XML.", metavar="FILE")] = None,
     no_open: Annotated[bool, Parameter(help="Only say where the page is.")] = False,
+    lang: Annotated[
+        Literal["en", "zh"] | None, Parameter(help="Of the page; default: the locale's.")
+    ] = None,
 ) -> int:
     """The report of a rollout, as a page, its record or JUnit XML."""
     from flows.cli.report import show_report
 
-    return show_report(name, shown.form, junit, not no_open)
+    return show_report(name, shown.form, junit, not no_open, lang)
 
 
 def metrics(

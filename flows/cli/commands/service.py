@@ -37,6 +37,14 @@ def up(
             metavar="FILE",
         ),
     ] = None,
+    notify_file: Annotated[
+        str | None,
+        Parameter(
+            help="Holds who is told of rollouts, an address a line (mode 600); or set "
+            "MODEL_ROLLOUT_NOTIFY; default: whom the server knows.",
+            metavar="FILE",
+        ),
+    ] = None,
     foreground: Annotated[bool, Parameter(help="Stay, and end both when ended.")] = False,
     apply: Annotated[
         bool, Parameter(help="To the server of PREFECT_API_URL; start nothing.")
@@ -59,6 +67,7 @@ def up(
         limit=limit,
         pool=pool,
         database_file=database_file,
+        notify_file=notify_file,
         foreground=foreground,
         apply_only=apply,
         printing=printing,
@@ -78,3 +87,11 @@ def down(
     from flows.cli.up import down as end
 
     return end(Screen(), state=state, demo=demo, yes=yes)
+
+
+def notify(*, state: ServiceFolder = None) -> int:
+    """Send a test to everybody whom the Prefect server tells of rollouts."""
+    from flows.cli.notify import try_all
+    from flows.cli.screen import Screen
+
+    return try_all(Screen(), state=state)

@@ -14,6 +14,7 @@ from tasks.outside.disk import records
 from tasks.record.record import read as read_record
 from tasks.report import page as report
 from tasks.report import rows as round_rows
+from tasks.report.words.speech import PageLanguage
 
 _log = logging.getLogger(__name__)
 _PACKAGES = (
@@ -56,14 +57,18 @@ def rows_of(folder: Path) -> tuple[Round, ...]:
     return round_rows.load(data)
 
 
-def write(record_file: Path) -> Path:
-    """Draw the page of a record on disk, with the rows beside it; gives the page's path.
+def write(record_file: Path, language: PageLanguage = "en") -> Path:
+    """Draw the pages of a record on disk, with the rows beside it, one a language and each leading
+    to the other; gives the path of the one in `language`.
 
     Raises SpecError for a record or rows that cannot be read, OutsideError for a full disk.
     """
     record = read_record(records.scrub(records.read(record_file)))
-    page = report.render(record, rows_of(record_file.parent))
-    return put(record_file.with_name(report.FILE), mask(page).encode("utf-8", "replace"))
+    rounds = rows_of(record_file.parent)
+    drawn = {one: mask(report.render(record, rounds, one)) for one in report.FILES}
+    for one, page in drawn.items():
+        put(record_file.with_name(report.FILES[one]), page.encode("utf-8", "replace"))
+    return record_file.with_name(report.FILES[language])
 
 
 def try_write(record_file: Path) -> Path | None:

@@ -197,7 +197,7 @@ def _request_rows(rounds: Sequence[Round]) -> list[list[Any]]:
         [
             r.load,
             r.release,
-            r.index,
+            r.index + 1,  # as a reader counts
             x.start,
             x.end,
             x.ttft,
@@ -214,6 +214,6 @@ def _request_rows(rounds: Sequence[Round]) -> list[list[Any]]:
 
 def _round_rows(rounds: Sequence[Round]) -> list[list[Any]]:
     return [
-        [r.load, r.release, r.index, len(r.rows), sum(x.ok for x in r.rows), int(believable(r))]
+        [r.load, r.release, r.index + 1, len(r.rows), sum(x.ok for x in r.rows), int(believable(r))]
         for r in rounds
     ]

@@ -49,6 +49,11 @@ def no_record(error: RolloutError) -> State[Any]:
     return Failed(name=ENDINGS["error"].state, message=mask(str(error)), data=error)
 
 
+def report_address(record: Record) -> str:
+    """Where a person reads the report; '' before there is one."""
+    return record.report
+
+
 def tell(outcome: Outcome, record: Record) -> None:
     """The outcome in the log and as an artifact."""
     told.say(f"{outcome.kind}: {outcome.sentence}")

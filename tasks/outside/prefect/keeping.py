@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,6 +34,8 @@ STOP_S = 60.0
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 # lived so long, it was no trouble of starting
 SOUND_S = 300.0
+# a log that is longer becomes the one before it
+LOG_BYTES = 20 << 20
 _FACTS = "service.json"
 _TICK_S = 0.3
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
@@ -85,6 +88,15 @@ def read(folder: Path) -> Running | None:
 def log_of(folder: Path, name: str) -> Path:
     """The log of one of NAMES."""
     return folder / "logs" / f"{name}.log"
+
+
+def shorten(path: Path) -> None:
+    """Keep a log that has become too long as its `.1`, and begin anew. Who writes it has it open:
+    so it is copied and emptied, not moved, and a line written in between may be lost."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_size > LOG_BYTES:
+            shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+            os.truncate(path, 0)
 
 
 def free(port: int) -> bool:
@@ -308,6 +320,8 @@ def keep(folder: Path) -> int:
             ready = ready or answers(kept.api)
             if ready:
                 worker.tend(folder)
+            for name in NAMES:
+                shorten(log_of(folder, name))
             clock.sleep(_TICK_S)
         for child in (worker, server):
             child.stop()

@@ -45,8 +45,10 @@ from prefect.utilities.callables import parameter_schema
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
+from tasks.outside.prefect import notices
 from tasks.service.changes import form_of, gone, held, patch, reschedule
 from tasks.service.names import TAG
+from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 
 POOL_TYPE = "process"
@@ -111,9 +113,18 @@ def _begun(client: SyncPrefectClient) -> list[FlowRun]:
     return found
 
 
-def apply(api: str, plan: ServicePlan, *, pool: str, folder: str, limit: int | None) -> Applied:
+def apply(
+    api: str,
+    plan: ServicePlan,
+    *,
+    pool: str,
+    folder: str,
+    limit: int | None,
+    addresses: str = "",
+) -> Applied:
     """Make, update and remove. pool: the work pool's name. folder: where its worker reads spec
-    files. limit: rollouts at once; None: LIMIT where that is not set yet. Raises OutsideError."""
+    files. limit: rollouts at once; None: LIMIT where that is not set yet. addresses: who is told;
+    '' for those that the server knows. Raises OutsideError."""
     done = Applied()
     with asking(api) as client:
         _pool(client, pool, limit, done)
@@ -131,7 +142,8 @@ def apply(api: str, plan: ServicePlan, *, pool: str, folder: str, limit: int | N
                 ours = DeploymentEventTrigger.model_validate(trigger.as_dict())
                 ours.set_deployment_id(ident)
                 _automation(client, ours.as_automation(), done)
-        for automation in plan.automations:
+        tell = _notices(client, addresses, done)
+        for automation in (*plan.automations, *tell):
             _automation(client, AutomationCore.model_validate(automation), done)
         _remove(client, plan, pool, found, done)
         names = {item.name for item in plan.deployments}
@@ -141,6 +153,14 @@ def apply(api: str, plan: ServicePlan, *, pool: str, folder: str, limit: int | N
             if TAG in item["tags"] and item["name"] not in {*names, *done.removed}
         ]
     return done
+
+
+def _notices(client: SyncPrefectClient, addresses: str, done: Applied) -> list[dict[str, Any]]:
+    """The automations that tell people; none where nobody is known."""
+    block, what = notices.kept(client, addresses)
+    if what:
+        (done.made if what == "made" else done.changed).append(f"block {BLOCK}")
+    return automations(block) if block else []
 
 
 def _pool(client: SyncPrefectClient, pool: str, limit: int | None, done: Applied) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from flows.watch_models import EVENT
+from tasks.service.notices import BLOCK
 from tests.flows.house import NAMESPACE, house, record_of
+from tests.support.heard.webhooks import Webhooks, webhooks
 from tests.support.served import Served, serve
 from tests.support.waiting import until
 
@@ -143,7 +145,65 @@ def plain(served: Served, run: dict[str, Any]) -> list[tuple[str, str]]:
     return log
 
 
-def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log(served: Served) -> None:
+@pytest.fixture
+def heard(served: Served) -> Iterator[Webhooks]:
+    """Whom the server tells by `rollout up --notify-file`; and an alert of a person's own, on every
+    flow run that fails. Nobody is left to be told afterwards."""
+    with webhooks() as found:
+        file = served.folder / "notify"
+        file.write_text(f"{found.url}/ours?key=open-sesame\n")
+        file.chmod(0o600)
+        said = served.up("--notify-file", str(file))
+        assert f"block {BLOCK}" in said and "sesame" not in said
+        assert "as they should be" in served.up()
+        wanted = {"block_documents": {"name": {"any_": [BLOCK]}}}
+        (block,) = served.call("POST", "/block_documents/filter", wanted)
+        made = [served.call("POST", "/automations/", alert(name, block["id"])) for name in ALERTS]
+        try:
+            yield found
+        finally:
+            served.call("DELETE", f"/block_documents/{block['id']}")
+            for item in served.call("POST", "/automations/filter", {}):
+                if item["name"].startswith("notice: ") or item in made:
+                    served.call("DELETE", f"/automations/{item['id']}")
+
+
+# as docs/notifications.md has them: by the name that Prefect's own states have, by type, by name
+ALERTS: dict[str, tuple[str, dict[str, str]]] = {
+    "named Failed": ("prefect.flow-run.Failed", {}),
+    "of type FAILED": ("prefect.flow-run.*", {"prefect.state-type": "FAILED"}),
+    "named RolledBack": ("prefect.flow-run.RolledBack", {}),
+}
+
+
+def alert(name: str, block: str) -> dict[str, Any]:
+    event, match = ALERTS[name]
+    return {
+        "name": name,
+        "trigger": {
+            "type": "event",
+            "posture": "Reactive",
+            "expect": [event],
+            "match": {"prefect.resource.id": "prefect.flow-run.*", **match},
+            "threshold": 1,
+            "within": 0,
+        },
+        "actions": [
+            {
+                "type": "send-notification",
+                "block_document_id": block,
+                "subject": name,
+                "body": "{{ flow_run.name }}",
+            }
+        ],
+    }
+
+
+def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log_and_is_told(
+    served: Served, heard: Webhooks
+) -> None:
+    assert "everybody was told" in served.home.rollout("notify", expect=0)
+    served.home.publish(4)
     wanted = spec(served, smoke=[{"prompt": "Where?", "contains": ["Atlantis"]}])
     run = served.run("rollout-smollm2", spec_file=wanted, why="test")
     assert (run["state_type"], run["state_name"]) == ("FAILED", "RolledBack")
@@ -151,6 +211,26 @@ def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log(served: Served) -
     of_flow = [message for task, message in log if not task]
     assert any(m.startswith("failed: ") and "Atlantis" in m for m in of_flow)
     assert any("Atlantis" in message for task, message in log if task.startswith("smoke"))
+
+    def told() -> dict[str, str]:
+        found = {item["title"]: item["text"] for item in heard.bodies("/ours")}
+        return found if {"of type FAILED", "named RolledBack"} <= set(found) else {}
+
+    texts = until(told)
+    assert "named Failed" not in texts  # the event has the state's own name
+    title = f"rollout {NAMESPACE}/smollm2: "
+    ours = {key.removeprefix(title) for key in texts if key.startswith(title)}
+    assert ours == {"started", "rejected"}
+    record = record_of(served.home, "smollm2")
+    lines = texts[f"{title}rejected"].splitlines()
+    assert "Atlantis" in lines[0] and f"report: {record['report']}" in lines
+    assert lines[-1].startswith("run: http") and lines[-1].endswith(f"/{run['id']}")
+    assert {path for path, _ in heard.came} == {"/ours?key=open-sesame"}
+
+    # who is not told any more is named
+    heard.answers["/ours"] = (403, "no such key")
+    said = served.home.rollout("notify", expect=1)
+    assert "webhook at 127.0.0.1 was not told: status 403: no such key" in said
 
 
 def test_an_error_and_a_refusal_are_told_once_in_words(served: Served) -> None:

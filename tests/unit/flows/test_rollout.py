@@ -48,6 +48,8 @@ class Road:
         promotion: dict[str, Any] | None = None, **found: Any,
     ) -> None:  # fmt: skip
         self.taken: list[str] = []
+        self.told: list[str] = []  # that it starts, after which steps
+        self.record = "the record"
         self.given: dict[str, tuple[Any, ...]] = {}
         self.begin, self.cleaned = begin, False
         self.spec = SimpleNamespace(
@@ -102,6 +104,7 @@ class Road:
         """The flow's own pipeline over these steps."""
         monkeypatch.setattr(flow, "steps", self.steps)
         monkeypatch.setattr(flow, "must_hold", self.step("must_hold"))
+        monkeypatch.setattr(flow, "tell_start", lambda record: self.told.append(self.taken[-1]))
         return flow.pipeline(self, digest)  # type: ignore[arg-type]
 
 
@@ -189,6 +192,7 @@ def test_the_order_of_the_steps(case: str, monkeypatch: pytest.MonkeyPatch) -> N
     if (last := order[-3]) in ENDS:
         assert ended is ENDS[last]
     assert road.cleaned == ("lock" in order)
+    assert road.told == ["lock"] * ("deploy" in order)
 
 
 def test_steps_are_given_what_the_ones_before_found(monkeypatch: pytest.MonkeyPatch) -> None:

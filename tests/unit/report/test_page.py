@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from itertools import pairwise
 from typing import Any
 
@@ -16,12 +15,12 @@ from hypothesis import strategies as st
 from tasks.record.record import read
 from tasks.report import page as report
 from tasks.report.html import number
+from tasks.report.words.speech import LANGUAGES
 from tasks.spec.rollout import Target
 from tests.support import reportdata
-from tests.support.reportdata import EVIL
+from tests.support.reportdata import EVIL, Page
 from tests.support.rounds import decide
 
-VOID = {"meta", "img", "br"}
 ENDINGS = {
     "refused": ("schema", "rollout", "name", "spec", "steps", "validate_nodes", "plan"),
     "error": ("schema", "rollout", "name", "spec", "steps"),
@@ -29,41 +28,6 @@ ENDINGS = {
     "unchanged": ("rollout", "name", "steps", "resolve_model"),
     "held": ("rollout", "name", "spec", "judge"),
 }
-
-
-class Page(HTMLParser):
-    """Checks that elements nest, and collects what is asked about."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self.open:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +77,76 @@ def test_each_load_point_has_its_plots(measured: tuple[Any, ...]) -> None:
     for load in ("c1", "c8", "c32"):
         assert any(label.startswith(f"TTFT at {load}") for label in labels)
         assert any(label.startswith(f"Output throughput at {load} over") for label in labels)
-    assert sum("against load" in label for label in labels) == 3
+        assert any(label.startswith(f"TPOT at {load}") for label in labels)
+    # three by load point, and two against the throughput
+    assert sum("against load" in label for label in labels) == 5
     assert "steady" in page.text
     assert all(labels)
+
+
+def test_what_does_not_count_is_said_where_the_figures_stand(measured: tuple[Any, ...]) -> None:
+    page = Page(reportdata.page(reportdata.record(measured), measured))
+    # 18 rounds of 64 requests, of which one was thrown out
+    assert "1,088 of 1,152, 64 do not count: round 4 at c8" in " ".join(
+        page.text.replace("requests that count, in 6 rounds", "").split()
+    )
+    assert "320 requests; 1 round does not count" in page.text
+    more = tuple(replace(r, problems=("late",)) if r.index == 5 else r for r in measured)
+    assert (
+        "of 1,152, 256 do not count: 4 rounds thrown out"
+        in Page(reportdata.page(reportdata.record(more), more)).text
+    )
+    none = tuple(replace(r, problems=("late",)) for r in measured)
+    text = Page(reportdata.page(reportdata.record(none), none)).text
+    assert "384 requests; no round counts" in text and "of 1,152, 1,152 do not count" in text
+
+
+def test_rounds_are_numbered_from_1(measured: tuple[Any, ...]) -> None:
+    for language in LANGUAGES:
+        page = Page(reportdata.page(reportdata.record(measured), measured, language))
+        named = [
+            word for word in page.words if re.search(r"(?i)\bround \d|\u7b2c \d+ \u8f6e", word)
+        ]
+        found = {int(n) for word in named for n in re.findall(r"(?:round|\u7b2c) (\d+)", word)}
+        assert found == {1, 2, 3, 4, 5, 6}
+
+
+def test_open_bounds_are_words(measured: tuple[Any, ...]) -> None:
+    record = reportdata.record(measured)
+    first = record["judge"]["targets"][0]
+    first |= {"measured": 812.0, "low": 790.0, "high": math.inf, "verdict": "inconclusive"}
+    record["judge"]["targets"][1] |= {"measured": 9.0, "low": None, "high": None}
+    page = Page(reportdata.page(record, measured))
+    assert "at least 790 ms, no upper bound yet" in page.text and "no bounds yet" in page.text
+    assert "inf" not in re.split(r"\W+", page.text)
+
+
+def test_a_limit_far_outside_leaves_the_curves_as_they_are(measured: tuple[Any, ...]) -> None:
+    """As wide as without a limit, with the limit at the edge."""
+
+    def curves(*limits: Target) -> list[str | None]:
+        record = reportdata.record(measured)
+        bench = reportdata.Benchmark(loads=reportdata.LOADS, min_rounds=2)
+        judged = decide(measured, limits, bench).targets
+        record["judge"]["targets"] = [vars(item) | {"low": None, "high": None} for item in judged]
+        text = reportdata.page(record, measured)
+        assert text.count("→") + text.count("↑") > 3 or not limits
+        return [a.get("d") for a in Page(text).all("path") if "line" in str(a.get("class"))]
+
+    far = (
+        Target(metric="ttft_mean_ms", limit=250_000),
+        Target(metric="tpot_p95_ms", limit=10_000),
+        Target(metric="output_throughput_tok_s", limit=180_000, load="c32"),
+    )
+    assert curves(*far) == curves()
+
+
+def test_a_single_load_point_takes_the_width(measured: tuple[Any, ...]) -> None:
+    one = tuple(item for item in measured if item.load == "c8")
+    text = reportdata.page(reportdata.record(one), one)
+    assert "max-width:760px" not in text.replace("@media(max-width:760px)", "")
+    # its two figures of rounds stand side by side
+    assert text.count('<div class="grid"><div><h3>') == 1
 
 
 def test_one_load_point_has_no_curve_against_load(measured: tuple[Any, ...]) -> None:
@@ -128,9 +159,12 @@ def test_one_load_point_has_no_curve_against_load(measured: tuple[Any, ...]) -> 
 def test_the_stable_release_is_drawn_where_it_was_measured() -> None:
     both = reportdata.rounds(2, 16, ab=True)
     text = reportdata.page(reportdata.record(both), both)
-    assert text.count('class="line stable"') == 3
+    # TTFT and TPOT at each of three load points
+    assert text.count('class="line stable"') == 6
+    assert "Candidate against stable" in text
     alone = tuple(item for item in both if item.release == "candidate")
-    assert 'class="line stable"' not in reportdata.page(reportdata.record(alone), alone)
+    text = reportdata.page(reportdata.record(alone), alone)
+    assert 'class="line stable"' not in text and "Candidate against stable" not in text
 
 
 def test_what_was_seen_after_the_switch(measured: tuple[Any, ...]) -> None:
@@ -169,16 +203,21 @@ def test_nothing_from_a_record_becomes_html(measured: tuple[Any, ...]) -> None:
     reportdata.page(bad, measured[:3]).encode("utf-8")
 
 
+def links(text: str) -> list[str | None]:
+    """Where a page leads besides itself in other words."""
+    return [a["href"] for a in Page(text).all("a") if "hreflang" not in a]
+
+
 def test_only_the_suites_own_page_is_linked(measured: tuple[Any, ...]) -> None:
     record = reportdata.record(measured[:3])
-    assert Page(reportdata.page(record, ())).all("a") == [{"href": "./data-docs/index.html"}]
+    assert links(reportdata.page(record, ())) == ["./data-docs/index.html"]
     for elsewhere in (
         "javascript:alert(1).html",
         "/records/qwen/2/data-docs/index.html",
         "/records/qwen/1/../../x.html",
     ):
         record["judge"]["data_docs"] = elsewhere
-        assert Page(reportdata.page(record, ())).all("a") == []
+        assert links(reportdata.page(record, ())) == []
 
 
 def test_the_whole_logs_are_named_and_lie_beside_the_page() -> None:
@@ -258,15 +297,16 @@ def test_a_large_rollout_stays_below_a_megabyte() -> None:
     bench = reportdata.Benchmark(loads=reportdata.LOADS)
     record = reportdata.record()
     record["judge"]["targets"] = [vars(t) for t in decide(many, targets, bench).targets]
-    assert len(reportdata.page(record, many).encode()) < 1_000_000
+    for language in LANGUAGES:
+        assert len(reportdata.page(record, many, language).encode()) < 1_000_000
 
 
 def test_without_rows_the_record_tells_the_problems() -> None:
     record = reportdata.record(reportdata.rounds(4, 8))
     record["benchmark"]["rounds"][0]["client"] |= {"saturated": True, "reasons": ["lag 80 ms"]}
     page = Page(reportdata.page(record, ()))
-    assert "round 0 at c1, candidate: lag 80 ms" in page.text
-    assert "round 3 at c8, candidate: 1 container restart(s)" in page.text
+    assert "round 1 at c1, candidate: lag 80 ms" in page.text
+    assert "round 4 at c8, candidate: 1 container restart(s)" in page.text
 
 
 def test_the_headline_names_what_decided() -> None:

@@ -61,7 +61,7 @@ def test_it_stops_cleans_up_and_says_by_whom(does: Callable[[Run, Locked], None]
 
     ended = run.conduct(pipeline)
     said = f"aborted by {BY}; removed candidate m-new"
-    assert ended == Outcome("error", said) and ended.exit_code == 1
+    assert ended == Outcome("error", said, stopped=True) and ended.exit_code == 1
     found = at.get("ConfigMap", f"rollout-{NAME}")
     assert found is not None
     assert json.loads(found["data"]["history"])[0]["sentence"] == said

@@ -14,6 +14,7 @@ from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
+from tasks.report.page import FILES
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tests.support.cluster.actor_world import NAME, World, world
@@ -303,3 +304,14 @@ def test_half_a_surrogate_is_kept() -> None:
     run.record.why = "caf\ud83d"
     assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
     assert on_disk(run)["why"] == "caf?"
+
+
+def test_every_language_s_page_is_in_the_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    at, names = world(), []
+    run = run_of(at)
+    bucket = SimpleNamespace(
+        put_json=lambda key, _: f"s3://{key}", put_file=lambda key, *_: names.append(key)
+    )
+    monkeypatch.setattr(Run, "_bucket", lambda _: bucket)
+    assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
+    assert [name.rpartition("/")[2] for name in names] == list(FILES.values())

@@ -15,6 +15,8 @@ from tasks.base.errors import OutsideError, SpecError
 from tasks.outside.disk import pages, records
 from tasks.record.parts import TargetJudged
 from tasks.report.html import esc, limit_text
+from tasks.report.page import FILES
+from tasks.report.words.speech import PageLanguage
 from tests.support import reportdata
 from tests.support.places import DATA
 
@@ -24,6 +26,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 @pytest.fixture
 def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home with two rollouts of 'qwen'; the newer one's record."""
+    monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv(records.ENV, str(tmp_path))
     measured = reportdata.rounds(3, 16)
     for rollout in ("20261122T101500-000000", "20261123T101500-29e2b0"):
@@ -44,6 +47,36 @@ def test_the_page_is_drawn_again_from_the_files(
     assert "Time to first token" in text
     page.unlink()
     assert pages.write(record_file).read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("locale", "asked", "file"),
+    [
+        ({"LANG": "zh_CN.UTF-8"}, None, "report.zh.html"),
+        ({"LANG": "zh_CN.UTF-8", "LC_ALL": "C"}, None, "report.html"),
+        ({"LANG": "fr_FR.UTF-8"}, None, "report.html"),
+        ({}, "zh", "report.zh.html"),
+        ({"LC_MESSAGES": "zh_SG"}, "en", "report.html"),
+    ],
+)
+def test_the_page_is_in_the_language_of_who_asks(
+    record_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    locale: dict[str, str],
+    asked: PageLanguage | None,
+    file: str,
+) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in locale.items():
+        monkeypatch.setenv(name, value)
+    assert report.show_report("qwen", "table", None, False, asked) == 0
+    page = Path(capsys.readouterr().out.strip())
+    assert page == record_file.with_name(file)
+    # each is there for the other's link
+    for drawn in FILES.values():
+        assert record_file.with_name(drawn).is_file()
 
 
 def test_an_older_rollout_is_named_by_its_id(
@@ -96,11 +129,16 @@ def test_the_versions_are_those_installed() -> None:
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
-@pytest.mark.parametrize("width", [360, 1280])
-def test_in_a_browser_nothing_sticks_out(tmp_path: Path, width: int) -> None:
+@pytest.mark.parametrize(("width", "language"), [(360, "zh"), (360, "en"), (1280, "zh")])
+def test_in_a_browser_nothing_sticks_out(
+    tmp_path: Path, width: int, language: PageLanguage
+) -> None:
     """The page is measured inside a frame of that width; nothing may need sideways scrolling."""
     measured = reportdata.rounds(4, 32, ab=True)
-    page = reportdata.page(reportdata.record(measured, leftover="x" * 400), measured)
+    record = reportdata.record(measured, leftover="x" * 400)
+    targets = [item for item in record["judge"]["targets"] if not item["advisory"]]
+    record["earlier"] = [{"rollout": f"r{i}", "targets": targets} for i in range(8)]
+    page = reportdata.page(record, measured, language)
     assert "script" not in page.split("</style>")[0]
     # the page's own policy forbids scripts, so that the measuring one needs it gone
     bare = page.replace('http-equiv="Content-Security-Policy"', 'name="none"')

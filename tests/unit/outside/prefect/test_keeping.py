@@ -108,3 +108,19 @@ def test_a_port_is_taken_or_free() -> None:
         assert not keeping.free(port)
         assert not keeping.answers("http://127.0.0.1:1/api")
     assert keeping.free(port)
+
+
+def test_a_long_log_is_begun_anew_under_who_writes_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOG_BYTES", 10)
+    path = keeping.log_of(folder, "server")
+    keeping.shorten(path)  # none yet
+    with path.open("ab", buffering=0) as out:
+        out.write(b"short")
+        keeping.shorten(path)
+        out.write(b" and long")
+        keeping.shorten(path)
+        out.write(b"anew")
+    assert path.read_text() == "anew"
+    assert path.with_name("server.log.1").read_text() == "short and long"

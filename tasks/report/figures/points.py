@@ -12,7 +12,9 @@ import numpy as np
 
 from tasks.measure.figures import Values, figure, quantile, samples, sound
 from tasks.measure.round import RequestRow, Round
+from tasks.record.parts import RoundMeasured
 from tasks.report.html import is_number
+from tasks.report.words.speech import t
 from tasks.spec.metrics import parse_metric
 from tasks.verdict.rounds import believable
 
@@ -37,6 +39,11 @@ class Load:
         """The candidate's rounds that the verdict rests on."""
         return tuple(item for item in self.candidate if believable(item))
 
+    @property
+    def counted(self) -> tuple[Round, ...]:
+        """The rounds to draw: those that count, and where none does, all of them."""
+        return self.trusted or self.candidate
+
     @cached_property
     def _figures(self) -> dict[int, RoundFigures]:
         return {id(item): round_figures(item) for item in (*self.candidate, *self.stable)}
@@ -44,6 +51,11 @@ class Load:
     def figures(self, item: Round) -> RoundFigures:
         """The figures of one of this load point's rounds, computed once."""
         return self._figures[id(item)]
+
+
+def ordinal(item: Round | RoundMeasured) -> int:
+    """The number of a round for a reader, who counts from 1."""
+    return item.index + 1
 
 
 def loads(rounds: Sequence[Round], points: Sequence[Mapping[str, Any]]) -> list[Load]:
@@ -65,9 +77,9 @@ def loads(rounds: Sequence[Round], points: Sequence[Mapping[str, Any]]) -> list[
 
 def _words(point: Mapping[str, Any]) -> str:
     if is_number(point.get("concurrency")):
-        return f"{point['concurrency']} in flight"
+        return t("{n} in flight", n=point["concurrency"])
     if is_number(point.get("rate")):
-        return f"{point['rate']:g} arrivals/s"
+        return t("{n} arrivals/s", n=f"{point['rate']:g}")
     return ""
 
 

@@ -11,9 +11,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tasks.report.html import esc, number
+from tasks.report.html import bounds_text, esc, number
+from tasks.report.words.speech import t
 
 BOX = 1000
+# A limit this many times beyond what was measured is named at the edge, not on the scale.
+FAR = 2.5
 Points = Sequence[tuple[float, float]]
 
 
@@ -76,6 +79,18 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Cross:
+    """A point with its bounds on both axes, None where open, and its name."""
+
+    x: float
+    y: float
+    name: str
+    title: str
+    across: tuple[float | None, float | None] = (None, None)
+    along: tuple[float | None, float | None] = (None, None)
+
+
+@dataclass(frozen=True)
 class Plot:
     """What one figure shows. x_ticks: (value, text). shade: a range of x with its label."""
 
@@ -87,6 +102,7 @@ class Plot:
     y_name: str = ""
     curves: Sequence[Curve] = ()
     bars: Sequence[Bar] = ()
+    crosses: Sequence[Cross] = ()
     x_ticks: Sequence[tuple[float, str]] = ()
     y_text: Callable[[float], str] = number
     shade: tuple[float, float, str] | None = None
@@ -120,8 +136,26 @@ def axis(values: Sequence[float], *, zero: bool = True, room: float = 0.06) -> A
     return Axis(bottom, top + room * ((top - bottom) or 1.0))
 
 
-def _p(percent: float) -> str:
-    return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
+def near(limits: Sequence[float], values: Sequence[float]) -> list[float]:
+    """The limits that a scale over the values may hold without pressing them flat."""
+    top = max(values, default=0.0)
+    return [limit for limit in limits if limit <= FAR * top]
+
+
+def spread_axis(low: float, high: float, limits: Sequence[float]) -> Axis:
+    """A scale for a distribution from `low` to `high`: from zero, unless that is far; with the
+    limits that are near."""
+    span = (high - low) or abs(high) or 1.0
+    if low <= 1.5 * span:
+        return Axis(0.0, 1.05 * max([high, *near(limits, [high])]))
+    held = [v for v in limits if low - FAR * span <= v <= high + FAR * span]
+    left, right = min([low, *held]), max([high, *held])
+    return Axis(left - 0.05 * (right - left), right + 0.05 * (right - left))
+
+
+def percent(share: float) -> str:
+    """A place in percent, as an SVG says it."""
+    return f"{share:.2f}".rstrip("0").rstrip(".") + "%"
 
 
 def _path(points: Points, x: Axis, y: Axis) -> str:
@@ -130,7 +164,8 @@ def _path(points: Points, x: Axis, y: Axis) -> str:
     return "M" + "L".join(p for i, p in enumerate(parts) if i == 0 or p != parts[i - 1])
 
 
-def _title(text: str) -> str:
+def tooltip(text: str) -> str:
+    """What a pointer is told."""
     return f"<title>{esc(text)}</title>" if text else ""
 
 
@@ -138,21 +173,24 @@ def _anchor(percent: float) -> str:
     return "end" if percent > 72 else "start" if percent < 28 else "middle"
 
 
-def _text(x: float, y: float, text: str, css: str, *, dx: float = 0, dy: float = 0) -> str:
-    at = f'x="{_p(x)}" y="{_p(y)}" dx="{dx:g}" dy="{dy:g}"'
+def text_at(x: float, y: float, text: str, css: str, *, dx: float = 0, dy: float = 0) -> str:
+    at = f'x="{percent(x)}" y="{percent(y)}" dx="{dx:g}" dy="{dy:g}"'
     return f'<text {at} class="{esc(css)}">{esc(text)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, css: str, title: str = "") -> str:
+def line_at(x1: float, y1: float, x2: float, y2: float, css: str, title: str = "") -> str:
+    """A straight line between two places in percent."""
     return (
-        f'<line x1="{_p(x1)}" y1="{_p(y1)}" x2="{_p(x2)}" y2="{_p(y2)}" class="{esc(css)}">'
-        f"{_title(title)}</line>"
+        f'<line x1="{percent(x1)}" y1="{percent(y1)}" x2="{percent(x2)}" y2="{percent(y2)}" '
+        f'class="{esc(css)}">{tooltip(title)}</line>'
     )
 
 
-def _dot(x: float, y: float, css: str, title: str, r: float = 4) -> str:
+def dot_at(x: float, y: float, css: str, title: str, r: float = 4) -> str:
+    """A dot of radius `r` pixels at a place in percent."""
     return (
-        f'<circle cx="{_p(x)}" cy="{_p(y)}" r="{r:g}" class="{esc(css)}">{_title(title)}</circle>'
+        f'<circle cx="{percent(x)}" cy="{percent(y)}" r="{r:g}" class="{esc(css)}">'
+        f"{tooltip(title)}</circle>"
     )
 
 
@@ -163,19 +201,20 @@ def draw(plot: Plot) -> str:
         start, end, label = plot.shade
         a, b = plot.x.at(start), plot.x.at(end)
         parts.append(
-            f'<rect x="{_p(a)}" y="0" width="{_p(b - a)}" height="100%" class="steady">'
-            f"{_title(label)}</rect>"
+            f'<rect x="{percent(a)}" y="0" width="{percent(b - a)}" height="100%" class="steady">'
+            f"{tooltip(label)}</rect>"
         )
-        parts.append(_text((a + b) / 2, 0, label, "tick mid", dy=-5))
+        parts.append(text_at((a + b) / 2, 0, label, "tick mid", dy=-5))
     for value in nice_ticks(plot.y.low, plot.y.high):
         at = 100 - plot.y.at(value)
-        parts.append(_line(0, at, 100, at, "grid"))
-        parts.append(_text(0, at, plot.y_text(value), "tick right", dx=-7, dy=4))
+        parts.append(line_at(0, at, 100, at, "grid"))
+        parts.append(text_at(0, at, plot.y_text(value), "tick right", dx=-7, dy=4))
     ticks = plot.x_ticks or [(v, number(v)) for v in nice_ticks(plot.x.low, plot.x.high)]
-    parts.append(_line(0, 100, 100, 100, "base"))
-    parts += [_text(plot.x.at(v), 100, text, "tick mid", dy=16) for v, text in ticks]
+    parts.append(line_at(0, 100, 100, 100, "base"))
+    parts += [text_at(plot.x.at(v), 100, text, "tick mid", dy=16) for v, text in ticks]
     paths = "".join(
-        f'<path d="{_path(c.points, plot.x, plot.y)}" class="{esc(c.css)}">{_title(c.title)}</path>'
+        f'<path d="{_path(c.points, plot.x, plot.y)}" class="{esc(c.css)}">'
+        f"{tooltip(c.title)}</path>"
         for c in plot.curves
         if c.points
     )
@@ -188,10 +227,12 @@ def draw(plot: Plot) -> str:
         x, y = plot.x.at(bar.x), 100 - plot.y.at(bar.dot)
         if bar.high > bar.low:
             ends = 100 - plot.y.at(bar.low), 100 - plot.y.at(bar.high)
-            parts.append(_line(x, ends[0], x, ends[1], f"range {bar.css}".strip(), bar.title))
-        parts.append(_dot(x, y, f"dot {bar.css}".strip(), bar.title))
+            parts.append(line_at(x, ends[0], x, ends[1], f"range {bar.css}".strip(), bar.title))
+        parts.append(dot_at(x, y, f"dot {bar.css}".strip(), bar.title))
+    for cross in plot.crosses:
+        parts += _crossed(cross, plot)
     parts += [_upright(item, row, plot) for row, item in enumerate(plot.upright)]
-    parts += [_level(item, plot) for item in plot.level]
+    parts += _levels(plot)
     top = 12 + 15 * len(plot.upright) + (8 if plot.shade else 0)
     bottom = 24
     names = "".join(
@@ -216,104 +257,88 @@ def _names(plot: Plot) -> list[str]:
     gap, last, out = 100 * 13 / plot.height, -math.inf, []
     for at, curve in sorted(ends, key=lambda item: item[0]):
         last = max(at, last + gap)
-        out.append(_text(plot.x.at(curve.points[-1][0]), last, curve.label, "name", dx=7, dy=4))
+        out.append(text_at(plot.x.at(curve.points[-1][0]), last, curve.label, "name", dx=7, dy=4))
     return out
 
 
 def _upright(item: Mark, row: int, plot: Plot) -> str:
     """A limit on the x axis: a dashed line, its label above the plot, its bounds on the curve."""
     at, up = plot.x.at(item.limit), -6 - 15 * row
-    said = f"target {item.label}: {item.kind}"
+    said = target_text(item)
     parts = []
     if plot.x.holds(item.limit):
-        parts.append(_line(at, 0, at, 100, f"limit {item.kind}", said))
-        parts.append(_text(at, 0, item.label, f"goal {_anchor(at)} {item.kind}", dy=up))
+        parts.append(line_at(at, 0, at, 100, f"limit {item.kind}", said))
+        parts.append(text_at(at, 0, item.label, f"goal {_anchor(at)} {item.kind}", dy=up))
     else:
         arrow = f"{item.label} →" if item.limit > plot.x.high else f"← {item.label}"
         edge = 100.0 if item.limit > plot.x.high else 0.0
-        parts.append(_text(edge, 0, arrow, f"goal {_anchor(edge)} {item.kind}", dy=up))
+        parts.append(text_at(edge, 0, arrow, f"goal {_anchor(edge)} {item.kind}", dy=up))
     if item.height is not None and item.measured is not None:
         y = 100 - plot.y.at(item.height)
         low = 0.0 if item.low is None else plot.x.at(item.low)
         high = 100.0 if item.high is None else plot.x.at(item.high)
-        bounds = f"{said}; measured {number(item.measured)}, bounds {_span(item)}"
-        parts.append(_line(low, y, high, y, f"bound {item.kind}", bounds))
+        bounds = _span(item)
+        parts.append(line_at(low, y, high, y, f"bound {item.kind}", bounds))
         for end, value in ((low, item.low), (high, item.high)):
             if value is not None and plot.x.holds(value):
                 parts.append(
-                    f'<svg x="{_p(end)}" y="{_p(y)}" class="over"><path d="M0 -5V5" '
+                    f'<svg x="{percent(end)}" y="{percent(y)}" class="over"><path d="M0 -5V5" '
                     f'class="cap {esc(item.kind)}"/></svg>'
                 )
-        parts.append(_dot(plot.x.at(item.measured), y, f"dot {item.kind}", bounds, 4.5))
+        parts.append(dot_at(plot.x.at(item.measured), y, f"dot {item.kind}", bounds, 4.5))
     return "".join(parts)
+
+
+def target_text(item: Mark) -> str:
+    """A target and its verdict, in words."""
+    return t("target {label}: {verdict}", label=item.label, verdict=t(item.kind))
 
 
 def _span(item: Mark) -> str:
-    low = "open" if item.low is None else number(item.low)
-    high = "open" if item.high is None else number(item.high)
-    return f"{low} … {high}"
+    """What a pointer is told of a target with its figures."""
+    return t(
+        "{target}; measured {value}, bounds {bounds}",
+        target=target_text(item),
+        value=number(item.measured),
+        bounds=bounds_text(item.low, item.high),
+    )
 
 
-def _level(item: Mark, plot: Plot) -> str:
-    """A limit on the y axis: a dashed line; the bounds as a pale band."""
-    at = 100 - plot.y.at(item.limit)
-    said = f"target {item.label}: {item.kind}"
-    parts = []
-    if item.low is not None and item.high is not None:
-        top, bottom = 100 - plot.y.at(item.high), 100 - plot.y.at(item.low)
-        parts.append(
-            f'<rect x="0" y="{_p(top)}" width="100%" height="{_p(bottom - top)}" '
-            f'class="band {esc(item.kind)}">{_title(f"{said}; bounds {_span(item)}")}</rect>'
-        )
-    if plot.y.holds(item.limit):
-        parts.append(_line(0, at, 100, at, f"limit {item.kind}", said))
-        parts.append(_text(100, at, item.label, f"goal end {item.kind}", dx=-2, dy=-5))
-    return "".join(parts)
+def _levels(plot: Plot) -> list[str]:
+    """The limits on the y axis, with their bounds as a pale band. One that the scale does not hold
+    is an arrow at the edge, with its value."""
+    parts, row = [], 0
+    for item in plot.level:
+        at = 100 - plot.y.at(item.limit)
+        if item.low is not None and item.high is not None:
+            top, bottom = 100 - plot.y.at(item.high), 100 - plot.y.at(item.low)
+            parts.append(
+                f'<rect x="0" y="{percent(top)}" width="100%" height="{percent(bottom - top)}" '
+                f'class="band {esc(item.kind)}">{tooltip(_span(item))}</rect>'
+            )
+        label, css, down = item.label, f"goal end {item.kind}", -5.0
+        if plot.y.holds(item.limit):
+            parts.append(line_at(0, at, 100, at, f"limit {item.kind}", target_text(item)))
+        else:
+            above = item.limit > plot.y.high
+            label = f"{label} {'↑' if above else '↓'}"
+            down, row = (12.0 + 15 * row) if above else (-6.0 - 15 * row), row + 1
+        parts.append(text_at(100, at, label, css, dx=-2, dy=down))
+    return parts
 
 
-def interval(item: Mark, *, at_most: bool, alt: str, most: float = math.inf) -> str:
-    """One target as a line: the allowed side tinted, the limit, the bounds, the measured dot.
-
-    most: the largest value there can be, such as 100 for a percentage.
-    """
-    known = [v for v in (item.limit, item.low, item.high, item.measured) if v is not None]
-    known = [v for v in known if math.isfinite(v)]
-    low, high = min(known), max(known)
-    if high - low < 0.6 * abs(high) or low < 0:
-        room = 0.3 * ((high - low) or abs(high) or 1.0)
-        scale = Axis(low - room, min(high + room, most))
-    else:
-        scale = Axis(0.0, min(high * 1.12, most))
-    limit = scale.at(item.limit)
-    left, right = (0.0, limit) if at_most else (limit, 100.0)
-    parts = [
-        '<rect x="0" y="50%" width="100%" height="14" class="rail" transform="translate(0 -7)"/>',
-        f'<rect x="{_p(left)}" y="50%" width="{_p(right - left)}" height="14" class="allowed" '
-        f'transform="translate(0 -7)">{_title("the side that meets the target")}</rect>',
+def _crossed(item: Cross, plot: Plot) -> list[str]:
+    """A point with its bounds on both axes; an open one runs to the edge."""
+    x, y = plot.x.at(item.x), 100 - plot.y.at(item.y)
+    left, right = (_end(v, plot.x, e) for v, e in zip(item.across, (0.0, 100.0), strict=True))
+    low, high = (100 - _end(v, plot.y, e) for v, e in zip(item.along, (0.0, 100.0), strict=True))
+    return [
+        line_at(left, y, right, y, "range", item.title),
+        line_at(x, low, x, high, "range", item.title),
+        dot_at(x, y, "dot", item.title),
+        text_at(x, y, item.name, f"name {_anchor(x)}", dx=7 if x < 28 else -7, dy=-8),
     ]
-    if item.measured is not None and math.isfinite(item.measured):
-        a = 0.0 if item.low is None else scale.at(item.low)
-        b = 100.0 if item.high is None else scale.at(item.high)
-        said = f"measured {number(item.measured)}, bounds {_span(item)}"
-        parts.append(_line(a, 50, b, 50, f"bound {item.kind}", said))
-        parts.append(_dot(scale.at(item.measured), 50, f"dot {item.kind}", said, 5))
-    parts.append(
-        f'<svg x="{_p(limit)}" y="50%" class="over"><path d="M0 -13V13" class="stop">'
-        f"{_title(f'limit {number(item.limit)}')}</path></svg>"
-    )
-    return (
-        f'<svg class="interval" role="img" aria-label="{esc(alt)}" width="100%" height="34">'
-        f"{''.join(parts)}</svg>"
-    )
 
 
-def strip(start: float, end: float, whole: float, css: str, title: str) -> str:
-    """A piece of a timeline: a bar from `start` to `end` of `whole`."""
-    scale = Axis(0.0, whole or 1.0)
-    a, b = scale.at(start), scale.at(end)
-    return (
-        f'<svg class="strip" role="img" aria-label="{esc(title)}" width="100%" height="14">'
-        '<rect x="0" y="6" width="100%" height="2" class="rail"/>'
-        f'<rect x="{_p(min(a, 99.4))}" y="1" width="{_p(max(0.6, b - a))}" height="12" rx="2" '
-        f'class="step {esc(css)}">{_title(title)}</rect></svg>'
-    )
+def _end(value: float | None, scale: Axis, edge: float) -> float:
+    return edge if value is None else scale.at(value)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from itertools import pairwise
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,19 +13,23 @@ from hypothesis import strategies as st
 
 from tasks.measure.figures import quantile, rate, samples
 from tasks.measure.round import RequestRow, Round
-from tasks.report import points as data
-from tasks.report.plots import Axis, Curve, Mark, Plot, axis, draw, interval, nice_ticks
+from tasks.report.figures import points as data
+from tasks.report.figures.plots import (
+    Axis,
+    Cross,
+    Curve,
+    Mark,
+    Plot,
+    axis,
+    draw,
+    near,
+    nice_ticks,
+    spread_axis,
+)
 from tests.support import reportdata
+from tests.support.reportdata import parse, position
 
 finite = st.floats(-1e6, 1e6, allow_subnormal=False)
-
-
-def parse(text: str) -> ElementTree.Element:
-    return ElementTree.fromstring(text)
-
-
-def position(element: ElementTree.Element, key: str) -> float:
-    return float(str(element.get(key)).rstrip("%"))
 
 
 @given(finite, st.floats(1e-3, 1e6))
@@ -48,39 +51,6 @@ def test_an_axis_holds_its_values(values: list[float]) -> None:
         assert scale.high > scale.low
 
 
-def test_an_interval_stands_left_of_the_limit_it_meets() -> None:
-    text = interval(Mark("", 800, "pass", 500, 700, 600), at_most=True, alt="a")
-    found = parse(text)
-    line = next(e for e in found.iter("line") if "bound" in str(e.get("class")))
-    limit = next(e for e in found.iter("svg") if e.get("class") == "over")
-    allowed = next(e for e in found.iter("rect") if e.get("class") == "allowed")
-    dot = next(found.iter("circle"))
-    assert position(line, "x1") < position(dot, "cx") < position(line, "x2")
-    assert position(line, "x2") < position(limit, "x")
-    assert position(allowed, "x") == 0
-    assert position(allowed, "width") == pytest.approx(position(limit, "x"))
-
-
-def test_an_open_bound_runs_to_the_edge_and_no_data_has_no_dot() -> None:
-    found = parse(interval(Mark("", 800, "inconclusive", None, None, 600), at_most=True, alt="a"))
-    line = next(e for e in found.iter("line"))
-    assert (position(line, "x1"), position(line, "x2")) == (0, 100)
-    assert not list(parse(interval(Mark("", 8, "fail"), at_most=False, alt="a")).iter("circle"))
-
-
-@given(
-    st.lists(st.none() | finite, min_size=3, max_size=3), finite, st.booleans(),
-    st.sampled_from([100.0, math.inf]),
-)  # fmt: skip
-def test_any_interval_can_be_drawn(
-    sides: list[float | None], limit: float, at_most: bool, most: float
-) -> None:
-    text = interval(Mark("", limit, "pass", *sides), at_most=at_most, alt="a", most=most)
-    parse(text)
-    assert "nan" not in text
-    assert all(0 <= float(x) <= 100 for x in re.findall(r'"(-?[\d.]+)%"', text))
-
-
 def test_the_steady_window_and_the_targets_are_where_they_should_be() -> None:
     plot = Plot(
         "t", "alt & <text>", Axis(0, 200), Axis(0, 1),
@@ -98,6 +68,46 @@ def test_the_steady_window_and_the_targets_are_where_they_should_be() -> None:
     assert next(found.iter("path")).get("d") == "M0 1000L500 500L1000 0"
     assert any("far →" in str(e.text) for e in found.iter("text"))
     assert next(e for e in found.iter("svg")).get("aria-label") == "alt & <text>"
+
+
+def test_a_far_limit_is_an_arrow_at_the_edge_with_its_value() -> None:
+    curve = Curve([(0, 1), (1, 500)], "line data")
+    plot = Plot(
+        "t", "a", Axis(0, 1), axis([500.0, *near([180_000, 900], [500])]), curves=[curve],
+        level=[Mark("≥ 180,000", 180_000, "fail", 400, 600, 500), Mark("≤ 900", 900, "pass")],
+    )  # fmt: skip
+    found = parse(draw(plot))
+    texts = [str(e.text) for e in found.iter("text")]
+    assert "≥ 180,000 ↑" in texts and "≤ 900" in texts
+    assert [e.get("class") for e in found.iter("line") if "limit" in str(e.get("class"))] == [
+        "limit pass"
+    ]
+    # its bounds are drawn all the same, and the curve keeps more than half of the height
+    assert any("band" in str(e.get("class")) for e in found.iter("rect"))
+    top = min(int(y) for y in re.findall(r"[ML]\d+ (\d+)", str(next(found.iter("path")).get("d"))))
+    assert top < 500
+
+
+@pytest.mark.parametrize("limits", [[], [1e9], [5_000.0, 0.001]])
+def test_a_distribution_is_not_pressed_flat_by_limits(limits: list[float]) -> None:
+    for low, high in ((10.0, 300.0), (40.0, 44.0)):
+        scale = spread_axis(low, high, limits)
+        assert scale.holds(low) and scale.holds(high)
+        assert scale.at(high) - scale.at(low) > 20
+
+
+def test_a_limit_that_is_near_is_on_the_scale() -> None:
+    assert spread_axis(10, 300, [700]).holds(700)
+    assert spread_axis(40, 44, [48, 36]).holds(48) and spread_axis(40, 44, [48, 36]).holds(36)
+
+
+def test_a_point_shows_its_bounds_on_both_axes_and_an_open_one_runs_to_the_edge() -> None:
+    cross = Cross(50, 5, "c8", "told", across=(40, None), along=(None, 8))
+    found = parse(draw(Plot("t", "a", Axis(0, 100), Axis(0, 10), crosses=[cross])))
+    across, along = [e for e in found.iter("line") if e.get("class") == "range"]
+    assert [position(across, k) for k in ("x1", "x2", "y1")] == [40, 100, 50]
+    assert [position(along, k) for k in ("y1", "y2", "x1")] == [100, 20, 50]
+    assert any(e.text == "c8" for e in found.iter("text"))
 
 
 def test_labels_at_the_right_end_do_not_overlap() -> None:

@@ -1,0 +1,82 @@
+"""Tell people what becomes of a rollout, by an event of the Prefect server that there is."""
+
+from __future__ import annotations
+
+from tasks.base.errors import RolloutError
+from tasks.outside.prefect.ending import report_address
+from tasks.outside.prefect.notices import emit
+from tasks.record.outcome import ENDINGS, Outcome, target_rows
+from tasks.record.record import Record, read
+from tasks.release.state import State
+from tasks.service.moments import Moment
+from tasks.service.notices import Notice
+from tasks.spec.rollout import Rollout
+
+
+def tell_start(record: Record) -> None:
+    """That a candidate is going to be tested."""
+    plan = record.plan
+    how = f": {plan.strategy}" if plan else ""
+    emit(_notice(record, "started", f"{record.deployment} is going to be tested{how}"))
+
+
+def tell_end(record: Record, outcome: Outcome, *, moved: bool) -> None:
+    """How a rollout ended. moved: its Service may have been led to the candidate by then."""
+    moment = ENDINGS[outcome.kind].moment
+    if moment == "rejected" and moved:
+        moment = "rolled-back"
+    if moment == "broken" and outcome.stopped and not record.leftover:
+        moment = "rolled-back" if moved else "rejected"
+    emit(_notice(record, moment, outcome.sentence))
+
+
+def tell_unread(spec: Rollout | None, spec_file: str | None, error: RolloutError) -> None:
+    """That a rollout which nobody watches has come to nothing before it had a record."""
+    key = (spec.namespace, spec.name) if spec else ("", spec_file or "")
+    emit(Notice(key, "broken", str(error)))
+
+
+def tell_settled(key: tuple[str, str], moment: Moment, said: str, run: str, before: State) -> None:
+    """What became of a rollout that was settled by name, or by the guard. run: who did it. before:
+    its state then."""
+    about = before.candidate or before.stable
+    found = [read(item) for item in before.history if item.get("rollout") == before.rollout]
+    emit(
+        Notice(
+            key,
+            moment,
+            said,
+            rollout=before.rollout or run,
+            deployment=about.deployment if about else "",
+            release=about.id if about else "",
+            model=about.model if about else "",
+            revision=about.revision if about else "",
+            commit=about.commit if about else "",
+            report=report_address(found[0]) if found else "",
+        )
+    )
+
+
+def _notice(record: Record, moment: Moment, sentence: str) -> Notice:
+    what, judged = record.resolve_model, target_rows(record)
+    rows = [
+        (f"{name} {limit}, measured {measured}", verdict)
+        for name, limit, measured, _, verdict in judged
+    ]
+    return Notice(
+        (record.namespace, record.name),
+        moment,
+        sentence,
+        rollout=record.rollout,
+        deployment=record.deployment,
+        release=what.release if what else "",
+        model=what.model if what else "",
+        revision=what.revision if what else "",
+        commit=what.commit if what else "",
+        met=tuple(text for text, verdict in rows if verdict == "pass"),
+        missed=tuple(f"{text} ({verdict})" for text, verdict in rows if verdict != "pass"),
+        who=record.who,
+        why=record.why,
+        plan=record.plan.digest if record.plan else "",
+        report=report_address(record),
+    )
