@@ -10,7 +10,15 @@ from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
 from tasks.record.record import Record
 
 Kind = Literal[
-    "promoted", "unchanged", "not now", "failed", "inconclusive", "held", "refused", "error"
+    "promoted",
+    "unchanged",
+    "not now",
+    "not again",
+    "failed",
+    "inconclusive",
+    "held",
+    "refused",
+    "error",
 ]
 
 
@@ -30,6 +38,7 @@ ENDINGS: dict[Kind, Ending] = {
     "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓"),
     "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓"),
     "not now": Ending(Exit.DONE, "NotNow", "Not now", "open", "…"),
+    "not again": Ending(Exit.DONE, "NotAgain", "Not again", "open", "…"),
     "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕"),
     "inconclusive": Ending(Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?"),
     "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?"),
@@ -62,6 +71,11 @@ def not_now(deployment: str, why: str) -> Outcome:
     return Outcome("not now", f"{deployment} is not started now: {why}")
 
 
+def not_again(why: str) -> Outcome:
+    """Nobody asked for it by hand, and it was tried before. why: with what came of it."""
+    return Outcome("not again", why)
+
+
 def compact(record: Record) -> Record:
     """The part of a record that the cluster's history keeps; the rest is on disk and in the
     bucket."""
@@ -88,6 +102,12 @@ def compact(record: Record) -> Record:
 
 def _named(node: NodeFound) -> NodeFound:
     return NodeFound(name=node.name, usable=node.usable, driver=node.driver, cards=node.cards)
+
+
+def in_short(record: Record) -> str:
+    """What was measured against its limit, each target in a few words; '' where nothing was."""
+    rows = target_rows(record)
+    return ", ".join(f"{name} {measured} ({limit})" for name, limit, measured, _, _ in rows)
 
 
 def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:

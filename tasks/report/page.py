@@ -88,9 +88,10 @@ def headline(record: Record) -> str:
     missed = [item for item in binding if item.verdict == "fail"]
     undecided = [item for item in binding if item.verdict not in ("pass", "fail")]
     release = record.deployment or "the candidate"
-    if outcome == "promoted" and binding and len(missed) + len(undecided) == 0:
+    if outcome in ("promoted", "held") and binding and len(missed) + len(undecided) == 0:
         every = "the one target" if len(binding) == 1 else f"all {len(binding)} targets"
-        return f"{release} met {every} and was promoted."
+        then = "was promoted" if outcome == "promoted" else "waits for a person"
+        return f"{release} met {every} and {then}."
     if outcome == "failed" and missed:
         return f"{release} was not promoted: {_some(missed, 'misses')}."
     if outcome in ("inconclusive", "held") and undecided and not missed:

@@ -34,7 +34,7 @@ def plan(run: Run, survey: Survey) -> Planned:
     planned = make_plan(run.cluster, survey)
     what = planned.plan
     run.record.plan = PlanMade(**what.as_dict())
-    artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
+    artifacts.table(run.key("plan"), plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
     for line in planned.warnings:
         emit(Progress("plan", "running", run.spec.name, f"warning: {line}"))
     # the reason of a refusal is told once, as the outcome
