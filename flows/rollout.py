@@ -137,7 +137,9 @@ def rollout(
                 by_itself=started.by_itself(),
             )
             outcome = run.conduct(lambda: pipeline(run, plan))
-            shown = report.publish(run.record, in_bucket(run.record))
+            shown = None
+            if run.record.plan is not None:  # else there is nothing to report
+                shown = report.publish(run.record, in_bucket(run.record))
             model = (wanted.namespace, wanted.name)
             asked = approvals.tend(model, states(cluster), _measured(run))
     except RolloutError as error:
