@@ -37,10 +37,10 @@ WAITS, CLOSED = "NeedsApproval", "Closed"
 PAGE = 200
 T = TypeVar("T")
 # the state of a model, and what time it is by its cluster's clock
-Read = Callable[[ModelKey], tuple[State, datetime]]
+StateReader = Callable[[ModelKey], tuple[State, datetime]]
 
 
-def tend(model: ModelKey, read: Read, said: str) -> dict[str, str]:
+def tend(model: ModelKey, read: StateReader, said: str) -> dict[str, str]:
     """Ask a person about the candidate of a model that is held, once, and end what was asked about
     others of it; gives the runs to resume, as paths below the UI's address by what they do.
 
@@ -50,7 +50,7 @@ def tend(model: ModelKey, read: Read, said: str) -> dict[str, str]:
     return _quietly(lambda client: _tend(client, model, read, said)) or {}
 
 
-def close(read: Read, only: ModelKey | None = None) -> None:
+def close(read: StateReader, only: ModelKey | None = None) -> None:
     """End the paused runs about what waits no more. only: of this model alone. Silent as `tend`
     is."""
     _quietly(lambda client: _close(client, read, only))
@@ -67,7 +67,9 @@ def _quietly(act: Callable[[SyncPrefectClient], T]) -> T | None:
         return None
 
 
-def _tend(client: SyncPrefectClient, model: ModelKey, read: Read, said: str) -> dict[str, str]:
+def _tend(
+    client: SyncPrefectClient, model: ModelKey, read: StateReader, said: str
+) -> dict[str, str]:
     _close(client, read, model)
     state, _ = read(model)
     found: dict[str, str] = {}
@@ -113,7 +115,7 @@ def _say(client: SyncPrefectClient, run: FlowRun, line: str) -> None:
     )
 
 
-def _close(client: SyncPrefectClient, read: Read, only: ModelKey | None) -> None:
+def _close(client: SyncPrefectClient, read: StateReader, only: ModelKey | None) -> None:
     for model, run in list(_open(client, only)):
         state, now = read(model)
         given = run.parameters

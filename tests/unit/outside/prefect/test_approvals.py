@@ -82,7 +82,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return found
 
 
-def at(state: State, now: datetime = NOW) -> approvals.Read:
+def at(state: State, now: datetime = NOW) -> approvals.StateReader:
     return lambda model: (state, now)
 
 
