@@ -42,6 +42,7 @@ from tasks.run.recall import around, spec_of, subject
 from tasks.run.rescue import rescuing
 from tasks.run.run import Run, announce
 from tasks.run.ui.states import states
+from tasks.service.names import ModelKey
 from tasks.spec.rollout import Rollout
 
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
@@ -289,9 +290,10 @@ def rollback(
         context: Context of the kubeconfig.
     """
     try:
-        if what in BOUND and started.by_itself():
+        if what in BOUND and (started.by_itself() or started.retried()):
             raise Refused(
-                f"a schedule or an automation started this: only a person may {what} a candidate"
+                f"a schedule, an automation or a retry started this: to {what} a candidate, a "
+                "person resumes the run that asks about it, or starts one that says which is meant"
             )
         said = settle(
             what,
@@ -308,9 +310,14 @@ def rollback(
         with Cluster.connect(kubeconfig, context) as cluster:
             now = shown(Actor(cluster, namespace, name, fence=not_held, epoch=0))
     except RolloutError as error:
+        _asked(kubeconfig, context, (namespace, name), f"It was tried, and {error}")
         return ending.no_record(error)
-    finally:
-        with suppress(RolloutError), Cluster.connect(kubeconfig, context) as cluster:
-            approvals.close(states(cluster), (namespace, name))
+    _asked(kubeconfig, context, (namespace, name), f"It was tried: {said}")
     key = artifacts.key_of("rollout", namespace, name)
     return ending.wished(key, f"{what} {name}", REASONS[what], f"{said}; {now}")
+
+
+def _asked(kubeconfig: str | None, context: str | None, model: ModelKey, said: str) -> None:
+    """What a person was asked is closed once it is decided, and asked again where it is not."""
+    with suppress(RolloutError), Cluster.connect(kubeconfig, context) as cluster:
+        approvals.tend(model, states(cluster), said, after=started.run_id())

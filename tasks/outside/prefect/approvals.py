@@ -28,7 +28,7 @@ from tasks.base import clock
 from tasks.base.clock import moment
 from tasks.base.scrub import mask
 from tasks.release.state import State
-from tasks.release.wish import Meant, settled_since
+from tasks.release.wish import Meant, expired, settled_since
 from tasks.service.names import TAG, ModelKey, owner, tags_of
 
 _log = logging.getLogger(__name__)
@@ -40,14 +40,15 @@ T = TypeVar("T")
 StateReader = Callable[[ModelKey], tuple[State, datetime]]
 
 
-def tend(model: ModelKey, read: StateReader, said: str) -> dict[str, str]:
+def tend(model: ModelKey, read: StateReader, said: str, *, after: str = "") -> dict[str, str]:
     """Ask a person about the candidate of a model that is held, once, and end what was asked about
     others of it; gives the runs to resume, as paths below the UI's address by what they do.
 
-    said: what was measured. {} where nothing is held, or the server has no such deployments.
-    Outside of a flow run, and where an API fails, silent: a person may always decide by name.
+    said: what was measured. after: the run that was to carry it out, and did not. {} where nothing
+    is held, or the server has no such deployments. Outside of a flow run, and where an API fails,
+    silent: a person may always decide by name.
     """
-    return _quietly(lambda client: _tend(client, model, read, said)) or {}
+    return _quietly(lambda client: _tend(client, model, read, said, after)) or {}
 
 
 def close(read: StateReader, only: ModelKey | None = None) -> None:
@@ -68,12 +69,12 @@ def _quietly(act: Callable[[SyncPrefectClient], T]) -> T | None:
 
 
 def _tend(
-    client: SyncPrefectClient, model: ModelKey, read: StateReader, said: str
+    client: SyncPrefectClient, model: ModelKey, read: StateReader, said: str, after: str
 ) -> dict[str, str]:
     _close(client, read, model)
-    state, _ = read(model)
+    state, now = read(model)
     found: dict[str, str] = {}
-    if state.phase != "held":
+    if state.phase != "held" or expired(state, now):
         return found
     namespace, name = model
     release = state.candidate.deployment if state.candidate else name
@@ -93,7 +94,7 @@ def _tend(
                     reschedule=True,
                 ),
                 # asked once, whoever finds it held
-                idempotency_key=f"{what} {namespace}/{name} {state.rollout} {state.plan}",
+                idempotency_key=f"{what} {namespace}/{name} {state.rollout} {state.plan} {after}",
             )
             _say(client, run, line)
         found[what] = f"/runs/flow-run/{run.id}"

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.schemas.objects import State as FlowState
+from prefect.states import Failed
 
 from tasks.outside.prefect import approvals
 from tasks.release.state import State
@@ -30,6 +31,7 @@ class Server:
 
     runs: list[Any] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     deeds: tuple[str, ...] = ("rollout", "approve", "reject", "abort")
 
     def __post_init__(self) -> None:
@@ -53,9 +55,16 @@ class Server:
         return [run for run in self.runs if run.state.is_paused()][offset:]
 
     def create_flow_run_from_deployment(
-        self, ident: UUID, *, name: str, parameters: dict[str, str], state: Any, **_: Any
+        self,
+        ident: UUID,
+        *,
+        name: str,
+        parameters: dict[str, str],
+        state: Any,
+        idempotency_key: str,
     ) -> Any:
         (of,) = [item for item in self.deployments if item.id == ident]
+        self.keys.append(idempotency_key)
         given = {**of.parameters, **parameters}
         run = SimpleNamespace(id=uuid4(), name=name, parameters=given, state=state, tags=of.tags)
         self.runs.append(run)
@@ -113,6 +122,15 @@ def test_it_is_asked_once(server: Server) -> None:
     assert approvals.tend(MODEL, at(HELD), "") == first and len(server.runs) == 2
 
 
+def test_what_was_to_be_done_and_was_not_is_asked_again(server: Server) -> None:
+    approvals.tend(MODEL, at(HELD), "")
+    server.runs[0].state = Failed(message="the API was away")
+    found = approvals.tend(MODEL, at(HELD), "It was tried", after="1")
+    assert [run.name.split()[0] for run in server.runs] == ["approve", "reject", "approve"]
+    assert found["approve"].endswith(str(server.runs[2].id))
+    assert len(set(server.keys)) == 3
+
+
 @pytest.mark.parametrize(
     ("state", "now"),
     [
@@ -123,7 +141,7 @@ def test_it_is_asked_once(server: Server) -> None:
 def test_what_is_decided_or_too_late_is_closed(state: State, now: datetime, server: Server) -> None:
     approvals.tend(MODEL, at(HELD), "")
     approvals.close(at(state, now))
-    assert open_runs(server) == []
+    assert open_runs(server) == [] and approvals.tend(MODEL, at(state, now), "") == {}
     assert {(run.state.type.value, run.state.name) for run in server.runs} == {
         ("CANCELLED", "Closed")
     }
