@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -35,6 +35,9 @@ _log = logging.getLogger(__name__)
 ASKED = ("approve", "reject")
 WAITS, CLOSED = "NeedsApproval", "Closed"
 PAGE = 200
+# Prefect fails a run that stays paused for too long, and alerts; the guard closes it before that, and
+# whoever resumes it in between is refused
+LATER = timedelta(days=1)
 T = TypeVar("T")
 # the state of a model, and what time it is by its cluster's clock
 StateReader = Callable[[ModelKey], tuple[State, datetime]]
@@ -77,6 +80,7 @@ def _tend(
     if state.phase != "held" or expired(state, now):
         return found
     namespace, name = model
+    until = moment(state.until)
     release = state.candidate.deployment if state.candidate else name
     there = {run.parameters["what"]: run for _, run in _open(client, model)}
     for what, deployment in sorted(_deployments(client, model)):
@@ -90,7 +94,7 @@ def _tend(
                 state=Paused(
                     name=WAITS,
                     message=line,
-                    pause_expiration_time=moment(state.until),
+                    pause_expiration_time=until + LATER if until else None,
                     reschedule=True,
                 ),
                 # asked once, whoever finds it held

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 import httpx
@@ -154,8 +153,7 @@ def test_a_held_one_is_approved_by_its_own_button(served: Served) -> None:
         named = f"{what} {state.candidate.deployment} (rollout {state.rollout})"
         assert asked["name"] == named
         assert f"Resume to {what} {state.candidate.deployment}" in asked["state"]["message"]
-        details = asked["state"]["state_details"]
-        assert datetime.fromisoformat(details["pause_timeout"]).isoformat() == state.until
+        assert state.until in asked["state"]["message"]
     links = [
         text
         for text in texts(served, run)
