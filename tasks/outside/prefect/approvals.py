@@ -35,8 +35,8 @@ _log = logging.getLogger(__name__)
 ASKED = ("approve", "reject")
 WAITS, CLOSED = "NeedsApproval", "Closed"
 PAGE = 200
-# Prefect fails a run that stays paused for too long, and alerts; the guard closes it before that, and
-# whoever resumes it in between is refused
+# Prefect fails a run that stays paused for too long, and alerts; the guard closes it before that,
+# and whoever resumes it in between is refused
 LATER = timedelta(days=1)
 T = TypeVar("T")
 # the state of a model, and what time it is by its cluster's clock

@@ -108,7 +108,7 @@ def test_each_has_a_paused_run_that_is_bound_to_what_was_reviewed(server: Server
         assert run.parameters == {
             "name": "m", "namespace": "models", "what": what, "rollout": "run-1", "plan": "0123",
         }  # fmt: skip
-        # of a deployment, so that no process waits; and Prefect does not fail it before it is closed
+        # no process waits; and Prefect does not fail it before it is closed
         details = run.state.state_details
         assert details.pause_reschedule and details.pause_timeout > NOW + timedelta(hours=72)
         assert run.state.name == "NeedsApproval" and "Verdict: pass" in run.state.message
