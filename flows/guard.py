@@ -23,10 +23,11 @@ from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.access import rollouts
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import artifacts, told
+from tasks.outside.prefect import approvals, artifacts, parameters, told
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
 from tasks.run.rescue import rescuing
+from tasks.run.ui.states import states
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 
@@ -162,7 +163,7 @@ def stand(
             yield item
 
 
-@flow(name="guard", persist_result=False)
+@flow(name="guard", flow_run_name=parameters.guard_name, persist_result=False)
 def guard(
     namespace: str | None = None, kubeconfig: str | None = None, context: str | None = None
 ) -> list[str]:
@@ -177,6 +178,8 @@ def guard(
     for item in stand(namespace, kubeconfig, context, once=True):
         told.say(str(item))
         found.append(item)
+    with Cluster.connect(kubeconfig, context) as cluster:
+        approvals.close(states(cluster))
     rows = [{"rollout": "/".join(i.key), "what": i.end, "": i.said} for i in found]
     if rows:
         artifacts.table("guard", rows, f"{len(rows)} rollout(s) were not at rest")

@@ -9,8 +9,10 @@ from __future__ import annotations
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State as FlowState
 
 from tasks.base import clock
 from tasks.base.errors import Refused, RolloutError
@@ -20,6 +22,7 @@ from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
+from tasks.outside.prefect import approvals, artifacts, ending, parameters, started
 from tasks.record.record import Record
 from tasks.release.back import leaving
 from tasks.release.comeback import takes_from
@@ -27,7 +30,7 @@ from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.memory.again import WAITS, owed_back
 from tasks.release.state import State, breached, configmap_name, with_history
-from tasks.release.wish import ANY, Meant, What, decide_wish, must_be_meant
+from tasks.release.wish import ANY, BOUND, Meant, What, decide_wish, must_be_meant
 from tasks.release.words import in_words
 from tasks.run import seats
 from tasks.run.carry_out import settled
@@ -40,7 +43,9 @@ from tasks.run.rescue import rescuing
 from tasks.run.run import Run
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_settled
+from tasks.run.ui.states import states
 from tasks.service.moments import of_settling
+from tasks.service.names import ModelKey
 from tasks.spec.rollout import Rollout
 
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
@@ -268,7 +273,7 @@ def note(actor: Actor, run: str, outcome: str, said: str, before: State | None =
         tell_settled((actor.namespace, actor.name), moment, words, run, before)
 
 
-@flow(name="rollback", persist_result=False)
+@flow(name="rollback", flow_run_name=parameters.wish_name, persist_result=False)
 def rollback(
     name: str,
     namespace: str = "default",
@@ -281,7 +286,7 @@ def rollback(
     unwatched: bool = False,
     kubeconfig: str | None = None,
     context: str | None = None,
-) -> str:
+) -> FlowState[Any]:
     """Go back to the previous release, approve or reject a held candidate, stop a run, or clean up.
 
     Args:
@@ -299,18 +304,35 @@ def rollback(
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
-    said = settle(
-        what,
-        name,
-        namespace,
-        kubeconfig=kubeconfig,
-        context=context,
-        allow_interruption=allow_interruption,
-        unchecked=unchecked,
-        past_queue=past_queue,
-        meant=Meant(rollout, plan),
-        unwatched=unwatched,
-    )
-    with Cluster.connect(kubeconfig, context) as cluster:
-        now = shown(Actor(cluster, namespace, name, fence=not_held, epoch=0))
-    return f"{said}; {now}"
+    try:
+        if what in BOUND and (started.by_itself() or started.retried()):
+            raise Refused(
+                f"a schedule, an automation or a retry started this: to {what} a candidate, a "
+                "person resumes the run that asks about it, or starts one that says which is meant"
+            )
+        said = settle(
+            what,
+            name,
+            namespace,
+            kubeconfig=kubeconfig,
+            context=context,
+            allow_interruption=allow_interruption,
+            unchecked=unchecked,
+            past_queue=past_queue,
+            meant=Meant(rollout, plan),
+            unwatched=unwatched,
+        )
+        with Cluster.connect(kubeconfig, context) as cluster:
+            now = shown(Actor(cluster, namespace, name, fence=not_held, epoch=0))
+    except RolloutError as error:
+        _asked(kubeconfig, context, (namespace, name), f"It was tried, and {error}")
+        return ending.no_record(error)
+    _asked(kubeconfig, context, (namespace, name), f"It was tried: {said}")
+    key = artifacts.key_of("rollout", namespace, name)
+    return ending.wished(key, f"{what} {name}", REASONS[what], f"{said}; {now}")
+
+
+def _asked(kubeconfig: str | None, context: str | None, model: ModelKey, said: str) -> None:
+    """What a person was asked is closed once it is decided, and asked again where it is not."""
+    with suppress(RolloutError), Cluster.connect(kubeconfig, context) as cluster:
+        approvals.tend(model, states(cluster), said, after=started.run_id())

@@ -15,14 +15,16 @@ from tasks.base.errors import RolloutError
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import ending, parameters, started
-from tasks.record.outcome import Outcome, not_now, unchanged
+from tasks.outside.prefect import approvals, ending, parameters, started
+from tasks.record.outcome import Outcome, in_short, not_again, not_now, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
 from tasks.run.locked import Locked
 from tasks.run.nodes.placing import place
 from tasks.run.run import Run
 from tasks.run.telling.people import tell_start, tell_unread
+from tasks.run.ui.reported import report_address
+from tasks.run.ui.states import states
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
 from tasks.steps.roll_back import clean_up
@@ -36,6 +38,8 @@ def pipeline(run: Run, digest: str | None) -> Outcome:
     survey = steps.resolve_model(run)
     if survey.serves_already:
         return run.finish(unchanged(survey.release.deployment, survey.amiss))
+    if survey.not_again:
+        return run.finish(not_again(survey.not_again))
     if survey.not_now:
         return run.finish(not_now(survey.release.deployment, survey.not_now))
     survey = steps.validate_nodes(run, survey)
@@ -108,7 +112,7 @@ def rollout(
 
     Args:
         spec: The rollout spec, filled in here, whole.
-        spec_file: Path of a spec file, below the working directory of the worker; or a `spec`.
+        spec_file: Path of a spec file, below the folder of the worker; in place of a `spec`.
         revision: Roll this branch or tag out instead of the spec's.
         commit: Roll exactly this commit out, wherever the revision is by now (an event gives it).
         plan: Digest of a plan; refuse when the world has changed since.
@@ -116,8 +120,7 @@ def rollout(
         context: Context of the kubeconfig.
         why: What started it, for the record.
         again: Try a release again that failed under the same targets, or waits for a person.
-        may_interrupt: Where not, what interrupts is refused, whatever the spec allows. The command
-            line sets it where nobody was asked.
+        may_interrupt: Where not, what interrupts is refused, whatever the spec allows.
         targets: Other limits, by metric: {"ttft_p95_ms": 800}.
         changes: Other values of the spec, by key: {"serving.max_model_len": 8192}.
     """
@@ -137,12 +140,21 @@ def rollout(
                 by_itself=started.by_itself(),
             )
             outcome = run.conduct(lambda: pipeline(run, plan))
+            model = (wanted.namespace, wanted.name)
+            asked = approvals.tend(model, states(cluster), _measured(run))
     except RolloutError as error:
         if started.by_itself():  # else a person sees it
             tell_unread(wanted, spec_file, error)
         return ending.no_record(error)
-    ending.tell(outcome, run.record)
+    waits = outcome.kind in ("held", "not now")
+    ending.tell(outcome, run.record, asked=asked if waits else {}, report=run.shown)
     return ending.as_state(outcome, run.record)
+
+
+def _measured(run: Run) -> str:
+    judge = run.record.judge
+    said = f"Verdict: {judge.verdict}; {in_short(run.record)}. " if judge else ""
+    return f"{said}The report: {report_address(run.record) or run.record.report}"
 
 
 def _cancelled(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -30,7 +30,7 @@ WIDTH = 8  # specs looked at at once
 KEY = "watch-models"
 
 
-@flow(name="watch-models", persist_result=False)
+@flow(name="watch-models", flow_run_name="watch-models", persist_result=False)
 def watch_models(
     spec_files: list[str],
     kubeconfig: str | None = None,

@@ -11,7 +11,15 @@ from tasks.record.record import Record
 from tasks.service.moments import Moment
 
 Kind = Literal[
-    "promoted", "unchanged", "not now", "failed", "inconclusive", "held", "refused", "error"
+    "promoted",
+    "unchanged",
+    "not now",
+    "not again",
+    "failed",
+    "inconclusive",
+    "held",
+    "refused",
+    "error",
 ]
 
 
@@ -32,6 +40,7 @@ ENDINGS: dict[Kind, Ending] = {
     "promoted": Ending(Exit.DONE, "Promoted", "Promoted", "good", "✓", "promoted"),
     "unchanged": Ending(Exit.DONE, "Unchanged", "Unchanged", "good", "✓", "settled"),
     "not now": Ending(Exit.DONE, "NotNow", "Not now", "open", "…", "settled"),
+    "not again": Ending(Exit.DONE, "NotAgain", "Not again", "open", "…", "settled"),
     "failed": Ending(Exit.FAILED, "RolledBack", "Rolled back", "bad", "✕", "rejected"),
     "inconclusive": Ending(
         Exit.INCONCLUSIVE, "Inconclusive", "Inconclusive", "open", "?", "rejected"
@@ -67,6 +76,11 @@ def not_now(deployment: str, why: str) -> Outcome:
     return Outcome("not now", f"{deployment} is not started now: {why}")
 
 
+def not_again(why: str) -> Outcome:
+    """Nobody asked for it by hand, and it was tried before. why: with what came of it."""
+    return Outcome("not again", why)
+
+
 def compact(record: Record) -> Record:
     """The part of a record that the cluster's history keeps; the rest is on disk and in the
     bucket."""
@@ -94,6 +108,12 @@ def compact(record: Record) -> Record:
 
 def _named(node: NodeFound) -> NodeFound:
     return NodeFound(name=node.name, usable=node.usable, driver=node.driver, cards=node.cards)
+
+
+def in_short(record: Record) -> str:
+    """What was measured against its limit, each target in a few words; '' where nothing was."""
+    rows = target_rows(record)
+    return ", ".join(f"{name} {measured} ({limit})" for name, limit, measured, _, _ in rows)
 
 
 def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:

@@ -102,6 +102,16 @@ def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
         )
 
 
+def settled_since(state: State, meant: Meant, now: datetime) -> str:
+    """Why nobody is asked any more about the candidate that is meant; '' where a person is."""
+    if state.phase == "held" and (state.rollout, state.plan) == (meant.rollout, meant.plan):
+        late = f"it could be approved until {state.until} (promotion.approval_hours)"
+        return late if expired(state, now) else ""
+    last = str(state.history[0].get("sentence", "")) if state.history else ""
+    told = f"; last: {last[:300]}" if last else ""
+    return f"{state.name} is {state.phase}, and nothing of rollout {meant.rollout} waits{told}"
+
+
 def decide_abort(
     seen: Observed, *, keep_previous: bool = True, room: Room | None = None, stopped: str = ""
 ) -> Course:

@@ -115,7 +115,14 @@ def _headline(record: Record) -> str:
     missed = [item for item in binding if item.verdict == "fail"]
     undecided = [item for item in binding if item.verdict not in ("pass", "fail")]
     release = record.deployment or t("the candidate")
-    if outcome == "promoted" and binding and not missed and not undecided:
+    if outcome in ("promoted", "held") and binding and not missed and not undecided:
+        if outcome == "held":
+            return tn(
+                len(binding),
+                "{release} met the one target and waits for a person.",
+                "{release} met all {n} targets and waits for a person.",
+                release=release,
+            )
         return tn(
             len(binding),
             "{release} met the one target and was promoted.",

@@ -106,6 +106,7 @@ class Survey:
     site's. files_outside: files that the spec names and that lie outside the working folder, by
     place. drift: in what the Deployment of what is wanted, which serves, is not as the spec says.
     unread: why there is no shape. not_now: why nobody but a person may start it now.
+    not_again: why nobody but a person may start it once more.
     """
 
     spec: Rollout
@@ -128,6 +129,7 @@ class Survey:
     drift: tuple[str, ...] = ()
     unread: str = ""
     not_now: str = ""
+    not_again: str = ""
 
     def fetch_job(self, node: str) -> dict[str, Any]:
         """The Job that brings the weights to one node."""

@@ -16,9 +16,8 @@ from tasks.outside.kubernetes.access import reach
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import new_run_id, who
-from tasks.outside.prefect import told
+from tasks.outside.prefect import artifacts, parameters, told
 from tasks.outside.prefect.road import Road
-from tasks.outside.s3.mirror import BucketMirror
 from tasks.outside.vllm.engine import Answered, Engine, Late
 from tasks.record.outcome import ENDINGS, Kind, Outcome, compact
 from tasks.record.parts import ResolveModel, StepTaken
@@ -33,6 +32,7 @@ from tasks.report.page import FILES
 from tasks.run.locked import Locked, locked, not_held
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_end
+from tasks.run.ui.reported import bucket_of, key_of, publish
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import DEMANDS, asked_of
 from tasks.weights.manifest import Manifest
@@ -69,6 +69,7 @@ class Run:
         self.may_interrupt, self.by_itself = may_interrupt, by_itself
         self.rollout = rollout or new_run_id()
         self.outcome: Outcome | None = None
+        self.shown: str | None = None  # the report's page in Prefect's UI
         self.subject = spec.name
         self.measured: dict[str, float] | None = None
         self.ask_s = ASK_S
@@ -89,6 +90,10 @@ class Run:
             spec=spec.model_dump(mode="json", exclude_defaults=True),
         )
 
+    def key(self, what: str, *more: str) -> str:
+        """The key of an artifact of this model (see artifacts.key_of)."""
+        return artifacts.key_of(what, self.spec.namespace, self.spec.name, *more)
+
     @property
     def folder(self) -> Path:
         """Where this rollout's record and reports go."""
@@ -98,7 +103,7 @@ class Run:
         """Find out now, not after an hour, what could not end well. Raises RolloutError."""
         if reason := bends_figures(self.spec):
             raise Refused(reason)
-        if (bucket := self._bucket()) is not None:
+        if (bucket := bucket_of(self.spec.records)) is not None:
             bucket.check()
         questions_of(self.spec)
 
@@ -133,6 +138,7 @@ class Run:
     def note_release(self, release: Release, manifest: Manifest) -> None:
         """Put what is rolled out on record."""
         self.subject = release.deployment
+        parameters.rename(f"rollout {release.deployment}")
         self.record.resolve_model = ResolveModel(
             model=release.model,
             revision=release.revision,
@@ -272,6 +278,7 @@ class Run:
                 raise
             finally:
                 self._mirror(path)
+                self.shown = publish(record)
                 tell_end(self.record, self.outcome, moved=self.promoting is not None)
         return outcome
 
@@ -333,28 +340,21 @@ class Run:
             ending = ENDINGS[ended.kind]
             announce(actor, ending.state, ended.sentence, bad=ending.look != "good")
 
-    def _bucket(self) -> BucketMirror | None:
-        where = self.spec.records
-        if where is None:
-            return None
-        return BucketMirror(where.bucket, where.prefix, where.endpoint, where.region)
-
     def _mirror(self, path: Path) -> None:
         """Copy the record to the bucket; the outcome stands even when that fails."""
-        bucket = self._bucket()
+        bucket = bucket_of(self.spec.records)
         if bucket is None:
             return
-        key = f"{self.spec.namespace}/{self.spec.name}/{self.rollout}"
         pages_drawn = [page for name in FILES.values() if (page := path.with_name(name)).is_file()]
         try:
             written = records.scrub(self.record.as_dict())
-            self.record.mirror = bucket.put_json(f"{key}/{path.name}", written)
+            self.record.mirror = bucket.put_json(key_of(self.record, path.name), written)
             for page in pages_drawn:
-                bucket.put_file(f"{key}/{page.name}", page, "text/html; charset=utf-8")
+                key = key_of(self.record, page.name)
+                bucket.put_file(key, page, "text/html; charset=utf-8")
             for log in map(Path, self.record.logs):
-                bucket.put_file(
-                    f"{key}/{records.LOGS}/{log.name}", log, "text/plain; charset=utf-8"
-                )
+                key = key_of(self.record, f"{records.LOGS}/{log.name}")
+                bucket.put_file(key, log, "text/plain; charset=utf-8")
         except Exception as error:
             self.record.mirror_error = str(error)
             _log.error("the record stays at %s: %s", path, error)

@@ -30,7 +30,7 @@ def held(found: Any, wanted: Any) -> bool:
 def form_of(schema: Fields, fields: Sequence[str]) -> dict[str, Any]:
     """A flow's parameter schema with these fields alone, in their order: what the UI asks for."""
     known: Fields = schema.get("properties", {})
-    shown = {name: {**known[name], "position": at} for at, name in enumerate(fields)}
+    shown = {name: {**_plain(known[name]), "position": at} for at, name in enumerate(fields)}
     named = str(shown)
     definitions: dict[str, Any] = {}
     rest = dict(schema.get("definitions", {}))
@@ -40,6 +40,15 @@ def form_of(schema: Fields, fields: Sequence[str]) -> dict[str, Any]:
             named += str(definitions[name])
     needed = [name for name in schema.get("required", []) if name in shown]
     return {**schema, "properties": shown, "required": needed, "definitions": definitions}
+
+
+def _plain(field: Fields) -> Fields:
+    """One of a kind, or None where it is left out: as the kind alone, so that the UI asks for a
+    value at once. What is not filled in is not sent."""
+    kinds = [kind for kind in field.get("anyOf", []) if kind.get("type") != "null"]
+    if len(kinds) != 1 or field.get("default", "") is not None:
+        return field
+    return {**{k: v for k, v in field.items() if k not in ("anyOf", "default")}, **kinds[0]}
 
 
 def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, Any]:

@@ -19,14 +19,16 @@ GUARD_EVERY_S = 300
 WATCH_EVERY_S = 600
 # ours beat every 30 s; where nothing is set Prefect's beat every 180 s
 SILENT_S = 420
-_ASKED = ("revision", "targets", "changes", "why", "commit", "plan", "again", "may_interrupt")
+_ASKED = ("revision", "targets", "changes", "why", "again", "may_interrupt")
 _SAID: Mapping[Deed, str] = {
     "rollout": "Roll {model} out, and promote it only when it meets its targets. Started here, by "
     "a schedule, or by the event of a new version.",
-    "approve": "Promote the candidate of {model} that waits for a person. Fill in `rollout` and "
-    "`plan` as the held run says them: what was reviewed is promoted, nothing else.",
-    "reject": "Remove the candidate of {model} that waits for a person. Fill in `rollout` and "
-    "`plan` as the held run says them.",
+    "approve": "Promote the candidate of {model} that waits for a person: its run here is paused, "
+    "and Resume promotes exactly what was measured. Who starts a run by hand says which `rollout` "
+    "and `plan` are meant.",
+    "reject": "Remove the candidate of {model} that waits for a person: its run here is paused, "
+    "and Resume removes exactly that one. Who starts a run by hand says which `rollout` and `plan` "
+    "are meant.",
     "abort": "Stop the rollout of {model} that runs now, wherever it runs. It cleans up; what "
     "served before it serves on.",
     "rollback": "Go back to the release of {model} that served before. Refused where that would "
@@ -160,7 +162,7 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
             description="Roll out by a spec that is filled in here, whole.",
             queue="rollouts",
             parameters={},
-            form=("spec", *_ASKED, "kubeconfig", "context"),
+            form=("spec", *_ASKED, "commit", "plan", "kubeconfig", "context"),
             tags=(TAG,),
             beating=True,
         ),

@@ -51,7 +51,7 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
             spec.benchmark,
             decide=lambda done: decide.look(done, spec),
             out_dir=run.folder / "evalscope",
-            on_progress=artifacts.ProgressArtifact("benchmark", "benchmark").tell,
+            on_progress=artifacts.ProgressArtifact(run.key("benchmark"), "benchmark").tell,
             check=watch,
             lines=_lines(spec),
         )

@@ -33,7 +33,7 @@ def exam(run: Run, candidate: Candidate) -> TargetVerdict:
             spec.quality,
             out_dir=folder,
             timeout_s=spec.benchmark.budget.seconds,
-            on_progress=artifacts.ProgressArtifact("exam", "exam").tell,
+            on_progress=artifacts.ProgressArtifact(run.key("exam-progress"), "exam").tell,
         )
     found = decide.examined(rows, spec)
     run.record.exam = Exam(
@@ -47,7 +47,8 @@ def exam(run: Run, candidate: Candidate) -> TargetVerdict:
         files=str(folder),
     )
     wrong = [_answered(row) for row in rows if not row.right][:_KEPT_ROWS]
-    artifacts.table("exam", wrong, f"{found.verdict}: {found.reason}; what was not right")
+    said = f"{found.verdict}: {found.reason}; what was not right"
+    artifacts.table(run.key("exam"), wrong, said)
     run.say(f"{found.verdict}: {found.reason}")
     return found
 

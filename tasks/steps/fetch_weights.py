@@ -39,7 +39,7 @@ def fetch_weights(run: Run, cluster: Locked, planned: Planned) -> None:
 def fetch(run: Run, cluster: Locked, planned: Planned, node: str) -> Done:
     """Bring the commit to one node's disk; gives what the Job said when done."""
     job, manifest = planned.fetch_job(node), planned.survey.manifest
-    bar = artifacts.ProgressArtifact(f"weights-{node}".lower(), f"weights on {node}")
+    bar = artifacts.ProgressArtifact(run.key("weights", node), f"weights on {node}")
     last: Done | Failed | None = None
 
     def on_line(line: str) -> None:

@@ -48,9 +48,7 @@ def hold(run: Run, cluster: Locked, why: Decision | NotProven, window: str = "")
     if state.candidate:  # who approves it watches it by the same bounds
         state = with_terms(state, state.candidate.id, measured=run.measured or {})
     actor.save(state)
-    said = f"inconclusive: {why.reason}"
-    if why.verdict == "pass":
-        said = "the verdict is pass"
+    said = f"{why.verdict}: {why.reason}"
     if window:
         said = f"{said}, and {window}"
     run.say(said)

@@ -33,6 +33,6 @@ def judge(run: Run, rounds: Sequence[Round], exam: TargetVerdict | None) -> Deci
     )
     columns = ("target", "limit", "measured", "bounds", "verdict")
     rows = [dict(zip(columns, row, strict=True)) for row in target_rows(run.record)]
-    artifacts.table("verdict", rows, f"{found.verdict}: {found.reason}")
+    artifacts.table(run.key("verdict"), rows, f"{found.verdict}: {found.reason}")
     run.say(f"{found.verdict}: {found.reason}")
     return found

@@ -36,7 +36,7 @@ def plan(run: Run, survey: Survey) -> Planned:
     what = planned.plan
     run.record.plan = PlanMade(**what.as_dict())
     run.record.earlier = earlier(survey.seen.state.history, survey.release.model)
-    artifacts.table("plan", plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
+    artifacts.table(run.key("plan"), plan_rows(what.nodes), f"{what.strategy}: {what.sentence}")
     for line in planned.warnings:
         emit(Progress("plan", "running", run.spec.name, f"warning: {line}"))
     # the reason of a refusal is told once, as the outcome

@@ -28,7 +28,7 @@ from tasks.outside.modelscope.place import hub_endpoint
 from tasks.release.seats.crowd import crowd_of, matter
 from tasks.release.seats.room import waiting
 from tasks.release.state import OPEN, judged_before, stands
-from tasks.release.versions.decide import closed, not_newer
+from tasks.release.versions.decide import closed, not_newer, served_before, went_back
 from tasks.render.devices import pod_needs
 from tasks.render.live import engine_differences
 from tasks.render.release import release_of
@@ -57,16 +57,14 @@ def resolve_model(run: Run) -> Survey:
     run.spec = found.spec  # what follows is about the revision and the image that were found
     manifest = found.manifest
     run.note_release(found.release, manifest)
-    old = judged_before(found.seen.state, found.release.id, asked_of(run.spec))
-    if old is not None and not run.again and stands(old, run.spec.promotion.tries):
-        often = f" {old.tries} time(s), last" if old.verdict in OPEN else ""
-        raise Refused(
-            f"{found.release.deployment} was judged before, under the same targets: {old.verdict}"
-            f"{often} at {old.at} (rollout {old.rollout}). It is not started again by itself: "
-            "change what is rolled out or asked of it, or start it by hand with `rollout run` (in "
-            "Prefect: again)"
-        )
-    if run.by_itself and not found.serves_already:
+    if again := _judged(run, found):
+        if not run.by_itself:
+            raise Refused(
+                f"{again}. Change what is rolled out or asked of it, or say that it is to be tried "
+                "once more: `rollout run`, in Prefect `again`"
+            )
+        found = replace(found, not_again=f"{again}. It is not started again by itself")
+    elif run.by_itself and not found.serves_already:
         found = _by_itself(run, found)
     run.say(
         f"{manifest.model} @ {manifest.revision} is {manifest.commit[:12]}, "
@@ -76,11 +74,28 @@ def resolve_model(run: Run) -> Survey:
     return found
 
 
+def _judged(run: Run, found: Survey) -> str:
+    """What came of this release when it was tried before, under the same targets; '' where it may
+    be tried."""
+    old = judged_before(found.seen.state, found.release.id, asked_of(run.spec))
+    if old is None or run.again or not stands(old, run.spec.promotion.tries):
+        return ""
+    often = f" {old.tries} time(s), last" if old.verdict in OPEN else ""
+    return (
+        f"{found.release.deployment} was judged before, under the same targets: {old.verdict}"
+        f"{often} at {old.at} (rollout {old.rollout})"
+    )
+
+
 def _by_itself(run: Run, found: Survey) -> Survey:
     """With why it does not start now. Raises Refused where only a person may start it."""
     spec, manifest = found.spec, found.manifest
     memory, _ = recall_watch(run.cluster, spec)
     hub = hub_of(spec, found.policy)
+    stable = found.seen.state.stable
+    elsewhere = stable is None or stable.id != found.release.id
+    if elsewhere and served_before(found.seen.state, memory, found.release):
+        return replace(found, not_again=went_back(found.release))
     order = standing(hub, spec, found.seen.state, memory, manifest.commit)
     if order.age not in ("newer", "same"):
         raise Refused(f"{manifest.model} at {manifest.commit}: {not_newer(order)}")

@@ -46,7 +46,7 @@ def smoke(run: Run, candidate: Candidate) -> list[SmokeCheck]:
     checks += check_cards(run, candidate.planned, pods)
     rows = [asdict(check) for check in checks]
     kept.checks = [CheckMade(**row) for row in rows]
-    artifacts.table("smoke", rows, "What the candidate answered")
+    artifacts.table(run.key("smoke"), rows, "What the candidate answered")
     said = answered(checks)
     right = sum(check.ok for check in checks)
     run.say(

@@ -52,7 +52,7 @@ def validate_nodes(run: Run, survey: Survey) -> Survey:
             for v in verdicts
         ]
     )
-    artifacts.table("nodes", as_rows(verdicts), "Which nodes can serve")
+    artifacts.table(run.key("nodes"), as_rows(verdicts), "Which nodes can serve")
     run.say(f"{sum(v.usable for v in verdicts)} of {len(verdicts)} node(s) usable")
     return survey
 

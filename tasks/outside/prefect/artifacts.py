@@ -18,6 +18,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
 
 from tasks.base import clock
 from tasks.base.progress import Progress, emit
@@ -25,6 +26,18 @@ from tasks.base.scrub import mask, scrub
 
 _log = logging.getLogger(__name__)
 PROGRESS_EVERY_S = 3.0
+
+
+def key_of(what: str, namespace: str, name: str, *more: str) -> str:
+    """The key of a model's artifacts, under which Prefect keeps their history. more: what it is
+    about beside the model, such as a node. Prefect takes small letters, digits and dashes alone."""
+    text = "-".join((what, name, namespace, *more)).lower()
+    return re.sub(r"[^a-z0-9]+", "-", text).strip("-")
+
+
+def ui() -> str:
+    """The address of the UI of the server that is asked here; '' where there is none."""
+    return PREFECT_UI_URL.value() or (PREFECT_API_URL.value() or "").removesuffix("/api")
 
 
 def _quietly(act: Callable[[], Any]) -> Any:
@@ -48,9 +61,12 @@ def escape(text: object) -> str:
     return _ORDERS.sub(r"\\\1", _UNSEEN.sub(" ", mask(str(text))).strip())
 
 
-def markdown(key: str, text: str, description: str = "") -> None:
-    """A text, whose parts from outside are escaped."""
-    _quietly(lambda: create_markdown_artifact(mask(text), key=key, description=escape(description)))
+def markdown(key: str, text: str, description: str = "") -> UUID | None:
+    """A text, whose parts from outside are escaped; gives its id."""
+    found: UUID | None = _quietly(
+        lambda: create_markdown_artifact(mask(text), key=key, description=escape(description))
+    )
+    return found
 
 
 def table(key: str, rows: Sequence[Mapping[str, Any]], description: str = "") -> None:
@@ -59,9 +75,10 @@ def table(key: str, rows: Sequence[Mapping[str, Any]], description: str = "") ->
     _quietly(lambda: create_table_artifact(plain, key=key, description=escape(description)))
 
 
-def link(key: str, address: str, text: str) -> None:
-    """A link to a report."""
-    _quietly(lambda: create_link_artifact(address, link_text=text, key=key))
+def link(key: str, address: str, text: str) -> UUID | None:
+    """A link to a report; gives its id."""
+    found: UUID | None = _quietly(lambda: create_link_artifact(address, link_text=text, key=key))
+    return found
 
 
 class ProgressArtifact:

@@ -1,14 +1,19 @@
-"""How a rollout's end looks in Prefect: the state of its flow run, its artifacts."""
+"""How a rollout's end looks in Prefect: the state of its flow run, its artifacts.
+
+A state's type is what Prefect's own alerts and colours go by: Failed for what was not promoted and
+for what went wrong, Completed for what ended as it should, which is so, too, of what waits for a
+person. The state's name says which of them.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from tasks.base.errors import RolloutError
+from tasks.base.errors import Exit, Refused, RolloutError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import artifacts, told
 from tasks.outside.prefect.artifacts import escape
@@ -37,7 +42,7 @@ def as_state(outcome: Outcome, record: Record) -> State[Any]:
     failed state holds for a crash, and writes it into the run's log with a traceback.
     """
     name = ENDINGS[outcome.kind].state
-    if outcome.exit_code == 0:
+    if outcome.kind == "held" or outcome.exit_code == Exit.DONE:
         return Completed(name=name, message=mask(outcome.sentence), data=record)
     error = NotPromoted(outcome, record)
     told.is_told(error)  # by the state's name and message
@@ -45,26 +50,42 @@ def as_state(outcome: Outcome, record: Record) -> State[Any]:
 
 
 def no_record(error: RolloutError) -> State[Any]:
-    """The state where there is no record yet: a wrong parameter, or no cluster."""
-    return Failed(name=ENDINGS["error"].state, message=mask(str(error)), data=error)
+    """The state where there is no record: a wrong parameter, no cluster, or a wish that was not
+    carried out."""
+    told.is_told(error)
+    name = ENDINGS["refused" if isinstance(error, Refused) else "error"].state
+    return Failed(name=name, message=mask(str(error)), data=error)
 
 
-def report_address(record: Record) -> str:
-    """Where a person reads the report; '' before there is one."""
-    return record.report
+def wished(key: str, what: str, name: str, said: str) -> State[Any]:
+    """The state of what was done by name, which the history of its model's artifact has, too.
+    what: the wish. name: of the state, which says what came of it."""
+    told.say(said)
+    artifacts.markdown(key, f"# {escape(what)}\n\n{escape(said)}", what)
+    return Completed(name=name, message=mask(said), data=said)
 
 
-def tell(outcome: Outcome, record: Record) -> None:
-    """The outcome in the log and as an artifact."""
+def tell(
+    outcome: Outcome, record: Record, *, asked: Mapping[str, str] = {}, report: str | None = None
+) -> None:
+    """The outcome in the log and as an artifact. asked: where a person decides, by what is decided
+    there. report: the report's address."""
     told.say(f"{outcome.kind}: {outcome.sentence}")
-    rows = target_rows(record)
-    lines = [f"# {outcome.kind}", "", escape(outcome.sentence), ""]
-    if rows:
+    for what, path in asked.items():
+        told.say(f"to {what} it, resume {artifacts.ui()}{path}")
+    lines = [f"# {ENDINGS[outcome.kind].heading}: {escape(record.deployment or record.name)}", ""]
+    links = [f"[{what.capitalize()} it]({path})" for what, path in asked.items()]
+    if links:
+        lines += [f"**{' · '.join(links)}** (opens a paused run; its Resume button does it)", ""]
+    lines += [escape(outcome.sentence), ""]
+    if report:
+        lines += [f"[The report]({report})", ""]
+    if rows := target_rows(record):
         lines += ["| target | limit | measured | bounds | verdict |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(map(escape, row))} |" for row in rows]
     lines += ["", "| step | state | seconds | |", "|---|---|---|---|"]
     lines += [
         f"| {s.step} | {s.state} | {s.seconds} | {escape(s.sentence)} |" for s in record.steps
     ]
-    artifacts.markdown("rollout", "\n".join(lines), outcome.sentence)
-    artifacts.link("report", Path(record.report).resolve().as_uri(), "the report")
+    key = artifacts.key_of("rollout", record.namespace, record.name)
+    artifacts.markdown(key, "\n".join(lines), f"{outcome.kind}: rollout {record.rollout}")

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
 from tasks.base.errors import SpecError
+from tasks.base.scrub import mask
+from tasks.service.names import MODEL
 from tasks.spec.file import changed, read_spec
 from tasks.spec.overrides import Override, of_fields
 from tasks.spec.rollout import Rollout
 from tasks.weights.manifest import safe_commit
+
+_log = logging.getLogger(__name__)
 
 
 def of_parameters(
@@ -49,8 +56,37 @@ def of_parameters(
 
 
 def run_name() -> str:
-    """A flow run is named for what it rolls out."""
+    """A rollout's flow run is named for its model, until the release is known."""
     given = flow_run.parameters or {}
     spec = given.get("spec")
     name = spec.get("name") if isinstance(spec, dict) else getattr(spec, "name", None)
-    return f"rollout {name or given.get('spec_file') or ''}".strip()
+    tags = [tag for tag in flow_run.tags or () if tag.startswith(MODEL)]
+    # a deployment's: its spec file may be called otherwise
+    name = name or (tags[0].removeprefix(MODEL) if tags else given.get("spec_file"))
+    return f"rollout {name or ''}".strip()
+
+
+def wish_name() -> str:
+    """What is asked of a rollout by name, and of which. One that was asked about is named so."""
+    given = flow_run.parameters or {}
+    about = f" (rollout {given['rollout']})" if given.get("rollout") else ""
+    name = f"{given.get('what') or 'rollback'} {given.get('name', '')}"
+    return flow_run.name if str(flow_run.name).startswith(f"{name}-") else f"{name}{about}"
+
+
+def guard_name() -> str:
+    """Whom the guard looks after."""
+    return f"guard {(flow_run.parameters or {}).get('namespace') or 'of all namespaces'}"
+
+
+def rename(name: str) -> None:
+    """Call the flow run that runs here by what is known of it by now. Outside of one, and where its
+    API fails, silent."""
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return
+    try:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(context.flow_run.id, name=mask(name))
+    except Exception:
+        _log.warning("the flow run could not be named", exc_info=True)

@@ -19,6 +19,7 @@ from tasks.base.errors import OutsideError
 from tasks.base.scrub import hold
 
 T = TypeVar("T")
+WEEK_S = 7 * 24 * 3600  # no signature is good for longer
 
 
 def _session() -> Any:
@@ -92,6 +93,17 @@ class BucketMirror:
             )
         )
         return self.url(key)
+
+    def presigned(self, key: str, seconds: int = WEEK_S) -> str:
+        """An address of an object that whoever has it may read, so long at most: temporary
+        credentials end sooner."""
+        where = {"Bucket": self.bucket, "Key": self._key(key)}
+        address: str = self._told(
+            lambda: self._client.generate_presigned_url(
+                "get_object", Params=where, ExpiresIn=seconds
+            )
+        )
+        return address
 
     def get_json(self, key: str) -> Any:
         """Read what `put_json` wrote; None when there is no such key."""

@@ -104,9 +104,7 @@ def decide_found(
             f"{judged.rollout}); it starts again once spec, targets or commit change, or by hand",
         )
     if served_before(state, memory, release):
-        return WatchDecision(
-            "went back", f"{release.deployment} served before and was gone back from; by hand alone"
-        )
+        return WatchDecision("went back", went_back(release))
     if order.age not in ("newer", "same"):
         return WatchDecision("older", not_newer(order))
     if why := closed(spec, now.at):
@@ -141,6 +139,11 @@ def served_before(state: State, memory: WatchMemory, release: Release) -> bool:
     return any(
         _of(entry, release) and entry.get("outcome") == "promoted" for entry in state.history
     )
+
+
+def went_back(release: Release) -> str:
+    """Why a release that served once does not start by itself."""
+    return f"{release.deployment} served before and was gone back from; by hand alone"
 
 
 def last_end(state: State, release: Release) -> str:

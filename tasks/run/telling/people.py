@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from tasks.base.errors import RolloutError
-from tasks.outside.prefect.ending import report_address
 from tasks.outside.prefect.notices import emit
 from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record, read
 from tasks.release.state import State
+from tasks.run.ui.reported import report_address
 from tasks.service.moments import Moment
 from tasks.service.notices import Notice
 from tasks.spec.rollout import Rollout
@@ -52,9 +52,14 @@ def tell_settled(key: tuple[str, str], moment: Moment, said: str, run: str, befo
             model=about.model if about else "",
             revision=about.revision if about else "",
             commit=about.commit if about else "",
-            report=report_address(found[0]) if found else "",
+            report=_address(found[0]) if found else "",
         )
     )
+
+
+def _address(record: Record) -> str:
+    """Of the report; else its path, where it lies alone."""
+    return report_address(record) or record.report
 
 
 def _notice(record: Record, moment: Moment, sentence: str) -> Notice:
@@ -78,5 +83,5 @@ def _notice(record: Record, moment: Moment, sentence: str) -> Notice:
         who=record.who,
         why=record.why,
         plan=record.plan.digest if record.plan else "",
-        report=report_address(record),
+        report=_address(record),
     )

@@ -90,7 +90,10 @@ def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Serve
         *(f"{step} {deployed}" for step in ("deploy", "smoke", "benchmark", "judge", "promote")),
     ]
     artifacts = served.call("POST", "/artifacts/filter", {"limit": 100})
-    assert {"nodes", "plan", "smoke", "verdict", "rollout"} <= {a["key"] for a in artifacts}
+    assert run["name"] == f"rollout {deployed}"
+    what = ("nodes", "plan", "smoke", "verdict", "rollout", "report")
+    keys = {"weights-smollm2-models-node-a", *(f"{each}-smollm2-models" for each in what)}
+    assert keys <= {a["key"] for a in artifacts}
 
 
 def every_task_says_what_it_found(served: Served, run: dict[str, Any]) -> None:

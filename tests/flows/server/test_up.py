@@ -121,7 +121,12 @@ def test_the_form_is_small_and_refuses_with_words(served: Served) -> None:
     assert "targets ttft_p95: 800" in run["state"]["message"]
 
 
-def test_a_held_one_is_approved_by_who_says_which_one_is_meant(served: Served) -> None:
+def question(served: Served, what: str) -> dict[str, Any]:
+    """The paused run by which a person decides."""
+    return served.runs(f"{what}-smollm2", "PAUSED")[0]
+
+
+def test_a_held_one_is_approved_by_its_own_button(served: Served) -> None:
     served.up()
     home = served.home
     home.publish(1)
@@ -130,7 +135,8 @@ def test_a_held_one_is_approved_by_who_says_which_one_is_meant(served: Served) -
         "changes": {"promotion.approval": "before-promote"},
     }
     run = served.run("rollout-smollm2", **asked)
-    assert run["state_name"] == "Held", served.log(run)
+    # nothing went wrong: no alert, and no red
+    assert (run["state_type"], run["state_name"]) == ("COMPLETED", "Held"), served.log(run)
     record = record_of(home, "smollm2")
     limits = {item["metric"]: item["limit"] for item in record["spec"]["targets"]}
     assert limits["ttft_p95_ms"] == 60_000
@@ -139,11 +145,41 @@ def test_a_held_one_is_approved_by_who_says_which_one_is_meant(served: Served) -
     state = home.state("smollm2")
     assert f"--rollout {state.rollout} --plan {state.plan}" in clicked["state"]["message"]
     assert home.state("smollm2").phase == "held"
-    approved = served.run("approve-smollm2", rollout=state.rollout, plan=state.plan)
-    assert approved["state_type"] == "COMPLETED", served.log(approved)
+    assert state.candidate is not None
+    assert run["name"] == f"rollout {state.candidate.deployment}"
+    approve, reject = question(served, "approve"), question(served, "reject")
+    for asked, what in ((approve, "approve"), (reject, "reject")):
+        assert asked["state_name"] == "NeedsApproval"
+        named = f"{what} {state.candidate.deployment} (rollout {state.rollout})"
+        assert asked["name"] == named
+        assert f"Resume to {what} {state.candidate.deployment}" in asked["state"]["message"]
+        assert state.until in asked["state"]["message"]
+    links = [
+        text
+        for text in texts(served, run)
+        if all(f"(/runs/flow-run/{asked['id']})" in text for asked in (approve, reject))
+    ]
+    assert len(links) == 1 and "(/artifacts/artifact/" in links[0]
+    served.call("POST", f"/flow_runs/{approve['id']}/resume", {})
+    approved = served.ended(approve["id"])
+    assert (approved["state_type"], approved["state_name"]) == ("COMPLETED", "Approved")
+    assert approved["name"] == approve["name"]
     stable = home.state("smollm2").stable
-    assert stable is not None and state.candidate is not None
-    assert stable.id == state.candidate.id
+    assert stable is not None and stable.id == state.candidate.id
+    # the other one says so, and does nothing any more
+    closed = served.ended(reject["id"])
+    assert (closed["state_type"], closed["state_name"]) == ("CANCELLED", "Closed")
+    assert "smollm2 is idle" in closed["state"]["message"]
+    late = served.call("POST", f"/flow_runs/{reject['id']}/resume", {})
+    assert late["status"] == "ABORT"
+    again = served.run("approve-smollm2", rollout=state.rollout, plan=state.plan)
+    assert (again["state_type"], again["state_name"]) == ("FAILED", "Refused")
+
+
+def texts(served: Served, run: dict[str, Any]) -> list[str]:
+    """What a run's artifacts say."""
+    body = {"artifacts": {"flow_run_id": {"any_": [run["id"]]}}}
+    return [str(item["data"]) for item in served.call("POST", "/artifacts/filter", body)]
 
 
 def test_prefects_own_deploy_takes_prefect_yaml(served: Served) -> None:

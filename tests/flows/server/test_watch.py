@@ -126,6 +126,27 @@ def test_what_is_new_is_told_rolled_out_and_left_in_peace(served: Served) -> Non
     assert len(events(served)) == len(before) + 3  # the watcher's, and the two of this test
 
 
+def test_what_was_rejected_is_tried_again_by_nobody_but_a_person(served: Served) -> None:
+    """Each of these is a process of its own that knows what the cluster remembers; an event has an
+    id of its own, as to a server that was started anew."""
+    home = served.home
+    write(served, targets={"ttft_mean_ms": 50, "success_rate_percent": 90})
+    slow = home.publish(4)
+    rejected = after(served, lambda: served.call("POST", "/events", [body_of(slow)]))
+    assert (rejected["state_type"], rejected["state_name"]) == ("FAILED", "RolledBack")
+    assert not any("Traceback" in line for _, line in served.log(rejected))
+    before = home.objects("Pod")
+    posted = after(served, lambda: served.call("POST", "/events", [body_of(slow)]))
+    for run in (posted, scheduled(served)):
+        assert (run["state_type"], run["state_name"]) == ("COMPLETED", "NotAgain"), run["state"]
+        assert "was judged before, under the same targets: failed" in run["state"]["message"]
+    (row,) = watched(served)
+    assert (row["what"], row["found"]) == ("judged", slow[:12])
+    assert home.objects("Pod") == before
+    asked = served.run(rollout_of(served)["name"])
+    assert (asked["state_type"], asked["state_name"]) == ("FAILED", "Refused")
+
+
 def commit_of(home: Any, short: str) -> str:
     """The whole of a commit on the hub, by its beginning."""
     (found,) = (home.hub_folder / "models").rglob(f"commits/{short}*.json")
@@ -135,13 +156,14 @@ def commit_of(home: Any, short: str) -> str:
 def scheduled(served: Served) -> dict[str, Any]:
     """A rollout that a schedule starts, which a person has added and switches off again."""
     deployment = f"/deployments/{rollout_of(served)['id']}/schedules"
+    before = {run["id"] for run in served.runs(rollout_of(served)["name"])}
     soon = (datetime.now(UTC) + timedelta(seconds=15)).isoformat()
     row = {"active": True, "schedule": {"interval": 60, "anchor_date": soon}}
     (made,) = served.call("POST", deployment, [row])
 
     def begun() -> list[dict[str, Any]]:
         runs = served.runs(rollout_of(served)["name"], "RUNNING", "COMPLETED")
-        return [run for run in runs if run["auto_scheduled"]]
+        return [run for run in runs if run["auto_scheduled"] and run["id"] not in before]
 
     run = until(begun)[0]
     served.call("DELETE", f"{deployment}/{made['id']}")

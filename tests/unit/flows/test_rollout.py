@@ -44,7 +44,8 @@ class Road:
 
     def __init__(
         self, *, begin: str = "fresh", serves: bool = False, quality: bool = False,
-        not_now: str = "", closed: str = "", passed: bool = False, strategy: str = "parallel",
+        not_now: str = "", not_again: str = "", closed: str = "", passed: bool = False,
+        strategy: str = "parallel",
         promotion: dict[str, Any] | None = None, **found: Any,
     ) -> None:  # fmt: skip
         self.taken: list[str] = []
@@ -55,7 +56,9 @@ class Road:
         self.spec = SimpleNamespace(
             quality=object() if quality else None, promotion=Promotion(**promotion or {})
         )
-        survey = SimpleNamespace(serves_already=serves, release=RELEASE, amiss="", not_now=not_now)
+        survey = SimpleNamespace(
+            serves_already=serves, release=RELEASE, amiss="", not_now=not_now, not_again=not_again
+        )
         self.found: dict[str, Any] = {
             "resolve_model": survey,
             "validate_nodes": survey,
@@ -115,6 +118,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "outside of its window it does not start": (
         {"not_now": "at 22:00"},
+        ["check", "resolve_model", "finish"],
+    ),
+    "what was judged before is not tried again": (
+        {"not_again": "failed", "not_now": "at 22:00"},
         ["check", "resolve_model", "finish"],
     ),
     "pass": ({}, [*MEASURED, "promote", *END]),
@@ -274,6 +281,11 @@ def test_what_does_not_start_now_says_when_and_is_no_error(monkeypatch: pytest.M
     ended = Road(not_now="its next window opens at 22:00").go(monkeypatch)
     said = "m-new is not started now: its next window opens at 22:00"
     assert ended == Outcome("not now", said) and ended.exit_code == 0
+
+
+def test_what_is_not_tried_again_says_why_and_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Road(not_again="m-new was judged before").go(monkeypatch)
+    assert ended == Outcome("not again", "m-new was judged before") and ended.exit_code == 0
 
 
 def test_a_plan_that_does_not_hold_ends_before_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:

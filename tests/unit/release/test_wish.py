@@ -11,7 +11,13 @@ import pytest
 from tasks.base.errors import Refused
 from tasks.release.memory.terms import unproven_text, with_terms
 from tasks.release.state import State, in_doubt, to_configmap
-from tasks.release.wish import Meant, decide_wish, expired, must_be_meant
+from tasks.release.wish import (
+    Meant,
+    decide_wish,
+    expired,
+    must_be_meant,
+    settled_since,
+)
 from tests.support.cluster.actor_world import NEW, NS, OLD, OLDER, World, deployment, world
 from tests.support.cluster.courses import at_rest
 
@@ -134,3 +140,23 @@ def test_only_what_serves_and_answers_is_kept_so() -> None:
     held = world(phase="held", candidate=True)
     with pytest.raises(Refused, match="is held: only what serves already, and is not proven"):
         decide_wish("promote", held.actor().observe(), unwatched=True)
+
+
+def test_a_person_is_asked_as_long_as_this_candidate_waits() -> None:
+    assert settled_since(HELD, THIS, BEFORE) == ""
+    assert "until 2026-03-01T12:00:00+00:00" in settled_since(HELD, THIS, UNTIL)
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (replace(HELD, plan="4567"), "m is held, and nothing of rollout run-1 waits"),
+        (replace(HELD, rollout="run-2"), "m is held, and nothing of rollout run-1 waits"),
+        (
+            replace(HELD, phase="idle", history=({"sentence": "promoting m-new"},)),
+            "m is idle, and nothing of rollout run-1 waits; last: promoting m-new",
+        ),
+    ],
+)
+def test_and_not_once_it_is_decided_or_another_waits(state: State, said: str) -> None:
+    assert settled_since(state, THIS, BEFORE) == said

@@ -293,7 +293,8 @@ def test_a_library_that_fails_oddly_costs_its_own_place_alone(
 ) -> None:
     at = world()
     run = run_of(at)
-    monkeypatch.setattr(Run, "_bucket", lambda _: SimpleNamespace(put_json=_odd))
+    bucket = SimpleNamespace(put_json=_odd)
+    monkeypatch.setattr("tasks.run.run.bucket_of", lambda _: bucket)
     assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
     assert history(at) == ["promoted"] and on_disk(run)["mirror_error"] != ""
 

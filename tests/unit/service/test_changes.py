@@ -148,3 +148,13 @@ def test_a_form_has_its_fields_alone_and_in_their_order() -> None:
 )
 def test_what_is_found_may_say_more(found: Any, wish: Any, held_so: bool) -> None:
     assert held(found, wish) is held_so
+
+
+def test_the_form_asks_for_a_value_at_once_where_one_may_be_left_out() -> None:
+    text = {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "revision"}
+    either = {"anyOf": [{"type": "string"}, {"type": "integer"}], "default": None}
+    fields = {"revision": text, "either": either, "why": {"type": "string", "default": "by hand"}}
+    small = form_of({"properties": fields}, list(fields))["properties"]
+    assert small["revision"] == {"type": "string", "title": "revision", "position": 0}
+    assert small["either"] == {**either, "position": 1}
+    assert small["why"] == {**fields["why"], "position": 2}

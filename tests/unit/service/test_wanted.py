@@ -60,8 +60,10 @@ def test_a_click_alone_breaks_nothing() -> None:
 def test_the_form_of_a_rollout_is_small_and_the_whole_spec_is_apart() -> None:
     found = named(wanted([CHAT]))
     assert found["rollout-chat"].form[:5] == ("spec_file", "revision", "targets", "changes", "why")
-    assert "spec" not in found["rollout-chat"].form
+    # who wants these is an event, or the command line
+    assert not {"spec", "commit", "plan"} & set(found["rollout-chat"].form)
     assert found["rollout-any"].form[0] == "spec"
+    assert {"commit", "plan"} < set(found["rollout-any"].form)
 
 
 def test_every_parameter_and_field_is_one_of_the_flow() -> None:

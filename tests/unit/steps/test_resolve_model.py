@@ -31,6 +31,7 @@ def asked(
     *,
     again: bool,
     demands: str = "",
+    by_itself: bool = False,
     verdicts: tuple[tuple[str, str], ...] = FAILED,
     **spec: Any,
 ) -> str:
@@ -52,8 +53,9 @@ def asked(
     seen = replace(found.seen, state=from_configmap(run.spec.name, to_configmap(state, "models")))
     module = sys.modules["tasks.steps.resolve_model"]
     monkeypatch.setattr(module, "look_around", lambda *_: replace(found, seen=seen))
-    resolve_model.function(run)
-    return run.subject
+    run.by_itself = by_itself
+    said: str = resolve_model.function(run).not_again
+    return said if by_itself else run.subject
 
 
 def test_what_failed_is_not_started_again_by_a_schedule_or_an_event(
@@ -61,6 +63,28 @@ def test_what_failed_is_not_started_again_by_a_schedule_or_an_event(
 ) -> None:
     with pytest.raises(Refused, match=r"failed at today \(rollout run-0\).*rollout run"):
         asked(monkeypatch, again=False)
+
+
+def test_which_is_no_error_where_nobody_asked_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = asked(monkeypatch, again=False, by_itself=True)
+    assert "failed at today (rollout run-0). It is not started again by itself" in said
+
+
+def test_what_was_gone_back_from_starts_by_hand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["tasks.steps.resolve_model"]
+    monkeypatch.setattr(module, "served_before", lambda *_: True)
+    run = run_of(world())
+    found = survey(run.spec)
+    monkeypatch.setattr(module, "look_around", lambda *_: found)
+    assert resolve_model.function(run).not_again == ""
+    run.by_itself = True
+    assert "served before and was gone back from" in resolve_model.function(run).not_again
+    # what serves is put right, whatever it was called once
+    state = replace(found.seen.state, stable=found.release)
+    again = replace(found, seen=replace(found.seen, state=state), drift=("image",))
+    monkeypatch.setattr(module, "look_around", lambda *_: again)
+    monkeypatch.setattr(module, "standing", lambda *_: Order("same", "it serves"))
+    assert resolve_model.function(run).not_again == ""
 
 
 def test_a_person_may_try_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,6 @@ def test_the_outcome_page_the_report_and_junit(text: str) -> None:
     written: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(artifacts, "markdown", lambda key, said, about="": written.append(said))
-        patch.setattr(artifacts, "link", lambda *_: None)
         record = Record(rollout="r", name="n", outcome="error", sentence=text, report="/r")
         record.steps.append(StepTaken(step="plan", state="failed", seconds=1, sentence=text))
         ending.tell(Outcome("error", text), record)

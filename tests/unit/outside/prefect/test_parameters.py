@@ -111,10 +111,42 @@ def test_a_commit_that_cannot_be_one_is_refused(commit: str) -> None:
         ({"spec": {}}, "rollout"),
         ({}, "rollout"),
         (None, "rollout"),
+        ({"spec_file": "models/r1.yaml", "tags": ["model-rollout", "model:r1"]}, "rollout r1"),
     ],
 )
 def test_a_run_is_named_for_what_it_rolls_out(
     given: dict[str, Any] | None, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(parameters=given))
+    tags = (given or {}).pop("tags", [])
+    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(parameters=given, tags=tags))
     assert run_name() == name
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"what": "approve", "name": "m", "rollout": "r-1"}, "approve m (rollout r-1)"),
+        ({"what": "abort", "name": "m", "rollout": ""}, "abort m"),
+        ({"name": "m"}, "rollback m"),
+        (
+            {"what": "approve", "name": "m", "rollout": "r-1", "called": "approve m-0123"},
+            "approve m-0123",
+        ),
+    ],
+)
+def test_a_wish_is_named_for_what_it_asks_and_of_which(
+    given: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = given.pop("called", "brave-otter")
+    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(parameters=given, name=called))
+    assert parameters.wish_name() == name
+
+
+def test_the_guards_run_says_where_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, name in (({"namespace": "models"}, "guard models"), ({}, "guard of all namespaces")):
+        monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(parameters=given))
+        assert parameters.guard_name() == name
+
+
+def test_outside_of_a_flow_run_nothing_is_renamed() -> None:
+    parameters.rename("rollout m-1")

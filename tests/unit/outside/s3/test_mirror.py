@@ -75,3 +75,9 @@ def test_missing_credentials_say_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(OutsideError, match="set AWS_ACCESS_KEY_ID"):
         BucketMirror("records", endpoint="http://127.0.0.1:9").check()
+
+
+def test_an_address_that_a_browser_opens(mirror: BucketMirror) -> None:
+    found = mirror.presigned("demo/report.html")
+    assert "/rollouts/demo/report.html?" in found and found.startswith("https://")
+    assert "Expires=" in found and "s3cret-value" not in found

@@ -186,6 +186,10 @@ def test_a_rejected_version_stays_rejected_until_its_targets_change(
     cluster.hold(State("m", judged=(verdict,)))
     cluster.kept.pop(memory_name("m"))  # and nothing is left of the memory
     assert look(cluster).sign == "judged" and cluster.lists == ["Node", "DaemonSet"] * 2
+    for _ in range(12):  # two hours of looks, each by a watcher that was started anew
+        cluster.at += timedelta(minutes=10)
+        again = look(cluster)
+        assert (again.sign, again.event, again.trouble) == ("judged", {}, False)
     assert look(cluster, targets={"ttft_p95_ms": 2000}).sign == "new"
 
 

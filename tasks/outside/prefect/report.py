@@ -1,0 +1,92 @@
+"""The report of a rollout in Prefect, where every browser that sees the UI sees it: an artifact
+with its figures, or with a link to where it lies.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from pathlib import Path
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
+)
+from prefect.context import FlowRunContext
+
+from tasks.base.scrub import mask
+from tasks.outside.prefect import artifacts
+from tasks.outside.prefect.artifacts import escape
+from tasks.record.outcome import target_rows
+from tasks.record.record import Record
+from tasks.report.page import headline
+from tasks.report.pictures import pictures
+
+_log = logging.getLogger(__name__)
+MOST_BYTES = 400_000  # of figures in one artifact
+
+
+def publish(record: Record, address: str | None = None) -> str | None:
+    """Make it; gives its path below the UI's address, None where it was not made. address: where
+    the page itself lies for a browser."""
+    key = artifacts.key_of("report", record.namespace, record.name)
+    if address is not None:
+        ident = artifacts.link(key, address, f"the report of rollout {record.rollout}")
+    else:
+        ident = artifacts.markdown(key, as_markdown(record), f"rollout {record.rollout}")
+    return f"/artifacts/artifact/{ident}" if ident else None
+
+
+def as_markdown(record: Record) -> str:
+    """The report as Prefect shows it."""
+    what = record.resolve_model
+    lines = [f"# {escape(headline(record))}", ""]
+    if what:
+        lines += [f"{escape(what.model)} at {escape(what.commit)}, as {escape(what.image)}", ""]
+    if rows := target_rows(record):
+        lines += ["| target | limit | measured | bounds | verdict |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(map(escape, row))} |" for row in rows]
+    room, above = MOST_BYTES, ""
+    for section, label, svg in pictures(_page(record)):
+        image = base64.b64encode(svg.encode()).decode()
+        room -= len(image)
+        if room < 0:
+            lines += ["", "The other figures are in the file of the report."]
+            break
+        lines += ["", *([f"## {section}", ""] if section != above else [])]
+        above = section
+        lines += [f'<img alt="{label}" src="data:image/svg+xml;base64,{image}">']
+    lines += ["", f"The whole report: `rollout report {record.name}/{record.rollout}`, where the "
+              f"worker keeps its records ({escape(record.report)})."]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _page(record: Record) -> str:
+    try:
+        return Path(record.report).read_text("utf-8") if record.report else ""
+    except (OSError, UnicodeDecodeError) as error:
+        _log.warning("the report's figures cannot be shown: %s", error)
+        return ""
+
+
+def address_of(record: Record) -> str | None:
+    """The address of that artifact, of the flow run that runs here; None outside of one, or where
+    there is none."""
+    context = FlowRunContext.get()
+    base = artifacts.ui()
+    if context is None or context.flow_run is None or not base:
+        return None
+    wanted = ArtifactFilter(
+        key=ArtifactFilterKey(any_=[artifacts.key_of("report", record.namespace, record.name)]),
+        flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(str(context.flow_run.id))]),
+    )
+    try:
+        with get_client(sync_client=True) as client:
+            found = client.read_artifacts(artifact_filter=wanted)
+    except Exception as error:
+        _log.warning("the report's address is not known: %s", mask(str(error)))
+        return None
+    return f"{base}/artifacts/artifact/{found[0].id}" if found else None

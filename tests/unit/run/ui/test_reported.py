@@ -1,0 +1,56 @@
+"""Where a browser on another machine finds a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.base.errors import OutsideError
+from tasks.outside.prefect import report
+from tasks.record.record import Record
+from tasks.run.ui import reported
+from tasks.run.ui.reported import bucket_of, in_bucket, report_address
+
+IN_BUCKET = {"bucket": "records", "prefix": "rollouts", "endpoint": "https://s3.example"}
+
+
+def record(**more: Any) -> Record:
+    spec = {"records": IN_BUCKET}
+    kept = {"mirror": "s3://records/rollouts/models/m/r-1/record.json", "spec": spec, **more}
+    return Record(name="m", namespace="models", rollout="r-1", **kept)
+
+
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret-value")
+
+
+def test_it_is_signed_where_records_go_to_a_bucket() -> None:
+    found = report_address(record())
+    start = "https://s3.example/records/rollouts/models/m/r-1/report.html?"
+    assert found is not None and found.startswith(start) and "s3cret-value" not in found
+
+
+@pytest.mark.parametrize(
+    "more", [{"mirror": ""}, {"mirror_error": "no space"}, {"spec": {}}, {"spec": {"records": 1}}]
+)
+def test_else_it_is_where_the_ui_shows_it(
+    more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "address_of", lambda record: f"http://ui/{record.rollout}")
+    assert in_bucket(record(**more)) is None
+    assert report_address(record(**more)) == "http://ui/r-1"
+
+
+def test_what_cannot_be_signed_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(where: object) -> Any:
+        raise OutsideError("no credentials found")
+
+    monkeypatch.setattr(reported, "bucket_of", broken)
+    assert in_bucket(record()) is None and report_address(record()) is None
+
+
+def test_a_spec_without_records_has_no_bucket() -> None:
+    assert bucket_of(None) is None
