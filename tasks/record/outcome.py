@@ -10,7 +10,17 @@ from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
 from tasks.record.record import Record
 
 Kind = Literal[
-    "promoted", "unchanged", "not now", "failed", "inconclusive", "held", "refused", "error"
+    "promoted",
+    "unchanged",
+    "not now",
+    "failed",
+    "inconclusive",
+    "held",
+    "refused",
+    "error",
+    # of what serves, measured again
+    "earned",
+    "missed",
 ]
 
 
@@ -35,6 +45,8 @@ ENDINGS: dict[Kind, Ending] = {
     "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?"),
     "refused": Ending(Exit.REFUSED, "Refused", "Refused", "bad", "✕"),
     "error": Ending(Exit.ERROR, "Error", "Error", "bad", "✕"),
+    "earned": Ending(Exit.DONE, "Earned", "Still earned", "good", "✓"),
+    "missed": Ending(Exit.FAILED, "Missed", "Targets missed", "bad", "✕"),
 }
 
 

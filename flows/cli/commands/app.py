@@ -31,6 +31,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
         "report": look.report,
         "plan": look.plan,
         "check-nodes": look.check_nodes,
+        "bench": look.bench,
         "metrics": look.metrics,
     },
     WRITES: {"init": specs.init, "explain": specs.explain, "validate": specs.validate},
@@ -47,6 +48,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
         "up": service.up,
         "down": service.down,
         "recover": act.recover,
+        "verify": act.verify,
         "guard": act.guard,
     },
 }

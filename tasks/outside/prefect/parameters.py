@@ -50,7 +50,16 @@ def of_parameters(
 
 def run_name() -> str:
     """A flow run is named for what it rolls out."""
+    return f"rollout {_subject()}".strip()
+
+
+def verify_name() -> str:
+    """Or for what it verifies."""
+    return f"verify {_subject()}".strip()
+
+
+def _subject() -> str:
     given = flow_run.parameters or {}
     spec = given.get("spec")
     name = spec.get("name") if isinstance(spec, dict) else getattr(spec, "name", None)
-    return f"rollout {name or given.get('spec_file') or ''}".strip()
+    return str(name or given.get("spec_file") or "")

@@ -25,6 +25,8 @@ NAMES = {
     "held": "Held",
     "refused": "Refused",
     "error": "Error",
+    "earned": "Earned",
+    "missed": "Missed",
 }
 
 
@@ -37,7 +39,7 @@ def test_the_state_tells_how_it_ended(kind: Kind) -> None:
     record, outcome = Record(name="m"), Outcome(kind, "as it is")
     state = as_state(outcome, record)
     assert (state.name, state.message) == (NAMES[kind], "as it is")
-    good = kind in ("promoted", "unchanged", "not now")
+    good = kind in ("promoted", "unchanged", "not now", "earned")
     assert state.is_completed() is good and state.is_failed() is not good
     if good:
         assert state.data is record
