@@ -61,7 +61,9 @@ def verify_by(
         sitting = Sitting(asked, cluster.address, rollout=None, why=why)
         found = serving_of(cluster, asked)
         if isinstance(found, str):
-            return VerifyEnded(_not_now(spec, found), sitting.record)
+            outcome = _not_now(spec, found)
+            sitting.note(outcome)  # nothing was measured: no page of it
+            return VerifyEnded(outcome, sitting.record)
         note_serving(sitting, found)
         came = Verification("inconclusive", "")
 
@@ -76,7 +78,8 @@ def verify_by(
     if not (came.confirmed and spec.verify.on_miss == "roll-back"):
         return VerifyEnded(outcome, sitting.record)
     back = _go_back(spec, found, kubeconfig, context)
-    return VerifyEnded(Outcome(outcome.kind, f"{outcome.sentence}; {back}"), sitting.record)
+    outcome = sitting.end(Outcome(outcome.kind, f"{outcome.sentence}; {back}"))
+    return VerifyEnded(outcome, sitting.record)
 
 
 def sat(

@@ -211,7 +211,7 @@ class Run(Sitting):
                 self.write(path)
             except OutsideError as error:
                 self.outcome = Outcome("error", f"{outcome.sentence}, but {error}")
-                self._note(self.outcome)
+                self.note(self.outcome)
                 raise
             finally:
                 self._mirror(path)

@@ -80,7 +80,7 @@ class Sitting:
     def closed(self, outcome: Outcome) -> Path:
         """Note how it ended; gives where the record goes."""
         path, record = self.folder / records.FILE, self.record
-        self._note(outcome)
+        self.note(outcome)
         record.finished = clock.now().isoformat(timespec="seconds")
         record.record, record.report = str(path), str(path.with_name(PAGE))
         record.versions = pages.versions()
@@ -96,6 +96,7 @@ class Sitting:
         records.write(path, self.record.as_dict())
         pages.try_write(path)
 
-    def _note(self, outcome: Outcome) -> None:
+    def note(self, outcome: Outcome) -> None:
+        """How it ended, in the record."""
         self.record.outcome, self.record.sentence = outcome.kind, outcome.sentence
         self.record.exit_code = int(outcome.exit_code)

@@ -126,7 +126,7 @@ def test_a_confirmed_miss_goes_back_where_the_spec_says_so(place: Place) -> None
     ended = place.verify(on_miss="roll-back")
     assert place.world.leads_to() == "older" and place.world.harm == []
     assert ended.outcome.kind == "missed" and "went back to m-older" in ended.outcome.sentence
-    assert place.events[0][0] == "missed"
+    assert place.events[0][0] == "missed" and ended.record.sentence == ended.outcome.sentence
 
 
 def test_the_way_back_keeps_its_checks(place: Place) -> None:
@@ -162,8 +162,9 @@ def test_others_come_first(place: Place) -> None:
 def test_a_rollout_comes_first(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.run.measuring.serving.holder_of", lambda *_: "ann@host/run-7")
     place.during = lambda: pytest.fail("measured beside a rollout")
-    assert "ann@host/run-7 is at it" in place.verify().outcome.sentence
-    assert place.touched() == set()
+    ended = place.verify()
+    assert "ann@host/run-7 is at it" in ended.record.sentence == ended.outcome.sentence
+    assert place.touched() == set() and not ended.record.record
 
 
 def test_a_name_that_nobody_rolled_out(place: Place) -> None:
