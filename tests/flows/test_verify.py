@@ -7,6 +7,7 @@ import httpx
 from tasks.base.errors import Exit
 from tests.flows.house import NAMESPACE, House, read_until, record_named
 from tests.support.cluster.hand import Hand
+from tests.support.waiting import until
 
 TIRED = "Are you tired?"
 MISSED = "model-rollout.rollout.missed"
@@ -38,12 +39,12 @@ def told(home: House) -> list[tuple[str, str]]:
 
 
 def test_what_serves_stays_earned_or_is_announced(home: House) -> None:
-    first = home.publish(1, laws={"slow_on": TIRED, "slow_s": 1.5})
+    first = home.publish(1, laws={"slow_on": TIRED, "slow_s": 1.2})
     spec = str(
         home.spec(
             benchmark__requests_per_round=16,
             targets={"ttft_mean_ms": 1000, "success_rate_percent": 90},
-            verify={"load": {"name": "small", "concurrency": 2}, "interval_s": 0.5},
+            verify={"load": {"name": "small", "concurrency": 4}, "interval_s": 0.5},
         )
     )
     home.rollout("run", spec, expect=0)
@@ -55,8 +56,8 @@ def test_what_serves_stays_earned_or_is_announced(home: House) -> None:
     assert announced(home) == [] and told(home) == []
 
     # a rollout that runs comes first
-    home.publish(2, laws={"slow_on": TIRED, "slow_s": 1.5})
-    held = str(home.spec(targets={"ttft_mean_ms": 1000}, promotion__approval="before-promote"))
+    home.publish(2, laws={"slow_on": TIRED, "slow_s": 1.2})
+    held = str(home.spec(promotion__approval="before-promote"))
     with home.start("run", held) as process:
         read_until(process, "benchmark")
         said = home.rollout("verify", spec, expect=0)
@@ -68,10 +69,7 @@ def test_what_serves_stays_earned_or_is_announced(home: House) -> None:
     tire(home.address())
     said = home.rollout("verify", spec, expect=Exit.FAILED)
     assert "missed: " in said and "does not meet its targets any more" in said
-    assert len(announced(home)) == 1 and told(home) == [("Missed", "Warning")]
+    assert len(until(lambda: announced(home))) == 1 and told(home) == [("Missed", "Warning")]
     state = home.state()
     assert state.stable is not None and state.stable.commit == first
     assert set(before) <= set(home.objects("Deployment"))  # announced, and nothing else
-    assert home.rollout("bench", spec, expect=Exit.FAILED).count("targets") == 1
-    outcomes = home.rollout("history", "tiny", "-n", NAMESPACE, expect=0)
-    assert [word in outcomes for word in ("earned", "missed", "promoted", "held")] == [True] * 4
