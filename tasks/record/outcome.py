@@ -50,6 +50,10 @@ ENDINGS: dict[Kind, Ending] = {
 }
 
 
+# of what serves, and of no rollout
+OF_WHAT_SERVES: tuple[Kind, ...] = ("earned", "missed")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a rollout ended: kind, one sentence for a person."""

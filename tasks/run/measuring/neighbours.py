@@ -40,10 +40,13 @@ class Engines:
         self._read = read or (lambda pod: ways.ask(pod, said_at))
 
     def __call__(self) -> dict[str, EngineSaid]:
-        """What each says now, by its pod's name. Raises OutsideError where one says nothing."""
+        """What each says now, by its pod's name. Raises OutsideError where one says nothing, or
+        none is ready."""
         where = (self._spec.namespace, self._spec.name)
-        pods = release_pods(self._cluster, *where, self._release.id)
-        return {pod["metadata"]["name"]: self._read(pod) for pod in pods if ready(pod)}
+        pods = filter(ready, release_pods(self._cluster, *where, self._release.id))
+        if found := {pod["metadata"]["name"]: self._read(pod) for pod in pods}:
+            return found
+        raise OutsideError(f"no pod of {self._release.deployment} is ready")
 
     def taken(self) -> str:
         """Who has taken the rollout's lease; '' for nobody. Raises OutsideError."""

@@ -48,16 +48,17 @@ def kept(
     replicas: int | None,
     watched: int = 0,
     note: str = "",
+    files: str = FILES,
 ) -> BenchmarkRun:
     """Keep the rows beside the record; gives its part. watched: nodes whose cards were. note: what
-    is to be known of it besides. Raises OutsideError."""
+    is to be known of it besides. files: the folder of evalscope's. Raises OutsideError."""
     pages.keep_rows(folder, rounds)
     flattered = cache_note(rounds, cache_flattered(spec.benchmark.workload))
     return BenchmarkRun(
         rounds=[_brief(item) for item in rounds],
         requests=sum(len(item.rows) for item in rounds),
         nodes_with_watched_cards=watched,
-        files=str(folder / FILES),
+        files=str(folder / files),
         replicas=replicas,
         note="; ".join(filter(None, (flattered, note))),
     )

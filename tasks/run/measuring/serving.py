@@ -114,8 +114,8 @@ def by_requests(
 ) -> Decision:
     """By rounds of requests. beside: what ends them; None where nobody can look. replicas: how many
     answer. Raises GaveWay, OutsideError."""
-    spec, folder = sitting.spec, sitting.folder / f"{FILES}{nth}"
-    heed = beside or _unseen
+    spec, files = sitting.spec, f"{FILES}{nth}"
+    folder, heed = sitting.folder / files, beside or _unseen
     with sitting.step("benchmark"), LoadGenerator(folder / bench.LOG, heed) as child:
         rounds = bench.measure(
             target,
@@ -127,7 +127,9 @@ def by_requests(
             lines=prompt_lines(spec),
             generator=child,
         )
-        sitting.record.benchmark = kept(sitting.folder, spec, rounds, replicas=replicas)
+        sitting.record.benchmark = kept(
+            sitting.folder, spec, rounds, replicas=replicas, files=files
+        )
         sitting.say(measured(spec, rounds))
     with sitting.step("judge"):
         found = judged(sitting.record, spec, rounds, None, sitting.folder, _key(spec))

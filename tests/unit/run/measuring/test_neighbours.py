@@ -94,3 +94,6 @@ def test_the_engines_of_the_release_are_read(monkeypatch: pytest.MonkeyPatch) ->
     assert len(found()) == 2
     monkeypatch.setattr(neighbours, "holder_of", lambda *_: "ann")
     assert found.taken() == "ann"
+    monkeypatch.setattr(neighbours, "release_pods", lambda *_: [])
+    with pytest.raises(OutsideError, match="no pod of m-old is ready"):
+        found()
