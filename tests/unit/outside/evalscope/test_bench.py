@@ -398,17 +398,3 @@ def test_two_generators_do_not_meet(generator: LoadGenerator, tmp_path: Path) ->
     results.append(_round(generator, tmp_path / "mine", FAST))
     thread.join()
     assert [len(r.rows) for r in results] == [24, 24]
-
-
-def test_a_load_that_must_not_go_on_ends_at_once(tmp_path: Path) -> None:
-    begun: list[Progress] = []
-
-    def heed() -> None:
-        if any(event.done for event in begun):
-            raise OutsideError("others wait")
-
-    with LoadGenerator(tmp_path / "evalscope.log", heed) as child:
-        with pytest.raises(OutsideError, match="others wait"):
-            _round(child, tmp_path, SLOW, requests=2000, on_progress=begun.append)
-        assert child.pid is None
-    assert max(event.done or 0 for event in begun) < 2000
