@@ -77,10 +77,12 @@ def settle(
     past_queue: bool = False,
     meant: Meant = ANY,
     unwatched: bool = False,
+    serving: str = "",
 ) -> str:
     """Do it under the lease; gives one sentence. what: a What, or 'guard'. unchecked: without proof
     that what takes the place of what serves can start. past_queue: see `decide`. meant: the
-    candidate that is approved or rejected. unwatched: what serves is kept without a look.
+    candidate that is approved or rejected. unwatched: what serves is kept without a look. serving:
+    only while this release serves; '' for any.
 
     Where the guard, or a recovery, fails, what serves gets back what we took from it all the same
     (rescuing). Raises Refused, LockLost, OutsideError, StepFailed.
@@ -107,6 +109,8 @@ def settle(
             try:
                 before = actor.read_state()[0]
                 tried: list[str] = []
+
+                must_serve(actor, serving)
 
                 def decided() -> Course:
                     # what is approved is being promoted, once that was begun
@@ -158,6 +162,13 @@ def shown(actor: Actor) -> str:
         return f"{where}: {in_words(actor.observe())}"
     except RolloutError as error:
         return f"{where}: not known what serves: {error}"
+
+
+def must_serve(actor: Actor, release: str) -> None:
+    """Raises Refused where another release serves by now than the one that is spoken of."""
+    now = actor.observe().serving if release else ""
+    if now != release:
+        raise Refused(f"release {release} was meant, and {now or 'none'} serves by now")
 
 
 def must_be_there(cluster: Cluster, name: str, namespace: str) -> None:

@@ -20,6 +20,9 @@ Kind = Literal[
     "held",
     "refused",
     "error",
+    # of what serves, measured again
+    "earned",
+    "missed",
 ]
 
 
@@ -48,7 +51,13 @@ ENDINGS: dict[Kind, Ending] = {
     "held": Ending(Exit.INCONCLUSIVE, "Held", "Held for a person", "open", "?", "needs-approval"),
     "refused": Ending(Exit.REFUSED, "Refused", "Refused", "bad", "✕", "rejected"),
     "error": Ending(Exit.ERROR, "Error", "Error", "bad", "✕", "broken"),
+    "earned": Ending(Exit.DONE, "Earned", "Still earned", "good", "✓", "earned"),
+    "missed": Ending(Exit.FAILED, "Missed", "Targets missed", "bad", "✕", "missed"),
 }
+
+
+# of what serves, and of no rollout
+OF_WHAT_SERVES: tuple[Kind, ...] = ("earned", "missed")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import get_args
 from tasks.base import clock
 from tasks.objects.pods import ReadObject
 from tasks.objects.replicas import available_of, replicas_of
-from tasks.record.outcome import ENDINGS
+from tasks.record.outcome import ENDINGS, OF_WHAT_SERVES
 from tasks.record.parts import TargetJudged
 from tasks.record.record import Record, read
 from tasks.release.state import Phase, Release, State, in_doubt
@@ -222,7 +222,7 @@ class Tally:
         for kept in every:
             key = (kept.namespace, kept.state.name)
             known = seen.get(key, frozenset())
-            for kind in ENDINGS:
+            for kind in (kind for kind in ENDINGS if kind not in OF_WHAT_SERVES):
                 finished.setdefault((*key, kind), 0)
             ended = {record.rollout: record.outcome for record in kept.records if record.outcome}
             for rollout in ended.keys() - known if self.begun else ():

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.base import clock
 from tasks.base.errors import Aborted, OutsideError, Refused, RolloutError, StepFailed
-from tasks.base.progress import Progress, emit
-from tasks.outside.disk import pages, records
+from tasks.outside.disk import records
 from tasks.outside.evalscope.exam import questions_of
 from tasks.outside.kubernetes.access import reach
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.kubernetes.lease import new_run_id, who
-from tasks.outside.prefect import artifacts, parameters, told
+from tasks.outside.kubernetes.lease import who
+from tasks.outside.prefect import parameters
 from tasks.outside.prefect.road import Road
 from tasks.outside.vllm.engine import Answered, Engine, Late
 from tasks.record.outcome import ENDINGS, Kind, Outcome, compact
-from tasks.record.parts import ResolveModel, StepTaken
-from tasks.record.record import Record
+from tasks.record.parts import ResolveModel
 from tasks.release.memory.terms import terms_of
 from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Judged, Release, in_doubt, with_history
 from tasks.release.versions.decide import closed, waits_for_window
-from tasks.report.page import FILE as PAGE
 from tasks.report.page import FILES
 from tasks.run.locked import Locked, locked, not_held
+from tasks.run.measuring.sitting import Sitting
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_end
 from tasks.run.ui.reported import bucket_of, key_of, publish
@@ -42,7 +40,7 @@ ASK_S = 10.0
 ASK_TOKENS = 4
 
 
-class Run:
+class Run(Sitting):
     """What the steps of one rollout share. It may read the cluster; `locked()` gives what writes.
 
     commit: roll exactly this one out; None: what the revision is now. again: also a release that
@@ -65,9 +63,9 @@ class Run:
         may_interrupt: bool = True,
         by_itself: bool = False,
     ) -> None:
-        self.spec, self.cluster, self.commit, self.again = spec, cluster, commit, again
+        super().__init__(spec, cluster.address, rollout=rollout, why=why)
+        self.cluster, self.commit, self.again = cluster, commit, again
         self.may_interrupt, self.by_itself = may_interrupt, by_itself
-        self.rollout = rollout or new_run_id()
         self.outcome: Outcome | None = None
         self.shown: str | None = None  # the report's page in Prefect's UI
         self.subject = spec.name
@@ -76,28 +74,8 @@ class Run:
         self.road = Road()
         self.settled = ""  # what cleaning up after an error came to
         self.promoting: Release | None = None  # from before its Service is moved
-        self._said, self._well = "", True
         self._after_all = False  # promoted, though an error ended it
         self._held: Locked | None = None
-        self.record = Record(
-            rollout=self.rollout,
-            name=spec.name,
-            namespace=spec.namespace,
-            who=who(),
-            why=why,
-            started=clock.now().isoformat(timespec="seconds"),
-            cluster=cluster.address,
-            spec=spec.model_dump(mode="json", exclude_defaults=True),
-        )
-
-    def key(self, what: str, *more: str) -> str:
-        """The key of an artifact of this model (see artifacts.key_of)."""
-        return artifacts.key_of(what, self.spec.namespace, self.spec.name, *more)
-
-    @property
-    def folder(self) -> Path:
-        """Where this rollout's record and reports go."""
-        return records.folder(self.spec.name, self.rollout)
 
     def check(self) -> None:
         """Find out now, not after an hour, what could not end well. Raises RolloutError."""
@@ -108,32 +86,6 @@ class Run:
         questions_of(self.spec)
 
     # -- steps --------------------------------------------------------------------------------
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step, tell its state, and put both on record with what it said last."""
-        self._said, self._well, state, began = "", True, "failed", clock.monotonic()
-        emit(Progress(name, "started"))
-        try:
-            yield
-            state = "done" if self._well else "failed"
-        except BaseException as error:
-            self._said = str(error).split("\n", 1)[0] or type(error).__name__
-            self.keep_logs(getattr(error, "logs", {}))
-            raise
-        finally:
-            seconds, said = round(clock.monotonic() - began, 3), self._said
-            self.record.steps.append(
-                StepTaken(step=name, state=state, seconds=seconds, sentence=said)
-            )
-            emit(Progress(name, state, message=said))
-            told.say(f"{name} {state} after {seconds:.1f} s: {said}".removesuffix(": "))
-
-    def say(self, sentence: str, *, log: str | None = None, well: bool = True) -> None:
-        """What the step that runs comes to. log: other words for the log of its task run. well: it
-        went its course and found something wrong, where not."""
-        self._said, self._well = sentence, well
-        told.say(sentence if log is None else log)
 
     def note_release(self, release: Release, manifest: Manifest) -> None:
         """Put what is rolled out on record."""
@@ -164,13 +116,6 @@ class Run:
             clock.now().isoformat(timespec="seconds"),
             strategy=plan.strategy if plan else "",
         )
-
-    def keep_logs(self, logs: Mapping[str, str]) -> None:
-        """Keep what was read of containers' logs (text by file name) beside the record, which
-        names the files."""
-        for path in records.keep_logs(self.spec.name, self.rollout, logs):
-            if path not in self.record.logs:
-                self.record.logs.append(path)
 
     def ask(self, service: str, release: Release) -> tuple[Look, list[str]]:
         """Ask a Service, by the spec's means, for the models it serves, and its own for a few
@@ -258,27 +203,21 @@ class Run:
         if self.outcome is not None:
             raise RuntimeError(f"this run has ended already: {self.outcome.sentence}")
         self.outcome = outcome
-        path = self.folder / records.FILE
-        record = self.record
-        self._note(outcome)
-        record.finished = clock.now().isoformat(timespec="seconds")
-        record.record, record.report = str(path), str(path.with_name(PAGE))
-        record.versions = pages.versions()
+        path = self.closed(outcome)
         try:
             if self._held is not None:
                 self._held.halt.deafen()  # it has ended: nothing is left to be stopped
                 self._tell_cluster(self._held.actor)
         finally:
             try:
-                records.write(path, record.as_dict())
-                pages.try_write(path)
+                self.write(path)
             except OutsideError as error:
                 self.outcome = Outcome("error", f"{outcome.sentence}, but {error}")
-                self._note(self.outcome)
+                self.note(self.outcome)
                 raise
             finally:
                 self._mirror(path)
-                self.shown = publish(record)
+                self.shown = publish(self.record)
                 tell_end(self.record, self.outcome, moved=self.promoting is not None)
         return outcome
 
@@ -322,10 +261,6 @@ class Run:
         with suppress(RolloutError):
             self.finish(outcome)
         return self.outcome or outcome
-
-    def _note(self, outcome: Outcome) -> None:
-        self.record.outcome, self.record.sentence = outcome.kind, outcome.sentence
-        self.record.exit_code = int(outcome.exit_code)
 
     def _tell_cluster(self, actor: Actor) -> None:
         """The history in the cluster; the outcome stands even when that fails."""

@@ -8,7 +8,16 @@ from tasks.release.state import Release, State
 
 # settled: nothing has become of it that a person waits for
 Moment = Literal[
-    "started", "needs-approval", "promoted", "rejected", "rolled-back", "broken", "settled"
+    "started",
+    "needs-approval",
+    "promoted",
+    "rejected",
+    "rolled-back",
+    "broken",
+    "settled",
+    # of what serves, measured again
+    "earned",
+    "missed",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 TAG = "model-rollout"
 # what a model can be asked for in the UI
-Deed = Literal["rollout", "approve", "reject", "abort", "rollback"]
+Deed = Literal["rollout", "approve", "reject", "abort", "rollback", "verify"]
 DEEDS: tuple[Deed, ...] = get_args(Deed)
 MODEL, NAMESPACE = "model:", "namespace:"
 # `rollout-any` takes a whole spec

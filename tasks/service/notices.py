@@ -24,6 +24,8 @@ TOLD: Mapping[Moment, str] = {
     "rejected": "rejected",
     "rolled-back": "rolled back",
     "broken": "broken",
+    "missed": "missing its targets",
+    "earned": "meeting its targets again",
 }
 _LONGEST = 1200  # letters of a sentence; the report has all of it
 # a flow run's page, where the server has one

@@ -15,6 +15,7 @@ from tasks.spec.rollout import Rollout
 NEW_VERSION = "model-rollout.new-version"
 ROLLOUT, ROLLBACK = "flows.rollout.rollout", "flows.rollback.rollback"
 GUARD, WATCH = "flows.guard.guard", "flows.watch_models.watch_models"
+VERIFY = "flows.verify.verify"
 GUARD_EVERY_S = 300
 WATCH_EVERY_S = 600
 # ours beat every 30 s; where nothing is set Prefect's beat every 180 s
@@ -33,6 +34,8 @@ _SAID: Mapping[Deed, str] = {
     "served before it serves on.",
     "rollback": "Go back to the release of {model} that served before. Refused where that would "
     "interrupt what serves, unless it is allowed here.",
+    "verify": "Measure the release of {model} that serves again, as `verify` of its spec says, and "
+    "announce targets that it misses. It gives way to a rollout, and to whoever waits.",
 }
 _FORMS: Mapping[Deed, tuple[str, ...]] = {
     "rollout": ("spec_file", *_ASKED),
@@ -40,17 +43,21 @@ _FORMS: Mapping[Deed, tuple[str, ...]] = {
     "reject": ("rollout", "plan"),
     "abort": (),
     "rollback": ("allow_interruption", "unchecked", "past_queue"),
+    "verify": ("spec_file", "changes", "why"),
 }
+_FLOWS: Mapping[Deed, str] = {"rollout": ROLLOUT, "verify": VERIFY}
 
 
 @dataclass(frozen=True)
 class Tracked:
-    """A spec whose model has deployments. file: its path below the worker's folder."""
+    """A spec whose model has deployments. file: its path below the worker's folder. timetable,
+    verified: when a rollout starts by itself, and when what serves is verified."""
 
     name: str
     namespace: str
     file: str
     timetable: Timetable | None = None
+    verified: Timetable | None = None
 
     @property
     def key(self) -> ModelKey:
@@ -66,7 +73,13 @@ def tracked(spec: Rollout, file: str) -> Tracked:
         if times
         else None
     )
-    return Tracked(spec.name, spec.namespace, file, again)
+    looks = spec.verify
+    checked = (
+        Timetable(looks.cron, timezone=looks.timezone, parameters={"why": "schedule"})
+        if looks.cron
+        else None
+    )
+    return Tracked(spec.name, spec.namespace, file, again, checked)
 
 
 def resource_of(model: ModelKey) -> str:
@@ -96,7 +109,7 @@ def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
     def made(does: Deed, parameters: Mapping[str, Any], **more: Any) -> FlowDeployment:
         return FlowDeployment(
             name=f"{does}-{name}",
-            entrypoint=ROLLOUT if does == "rollout" else ROLLBACK,
+            entrypoint=_FLOWS.get(does, ROLLBACK),
             description=_SAID[does].format(model=title),
             queue="rollouts" if does == "rollout" else "operations",
             parameters=parameters,
@@ -132,6 +145,12 @@ def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
         made("reject", {**which, "what": "reject", **meant}),
         made("abort", {**which, "what": "abort"}),
         made("rollback", {**which, "what": "rollback"}),
+        made(
+            "verify",
+            {"spec_file": model.file},
+            timetables=(model.verified,) if model.verified else (),
+            alone=True,
+        ),
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 # vLLM's own number behind its name ("rocm7.2-vllm0.25.1"), or at the begin of the tag of an image
 # that is named after it. NVIDIA's 25.09 and Red Hat's 3.2 are counts of their own, as is LMCache's
@@ -57,3 +59,10 @@ def reference(image: str) -> Reference:
 def by_digest(image: str, digest: str) -> str:
     """The same image, named by its digest as well; the tag stays for people."""
     return f"{image.partition('@')[0]}@{digest}"
+
+
+def pull_secrets(pod: Mapping[str, Any]) -> tuple[str, ...]:
+    """The image pull Secrets that a partial PodSpec names."""
+    named = pod.get("imagePullSecrets")
+    items = named if isinstance(named, list) else []
+    return tuple(str(item["name"]) for item in items if isinstance(item, dict) and "name" in item)

@@ -28,6 +28,7 @@ from tasks.spec.measure import (
 from tasks.spec.parallel import Ranks
 from tasks.spec.places import Access, Mirror, ModelRef, Store
 from tasks.spec.promotion import Promotion, Soaking
+from tasks.spec.starts.verify import Verify, verify_faults
 from tasks.spec.starts.watch import Watch
 from tasks.spec.starts.windows import Schedule, Window
 from tasks.spec.voices import command_voice, env_voices
@@ -296,6 +297,11 @@ class Rollout(Strict):
         json_schema_extra={"position": 17},
         description="When it may not, whatever the windows say",
     )
+    verify: Verify = Field(
+        default_factory=Verify,
+        json_schema_extra={"position": 18},
+        description="How what serves is judged again while it serves",
+    )
 
     @field_validator("targets", mode="before")
     @classmethod
@@ -359,6 +365,7 @@ class Rollout(Strict):
                 f"streams is cut there; make it at least {int(told) + 20}, or leave one out"
             )
         problems += [
+            *verify_faults(self.verify, self.benchmark, self.targets),
             *env_voices(serving.env, "serving.env"),
             *literals_of_env(serving.env, "serving.env"),
             *literals_of_args(serving.command, "serving.command"),

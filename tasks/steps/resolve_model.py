@@ -112,7 +112,7 @@ def look_around(
     """
     endpoint, policy = hub_endpoint(), site_policy()
     hub = hub_of(spec, policy)
-    spec = pinned(policy, followed(hub, spec) if by_itself else spec)
+    spec = pinned(policy, followed(hub, spec) if by_itself else spec, cluster)
     manifest = resolve(hub, spec, commit)
     actor = Actor(cluster, spec.namespace, spec.name, fence=not_held, epoch=0)
     seen = actor.observe()

@@ -110,7 +110,7 @@ def decide(
         if few and verdict.verdict != "inconclusive":
             verdict = replace(verdict, verdict="inconclusive", reason=few)
         verdicts.append(verdict)
-    return _conclude(verdicts, targets)
+    return conclude(verdicts, targets)
 
 
 def _look(
@@ -353,7 +353,8 @@ def _more(
     return max(1, min(_FAR, math.ceil(requests * ((wanted / gap) ** 2 - 1))))
 
 
-def _conclude(verdicts: Sequence[TargetVerdict], targets: Sequence[Target]) -> Decision:
+def conclude(verdicts: Sequence[TargetVerdict], targets: Sequence[Target]) -> Decision:
+    """What the verdicts on these targets come to, together."""
     binding = [item for item in verdicts if not item.advisory]
     if all(target.advisory for target in targets):
         return Decision(

@@ -167,6 +167,11 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     looks = seen.of(lambda: home.rollout("guard", "--once", "-n", NAMESPACE, expect=0))
     assert looks and not writes(looks)
 
+    # a verification leaves an entry of its own, and an Event where targets are missed
+    missed = ["--target", "ttft_mean_ms=1"]
+    verified = writes(seen.of(lambda: home.rollout("verify", spec, *missed, expect=3)))
+    assert {right[3] for right in verified} == {"configmaps", "events"}
+
     def aborted() -> None:
         process = home.start("run", spec)
         read_until(process, "[benchmark] started")

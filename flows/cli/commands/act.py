@@ -10,11 +10,13 @@ from flows.cli.commands.options import (
     ANY_CLUSTER,
     ANY_MEANT,
     ANY_NAMESPACE,
+    AS_TABLE,
     NO_CHANGES,
     ChangeOptions,
     ClusterOptions,
     MeantOptions,
     NamespaceOptions,
+    OutputOptions,
     RolloutName,
     SpecFile,
     Yes,
@@ -222,6 +224,22 @@ def adopt(
         )
         say(sentence)
     return 0
+
+
+def verify(
+    spec: SpecFile,
+    /,
+    *,
+    changes: ChangeOptions = NO_CHANGES,
+    at: ClusterOptions = ANY_CLUSTER,
+    shown: OutputOptions = AS_TABLE,
+) -> int:
+    """Measure what serves again, as the spec's `verify` says; a miss is announced."""
+    from flows.cli.reading.earned import show_verify
+    from flows.cli.run import read
+
+    found = read(spec, changes.sets, changes.targets)
+    return show_verify(found, at.kubeconfig, at.context, form=shown.form, why="rollout verify")
 
 
 def guard(

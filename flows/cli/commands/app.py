@@ -34,6 +34,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
         "report": look.report,
         "plan": look.plan,
         "check-nodes": look.check_nodes,
+        "bench": look.bench,
         "metrics": look.metrics,
     },
     WRITES: {"init": specs.init, "explain": specs.explain, "validate": specs.validate},
@@ -51,6 +52,7 @@ GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
         "down": service.down,
         "notify": service.notify,
         "recover": act.recover,
+        "verify": act.verify,
         "guard": act.guard,
     },
 }

@@ -178,3 +178,33 @@ def metrics(
     seconds = every.total_seconds()
     serve(namespace, at.kubeconfig, at.context, host=host, port=port, every_s=seconds)
     return 0
+
+
+def bench(
+    spec: SpecFile,
+    /,
+    *,
+    changes: ChangeOptions = NO_CHANGES,
+    at: ClusterOptions = ANY_CLUSTER,
+    url: Annotated[
+        str | None,
+        Parameter(help="Measure the engine at this address, and ask no cluster.", metavar="URL"),
+    ] = None,
+    load: Annotated[
+        list[str] | None,
+        Parameter(help="Only this load of the spec; may be repeated.", metavar="NAME"),
+    ] = None,
+    shown: OutputOptions = AS_TABLE,
+) -> int:
+    """Measure what serves, and judge it by the spec's targets; it ends once others wait for it."""
+    from flows.cli.reading.earned import show_bench
+    from flows.cli.run import read
+
+    return show_bench(
+        read(spec, changes.sets, changes.targets),
+        at.kubeconfig,
+        at.context,
+        url=url,
+        loads=load or [],
+        form=shown.form,
+    )

@@ -98,7 +98,9 @@ def _models(kind: type[Strict]) -> dict[str, type[Strict]]:
 
 def _default(model: str, key: str) -> Any:
     """As plain data; of a model {}: its fields have theirs."""
-    found = _models(Strict)[model].model_fields[key].get_default(call_default_factory=True)
+    fields = _models(Strict)[model].model_fields
+    item = fields.get(key) or next(item for item in fields.values() if item.alias == key)
+    found = item.get_default(call_default_factory=True)
     return {} if isinstance(found, Strict) else found
 
 

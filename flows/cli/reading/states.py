@@ -268,15 +268,23 @@ def history_rows(endings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     return [tuple(str(item[key] or "") for key in keys) for item in endings]
 
 
+def newest_first(endings: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By when they ended; what ended in the same second stays as it was given."""
+    return sorted(endings, key=lambda item: str(item["finished"]), reverse=True)
+
+
 def show_history(
     name: str, namespace: str, kubeconfig: str | None, context: str | None, form: str = "table"
 ) -> int:
-    """Print how the rollouts of a name ended, the newest first. Raises Refused where there is no
-    such rollout."""
+    """Print how the rollouts of a name ended, and what verifications of what serves came to, the
+    newest first. Raises Refused where there is no such rollout."""
+    from tasks.run.measuring.remember import recall_verified
+
     with Cluster.connect(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         state, _ = observer(cluster, namespace, name).read_state()
-    found = [ending_of(raw) for raw in state.history]
+        again, _ = recall_verified(cluster, namespace, name)
+    found = newest_first([*map(ending_of, state.history), *map(ending_of, again)])
     if form != "table":
         body = {"namespace": namespace, "name": name, "history": found}
         show(document("history", body), form)

@@ -28,6 +28,7 @@ from tasks.outside.evalscope.orders import (
 )
 
 START_S = 120.0
+HEED_S = 0.5  # between questions whether a load may go on
 # Shares of a run's limit, so that evalscope ends by itself with all rows written, even against a
 # wedged engine; the kill is the last resort.
 DURATION_SHARE, REQUEST_SHARE = 0.6, 0.15
@@ -100,13 +101,14 @@ def request_timeout(timeout_s: float) -> int:
 class LoadGenerator:
     """The child process that runs evalscope, started when needed and again when it died.
 
-    log: the file that its log is added to. Use as a context manager: leaving ends the child,
+    log: the file that its log is added to. heed: called every HEED_S while a load runs; what it
+    raises ends the load at once. Use as a context manager: leaving ends the child,
     whatever happened. The child is a process group of its own, so that a Ctrl-C reaches only us
     and nothing of it can stay behind.
     """
 
-    def __init__(self, log: Path) -> None:
-        self._log_path = log
+    def __init__(self, log: Path, heed: Callable[[], None] = lambda: None) -> None:
+        self._log_path, self._heed = log, heed
         self._child: subprocess.Popen[str] | None = None
         self._events: queue.Queue[Event | None] = queue.Queue()
 
@@ -181,10 +183,15 @@ class LoadGenerator:
 
     def _next(self, wait_s: float) -> Event | None:
         """The next event; None when the child ended or the time is over."""
-        try:
-            return self._events.get(timeout=max(0.0, wait_s))
-        except queue.Empty:
-            return None
+        deadline = clock.monotonic() + wait_s
+        while True:
+            self._heed()
+            left = deadline - clock.monotonic()
+            try:
+                return self._events.get(timeout=min(HEED_S, max(0.0, left)))
+            except queue.Empty:
+                if left <= HEED_S:
+                    return None
 
     def _ensure(self) -> None:
         if self._child is not None and self._child.poll() is None:

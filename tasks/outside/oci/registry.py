@@ -1,16 +1,24 @@
-"""What an image's tag is now: its digest, by the registry's own word (OCI distribution API, without
-a login). One HEAD request, which brings no image."""
+"""What an image's tag is now: its digest, by the registry's own word (OCI distribution API). One
+HEAD request, which brings no image; where the registry wants a token, one more for that.
+
+A login goes nowhere but to where the registry itself says that its tokens are had, or to the
+registry, over https or loopback, and follows no redirection.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+from base64 import b64encode
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import httpx
 
 from tasks.base.errors import OutsideError
+from tasks.base.scrub import hold
+from tasks.outside.oci.logins import KeyRing, Login
 from tasks.spec.images import DOCKER_HUB, Reference, reference
 
 TIMEOUT_S = 20.0
@@ -26,11 +34,11 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PART = re.compile(r'(\w+)="([^"]*)"')
 
 
-def digest_of_image(image: str) -> str:
+def digest_of_image(image: str, keys: KeyRing) -> str:
     """'sha256:<64 hex>' of what an image's name stands for now; of one that is named by digest,
-    that.
+    that. keys: asked where the registry wants a login.
 
-    Raises OutsideError where the registry does not answer, or not without a login.
+    Raises OutsideError where the registry does not answer, or not this login.
     """
     try:
         named = reference(image)
@@ -40,7 +48,7 @@ def digest_of_image(image: str) -> str:
         return named.digest
     with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as http:
         try:
-            return _asked(http, image, named)
+            return _asked(http, image, named, keys)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             raise OutsideError(
                 f"registry {named.registry} did not tell what {image} is now "
@@ -49,21 +57,24 @@ def digest_of_image(image: str) -> str:
             ) from error
 
 
-def _asked(http: httpx.Client, image: str, named: Reference) -> str:
+def _asked(http: httpx.Client, image: str, named: Reference, keys: KeyRing) -> str:
     host = _HOSTS.get(named.registry, named.registry)
     scheme = "http" if _loopback(f"//{host}") else "https"
     url = f"{scheme}://{host}/v2/{named.repository}/manifests/{named.tag}"
     headers = {"Accept": ", ".join(_KINDS)}
     answer = http.head(url, headers=headers)
-    if answer.status_code == 401:
-        token = _token(http, answer.headers.get("WWW-Authenticate", ""), named)
-        if token:
-            headers["Authorization"] = f"Bearer {token}"
+    if answer.status_code == 401 and not answer.history:  # its own word, and not another's
+        allowed = _allowed(http, answer, named, keys)
+        if allowed:
+            headers["Authorization"] = allowed
             answer = http.head(url, headers=headers)
     if answer.status_code in (401, 403):
+        looked = f"; logins were looked for in {', '.join(keys.looked)}" if keys.looked else ""
         raise OutsideError(
-            f"registry {named.registry} does not tell what {image} is without a login "
-            f"({answer.status_code}): name the image by its digest, or leave watch.image out"
+            f"registry {named.registry} does not tell what {image} is "
+            f"({answer.status_code}){looked}: give it a login that may pull, in an image pull "
+            "Secret of serving.pod or in the docker configuration of this process, name the image "
+            "by its digest, or leave watch.image out"
         )
     if answer.status_code == 404:
         raise OutsideError(
@@ -85,22 +96,50 @@ def _asked(http: httpx.Client, image: str, named: Reference) -> str:
     return f"sha256:{found.hexdigest()}"
 
 
-def _token(http: httpx.Client, challenge: str, named: Reference) -> str:
-    """A token for anybody, from where the registry says; '' where it gives none."""
-    scheme, _, rest = challenge.partition(" ")
+def _allowed(http: httpx.Client, answer: httpx.Response, named: Reference, keys: KeyRing) -> str:
+    """What is said to the registry that has asked who we are; '' where there is nothing to say."""
+    scheme, _, rest = answer.headers.get("WWW-Authenticate", "").partition(" ")
     parts = dict(_PART.findall(rest))
+    match scheme.lower():
+        case "bearer":
+            token = _token(http, parts, named, keys)
+            return f"Bearer {token}" if token else ""
+        case "basic" if _private(str(answer.url)):
+            login = keys.login(named)
+            return _basic(login) if login else ""
+    return ""
+
+
+def _token(http: httpx.Client, parts: Mapping[str, str], named: Reference, keys: KeyRing) -> str:
+    """A token from where the registry says, for our login or else for anybody; '' for none."""
     realm = parts.get("realm", "")
-    if scheme.lower() != "bearer" or not (realm.startswith("https://") or _loopback(realm)):
+    if not _private(realm):
         return ""
     asked = {"scope": f"repository:{named.repository}:pull"}
     if service := parts.get("service"):
         asked["service"] = service
-    answer = http.get(realm, params=asked)
+    login = keys.login(named)
+    headers = {"Authorization": _basic(login)} if login else {}
+    answer = http.get(realm, params=asked, headers=headers, follow_redirects=False)
     if answer.status_code != 200:
         return ""
     body = answer.json()
     found = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
-    return found if isinstance(found, str) else ""
+    if not isinstance(found, str):
+        return ""
+    hold(found)
+    return found
+
+
+def _basic(login: Login) -> str:
+    word = b64encode(f"{login.user}:{login.word}".encode()).decode()
+    hold(word)
+    return f"Basic {word}"
+
+
+def _private(url: str) -> bool:
+    """Whether nobody on the way reads what is said there."""
+    return url.startswith("https://") or _loopback(url)
 
 
 def _loopback(url: str) -> bool:

@@ -57,13 +57,22 @@ def of_parameters(
 
 def run_name() -> str:
     """A rollout's flow run is named for its model, until the release is known."""
+    return f"rollout {_subject()}".strip()
+
+
+def verify_name() -> str:
+    """Or for what it verifies."""
+    return f"verify {_subject()}".strip()
+
+
+def _subject() -> str:
     given = flow_run.parameters or {}
     spec = given.get("spec")
     name = spec.get("name") if isinstance(spec, dict) else getattr(spec, "name", None)
     tags = [tag for tag in flow_run.tags or () if tag.startswith(MODEL)]
     # a deployment's: its spec file may be called otherwise
     name = name or (tags[0].removeprefix(MODEL) if tags else given.get("spec_file"))
-    return f"rollout {name or ''}".strip()
+    return str(name or "")
 
 
 def wish_name() -> str:

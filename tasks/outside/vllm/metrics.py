@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 import httpx
@@ -12,6 +13,7 @@ import httpx
 from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.measure.engine_view import Held, Sample, held, parse_metrics
+from tasks.measure.histograms import Histogram, histograms_of
 from tasks.measure.traffic import Counters, counters_of
 
 POLL_S = 0.5
@@ -33,11 +35,24 @@ def requests_at(url: str) -> Held:
     return found
 
 
+@dataclass(frozen=True)
+class EngineSaid:
+    """One page of /metrics. histograms: by vLLM's names."""
+
+    counters: Counters
+    histograms: dict[str, Histogram]
+
+
 def counters_at(url: str) -> Counters:
     """What the engine `url` (without a path) has counted so far.
 
     Raises OutsideError where it says nothing of it.
     """
+    return said_at(url).counters
+
+
+def said_at(url: str) -> EngineSaid:
+    """The same, with its histograms. Raises OutsideError."""
     asked = clock.monotonic()
     status, text = _asked(url)
     between = (asked + clock.monotonic()) / 2
@@ -46,7 +61,7 @@ def counters_at(url: str) -> Counters:
         raise OutsideError(
             f"{url}/metrics answered HTTP {status} without vLLM's counters of TTFT and tokens"
         )
-    return found
+    return EngineSaid(found, histograms_of(text))
 
 
 @cache

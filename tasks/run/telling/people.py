@@ -57,6 +57,11 @@ def tell_settled(key: tuple[str, str], moment: Moment, said: str, run: str, befo
     )
 
 
+def tell_verified(record: Record, moment: Moment) -> None:
+    """That what serves misses targets, or meets them again."""
+    emit(_notice(record, moment, record.sentence))
+
+
 def _address(record: Record) -> str:
     """Of the report; else its path, where it lies alone."""
     return report_address(record) or record.report

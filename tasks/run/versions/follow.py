@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from tasks.base.errors import OutsideError, Refused
+from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.modelscope.hub import Hub, Limits
 from tasks.outside.modelscope.place import hub_endpoint
 from tasks.outside.modelscope.revisions import log_of, tags_of
+from tasks.outside.oci.logins import KeyRing
 from tasks.outside.oci.registry import digest_of_image
 from tasks.release.state import State
 from tasks.release.versions.memory import (
@@ -13,7 +15,7 @@ from tasks.release.versions.memory import (
     seen_before,
 )
 from tasks.release.versions.order import Order, newest_tag, order_of, order_of_tags
-from tasks.spec.images import by_digest
+from tasks.spec.images import by_digest, pull_secrets
 from tasks.spec.policy import Policy, hub_violations, image_violations
 from tasks.spec.rollout import Rollout
 
@@ -45,21 +47,26 @@ def followed(hub: Hub, spec: Rollout) -> Rollout:
         known = ", ".join(tags[:20]) or "none"
         raise OutsideError(
             f"no tag of {spec.model.id} on hub {hub.endpoint} matches watch.tags {pattern!r} and "
-            f"names a version; its tags are: {known}"
+            f"names a version or a date; its tags are: {known}"
         )
     model = spec.model.model_copy(update={"revision": found})
     return spec.model_copy(update={"model": model})
 
 
-def pinned(policy: Policy, spec: Rollout) -> Rollout:
+def pinned(policy: Policy, spec: Rollout, cluster: Cluster) -> Rollout:
     """The spec with its image by digest, where it follows that. Raises OutsideError where the
-    registry does not tell, Refused where the site allows no such image: then nobody is asked."""
+    registry does not tell, Refused where the site allows no such image: then nobody is asked.
+
+    A registry that wants a login gets that of a pull secret of the engine's, else this process's
+    own docker configuration's."""
     image = spec.serving.image
     if not spec.watch.image:
         return spec
     if reasons := list(image_violations(policy, by_digest(image, _ANY_DIGEST))):
         raise Refused("; ".join(reasons))
-    named = by_digest(image, digest_of_image(image))
+    space = spec.namespace
+    keys = KeyRing(pull_secrets(spec.serving.pod), lambda name: cluster.get("Secret", name, space))
+    named = by_digest(image, digest_of_image(image, keys))
     return spec.model_copy(update={"serving": spec.serving.model_copy(update={"image": named})})
 
 

@@ -117,7 +117,7 @@ class VersionWatch:
         there = self.cluster.get("ConfigMap", configmap_name(spec.name), spec.namespace)
         state = from_configmap(spec.name, there)
         hub = hub_of(spec, self.policy, PATIENCE)
-        spec = pinned(self.policy, followed(hub, spec))
+        spec = pinned(self.policy, followed(hub, spec), self.cluster)
         found, memory = version_now(hub, spec, without_failure(memory))
         stable = state.stable
         serves = stable.id if stable and stable.commit == found.commit else ""

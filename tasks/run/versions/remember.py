@@ -3,7 +3,7 @@ depends on it, and of two watchers one loses by the version that it read."""
 
 from __future__ import annotations
 
-from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound, unfenced
 from tasks.release.versions.memory import (
     WatchMemory,
@@ -26,7 +26,12 @@ def remember_watch(
 ) -> bool:
     """Write it over the version that was read ('' for none); False where another was faster. Raises
     OutsideError."""
-    body = watch_configmap(name, namespace, memory)
+    return written_over(cluster, watch_configmap(name, namespace, memory), version)
+
+
+def written_over(cluster: Cluster, body: Object, version: str) -> bool:
+    """Write a memory that nothing hangs on over the version that was read ('' for none); False
+    where another was faster. Raises OutsideError."""
     write = cluster.writer(unfenced)
     if not version:
         try:

@@ -14,8 +14,9 @@ class Watch(Strict):
         None,
         min_length=1,
         max_length=200,
-        description="Glob pattern of tags: the one with the highest version is followed in place "
-        "of model.revision; * is the newest of all. Default: model.revision",
+        description="Glob pattern of tags: the one with the latest date, where all are dates "
+        "(2025-06-01, v20250601), else the one with the highest version is followed in place of "
+        "model.revision; * is the newest of all. Default: model.revision",
     )
     prereleases: bool = Field(False, description="Follow tags such as v2.0rc1, too")
     image: bool = Field(

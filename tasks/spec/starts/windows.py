@@ -49,15 +49,17 @@ def _zone(name: str) -> str:
     return name
 
 
+Cron = Annotated[str, AfterValidator(_cron)]
+Zone = Annotated[str, AfterValidator(_zone)]
+
+
 class Schedule(Strict):
     """Times that come again and again."""
 
-    cron: Annotated[str, AfterValidator(_cron)] = Field(
+    cron: Cron = Field(
         description="Minute, hour, day of the month, month, day of the week: 0 3 * * 1-5"
     )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "UTC", description="IANA time zone, such as Asia/Shanghai"
-    )
+    timezone: Zone = Field("UTC", description="IANA time zone, such as Asia/Shanghai")
 
     def last(self, at: datetime) -> datetime:
         """Its last time at or before `at`, UTC."""

@@ -67,11 +67,12 @@ WRITERS = {
     "tasks/outside/kubernetes/jobs.py": "fence",
     "tasks/outside/kubernetes/owned.py": "fence",
     "tasks/outside/kubernetes/lease.py": "unfenced",  # the fence itself
-    "tasks/run/versions/remember.py": "unfenced",  # the watcher's memory, which nothing hangs on
+    "tasks/run/versions/remember.py": "unfenced",  # memories that nothing hangs on
 }
 UNFENCED = {
     *(path for path, fence in WRITERS.items() if fence == "unfenced"),
     "tasks/run/nodes/probing.py",  # probe Jobs
+    "tasks/run/measuring/remember.py",  # Events of a verification, and a memory of its own
     "tasks/outside/kubernetes/objects.py",  # trials
     "tasks/outside/kubernetes/rest.py",  # what it is
 }

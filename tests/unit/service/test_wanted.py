@@ -8,6 +8,7 @@ import flows.watch_models
 from flows.guard import guard
 from flows.rollback import rollback
 from flows.rollout import rollout
+from flows.verify import verify
 from flows.watch_models import watch_models
 from tasks.base.errors import SpecError
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
@@ -21,6 +22,7 @@ FLOWS = {
     "flows.rollout.rollout": rollout,
     "flows.rollback.rollback": rollback,
     "flows.guard.guard": guard,
+    "flows.verify.verify": verify,
     "flows.watch_models.watch_models": watch_models,
 }
 
@@ -37,6 +39,7 @@ def test_a_model_has_a_deployment_for_each_thing_it_can_be_asked() -> None:
         "reject-chat",
         "abort-chat",
         "rollback-chat",
+        "verify-chat",
         "watch-models",
         "guard",
         "rollout-any",
@@ -120,3 +123,15 @@ def test_what_a_spec_says_of_it() -> None:
     found = tracked(spec.model_copy(update={"schedule": times}), "a.yaml").timetable
     assert found is not None and (found.cron, found.timezone) == (times.cron, times.timezone)
     assert found.parameters == {"why": "schedule"}
+
+
+def test_what_serves_is_verified_when_its_spec_says() -> None:
+    spec = make_spec({"verify": {"cron": "0 * * * *", "timezone": "Asia/Shanghai"}})
+    found = tracked(spec, "a.yaml").verified
+    assert found is not None and (found.cron, found.timezone) == ("0 * * * *", "Asia/Shanghai")
+    assert tracked(make_spec(), "a.yaml").verified is None
+    chat = Tracked("chat", "models", "chat.yaml", verified=found)
+    item = named(wanted([chat]))["verify-chat"]
+    assert item.timetables == (found,) and item.parameters == {"spec_file": "chat.yaml"}
+    assert item.alone and item.queue == "operations"
+    assert named(wanted([CHAT]))["verify-chat"].timetables == ()  # by hand, or in the UI

@@ -80,6 +80,8 @@ def with_highest(path: Path, value: float) -> dict[str, Any]:
     assert isinstance(path[-1], str)
     node[path[-1]] = value
     node.pop(INSTEAD.get(path[-1], ""), None)
+    if path[:-1] == ("verify", "load"):
+        node["name"] = "own"
     if path[-1] == "failures":
         node["consecutive"] = True
     if path[-1] == "min_rounds":

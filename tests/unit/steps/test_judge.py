@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tasks.run.measuring import judged as module
 from tasks.run.run import Run
 from tasks.steps.judge import judge
 from tasks.verdict.targets import Decision, TargetVerdict
@@ -17,8 +17,6 @@ from tests.support.cluster.actor_world import world
 from tests.support.cluster.runs import run_of
 from tests.support.rounds import some
 
-# the package's own `judge` is the step
-module = import_module("tasks.steps.judge")
 EXAM = TargetVerdict(
     "exam", "exam", 70, "percent", "at_least", 90, 80, 95, 60, 1, "pass", "54 of 60 right"
 )

@@ -1,35 +1,61 @@
-"""A registry as the OCI distribution API has it, on loopback: asked by HEAD, without a login."""
+"""A registry as the OCI distribution API has it, on loopback: asked by HEAD, with a login only
+where it wants one, and only where nobody reads it on the way."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
 
 from tasks.base.errors import OutsideError
+from tasks.base.scrub import mask
 from tasks.outside.oci import registry
-from tasks.outside.oci.registry import digest_of_image
+from tasks.outside.oci.logins import KeyRing
+from tasks.outside.oci.registry import digest_of_image as asked_with
 
 MANIFEST = b'{"schemaVersion": 2}'
 DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
 
 
+WORD = "s3cret-of-the-bot"
+LOGIN = "Basic " + b64encode(f"bot:{WORD}".encode()).decode()
+
+
+def digest_of_image(image: str) -> str:
+    """With the logins of this process's docker configuration alone."""
+    return asked_with(image, KeyRing((), lambda name: pytest.fail(f"asked for Secret {name}")))
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The docker configuration of this process; it is not there yet."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    return tmp_path / "config.json"
+
+
 @dataclass
 class Registry:
     """How it answers, and what it was asked. token: what it wants, from `realm`; says: whether it
-    names the digest."""
+    names the digest. scheme: of its challenge. login: what it takes for its token, '' for anything.
+    heard: every Authorization, by path. moved: where the realm sends one on."""
 
     port: int = 0
     token: str = ""
     realm: str = ""
     status: int = 200
     says: bool = True
+    scheme: str = "Bearer"
+    login: str = ""
+    moved: str = ""
+    heard: list[tuple[str, str]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
     @property
@@ -52,10 +78,18 @@ def served() -> Iterator[Registry]:
 
         def do_GET(self) -> None:
             state.asked.append(f"{self.command} {self.path}")
+            said = self.headers.get("Authorization", "")
+            if said:
+                state.heard.append((self.path.partition("?")[0], said))
             if self.path.startswith("/token"):
+                if state.moved:
+                    return self.answer(302, {"Location": state.moved})
+                if state.login and said != state.login:
+                    return self.answer(401, {})
                 return self.answer(200, {}, json.dumps({"token": state.token}).encode())
-            if state.token and self.headers.get("Authorization") != f"Bearer {state.token}":
-                login = f'Bearer realm="{state.realm}",service="here",scope="x"'
+            wanted = state.login if state.scheme == "Basic" else f"Bearer {state.token}"
+            if state.token and said != wanted:
+                login = f'{state.scheme} realm="{state.realm}",service="here",scope="x"'
                 return self.answer(401, {"WWW-Authenticate": login})
             digest = {"Docker-Content-Digest": DIGEST} if state.says else {}
             return self.answer(state.status, digest, MANIFEST)
@@ -103,7 +137,7 @@ def test_a_token_for_anybody_is_asked_for_where_it_says(served: Registry) -> Non
 @pytest.mark.parametrize("realm", ["http://evil.example/token", "", "ftp://x"])
 def test_a_token_is_asked_for_in_the_clear_nowhere(served: Registry, realm: str) -> None:
     served.token, served.realm = "secret", realm
-    with pytest.raises(OutsideError, match=r"without a login \(401\).*name the image by its dig"):
+    with pytest.raises(OutsideError, match=r"what .* is \(401\).*name the image by its"):
         digest_of_image(served.image)
     assert len(served.asked) == 1
 
@@ -111,7 +145,7 @@ def test_a_token_is_asked_for_in_the_clear_nowhere(served: Registry, realm: str)
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (403, r"without a login \(403\)"),
+        (403, r"does not tell what .* is \(403\): give it a login"),
         (404, r"does not know .*/team/vllm:1 \(404\)"),
         (500, "did not tell what .* is now .*500"),
     ],
@@ -136,3 +170,53 @@ def test_an_image_by_digest_is_that_and_nobody_is_asked(served: Registry) -> Non
 def test_what_is_no_image() -> None:
     with pytest.raises(OutsideError, match=r"serving\.image: 'A B' names no image"):
         digest_of_image("A B")
+
+
+def knows(config: Path, served: Registry, place: str = "") -> None:
+    """The docker configuration has a login for it."""
+    auths = {place or f"127.0.0.1:{served.port}": {"auth": LOGIN.removeprefix("Basic ")}}
+    config.write_text(json.dumps({"auths": auths}))
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Basic"])
+def test_a_login_goes_where_the_registry_says(served: Registry, config: Path, scheme: str) -> None:
+    served.token, served.scheme, served.login = "pull-token", scheme, LOGIN
+    knows(config, served)
+    assert digest_of_image(served.image) == DIGEST
+    manifest = "/v2/team/vllm/manifests/1"
+    first = ("/token", LOGIN) if scheme == "Bearer" else (manifest, LOGIN)
+    assert served.heard[0] == first
+    assert served.heard[1:] == ([(manifest, "Bearer pull-token")] if scheme == "Bearer" else [])
+    # whatever tells of it from here on hides it
+    assert WORD not in mask(f"it said {WORD}") and LOGIN[6:] not in mask(f"it said {LOGIN}")
+
+
+def test_who_is_not_asked_for_a_login_gets_none(served: Registry, config: Path) -> None:
+    knows(config, served)
+    assert digest_of_image(served.image) == DIGEST and served.heard == []
+
+
+@pytest.mark.parametrize("realm", ["http://evil.example/token", "ftp://x", ""])
+def test_a_login_goes_nowhere_in_the_clear(served: Registry, config: Path, realm: str) -> None:
+    served.token, served.realm = "pull-token", realm
+    knows(config, served)
+    with pytest.raises(OutsideError, match=r"\(401\)"):
+        digest_of_image(served.image)
+    assert served.heard == []
+
+
+def test_a_login_follows_no_redirection(served: Registry, config: Path) -> None:
+    served.token, served.moved = "pull-token", f"http://localhost:{served.port}/v2/elsewhere"
+    knows(config, served)
+    with pytest.raises(OutsideError, match=r"\(401\)"):
+        digest_of_image(served.image)
+    assert [path for path, _ in served.heard] == ["/token"]
+
+
+def test_a_login_of_another_registry_is_not_used(served: Registry, config: Path) -> None:
+    served.token, served.login = "pull-token", LOGIN
+    knows(config, served, "registry.example")
+    with pytest.raises(OutsideError) as found:
+        digest_of_image(served.image)
+    assert served.heard == [] and f"looked for in {config}" in str(found.value)
+    assert WORD not in str(found.value)

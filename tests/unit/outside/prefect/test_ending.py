@@ -26,6 +26,8 @@ NAMES = {
     "held": "Held",
     "refused": "Refused",
     "error": "Error",
+    "earned": "Earned",
+    "missed": "Missed",
 }
 
 
@@ -39,7 +41,7 @@ def test_the_state_tells_how_it_ended(kind: Kind) -> None:
     state = as_state(outcome, record)
     assert (state.name, state.message) == (NAMES[kind], "as it is")
     # a person is asked about what is held: nothing went wrong
-    good = kind in ("promoted", "unchanged", "not now", "not again", "held")
+    good = kind in ("promoted", "unchanged", "not now", "not again", "held", "earned")
     assert state.is_completed() is good and state.is_failed() is not good
     if good:
         assert state.data is record

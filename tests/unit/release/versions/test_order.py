@@ -25,6 +25,43 @@ def test_the_newest_tag_by_version(pattern: str, found: str | None) -> None:
     assert newest_tag(TAGS, pattern) == found
 
 
+@pytest.mark.parametrize(
+    ("tags", "pattern", "found"),
+    [
+        # a date with hyphens is no version, and yet it is later
+        (["2025-06-01", "2025-12-31", "2024-12-31"], "2025-*", "2025-12-31"),
+        (["v20250601", "v20251231", "latest"], "v2025*", "v20251231"),
+        (["2025-06-01", "20250602", "2025.05.30"], "*", "20250602"),
+        (["2025-06-01", "2025-06-01-2", "2025-06-01.10"], "*", "2025-06-01.10"),
+        (["chat-2025-06-01", "chat-2025-06-09", "code-2026-01-01"], "chat-*", "chat-2025-06-09"),
+        # one of them is no date: versions
+        (["v20250601", "v20990101000000"], "v*", "v20990101000000"),
+        (["2025-06-01", "v1.2"], "*", "v1.2"),
+        # no day of the calendar
+        (["2025-02-30", "2025-02-01"], "*", "2025-02-01"),
+        (["20251399", "20250601"], "*", "20251399"),
+    ],
+)
+def test_the_newest_tag_by_date(tags: list[str], pattern: str, found: str) -> None:
+    assert newest_tag(tags, pattern) == found
+
+
+@pytest.mark.parametrize(
+    ("found", "serves", "age"),
+    [
+        ("2025-06-02", "2025-06-01", "newer"),
+        ("v20250601", "v20250602", "older"),
+        ("chat-2025-06-01-2", "chat-2025-06-01", "newer"),
+        ("2025-06-01", "20250601", None),  # the same day: the log says
+        ("chat-2025-06-02", "code-2025-06-01", None),
+        ("2025-06-02", "main", None),
+    ],
+)
+def test_tags_are_ordered_by_their_dates(found: str, serves: str, age: str | None) -> None:
+    order = order_of_tags(found, serves)
+    assert (order.age if order else None) == age
+
+
 def test_prereleases_only_where_they_are_asked_for() -> None:
     assert newest_tag(TAGS, "*", prereleases=True) == "v2.0.0-rc1"
     assert newest_tag(["v2.0rc1"], "*") is None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import b64encode
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,15 +12,18 @@ import pytest
 
 from deployments.local.hub import LocalHub, publish, tag
 from tasks.base.errors import OutsideError, Refused
+from tasks.outside.oci.logins import KeyRing, Login
 from tasks.release.state import Release, State
 from tasks.release.versions.memory import WatchMemory
 from tasks.run.versions import follow
 from tasks.run.versions.follow import followed, hub_commit, pinned, standing
+from tasks.spec.images import reference
 from tasks.spec.policy import Policy
 from tests.support.hubs import MODEL, client, files
 from tests.support.nodedata import make_spec
 
 DIGEST = f"sha256:{'a' * 64}"
+NOBODY: Any = None  # no cluster is asked
 
 
 def spec(**watch: Any) -> Any:
@@ -31,24 +36,48 @@ def test_the_newest_tag_takes_the_revisions_place(tmp_path: Path) -> None:
     with LocalHub(tmp_path) as hub:
         assert followed(client(hub), spec(tags="v*")).model.revision == "v1.10"
         assert followed(client(hub), spec()).model.revision == "master"
-        with pytest.raises(OutsideError, match=r"'v2\*' and names a version; its tags are: v1"):
+        with pytest.raises(OutsideError, match=r"'v2\*' and names a version or a d.*are: v1"):
             followed(client(hub), spec(tags="v2*"))
 
 
 def test_the_image_is_named_by_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "digest_of_image", lambda image: DIGEST)
-    assert pinned(Policy(), spec(image=True)).serving.image == f"r.io/vllm:1@{DIGEST}"
-    assert pinned(Policy(), spec()).serving.image == "r.io/vllm:1"
+    monkeypatch.setattr(follow, "digest_of_image", lambda image, keys: DIGEST)
+    assert pinned(Policy(), spec(image=True), NOBODY).serving.image == f"r.io/vllm:1@{DIGEST}"
+    assert pinned(Policy(), spec(), NOBODY).serving.image == "r.io/vllm:1"
     allowed = Policy(images=["r.io/vllm:1@sha256:*"], digests=True)
-    assert pinned(allowed, spec(image=True)).serving.image.endswith(DIGEST)
+    assert pinned(allowed, spec(image=True), NOBODY).serving.image.endswith(DIGEST)
+
+
+def test_a_login_is_that_of_the_engines_pull_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def digest_of_image(image: str, keys: KeyRing) -> str:
+        asked.append(("registry", image))
+        assert keys.login(reference(image)) == Login("bot", "pull-it")
+        return DIGEST
+
+    def get(*what: str) -> dict[str, Any]:
+        asked.append(what)
+        auths = {"r.io": {"username": "bot", "password": "pull-it"}}
+        config = b64encode(json.dumps({"auths": auths}).encode()).decode()
+        return {"data": {".dockerconfigjson": config}}
+
+    monkeypatch.setattr(follow, "digest_of_image", digest_of_image)
+    wanted = spec(image=True)
+    pod = {"imagePullSecrets": [{"name": "pull"}]}
+    serving = wanted.serving.model_copy(update={"pod": pod})
+    wanted = wanted.model_copy(update={"serving": serving, "namespace": "models"})
+    cluster: Any = SimpleNamespace(get=get)
+    assert pinned(Policy(), wanted, cluster).serving.image.endswith(DIGEST)
+    assert asked == [("registry", "r.io/vllm:1"), ("Secret", "pull", "models")]
 
 
 def test_a_registry_that_the_site_does_not_allow_is_not_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(follow, "digest_of_image", lambda image: pytest.fail("asked"))
+    monkeypatch.setattr(follow, "digest_of_image", lambda image, keys: pytest.fail("asked"))
     with pytest.raises(Refused, match=r"image r\.io/vllm:1@sha256:0+ is not allowed here"):
-        pinned(Policy(images=["mirror.io/*"]), spec(image=True))
+        pinned(Policy(images=["mirror.io/*"]), spec(image=True), NOBODY)
 
 
 def serving(commit: str, revision: str = "master", model: str = MODEL) -> State:
