@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import Progress as RichProgress
 
 from flows.cli.named import agree
 from flows.cli.notify import VARIABLE, recipients
@@ -251,7 +252,17 @@ def _bring(
 ) -> None:
     from tasks.outside.prefect.server import apply
 
-    done = apply(api, plan, pool=pool, folder=folder, limit=limit, addresses=tell)
+    with RichProgress(console=console, transient=True) as bar:
+        task = bar.add_task("deployments")
+        done = apply(
+            api,
+            plan,
+            pool=pool,
+            folder=folder,
+            limit=limit,
+            addresses=tell,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
     rows = {"made": done.made, "changed": done.changed, "removed": done.removed}
     for label, names in rows.items():
         if names:

@@ -78,7 +78,8 @@ class Trigger:
 class FlowDeployment:
     """A flow that can be started by name. entrypoint: the flow as module.function, so that it is
     found wherever the project is installed. form: the parameters that the UI asks for, in order.
-    beating: its runs send heartbeats. alone: a second run waits for the first."""
+    beating: its runs send heartbeats. alone: a second run waits for the first; skips: it is
+    cancelled, where another one comes soon anyway."""
 
     name: str
     entrypoint: str
@@ -91,6 +92,7 @@ class FlowDeployment:
     triggers: tuple[Trigger, ...] = ()
     beating: bool = False
     alone: bool = False
+    skips: bool = False
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -100,7 +102,9 @@ class FlowDeployment:
     @property
     def concurrency(self) -> dict[str, Any]:
         """How many of its runs at once, and what becomes of one more; {}: any number."""
-        return {"limit": 1, "collision_strategy": "ENQUEUE"} if self.alone else {}
+        if not (self.alone or self.skips):
+            return {}
+        return {"limit": 1, "collision_strategy": "CANCEL_NEW" if self.skips else "ENQUEUE"}
 
     def as_dict(self, pool: str) -> dict[str, Any]:
         """As in prefect.yaml, where the form is the flow's whole signature."""

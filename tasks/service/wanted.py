@@ -16,7 +16,7 @@ NEW_VERSION = "model-rollout.new-version"
 ROLLOUT, ROLLBACK = "flows.rollout.rollout", "flows.rollback.rollback"
 GUARD, WATCH = "flows.guard.guard", "flows.watch_models.watch_models"
 VERIFY = "flows.verify.verify"
-GUARD_EVERY_S = 300
+GUARD_EVERY_S = 60  # and a minute of the lease: what died is settled within three
 WATCH_EVERY_S = 600
 # ours beat every 30 s; where nothing is set Prefect's beat every 180 s
 SILENT_S = 420
@@ -165,7 +165,7 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
         FlowDeployment(
             name="guard",
             entrypoint=GUARD,
-            description="Settle rollouts that died half-way; every few minutes, and after a crash.",
+            description="Settle rollouts that died half-way; every minute, and after a crash.",
             queue="operations",
             # without one: of the whole cluster, which its account must be allowed to list
             parameters={"namespace": spaces.pop()} if len(spaces) == 1 else {},
@@ -173,7 +173,7 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
             tags=(TAG,),
             timetables=(Timetable(every_s=GUARD_EVERY_S),),
             triggers=(crashed,),
-            alone=True,
+            skips=True,
         ),
         FlowDeployment(
             name=ANY_SPEC,

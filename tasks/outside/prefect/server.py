@@ -6,7 +6,7 @@ what a person switched or added there stays (tasks/service/changes).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -121,23 +121,28 @@ def apply(
     folder: str,
     limit: int | None,
     addresses: str = "",
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Applied:
     """Make, update and remove. pool: the work pool's name. folder: where its worker reads spec
     files. limit: rollouts at once; None: LIMIT where that is not set yet. addresses: who is told;
-    '' for those that the server knows. Raises OutsideError."""
+    '' for those that the server knows. on_progress: told how many deployments of how many are
+    done. Raises OutsideError."""
     done = Applied()
     with asking(api) as client:
         _pool(client, pool, limit, done)
         found = list(_deployments(client))
         there = {(item["flow"], item["name"]): item for item in found}
-        for each in plan.deployments:
-            flow: Flow[Any, Any] = load_flow_from_entrypoint(each.entrypoint)
+        flows: dict[str, _Known] = {}
+        for number, each in enumerate(plan.deployments):
+            on_progress(number, len(plan.deployments))
+            if each.entrypoint not in flows:
+                flows[each.entrypoint] = _known(client, each.entrypoint)
+            flow = flows[each.entrypoint]
             body = _body(flow, each, pool, folder)
-            known = parameter_schema(flow).properties
             old = there.get((flow.name, each.name))
             ident = UUID(old["id"]) if old else _create(client, flow, each, body, done)
             if old:
-                _update(client, each, body, old, set(known), done)
+                _update(client, each, body, old, set(flow.schema["properties"]), done)
             for trigger in each.triggers:
                 ours = DeploymentEventTrigger.model_validate(trigger.as_dict())
                 ours.set_deployment_id(ident)
@@ -193,9 +198,23 @@ def _deployments(client: SyncPrefectClient) -> Iterator[dict[str, Any]]:
         at += len(page)
 
 
-def _body(flow: Flow[Any, Any], wanted: FlowDeployment, pool: str, folder: str) -> dict[str, Any]:
-    """A deployment's fields, but for its schedules and its limit."""
+@dataclass(frozen=True)
+class _Known:
+    """A flow: its id on the server, and the schema of its parameters."""
+
+    name: str
+    ident: UUID
+    schema: dict[str, Any]
+
+
+def _known(client: SyncPrefectClient, entrypoint: str) -> _Known:
+    flow: Flow[Any, Any] = load_flow_from_entrypoint(entrypoint)
     schema = parameter_schema(flow).model_dump(mode="json", exclude_none=True)
+    return _Known(flow.name, client.create_flow_from_name(flow.name), schema)
+
+
+def _body(flow: _Known, wanted: FlowDeployment, pool: str, folder: str) -> dict[str, Any]:
+    """A deployment's fields, but for its schedules and its limit."""
     step = {"prefect.deployments.steps.set_working_directory": {"directory": folder}}
     return {
         "description": wanted.description,
@@ -207,14 +226,14 @@ def _body(flow: Flow[Any, Any], wanted: FlowDeployment, pool: str, folder: str) 
         "work_pool_name": pool,
         "work_queue_name": wanted.queue,
         "job_variables": wanted.variables,
-        "parameter_openapi_schema": form_of(schema, wanted.form),
+        "parameter_openapi_schema": form_of(flow.schema, wanted.form),
         "enforce_parameter_schema": True,
     }
 
 
 def _create(
     client: SyncPrefectClient,
-    flow: Flow[Any, Any],
+    flow: _Known,
     wanted: FlowDeployment,
     body: Mapping[str, Any],
     done: Applied,
@@ -222,7 +241,7 @@ def _create(
     limit = wanted.concurrency
     options = ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None
     ident: UUID = client.create_deployment(
-        client.create_flow_from_name(flow.name),
+        flow.ident,
         wanted.name,
         schedules=[_schedule(item, item.active) for item in wanted.timetables],
         concurrency_limit=limit.get("limit"),
