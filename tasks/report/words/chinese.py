@@ -9,6 +9,9 @@ CHINESE: dict[str, str] = {
     "Promoted": "已上线",
     "Unchanged": "无变化",
     "Not now": "暂不发布",
+    "Not again": "不再重试",
+    "Still earned": "仍然达标",
+    "Targets missed": "未达标",
     "Rolled back": "已回滚",
     "Inconclusive": "结论未定",
     "Held for a person": "待人工审批",
@@ -19,6 +22,10 @@ CHINESE: dict[str, str] = {
     "the candidate": "候选版本",
     "{release} met the one target and was promoted.": "{release} 指标达标，已上线。",
     "{release} met all {n} targets and was promoted.": "{release} 的 {n} 项指标全部达标，已上线。",
+    "{release} met the one target and waits for a person.": "{release} 指标达标，等待人工审批。",
+    "{release} met all {n} targets and waits for a person.": (
+        "{release} 的 {n} 项指标全部达标，等待人工审批。"
+    ),
     "{release} was not promoted: {said}.": "{release} 未上线：{said}。",
     "{release} was not promoted and waits for a person: {said}.": (
         "{release} 未上线，等待人工审批：{said}。"

@@ -208,7 +208,7 @@ def test_what_a_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert notice.event == "model-rollout.rollout.missed"
     assert notice.resource["prefect.resource.id"] == "model-rollout.rollout.models.m"
     assert notice.title == "rollout models/m: missing its targets"
-    assert notice.missed and "ttft_mean_ms" in notice.missed[0] and notice.sentence == "it is"
+    assert notice.missed and "ttft_mean_ms" in notice.missed[0] and notice.sentence == "so it is"
 
 
 def test_history_has_it_among_the_rollouts(

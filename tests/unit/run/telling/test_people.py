@@ -24,11 +24,14 @@ MOMENTS = {
     "promoted": "promoted",
     "unchanged": "settled",
     "not now": "settled",
+    "not again": "settled",
     "failed": "rejected",
     "inconclusive": "rejected",
     "held": "needs-approval",
     "refused": "rejected",
     "error": "broken",
+    "earned": "earned",
+    "missed": "missed",
 }
 
 
