@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   := .venv
 ENGINE := .engine
+SBOM   := .sbom
 UV     := $(VENV)/bin/uv
 
 # uv does not read pip's wheel folders; hand them on where they are configured.
@@ -14,7 +15,7 @@ export MODELSCOPE_LOG_LEVEL ?= 40
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench lock lock-check clean
+.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench lock lock-check sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -81,6 +82,17 @@ lock: $(UV) ## renew the pinned requirement files from pyproject.toml and requir
 lock-check: $(UV) ## fail when a pinned file no longer follows from its source
 	$(VENV)/bin/python requirements/compile.py --check
 
+sbom: $(SBOM)/.ok ## what the images' Python packages are, as CycloneDX (dist/*.cdx.json)
+	mkdir -p dist
+	for image in run kubernetes-worker; do \
+	  $(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/$$image.cdx.json requirements/$$image.txt || exit 1; \
+	done
+
+$(SBOM)/.ok: $(UV) requirements/sbom.txt
+	$(PYTHON) -m venv $(SBOM)
+	$(UV) pip install --python $(SBOM)/bin/python --quiet --require-hashes -r requirements/sbom.txt
+	touch $@
+
 clean: ## remove both environments, caches and the demo's state
 	-test ! -x $(VENV)/bin/rollout || $(VENV)/bin/rollout demo --down
-	rm -rf $(VENV) $(ENGINE) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(ENGINE) $(SBOM) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
