@@ -86,6 +86,6 @@ def test_the_manifest_is_what_the_api_takes() -> None:
     assert given.arguments == {
         "host": "0.0.0.0",
         "port": port["containerPort"],
-        "namespace": made["metadata"]["namespace"],
+        "namespace": "$(NAMESPACE)",
     }
     assert template["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])
