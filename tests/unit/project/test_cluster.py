@@ -1,4 +1,4 @@
-"""deployments/cluster: what its kustomizations name, and what the pods of the service name and may."""
+"""deployments/cluster: what its kustomizations name, and what the service's pods name and may."""
 
 from __future__ import annotations
 
@@ -219,7 +219,7 @@ def test_what_brings_deployments_does_it_for_the_pool_of_the_worker() -> None:
 
 
 def test_the_worker_of_the_pool_may_only_make_jobs_and_look() -> None:
-    (role,) = (b for b in yaml.safe_load_all((POOL / "rbac.yaml").read_text()) if b["kind"] == "Role")
+    _, role, _ = yaml.safe_load_all((POOL / "rbac.yaml").read_text())
     rights = {
         (resource, verb)
         for rule in role["rules"]

@@ -59,7 +59,8 @@ def test_it_runs_with_the_worker_image_and_account_and_as_restricted() -> None:
 
 
 def test_it_is_applied_by_the_lines_that_people_copy() -> None:
-    assert "-f deployments/cluster/base/guard.yaml" in " ".join((ROOT / "README.md").read_text().split())
+    page = " ".join((ROOT / "README.md").read_text().split())
+    assert "-f deployments/cluster/base/guard.yaml" in page
     assert (
         "kubectl apply -f base/namespace.yaml -f base/rbac.yaml -f base/guard.yaml"
         in (FOLDER / "README.md").read_text()
