@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -228,6 +229,20 @@ def test_the_worker_of_the_pool_may_only_make_jobs_and_look() -> None:
     }
     changing = {right for right in rights if right[1] not in ("get", "list", "watch")}
     assert changing == {("jobs", "create"), ("jobs", "delete")}
+
+
+def test_a_process_worker_asks_its_rollouts_to_stop_and_waits_for_them() -> None:
+    """Prefect's own ends at once, and what it runs is killed with its container."""
+    worker = read(CLUSTER / "overlays" / "process-pool" / "worker.yaml")["spec"]["template"]["spec"]
+    *shell, script = worker["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    run = "trap 'sleep 0.2; echo cleaned up; exit' TERM; echo begun; while :; do sleep 0.05; done"
+    first = [sys.executable, "-c", f"import subprocess; subprocess.run(['sh', '-c', {run!r}])"]
+    with subprocess.Popen(first, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        assert "/proc/1/" in script
+        there = script.replace("/proc/1/", f"/proc/{process.pid}/")
+        assert subprocess.run([*shell, there], timeout=30).returncode == 0
+        assert process.stdout.read() == "cleaned up\n"
 
 
 def test_both_images_have_the_same_prefect() -> None:
