@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV   := .venv
 ENGINE := .engine
 DOCS   := .docs
+SBOM   := .sbom
 UV     := $(VENV)/bin/uv
 
 # uv does not read pip's wheel folders; hand them on where they are configured.
@@ -15,7 +16,7 @@ export MODELSCOPE_LOG_LEVEL ?= 40
 export PREFECT_SERVER_ANALYTICS_ENABLED = false
 export DO_NOT_TRACK = 1
 
-.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench docs lock lock-check clean
+.PHONY: help setup demo test test-fast chaos switches search lint types layers fmt bench docs lock lock-check sbom clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -94,6 +95,17 @@ lock: $(UV) ## renew the pinned requirement files from pyproject.toml and requir
 lock-check: $(UV) ## fail when a pinned file no longer follows from its source
 	$(VENV)/bin/python requirements/compile.py --check
 
+sbom: $(SBOM)/.ok ## what the images' Python packages are, as CycloneDX (dist/*.cdx.json)
+	mkdir -p dist
+	for image in run kubernetes-worker; do \
+	  $(SBOM)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/$$image.cdx.json requirements/$$image.txt || exit 1; \
+	done
+
+$(SBOM)/.ok: $(UV) requirements/sbom.txt
+	$(PYTHON) -m venv $(SBOM)
+	$(UV) pip install --python $(SBOM)/bin/python --quiet --require-hashes -r requirements/sbom.txt
+	touch $@
+
 clean: ## remove the environments, caches and the demo's state
 	-test ! -x $(VENV)/bin/rollout || $(VENV)/bin/rollout demo --down
-	rm -rf $(VENV) $(ENGINE) $(DOCS) site .cache .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(ENGINE) $(DOCS) $(SBOM) site .cache .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

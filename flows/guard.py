@@ -1,6 +1,6 @@
 """The guard: settles what nobody looks after any more, in the cluster and without a person.
 
-It runs as a CronJob (deployments/cluster/guard.yaml), as a Prefect deployment and as a command. It
+It runs as a CronJob (deployments/cluster/base/guard.yaml), a Prefect deployment and a command. It
 takes a lease only when its holder has stopped renewing it, so a rollout that is merely slow is left
 alone. Each rollout is settled apart: one that fails, hangs or cannot be read stops no other.
 """

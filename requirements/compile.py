@@ -36,6 +36,12 @@ SETS: dict[str, tuple[str, ...]] = {
         "--universal",
         "--constraint=requirements/run.txt",
     ),
+    "kubernetes-worker.txt": (
+        "requirements/kubernetes-worker.in",
+        "--universal",
+        "--constraint=requirements/run.txt",
+    ),
+    "sbom.txt": ("requirements/sbom.in", "--universal"),
     "engine.txt": (
         "requirements/engine.in",
         "--override=requirements/engine-overrides.txt",

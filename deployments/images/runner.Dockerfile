@@ -1,7 +1,9 @@
-# The image of the Jobs we run on nodes (probe, fetch) and of a Prefect worker.
-#   docker build -f deployments/images/runner.Dockerfile -t REGISTRY/model-rollout:0.1.0 .
+# The image of the Jobs we run on nodes (probe, fetch), of the guard, of the Prefect server, and of what
+# runs flows. BuildKit adds what it is made of, Debian's packages and Python's (`make sbom`: Python's alone):
+#   docker buildx build --sbom=true --push -f deployments/images/runner.Dockerfile -t REGISTRY/model-rollout:0.1.0 .
 FROM python:3.11-slim
-# hy-smi asks lspci
+# hy-smi asks lspci; Debian keeps one version of it at a time, so none is named
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends pciutils && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/model-rollout
 COPY requirements/run.txt requirements/run.txt

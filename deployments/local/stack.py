@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 BRANCH = "master"
 NODE = "laptop"
-SHIPPED = tuple(ROOT / "deployments" / "cluster" / f"{name}.yaml" for name in ("namespace", "rbac"))
+CLUSTER = ROOT / "deployments" / "cluster" / "base"
+SHIPPED = tuple(CLUSTER / f"{name}.yaml" for name in ("namespace", "rbac"))
 ACCOUNT = ("models", "model-rollout")
 ENGINE_IMAGE = "vllm-cpu:0.32.0"
 RUNNER_IMAGE = "model-rollout:0.1.0"
@@ -33,8 +34,8 @@ Say = Callable[[str], None]
 @dataclass(frozen=True)
 class Stack:
     """Where everything is while it runs. kubeconfig: of the cluster's administrator; account: of
-    the account that deployments/cluster/rbac.yaml makes, as which rollouts run. prefect_url: ''
-    where Prefect is somebody else's."""
+    the account that deployments/cluster makes, as which rollouts run. prefect_url: '' where Prefect
+    is somebody else's."""
 
     kubeconfig: str
     account: str

@@ -12,6 +12,7 @@ from tasks.service.names import owner
 from tasks.service.parts import SLUG, ServicePlan, Timetable
 
 Fields = Mapping[str, Any]
+_QUEUE = ("work_pool_name", "work_queue_name")
 
 
 def held(found: Any, wanted: Any) -> bool:
@@ -69,7 +70,11 @@ def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, An
     if not merged["job_variables"]["env"]:
         del merged["job_variables"]["env"]
     # whole, both ways: a field that the form no longer has must go
-    return {key: value for key, value in merged.items() if found.get(key) != value}
+    fields = {key: value for key, value in merged.items() if found.get(key) != value}
+    # of two pools with a queue of that name, the server takes either
+    if not fields.keys().isdisjoint(_QUEUE):
+        fields |= {key: wanted[key] for key in _QUEUE}
+    return fields
 
 
 @dataclass(frozen=True)

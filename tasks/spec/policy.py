@@ -1,6 +1,6 @@
 """What a site allows, whatever a spec says: read from a file that no spec can name.
 
-The same rules stand in deployments/cluster/admission.yaml, which the API server holds whoever asks.
+deployments/cluster/components/admission has the same rules: the API server holds whoever asks.
 """
 
 from __future__ import annotations

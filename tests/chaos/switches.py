@@ -214,7 +214,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kubeconfig", help="of a real cluster")
     parser.add_argument(
         "--account",
-        help="kubeconfig there of the account of deployments/cluster/rbac.yaml, which moves the "
+        help="kubeconfig there of the account that deployments/cluster makes, which moves the "
         "Service; default: --kubeconfig",
     )
     parser.add_argument("--namespace", default=NAMESPACE, help="there, to be made and left to you")

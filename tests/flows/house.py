@@ -217,7 +217,7 @@ class House:
 
 def account(cluster: LocalCluster) -> Path:
     """A kubeconfig of the account that a cluster's administrator makes of deployments/cluster."""
-    make(cluster, ROOT / "deployments/cluster/rbac.yaml")
+    make(cluster, ROOT / "deployments/cluster/base/rbac.yaml")
     return cluster.kubeconfig_of(NAMESPACE, "model-rollout")
 
 

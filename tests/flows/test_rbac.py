@@ -19,7 +19,7 @@ from tests.flows.house import NAMESPACE, House, read_until
 from tests.support.cluster.hand import Hand
 
 pytestmark = pytest.mark.timeout(1200)
-MANIFEST = Path(__file__).parents[2] / "deployments" / "cluster" / "rbac.yaml"
+MANIFEST = Path(__file__).parents[2] / "deployments" / "cluster" / "base" / "rbac.yaml"
 # what other rollouts are owed is asked of the whole cluster first
 TRIED = {("cluster", "list", "", "configmaps"), ("cluster", "list", "apps", "deployments")}
 WRITES = {"create", "update", "patch", "delete", "deletecollection"}

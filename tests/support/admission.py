@@ -1,4 +1,4 @@
-"""The site's policy as shipped, and cluster/admission.yaml as an API server evaluates it.
+"""The site's policy as shipped, and cluster/components/admission as an API server evaluates it.
 
 The expressions are Kubernetes' CEL: what its libraries add to the language is here in Python. Types
 are not checked, as an API server does when it takes the policy.
@@ -19,8 +19,9 @@ from tasks.spec.policy import Policy, parse_policy
 from tests.support.places import ROOT
 from tests.support.surveys import survey
 
-FILE = ROOT / "deployments" / "cluster" / "admission.yaml"
-SHIPPED = parse_policy((ROOT / "deployments" / "policy.yaml").read_text(), "policy.yaml")
+CLUSTER = ROOT / "deployments" / "cluster"
+FILE = CLUSTER / "components" / "admission" / "admission.yaml"
+SHIPPED = parse_policy((CLUSTER / "base" / "policy.yaml").read_text(), "policy.yaml")
 EXAMPLE = read_spec(ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml")
 POLICY, BINDING = yaml.safe_load_all(FILE.read_text())
 

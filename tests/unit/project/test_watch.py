@@ -23,7 +23,7 @@ def load(name: str) -> Any:
 
 
 def test_the_cronjob_is_what_the_api_takes_and_runs_the_guard() -> None:
-    body = load("guard.yaml")
+    body = load("base/guard.yaml")
     for version in VERSIONS:
         kubernetes_validate.validate(body, version, strict=True)
     spec, job = body["spec"], body["spec"]["jobTemplate"]["spec"]
@@ -34,13 +34,16 @@ def test_the_cronjob_is_what_the_api_takes_and_runs_the_guard() -> None:
     program, *command = container["command"]
     found, given, _ = build().parse_args(command)
     assert program == "rollout" and found is guard
-    assert given.arguments == {"once": True, "namespace": body["metadata"]["namespace"]}
+    assert given.arguments == {"once": True, "namespace": "$(NAMESPACE)"}
+    assert {
+        "name": "NAMESPACE",
+        "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}},
+    } in container["env"]
 
 
 def test_it_runs_with_the_worker_image_and_account_and_as_restricted() -> None:
-    pod = load("guard.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    worker = list(yaml.safe_load_all((FOLDER / "worker.yaml").read_text()))[-1]
-    other = worker["spec"]["template"]["spec"]
+    pod = load("base/guard.yaml")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    other = load("overlays/process-pool/worker.yaml")["spec"]["template"]["spec"]
     assert pod["serviceAccountName"] == other["serviceAccountName"]
     assert pod["containers"][0]["image"] == other["containers"][0]["image"]
     # the restricted level, and nothing to write to but its own volumes
@@ -56,9 +59,10 @@ def test_it_runs_with_the_worker_image_and_account_and_as_restricted() -> None:
 
 
 def test_it_is_applied_by_the_lines_that_people_copy() -> None:
-    assert "-f deployments/cluster/guard.yaml" in " ".join((ROOT / "README.md").read_text().split())
+    page = " ".join((ROOT / "README.md").read_text().split())
+    assert "-f deployments/cluster/base/guard.yaml" in page
     assert (
-        "kubectl apply -f namespace.yaml -f rbac.yaml -f guard.yaml"
+        "kubectl apply -f base/namespace.yaml -f base/rbac.yaml -f base/guard.yaml"
         in (FOLDER / "README.md").read_text()
     )
 

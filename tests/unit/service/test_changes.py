@@ -19,6 +19,8 @@ BODY: dict[str, Any] = {
     "parameters": {"spec_file": "a.yaml"},
     "tags": ["model-rollout"],
     "job_variables": {"env": {"BEAT": "30"}},
+    "work_pool_name": "pool",
+    "work_queue_name": "operations",
 }
 
 
@@ -34,6 +36,15 @@ def test_as_wanted_nothing_is_sent() -> None:
 
 def test_only_what_differs_is_sent() -> None:
     assert patch(BODY, {**BODY, "description": "old"}, ()) == {"description": "new"}
+
+
+@pytest.mark.parametrize("key", ["work_pool_name", "work_queue_name"])
+def test_a_queue_is_named_with_its_pool(key: str) -> None:
+    """The server takes a queue alone for one of that name in any pool."""
+    assert patch(BODY, {**BODY, key: "another"}, ()) == {
+        "work_pool_name": "pool",
+        "work_queue_name": "operations",
+    }
 
 
 def test_what_a_person_added_stays() -> None:

@@ -333,6 +333,6 @@ def test_the_api_server_has_the_same_values() -> None:
         SHIPPED
     )
     assert "paramKind" not in POLICY["spec"]
-    for item in yaml.safe_load_all((CLUSTER / "rbac.yaml").read_text()):
+    for item in yaml.safe_load_all((CLUSTER / "base" / "rbac.yaml").read_text()):
         groups = {group for rule in item.get("rules", []) for group in rule["apiGroups"]}
         assert not groups & {"*", "admissionregistration.k8s.io"}
