@@ -100,7 +100,7 @@ def wanted(models: Sequence[Tracked], *, watch_every_s: int = WATCH_EVERY_S) -> 
             )
     names = called(model.key for model in models)
     each = [item for model in models for item in _of_model(model, names[model.key])]
-    return ServicePlan((*each, *_common(models, watch_every_s)), (_fell_silent(),))
+    return ServicePlan((*each, *_common(models, watch_every_s)), (_fell_silent(), _never_began()))
 
 
 def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
@@ -204,14 +204,34 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
 
 
 def _fell_silent() -> dict[str, Any]:
+    return _silence(
+        "a rollout fell silent",
+        "No heartbeat of a rollout for seven minutes, and no end of it.",
+        "prefect.flow-run.heartbeat",
+        {"state": "CRASHED", "message": "its heartbeats stopped"},
+    )
+
+
+def _never_began() -> dict[str, Any]:
+    # it would hold its model's place for ever
+    return _silence(
+        "a cancelled rollout was not heard of",
+        "No heartbeat of a rollout for seven minutes after it was asked to stop: it had not begun.",
+        "prefect.flow-run.Cancelling",
+        {"state": "CANCELLED", "message": "it was cancelled, and nobody was there to hear of it"},
+    )
+
+
+def _silence(name: str, description: str, after: str, then: Mapping[str, str]) -> dict[str, Any]:
+    """An automation for rollouts of which nothing comes for SILENT_S after an event of theirs."""
     return {
-        "name": "a rollout fell silent",
-        "description": "No heartbeat of a rollout for seven minutes, and no end of it.",
+        "name": name,
+        "description": description,
         "enabled": True,
         "trigger": {
             "type": "event",
             "posture": "Proactive",
-            "after": ["prefect.flow-run.heartbeat"],
+            "after": [after],
             # every end of a rollout has a name of its own
             "expect": ["prefect.flow-run.*"],
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
@@ -223,11 +243,5 @@ def _fell_silent() -> dict[str, Any]:
             "threshold": 1,
             "within": SILENT_S,
         },
-        "actions": [
-            {
-                "type": "change-flow-run-state",
-                "state": "CRASHED",
-                "message": "its heartbeats stopped",
-            }
-        ],
+        "actions": [{"type": "change-flow-run-state", **then}],
     }

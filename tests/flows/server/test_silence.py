@@ -40,17 +40,25 @@ def machine_gone(elder: int) -> None:
             os.kill(member, number)
 
 
-def test_a_rollout_that_falls_silent_is_crashed_and_settled(home: House) -> None:
+def test_what_nobody_ends_is_ended_and_settled(home: House) -> None:
     served = serve(home)
-    # the shipped one, with less patience: ours beat every 30 s
+    # the shipped ones, with less patience: ours beat every 30 s
     data = yaml.safe_load(AUTOMATIONS.read_text())
     data["automations"][0]["trigger"]["within"] = 60
+    data["automations"][1]["trigger"]["within"] = 10
     sooner = home.folder / "automations.yaml"
     sooner.write_text(yaml.safe_dump(data))
     served.prefect("automation", "create", "--from-file", str(sooner))
 
-    home.publish(1)
+    # one that was cancelled before anybody began with it holds its model's place no longer
     deployment = served.deployment("rollout-smollm2")["id"]
+    begun = {"state": {"type": "PENDING"}}
+    nobodys = served.call("POST", f"/deployments/{deployment}/create_flow_run", begun)["id"]
+    stop = {"state": {"type": "CANCELLING"}, "force": True}
+    served.call("POST", f"/flow_runs/{nobodys}/set_state", stop)
+    assert served.ended(nobodys)["state_type"] == "CANCELLED"
+
+    home.publish(1)
     body = {"state": {"type": "SCHEDULED"}}
     started = served.call("POST", f"/deployments/{deployment}/create_flow_run", body)
 

@@ -16,7 +16,12 @@ from tests.support.served import Served, serve
 pytestmark = pytest.mark.timeout(900)
 OF_MODEL = {f"{does}-smollm2" for does in ("rollout", "approve", "reject", "abort", "rollback")}
 COMMON = {"watch-models", "guard", "rollout-any"}
-AUTOMATIONS = {"new version of models/smollm2", "a rollout crashed", "a rollout fell silent"}
+AUTOMATIONS = {
+    "new version of models/smollm2",
+    "a rollout crashed",
+    "a rollout fell silent",
+    "a cancelled rollout was not heard of",
+}
 
 
 @pytest.fixture(scope="module")

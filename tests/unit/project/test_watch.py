@@ -68,14 +68,14 @@ def test_it_is_applied_by_the_lines_that_people_copy() -> None:
 
 
 def test_a_rollout_that_ended_is_not_silent_and_one_that_beats_is_not_either() -> None:
-    (data,) = yaml.safe_load((FOLDER.parent / "automations.yaml").read_text())["automations"]
-    automation = AutomationCore.model_validate(data)
-    trigger = automation.trigger
-    assert automation.enabled and isinstance(trigger, EventTrigger)
-    # every ending has a name of its own, and so has its event
-    assert trigger.expect == {"prefect.flow-run.*"} and len(ENDINGS) > 5
-    beat = FlowsSettings().heartbeat_frequency
-    assert beat is not None and trigger.within.total_seconds() > 2 * beat
+    for data in yaml.safe_load((FOLDER.parent / "automations.yaml").read_text())["automations"]:
+        automation = AutomationCore.model_validate(data)
+        trigger = automation.trigger
+        assert automation.enabled and isinstance(trigger, EventTrigger)
+        # every ending has a name of its own, and so has its event
+        assert trigger.expect == {"prefect.flow-run.*"} and len(ENDINGS) > 5
+        beat = FlowsSettings().heartbeat_frequency
+        assert beat is not None and trigger.within.total_seconds() > 2 * beat
 
 
 def test_prefect_has_guard_and_watcher_on_and_rollouts_that_beat() -> None:
