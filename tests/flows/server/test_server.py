@@ -224,9 +224,11 @@ def test_pin_prefect_a_rejected_rollout_is_no_crash_in_its_log_and_is_told(
     title = f"rollout {NAMESPACE}/smollm2: "
     ours = {key.removeprefix(title) for key in texts if key.startswith(title)}
     assert ours == {"started", "rejected"}
-    record = record_of(served.home, "smollm2")
     lines = texts[f"{title}rejected"].splitlines()
-    assert "Atlantis" in lines[0] and f"report: {record['report']}" in lines
+    (report,) = [line for line in lines if line.startswith("report: ")]
+    assert "Atlantis" in lines[0] and report.startswith("report: http")
+    shown = served.call("GET", f"/artifacts/{report.rpartition('/')[2]}")
+    assert shown["key"] == "report-smollm2-models" and "Atlantis" in shown["data"]
     assert lines[-1].startswith("run: http") and lines[-1].endswith(f"/{run['id']}")
     assert {path for path, _ in heard.came} == {"/ours?key=open-sesame"}
 

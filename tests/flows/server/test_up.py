@@ -9,12 +9,13 @@ import httpx
 import pytest
 import yaml
 
+from tasks.service.names import DEEDS
 from tests.flows.house import house, record_of, spec_data
 from tests.support.places import ROOT
 from tests.support.served import Served, serve
 
 pytestmark = pytest.mark.timeout(900)
-OF_MODEL = {f"{does}-smollm2" for does in ("rollout", "approve", "reject", "abort", "rollback")}
+OF_MODEL = {f"{does}-smollm2" for does in DEEDS}
 COMMON = {"watch-models", "guard", "rollout-any"}
 AUTOMATIONS = {
     "new version of models/smollm2",

@@ -41,7 +41,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterat
 def rollout_of(served: Served) -> dict[str, Any]:
     """The deployment that rolls the spec out."""
     every = served.call("POST", "/deployments/filter", {})
-    (found,) = [item for item in every if item["parameters"].get("spec_file") == SPEC]
+    (found,) = [item for item in every if item["name"] == "rollout-smollm2"]
     return dict(found)
 
 
