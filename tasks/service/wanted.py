@@ -130,7 +130,7 @@ def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
     )
     times = (model.timetable,) if model.timetable else ()
     which = {"name": model.name, "namespace": model.namespace}
-    # which candidate is meant, a person says: a click alone promotes and removes nothing
+    # which candidate is meant, a person says on the form, or the paused run that asks about it
     meant = {"rollout": "", "plan": ""}
     return [
         made(

@@ -41,6 +41,11 @@ def test_prefect_yaml_is_what_the_specs_say() -> None:
     assert prefect_yaml(plan) == PAGE, "write it anew: `rollout up --print --specs ...`"
 
 
+def test_the_folder_of_examples_is_one_for_rollout_up() -> None:
+    files = sorted((ROOT / "deployments" / "models").glob("*.yaml"))
+    assert len(wanted([tracked(read_spec(file), file.name) for file in files]).deployments) > 60
+
+
 def test_the_automations_are_those_that_rollout_up_makes() -> None:
     assert [dict(item) for item in wanted([]).automations] == AUTOMATIONS["automations"]
 
