@@ -39,6 +39,12 @@ LOG_BYTES = 20 << 20
 _FACTS = "service.json"
 _TICK_S = 0.3
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+# with fifty rollouts at once a query took longer than the 10 s that it is given, the server answered
+# 500, and the client, which waits for 503 alone, ended its rollout
+PATIENT = {
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
+}
 _SERVER_AUTH, _AUTH = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 
 
@@ -287,6 +293,7 @@ def environments(folder: Path, kept: Running, here: Mapping[str, str]) -> dict[s
     both = {
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        **PATIENT,
         **here,
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": kept.api,

@@ -13,7 +13,7 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import keeping
-from tasks.outside.prefect.keeping import PAUSES_S, SOUND_S, Running, _Child
+from tasks.outside.prefect.keeping import PATIENT, PAUSES_S, SOUND_S, Running, _Child
 
 LIVES = [sys.executable, "-c", "import time; time.sleep(600)"]
 ENDS = [sys.executable, "-c", "raise SystemExit(7)"]
@@ -89,6 +89,7 @@ def test_only_the_server_is_told_the_database_and_its_password(tmp_path: Path) -
     for each in found.values():
         assert each["PREFECT_API_URL"] == kept.api == "http://127.0.0.1:4200/api"
         assert each["PREFECT_API_AUTH_STRING"] == "u:p"
+        assert PATIENT.items() <= each.items()
         assert (each["KUBECONFIG"], each["PREFECT_HOME"]) == ("/k", str(tmp_path / "prefect"))
 
 
