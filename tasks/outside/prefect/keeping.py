@@ -39,8 +39,8 @@ LOG_BYTES = 20 << 20
 _FACTS = "service.json"
 _TICK_S = 0.3
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
-# with fifty rollouts at once a query took longer than the 10 s it is given, the server answered 500,
-# and the client, which waits for 503 alone, ended its rollout
+# with fifty rollouts at once a query took longer than the 10 s it is given, and the server answered
+# 500: the client, which waits for 503 alone, ended its rollout
 PATIENT = {
     "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
     "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
