@@ -221,6 +221,9 @@ def _demo(console: Console, story: Story, *, keep: bool) -> int:
         return code
     finally:
         if not keep:
+            from tasks.outside.prefect.told import flush
+
+            flush()
             stack.down(LOCAL)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from prefect.exceptions import MissingContextError
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogWorker
 
 from tasks.base.errors import RolloutError
 from tasks.base.scrub import mask, masked
@@ -50,6 +51,11 @@ class _Sentences(logging.Filter):
         record.msg, record.args = mask(str(error)), ()
         record.exc_info = record.exc_text = None
         return True
+
+
+def flush() -> None:
+    """Send what of the logs is not sent yet, before the server goes."""
+    APILogWorker.drain_all(timeout=5)
 
 
 def install() -> None:
