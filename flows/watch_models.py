@@ -23,9 +23,10 @@ from tasks.outside.prefect import artifacts, told
 from tasks.release.versions.decide import event_id
 from tasks.run.versions.look import Sighting, VersionWatch
 from tasks.service.notices import TROUBLE
+from tasks.service.wanted import NEW_VERSION as EVENT
+from tasks.service.wanted import resource_of
 from tasks.spec.file import read_spec
 
-EVENT = "model-rollout.new-version"
 WIDTH = 8  # specs looked at at once
 KEY = "watch-models"
 
@@ -124,7 +125,7 @@ def _emit(event: str, seen: Sighting, payload: dict[str, Any], ident: UUID | Non
     emit_event(
         event=event,
         resource={
-            "prefect.resource.id": f"model-rollout.rollout.{seen.namespace}.{seen.name}",
+            "prefect.resource.id": resource_of((seen.namespace, seen.name)),
             "prefect.resource.name": seen.name,
             "model-rollout.model": seen.model,
         },
