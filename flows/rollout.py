@@ -23,7 +23,6 @@ from tasks.run.locked import Locked
 from tasks.run.nodes.placing import place
 from tasks.run.run import Run
 from tasks.run.telling.people import tell_start, tell_unread
-from tasks.run.ui.reported import report_address
 from tasks.run.ui.states import states
 from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
@@ -147,14 +146,14 @@ def rollout(
             tell_unread(wanted, spec_file, error)
         return ending.no_record(error)
     waits = outcome.kind in ("held", "not now")
-    ending.tell(outcome, run.record, asked=asked if waits else {}, report=run.shown)
+    ending.tell(outcome, run.record, asked=asked if waits else {}, report=run.shown.page)
     return ending.as_state(outcome, run.record)
 
 
 def _measured(run: Run) -> str:
     judge = run.record.judge
     said = f"Verdict: {judge.verdict}; {in_short(run.record)}. " if judge else ""
-    return f"{said}The report: {report_address(run.record) or run.record.report}"
+    return f"{said}The report: {run.shown.address or run.record.report}"
 
 
 def _cancelled(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

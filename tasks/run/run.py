@@ -30,7 +30,7 @@ from tasks.run.locked import Locked, locked, not_held
 from tasks.run.measuring.sitting import Sitting
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_end
-from tasks.run.ui.reported import bucket_of, key_of, publish
+from tasks.run.ui.reported import ReportPlace, bucket_of, key_of, publish
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import DEMANDS, asked_of
 from tasks.weights.manifest import Manifest
@@ -67,7 +67,7 @@ class Run(Sitting):
         self.cluster, self.commit, self.again = cluster, commit, again
         self.may_interrupt, self.by_itself = may_interrupt, by_itself
         self.outcome: Outcome | None = None
-        self.shown: str | None = None  # the report's page in Prefect's UI
+        self.shown = ReportPlace()  # once it has ended
         self.subject = spec.name
         self.measured: dict[str, float] | None = None
         self.ask_s = ASK_S
@@ -218,7 +218,8 @@ class Run(Sitting):
             finally:
                 self._mirror(path)
                 self.shown = publish(self.record)
-                tell_end(self.record, self.outcome, moved=self.promoting is not None)
+                moved, where = self.promoting is not None, self.shown.address
+                tell_end(self.record, self.outcome, moved=moved, report=where)
         return outcome
 
     def _shown(self, error: BaseException) -> Outcome:

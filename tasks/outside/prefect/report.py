@@ -7,17 +7,7 @@ from __future__ import annotations
 import base64
 import logging
 from pathlib import Path
-from uuid import UUID
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    ArtifactFilterKey,
-)
-from prefect.context import FlowRunContext
-
-from tasks.base.scrub import mask
 from tasks.outside.prefect import artifacts
 from tasks.outside.prefect.artifacts import escape
 from tasks.record.outcome import target_rows
@@ -70,23 +60,3 @@ def _page(record: Record) -> str:
     except (OSError, UnicodeDecodeError) as error:
         _log.warning("the report's figures cannot be shown: %s", error)
         return ""
-
-
-def address_of(record: Record) -> str | None:
-    """The address of that artifact, of the flow run that runs here; None outside of one, or where
-    there is none."""
-    context = FlowRunContext.get()
-    base = artifacts.ui()
-    if context is None or context.flow_run is None or not base:
-        return None
-    wanted = ArtifactFilter(
-        key=ArtifactFilterKey(any_=[artifacts.key_of("report", record.namespace, record.name)]),
-        flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(str(context.flow_run.id))]),
-    )
-    try:
-        with get_client(sync_client=True) as client:
-            found = client.read_artifacts(artifact_filter=wanted)
-    except Exception as error:
-        _log.warning("the report's address is not known: %s", mask(str(error)))
-        return None
-    return f"{base}/artifacts/artifact/{found[0].id}" if found else None

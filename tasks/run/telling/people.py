@@ -7,7 +7,6 @@ from tasks.outside.prefect.notices import emit
 from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record, read
 from tasks.release.state import State
-from tasks.run.ui.reported import report_address
 from tasks.service.moments import Moment
 from tasks.service.notices import Notice
 from tasks.spec.rollout import Rollout
@@ -20,14 +19,15 @@ def tell_start(record: Record) -> None:
     emit(_notice(record, "started", f"{record.deployment} is going to be tested{how}"))
 
 
-def tell_end(record: Record, outcome: Outcome, *, moved: bool) -> None:
-    """How a rollout ended. moved: its Service may have been led to the candidate by then."""
+def tell_end(record: Record, outcome: Outcome, *, moved: bool, report: str = "") -> None:
+    """How a rollout ended. moved: its Service may have been led to the candidate by then. report:
+    its address for a browser, '' where it has none."""
     moment = ENDINGS[outcome.kind].moment
     if moment == "rejected" and moved:
         moment = "rolled-back"
     if moment == "broken" and outcome.stopped and not record.leftover:
         moment = "rolled-back" if moved else "rejected"
-    emit(_notice(record, moment, outcome.sentence))
+    emit(_notice(record, moment, outcome.sentence, report))
 
 
 def tell_unread(spec: Rollout | None, spec_file: str | None, error: RolloutError) -> None:
@@ -52,7 +52,7 @@ def tell_settled(key: tuple[str, str], moment: Moment, said: str, run: str, befo
             model=about.model if about else "",
             revision=about.revision if about else "",
             commit=about.commit if about else "",
-            report=_address(found[0]) if found else "",
+            report=found[0].report if found else "",
         )
     )
 
@@ -62,12 +62,8 @@ def tell_verified(record: Record, moment: Moment) -> None:
     emit(_notice(record, moment, record.sentence))
 
 
-def _address(record: Record) -> str:
-    """Of the report; else its path, where it lies alone."""
-    return report_address(record) or record.report
-
-
-def _notice(record: Record, moment: Moment, sentence: str) -> Notice:
+def _notice(record: Record, moment: Moment, sentence: str, report: str = "") -> Notice:
+    # where nobody's browser reaches it, its path says at least where it lies
     what, judged = record.resolve_model, target_rows(record)
     rows = [
         (f"{name} {limit}, measured {measured}", verdict)
@@ -88,5 +84,5 @@ def _notice(record: Record, moment: Moment, sentence: str) -> Notice:
         who=record.who,
         why=record.why,
         plan=record.plan.digest if record.plan else "",
-        report=_address(record),
+        report=report or record.report,
     )

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from tasks.base.errors import OutsideError
-from tasks.outside.prefect import report
+from tasks.outside.prefect import artifacts, report
 from tasks.outside.s3.mirror import BucketMirror
 from tasks.record.record import Record
 from tasks.report.page import FILE as PAGE
 from tasks.spec.places import Mirror
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReportPlace:
+    """Where a report is. page: its path below the address of Prefect's UI; address: for a browser
+    anywhere, in the bucket, else in the UI. Each is '' where it is on the disk of whoever ran the
+    rollout alone."""
+
+    page: str = ""
+    address: str = ""
 
 
 def bucket_of(where: Mirror | None) -> BucketMirror | None:
@@ -40,13 +51,8 @@ def key_of(record: Record, name: str) -> str:
     return f"{record.namespace}/{record.name}/{record.rollout}/{name}"
 
 
-def report_address(record: Record) -> str | None:
-    """The report for a browser anywhere: in the bucket, else in Prefect's UI; None where it is on
-    the disk of whoever ran the rollout alone."""
-    return in_bucket(record) or report.address_of(record)
-
-
-def publish(record: Record) -> str | None:
-    """Show the report in Prefect's UI; gives its path below the UI's address, None where there is
-    nothing to report, or no UI."""
-    return report.publish(record, in_bucket(record)) if record.plan is not None else None
+def publish(record: Record) -> ReportPlace:
+    """Show the report in Prefect's UI, where there is one and something to report."""
+    there, base = in_bucket(record), artifacts.ui()
+    page = report.publish(record, there) if record.plan is not None else None
+    return ReportPlace(page or "", there or (f"{base}{page}" if page and base else ""))

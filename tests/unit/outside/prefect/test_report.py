@@ -61,7 +61,7 @@ def test_it_is_a_link_where_the_page_lies_elsewhere(
 
 
 def test_outside_of_a_flow_run_it_is_nowhere(record: Record) -> None:
-    assert report.publish(record) is None and report.address_of(record) is None
+    assert report.publish(record) is None
 
 
 @pytest.mark.parametrize(

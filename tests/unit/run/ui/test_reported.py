@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import OutsideError
-from tasks.outside.prefect import report
+from tasks.outside.prefect import artifacts, report
+from tasks.record.parts import PlanMade
 from tasks.record.record import Record
 from tasks.run.ui import reported
-from tasks.run.ui.reported import bucket_of, in_bucket, report_address
+from tasks.run.ui.reported import ReportPlace, bucket_of, in_bucket, publish
 
 IN_BUCKET = {"bucket": "records", "prefix": "rollouts", "endpoint": "https://s3.example"}
 
@@ -28,9 +29,9 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_signed_where_records_go_to_a_bucket() -> None:
-    found = report_address(record())
+    found = publish(record()).address
     start = "https://s3.example/records/rollouts/models/m/r-1/report.html?"
-    assert found is not None and found.startswith(start) and "s3cret-value" not in found
+    assert found.startswith(start) and "s3cret-value" not in found
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,10 @@ def test_it_is_signed_where_records_go_to_a_bucket() -> None:
 def test_else_it_is_where_the_ui_shows_it(
     more: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "address_of", lambda record: f"http://ui/{record.rollout}")
+    monkeypatch.setattr(report, "publish", lambda record, _: f"/{record.rollout}")
+    monkeypatch.setattr(artifacts, "ui", lambda: "http://ui")
     assert in_bucket(record(**more)) is None
-    assert report_address(record(**more)) == "http://ui/r-1"
+    assert publish(record(plan=PlanMade(), **more)) == ReportPlace("/r-1", "http://ui/r-1")
 
 
 def test_what_cannot_be_signed_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +51,7 @@ def test_what_cannot_be_signed_is_not_there(monkeypatch: pytest.MonkeyPatch) -> 
         raise OutsideError("no credentials found")
 
     monkeypatch.setattr(reported, "bucket_of", broken)
-    assert in_bucket(record()) is None and report_address(record()) is None
+    assert in_bucket(record()) is None and publish(record()) == ReportPlace()
 
 
 def test_a_spec_without_records_has_no_bucket() -> None:
