@@ -24,6 +24,7 @@ _TOKEN = re.compile(r"[\u3400-\u9fff]|\w+|[^\w\s]")
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found"}
 _REASONS |= {500: "Error", 503: "Service Unavailable"}
 TEMPLATE_TOKENS = 8
+ANSWERED_S = 5.0
 
 
 def count_tokens(text: str) -> int:
@@ -61,6 +62,7 @@ class ExactEngine:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._busy: set[asyncio.StreamWriter] = set()  # from a request's head to its answer
+        self._runs: set[asyncio.StreamWriter] = set()  # of these, whose tokens are made or queued
 
     async def serve(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; port 0 takes a free one."""
@@ -68,19 +70,22 @@ class ExactEngine:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def drain(self, timeout_s: float) -> None:
-        """End as vLLM does with --shutdown-timeout: nothing new, what runs ends, then all close."""
+        """End as vLLM does with --shutdown-timeout: nothing new, what runs ends or is cut, then all
+        close. What needs no token is answered all the same, as by uvicorn."""
         self._draining = True
         until = time.perf_counter() + timeout_s
         while self.meter.running + self.meter.waiting and time.perf_counter() < until:
             await asyncio.sleep(0.02)
         self._closing = True  # whoever is idle now, and others behind the answer they wait for
+        for writer in self._runs:
+            writer.transport.abort()
         for writer in self._writers - self._busy:
             writer.close()
-        while self._busy and time.perf_counter() < until:
+        until = max(until, time.perf_counter() + ANSWERED_S)
+        while self._busy - self._runs and time.perf_counter() < until:
             await asyncio.sleep(0.02)
         if time.perf_counter() < until:
-            left = list(self._writers)
-            for writer in left:
+            for writer in (left := list(self._writers)):
                 writer.close()  # what is written still goes out
             closed = (writer.wait_closed() for writer in left)
             with suppress(TimeoutError):
@@ -208,6 +213,7 @@ class ExactEngine:
         if does.die_after is not None and number >= does.die_after:
             fate = "die"
         self.meter.waiting += 1
+        self._runs.add(writer)
         if self._slots is not None:
             await self._slots.acquire()
         self.meter.waiting -= 1
@@ -220,6 +226,7 @@ class ExactEngine:
             return await self._whole(chat, asked, words, length, truth, writer)
         finally:
             self.meter.running -= 1
+            self._runs.discard(writer)
             if self._slots is not None:
                 self._slots.release()
             self.truths.append(truth)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from statistics import correlation, fmean, stdev
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -212,3 +214,23 @@ def test_sigterm_cuts_what_runs_unless_it_was_given_time(
         assert engine.process.wait(20) == 0
         with pytest.raises(httpx.HTTPError):
             kept.get("/health")
+
+
+def test_sigterm_lets_an_answer_that_needs_no_token_out() -> None:
+    """As uvicorn does, with no time given: the request's head was taken before the signal."""
+    data = json.dumps({"prompt": "Say something."}).encode()
+    head = f"POST /tokenize HTTP/1.1\r\nContent-Length: {len(data)}\r\nExpect: 100-continue\r\n\r\n"
+    with spawn(FAST) as engine, ExitStack() as opened:
+        where = urlsplit(engine.url).netloc.split(":")
+        idle, asked = (
+            opened.enter_context(socket.create_connection((where[0], int(where[1])), timeout=20))
+            for _ in range(2)
+        )
+        answers = asked.makefile("rb")
+        asked.sendall(head.encode())
+        assert answers.readline().startswith(b"HTTP/1.1 100") and answers.readline() == b"\r\n"
+        engine.process.terminate()
+        assert idle.recv(1) == b""
+        asked.sendall(data)
+        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert engine.process.wait(20) == 0
