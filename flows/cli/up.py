@@ -6,6 +6,7 @@ made, and leaves what a person switched or added in the UI.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -77,14 +78,15 @@ def up(
         _bring(console, api, plan, pool, folder, limit, tell)
         return 0
     place = _place(state)
-    kept, keeper = _running(console, place, port, pool), None
+    again = same(place, demo=demo)
+    kept, keeper = _running(console, place, port, pool, again), None
     if kept is None:
         kept = keeping.Running(port or PORT, pool, keeping.versions(), limit)
         environment |= _database(database_file)
         keeper = _start(console, place, kept, environment, foreground=foreground)
     try:
         _bring(console, kept.api, plan, kept.pool, folder, limit, tell)
-        _told(console, place, kept, models, demo=demo)
+        _told(console, place, kept, models, again, demo=demo)
     except BaseException:
         if keeper is not None and foreground:
             keeper.stop()
@@ -180,7 +182,9 @@ def _place(state: str | None) -> Path:
     return Path(state).absolute() if state else records.home() / "service"
 
 
-def _running(console: Console, place: Path, port: int | None, pool: str) -> keeping.Running | None:
+def _running(
+    console: Console, place: Path, port: int | None, pool: str, again: str
+) -> keeping.Running | None:
     """What runs already. Raises OutsideError where it does not answer, Refused where something
     else is asked for."""
     kept = keeping.read(place)
@@ -189,7 +193,7 @@ def _running(console: Console, place: Path, port: int | None, pool: str) -> keep
     if (port or kept.port, pool) != (kept.port, kept.pool):
         raise Refused(
             f"server and worker run already, on port {kept.port} with work pool {kept.pool}; "
-            "`rollout down` ends them, then start them otherwise"
+            f"`rollout down{again}` ends them, then start them otherwise"
         )
     if not keeping.answers(kept.api):
         raise OutsideError(
@@ -199,7 +203,7 @@ def _running(console: Console, place: Path, port: int | None, pool: str) -> keep
     console.print(f"server and worker run already ({kept.version})")
     if kept.version != keeping.versions():
         console.print(
-            f"this is {keeping.versions()}: new runs are, too; `rollout down`, then `rollout up` "
+            f"this is {keeping.versions()}: new runs are, too; `rollout down{again}`, and up again, "
             "changes server and worker over, once no rollout is under way",
             soft_wrap=True,
         )
@@ -270,7 +274,8 @@ def _bring(
     if not any(rows.values()):
         console.print("its deployments and automations are as they should be")
     if tell:
-        console.print("`rollout notify` sends a test to everybody who is told")
+        said = f"`{_API}={api} rollout notify` sends a test to everybody who is told"
+        console.print(said, soft_wrap=True)
     if done.others:
         console.print(
             f"left alone: {', '.join(done.others)}: tagged as ours, and not made here; remove them "
@@ -280,18 +285,30 @@ def _bring(
 
 
 def _told(
-    console: Console, place: Path, kept: keeping.Running, models: Sequence[Tracked], *, demo: bool
+    console: Console,
+    place: Path,
+    kept: keeping.Running,
+    models: Sequence[Tracked],
+    again: str,
+    *,
+    demo: bool,
 ) -> None:
-    elsewhere = "" if place == _place(None) else f" --state {place}"
-    more = " --demo" if demo else elsewhere
     rows = [
         ("UI", kept.ui),
         ("shell", f"export {_API}={kept.api}"),
         ("models", ", ".join(f"{model.namespace}/{model.name}" for model in models)),
         ("logs", str(keeping.log_of(place, "*"))),
-        ("end it", f"rollout down{more}"),
+        ("end it", f"rollout down{again}"),
     ]
     if demo:
-        rows.insert(3, ("publish", "rollout up --demo --new-version"))
+        rows.insert(3, ("publish", f"rollout up{again} --new-version"))
     for label, value in rows:
         console.print(f"{label + ':':<12}{value}", soft_wrap=True)
+
+
+def same(place: Path, *, demo: bool) -> str:
+    """What names this service to the next command: without it, that means the default's."""
+    if demo:
+        from flows.cli.demo import SERVICE
+    default = SERVICE if demo else _place(None)
+    return " --demo" * demo + ("" if place == default else f" --state {shlex.quote(str(place))}")

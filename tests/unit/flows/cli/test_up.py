@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.demo import SERVICE as demo_service
 from flows.cli.screen import Screen
-from flows.cli.up import down, found, up
+from flows.cli.up import down, found, same, up
 from tasks.base.errors import OutsideError, Refused, SpecError
+from tasks.outside.disk import records
 from tasks.outside.prefect import keeping
 from tests.support.places import ROOT
 
@@ -109,3 +111,12 @@ def test_what_runs_is_not_started_otherwise(here: Path, monkeypatch: pytest.Monk
 def test_down_where_nothing_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert down(Screen()) == 0
     assert "nothing was running" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("demo", [False, True])
+def test_what_names_this_service_again_is_whole(here: Path, *, demo: bool) -> None:
+    """Without its folder, the next command starts or ends another one."""
+    default = demo_service if demo else records.home() / "service"
+    words = " --demo" * demo
+    assert same(default, demo=demo) == words
+    assert same(here / "a b", demo=demo) == f"{words} --state '{here}/a b'"
