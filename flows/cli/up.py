@@ -203,7 +203,7 @@ def _running(
     console.print(f"server and worker run already ({kept.version})")
     if kept.version != keeping.versions():
         console.print(
-            f"this is {keeping.versions()}: new runs are, too; `rollout down{again}`, and up again, "
+            f"this is {keeping.versions()}: new runs are, too; `rollout down{again}` and up again "
             "changes server and worker over, once no rollout is under way",
             soft_wrap=True,
         )
