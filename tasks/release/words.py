@@ -140,7 +140,7 @@ def _soaking(seen: Observed) -> str:
 
 _NEXT: Mapping[Phase, Callable[[Observed], str]] = {
     "idle": _idle,
-    "testing": _goes_on("a candidate is tested beside what serves"),
+    "testing": _goes_on("a candidate is tested"),
     "promoting": _goes_on("the Service is being moved to the candidate"),
     "soaking": _soaking,
     "proven": _settles(lambda state: "what served before ends its requests and is put away"),
