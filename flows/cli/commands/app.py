@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, Parameter
 from cyclopts.exceptions import UnusedCliTokensError
 
 from flows.cli.commands import act, look, service, specs
-from flows.cli.commands.chinese import CHINESE, summary
+from flows.cli.commands.chinese import said
 from tasks.base.errors import SpecError
 from tasks.report.words.speech import PageLanguage
+
+if TYPE_CHECKING:
+    from cyclopts.help import DefaultFormatter
 
 BEFORE = Group("Before any command", sort_key=0)
 READS = Group("Look, and change nothing", sort_key=1)
@@ -22,6 +25,7 @@ DECIDES = Group("Decide about a rollout", sort_key=4)
 KEEPS = Group("Keep in order", sort_key=5)
 ABOUT = Group("About this command", sort_key=6)
 NEGATED: tuple[str, ...] = ()  # no option has a --no-... of its own making
+TAKEN = Parameter(negative=NEGATED, show_default=False)
 STATUS = (
     "Exit status: 0 promoted (or nothing to do), 1 error, 2 usage, 3 judged and failed, "
     "4 inconclusive or held, 5 refused before anything was changed, 130 interrupted."
@@ -71,46 +75,40 @@ def build(
     speech: PageLanguage = "en",
 ) -> App:
     """The command called `prog`. begin: called before a command, with whether Prefect's log is
-    asked for. speech: what its help says of the commands.
+    asked for. speech: what its help speaks.
 
     It gives a command's exit status; None where help or version was shown. Raises CycloptsError for
     what it does not understand, SpecError where a command is missing.
     """
 
-    def said(key: str, english: str) -> str:
-        return CHINESE[key] if speech == "zh" else english
-
-    def grouped(group: Group) -> Group:
-        return Group(said(group.name, group.name), sort_key=group.sort_key)
-
     app = App(
         name=prog,
-        help=said("", "Roll a new model out on Kubernetes, and let it serve only if it earned it."),
+        help="Roll a new model out on Kubernetes, and let it serve only if it earned it.",
         help_format="plaintext",
-        help_epilogue=said("exit status", STATUS),
+        help_formatter=_formatter(speech),
+        help_epilogue=said(STATUS) if speech == "zh" else STATUS,
         version=version,
-        group_commands=grouped(ABOUT),
-        default_parameter=Parameter(negative=NEGATED, show_default=False),
+        group_commands=ABOUT,
+        default_parameter=TAKEN,
         exit_on_error=False,
         print_error=False,
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
     app.meta.suppress_keyboard_interrupt = False
-    app.meta.group_parameters = grouped(BEFORE)
-    groups = {group: grouped(group) for group in GROUPS}
+    app.meta.group_parameters = BEFORE
     for group, commands in GROUPS.items():
         for name, does in commands.items():
             # one without a name of its own is called as this process is
-            told = summary(name, does, speech)
-            app.command(App(name=name, default_command=does, group=groups[group], help=told))
-    weights = said("store", "The weights on the nodes.")
-    store = App(name="store", help=weights, group=groups[KEEPS])
-    told = summary("store gc", act.store_gc, speech)
-    store.command(App(name="gc", default_command=act.store_gc, help=told))
+            app.command(App(name=name, default_command=does, group=group))
+    # what it has it says itself: its page of the documentation is made without what is above it
+    weights = "The weights on the nodes."
+    store = App(
+        name="store", help=weights, group=KEEPS, group_commands=KEEPS, default_parameter=TAKEN
+    )
+    store.command(App(name="gc", default_command=act.store_gc))
     app.command(store)
-    completion = said("--install-completion", "Install this shell's completion.")
-    app.register_install_completion_command(help=completion, usage="")
+    app.register_install_completion_command(help="Install this shell's completion.", usage="")
 
     @app.meta.default
     def launch(
@@ -129,6 +127,16 @@ def build(
         return status
 
     return app
+
+
+def _formatter(speech: PageLanguage) -> DefaultFormatter | None:
+    """What draws the help; None: as cyclopts does. Imported where it is needed: a shell's
+    completion reads this module, and is to be quick."""
+    if speech == "en":
+        return None
+    from flows.cli.commands.translated import Translated
+
+    return Translated()
 
 
 def sentence(error: CycloptsError, prog: str) -> str:
