@@ -15,13 +15,14 @@ from urllib.parse import unquote
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.support.docs.examples import pages
+from tests.support.docs.examples import blocks, pages
 from tests.support.places import ROOT
 
 MOST_LINES = 400
 GENERATED = {"cli.md"}  # by the command itself
 CHINESE = sorted((ROOT / "docs" / "zh").rglob("*.md"))
 FOLLOWS = re.compile(r"^英文页(（本页为摘要）)?：\[.*\]\((.*)\)$", re.MULTILINE)
+WHOLE = [path for path in CHINESE if "（本页为摘要）" not in path.read_text()]
 NAV = {"zensical.toml": "en/", "zensical.zh.toml": "zh/"}
 READER = MarkdownIt("commonmark")
 
@@ -119,6 +120,22 @@ def test_a_chinese_page_follows_an_english_one(path: Path) -> None:
         assert set(ours) <= {1, 2}
     else:
         assert ours == theirs
+
+
+def named(path: Path) -> tuple[list[str], set[str]]:
+    """What a page has of examples, without their comments, and of names in a line."""
+    page = path.relative_to(ROOT).as_posix()
+    texts = [one.text for one in blocks() if one.page == page and not one.unchecked]
+    inside = (child for token in READER.parse(path.read_text()) for child in token.children or ())
+    words = {child.content for child in inside if child.type == "code_inline"}
+    plain = [re.sub(r"(?m)(^|\s+)#.*$", "", text).strip() for text in texts]
+    return plain, {word for word in words if " " not in word}  # no sentences
+
+
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
+def test_a_chinese_page_has_the_examples_and_the_names_of_its_english_one(path: Path) -> None:
+    english = ROOT / "docs" / path.relative_to(ROOT / "docs" / "zh")
+    assert named(path) == named(english)
 
 
 def shown(path: str, text: str) -> str:
