@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 from prefect.blocks.abstract import NotificationBlock, NotificationError
@@ -23,6 +24,7 @@ from tasks.service.notices import BLOCK
 
 TIMEOUT_S = 10.0
 PAUSES_S = (2.0, 8.0)  # between tries, where it may be a trouble that passes
+_TELLING = 16  # shorter words of a path are words
 _log = logging.getLogger(__name__)
 
 for _name in ("httpx", "httpcore", "apprise"):  # they tell addresses as they are
@@ -73,7 +75,7 @@ class RolloutNotices(NotificationBlock):
 
 def told(to: Recipient, title: str, text: str) -> str:
     """Tell one; why it was not, '' where it was."""
-    hold(to.url, to.secret)
+    hold(to.url, to.secret, *_telling(to.url))
     send = _by_apprise if to.channel == "apprise" else _posted
     for pause in (*PAUSES_S, None):
         try:
@@ -83,6 +85,13 @@ def told(to: Recipient, title: str, text: str) -> str:
                 return mask(str(error))
             clock.sleep(pause)
     raise AssertionError("the last try has returned")
+
+
+def _telling(url: str) -> list[str]:
+    """What of an address lets others write there: an answer repeats it without scheme and host."""
+    asked = urlsplit(url)
+    words = [word for word in asked.path.split("/") if len(word) >= _TELLING]
+    return [*words, *(value for _, value in parse_qsl(asked.query)), asked.query]
 
 
 def _posted(to: Recipient, title: str, text: str) -> str:

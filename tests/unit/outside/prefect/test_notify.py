@@ -129,6 +129,16 @@ async def test_who_takes_nothing_is_named_and_keeps_the_others_from_nothing(
     assert "sesame-2" not in caplog.text and "access_token=tok" not in caplog.text
 
 
+async def test_an_answer_that_repeats_the_address_tells_nobody_the_way_in(heard: Webhooks) -> None:
+    word = "0f1e2d3c4b5a69788796"
+    path = f"/hook/{word}"
+    heard.answers = {path: (404, f"Cannot POST {path}?key=open-sesame: no key open-sesame")}
+    with pytest.raises(NotificationError) as caught:
+        await tell(f"{heard.url}{path}?key=open-sesame")
+    assert "404: Cannot POST /hook/***" in caught.value.log
+    assert word not in caught.value.log and "sesame" not in caught.value.log
+
+
 class Waited(FakeClock):
     """And when it was slept."""
 
