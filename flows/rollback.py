@@ -272,7 +272,14 @@ def note(actor: Actor, run: str, outcome: str, said: str, before: State | None =
             same = [entry for entry, outcome, text in told if about(outcome, text) == what]
         found.append((held, not same))
         name = str(same[0].get("rollout")) if same else run
-        entry = Record(rollout=name, outcome=outcome, sentence=said, who=who(), finished=finished)
+        entry = Record(
+            kind="command",
+            rollout=name,
+            outcome=outcome,
+            sentence=said,
+            who=who(),
+            finished=finished,
+        )
         return with_history(held, entry.as_dict(), HISTORY)
 
     actor.change_state(noted)

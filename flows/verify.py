@@ -58,7 +58,7 @@ def verify_by(
     asked = asked_again(spec)
     with Cluster.connect(kubeconfig, context) as cluster:
         must_be_there(cluster, spec.name, spec.namespace)
-        sitting = Sitting(asked, cluster.address, rollout=None, why=why)
+        sitting = Sitting(asked, cluster.address, kind="verify", rollout=None, why=why)
         found = serving_of(cluster, asked)
         if isinstance(found, str):
             outcome = _not_now(spec, found)

@@ -7,8 +7,14 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tasks.base import scrub
+
+# how long an example, or the drawing of one, takes is the machine's matter: by hypothesis' own
+# default one that is stopped for 200 ms, while others have the cores, fails as flaky
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # what tests send to processes they start
 _SENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

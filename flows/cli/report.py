@@ -9,6 +9,7 @@ from typing import Any
 
 from flows.cli.output import show
 from tasks.outside.disk import pages, records
+from tasks.record.record import RecordKind
 from tasks.record.record import read as read_record
 from tasks.report import junit as junit_xml
 from tasks.report.words.speech import PageLanguage, language_of
@@ -20,14 +21,15 @@ def show_report(
     junit: Path | None,
     open_browser: bool,
     speech: PageLanguage | None = None,
+    kind: RecordKind | None = None,
 ) -> int:
     """Draw the page again and say where it is; gives the exit status.
 
     form: json or yaml print the record instead. junit: also write JUnit XML there. speech: None for
-    the locale's. Raises SpecError when there is no such record, OutsideError when a file cannot be
-    written.
+    the locale's. kind: of what the last record is meant, None for a rollout. Raises SpecError when
+    there is no such record, OutsideError when a file cannot be written.
     """
-    path = pages.find(name)
+    path = pages.find(name, kind)
     record: dict[str, Any] = records.scrub(records.read(path))
     if junit is not None:
         pages.put(junit, junit_xml.render(read_record(record)).encode("utf-8", "replace"))

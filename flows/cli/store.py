@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from rich.filesize import decimal
 
+from flows.cli.output import document, show
 from flows.cli.screen import Screen
 from tasks.base.errors import Refused, StepFailed
 from tasks.nodes.assess import is_candidate
@@ -165,8 +166,33 @@ def collect(
         return [replace(item, unseen=unseen) for item in swept]
 
 
-def show(swept: list[Swept], spec: Rollout, console: Screen) -> int:
+def swept_of(swept: Sequence[Swept], spec: Rollout) -> dict[str, Any]:
+    """The document of `store gc`."""
+    body = {
+        "namespace": spec.namespace,
+        "name": spec.name,
+        "model": spec.model.id,
+        "not_listed": list(swept[0].unseen) if swept else [],
+        "nodes": [
+            {
+                "node": item.node,
+                "deleted": item.end.deleted,
+                "bytes": item.end.bytes,
+                "kept": item.end.kept,
+                "commits": [asdict(one) for one in item.found],
+            }
+            for item in swept
+        ],
+    }
+    return document("store gc", body)
+
+
+def show_swept(swept: Sequence[Swept], spec: Rollout, form: str = "table") -> int:
     """Print what was, or would be, removed."""
+    if form != "table":
+        show(swept_of(swept, spec), form)
+        return 0
+    console = Screen()
     for kind in swept[0].unseen if swept else ():
         console.print(f"{kind}s could not be listed: what they mount is not known", soft_wrap=True)
     for item in swept:

@@ -108,15 +108,15 @@ def down(
     place = _place(state)
     kept = keeping.read(place)
     if kept is not None and keeping.pid_of(place, "worker") and keeping.answers(kept.api):
-        _cancelled(console, kept.api, yes=yes)
+        _cancelled(console, kept.api, kept.pool, yes=yes)
     ended = [*keeping.end(place), *(ground_down() if demo else ())]
     console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
     return 0
 
 
-def _cancelled(console: Console, api: str, *, yes: bool) -> None:
+def _cancelled(console: Console, api: str, pool: str, *, yes: bool) -> None:
     """Nothing that changes what serves is cut off: it is cancelled, and cleans up."""
-    from tasks.outside.prefect.server import cancel, under_way
+    from tasks.outside.prefect.server import CANCEL_S, cancel, under_way
 
     runs = under_way(api)
     if not runs:
@@ -124,8 +124,9 @@ def _cancelled(console: Console, api: str, *, yes: bool) -> None:
     said = f"{len(runs)} flow run(s) are under way: {', '.join(runs[:4])}"
     if not yes:
         agree(f"{said}; they are cancelled and clean up, what serves serves on", interrupts=True)
-    console.print(f"{said}; cancelling", soft_wrap=True)
-    for name in cancel(api):
+    patience = f"they have {CANCEL_S:g} s to clean up"
+    console.print(f"{said}; cancelling, {patience}", soft_wrap=True)
+    for name in cancel(api, pool):
         console.print(f"{name} has not cleaned up; `rollout recover NAME` does", soft_wrap=True)
 
 

@@ -95,6 +95,7 @@ def compact(record: Record) -> Record:
     bucket."""
     nodes, judge, deploy = record.validate_nodes, record.judge, record.deploy
     return Record(
+        kind=record.kind,
         rollout=record.rollout,
         outcome=record.outcome,
         sentence=record.sentence,

@@ -4,7 +4,7 @@ Schema 2 has a part a step; records of schema 1 are read as if they had."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -14,10 +14,14 @@ from tasks.spec.measure import CONFIDENCE
 
 SCHEMA = 2
 
+# of what a record is: a rollout, what serves measured again (as the spec says, or by hand), or what
+# was done about a rollout by name
+RecordKind = Literal["rollout", "verify", "bench", "command"]
+
 
 class Record(Part):
-    """One rollout. A step that was not taken has no part. spec: without its defaults. earlier: the
-    rollouts before it, newest first.
+    """One rollout, or what `kind` says. A step that was not taken has no part. spec: without its
+    defaults. earlier: the rollouts before it, newest first.
 
     who, why: who started it, and what for. started, finished: ISO 8601. record, report: files.
     leftover: what cleaning up left behind. mirror_error, history_error: why the bucket, or the
@@ -25,6 +29,7 @@ class Record(Part):
     """
 
     schema_: int = Field(SCHEMA, alias="schema")
+    kind: RecordKind = "rollout"
     rollout: str = ""
     name: str = ""
     namespace: str = ""

@@ -63,7 +63,7 @@ class Run(Sitting):
         may_interrupt: bool = True,
         by_itself: bool = False,
     ) -> None:
-        super().__init__(spec, cluster.address, rollout=rollout, why=why)
+        super().__init__(spec, cluster.address, kind="rollout", rollout=rollout, why=why)
         self.cluster, self.commit, self.again = cluster, commit, again
         self.may_interrupt, self.by_itself = may_interrupt, by_itself
         self.outcome: Outcome | None = None

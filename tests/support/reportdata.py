@@ -133,6 +133,7 @@ def record(measured: tuple[Round, ...] = (), **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
     out: dict[str, Any] = {
         "schema": 2,
+        "kind": "rollout",
         "rollout": "20261123T101500-29e2b0",
         "name": "qwen",
         "namespace": "models",

@@ -272,16 +272,16 @@ def store_gc(
     *,
     changes: ChangeOptions = NO_CHANGES,
     at: ClusterOptions = ANY_CLUSTER,
+    shown: OutputOptions = AS_TABLE,
     delete: Annotated[bool, Parameter(help="Remove them; default: say which.")] = False,
 ) -> int:
     """Weights of a spec's model that no rollout names any more."""
     from flows.cli import store
     from flows.cli.run import read
-    from flows.cli.screen import Screen
 
     found = read(spec, changes.sets, changes.targets)
     swept = store.collect(found, at.kubeconfig, at.context, delete=delete)
-    return store.show(swept, found, Screen())
+    return store.show_swept(swept, found, shown.form)
 
 
 def demo(

@@ -145,10 +145,16 @@ def history(
 
 
 def report(
-    name: Annotated[str, Parameter(help="The spec's name, or NAME/ROLLOUT.")],
+    name: Annotated[
+        str, Parameter(help="The spec's name, for the last one, or NAME/ROLLOUT of any kind.")
+    ],
     /,
     *,
     shown: OutputOptions = AS_TABLE,
+    kind: Annotated[
+        Literal["rollout", "verify", "bench"] | None,
+        Parameter(help="The last of what `rollout run`, verify or bench left; default: rollout."),
+    ] = None,
     junit: Annotated[Path | None, Parameter(help="Also write JUnit XML.", metavar="FILE")] = None,
     no_open: Annotated[bool, Parameter(help="Only say where the page is.")] = False,
     lang: Annotated[
@@ -158,7 +164,7 @@ def report(
     """The report of a rollout, as a page, its record or JUnit XML."""
     from flows.cli.report import show_report
 
-    return show_report(name, shown.form, junit, not no_open, lang)
+    return show_report(name, shown.form, junit, not no_open, lang, kind)
 
 
 def metrics(

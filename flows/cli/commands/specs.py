@@ -37,11 +37,12 @@ def validate(
     /,
     *,
     changes: ChangeOptions = NO_CHANGES,
+    shown: OutputOptions = AS_TABLE,
 ) -> int:
     """Check specs without a cluster, the site's policy too; 2 with every problem of each."""
     from flows.cli.reading.validated import show_problems
 
-    return show_problems(specs, changes.sets, changes.targets)
+    return show_problems(specs, changes.sets, changes.targets, shown.form)
 
 
 def init(

@@ -38,7 +38,7 @@ def show_bench(
     asked = asked_by_hand(spec, loads)
 
     def measured(address: str, measure: Callable[[Sitting], Decision]) -> Sitting:
-        sitting = Sitting(asked, address, rollout=None, why="rollout bench")
+        sitting = Sitting(asked, address, kind="bench", rollout=None, why="rollout bench")
 
         def outcome() -> Outcome:
             found = measure(sitting)

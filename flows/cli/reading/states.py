@@ -11,12 +11,14 @@ from rich.table import Table
 
 from flows.cli.known import must_be_known
 from flows.cli.output import document, show
+from flows.cli.reading.verified import last_verified, verified_of, verified_row
 from flows.cli.screen import Screen
 from tasks.base.errors import Exit, RolloutError
 from tasks.objects.labels import ADOPTED
 from tasks.outside.kubernetes.access import rollouts
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
+from tasks.record.record import Record
 from tasks.record.record import read as read_record
 from tasks.release.course import Observed
 from tasks.release.state import Release, State
@@ -30,6 +32,7 @@ from tasks.release.words import (
     why_so,
 )
 from tasks.run.locked import not_held
+from tasks.run.measuring.remember import recall_verified
 
 WIDTH = 8  # rollouts looked at at once
 LAST = 10  # endings that a status has
@@ -45,9 +48,9 @@ def observer(cluster: Cluster, namespace: str, name: str) -> Actor:
 # -- one
 
 
-def status_rows(seen: Observed, gone: str) -> list[Row]:
+def status_rows(seen: Observed, gone: str, verified: Record | None = None) -> list[Row]:
     """Who serves, who is tested, who served before, what is wrong and what to do, as (label, text).
-    gone: that nodes of what serves are gone, in words."""
+    gone: that nodes of what serves are gone, in words. verified: the last verification."""
     state = seen.state
     serving = seen.view(seen.serving)
     served = f"{serving.name}, {serving.available} available" if serving else "nothing"
@@ -60,6 +63,7 @@ def status_rows(seen: Observed, gone: str) -> list[Row]:
         ("nodes", gone),
         ("why", why_so(state)),
         ("serving", served + drift_told(seen)),
+        ("verified", verified_row(verified, seen.serving)),
         ("stable", _named(state.stable) if state.stable else "none"),
         ("candidate", _changed(seen, state.candidate, "deployment", which=True)),
         ("previous", _changed(seen, state.previous, "whole", which=False)),
@@ -82,8 +86,15 @@ def _named(release: Release) -> str:
     return f"{release.deployment} @ {release.commit}"
 
 
-def status_of(namespace: str, seen: Observed, gone: str = "", holder: str = "") -> dict[str, Any]:
-    """The document of `status`. holder: who has the rollout's lease, '' for nobody."""
+def status_of(
+    namespace: str,
+    seen: Observed,
+    gone: str = "",
+    holder: str = "",
+    verified: Record | None = None,
+) -> dict[str, Any]:
+    """The document of `status`. holder: who has the rollout's lease, '' for nobody. verified: the
+    last verification."""
     state, view = seen.state, seen.view(seen.serving)
     roles = {"stable": state.stable, "candidate": state.candidate, "previous": state.previous}
     body = {
@@ -112,6 +123,7 @@ def status_of(namespace: str, seen: Observed, gone: str = "", holder: str = "") 
         "approve_until": state.until,
         "next": next_step(seen),
         "strangers": strangers_told(seen).removeprefix("; "),
+        "verified": verified_of(verified),
         "history": [ending_of(raw) for raw in state.history[:LAST]],
     }
     return document("status", body)
@@ -137,6 +149,7 @@ def ending_of(raw: Mapping[str, Any]) -> dict[str, Any]:
     found = read_record(raw)
     release = found.resolve_model
     return {
+        "kind": found.kind,
         "rollout": found.rollout,
         "started": found.started,
         "finished": found.finished,
@@ -153,7 +166,8 @@ def ending_of(raw: Mapping[str, Any]) -> dict[str, Any]:
 def show_status(
     name: str, namespace: str, kubeconfig: str | None, context: str | None, form: str = "table"
 ) -> int:
-    """Print who serves, who is tested, who served before, and the last rollouts. Raises Refused
+    """Print who serves, who is tested, who served before, how what serves was verified last, and
+    the last rollouts. Raises Refused
     where there is no such rollout."""
     from tasks.outside.kubernetes.lease import holder_of
     from tasks.run.nodes.placing import some_gone
@@ -163,11 +177,12 @@ def show_status(
         seen = observer(cluster, namespace, name).observe()
         gone = some_gone(cluster, namespace, seen)
         holder = holder_of(cluster, namespace, name)
+        verified = last_verified(cluster, namespace, name)
     if form != "table":
-        show(status_of(namespace, seen, gone, holder), form)
+        show(status_of(namespace, seen, gone, holder, verified), form)
         return 0
     console = Screen()
-    for label, text in status_rows(seen, gone):
+    for label, text in status_rows(seen, gone, verified):
         console.print(f"{label + ':':<11}{text}", soft_wrap=True)
     for entry in map(read_record, seen.state.history[:LAST]):
         line = f"{entry.finished}  {entry.outcome}: {entry.sentence}"
@@ -263,8 +278,8 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def history_rows(endings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """A row each of `history`: finished, outcome, release, rollout, who, what was said."""
-    keys = ("finished", "outcome", "deployment", "rollout", "who", "sentence")
+    """A row each of `history`: finished, kind, outcome, release, rollout, who, what was said."""
+    keys = ("finished", "kind", "outcome", "deployment", "rollout", "who", "sentence")
     return [tuple(str(item[key] or "") for key in keys) for item in endings]
 
 
@@ -278,8 +293,6 @@ def show_history(
 ) -> int:
     """Print how the rollouts of a name ended, and what verifications of what serves came to, the
     newest first. Raises Refused where there is no such rollout."""
-    from tasks.run.measuring.remember import recall_verified
-
     with Cluster.connect(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         state, _ = observer(cluster, namespace, name).read_state()
@@ -291,6 +304,6 @@ def show_history(
     elif not found:
         Screen(stderr=True).print(f"no rollout of {namespace}/{name} has ended yet")
     else:
-        heads = ("finished", "outcome", "release", "rollout", "who", "said")
+        heads = ("finished", "kind", "outcome", "release", "rollout", "who", "said")
         _table(heads, history_rows(found))
     return 0

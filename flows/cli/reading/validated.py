@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from flows.cli.output import document, show
 from flows.cli.run import read
 from flows.cli.screen import Screen
 from tasks.accelerators.profiles import profile
-from tasks.base.errors import SpecError
+from tasks.base.errors import Exit, SpecError
 from tasks.outside.disk.site import files_outside, site_policy
 from tasks.outside.modelscope.place import hub_endpoint
 from tasks.render.devices import pod_needs
@@ -40,22 +43,61 @@ def against(policy: Policy, spec: Rollout) -> tuple[list[str], str]:
     return reasons, "" if known else NOT_KNOWN
 
 
-def show_problems(paths: Sequence[Path], sets: Sequence[str], targets: Sequence[str]) -> int:
-    """Print what each spec is about. Raises SpecError with every problem of every file."""
-    policy, console, problems = site_policy(), Screen(), list[str]()
-    for path in paths:
-        try:
-            spec: Rollout = read(path, sets, targets)
-        except SpecError as error:
-            problems += error.problems
-            continue
-        reasons, unknown = against(policy, spec)
-        problems += [f"{path}: the site's policy does not allow it: {said}" for said in reasons]
-        if not reasons:
+@dataclass(frozen=True)
+class Checked:
+    """What became of one file. spec: None where it cannot be read. unknown: see `against`."""
+
+    path: Path
+    spec: Rollout | None
+    problems: tuple[str, ...]
+    unknown: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """In the document of `validate`."""
+        spec = self.spec
+        return {
+            "file": str(self.path),
+            "ok": not self.problems,
+            "namespace": spec.namespace if spec else "",
+            "name": spec.name if spec else "",
+            "model": spec.model.id if spec else "",
+            "revision": spec.model.revision if spec else "",
+            "accelerator": spec.nodes.accelerator if spec else "",
+            "problems": list(self.problems),
+            "note": self.unknown,
+        }
+
+
+def checked(policy: Policy, path: Path, sets: Sequence[str], targets: Sequence[str]) -> Checked:
+    """One file, with every problem of it."""
+    try:
+        spec: Rollout = read(path, sets, targets)
+    except SpecError as error:
+        return Checked(path, None, tuple(error.problems))
+    reasons, unknown = against(policy, spec)
+    said = [f"{path}: the site's policy does not allow it: {reason}" for reason in reasons]
+    return Checked(path, spec, tuple(said), unknown)
+
+
+def show_problems(
+    paths: Sequence[Path], sets: Sequence[str], targets: Sequence[str], form: str = "table"
+) -> int:
+    """Print what each spec is about; the exit status. In a table, raises SpecError with every
+    problem of every file; a document has them in it."""
+    policy = site_policy()
+    found = [checked(policy, path, sets, targets) for path in paths]
+    problems = [problem for item in found for problem in item.problems]
+    if form != "table":
+        show(document("validate", {"specs": [item.as_dict() for item in found]}), form)
+        return Exit.USAGE if problems else Exit.DONE
+    console = Screen()
+    for item in found:
+        if item.spec is not None and not item.problems:
+            spec = item.spec
             what = f"{spec.namespace}/{spec.name}: {spec.model.id} @ {spec.model.revision}"
-            console.print(f"{path}: ok: {what} on {spec.nodes.accelerator}", soft_wrap=True)
-        if unknown:
-            console.print(f"{path}: note: {unknown}", soft_wrap=True)
+            console.print(f"{item.path}: ok: {what} on {spec.nodes.accelerator}", soft_wrap=True)
+        if item.unknown:
+            console.print(f"{item.path}: note: {item.unknown}", soft_wrap=True)
     if problems:
         raise SpecError(problems)
-    return 0
+    return Exit.DONE

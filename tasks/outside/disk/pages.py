@@ -11,6 +11,7 @@ from tasks.base.errors import SpecError
 from tasks.base.scrub import mask
 from tasks.measure.round import Round
 from tasks.outside.disk import records
+from tasks.record.record import RecordKind
 from tasks.record.record import read as read_record
 from tasks.report import page as report
 from tasks.report import rows as round_rows
@@ -85,19 +86,32 @@ def try_write(record_file: Path) -> Path | None:
         return None
 
 
-def find(name: str) -> Path:
-    """The newest record of a name, or the one that NAME/ROLLOUT names. Raises SpecError."""
+def find(name: str, kind: RecordKind | None = None) -> Path:
+    """The newest record of a name, or the one that NAME/ROLLOUT names, whatever it is of. kind:
+    None for a rollout's. Raises SpecError."""
     head, slash, rollout = name.partition("/")
     parts = (head, rollout) if slash else (head,)
     if any(part in ("", ".", "..") or Path(part).name != part for part in parts):
         raise SpecError([f"'{name}' is no rollout; give NAME, or NAME/ROLLOUT for an older one"])
     if not slash:
-        return records.latest(head)
+        return records.latest(head, kind or "rollout")
+    if kind is not None:
+        raise SpecError([f"'{name}' names one record; leave out the id, or --kind {kind}"])
     path = records.home() / "rollouts" / head / rollout / records.FILE
     if not path.is_file():
-        known = ", ".join(sorted(p.parent.name for p in path.parents[1].glob(f"*/{records.FILE}")))
+        there = sorted(path.parents[1].glob(f"*/{records.FILE}"))
+        known = ", ".join(f"{item.parent.name}{_of_kind(item)}" for item in there)
         raise SpecError([f"{path} does not exist; rollouts of '{head}' are: {known or 'none'}"])
     return path
+
+
+def _of_kind(path: Path) -> str:
+    """Of what a record is, in brackets; '' of a rollout's, which is what most are."""
+    try:
+        found = records.kind_of(path)
+    except SpecError:
+        return " (not readable)"
+    return "" if found == "rollout" else f" ({found})"
 
 
 def put(path: Path, data: bytes) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,12 +13,14 @@ from typing import Any
 
 from tasks.base.errors import OutsideError, SpecError, StepFailed
 from tasks.base.scrub import scrub, scrub_text, watch
+from tasks.record.record import RecordKind
 
 __all__ = [
     "folder",
     "home",
     "keep_log",
     "keep_logs",
+    "kind_of",
     "latest",
     "logs_kept",
     "put",
@@ -123,13 +126,26 @@ def logs_kept(name: str, rollout: str) -> Iterator[None]:
         raise StepFailed("\n".join([str(error), *(f"  log: {path}" for path in paths)])) from error
 
 
-def latest(name: str) -> Path:
-    """The newest record file of a rollout name; SpecError when there is none."""
+def latest(name: str, kind: RecordKind = "rollout") -> Path:
+    """The newest record file of a rollout name, of one kind; SpecError when there is none, or when
+    one that may be it can't be read."""
     base = home() / "rollouts" / name
-    found = sorted(path for path in base.glob(f"*/{FILE}") if path.is_file())
+    found = sorted((path for path in base.glob(f"*/{FILE}") if path.is_file()), reverse=True)
     if not found:
         raise SpecError([f"{base} holds no record; run `rollout run` or set {ENV}"])
-    return found[-1]
+    kinds = Counter[str]()
+    for path in found:
+        if (is_one := kind_of(path)) == kind:
+            return path
+        kinds[is_one] += 1
+    others = ", ".join(f"{count} of kind {name}" for name, count in kinds.items())
+    said = f"{base} holds no record of kind {kind}; it holds {others}: `--kind` shows one"
+    raise SpecError([said])
+
+
+def kind_of(path: Path) -> str:
+    """Of what a record file is; SpecError when it can't be read."""
+    return str(read(path).get("kind", "rollout"))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tasks.outside.kubernetes.lease import new_run_id, who
 from tasks.outside.prefect import artifacts, told
 from tasks.record.outcome import Outcome
 from tasks.record.parts import StepTaken
-from tasks.record.record import Record
+from tasks.record.record import Record, RecordKind
 from tasks.report.page import FILE as PAGE
 from tasks.spec.rollout import Rollout
 
@@ -21,14 +21,17 @@ from tasks.spec.rollout import Rollout
 class Sitting:
     """A record that grows step by step, and ends on this machine's disk. It changes no cluster.
 
-    address: of the cluster, or of the engine that is measured.
+    address: of the cluster, or of the engine that is measured. kind: of its record.
     """
 
-    def __init__(self, spec: Rollout, address: str, *, rollout: str | None, why: str) -> None:
+    def __init__(
+        self, spec: Rollout, address: str, *, kind: RecordKind, rollout: str | None, why: str
+    ) -> None:
         self.spec = spec
         self.rollout = rollout or new_run_id()
         self._said, self._well = "", True
         self.record = Record(
+            kind=kind,
             rollout=self.rollout,
             name=spec.name,
             namespace=spec.namespace,

@@ -40,9 +40,7 @@ WELL = Look()
 GOOD = (WELL, [NEW.served_name])
 # two cuts, drawn; one alone is tried everywhere
 CUTS = st.integers(0, 16)
-PAIRS = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+PAIRS = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 # what the Service answers: at first, and from the second look on
 ANSWERS: dict[str, tuple[tuple[Look, list[str]], tuple[Look, list[str]]]] = {
     "good": (GOOD, GOOD),

@@ -38,7 +38,7 @@ NAMED = [name for name in PROFILES if name not in ("field-report", "custom", "fi
         st.sampled_from(["measured", "ramp"]), st.sampled_from(["measured", "ramp"])
     ),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_two_uses_share_the_beginning_of_a_prompt(
     base: int, rounds: tuple[int, int], loads: tuple[str, str], purposes: tuple[str, str]
 ) -> None:

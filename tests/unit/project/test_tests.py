@@ -7,6 +7,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
 from tests.support.places import ROOT
 
 TESTS = ROOT / "tests"
@@ -71,3 +73,9 @@ def test_nothing_grows_too_large() -> None:
         assert len(list(folder.glob("*.py"))) <= MOST_MODULES, folder
     for path in code():
         assert len(path.read_text().splitlines()) <= MOST_LINES, path
+
+
+def test_no_property_is_timed() -> None:
+    """A limit on how long an example takes fails where others have the cores."""
+    assert settings().deadline is None
+    assert HealthCheck.too_slow in settings().suppress_health_check

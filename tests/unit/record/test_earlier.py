@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.record.earlier import LAST, earlier
@@ -49,7 +49,6 @@ def test_it_is_on_record_and_is_read_again() -> None:
 WHOLE = entry("a")
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.dictionaries(st.sampled_from(sorted(WHOLE)), reportdata.JUNK, max_size=4), max_size=3

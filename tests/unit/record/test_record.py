@@ -43,7 +43,7 @@ def test_a_step_that_was_not_taken_has_no_part() -> None:
     record = Record(name="m", outcome="refused")
     record.steps.append(StepTaken(step="plan", state="done", seconds=0.1))
     record.logs.append("/r/logs/x.log")
-    assert set(record.as_dict()) == {"schema", "name", "outcome", "steps", "logs"}
+    assert set(record.as_dict()) == {"schema", "kind", "name", "outcome", "steps", "logs"}
 
 
 @pytest.mark.parametrize("ending", OLD)
@@ -109,7 +109,7 @@ def test_what_does_not_fit_costs_no_more_than_itself() -> None:
 KEYS = sorted({*Record.model_fields, *OLD["failed"]})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.dictionaries(
         st.sampled_from(sorted({*Record.model_fields, *OLD["failed"]})), reportdata.JUNK

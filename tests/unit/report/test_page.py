@@ -283,7 +283,7 @@ def test_empty_failed_and_impossible_rows_have_a_page() -> None:
     assert "9 times: HTTP 500" in page.text
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(st.sampled_from(sorted(reportdata.record())), reportdata.JUNK, max_size=6))
 def test_whatever_the_record_holds_there_is_a_page(changes: dict[str, Any]) -> None:
     record = {**reportdata.record(), **changes}

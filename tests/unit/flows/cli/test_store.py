@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from flows.cli.store import commits_kept, mounted, states_of
+from flows.cli.store import Swept, commits_kept, mounted, show_swept, states_of
 from tasks.base.errors import Refused, StepFailed
 from tasks.outside.kubernetes.client import Forbidden, NotFound
 from tasks.release.state import Release, State, to_configmap
+from tasks.weights.messages import Cleared, Garbage
 from tests.support.nodedata import make_spec
 
 SPEC = make_spec()
@@ -80,3 +82,32 @@ def test_a_state_that_cannot_be_read_may_name_anything() -> None:
     broken["data"]["state"] = "{"
     with pytest.raises(StepFailed, match="readable rollout state"):
         commits_kept(cluster(broken), SPEC)
+
+
+SWEPT = [
+    Swept("n1", (Garbage(COMMITS[0], 2048, True),), Cleared(2048, 1, True), ("CronJob",)),
+    Swept("n2", (), Cleared(0, 2, True), ("CronJob",)),
+]
+
+
+def test_what_was_removed_as_a_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_swept(SWEPT, SPEC, "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["schema"], found["kind"], found["not_listed"]) == (1, "store gc", ["CronJob"])
+    assert found["model"] == SPEC.model.id
+    assert found["nodes"][0] == {
+        "node": "n1",
+        "deleted": True,
+        "bytes": 2048,
+        "kept": 1,
+        "commits": [{"commit": COMMITS[0], "bytes": 2048, "deleted": True}],
+    }
+    assert found["nodes"][1]["commits"] == []
+
+
+def test_what_was_removed_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert show_swept(SWEPT, SPEC) == 0
+    unseen, one, first, second = capsys.readouterr().out.splitlines()
+    assert unseen == "CronJobs could not be listed: what they mount is not known"
+    assert one.endswith(f"@ {COMMITS[0]}: 2.0 kB removed")
+    assert first == "n1: 2.0 kB freed, 1 kept" and second == "n2: 0 bytes freed, 2 kept"

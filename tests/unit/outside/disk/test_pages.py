@@ -49,6 +49,42 @@ def test_the_page_is_drawn_again_from_the_files(
     assert pages.write(record_file).read_text(encoding="utf-8") == text
 
 
+OF_ANOTHER_KIND = {"verify": "20261124T101500-000000", "bench": "20261125T101500-000000"}
+
+
+@pytest.fixture
+def measured_since(record_file: Path) -> dict[str, Path]:
+    """What serves was verified and measured after the last rollout; the records by kind."""
+    found = {"rollout": record_file}
+    for kind, rollout in OF_ANOTHER_KIND.items():
+        body = {**reportdata.record((), rollout=rollout), "kind": kind}
+        found[kind] = records.write(records.folder("qwen", rollout) / records.FILE, body)
+    return found
+
+
+def test_the_last_rollout_is_not_hidden_by_what_measured_it_again(
+    measured_since: dict[str, Path],
+) -> None:
+    assert pages.find("qwen") == pages.find("qwen", "rollout") == measured_since["rollout"]
+    assert pages.find("qwen", "verify") == measured_since["verify"]
+    assert pages.find("qwen", "bench") == measured_since["bench"]
+    # by its id, whatever it is of
+    assert pages.find(f"qwen/{OF_ANOTHER_KIND['bench']}") == measured_since["bench"]
+
+
+def test_what_is_not_there_is_told_with_what_is(measured_since: dict[str, Path]) -> None:
+    with pytest.raises(SpecError, match=r"20261123T101500-29e2b0, 20261124\S+ \(verify\), "):
+        pages.find("qwen/none")
+    for kind in ("rollout", "verify"):
+        for path in records.home().glob(f"rollouts/qwen/*/{records.FILE}"):
+            if records.kind_of(path) == kind:
+                path.unlink()
+    with pytest.raises(SpecError, match="no record of kind rollout; it holds 1 of kind bench"):
+        pages.find("qwen")
+    with pytest.raises(SpecError, match="names one record; leave out the id, or --kind bench"):
+        pages.find("qwen/r", "bench")
+
+
 @pytest.mark.parametrize(
     ("locale", "asked", "file"),
     [

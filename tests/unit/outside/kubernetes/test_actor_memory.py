@@ -34,9 +34,7 @@ PHASES = ["idle", "testing", "promoting", "soaking", "unproven", "reverting", "r
 SOME = st.sampled_from([None, *RELEASES])
 
 
-@settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     phase=st.sampled_from(PHASES),
     stable=st.sampled_from(RELEASES),

@@ -88,9 +88,7 @@ def undoes(actor: Actor) -> None:
 
 
 THEN = {"guard": guards, "run": runs_again, "abort": aborts, "undo": undoes}
-SOME = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+SOME = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CUTS = st.none() | st.integers(3, 32)
 
 

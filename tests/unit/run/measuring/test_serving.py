@@ -96,7 +96,7 @@ class Place:
             }
         )
         asked = asked_by_hand(spec) if by_hand else asked_again(spec)
-        return Sitting(asked, "https://api:6443", rollout=None, why="test")
+        return Sitting(asked, "https://api:6443", kind="verify", rollout=None, why="test")
 
     def verify(self, sitting: Sitting) -> Verification:
         return verify_serving(sitting, self.world, OLD)  # type: ignore[arg-type]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App
 
 from flows.cli import main as entry
 from flows.cli.commands import act, look, specs
@@ -120,6 +122,44 @@ def test_help_is_grouped_and_names_every_command(capsys: pytest.CaptureFixture[s
         assert group.name in said
         assert all(f" {name} " in said for name in commands)
     assert "130 interrupted" in " ".join(said.split())
+
+
+# what has no document to print, and why; every other command takes -o
+UNDOCUMENTED = {
+    "metrics": "a Prometheus server reads it",
+    "init": "it writes a file",
+    **dict.fromkeys(("run", "adopt", "demo"), "it rolls out, and says what it did"),
+    **dict.fromkeys(("approve", "promote", "reject", "abort"), "a person decides"),
+    **dict.fromkeys(("rollback", "undo", "recover"), "a person decides"),
+    **dict.fromkeys(("up", "down", "notify", "guard"), "it keeps in order, and says what it did"),
+}
+
+
+def commands(app: App, *above: str) -> Iterator[tuple[str, Any]]:
+    """Every command by its whole name, and its function."""
+    for name in app:
+        if not name.startswith("-"):
+            below = app[name]
+            if below.default_command is not None:
+                yield " ".join((*above, name)), below.default_command
+            yield from commands(below, *above, name)
+
+
+def test_whatever_reads_gives_a_program_a_document() -> None:
+    takes = {
+        name: any("OutputOptions" in str(item) for item in does.__annotations__.values())
+        for name, does in commands(build())
+    }
+    assert {"store gc", "validate", "status"} <= {name for name, has in takes.items() if has}
+    missing = {name for name, has in takes.items() if not has}
+    assert missing == set(UNDOCUMENTED), "a command that reads takes OutputOptions"
+
+
+def test_every_document_has_its_line_on_the_page() -> None:
+    rows = [line.split("|")[1] for line in CLI.read_text().splitlines() if line.startswith("| `")]
+    told = {name for row in rows for name in row.replace("`", "").strip().split(", ")}
+    # report prints a record, which has a schema of its own
+    assert {name for name, _ in commands(build())} - set(UNDOCUMENTED) - {"report"} <= told
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,7 @@ ROW_KEYS = {
 STATUS_KEYS = {
     *("schema", "kind", "namespace", "name", "phase", "since", "holder", "answers", "down", "why"),
     *("nodes_gone", "serving", "stable", "candidate", "previous", "verdict", "rollout", "plan"),
-    *("approve_until", "next", "strangers", "history"),
+    *("approve_until", "next", "strangers", "verified", "history"),
 }
 
 
@@ -130,8 +130,9 @@ def test_a_history_as_a_document_and_as_a_table(
     assert found["history"][0]["exit_code"] == 3
     assert main(["history", NAME, "-n", NS]) == 0
     head, line = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["FINISHED", "OUTCOME", "RELEASE"]
-    assert "failed" in line and "alice@host" in line and line.endswith("ttft_p95_ms is too high")
+    assert head.split()[:4] == ["FINISHED", "KIND", "OUTCOME", "RELEASE"]
+    assert line.split()[1:3] == ["rollout", "failed"]
+    assert "alice@host" in line and line.endswith("ttft_p95_ms is too high")
 
 
 def test_a_history_without_an_ending(

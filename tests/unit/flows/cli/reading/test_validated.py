@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from flows.cli.main import main
 from flows.cli.reading.validated import against
@@ -31,6 +33,22 @@ def test_every_problem_of_every_file_is_told(
     assert said.out.startswith(f"{EXAMPLES[1]}: ok: ") and said.out.count("\n") == 1
     for word in ("nmae: unknown key", "name: is required and missing", "none.yaml: cannot be read"):
         assert word in said.err
+
+
+def test_as_a_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: 5\n")
+    assert main(["validate", EXAMPLES[0], "-o", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["schema"], found["kind"]) == (1, "validate")
+    (one,) = found["specs"]
+    assert (one["file"], one["ok"], one["problems"]) == (EXAMPLES[0], True, [])
+    assert one["namespace"] == "models" and one["name"] and one["model"] and one["accelerator"]
+    assert main(["validate", EXAMPLES[0], str(bad), "-o", "yaml"]) == 2
+    said = capsys.readouterr()
+    good, wrong = yaml.safe_load(said.out)["specs"]
+    assert good == one and said.err == ""
+    assert (wrong["ok"], wrong["name"]) == (False, "") and "bad.yaml" in wrong["problems"][0]
 
 
 def test_what_is_overridden_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
