@@ -75,7 +75,7 @@ lint: $(VENV)/.ok ## format, lint, types and layers; Dockerfiles, workflows
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint deployments/images/*.Dockerfile
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/jactionlint # with its shellcheck
+	PATH="$(abspath $(VENV)/bin):$$PATH" jactionlint # and shellcheck, where it looks for it
 	$(VENV)/bin/shellcheck .ci/run
 	$(VENV)/bin/python -m pytest --collect-only --quiet > /dev/null # every test module can be imported
 

@@ -40,7 +40,7 @@ SETS: dict[str, tuple[str, ...]] = {
         "--group=dev",
         "--universal",
         "--constraint=requirements/run.txt",
-        "--constraint=requirements/kubernetes-worker.txt",  # the worker that is tested is the image's
+        "--constraint=requirements/kubernetes-worker.txt",  # the worker tested is the image's
     ),
     "sbom.txt": ("requirements/sbom.in", "--universal"),
     "engine.txt": (

@@ -46,7 +46,7 @@ class ApiServer:
     user agent) of every request for a resource; `forbidden` (verb, resource) pairs, such as
     ('create', 'pods') or ('get', 'pods/log'), answer 403 and are denied in access reviews.
     `trouble` befalls requests for resources. `validation` is what unknown fields come to where a
-    request does not say it: an error, for what the product sends has none. A real server only warns.
+    request does not say it: an error, for the product sends none. A real server only warns.
     """
 
     def __init__(
@@ -243,7 +243,9 @@ class ApiServer:
             assert self._alarm is not None
             show = tables.shower(request.headers.get("Accept", ""), target)
             return await stream(request, self._reader, target, self._alarm, show, self._over)
-        return await self._plain(request, target, verb, parse_options(request.query, agent, self.validation))
+        return await self._plain(
+            request, target, verb, parse_options(request.query, agent, self.validation)
+        )
 
     def _over(self) -> bool:
         return self._stopping

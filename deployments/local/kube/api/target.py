@@ -64,9 +64,7 @@ class Options:
     validation: str = "Strict"
 
 
-def parse_options(
-    query: Mapping[str, str], user_agent: str, validation: str = "Strict"
-) -> Options:
+def parse_options(query: Mapping[str, str], user_agent: str, validation: str = "Strict") -> Options:
     """Read a write's query; StatusError 400 for values that are none. validation: what holds where
     it says nothing of unknown fields."""
     dry = query.get("dryRun", "")
