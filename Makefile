@@ -69,11 +69,14 @@ search: $(VENV)/.ok ## decisions in every interleaving, and on thousands of walk
 	$(VENV)/bin/python -m tests.support.search --table
 	$(VENV)/bin/python -m tests.support.walks $(ARGS)
 
-lint: $(VENV)/.ok ## format, lint, types and layers
+lint: $(VENV)/.ok ## format, lint, types and layers; Dockerfiles, workflows
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint deployments/images/*.Dockerfile
+	PATH="$(abspath $(VENV)/bin):$$PATH" jactionlint # and shellcheck, where it looks for it
+	$(VENV)/bin/shellcheck .ci/run
 	$(VENV)/bin/python -m pytest --collect-only --quiet > /dev/null # every test module can be imported
 
 fmt: $(VENV)/.ok ## format and fix what can be fixed

@@ -30,16 +30,17 @@ COMMON = (
 SETS: dict[str, tuple[str, ...]] = {
     "uv.txt": ("requirements/uv.in", "--universal"),
     "run.txt": ("pyproject.toml", "--universal"),
+    "kubernetes-worker.txt": (
+        "requirements/kubernetes-worker.in",
+        "--universal",
+        "--constraint=requirements/run.txt",
+    ),
     "dev.txt": (
         "pyproject.toml",
         "--group=dev",
         "--universal",
         "--constraint=requirements/run.txt",
-    ),
-    "kubernetes-worker.txt": (
-        "requirements/kubernetes-worker.in",
-        "--universal",
-        "--constraint=requirements/run.txt",
+        "--constraint=requirements/kubernetes-worker.txt",  # the worker tested is the image's
     ),
     "sbom.txt": ("requirements/sbom.in", "--universal"),
     "engine.txt": (

@@ -22,6 +22,7 @@ from tests.support.cluster.api_fixture import (
 )
 
 Object = dict[str, Any]
+CRONJOBS = "/apis/batch/v1/namespaces/default/cronjobs"
 
 
 def _container(**fields_: Any) -> Object:
@@ -40,6 +41,17 @@ def _job(**spec: Any) -> Object:
     }
 
 
+def _cronjob(**pod: Any) -> Object:
+    job = _job()
+    job["spec"]["template"]["spec"] |= pod
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "c"},
+        "spec": {"schedule": "* * * * *", "jobTemplate": {"spec": job["spec"]}},
+    }
+
+
 def _amounts(requests: Object, limits: Object) -> Object:
     return _container(resources={"requests": requests, "limits": limits})
 
@@ -55,6 +67,13 @@ CASES: list[tuple[str, int, Object, str]] = [
     (CONFIGS, 400, {**config(), "data": {"a": 1}}, "data.a: found number 1"),
     ("/api/v1/namespaces/default/secrets", 400, {"data": {"a": 1}}, "data.a: found number 1"),
     (CONFIGS, 400, config(namespace="other"), "namespace of the provided object"),
+    (
+        CRONJOBS,
+        422,
+        _cronjob(restartPolicy="Always"),
+        "spec.jobTemplate.spec.template.spec.restart",
+    ),
+    (CRONJOBS, 400, _cronjob(image="x"), "spec.jobTemplate.spec.template.spec.image"),
     (DEPLOYMENTS, 422, deployment(selector=None), "spec.selector: Required value"),
     (DEPLOYMENTS, 422, deployment(selector={"matchLabels": {"a": "b"}}), "does not match template"),
     (DEPLOYMENTS, 422, deployment(selector={}), "empty selector is invalid"),

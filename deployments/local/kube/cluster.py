@@ -157,6 +157,10 @@ class LocalCluster:
         """Let trouble befall the API's requests from now on; None: no more."""
         self._api.trouble = trouble
 
+    def warn(self) -> None:
+        """Only warn of unknown fields from now on, as a real server does."""
+        self._api.validation = "Warn"
+
     def kubeconfig_of(self, ns: str, account: str) -> Path:
         """Write a kubeconfig of a ServiceAccount, which may do what roles in the cluster let it."""
         path = self.kubeconfig.with_name(f"kubeconfig-{ns}-{account}")

@@ -24,6 +24,7 @@ from flows.cli.commands.app import build
 from flows.cli.commands.service import up
 from tasks.render.jobs import RUNNER_USER
 from tasks.spec.file import read_spec
+from tests.support.admission import Admission
 from tests.support.places import ROOT, VERSIONS
 
 CLUSTER = ROOT / "deployments" / "cluster"
@@ -198,6 +199,15 @@ def test_the_job_template_is_one_for_the_server_the_worker_and_the_api() -> None
     assert job["spec"]["backoffLimit"] == 0 and pod["restartPolicy"] == "Never"
 
 
+def test_the_policy_is_asked_about_models_and_not_about_flow_runs() -> None:
+    """A flow run's pod has a token and a claim, which no engine may have."""
+    job = flow_run()
+    job["metadata"]["labels"] = {"app.kubernetes.io/managed-by": "prefect"}
+    account, _, _ = yaml.safe_load_all((POOL / "rbac.yaml").read_text())
+    user = f"system:serviceaccount:models:{account['metadata']['name']}"
+    assert not Admission(job, user=user).asked()
+
+
 def test_what_brings_deployments_does_it_for_the_pool_of_the_worker() -> None:
     base, pool = read(CLUSTER / "base" / "deploy.yaml"), read(POOL / "deploy.yaml")
     process = read(CLUSTER / "overlays" / "process-pool" / "worker.yaml")
@@ -281,3 +291,27 @@ def test_kubectl_builds_it(path: Path, tmp_path: Path) -> None:
             assert subject["namespace"] == place
         for version in VERSIONS:
             kubernetes_validate.validate(body, version, strict=True)
+
+
+@pytest.mark.parametrize("name", pods())
+def test_a_container_says_what_it_needs(name: str) -> None:
+    """A quota of the namespace refuses pods of which one does not."""
+    for container in containers(pods()[name]):
+        if "image" in container:
+            assert {"cpu", "memory"} == set(container["resources"]["requests"])
+            assert set(container["resources"]["limits"]) == {"memory"}
+
+
+def test_whoever_asks_the_server_is_let_in() -> None:
+    policy = read(CLUSTER / "components" / "network" / "network.yaml")
+    ours, runs, _ = policy["spec"]["ingress"][0]["from"]
+    (named,), (run,) = (item["podSelector"]["matchExpressions"] for item in (ours, runs))
+    asking = set()
+    for body in objects():
+        spec = body.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template", {})
+        if '"PREFECT_API_URL"' in json.dumps(template):
+            asking.add(template["metadata"]["labels"][named["key"]])
+    assert asking == set(named["values"])
+    # tests/flows/server/test_pool.py sees its worker put it on a Job
+    assert run == {"key": "prefect.io/flow-run-id", "operator": "Exists"}

@@ -7,6 +7,8 @@ import re
 from typing import Any
 
 import kubernetes_validate
+import promql_parser
+import pytest
 import yaml
 
 from flows.cli.commands.app import build
@@ -26,11 +28,18 @@ RULES: list[dict[str, Any]] = [
 BOARD: dict[str, Any] = json.loads((FOLDER / "dashboard.json").read_text())
 
 
+PANELS = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
+
+
 def asked() -> list[str]:
     """Every expression of rules and dashboard."""
-    panels = [target["expr"] for panel in BOARD["panels"] for target in panel["targets"]]
     chosen = [item["query"] for item in BOARD["templating"]["list"]]
-    return [*(rule["expr"] for rule in RULES), *panels, *chosen]
+    return [*(rule["expr"] for rule in RULES), *PANELS, *chosen]
+
+
+@pytest.mark.parametrize("text", [*(rule["expr"] for rule in RULES), *PANELS])
+def test_prometheus_reads_it(text: str) -> None:
+    promql_parser.parse(text)  # ValueError says where it does not
 
 
 def test_what_is_asked_for_is_told() -> None:
@@ -48,6 +57,9 @@ def test_what_is_asked_for_is_told() -> None:
 def test_an_alert_says_what_to_do() -> None:
     assert len({rule["alert"] for rule in RULES}) == len(RULES)
     for rule in RULES:
+        # Prometheus refuses a file with a key that it does not know
+        assert rule.keys() <= {"alert", "expr", "for", "keep_firing_for", "labels", "annotations"}
+        assert re.fullmatch(r"([0-9]+[smhd])?", rule.get("for", ""))
         assert set(rule["annotations"]) == {"summary", "description"}
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
 

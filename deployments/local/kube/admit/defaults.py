@@ -146,6 +146,20 @@ def _job(obj: Object) -> None:
     _fill(obj["spec"], {"parallelism": 1})
 
 
+def _cronjob(obj: Object) -> None:
+    spec = obj["spec"]
+    _fill(
+        spec,
+        {
+            "concurrencyPolicy": "Allow",
+            "suspend": False,
+            "successfulJobsHistoryLimit": 3,
+            "failedJobsHistoryLimit": 1,
+        },
+    )
+    _template(spec["jobTemplate"].get("spec") or {})
+
+
 def _service(obj: Object) -> None:
     spec = obj["spec"]
     _fill(spec, {"type": "ClusterIP", "sessionAffinity": "None"})
@@ -163,6 +177,7 @@ _BY_PLURAL = {
     "daemonsets": _daemonset,
     "replicasets": lambda obj: _fill(obj["spec"], {"replicas": 1}),
     "jobs": _job,
+    "cronjobs": _cronjob,
     "services": _service,
 }
 
@@ -176,17 +191,22 @@ def defaulted(plural: str, obj: Object) -> Object:
     if isinstance(spec, dict):
         if plural in _BY_PLURAL:
             _BY_PLURAL[plural](new)
-        template = spec.get("template")
         if plural == "pods":
             spec = new["spec"] = written_down(spec, "V1PodSpec")
             pod_spec(spec)
-        elif isinstance(template, dict) and isinstance(template.get("spec"), dict):
-            _fill(template, {"metadata": {}})
-            template = spec["template"] = written_down(template, "V1PodTemplateSpec")
-            pod_spec(template["spec"])
+        _template(spec)
     if plural == "secrets":
         _fill(new, {"type": "Opaque"})
     return new
+
+
+def _template(spec: Object) -> None:
+    """Fill the template of a workload's spec in place."""
+    template = spec.get("template")
+    if isinstance(template, dict) and isinstance(template.get("spec"), dict):
+        _fill(template, {"metadata": {}})
+        template = spec["template"] = written_down(template, "V1PodTemplateSpec")
+        pod_spec(template["spec"])
 
 
 def _without_nulls(value: Any) -> Any:

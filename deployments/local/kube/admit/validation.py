@@ -34,6 +34,8 @@ def problems(plural: str, obj: Object, old: Object | None) -> list[str]:
             out += _pod(spec, "spec")
         elif isinstance(spec.get("template"), Mapping):
             out += _workload(plural, spec)
+        elif plural == "cronjobs":
+            out += [f"spec.jobTemplate.{said}" for said in _workload("jobs", _of_cron(spec))]
         if plural == "services":
             out += [*_service(spec), *refusals.service(spec)]
         if old is not None:
@@ -41,6 +43,11 @@ def problems(plural: str, obj: Object, old: Object | None) -> list[str]:
     if plural in ("configmaps", "secrets"):
         out += refusals.data(plural, obj, old)
     return out
+
+
+def _of_cron(spec: Object) -> Any:
+    """The JobSpec that a CronJob's would make."""
+    return (spec.get("jobTemplate") or {}).get("spec") or {"template": {}}
 
 
 def _metadata(plural: str, meta: Object) -> Iterator[str]:

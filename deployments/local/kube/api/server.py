@@ -45,7 +45,8 @@ class ApiServer:
     `audit` holds (verb, group, resource, subresource, namespace,
     user agent) of every request for a resource; `forbidden` (verb, resource) pairs, such as
     ('create', 'pods') or ('get', 'pods/log'), answer 403 and are denied in access reviews.
-    `trouble` befalls requests for resources.
+    `trouble` befalls requests for resources. `validation` is what unknown fields come to where a
+    request does not say it: an error, for the product sends none. A real server only warns.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class ApiServer:
         self.audit: list[Audit] = []
         self.forbidden: set[tuple[str, str]] = set()
         self.trouble: Trouble | None = None
+        self.validation = "Strict"
         self._verbs, self._reader = Verbs(store, admit, on_delete), Reader(store)
         self.accounts = Accounts(store, token)
         self._logs, self._forward, self._port = logs, forward, port
@@ -241,7 +243,9 @@ class ApiServer:
             assert self._alarm is not None
             show = tables.shower(request.headers.get("Accept", ""), target)
             return await stream(request, self._reader, target, self._alarm, show, self._over)
-        return await self._plain(request, target, verb, parse_options(request.query, agent))
+        return await self._plain(
+            request, target, verb, parse_options(request.query, agent, self.validation)
+        )
 
     def _over(self) -> bool:
         return self._stopping

@@ -64,12 +64,13 @@ class Options:
     validation: str = "Strict"
 
 
-def parse_options(query: Mapping[str, str], user_agent: str) -> Options:
-    """Read a write's query; StatusError 400 for values that are none."""
+def parse_options(query: Mapping[str, str], user_agent: str, validation: str = "Strict") -> Options:
+    """Read a write's query; StatusError 400 for values that are none. validation: what holds where
+    it says nothing of unknown fields."""
     dry = query.get("dryRun", "")
     if dry not in ("", "All"):
         raise StatusError(400, "BadRequest", f"dryRun: Unsupported value: {dry!r}: may be 'All'")
-    validation = query.get("fieldValidation") or "Strict"
+    validation = query.get("fieldValidation") or validation
     if validation not in ("Strict", "Warn", "Ignore"):
         raise StatusError(
             400, "BadRequest", f"fieldValidation: {validation!r} is not Strict, Warn or Ignore"

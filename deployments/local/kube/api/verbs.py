@@ -169,6 +169,8 @@ class Verbs:
                     f"the request ({meta['namespace']} and {target.ns})",
                 )
             meta["namespace"] = target.ns
+        else:
+            meta.pop("namespace", None)  # kustomize writes one where it does not know the kind
         if target.name:
             if meta.get("name") not in (None, "", target.name):
                 raise StatusError(

@@ -30,6 +30,7 @@ class Kind:
 
 
 _APPS, _RBAC = "apps", "rbac.authorization.k8s.io"
+_ADMIT = "admissionregistration.k8s.io"
 KINDS: tuple[Kind, ...] = (
     Kind("", "v1", "namespaces", "Namespace", False, ("ns",), ("status",)),
     Kind("", "v1", "nodes", "Node", False, ("no",), ("status",)),
@@ -46,6 +47,17 @@ KINDS: tuple[Kind, ...] = (
     Kind(_APPS, "v1", "replicasets", "ReplicaSet", True, ("rs",), ("status", "scale")),
     Kind(_APPS, "v1", "daemonsets", "DaemonSet", True, ("ds",), ("status",)),
     Kind("batch", "v1", "jobs", "Job", True, (), ("status",)),
+    # kept and shown, and nothing comes of them here: no schedule starts, no policy is asked
+    Kind("batch", "v1", "cronjobs", "CronJob", True, ("cj",), ("status",)),
+    Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, ("netpol",)),
+    Kind(_ADMIT, "v1", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False),
+    Kind(
+        _ADMIT,
+        "v1",
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        False,
+    ),
     Kind("coordination.k8s.io", "v1", "leases", "Lease"),
     Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
     Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False, ("pc",)),

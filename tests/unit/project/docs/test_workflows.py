@@ -68,8 +68,6 @@ def test_what_it_calls_is_there(name: str) -> None:
     for step in steps(name):
         for goal in re.findall(r"\bmake ([a-z-]+)", step.get("run", "")):
             assert goal in GOALS
-        if file := step.get("with", {}).get("file"):
-            assert (ROOT / file).is_file()
 
 
 def test_every_change_passes_what_the_repository_asks_of_one() -> None:
@@ -79,6 +77,21 @@ def test_every_change_passes_what_the_repository_asks_of_one() -> None:
     script = (ROOT / ".ci" / "run").read_text()
     for goal in ("lock-check", "lint", "docs", "test"):
         assert f"make {goal}\n" in script
+
+
+def test_every_image_is_built_by_the_name_that_the_manifests_have() -> None:
+    job = read("release")["jobs"]["image"]
+    given = [step["with"] for step in job["steps"] if "file" in step.get("with", {})]
+    folder = ROOT / "deployments" / "images"
+    built = {}
+    for row in job["strategy"]["matrix"]["include"]:
+        mark = "${{ matrix.dockerfile }}"
+        assert mark in given[0]["file"] and "/${{ matrix.name }}:" in given[0]["tags"]
+        built[ROOT / given[0]["file"].replace(mark, row["dockerfile"])] = row["name"]
+    assert set(built) == set(folder.glob("*.Dockerfile"))
+    manifests = [path.read_text() for path in (ROOT / "deployments/cluster").rglob("*.yaml")]
+    named = re.findall(r"(?m)^ +image: ([\w-]+):", "\n".join(manifests))
+    assert set(built.values()) == set(named)
 
 
 def test_an_image_has_a_list_of_what_is_in_it() -> None:
