@@ -82,8 +82,15 @@ def _named(release: Release) -> str:
     return f"{release.deployment} @ {release.commit}"
 
 
-def status_of(namespace: str, seen: Observed, gone: str = "", holder: str = "") -> dict[str, Any]:
-    """The document of `status`. holder: who has the rollout's lease, '' for nobody."""
+def status_of(
+    namespace: str,
+    seen: Observed,
+    gone: str = "",
+    holder: str = "",
+    progress: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The document of `status`. holder: who has the rollout's lease, '' for nobody. progress: what
+    the holder is at (see reading.steps)."""
     state, view = seen.state, seen.view(seen.serving)
     roles = {"stable": state.stable, "candidate": state.candidate, "previous": state.previous}
     body = {
@@ -92,6 +99,7 @@ def status_of(namespace: str, seen: Observed, gone: str = "", holder: str = "") 
         "phase": state.phase,
         "since": state.since,
         "holder": holder,
+        "progress": progress,
         "answers": bool(view and view.available and not seen.down and not seen.bent),
         "down": seen.down.why if seen.down else "",
         "why": why_so(state),
@@ -155,16 +163,19 @@ def show_status(
 ) -> int:
     """Print who serves, who is tested, who served before, and the last rollouts. Raises Refused
     where there is no such rollout."""
-    from tasks.outside.kubernetes.lease import holder_of
+    from flows.cli.reading.steps import progress_of
+    from tasks.outside.kubernetes.lease import holder_in, lease_of
+    from tasks.record.news import news_in
     from tasks.run.nodes.placing import some_gone
 
     with Cluster.connect(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         seen = observer(cluster, namespace, name).observe()
         gone = some_gone(cluster, namespace, seen)
-        holder = holder_of(cluster, namespace, name)
+        lease = lease_of(cluster, namespace, name)
     if form != "table":
-        show(status_of(namespace, seen, gone, holder), form)
+        progress = progress_of(news_in(lease))
+        show(status_of(namespace, seen, gone, holder_in(lease), progress), form)
         return 0
     console = Screen()
     for label, text in status_rows(seen, gone):
