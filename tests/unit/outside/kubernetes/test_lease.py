@@ -12,7 +12,7 @@ from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, Refused
 from tasks.base.progress import Progress, listening
 from tasks.outside.kubernetes.lease import LeaseLock, ask_to_stop, at_it, holder_of
-from tests.support.cluster.lease_api import Api
+from tests.support.cluster.runs import LeaseApi as Api
 
 pytestmark = pytest.mark.usefixtures("time")
 

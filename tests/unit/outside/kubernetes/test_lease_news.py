@@ -10,7 +10,7 @@ from tasks.base.clock import FakeClock
 from tasks.outside.kubernetes.lease import LeaseLock
 from tasks.outside.kubernetes.rest import ApiError
 from tasks.record.news import ANNOTATION, Tell
-from tests.support.cluster.lease_api import Api
+from tests.support.cluster.runs import LeaseApi as Api
 
 pytestmark = pytest.mark.usefixtures("time")
 
