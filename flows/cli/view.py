@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from rich.console import Console, Group, RenderableType
 from rich.filesize import decimal
@@ -23,22 +23,13 @@ from rich.tree import Tree
 
 from flows.cli.screen import words
 from tasks.base import clock
+from tasks.base.heard import ENDS, Heard
 from tasks.base.progress import Progress, listening
 from tasks.steps import STEPS
 
-_ENDS = ("done", "failed")
-_MARK = {"done": ("✓", "green"), "failed": ("✗", "red"), "waiting": ("·", "dim")}
+_MARK = {"done": ("✓", "green"), "failed": ("✗", "red")}
 # Of what only counts on.
 _PLAIN_EVERY_S = 5.0
-
-
-@dataclass
-class _Line:
-    state: str = "waiting"
-    message: str = ""
-    began: float | None = None
-    seconds: float | None = None
-    subjects: dict[str, Progress] = field(default_factory=dict)
 
 
 def amount(value: float, unit: str) -> str:
@@ -71,13 +62,51 @@ def _kind(event: Progress) -> str:
     return f"{event.state} {said}"
 
 
+# -- rows, as a watched rollout has them, too
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Steps as they are taken; what is none of them comes last."""
+    known = [step.name for step in STEPS]
+    return sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+
+
+def step_row(name: str, state: str, seconds: float | None, said: str) -> RenderableType:
+    """A step. state: '' before it begins."""
+    if not state:
+        return words(f"· {name}", "dim")
+    took = f" {seconds:.1f} s" if seconds is not None else ""
+    if state not in _MARK:
+        return Spinner("dots", words(f"{name}{took}  {said}"))
+    mark, style = _MARK[state]
+    text = words(f"{mark} {name}", style)
+    text.append(took, style="dim")
+    text.append(words(f"  {said}" if said else "", "default"))
+    return text
+
+
+def subject_row(event: Progress) -> RenderableType:
+    """What within a step, with a bar where it counts."""
+    row = Table.grid(padding=(0, 1))
+    cells: list[RenderableType] = [words(event.subject, "cyan")]
+    if event.total:
+        done, total = amount(event.done or 0, event.unit), amount(event.total, event.unit)
+        cells.append(ProgressBar(total=event.total, completed=event.done or 0, width=28))
+        cells.append(words(f"{done} of {total}"))
+    said = ", ".join(part for part in (event.message, figure_text(event)) if part)
+    cells.append(words(said, "dim"))
+    row.add_row(*cells)
+    return row
+
+
 class View:
     """Listens to Progress and shows it."""
 
     def __init__(self, console: Console, title: str, verb: str = "") -> None:
         self.console, self.title, self.verb = console, title, verb
-        names = () if verb else tuple(step.name for step in STEPS)
-        self.lines: dict[str, _Line] = {name: _Line() for name in names}
+        # those that are optional are shown once they begin
+        self._names = () if verb else tuple(step.name for step in STEPS if not step.optional)
+        self._heard = Heard()
         self._lock = threading.Lock()
         self._printed: dict[tuple[str, str], tuple[float, str]] = {}
         self._pending: dict[tuple[str, str], Progress] = {}
@@ -87,21 +116,9 @@ class View:
 
     def hear(self, event: Progress) -> None:
         """Take one event."""
-        event = replace(event, step=self.verb or event.step)
-        with self._lock:
-            line = self.lines.setdefault(event.step, _Line())
-            if line.began is None:
-                line.began = clock.monotonic()
-            if event.subject:
-                line.subjects[event.subject] = event
-                line.state = "running" if line.state == "waiting" else line.state
-            else:
-                line.state, line.message = event.state, event.message or line.message
-                if event.state in _ENDS:
-                    line.seconds = clock.monotonic() - line.began
-                if event.state == "failed":
-                    line.message = ""
-            if not self._interactive:
+        event = self._heard.hear(replace(event, step=self.verb or event.step))
+        if not self._interactive:
+            with self._lock:
                 self._hear_plain(event)
 
     def _hear_plain(self, event: Progress) -> None:
@@ -110,7 +127,7 @@ class View:
         at, last = self._printed.get(key, (-1e9, ""))
         if event.state == "running" and not event.message and not _counts(event):
             return
-        if event.state in _ENDS:
+        if event.state in ENDS:
             self._catch_up(event)
         elif kind == last and (not _counts(event) or clock.monotonic() - at < _PLAIN_EVERY_S):
             if _counts(event):
@@ -143,7 +160,7 @@ class View:
             counted = f"{done} of {total}"
         message = event.message
         if not event.subject and event.state == "failed":
-            took, message = f" after {self.lines[event.step].seconds or 0:.1f} s", ""
+            took, message = f" after {self._heard.steps()[event.step].seconds or 0:.1f} s", ""
         said = ", ".join(part for part in (message, counted, figure_text(event)) if part)
         subject = f" {event.subject}" if event.subject else ""
         line = f"[{event.step}]{subject} {event.state}{took}" + (f": {said}" if said else "")
@@ -153,43 +170,21 @@ class View:
     # -- drawing ------------------------------------------------------------------------------
 
     def __rich__(self) -> RenderableType:
-        with self._lock:
-            optional = {step.name for step in STEPS if step.optional}  # shown once they begin
-            tree = Tree(words(self.title, "bold"), guide_style="dim")
-            for name, line in self.lines.items():
-                if name in optional and line.state == "waiting":
-                    continue
-                branch = tree.add(self._head(name, line))
-                if line.state in ("running", "started", "failed"):
-                    for subject, event in list(line.subjects.items())[-6:]:
-                        branch.add(self._subject(subject, event))
-            return Group(tree)
-
-    def _head(self, name: str, line: _Line) -> RenderableType:
-        seconds = line.seconds
-        if seconds is None and line.began is not None and line.state != "waiting":
-            seconds = clock.monotonic() - line.began
-        took = f" {seconds:.1f} s" if seconds is not None else ""
-        if line.state in _MARK:
-            mark, style = _MARK[line.state]
-            text = words(f"{mark} {name}", style)
-            text.append(took, style="dim")
-            text.append(words(f"  {line.message}" if line.message else "", "default"))
-            return text
-        return Spinner("dots", words(f"{name}{took}  {line.message}"))
-
-    def _subject(self, subject: str, event: Progress) -> RenderableType:
-        row = Table.grid(padding=(0, 1))
-        cells: list[RenderableType] = [words(subject, "cyan")]
-        if event.total:
-            cells.append(ProgressBar(total=event.total, completed=event.done or 0, width=28))
-            cells.append(
-                words(f"{amount(event.done or 0, event.unit)} of {amount(event.total, event.unit)}")
-            )
-        said = ", ".join(part for part in (event.message, figure_text(event)) if part)
-        cells.append(words(said, "dim"))
-        row.add_row(*cells)
-        return row
+        tree = Tree(words(self.title, "bold"), guide_style="dim")
+        heard = self._heard.steps()
+        for name in in_order({*self._names, *heard}):
+            step = heard.get(name)
+            if step is None:
+                tree.add(step_row(name, "", None, ""))
+                continue
+            seconds = clock.monotonic() - step.began if step.seconds is None else step.seconds
+            # why it failed is told once, at the end
+            said = step.message if step.state != "failed" else ""
+            branch = tree.add(step_row(name, step.state, seconds, said))
+            if step.state != "done":
+                for event in list(step.subjects.values())[-6:]:
+                    branch.add(subject_row(event))
+        return Group(tree)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 
 from tasks.base.halt import heed
@@ -19,6 +20,23 @@ from tasks.base.scrub import mask
 _log = logging.getLogger(__name__)
 
 OnBytes = Callable[[int, int], None]  # (bytes of the file there, bytes just received)
+
+
+@dataclass(frozen=True)
+class TargetSoFar:
+    """A target at a load point, as far as it is known. limit, measured, low, high: in `unit`; None:
+    no data, or no bound yet. verdict: inconclusive as long as it is open."""
+
+    metric: str
+    load: str
+    direction: str
+    limit: float | None
+    unit: str
+    measured: float | None = None
+    low: float | None = None
+    high: float | None = None
+    verdict: str = "inconclusive"
+    advisory: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,6 +49,7 @@ class Progress:
     message: one short sentence for a person.
     done, total: units of `unit` ('bytes', 'requests', ...); None where unknown.
     figures: running figures such as {'ttft_mean_ms': 104.2}.
+    targets: all of them, where one may have closed.
     """
 
     step: str
@@ -41,16 +60,26 @@ class Progress:
     total: float | None = None
     unit: str = ""
     figures: dict[str, float] = field(default_factory=dict)
+    targets: tuple[TargetSoFar, ...] = ()
 
 
-Listener = Callable[[Progress], None]
+Listener = Callable[[Progress], object]
 _listeners: list[Listener] = []
 _lock = threading.Lock()
+_own: ContextVar[tuple[Listener, ...]] = ContextVar("own listeners", default=())
 
 
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Hear every Progress emitted in this process inside a `with` block."""
+def listening(listener: Listener, *, own: bool = False) -> Iterator[None]:
+    """Hear every Progress emitted in this process inside a `with` block. own: only what this
+    context emits, and the threads that go on in it (as with halt.heeding)."""
+    if own:
+        token = _own.set((*_own.get(), listener))
+        try:
+            yield
+        finally:
+            _own.reset(token)
+        return
     with _lock:
         _listeners.append(listener)
     try:
@@ -65,7 +94,7 @@ def emit(event: Progress) -> None:
     if event.message and (said := mask(event.message)) != event.message:
         event = replace(event, message=said)
     with _lock:
-        current = list(_listeners)
+        current = [*_listeners, *_own.get()]
     for listener in current:
         try:
             listener(event)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.base.errors import Exit
-from tasks.record.parts import Deploy, Judge, NodeFound, ValidateNodes
+from tasks.base.progress import TargetSoFar
+from tasks.record.parts import Deploy, Judge, NodeFound, TargetJudged, ValidateNodes
 from tasks.record.record import Record
 from tasks.service.moments import Moment
 
@@ -126,24 +127,25 @@ def in_short(record: Record) -> str:
     return ", ".join(f"{name} {measured} ({limit})" for name, limit, measured, _, _ in rows)
 
 
+# in a word, whether a target is met, by its verdict
+CLOSED = {"pass": "met", "fail": "missed", "inconclusive": "open"}
+
+
 def target_rows(record: Record) -> list[tuple[str, str, str, str, str]]:
     """(target, limit, measured, bounds, verdict) of each target, as text for a table."""
-    rows: list[tuple[str, str, str, str, str]] = []
-    for target in record.targets:
-        sign = "≤" if target.direction == "at_most" else "≥"
-        name = target.metric + (f" @ {target.load}" if target.load else "")
-        if target.advisory:
-            name += " (advisory)"
-        rows.append(
-            (
-                name,
-                f"{sign} {target.limit:,.6g}" if target.limit is not None else "-",
-                f"{target.measured:,.4g}" if target.measured is not None else "no data",
-                _bounds(target.low, target.high),
-                target.verdict,
-            )
-        )
-    return rows
+    return [(*target_row(target), target.verdict) for target in record.targets]
+
+
+def target_row(target: TargetJudged | TargetSoFar) -> tuple[str, str, str, str]:
+    """(target, limit, measured, bounds) of one, as text."""
+    sign = "≤" if target.direction == "at_most" else "≥"
+    name = target.metric + (f" @ {target.load}" if target.load else "")
+    return (
+        f"{name} (advisory)" if target.advisory else name,
+        f"{sign} {target.limit:,.6g}" if target.limit is not None else "-",
+        f"{target.measured:,.4g}" if target.measured is not None else "no data",
+        _bounds(target.low, target.high),
+    )
 
 
 def _bounds(low: float | None, high: float | None) -> str:

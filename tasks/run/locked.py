@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tasks.base.errors import LockLost, Refused, StepFailed
 from tasks.base.halt import Halt, heeding
+from tasks.base.heard import Heard
+from tasks.base.progress import listening
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import JobResult, run_job
 from tasks.outside.kubernetes.lease import LeaseLock, lease_seconds
+from tasks.record.news import written
 from tasks.release.course import Course
 from tasks.release.moves import decide_recovery, decide_resume, may_begin_over
 from tasks.release.seats.edited import drifted
@@ -136,22 +139,29 @@ def locked(
     *,
     ready_timeout_s: float = 1800,
     wait_s: float | None = None,
+    heard: Heard | None = None,
 ) -> Iterator[Locked]:
     """Hold the lease of a rollout, and give the only object that can write; afterwards it cannot.
+    What it is at is told on the lease.
 
     identity: of who holds it, in words a person can follow. wait_s: for a holder that is alive;
-    None: not at all. Raises Refused, LockLost.
+    None: not at all. heard: what listens already; None: from here on. Raises Refused, LockLost.
     """
     seen = Actor(cluster, namespace, name, fence=not_held, epoch=0).highest_epoch()
-    with LeaseLock(
-        cluster,
-        namespace,
-        name,
-        identity,
-        duration_s=lease_seconds(),
-        wait_s=wait_s,
-        least_epoch=seen,
-    ) as lock:
+    told = heard or Heard()
+    with (
+        nullcontext() if heard else listening(told.hear, own=True),
+        LeaseLock(
+            cluster,
+            namespace,
+            name,
+            identity,
+            duration_s=lease_seconds(),
+            wait_s=wait_s,
+            least_epoch=seen,
+            tell=lambda holder, epoch: written(told, holder, epoch, cluster.now()),
+        ) as lock,
+    ):
         held = Locked(cluster, namespace, name, lock, ready_timeout_s=ready_timeout_s)
         try:
             held.actor.take_over()

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tasks.base import clock
 from tasks.base.errors import Aborted, OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.heard import Heard
+from tasks.base.progress import listening
 from tasks.outside.disk import records
 from tasks.outside.evalscope.exam import questions_of
 from tasks.outside.kubernetes.access import reach
@@ -73,6 +75,7 @@ class Run(Sitting):
         self.ask_s = ASK_S
         self.road = Road()
         self.settled = ""  # what cleaning up after an error came to
+        self.heard = Heard()  # what its steps told, from the first one on
         self.promoting: Release | None = None  # from before its Service is moved
         self._after_all = False  # promoted, though an error ended it
         self._held: Locked | None = None
@@ -164,6 +167,7 @@ class Run(Sitting):
             spec.name,
             f"{who()}/{self.rollout}",
             ready_timeout_s=spec.serving.startup_timeout_s,
+            heard=self.heard,
         ) as held:
             self._held = held
             try:
@@ -184,7 +188,8 @@ class Run(Sitting):
     def conduct(self, pipeline: Callable[[], Outcome]) -> Outcome:
         """Run it; every ending goes on record. Cancellation passes through after cleaning up."""
         try:
-            return pipeline()
+            with listening(self.heard.hear, own=True):
+                return pipeline()
         except BaseException as error:
             ended = self.outcome or self._finish_after(ended_by(error))
             # who interrupts what was done by then is told so

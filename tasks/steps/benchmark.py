@@ -13,10 +13,9 @@ from tasks.outside.kubernetes.access import reach, release_pods
 from tasks.outside.prefect import artifacts
 from tasks.outside.vllm import metrics
 from tasks.run.findings import Candidate
-from tasks.run.measuring.rounds import FILES, kept, measured, prompt_lines
+from tasks.run.measuring.rounds import FILES, kept, looking, measured, prompt_lines
 from tasks.run.run import Run
 from tasks.run.step import step
-from tasks.verdict import decide
 
 
 @step
@@ -40,7 +39,7 @@ def benchmark(run: Run, candidate: Candidate) -> tuple[Round, ...]:
             target,
             other,
             spec.benchmark,
-            decide=lambda done: decide.look(done, spec),
+            decide=looking(spec),
             out_dir=run.folder / FILES,
             on_progress=artifacts.ProgressArtifact(run.key("benchmark"), "benchmark").tell,
             check=watch,

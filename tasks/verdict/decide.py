@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Literal
 
+from tasks.base.progress import TargetSoFar
 from tasks.measure.questions import ExamRow
 from tasks.measure.round import Round
 from tasks.spec.rollout import Promotion, Rollout
@@ -35,6 +36,14 @@ def demands(spec: Rollout) -> int:
 def look(rounds: Sequence[Round], spec: Rollout) -> Decision:
     """What the rounds so far come to; its `stop` says whether more could change it."""
     return of_targets.decide(rounds, spec.targets, spec.benchmark, demands(spec))
+
+
+def so_far(found: Decision) -> tuple[TargetSoFar, ...]:
+    """Its targets, to be told while it is open."""
+    names = [field.name for field in fields(TargetSoFar)]
+    return tuple(
+        TargetSoFar(**{name: getattr(item, name) for name in names}) for item in found.targets
+    )
 
 
 def examined(rows: Sequence[ExamRow], spec: Rollout) -> TargetVerdict:

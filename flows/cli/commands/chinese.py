@@ -147,7 +147,12 @@ CHINESE: dict[str, str] = {
     "How long --watch or --wait last at most, such as 90s, 30m or 2h.": (
         "--watch 或 --wait 的最长时间，例如 90s、30m 或 2h。"
     ),
-    "The spec's name, or NAME/ROLLOUT.": "spec 中的 name，或 NAME/ROLLOUT。",
+    "The spec's name, for the last one, or NAME/ROLLOUT of any kind.": (
+        "spec 中的 name（取最近一次），或任何种类的 NAME/ROLLOUT。"
+    ),
+    "The last of what `rollout run`, verify or bench left; default: rollout.": (
+        "`rollout run`、verify 或 bench 最近留下的一份；默认：rollout。"
+    ),
     "Also write JUnit XML.": "另写一份 JUnit XML。",
     "Only say where the page is.": "只给出页面的位置，不打开。",
     "Of the page; default: the locale's.": "页面的语言；默认随 locale。",

@@ -6,9 +6,9 @@ from typing import Any
 
 from cyclopts.help import DefaultFormatter, HelpEntry, HelpPanel, InlineText
 from rich.console import Console, ConsoleOptions
-from rich.text import Text
 
 from flows.cli.commands.chinese import said
+from flows.cli.screen import words
 
 
 class Translated(DefaultFormatter):
@@ -20,7 +20,7 @@ class Translated(DefaultFormatter):
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
         if usage:
-            console.print(Text(f"{said('Usage')}：{usage}", style="bold"))
+            console.print(words(f"{said('Usage')}：{usage}", "bold"))
 
     def render_description(
         self, console: Console, options: ConsoleOptions, description: Any
@@ -34,15 +34,16 @@ def _entry(entry: HelpEntry) -> HelpEntry:
     description = _told(entry.description)
     if entry.choices:
         choices = f"[{said('choices')}：{'、'.join(entry.choices)}]"
-        description.append(Text(choices, "cyclopts.choices"))
+        description.append(words(choices, "cyclopts.choices"))
     if entry.required:
-        description.append(Text(f"[{said('required')}]", "cyclopts.required"))
+        description.append(words(f"[{said('required')}]", "cyclopts.required"))
     return entry.copy(description=description, choices=None, required=False)
 
 
 def _told(description: Any) -> Any:
     """A description in Chinese. With `help_format="plaintext"` each is a Text within an InlineText,
     and none where there is nothing to say."""
-    if isinstance(description, InlineText) and isinstance(description.primary_renderable, Text):
-        description.primary_renderable = Text(said(description.primary_renderable.plain))
+    text = getattr(description, "primary_renderable", None)
+    if isinstance(description, InlineText) and text is not None and hasattr(text, "plain"):
+        description.primary_renderable = words(said(text.plain))
     return description

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -17,6 +18,8 @@ from rich.tree import Tree
 from flows.cli.known import must_be_known
 from flows.cli.output import show
 from flows.cli.reading.states import observer, status_of
+from flows.cli.reading.steps import Line, draw, news_of, progress_of, step_lines
+from flows.cli.reading.verified import last_verified
 from flows.cli.screen import Screen, words
 from tasks.base import clock
 from tasks.base.errors import Exit, OutsideError, StepFailed
@@ -26,14 +29,19 @@ from tasks.objects.pods import ReadObject, ready
 from tasks.outside.kubernetes.access import rollout_pods
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import outcome
-from tasks.outside.kubernetes.lease import holder_of
+from tasks.outside.kubernetes.lease import holder_in, lease_of
+from tasks.record.news import News, news_in
 from tasks.record.outcome import ENDINGS
+from tasks.record.record import Record
+from tasks.record.record import read as read_record
 from tasks.run.nodes.placing import some_gone
 from tasks.weights.messages import Transfer, message_of
 
 EVERY_S = 2.0
 # of a Job's log, from its end: a message is a line
 LOG_BYTES = 1 << 14
+# that steps tell of themselves, and a Job's own log says better
+TOLD_BY = {"fetch": "fetch_weights"}
 # where nothing goes on by itself: it waits for a person, or for the next rollout
 RESTS = ("idle", "held", "unproven")
 DECIDED = ("approve", "promote")
@@ -65,11 +73,17 @@ class JobSight:
 
 @dataclass(frozen=True)
 class Sight:
-    """One look. status: the document of `status`."""
+    """One look. status: the document of `status`. news: what its holder is at; None where it does
+    not say. last: how the last rollout went, while nobody is at it. at: when it was, by the API
+    server's clock. renews_s: how old the news of a living holder may be."""
 
     status: Mapping[str, Any]
     pods: tuple[PodSight, ...] = ()
     jobs: tuple[JobSight, ...] = ()
+    news: News | None = None
+    last: Record | None = None
+    at: datetime | None = None
+    renews_s: float = 60.0
 
     @property
     def rests(self) -> bool:
@@ -124,15 +138,22 @@ def ended(status: Mapping[str, Any]) -> Exit:
 def look(cluster: Cluster, namespace: str, name: str) -> Sight:
     """One look at a rollout. Raises OutsideError."""
     seen = observer(cluster, namespace, name).observe()
-    status = status_of(
-        namespace, seen, some_gone(cluster, namespace, seen), holder_of(cluster, namespace, name)
-    )
+    lease = lease_of(cluster, namespace, name)
+    holder, news = holder_in(lease), news_in(lease)
+    lasts = ((lease or {}).get("spec") or {}).get("leaseDurationSeconds")
+    gone = some_gone(cluster, namespace, seen)
+    verified = last_verified(cluster, namespace, name)
+    status = status_of(namespace, seen, gone, holder, verified, progress_of(news))
     jobs = cluster.list("Job", namespace, f"{INSTANCE_LABEL}={name}")
     found = [job_sight(job, _log(cluster, job)) for job in jobs]
     return Sight(
         status,
         tuple(map(pod_sight, rollout_pods(cluster, namespace, name))),
         tuple(item for item in found if item is not None),
+        news,
+        read_record(seen.state.history[0]) if seen.state.history and not holder else None,
+        cluster.now(),
+        lasts if isinstance(lasts, int) else Sight.renews_s,
     )
 
 
@@ -150,7 +171,7 @@ def _log(cluster: Cluster, job: Mapping[str, Any]) -> str:
 # -- telling
 
 
-def lines_of(sight: Sight) -> list[str]:
+def lines_of(sight: Sight, *, steps: bool = True) -> list[Line]:
     """What is told where nothing can be drawn: a line for each thing that may change."""
     status = sight.status
     lines = [f"phase: {status['phase']}" + (f", {status['holder']}" if status["holder"] else "")]
@@ -165,12 +186,23 @@ def lines_of(sight: Sight) -> list[str]:
     for job in sight.jobs:
         tenths = f", {10 * int(10 * (job.done or 0) / job.total)} %" if job.total else ""
         lines.append(f"job {job.name}: {job.kind} on {job.node or 'no node yet'}{tenths}")
-    return lines
+    told = [(line, line) for line in lines]
+    if steps and sight.news:
+        told += step_lines(sight.news, sight.news.holder.rpartition("/")[2])
+    if steps and sight.last:
+        told += step_lines(news_of(sight.last), sight.last.rollout)
+        told.append((ended_as(sight.last), ended_as(sight.last)))
+    return told
+
+
+def ended_as(last: Record) -> str:
+    """How the last rollout ended, in a line."""
+    return f"last: {last.outcome} {last.finished}: {last.sentence}"
 
 
 def tree_of(sight: Sight) -> RenderableType:
     """The same, drawn."""
-    status = sight.status
+    status, jobs = sight.status, list(sight.jobs)
     since = f" since {status['since']}" if status["since"] else ""
     head = f"{status['namespace']}/{status['name']}: {status['phase']}{since}"
     tree = Tree(words(head, "bold"), guide_style="dim")
@@ -179,12 +211,23 @@ def tree_of(sight: Sight) -> RenderableType:
             tree.add(
                 words(f"{key.replace('_', ' ')}: {status[key]}", "red" if key == "down" else "")
             )
-    told = set()
+    if sight.news:
+        told = {TOLD_BY.get(job.kind, ""): job for job in jobs}.keys() - {""}
+        runs = {step.step for step in sight.news.steps if step.state == "running"}
+        better = {
+            step: [_job(job) for job in jobs if TOLD_BY.get(job.kind) == step]
+            for step in told & runs
+        }
+        jobs = [job for job in jobs if TOLD_BY.get(job.kind) not in better]
+        draw(tree.add(_age(sight, sight.news)), sight.news, sight.at, better)
+    elif sight.last:
+        draw(tree.add(words(ended_as(sight.last))), news_of(sight.last), None, {})
+    shown = set()
     for role in ("serving", "candidate", "previous"):
         found = status[role]
-        if found is None or found["release"] in told:
+        if found is None or found["release"] in shown:
             continue
-        told.add(found["release"])
+        shown.add(found["release"])
         count = (
             f", {found['available']} of {found['replicas']} available" if role == "serving" else ""
         )
@@ -192,12 +235,20 @@ def tree_of(sight: Sight) -> RenderableType:
         for pod in sight.pods:
             if pod.release == found["release"]:
                 branch.add(_pod(pod))
-    if sight.jobs:
+    if jobs:
         branch = tree.add(words("jobs"))
-        for job in sight.jobs:
+        for job in jobs:
             branch.add(_job(job))
     tree.add(words(f"next: {status['next']}", "dim"))
     return Group(tree)
+
+
+def _age(sight: Sight, news: News) -> RenderableType:
+    """How old it is: it comes with renewals alone."""
+    age = max(0.0, (sight.at - news.at).total_seconds()) if sight.at and news.at else 0.0
+    if age <= sight.renews_s:
+        return words(f"steps, as told {age:.0f} s ago")
+    return words(f"steps, as told {age:.0f} s ago; its holder has not renewed since", "yellow")
 
 
 def _pod(pod: PodSight) -> RenderableType:
@@ -236,7 +287,7 @@ def follow(
     """Look until it is at rest. draws: show each look. judges: the exit status is that of how it
     ended, and the end is told; else 0. Raises Refused where there is no such rollout, StepFailed
     where `timeout_s` is over before."""
-    began, last = clock.monotonic(), list[str]()
+    began, last = clock.monotonic(), set[str]()
     screen = Screen()
     with Cluster.connect(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
@@ -261,17 +312,18 @@ def follow(
     if form != "table":
         show(sight.status, form)
     elif judges and not draws:
-        _tell(screen, sight, [])
-        for item in sight.status["history"][:1]:
-            said = f"last: {item['outcome']} {item['finished']}: {item['sentence']}"
-            screen.print(said, soft_wrap=True)
+        _tell(screen, sight, set(), steps=False)
+        if sight.last:
+            screen.print(ended_as(sight.last), soft_wrap=True)
         screen.print(f"next: {sight.status['next']}", soft_wrap=True)
     return ended(sight.status) if judges else Exit.DONE
 
 
-def _tell(screen: Screen, sight: Sight, last: Sequence[str]) -> list[str]:
-    lines = lines_of(sight)
-    for line in lines:
-        if line not in last:
+def _tell(screen: Screen, sight: Sight, last: set[str], *, steps: bool = True) -> set[str]:
+    """Print what the last look did not have; how a step went, and whether a target is met, once."""
+    lines = lines_of(sight, steps=steps)
+    for about, line in lines:
+        if about not in last:
             screen.print(line, soft_wrap=True)
-    return lines
+    kept = {about for about in last if about.startswith(("step ", "target "))}
+    return kept | {about for about, _ in lines}

@@ -92,9 +92,10 @@ def status_of(
     gone: str = "",
     holder: str = "",
     verified: Record | None = None,
+    progress: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The document of `status`. holder: who has the rollout's lease, '' for nobody. verified: the
-    last verification."""
+    last verification. progress: what the holder is at (see reading.steps)."""
     state, view = seen.state, seen.view(seen.serving)
     roles = {"stable": state.stable, "candidate": state.candidate, "previous": state.previous}
     body = {
@@ -103,6 +104,7 @@ def status_of(
         "phase": state.phase,
         "since": state.since,
         "holder": holder,
+        "progress": progress,
         "answers": bool(view and view.available and not seen.down and not seen.bent),
         "down": seen.down.why if seen.down else "",
         "why": why_so(state),
@@ -169,17 +171,20 @@ def show_status(
     """Print who serves, who is tested, who served before, how what serves was verified last, and
     the last rollouts. Raises Refused
     where there is no such rollout."""
-    from tasks.outside.kubernetes.lease import holder_of
+    from flows.cli.reading.steps import progress_of
+    from tasks.outside.kubernetes.lease import holder_in, lease_of
+    from tasks.record.news import news_in
     from tasks.run.nodes.placing import some_gone
 
     with Cluster.connect(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         seen = observer(cluster, namespace, name).observe()
         gone = some_gone(cluster, namespace, seen)
-        holder = holder_of(cluster, namespace, name)
+        lease = lease_of(cluster, namespace, name)
         verified = last_verified(cluster, namespace, name)
     if form != "table":
-        show(status_of(namespace, seen, gone, holder, verified), form)
+        progress = progress_of(news_in(lease))
+        show(status_of(namespace, seen, gone, holder_in(lease), verified, progress), form)
         return 0
     console = Screen()
     for label, text in status_rows(seen, gone, verified):

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -23,13 +24,16 @@ from tasks.base.progress import Progress, emit
 from tasks.objects.ours import marks, must_be_ours
 from tasks.objects.pods import Object
 from tasks.outside.kubernetes.objects import Objects
-from tasks.outside.kubernetes.rest import AlreadyExists, Conflict, NotFound, unfenced
+from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, NotFound, unfenced
+from tasks.record.news import Tell, with_news
 
 _log = logging.getLogger(__name__)
 LEASE_ENV = "MODEL_ROLLOUT_LEASE_SECONDS"
 # on a Lease: who asks its holder to stop. Of one hold alone, which its epoch names.
 ABORT_ANNOTATION = "model-rollout/abort"
 ROLE = "lock"
+# answers to a document that is not taken as it is, and never will be
+_NOT_TAKEN = (400, 403, 413, 422)
 # what an identity begins with, behind who it is, where no rollout runs but one is settled
 SETTLES = ("guard", "recover", "rollback", "abort", "approve", "promote", "reject")
 
@@ -66,7 +70,11 @@ def lease_of(cluster: Objects, ns: str, name: str) -> Object | None:
 
 def holder_of(cluster: Objects, ns: str, name: str) -> str:
     """Who is written in a rollout's lease, alive or not; '' where nobody is. Raises Refused."""
-    lease = lease_of(cluster, ns, name)
+    return holder_in(lease_of(cluster, ns, name))
+
+
+def holder_in(lease: Mapping[str, Any] | None) -> str:
+    """Who is written in a lease; '' where nobody is."""
     return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
@@ -113,7 +121,8 @@ class LeaseLock:
     how long a holder that stopped renewing keeps it; renewed three times in that span.
     wait_s: how long to wait for another holder; None waits until it proves alive (then Refused) or
     dead (then it is taken over). step: whose Progress tells about the waiting. least_epoch: the
-    highest one that was ever seen at work; a Lease that was deleted begins above it.
+    highest one that was ever seen at work; a Lease that was deleted begins above it. tell: gives
+    what this holder is at; it rides on what is written anyway.
     """
 
     def __init__(
@@ -127,6 +136,7 @@ class LeaseLock:
         wait_s: float | None = None,
         step: str = "plan",
         least_epoch: int = 0,
+        tell: Tell | None = None,
     ) -> None:
         if not identity:
             raise ValueError("a lease needs an identity: an empty holder means nobody holds it")
@@ -139,6 +149,7 @@ class LeaseLock:
         self._ns, self._name, self.lease_name = ns, name, f"rollout-{name}"
         self.identity, self.duration_s = identity, duration_s
         self._wait_s, self._step, self._least_epoch = wait_s, step, least_epoch
+        self._tell = tell
         self._epoch: int | None = None
         self._renewed = self._renewed_wall = 0.0
         self._lost = ""
@@ -237,7 +248,8 @@ class LeaseLock:
         }
         try:
             if lease is None:
-                written = self._write_to.create(
+                written = self._put(
+                    self._write_to.create,
                     {
                         "apiVersion": "coordination.k8s.io/v1",
                         "kind": "Lease",
@@ -247,16 +259,27 @@ class LeaseLock:
                             "labels": marks(self._name, ROLE),
                         },
                         "spec": spec,
-                    }
+                    },
                 )
             else:
-                written = self._write_to.replace({**lease, "spec": spec})
+                written = self._put(self._write_to.replace, {**lease, "spec": spec})
         except (AlreadyExists, Conflict):
             return False
         with self._mutex:
             self._lease, self._epoch, self._lost = written, epoch, ""
             self._confirmed(asked, asked_wall)
         return True
+
+    def _put(self, write: Callable[[Object], Object], lease: Object) -> Object:
+        """Write it, with what its holder is at; where that is refused, without, from then on."""
+        try:
+            return write(with_news(lease, self._tell))
+        except ApiError as error:
+            if self._tell is None or error.status not in _NOT_TAKEN:
+                raise
+            _log.warning("%s does not take what this rollout is at: %s", self.lease_name, error)
+            self._tell = None
+            return write(with_news(lease, None))
 
     # -- keeping it
 
@@ -305,7 +328,7 @@ class LeaseLock:
         for _ in range(3):
             try:
                 spec = {**self._lease["spec"], **changes}
-                self._lease = self._write_to.replace({**self._lease, "spec": spec})
+                self._lease = self._put(self._write_to.replace, {**self._lease, "spec": spec})
                 return
             except NotFound:
                 why = "the Lease was deleted"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from tasks.base.progress import Progress, emit
 from tasks.measure.round import Round
 from tasks.outside.great_expectations import gate
 from tasks.outside.prefect import artifacts
@@ -45,6 +46,7 @@ def put_on_record(
         gate=gate,
         data_docs=data_docs,
     )
+    emit(Progress("judge", "running", targets=decide.so_far(found)))
     columns = ("target", "limit", "measured", "bounds", "verdict")
     rows = [dict(zip(columns, row, strict=True)) for row in target_rows(record)]
     artifacts.table(key, rows, f"{found.verdict}: {found.reason}")

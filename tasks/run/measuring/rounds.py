@@ -7,13 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tasks.base.errors import SpecError
-from tasks.measure.protocol import cache_note
+from tasks.base.heard import ROUNDS
+from tasks.base.progress import Progress, emit
+from tasks.measure.protocol import Decide, cache_note
 from tasks.measure.round import Round
 from tasks.measure.workload import cache_flattered
 from tasks.outside.disk import pages
 from tasks.record.parts import BenchmarkRun, RoundMeasured
 from tasks.spec.rollout import Rollout
+from tasks.verdict import decide
 from tasks.verdict.rounds import believable
+from tasks.verdict.targets import Decision
 
 FILES = "evalscope"  # the folder of its files, beside the record
 
@@ -29,6 +33,23 @@ def prompt_lines(spec: Rollout) -> list[str]:
         raise SpecError(
             [f"benchmark.workload.file: {name} cannot be read ({error}); give a UTF-8 text file"]
         ) from error
+
+
+def looking(spec: Rollout) -> Decide:
+    """The judge's look after each round, which tells the targets as they close; and that none has
+    yet."""
+
+    def look(done: Sequence[Round]) -> Decision:
+        found = decide.look(done, spec)
+        rounds, most = len({item.index for item in done}), spec.benchmark.max_rounds
+        told = decide.so_far(found)
+        decided = sum(item.verdict != "inconclusive" for item in told)
+        said = f"{decided} of {len(told)} targets decided"
+        emit(Progress("benchmark", "running", "", said, rounds, most, ROUNDS, targets=told))
+        return found
+
+    look(())
+    return look
 
 
 def measured(spec: Rollout, rounds: Sequence[Round]) -> str:

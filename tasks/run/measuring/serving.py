@@ -24,10 +24,9 @@ from tasks.release.state import Release
 from tasks.run.locked import not_held
 from tasks.run.measuring.judged import judged, put_on_record
 from tasks.run.measuring.neighbours import Engines, GaveWay, Neighbours, nobody
-from tasks.run.measuring.rounds import FILES, kept, measured, prompt_lines
+from tasks.run.measuring.rounds import FILES, kept, looking, measured, prompt_lines
 from tasks.run.measuring.sitting import Sitting
 from tasks.spec.rollout import Rollout
-from tasks.verdict import decide
 from tasks.verdict.earned import Verification, serves_now, verified
 from tasks.verdict.from_engine import judge_engine
 from tasks.verdict.targets import Decision
@@ -122,7 +121,7 @@ def by_requests(
             target,
             None,
             spec.benchmark,
-            decide=lambda done: decide.look(done, spec),
+            decide=looking(spec),
             out_dir=folder,
             on_progress=artifacts.ProgressArtifact(sitting.key("benchmark"), "benchmark").tell,
             lines=prompt_lines(spec),

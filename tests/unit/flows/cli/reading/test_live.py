@@ -118,7 +118,7 @@ def test_both_ways_of_telling_name_pods_and_jobs() -> None:
         (PodSight("m-new-0", "new", "node-a", "Running, not ready yet", ready=False),),
         (JobSight("m-fetch-1", "fetch", "node-b", 5e9, 1e10, 1e9), JobSight("j", "probe", "")),
     )
-    assert lines_of(sight) == [
+    assert [line for _, line in lines_of(sight)] == [
         "phase: testing, alice@host/r",
         "down: no pod is ready",
         "serving: m-old, 2 of 2 available",
@@ -155,7 +155,11 @@ def at(reached: list[World], monkeypatch: pytest.MonkeyPatch) -> At:
         actor, left = found.actor(), list(holders)
         entry = Record(rollout="r1", outcome=outcome, sentence="said").as_dict()
         actor.save(with_history(actor.observe().state, entry, 5))
-        monkeypatch.setattr(live, "holder_of", lambda *_: left.pop(0) if left else "")
+
+        def lease(*_: object) -> dict[str, Any]:
+            return {"spec": {"holderIdentity": left.pop(0) if left else ""}}
+
+        monkeypatch.setattr(live, "lease_of", lease)
         reached.append(found)
         return found
 

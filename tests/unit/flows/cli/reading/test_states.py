@@ -32,6 +32,7 @@ ROW_KEYS = {
 }
 STATUS_KEYS = {
     *("schema", "kind", "namespace", "name", "phase", "since", "holder", "answers", "down", "why"),
+    "progress",
     *("nodes_gone", "serving", "stable", "candidate", "previous", "verdict", "rollout", "plan"),
     *("approve_until", "next", "strangers", "verified", "history"),
 }
@@ -45,7 +46,8 @@ def here(reached: list[World], monkeypatch: pytest.MonkeyPatch) -> World:
     actor.save(with_history(actor.observe().state, ENDED.as_dict(), 5))
     reached.append(found)
     monkeypatch.setattr(states, "WIDTH", 1)  # a World is of one thread
-    monkeypatch.setattr("tasks.outside.kubernetes.lease.holder_of", lambda *_: "alice@host/r2")
+    lease = {"spec": {"holderIdentity": "alice@host/r2", "leaseTransitions": 3}}
+    monkeypatch.setattr("tasks.outside.kubernetes.lease.lease_of", lambda *_: lease)
     return found
 
 
@@ -58,6 +60,7 @@ def test_a_status_as_a_document(here: World, capsys: pytest.CaptureFixture[str])
     found = read(capsys, "status", NAME)
     assert set(found) == STATUS_KEYS and (found["schema"], found["kind"]) == (1, "status")
     assert (found["phase"], found["holder"], found["answers"]) == ("testing", "alice@host/r2", True)
+    assert found["progress"] is None  # its holder does not say
     assert found["serving"] == {
         "release": "old",
         "deployment": "m-old",
