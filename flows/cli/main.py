@@ -86,6 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RolloutError as error:
         _tell(str(error))
         return error.exit_code
+    except BrokenPipeError:  # as with `| head -1`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
     except KeyboardInterrupt:
         _tell(
             "interrupted; what serves serves on: `rollout status NAME` shows what there is, and "

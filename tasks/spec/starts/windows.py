@@ -69,7 +69,9 @@ class Schedule(Strict):
     def next(self, at: datetime) -> datetime:
         """Its first time after `at`, UTC."""
         local = at.astimezone(ZoneInfo(self.timezone))
-        return next(CronSim(self.cron, local)).astimezone(UTC)
+        # in an hour that comes twice, what begins in its first one is over in its second
+        times = (time.astimezone(UTC) for time in CronSim(self.cron, local))
+        return next(time for time in times if time > at)
 
 
 class Window(Schedule):

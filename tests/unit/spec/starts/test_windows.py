@@ -72,6 +72,23 @@ def test_the_nights_in_which_clocks_are_set(now: str, opens: str) -> None:
     assert opens_at([BERLIN], [], at(now)) == at(opens)
 
 
+@pytest.mark.parametrize(
+    ("cron", "timezone", "now", "begins"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25 01:15", "2026-10-26 01:30"),
+        ("45 1 * * *", "America/New_York", "2026-11-01 06:10", "2026-11-02 06:45"),
+        ("45 1 * * *", "Australia/Lord_Howe", "2026-04-04 15:00", "2026-04-05 15:15"),
+        ("*/30 * * * *", "Europe/Berlin", "2026-10-25 01:15", "2026-10-25 01:30"),
+    ],
+)
+def test_in_an_hour_that_comes_twice_the_next_time_is_to_come(
+    cron: str, timezone: str, now: str, begins: str
+) -> None:
+    asked = window(cron, 0.2, timezone)
+    assert asked.next(at(now)) == at(begins)
+    assert opens_at([asked], [], at(now)) == at(begins)
+
+
 def test_of_several_windows_the_next_counts() -> None:
     assert opens_at([WORK, NIGHT], [], at("2026-01-02 12:00")) == at("2026-01-02 22:00")
     assert opens_at([WORK, NIGHT], [], at("2026-01-05 00:30")) == at("2026-01-05 00:30")
