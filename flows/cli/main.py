@@ -21,6 +21,8 @@ from tasks.base.scrub import masked, watch
 from tasks.report.words.speech import language_of
 
 INTERRUPTED = 130  # as a shell has it of SIGINT
+# what it warns of, a person at a terminal is to hear: that an API server is waited for
+HEARD = "tasks.outside.kubernetes.rest"
 PLUGIN = "kubectl-"  # how kubectl finds what it calls `kubectl NAME`
 
 
@@ -61,6 +63,8 @@ def log_to_terminal(*, verbose: bool = False) -> None:
     if not verbose:
         handler.addFilter(_NotOfPrefect())
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
+    if not verbose:
+        logging.getLogger(HEARD).setLevel(logging.WARNING)
 
 
 def called(program: str) -> str:

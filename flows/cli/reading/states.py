@@ -33,6 +33,7 @@ from tasks.run.locked import not_held
 
 WIDTH = 8  # rollouts looked at at once
 LAST = 10  # endings that a status has
+NARROW = 60  # columns; below it a table would cut names and times, and each row is a block
 
 Row = tuple[str, str]
 
@@ -158,7 +159,7 @@ def show_status(
     from tasks.outside.kubernetes.lease import holder_of
     from tasks.run.nodes.placing import some_gone
 
-    with Cluster.connect(kubeconfig, context) as cluster:
+    with Cluster.looking(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         seen = observer(cluster, namespace, name).observe()
         gone = some_gone(cluster, namespace, seen)
@@ -228,7 +229,7 @@ def show_list(
     namespace: str | None, kubeconfig: str | None, context: str | None, form: str = "table"
 ) -> int:
     """Print every rollout. namespace: None for all. Gives 1 where one cannot be read."""
-    with Cluster.connect(kubeconfig, context) as cluster:
+    with Cluster.looking(kubeconfig, context) as cluster:
 
         def look(key: tuple[str, str]) -> dict[str, Any]:
             try:
@@ -251,12 +252,20 @@ def show_list(
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    screen = Screen()
+    if screen.width < NARROW:
+        for number, row in enumerate(rows):
+            if number:
+                screen.print()
+            for head, text in zip(heads, row, strict=True):
+                screen.print(f"{head + ':':<11}{text}", soft_wrap=True)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for head in heads:
         table.add_column(head.upper(), overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Screen().print(table)
+    screen.print(table)
 
 
 # -- how they ended
@@ -280,7 +289,7 @@ def show_history(
     newest first. Raises Refused where there is no such rollout."""
     from tasks.run.measuring.remember import recall_verified
 
-    with Cluster.connect(kubeconfig, context) as cluster:
+    with Cluster.looking(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         state, _ = observer(cluster, namespace, name).read_state()
         again, _ = recall_verified(cluster, namespace, name)
