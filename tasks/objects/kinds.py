@@ -8,6 +8,7 @@ from tasks.base.names import must_be_label, must_be_subdomain
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
+
 @dataclass(frozen=True)
 class Resource:
     """One kind of object as the API serves it, e.g. apps/v1 Deployment at deployments."""

@@ -51,15 +51,17 @@ NO_NAMES = ("", "../../x", "ünï;rm", "Chat", "-a", "a.b", "a/b", "x" * 64)
 
 
 def lines_with_names() -> list[tuple[str, ...]]:
-    """Of each command that takes a name or a namespace, one with each that is none."""
+    """Each command that takes a name or a namespace, with one that is none."""
     named = [
         *("status", "history", "approve", "reject", "promote", "rollback", "undo", "recover"),
         *("abort", "adopt", "init"),
     ]
     spaced = [*((name, "m") for name in named), ("list",), ("metrics",), ("guard", "--once")]
     return [
-        *((name, "--", wrong) for name in named for wrong in NO_NAMES),
-        *((*line, f"--namespace={wrong}") for line in spaced for wrong in NO_NAMES),
+        *((name, "--", "../../x") for name in named),
+        *((*line, "--namespace=../../x") for line in spaced),
+        *(("status", "--", wrong) for wrong in NO_NAMES),
+        *(("list", f"--namespace={wrong}") for wrong in NO_NAMES),
     ]
 
 
