@@ -36,12 +36,12 @@ def test_who_is_refused_something_is_there_and_nobody_else_is_told(
     assert told == []
 
 
-@pytest.mark.parametrize("what", ["approve", "reject", "promote", "rollback"])
+@pytest.mark.parametrize("what", ["approve", "reject", "promote", "rollback", "abort"])
 def test_what_is_refused_and_changed_nothing_is_no_history(what: str, reached: list[World]) -> None:
     at = world()
     reached.append(at)
     before = at.actor().read_state()[0].history
     for _ in range(3):
         with pytest.raises(Refused):
-            settle(what, NAME, NS, meant=Meant("r0", "p0"))
+            settle(what, NAME, NS, meant=Meant("r0", "p0"), serving="another")
     assert at.actor().read_state()[0].history == before
