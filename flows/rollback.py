@@ -104,7 +104,7 @@ def settle(
             wait_s=ABORT_S if stopped else None,
         )
         with lock as held, logs_kept(name, run):
-            actor, advice = held.actor, ""
+            actor, placed, advice = held.actor, "", ""
             before = State(name)
             try:
                 before = actor.read_state()[0]
@@ -143,8 +143,11 @@ def settle(
                     error.args = (f"{error}; {advice}", *error.args[1:])
                 with suppress(RolloutError):
                     # who is refused something is there, and has heard it
-                    tells = None if isinstance(error, Refused) else before
-                    note(actor, run, "error", f"{what}: {error}", tells)
+                    refused = isinstance(error, Refused)
+                    alone = refused and what != "guard" and not (placed or stopped)
+                    if not (alone and unchanged(actor, before)):
+                        tells = None if refused else before
+                        note(actor, run, "error", f"{what}: {error}", tells)
                 raise
             said = f"{said}; {actor.watched.told()}" if actor.watched else said
             if stopped:  # what the run itself did is not in our course
@@ -153,6 +156,13 @@ def settle(
             now = f"; {in_words(actor.observe())}" if what == "abort" else ""
             note(actor, run, what, f"{said}{now}", before)
             return said
+
+
+def unchanged(actor: Actor, before: State) -> bool:
+    """Whether the state says what it said: what changed nothing is not history, of which there is
+    room for few."""
+    now = actor.read_state()[0]
+    return replace(now, epoch=0, writer="") == replace(before, epoch=0, writer="")
 
 
 def shown(actor: Actor) -> str:
@@ -322,6 +332,10 @@ def rollback(
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.
         context: Context of the kubeconfig.
     """
+    try:
+        parameters.must_be_its_own(name, namespace)
+    except Refused as error:
+        return ending.no_record(error)
     try:
         if what in BOUND and (started.by_itself() or started.retried()):
             raise Refused(

@@ -128,6 +128,7 @@ def rollout(
         if spec_file is not None:
             spec_below(spec_file, "parameters.spec_file")
         wanted = parameters.of_parameters(spec, spec_file, revision, commit, targets, changes)
+        parameters.must_be_its_own(wanted.name, wanted.namespace)
         with Cluster.connect(kubeconfig, context) as cluster:
             run = Run(
                 wanted,

@@ -162,6 +162,7 @@ def verify(
         if spec_file is not None:
             spec_below(spec_file, "parameters.spec_file")
         wanted = parameters.of_parameters(spec, spec_file, None, changes=changes)
+        parameters.must_be_its_own(wanted.name, wanted.namespace)
         ended = verify_by(
             wanted, kubeconfig=kubeconfig, context=context, why=why, emit=tell_verified
         )

@@ -144,7 +144,8 @@ def show_plan(
     probe: bool,
 ) -> int:
     """Print the plan; 5 when it is refused, or the API server would not take what it writes."""
-    with Cluster.connect(kubeconfig, context) as cluster:
+    connect = Cluster.connect if probe else Cluster.looking  # a probe is a Job
+    with connect(kubeconfig, context) as cluster:
         run = Run(spec, cluster)
         survey = _look(cluster, spec, run, probe=probe)
         planned = make_plan(cluster, survey)

@@ -21,6 +21,8 @@ from tasks.base.scrub import masked, watch
 from tasks.report.words.speech import language_of
 
 INTERRUPTED = 130  # as a shell has it of SIGINT
+# what it warns of, a person at a terminal is to hear: that an API server is waited for
+HEARD = "tasks.outside.kubernetes.rest"
 PLUGIN = "kubectl-"  # how kubectl finds what it calls `kubectl NAME`
 
 
@@ -54,13 +56,24 @@ class _NotOfPrefect(logging.Filter):
         return record.name.partition(".")[0] != "prefect"
 
 
+class _Told(logging.Formatter):
+    """What is for the person who waits is a sentence of this command."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return f"rollout: {record.getMessage()}" if record.name == HEARD else text
+
+
 def log_to_terminal(*, verbose: bool = False) -> None:
     """What is logged goes to stderr; Prefect's part only where it is asked for."""
     handler = logging.StreamHandler()
     handler.addFilter(_Masked())
+    handler.setFormatter(_Told(logging.BASIC_FORMAT))
     if not verbose:
         handler.addFilter(_NotOfPrefect())
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, handlers=[handler])
+    if not verbose:
+        logging.getLogger(HEARD).setLevel(logging.WARNING)
 
 
 def called(program: str) -> str:

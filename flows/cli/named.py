@@ -163,7 +163,7 @@ def ending_with_what_is_there(
         yield
     finally:
         try:
-            with Cluster.connect(kubeconfig, context) as cluster:
+            with Cluster.looking(kubeconfig, context) as cluster:
                 actor = Actor(cluster, namespace, name, fence=not_held, epoch=0)
                 say(shown(actor))
         except RolloutError as error:

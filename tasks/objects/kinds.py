@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
+
+from tasks.base.names import must_be_label, must_be_subdomain
+
+RBAC = "rbac.authorization.k8s.io/v1"
 
 
 @dataclass(frozen=True)
@@ -28,18 +31,22 @@ class Resource:
     def path(self, ns: str | None = None, name: str | None = None, sub: str = "") -> str:
         """URL path of the collection, or of one object (and its subresource).
 
-        Raises ValueError when a namespaced object is named without its namespace.
+        Raises ValueError when a namespaced object is named without its namespace, SpecError for
+        what is no name: '' and '../x' would lead elsewhere.
         """
         root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
         parts = [root]
         if self.namespaced:
-            if ns:
-                parts += ["namespaces", quote(ns, safe="")]
-            elif name:
+            if ns is not None:
+                parts += ["namespaces", must_be_label(ns, "namespace")]
+            elif name is not None:
                 raise ValueError(f"{self.kind} '{name}' needs a namespace")
         parts.append(self.plural)
-        if name:
-            parts.append(quote(name, safe=""))
+        if name is not None:
+            # what RBAC has may have ':' in its names, which part nothing of a path
+            told = name.replace(":", "-") if self.api_version == RBAC else name
+            must_be_subdomain(told, f"the name of {self.label}")
+            parts.append(name)
         if sub:
             parts.append(sub)
         return "/".join(parts)
@@ -67,7 +74,7 @@ def _table() -> dict[str, Resource]:
         "discovery.k8s.io/v1": "EndpointSlice:endpointslices",
         "policy/v1": "PodDisruptionBudget:poddisruptionbudgets",
         "networking.k8s.io/v1": "NetworkPolicy:networkpolicies Ingress:ingresses",
-        "rbac.authorization.k8s.io/v1": "Role:roles RoleBinding:rolebindings "
+        RBAC: "Role:roles RoleBinding:rolebindings "
         "ClusterRole:clusterroles:cluster ClusterRoleBinding:clusterrolebindings:cluster",
         "authorization.k8s.io/v1": "SelfSubjectAccessReview:selfsubjectaccessreviews:cluster",
         "scheduling.k8s.io/v1": "PriorityClass:priorityclasses:cluster",

@@ -4,6 +4,7 @@ a person switched or added there stays. Bodies are JSON as Prefect's API has it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +29,9 @@ def held(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def form_of(schema: Fields, fields: Sequence[str]) -> dict[str, Any]:
-    """A flow's parameter schema with these fields alone, in their order: what the UI asks for."""
+def form_of(schema: Fields, fields: Sequence[str], fixed: Mapping[str, Any] = {}) -> dict[str, Any]:
+    """A flow's parameter schema with these fields alone, in their order: what the UI asks for.
+    fixed: parameters that have this value and no other; the server refuses runs with another."""
     known: Fields = schema.get("properties", {})
     shown = {name: {**_plain(known[name]), "position": at} for at, name in enumerate(fields)}
     named = str(shown)
@@ -40,7 +42,10 @@ def form_of(schema: Fields, fields: Sequence[str]) -> dict[str, Any]:
             definitions[name] = rest.pop(name)
             named += str(definitions[name])
     needed = [name for name in schema.get("required", []) if name in shown]
-    return {**schema, "properties": shown, "required": needed, "definitions": definitions}
+    form = {**schema, "properties": shown, "required": needed, "definitions": definitions}
+    # by pattern: the UI draws `properties` alone
+    only = {f"^{re.escape(key)}$": {"enum": [value]} for key, value in fixed.items()}
+    return {**form, "patternProperties": only} if only else form
 
 
 def _plain(field: Fields) -> Fields:
@@ -97,6 +102,13 @@ def reschedule(timetables: Sequence[Timetable], found: Sequence[Fields]) -> Resc
         if slug not in ours and not any(_same_times(item, other) for other in found)
     )
     return Rescheduled(make, tuple(str(item["id"]) for item in old))
+
+
+def switched_on(found: Fields | None) -> bool:
+    """Whether a deployment runs by itself: one that is not there yet will."""
+    if found is None:
+        return True
+    return not found.get("paused") and any(item["active"] for item in found["schedules"])
 
 
 def _same_times(timetable: Timetable, found: Fields) -> bool:

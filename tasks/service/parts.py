@@ -79,7 +79,8 @@ class FlowDeployment:
     """A flow that can be started by name. entrypoint: the flow as module.function, so that it is
     found wherever the project is installed. form: the parameters that the UI asks for, in order.
     beating: its runs send heartbeats. alone: a second run waits for the first; skips: it is
-    cancelled, where another one comes soon anyway."""
+    cancelled, where another one comes soon anyway. soon: once it is made or changed, it runs at
+    once, and not first when its timetable says."""
 
     name: str
     entrypoint: str
@@ -93,6 +94,13 @@ class FlowDeployment:
     beating: bool = False
     alone: bool = False
     skips: bool = False
+    soon: bool = False
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """Parameters that the form does not ask for: no run may be given others, or what is called
+        for one model would act on another."""
+        return {key: value for key, value in self.parameters.items() if key not in self.form}
 
     @property
     def variables(self) -> dict[str, Any]:

@@ -198,6 +198,7 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
             tags=(TAG,),
             timetables=(Timetable(every_s=watch_every_s),),
             alone=True,
+            soon=True,
         )
         found.insert(0, watching)
     return found

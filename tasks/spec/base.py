@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+from tasks.base.names import LABEL
+
+DNS_LABEL = rf"^{LABEL}$"
 # The most that a number of a spec may be: nothing that is computed from it (an end, a size, a field
 # of 32 bits) can overflow. Every number of the spec has a bound (tests/unit/spec/test_bounds.py).
 WEEK_S = 7 * 24 * 3600.0

@@ -20,6 +20,7 @@ from flows.cli.commands.options import (
     RolloutName,
     SpecFile,
     Yes,
+    a_label,
 )
 
 Unchecked = Annotated[
@@ -185,7 +186,9 @@ def abort(
 
 
 def adopt(
-    name: Annotated[str, Parameter(help="Name of the rollout, and of its Service.")],
+    name: Annotated[
+        str, Parameter(help="Name of the rollout, and of its Service.", validator=a_label)
+    ],
     /,
     *,
     there: NamespaceOptions = ANY_NAMESPACE,
@@ -247,7 +250,12 @@ def guard(
     at: ClusterOptions = ANY_CLUSTER,
     namespace: Annotated[
         str | None,
-        Parameter(name=["--namespace", "-n"], help="Default: all namespaces.", metavar="NAME"),
+        Parameter(
+            name=["--namespace", "-n"],
+            help="Default: all namespaces.",
+            metavar="NAME",
+            validator=a_label,
+        ),
     ] = None,
     once: Annotated[
         bool,

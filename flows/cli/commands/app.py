@@ -6,7 +6,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import App, CoercionError, CycloptsError, Group, MissingArgumentError, Parameter
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    ValidationError,
+)
 from cyclopts.exceptions import UnusedCliTokensError
 
 from flows.cli.commands import act, look, service, specs
@@ -151,4 +159,6 @@ def sentence(error: CycloptsError, prog: str) -> str:
     elif isinstance(error, MissingArgumentError) and error.argument is not None:
         name = error.argument.name
         said = f"{name} is missing." if not name.startswith("-") else f"{name} needs a value."
+    elif isinstance(error, ValidationError):
+        said = f"{said};"
     return f"{said} `{chain} --help` says what it takes"

@@ -19,6 +19,7 @@ from flows.cli.commands.options import (
     OutputOptions,
     RolloutName,
     SpecFile,
+    a_label,
 )
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -172,7 +173,12 @@ def metrics(
     at: ClusterOptions = ANY_CLUSTER,
     namespace: Annotated[
         str | None,
-        Parameter(name=["--namespace", "-n"], help="Default: all namespaces.", metavar="NAME"),
+        Parameter(
+            name=["--namespace", "-n"],
+            help="Default: all namespaces.",
+            metavar="NAME",
+            validator=a_label,
+        ),
     ] = None,
     host: Annotated[str, Parameter(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port to listen on; 0: a free one.")] = 9300,

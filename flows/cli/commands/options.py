@@ -8,10 +8,19 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from tasks.base.names import no_label
+
 Format = Literal["table", "json", "yaml"]
 
+
+def a_label(_: object, value: str | None) -> None:
+    """Raises ValueError for what no rollout and no namespace is called."""
+    if value is not None and (why := no_label(value)):
+        raise ValueError(why)
+
+
 SpecFile = Annotated[str, Parameter(help="Rollout spec, a YAML file.")]
-RolloutName = Annotated[str, Parameter(help="The spec's name.")]
+RolloutName = Annotated[str, Parameter(help="The spec's name.", validator=a_label)]
 Yes = Annotated[bool, Parameter(help="Do not ask first.")]
 
 
@@ -40,6 +49,7 @@ class NamespaceOptions(ClusterOptions):
             name=["--namespace", "-n"],
             help="Default: the context's, and `default` where it has none.",
             metavar="NAME",
+            validator=a_label,
         ),
     ] = None
 

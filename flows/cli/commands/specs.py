@@ -15,6 +15,7 @@ from flows.cli.commands.options import (
     ChangeOptions,
     NamespaceOptions,
     OutputOptions,
+    a_label,
 )
 
 
@@ -46,7 +47,9 @@ def validate(
 
 
 def init(
-    name: Annotated[str, Parameter(help="Name of the rollout, and of its Service.")] = "chat",
+    name: Annotated[
+        str, Parameter(help="Name of the rollout, and of its Service.", validator=a_label)
+    ] = "chat",
     /,
     *,
     there: NamespaceOptions = ANY_NAMESPACE,

@@ -36,6 +36,7 @@ from tasks.run.measuring.remember import recall_verified
 
 WIDTH = 8  # rollouts looked at at once
 LAST = 10  # endings that a status has
+NARROW = 60  # columns; below it a table would cut names and times, and each row is a block
 
 Row = tuple[str, str]
 
@@ -176,7 +177,7 @@ def show_status(
     from tasks.record.news import news_in
     from tasks.run.nodes.placing import some_gone
 
-    with Cluster.connect(kubeconfig, context) as cluster:
+    with Cluster.looking(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         seen = observer(cluster, namespace, name).observe()
         gone = some_gone(cluster, namespace, seen)
@@ -248,7 +249,7 @@ def show_list(
     namespace: str | None, kubeconfig: str | None, context: str | None, form: str = "table"
 ) -> int:
     """Print every rollout. namespace: None for all. Gives 1 where one cannot be read."""
-    with Cluster.connect(kubeconfig, context) as cluster:
+    with Cluster.looking(kubeconfig, context) as cluster:
 
         def look(key: tuple[str, str]) -> dict[str, Any]:
             try:
@@ -271,12 +272,20 @@ def show_list(
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    screen = Screen()
+    if screen.width < NARROW:
+        for number, row in enumerate(rows):
+            if number:
+                screen.print()
+            for head, text in zip(heads, row, strict=True):
+                screen.print(f"{head + ':':<11}{text}", soft_wrap=True)
+        return
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for head in heads:
         table.add_column(head.upper(), overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Screen().print(table)
+    screen.print(table)
 
 
 # -- how they ended
@@ -298,7 +307,7 @@ def show_history(
 ) -> int:
     """Print how the rollouts of a name ended, and what verifications of what serves came to, the
     newest first. Raises Refused where there is no such rollout."""
-    with Cluster.connect(kubeconfig, context) as cluster:
+    with Cluster.looking(kubeconfig, context) as cluster:
         must_be_known(cluster, name, namespace)
         state, _ = observer(cluster, namespace, name).read_state()
         again, _ = recall_verified(cluster, namespace, name)

@@ -54,6 +54,7 @@ kube_ws: Any = kube_ws_module
 TOKEN_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 NAMESPACE_FILE = TOKEN_FILE.with_name("namespace")
 _CONNECT_S = 10.0
+LOOK_S = 10.0
 # the library reads a kubeconfig of another shape as far as it goes
 UNREADABLE = (
     *(kube_config.ConfigException, OSError, ValueError, TypeError, AttributeError),
@@ -133,6 +134,12 @@ class Cluster(Objects):
             ) from error
         settings.connection_pool_maxsize = 32
         return cls(kube_client.ApiClient(settings), timeout_s=timeout_s, patience_s=patience_s)
+
+    @classmethod
+    def looking(cls, kubeconfig: str | None = None, context: str | None = None) -> Cluster:
+        """As `connect`, for a command that only reads: a person waits for it, and hears soon that
+        nothing answers."""
+        return cls.connect(kubeconfig, context, timeout_s=LOOK_S, patience_s=LOOK_S)
 
     @property
     def address(self) -> str:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -42,6 +43,7 @@ _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _LONGEST_RETRY_AFTER_S = 30.0
 _TRANSIENT = {500, 502, 503, 504}
+TELL_AFTER_S = 2.5  # whoever waits at a terminal is told what for
 
 
 class ApiError(OutsideError):
@@ -150,9 +152,16 @@ class Rest:
     """
 
     def __init__(
-        self, send: Send, address: str, *, timeout_s: float = 30, patience_s: float = 60
+        self,
+        send: Send,
+        address: str,
+        *,
+        timeout_s: float = 30,
+        patience_s: float = 60,
+        told: threading.Event | None = None,
     ) -> None:
         self._send = send
+        self._told = told or threading.Event()  # that it does not answer: once until it does
         self.address = address
         self.timeout_s = timeout_s
         self.patience_s = patience_s
@@ -164,7 +173,9 @@ class Rest:
 
     def limited(self, timeout_s: float, patience_s: float) -> Rest:
         """The same API with other limits."""
-        return Rest(self._send, self.address, timeout_s=timeout_s, patience_s=patience_s)
+        return Rest(
+            self._send, self.address, timeout_s=timeout_s, patience_s=patience_s, told=self._told
+        )
 
     def json(self, ask: ApiRequest) -> dict[str, Any]:
         """The answer as plain data. Raises ApiError or a subclass."""
@@ -223,7 +234,36 @@ class Rest:
         raise error
 
     def _persist(self, ask: ApiRequest, attempt: Callable[[], _T]) -> _T:
-        """Try until it works, fails for good, or patience is spent."""
+        """Try until it works, fails for good, or patience is spent; what takes long is told."""
+        with self._telling(ask):
+            return self._tried(ask, attempt)
+
+    @contextmanager
+    def _telling(self, ask: ApiRequest) -> Iterator[None]:
+        if self.patience_s <= TELL_AFTER_S:
+            yield
+            return
+        until = clock.now() + timedelta(seconds=self.patience_s)
+
+        def tell() -> None:
+            if not self._told.is_set():
+                self._told.set()
+                _log.warning(
+                    "waiting for the Kubernetes API %s, which does not answer (%s %s), until %s "
+                    "UTC at most",
+                    *(self.address, ask.verb, ask.what, f"{until:%H:%M:%S}"),
+                )
+
+        timer = threading.Timer(TELL_AFTER_S, tell)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+            self._told.clear()
+        finally:
+            timer.cancel()
+
+    def _tried(self, ask: ApiRequest, attempt: Callable[[], _T]) -> _T:
         started, rng, tries = clock.monotonic(), clock.rng(), 0
         while True:
             tries += 1

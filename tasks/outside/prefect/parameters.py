@@ -10,9 +10,9 @@ from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 
-from tasks.base.errors import SpecError
+from tasks.base.errors import Refused, SpecError
 from tasks.base.scrub import mask
-from tasks.service.names import MODEL
+from tasks.service.names import MODEL, NAMESPACE, TAG
 from tasks.spec.file import changed, read_spec
 from tasks.spec.overrides import Override, of_fields
 from tasks.spec.rollout import Rollout
@@ -53,6 +53,19 @@ def of_parameters(
     if spec is None:
         return read_spec(str(spec_file), overrides)
     return changed(spec, overrides, "parameters.spec") if overrides else spec
+
+
+def must_be_its_own(name: str, namespace: str) -> None:
+    """Raises Refused where a model's own deployment, whose tags say which, is given another one.
+    Outside of one, and of a deployment for any model, silent."""
+    tags = flow_run.tags or ()
+    names = [tag.removeprefix(MODEL) for tag in tags if tag.startswith(MODEL)]
+    spaces = [tag.removeprefix(NAMESPACE) for tag in tags if tag.startswith(NAMESPACE)]
+    if TAG in tags and names and spaces and not (name in names and namespace in spaces):
+        raise Refused(
+            f"this deployment is of {spaces[0]}/{names[0]}, and {namespace}/{name} was given; "
+            "start the one of that model"
+        )
 
 
 def run_name() -> str:

@@ -47,7 +47,7 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
-from tasks.service.changes import form_of, gone, held, patch, reschedule
+from tasks.service.changes import form_of, gone, held, patch, reschedule, switched_on
 from tasks.service.names import TAG
 from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
@@ -177,6 +177,8 @@ def apply(
             ident = UUID(old["id"]) if old else _create(client, flow, each, body, done)
             if old:
                 _update(client, each, body, old, set(flow.schema["properties"]), done)
+            if each.soon and each.name in {*done.made, *done.changed} and switched_on(old):
+                client.create_flow_run_from_deployment(ident, name=f"{each.name}, at once")
             for trigger in each.triggers:
                 ours = DeploymentEventTrigger.model_validate(trigger.as_dict())
                 ours.set_deployment_id(ident)
@@ -260,7 +262,7 @@ def _body(flow: _Known, wanted: FlowDeployment, pool: str, folder: str) -> dict[
         "work_pool_name": pool,
         "work_queue_name": wanted.queue,
         "job_variables": wanted.variables,
-        "parameter_openapi_schema": form_of(flow.schema, wanted.form),
+        "parameter_openapi_schema": form_of(flow.schema, wanted.form, wanted.fixed),
         "enforce_parameter_schema": True,
     }
 

@@ -7,8 +7,9 @@ import pytest
 from flows.guard import tend
 from flows.rollback import settle
 from tasks.base.errors import Refused
+from tasks.release.wish import Meant
 from tasks.service.notices import Notice
-from tests.support.cluster.actor_world import NAME, NS, World, in_test
+from tests.support.cluster.actor_world import NAME, NS, World, in_test, world
 
 
 def test_a_rollout_that_a_dead_worker_left_is_told_by_the_guard(
@@ -33,3 +34,14 @@ def test_who_is_refused_something_is_there_and_nobody_else_is_told(
     with pytest.raises(Refused):
         settle("approve", NAME, NS)
     assert told == []
+
+
+@pytest.mark.parametrize("what", ["approve", "reject", "promote", "rollback", "abort"])
+def test_what_is_refused_and_changed_nothing_is_no_history(what: str, reached: list[World]) -> None:
+    at = world()
+    reached.append(at)
+    before = at.actor().read_state()[0].history
+    for _ in range(3):
+        with pytest.raises(Refused):
+            settle(what, NAME, NS, meant=Meant("r0", "p0"), serving="another")
+    assert at.actor().read_state()[0].history == before

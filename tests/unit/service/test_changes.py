@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from prefect.utilities.schema_tools.validation import ValidationError, validate
 
-from tasks.service.changes import Rescheduled, form_of, gone, held, patch, reschedule
+from tasks.service.changes import Rescheduled, form_of, gone, held, patch, reschedule, switched_on
 from tasks.service.names import tags_of
 from tasks.service.parts import Timetable
 from tasks.service.wanted import Tracked, wanted
@@ -169,3 +170,29 @@ def test_the_form_asks_for_a_value_at_once_where_one_may_be_left_out() -> None:
     assert small["revision"] == {"type": "string", "title": "revision", "position": 0}
     assert small["either"] == {**either, "position": 1}
     assert small["why"] == {**fields["why"], "position": 2}
+
+
+def test_what_the_form_does_not_ask_for_is_fixed_and_not_drawn() -> None:
+    schema = {"properties": {"name": {"type": "string"}, "plan": {"type": "string"}}}
+    form = form_of(schema, ("plan",), {"name": "chat", "what": "approve"})
+    assert list(form["properties"]) == ["plan"]
+    assert form_of(schema, ("plan",)) == {k: v for k, v in form.items() if k != "patternProperties"}
+    own = {"name": "chat", "what": "approve", "plan": "p"}
+    validate(own, form, raise_on_error=True)
+    for other in ({"name": "tiny"}, {"what": "rollback"}, {"name": None}):
+        with pytest.raises(ValidationError):
+            validate({**own, **other}, form, raise_on_error=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "on"),
+    [
+        (None, True),
+        ({"schedules": [{"active": True}]}, True),
+        ({"schedules": [{"active": False}]}, False),
+        ({"schedules": []}, False),
+        ({"schedules": [{"active": True}], "paused": True}, False),
+    ],
+)
+def test_what_a_person_switched_off_does_not_run_by_itself(found: Any, on: bool) -> None:
+    assert switched_on(found) is on

@@ -135,3 +135,16 @@ def test_what_serves_is_verified_when_its_spec_says() -> None:
     assert item.timetables == (found,) and item.parameters == {"spec_file": "chat.yaml"}
     assert item.alone and item.queue == "operations"
     assert named(wanted([CHAT]))["verify-chat"].timetables == ()  # by hand, or in the UI
+
+
+def test_whose_a_deployment_is_and_what_it_does_is_fixed() -> None:
+    found = named(wanted([CHAT]))
+    for does in ("approve", "reject", "abort", "rollback"):
+        own = {"name": "chat", "namespace": "models", "what": does}
+        assert found[f"{does}-chat"].fixed == own
+    asked = {"rollout-chat", "verify-chat", "guard", "rollout-any", "watch-models"}
+    assert all(found[name].fixed == {} for name in asked)
+
+
+def test_the_watcher_alone_looks_as_soon_as_it_is_there() -> None:
+    assert [name for name, item in named(wanted([CHAT])).items() if item.soon] == ["watch-models"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import threading
 
 import pytest
+import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import (
     NewConnectionError,
@@ -16,6 +19,7 @@ from urllib3.exceptions import (
 from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, OutsideError
+from tasks.outside.kubernetes import rest
 from tasks.outside.kubernetes.rest import AlreadyExists, ApiError, Conflict, Forbidden, NotFound
 from tests.support.cluster.cluster_script import Script, answer, status
 
@@ -50,6 +54,33 @@ def test_patience_ends_and_says_where_what_and_how_long(time: FakeClock) -> None
         script.api(patience_s=30).list("Pod", "n")
     assert 20 < time.monotonic() <= 30
     assert 5 < len(script.asked) < 20  # pauses grow; it is no busy loop
+
+
+def test_what_is_waited_for_is_told_once_until_it_answers(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rest, "TELL_AFTER_S", 0.001)
+    heard = threading.Event()
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.set()
+
+    def waiting(_: object) -> urllib3.HTTPResponse:
+        heard.wait(60)  # as long as it takes until a person has heard of it
+        raise REFUSED
+
+    logger, handler = logging.getLogger(rest.__name__), Heard()
+    logger.addHandler(handler)
+    try:
+        Script([waiting, waiting, answer(POD)]).api(patience_s=30).get("Pod", "p", "n")
+    finally:
+        logger.removeHandler(handler)
+    (line,) = [item.getMessage() for item in caplog.records if item.levelname == "WARNING"]
+    assert line == (
+        "waiting for the Kubernetes API https://api:6443, which does not answer (get pods p in n), "
+        "until 00:00:30 UTC at most"
+    )
 
 
 def test_pauses_differ_between_clients() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tasks.base.errors import SpecError
+from tasks.base.errors import Refused, SpecError
 from tasks.outside.prefect import parameters
-from tasks.outside.prefect.parameters import of_parameters, run_name
+from tasks.outside.prefect.parameters import must_be_its_own, of_parameters, run_name
+from tasks.service.names import TAG, tags_of
 from tasks.spec.file import read_spec
 from tasks.spec.overrides import of_set, of_target
 from tests.support.nodedata import make_spec
@@ -150,3 +151,16 @@ def test_the_guards_run_says_where_it_looks(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_outside_of_a_flow_run_nothing_is_renamed() -> None:
     parameters.rename("rollout m-1")
+
+
+def test_a_models_own_deployment_takes_no_other_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    tags = [*tags_of(("models", "chat")), "a-person's"]
+    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(tags=tags))
+    must_be_its_own("chat", "models")
+    for other in (("tiny", "models"), ("chat", "default")):
+        with pytest.raises(Refused, match="this deployment is of models/chat"):
+            must_be_its_own(*other)
+    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(tags=[TAG]))
+    must_be_its_own("tiny", "models")  # one for any model
+    monkeypatch.setattr(parameters, "flow_run", SimpleNamespace(tags=None))
+    must_be_its_own("tiny", "models")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import subprocess
 import sys
@@ -47,6 +48,45 @@ def given(*line: str) -> tuple[Any, dict[str, Any]]:
 def test_a_command_line_is_understood(line: str, does: Any, found: dict[str, Any]) -> None:
     what, arguments = given(*line.split())
     assert what is does and found.items() <= arguments.items()
+
+
+NO_NAMES = ("", "../../x", "ünï;rm", "Chat", "-a", "a.b", "a/b", "x" * 64)
+
+
+def lines_with_names() -> list[tuple[str, ...]]:
+    """Each command that takes a name or a namespace, with one that is none."""
+    named = [
+        *("status", "history", "approve", "reject", "promote", "rollback", "undo", "recover"),
+        *("abort", "adopt", "init"),
+    ]
+    spaced = [*((name, "m") for name in named), ("list",), ("metrics",), ("guard", "--once")]
+    return [
+        *((name, "--", "../../x") for name in named),
+        *((*line, "--namespace=../../x") for line in spaced),
+        *(("status", "--", wrong) for wrong in NO_NAMES),
+        *(("list", f"--namespace={wrong}") for wrong in NO_NAMES),
+    ]
+
+
+@pytest.mark.parametrize("line", lines_with_names(), ids=" ".join)
+def test_what_is_no_name_is_refused_before_anything_is_asked(
+    line: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = line[-1].removeprefix("--namespace=")
+    assert main(list(line)) == 2
+    said = capsys.readouterr().err
+    assert f'"{wrong}"' in said and "lower-case letters, digits and '-'" in said
+
+
+def test_every_command_that_takes_a_name_or_a_namespace_is_among_them() -> None:
+    known = {line[0] for line in lines_with_names()}
+    every = {name: does for commands in GROUPS.values() for name, does in commands.items()}
+    taking = {
+        name
+        for name, does in every.items()
+        if {"name", "namespace", "there"} & set(inspect.signature(does).parameters)
+    }
+    assert taking - known == {"report"}  # of the records on this disk
 
 
 def test_what_several_commands_take() -> None:

@@ -95,7 +95,7 @@ def test_it_is_written_once(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("init Chat", "name: string should match"),
+        ("init Chat", "lower-case letters"),
         ("init chat --model nobodys", "model.id: string should match"),
         ("init chat --accelerator tpu", "no profile 'tpu'; there are: hygon-dcu"),
         ("init chat --file none/chat.yaml", "none/chat.yaml cannot be written"),

@@ -92,6 +92,16 @@ def test_a_list_as_a_document_and_as_a_table(
     assert capsys.readouterr().out.split()[0] == "NAME"
 
 
+def test_a_narrow_terminal_cuts_no_name_and_no_time(
+    here: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["list", "-A"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == [f"name:      {NAME}", "phase:     testing", "serving:   m-old 2/2"]
+    assert lines[-1] == f"last:      failed {ENDED.finished}"
+
+
 def test_one_that_cannot_be_read_hides_no_other(
     here: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
