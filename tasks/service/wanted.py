@@ -209,8 +209,8 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
     return found
 
 
-# A run that is Pending, Running or Cancelling holds its deployment's place: each of these states ends
-# by itself where nobody ends it.
+# A run that is Pending, Running or Cancelling holds its deployment's place: where nobody ends it,
+# one of these does.
 _OURS = {"prefect.resource.id": f"prefect.tag.{TAG}"}
 # `rollout run` at a terminal has no deployment's tags
 _A_ROLLOUT = {"prefect.resource.role": "flow", "prefect.resource.name": "rollout"}

@@ -149,4 +149,4 @@ def test_the_guards_run_says_where_it_looks(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_outside_of_a_flow_run_nothing_is_renamed() -> None:
-    parameters.rename("rollout m-1")
+    parameters.rename("rollout m-1", "r-1")
