@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -46,7 +47,7 @@ def end_doubles() -> None:
         deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
         state=FlowRunFilterState(name=FlowRunFilterStateName(any_=_WAITING)),
     )
-    same = Completed(name="NotAgain", message=f"run {run.name} ({run.id}) does the same")
+    same: State[Any] = Completed(name="NotAgain", message=f"run {run.name} ({run.id}) does the same")
     parameters, here = run.parameters, run.id
 
     def double(other: FlowRun) -> bool:
@@ -69,12 +70,12 @@ def end_dead(rollout: str, said: str) -> None:
     )
     context = FlowRunContext.get()
     here: UUID | None = context.flow_run.id if context and context.flow_run else None
-    dead = Crashed(message=mask(f"its process is gone, and the guard has settled it: {said}"))
+    dead: State[Any] = Crashed(message=mask(f"its process is gone, and the guard has settled it: {said}"))
     _end(wanted, lambda run: run.id != here, dead, "the run of a dead rollout is not ended")
 
 
 def _end(
-    wanted: FlowRunFilter, which: Callable[[FlowRun], bool], state: State[None], else_: str
+    wanted: FlowRunFilter, which: Callable[[FlowRun], bool], state: State[Any], else_: str
 ) -> None:
     until = clock.monotonic() + PATIENCE_S
     try:
