@@ -47,7 +47,9 @@ def end_doubles() -> None:
         deployment_id=FlowRunFilterDeploymentId(any_=[run.deployment_id]),
         state=FlowRunFilterState(name=FlowRunFilterStateName(any_=_WAITING)),
     )
-    same: State[Any] = Completed(name="NotAgain", message=f"run {run.name} ({run.id}) does the same")
+    same: State[Any] = Completed(
+        name="NotAgain", message=f"run {run.name} ({run.id}) does the same"
+    )
     parameters, here = run.parameters, run.id
 
     def double(other: FlowRun) -> bool:
@@ -70,7 +72,9 @@ def end_dead(rollout: str, said: str) -> None:
     )
     context = FlowRunContext.get()
     here: UUID | None = context.flow_run.id if context and context.flow_run else None
-    dead: State[Any] = Crashed(message=mask(f"its process is gone, and the guard has settled it: {said}"))
+    dead: State[Any] = Crashed(
+        message=mask(f"its process is gone, and the guard has settled it: {said}")
+    )
     _end(wanted, lambda run: run.id != here, dead, "the run of a dead rollout is not ended")
 
 
@@ -86,7 +90,8 @@ def _end(
             for run in _found(client, wanted):
                 if clock.monotonic() >= until:
                     break  # the next one that begins ends them
-                if which(run):
+                # one that has begun, or ended, since it was found is left alone
+                if which(run) and client.read_flow_run(run.id).state_type == run.state_type:
                     client.set_flow_run_state(run.id, state)
     except Exception as error:
         _log.warning("%s: %s", else_, mask(str(error) or repr(error)))

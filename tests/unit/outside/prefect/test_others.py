@@ -29,11 +29,16 @@ class Server:
 
     def __init__(self, *runs: FlowRun) -> None:
         self.runs, self.asked = runs, []
+        self.begun: set[int] = set()  # since they were found
         self.given: dict[int, State[Any]] = {}
 
     def read_flow_runs(self, *, flow_run_filter: Any, limit: int) -> list[FlowRun]:
         self.asked.append(flow_run_filter.model_dump(mode="json", exclude_none=True))
         return list(self.runs)
+
+    def read_flow_run(self, ident: UUID) -> FlowRun:
+        (found,) = (item for item in self.runs if item.id == ident)
+        return found.model_copy(update={"state_type": "RUNNING"} if ident.int in self.begun else {})
 
     def set_flow_run_state(self, ident: UUID, state: State[Any]) -> None:
         self.given[ident.int] = state
@@ -61,7 +66,9 @@ def test_what_an_event_started_once_more_ends_and_nothing_else(
         run(13, by="USER"),
         run(14, by="SCHEDULE", auto_scheduled=True),
         run(15, parameters={**GIVEN, "commit": "d" * 40}),
+        run(16),
     )
+    server.begun = {16}
     serve(monkeypatch, server, run(1))
     others.end_doubles()
     assert set(server.given) == {11, 12}
