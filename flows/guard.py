@@ -23,7 +23,9 @@ from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.access import rollouts
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import approvals, artifacts, parameters, told
+from tasks.outside.kubernetes.lease import holder_of
+from tasks.outside.prefect import approvals, artifacts, others, parameters, told
+from tasks.release.course import NOTHING
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
 from tasks.run.rescue import rescuing
@@ -66,7 +68,10 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
                 except StepFailed as error:  # nothing to do but to say it, in the history once
                     if _noted(actor, str(error)) and not placing.to_place(actor, actor.observe()):
                         raise
+            holder = holder_of(cluster, namespace, name)
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
+        if said != NOTHING:  # else it has ended by itself meanwhile
+            others.end_dead(holder.rpartition("/")[2], said)
         return Tended(key, "settled", said)
     except Busy as error:  # its holder renews the lease: alive, not ours
         return Tended(key, "left alone", str(error))

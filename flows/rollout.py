@@ -15,7 +15,7 @@ from tasks.base.errors import RolloutError
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import approvals, ending, parameters, started
+from tasks.outside.prefect import approvals, ending, others, parameters, started
 from tasks.record.outcome import Outcome, in_short, not_again, not_now, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
@@ -129,6 +129,7 @@ def rollout(
             spec_below(spec_file, "parameters.spec_file")
         wanted = parameters.of_parameters(spec, spec_file, revision, commit, targets, changes)
         parameters.must_be_its_own(wanted.name, wanted.namespace)
+        others.end_doubles()
         with Cluster.connect(kubeconfig, context) as cluster:
             run = Run(
                 wanted,

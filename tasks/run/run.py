@@ -93,7 +93,7 @@ class Run(Sitting):
     def note_release(self, release: Release, manifest: Manifest) -> None:
         """Put what is rolled out on record."""
         self.subject = release.deployment
-        parameters.rename(f"rollout {release.deployment}")
+        parameters.rename(f"rollout {release.deployment}", self.rollout)
         self.record.resolve_model = ResolveModel(
             model=release.model,
             revision=release.revision,

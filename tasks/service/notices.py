@@ -3,14 +3,15 @@ automations that send them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from tasks.base.scrub import scrub_text
 from tasks.service.moments import Moment
 from tasks.service.names import ModelKey
-from tasks.service.wanted import resource_of
+from tasks.service.wanted import CRASHED, NEW, UNBEGUN, resource_of
 
 EVENTS = "model-rollout.rollout."
 # a person is needed: given up on a version, or a hub that fails again and again
@@ -149,6 +150,16 @@ def automations(block: str) -> list[dict[str, Any]]:
         ),
         _automation(
             block,
+            "notice: not done",
+            "Tells people of every event that was to start something, and did not.",
+            ["prefect.automation.action.failed"],
+            "rollout: the automation '{{ event.resource.name }}' failed",
+            "{{ event.payload.reason }}",
+            # not of silences: a last heartbeat may come after the end, and is no trouble
+            {"prefect.resource.name": [f"{NEW}*", CRASHED, UNBEGUN]},
+        ),
+        _automation(
+            block,
             "notice: a test",
             "Tells people what `rollout notify` says.",
             [TEST],
@@ -159,7 +170,13 @@ def automations(block: str) -> list[dict[str, Any]]:
 
 
 def _automation(
-    block: str, name: str, about: str, expect: Iterable[str], subject: str, body: str
+    block: str,
+    name: str,
+    about: str,
+    expect: Iterable[str],
+    subject: str,
+    body: str,
+    match: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     return {
         "name": name,
@@ -169,6 +186,7 @@ def _automation(
             "type": "event",
             "posture": "Reactive",
             "expect": list(expect),
+            **({"match": {key: list(values) for key, values in match.items()}} if match else {}),
             "threshold": 1,
             "within": 0,
         },

@@ -20,6 +20,11 @@ GUARD_EVERY_S = 60  # and a minute of the lease: what died is settled within thr
 WATCH_EVERY_S = 600
 # ours beat every 30 s; where nothing is set Prefect's beat every 180 s
 SILENT_S = 420
+# a pod may have to be placed, and its image pulled, before a submitted run begins
+UNBEGUN_S = 900
+# names of triggers and automations: what each begins with
+NEW, CRASHED, SILENT = "new version of ", "a rollout crashed", "a rollout fell silent"
+UNBEGUN = "a run did not begin"
 _ASKED = ("revision", "targets", "changes", "why", "again", "may_interrupt")
 _SAID: Mapping[Deed, str] = {
     "rollout": "Roll {model} out, and promote it only when it meets its targets. Started here, by "
@@ -100,7 +105,8 @@ def wanted(models: Sequence[Tracked], *, watch_every_s: int = WATCH_EVERY_S) -> 
             )
     names = called(model.key for model in models)
     each = [item for model in models for item in _of_model(model, names[model.key])]
-    return ServicePlan((*each, *_common(models, watch_every_s)), (_fell_silent(), _never_began()))
+    silences = (_fell_silent(), _never_heard(), _never_began(), _others_fell_silent())
+    return ServicePlan((*each, *_common(models, watch_every_s)), silences)
 
 
 def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
@@ -119,7 +125,7 @@ def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
         )
 
     new = Trigger(
-        name=f"new version of {title}",
+        name=f"{NEW}{title}",
         expect=NEW_VERSION,
         match={"prefect.resource.id": resource_of(model.key)},
         parameters={
@@ -157,7 +163,7 @@ def _of_model(model: Tracked, name: str) -> list[FlowDeployment]:
 def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeployment]:
     spaces = {model.namespace for model in models}
     crashed = Trigger(
-        name="a rollout crashed",
+        name=CRASHED,
         expect="prefect.flow-run.Crashed",
         match_related={"prefect.resource.role": "flow", "prefect.resource.name": "rollout"},
     )
@@ -204,27 +210,67 @@ def _common(models: Sequence[Tracked], watch_every_s: int) -> list[FlowDeploymen
     return found
 
 
+# A run that is Pending, Running or Cancelling holds its deployment's place: where nobody ends it,
+# one of these does.
+_OURS = {"prefect.resource.id": f"prefect.tag.{TAG}"}
+# `rollout run` at a terminal has no deployment's tags
+_A_ROLLOUT = {"prefect.resource.role": "flow", "prefect.resource.name": "rollout"}
+_NO_ROLLOUT = {"prefect.resource.role": "flow", "prefect.resource.name": "!rollout"}
+
+
 def _fell_silent() -> dict[str, Any]:
     return _silence(
-        "a rollout fell silent",
+        SILENT,
         "No heartbeat of a rollout for seven minutes, and no end of it.",
         "prefect.flow-run.heartbeat",
         {"state": "CRASHED", "message": "its heartbeats stopped"},
+        _A_ROLLOUT,
+    )
+
+
+def _others_fell_silent() -> dict[str, Any]:
+    return _silence(
+        "another run fell silent",
+        "No heartbeat of a guard, a watcher, a verification or a wish for seven minutes, and no "
+        "end of it.",
+        "prefect.flow-run.heartbeat",
+        {"state": "CRASHED", "message": "its heartbeats stopped"},
+        [_OURS, _NO_ROLLOUT],
+    )
+
+
+def _never_heard() -> dict[str, Any]:
+    return _silence(
+        "a cancelled rollout was not heard of",
+        "No heartbeat of a run for seven minutes after it was asked to stop: it had not begun.",
+        "prefect.flow-run.Cancelling",
+        {"state": "CANCELLED", "message": "it was cancelled, and nobody was there to hear of it"},
+        _OURS,
     )
 
 
 def _never_began() -> dict[str, Any]:
-    # it would hold its model's place for ever
     return _silence(
-        "a cancelled rollout was not heard of",
-        "No heartbeat of a rollout for seven minutes after it was asked to stop: it had not begun.",
-        "prefect.flow-run.Cancelling",
-        {"state": "CANCELLED", "message": "it was cancelled, and nobody was there to hear of it"},
+        UNBEGUN,
+        "A run was submitted, and has not begun for a quarter of an hour: its worker is gone, or "
+        "its pod finds no place.",
+        "prefect.flow-run.Pending",
+        {"state": "CRASHED", "message": "it was submitted, and did not begin for 15 minutes"},
+        _OURS,
+        UNBEGUN_S,
     )
 
 
-def _silence(name: str, description: str, after: str, then: Mapping[str, str]) -> dict[str, Any]:
-    """An automation for rollouts of which nothing comes for SILENT_S after an event of theirs."""
+def _silence(
+    name: str,
+    description: str,
+    after: str,
+    then: Mapping[str, str],
+    whose: Mapping[str, str] | Sequence[Mapping[str, str]],
+    within: int = SILENT_S,
+) -> dict[str, Any]:
+    """An automation for runs of which nothing comes for so many seconds after an event of theirs.
+    whose: what the run comes with; of a list, all of them."""
     return {
         "name": name,
         "description": description,
@@ -236,13 +282,12 @@ def _silence(name: str, description: str, after: str, then: Mapping[str, str]) -
             # every end of a rollout has a name of its own
             "expect": ["prefect.flow-run.*"],
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
-            "match_related": {
-                "prefect.resource.role": "flow",
-                "prefect.resource.name": "rollout",
-            },
+            "match_related": [dict(item) for item in whose]
+            if isinstance(whose, Sequence)
+            else dict(whose),
             "for_each": ["prefect.resource.id"],
             "threshold": 1,
-            "within": SILENT_S,
+            "within": within,
         },
         "actions": [{"type": "change-flow-run-state", **then}],
     }

@@ -6,8 +6,7 @@ this class by its entry point (`prefect.collections`).
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from threading import Thread
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -22,10 +21,16 @@ from tasks.base.scrub import hold, mask, masked
 from tasks.service.channels import Recipient, addresses, refusal, request
 from tasks.service.notices import BLOCK
 
-TIMEOUT_S = 10.0
-PAUSES_S = (2.0, 8.0)  # between tries, where it may be a trouble that passes
+# of one message, for all channels and their tries: the server runs two actions at once, and what
+# starts rollouts and settles crashed ones waits behind those that tell
+DEADLINE_S = 10.0
+SHORT_S = 2.0  # of one to an address that hung within the last HUNG_S: one try
+HUNG_S = 600.0
+PAUSES_S = (1.0, 3.0)  # between tries, where it may be a trouble that passes
+_GRACE_S = 0.2  # to say that it did not answer
 _TELLING = 16  # shorter words of a path are words
 _log = logging.getLogger(__name__)
+_hung: dict[Recipient, float] = {}  # when each that did not answer hung last, in this process
 
 for _name in ("httpx", "httpcore", "apprise"):  # they tell addresses as they are
     logging.getLogger(_name).addFilter(masked)
@@ -33,6 +38,10 @@ for _name in ("httpx", "httpcore", "apprise"):  # they tell addresses as they ar
 
 class _Passing(Exception):
     """It may go by itself."""
+
+
+class _Hangs(Exception):
+    """It gave no answer in its time."""
 
 
 class RolloutNotices(NotificationBlock):
@@ -64,27 +73,61 @@ class RolloutNotices(NotificationBlock):
             known = addresses(self.addresses.get_secret_value(), "the block's addresses")
         except SpecError as error:
             return error.problems
-        with ThreadPoolExecutor(len(known), "notice") as pool:
-            said = pool.map(partial(told, title=subject, text=body), known)
-            return [
-                f"{to.shown} was not told: {why}"
-                for to, why in zip(known, said, strict=True)
-                if why
-            ]
+        said: dict[Recipient, str] = {}
+
+        def tell(to: Recipient, patience_s: float) -> None:
+            said[to] = told(to, subject, body, patience_s)
+
+        tries = [(_patience(to), to) for to in known]
+        # daemons: one that dribbles its answer keeps neither this action nor the server's end
+        threads = [
+            (patience, to, Thread(target=tell, args=(to, patience), daemon=True))
+            for patience, to in tries
+        ]
+        began = clock.monotonic()
+        for _, _, thread in threads:
+            thread.start()
+        for patience, to, thread in threads:
+            thread.join(max(0.0, began + patience - clock.monotonic()) + _GRACE_S)
+            if thread.is_alive():
+                _hung[to] = clock.monotonic()
+        ended = {to: said.get(to, f"no answer in {patience:g} s") for patience, to in tries}
+        return [f"{to.shown} was not told: {why}" for to, why in ended.items() if why]
 
 
-def told(to: Recipient, title: str, text: str) -> str:
-    """Tell one; why it was not, '' where it was."""
+def _patience(to: Recipient) -> float:
+    """Seconds for one address."""
+    hung = _hung.get(to)
+    lately = hung is not None and clock.monotonic() - hung < HUNG_S
+    return SHORT_S if lately else DEADLINE_S
+
+
+def told(to: Recipient, title: str, text: str, patience_s: float = DEADLINE_S) -> str:
+    """Tell one; why it was not, '' where it was. patience_s: for all tries; where it is less than
+    DEADLINE_S there is one."""
     hold(to.url, to.secret, *_telling(to.url))
-    send = _by_apprise if to.channel == "apprise" else _posted
-    for pause in (*PAUSES_S, None):
+    until = clock.monotonic() + patience_s
+    pauses = PAUSES_S if patience_s >= DEADLINE_S else ()
+    for pause in (*pauses, None):
         try:
-            return mask(send(to, title, text))
+            why = mask(_send(to, title, text, until - clock.monotonic()))
+        except _Hangs:
+            _hung[to] = clock.monotonic()
+            return f"no answer in {patience_s:g} s"
         except _Passing as error:
-            if pause is None:
+            if pause is None or clock.monotonic() + pause >= until:
                 return mask(str(error))
             clock.sleep(pause)
+        else:
+            _hung.pop(to, None)
+            return why
     raise AssertionError("the last try has returned")
+
+
+def _send(to: Recipient, title: str, text: str, timeout_s: float) -> str:
+    if to.channel == "apprise":
+        return _by_apprise(to, title, text)
+    return _posted(to, title, text, timeout_s)
 
 
 def _telling(url: str) -> list[str]:
@@ -94,11 +137,13 @@ def _telling(url: str) -> list[str]:
     return [*words, *(value for _, value in parse_qsl(asked.query)), asked.query]
 
 
-def _posted(to: Recipient, title: str, text: str) -> str:
+def _posted(to: Recipient, title: str, text: str, timeout_s: float) -> str:
     url, body = request(to, title, text, clock.now())
     hold(url)
     try:
-        answer = httpx.post(url, json=body, timeout=TIMEOUT_S)
+        answer = httpx.post(url, json=body, timeout=timeout_s)
+    except httpx.TimeoutException as error:
+        raise _Hangs from error
     except httpx.HTTPError as error:
         raise _Passing(str(error) or repr(error)) from error
     why = refusal(to.channel, answer.status_code, answer.text)

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from tasks.base.errors import Refused, SpecError
 from tasks.base.scrub import mask
+from tasks.outside.prefect.others import ROLLOUT
 from tasks.service.names import MODEL, NAMESPACE, TAG
 from tasks.spec.file import changed, read_spec
 from tasks.spec.overrides import Override, of_fields
@@ -101,14 +102,16 @@ def guard_name() -> str:
     return f"guard {(flow_run.parameters or {}).get('namespace') or 'of all namespaces'}"
 
 
-def rename(name: str) -> None:
-    """Call the flow run that runs here by what is known of it by now. Outside of one, and where its
-    API fails, silent."""
+def rename(name: str, rollout: str) -> None:
+    """Call the flow run that runs here by what is known of it by now, and tag it with the id of its
+    rollout, so that whoever settles that finds it. Outside of one, and where its API fails, silent.
+    """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
     try:
         with get_client(sync_client=True) as client:
-            client.update_flow_run(context.flow_run.id, name=mask(name))
+            tags = [*context.flow_run.tags, f"{ROLLOUT}{rollout}"]
+            client.update_flow_run(context.flow_run.id, name=mask(name), tags=tags)
     except Exception:
         _log.warning("the flow run could not be named", exc_info=True)

@@ -22,6 +22,8 @@ AUTOMATIONS = {
     "a rollout crashed",
     "a rollout fell silent",
     "a cancelled rollout was not heard of",
+    "a run did not begin",
+    "another run fell silent",
 }
 
 

@@ -11,11 +11,12 @@ from typing import Any, Literal
 import pytest
 
 from flows import guard as flow
-from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, watch
+from flows.guard import Key, Tended, guard, rollouts, settle_parameters, stand, tend, watch
 from flows.rollback import settle
 from tasks.base.clock import FakeClock
 from tasks.base.errors import Busy, OutsideError, RolloutError, StepFailed
 from tasks.objects.down import Down
+from tasks.release.course import NOTHING
 from tasks.release.state import State, to_configmap
 from tests.support.cluster.actor_world import NAME, NS, World, deployment, in_test, release, world
 from tests.support.cluster.courses import at_rest
@@ -263,6 +264,27 @@ def test_what_somebody_settled_meanwhile_is_not_noted(reached: list[World]) -> N
     at = world()
     reached.append(at)
     assert settle("guard", NAME, NS) == "nothing was under way" and told(at) == []
+
+
+@pytest.mark.parametrize(("holder", "rollout"), [("host-1/ann/r-7", "r-7"), ("", "")])
+def test_the_run_of_the_rollout_that_held_the_lease_is_ended(
+    holder: str, rollout: str, reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[tuple[str, str]] = []
+    monkeypatch.setattr("flows.guard.holder_of", lambda *_: holder)
+    monkeypatch.setattr("flows.guard.others.end_dead", lambda *given: ended.append(given))
+    reached.append(in_test())
+    assert [item.end for item in stand(NS, None, None, once=True)] == ["settled"]
+    assert ended == [(rollout, "removed candidate m-new")]
+
+
+def test_a_rollout_that_ended_by_itself_meanwhile_keeps_its_run(
+    reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.guard.settle", lambda *_, **__: NOTHING)
+    monkeypatch.setattr("flows.guard.others.end_dead", lambda *given: pytest.fail(str(given)))
+    reached.append(in_test())
+    assert tend((NS, NAME), None, None) == Tended((NS, NAME), "settled", NOTHING)
 
 
 def test_the_flow_says_what_it_did_and_fails_where_something_is_left(

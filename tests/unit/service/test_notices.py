@@ -6,13 +6,14 @@ import json
 from typing import get_args
 
 from prefect.events import Event
-from prefect.server.events.schemas.automations import AutomationCore
+from prefect.server.events.schemas.automations import AutomationCore, EventTrigger
+from prefect.server.events.schemas.events import Resource
 from prefect.server.utilities.user_templates import render_user_template_sync
 
 from flows.watch_models import TROUBLE
 from tasks.service.moments import Moment
 from tasks.service.notices import TEST, TOLD, Notice, automations
-from tasks.service.wanted import resource_of
+from tasks.service.wanted import Tracked, resource_of, wanted
 
 BLOCK = "6f0e6dd2-0000-4000-8000-000000000000"
 NOTICE = Notice(
@@ -69,7 +70,11 @@ def test_every_moment_has_an_automation_of_its_own_but_for_what_nobody_waits_for
     assert {*TOLD, "settled"} == set(get_args(Moment))
     found = {item["name"]: item for item in automations(BLOCK)}
     expected = {item["trigger"]["expect"][0] for item in found.values()}
-    assert expected == {f"model-rollout.rollout.{moment}" for moment in TOLD} | {TROUBLE, TEST}
+    assert expected == {f"model-rollout.rollout.{moment}" for moment in TOLD} | {
+        TROUBLE,
+        TEST,
+        "prefect.automation.action.failed",
+    }
     assert list(found)[: len(TOLD)] == [f"notice: {words}" for words in TOLD.values()]
     for item in found.values():
         kept = AutomationCore.model_validate(item)  # with its templates, as the server reads it
@@ -87,3 +92,21 @@ def test_the_watchers_trouble_is_told_by_its_model() -> None:
     (action,) = trouble["actions"]
     said = [render_user_template_sync(action[key], {"event": event}) for key in ("subject", "body")]
     assert said == ["rollout chat: the watcher needs a person", "the hub is down"]
+
+
+def test_an_event_that_starts_nothing_is_told_whatever_it_was_to_start() -> None:
+    plan = wanted([Tracked("chat", "models", "specs/chat.yaml")])
+    (failed,) = (item for item in automations(BLOCK) if item["name"] == "notice: not done")
+    trigger = AutomationCore.model_validate(failed).trigger
+    assert isinstance(trigger, EventTrigger)
+    told = {name for name in plan.automation_names if trigger.match.matches(_named(name))}
+    assert plan.automation_names - told == {
+        "a rollout fell silent",
+        "another run fell silent",
+        "a cancelled rollout was not heard of",
+    }
+    assert not any(trigger.match.matches(_named(item["name"])) for item in automations(BLOCK))
+
+
+def _named(name: str) -> Resource:
+    return Resource({"prefect.resource.id": "prefect.automation.1", "prefect.resource.name": name})

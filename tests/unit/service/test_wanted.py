@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
+from prefect.server.events.schemas.automations import AutomationCore, EventTrigger
+from prefect.server.events.schemas.events import Resource
 
 import flows.watch_models
 from flows.guard import guard
@@ -11,6 +16,7 @@ from flows.rollout import rollout
 from flows.verify import verify
 from flows.watch_models import watch_models
 from tasks.base.errors import SpecError
+from tasks.service.names import TAG
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 from tasks.service.wanted import NEW_VERSION, Tracked, tracked, wanted
 from tasks.spec.starts.windows import Schedule
@@ -96,6 +102,39 @@ def test_the_guard_and_the_watcher_are_on_and_see_every_model() -> None:
     assert found["watch-models"].parameters == {"spec_files": [CHAT.file, CODE.file]}
     assert found["guard"].parameters == {}  # two namespaces: the whole cluster
     assert named(wanted([CHAT]))["guard"].parameters == {"namespace": "models"}
+
+
+# states in which a run holds its place of a deployment's limit
+HOLDS = {
+    StateType.PENDING: "prefect.flow-run.Pending",
+    StateType.RUNNING: "prefect.flow-run.heartbeat",
+    StateType.CANCELLING: "prefect.flow-run.Cancelling",
+}
+
+
+@pytest.mark.parametrize("state", HOLDS)
+@pytest.mark.parametrize("flow", FLOWS.values(), ids=lambda flow: str(flow.name))
+def test_no_run_of_ours_holds_its_place_for_ever(state: StateType, flow: Any) -> None:
+    """Every state that is not final and not one of waiting ends by itself, for every flow, and by
+    one automation."""
+    waits = {StateType.SCHEDULED, StateType.PAUSED}
+    assert set(StateType) - TERMINAL_STATES - waits == set(HOLDS)
+    comes_with = [
+        Resource({"prefect.resource.id": "prefect.flow.1", "prefect.resource.role": "flow",
+                  "prefect.resource.name": flow.name}),
+        Resource({"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}),
+    ]  # fmt: skip
+    then = []
+    for data in wanted([CHAT]).automations:
+        automation = AutomationCore.model_validate(data)
+        trigger, (action,) = automation.trigger, automation.actions
+        assert isinstance(trigger, EventTrigger) and trigger.within.total_seconds() <= 900
+        assert trigger.expect == {"prefect.flow-run.*"}  # whatever comes of it
+        whose = trigger.match_related
+        asked = whose if isinstance(whose, list) else [whose]
+        if trigger.after == {HOLDS[state]} and all(item.includes(comes_with) for item in asked):
+            then.append(action.model_dump(mode="json")["state"])
+    assert then == ["CANCELLED" if state is StateType.CANCELLING else "CRASHED"]
 
 
 def test_a_schedule_is_the_specs() -> None:

@@ -10,8 +10,11 @@ import base64
 import hashlib
 import hmac
 import logging
+import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import entry_points
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,8 +24,18 @@ from pydantic import SecretStr
 
 from tasks.base import clock
 from tasks.base.clock import FakeClock
-from tasks.outside.prefect.notify import PAUSES_S, RolloutNotices
+from tasks.outside.prefect import notify
+from tasks.outside.prefect.notify import (
+    DEADLINE_S,
+    HUNG_S,
+    PAUSES_S,
+    SHORT_S,
+    RolloutNotices,
+    told,
+)
+from tasks.service.channels import Recipient
 from tests.support.heard.mail import mailbox
+from tests.support.heard.serving import served
 from tests.support.heard.webhooks import Webhooks, webhooks
 from tests.support.places import ROOT
 
@@ -151,14 +164,70 @@ class Waited(FakeClock):
         super().sleep(seconds)
 
 
-async def test_a_trouble_that_may_pass_is_tried_again(heard: Webhooks) -> None:
+@pytest.mark.parametrize(
+    ("path", "said"), [("/busy", "503: soon"), ("/many", "status 429"), ("", "refused")]
+)
+async def test_a_trouble_that_may_pass_is_tried_again(
+    heard: Webhooks, path: str, said: str
+) -> None:
     heard.answers = {"/busy": (503, "soon"), "/many": (429, "")}
     with clock.use(Waited()) as time, pytest.raises(NotificationError) as caught:
-        await tell(f"{heard.url}/busy", f"{heard.url}/many", "http://127.0.0.1:9/gone")
-    assert isinstance(time, Waited) and sorted(time.slept) == sorted(PAUSES_S * 3)
-    said = caught.value.log.splitlines()
-    assert "503: soon" in said[0] and "status 429" in said[1] and "refused" in said[2].lower()
-    assert [len(heard.bodies(path)) for path in ("/busy", "/many")] == [3, 3]
+        await tell(f"{heard.url}{path}" if path else "http://127.0.0.1:9/gone")
+    assert isinstance(time, Waited) and tuple(time.slept) == PAUSES_S
+    assert said in caught.value.log.lower() and len(heard.bodies(path)) == (3 if path else 0)
+
+
+@contextmanager
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[int]]]:
+    """An address that takes a message and never answers, and how often it was called. What has ten
+    seconds has one here, and what has two a fifth."""
+    monkeypatch.setattr(notify, "DEADLINE_S", 1.0)
+    monkeypatch.setattr(notify, "SHORT_S", 0.2)
+    monkeypatch.setattr(notify, "_hung", {})
+    over, called = threading.Event(), []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            called.append(1)
+            over.wait(60)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with served(server):
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/x", called
+        finally:
+            over.set()
+
+
+async def test_one_that_hangs_is_called_once_and_the_others_are_told(
+    heard: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with hanging(monkeypatch) as (address, called):
+        for said in ("no answer in 1 s", "no answer in 0.2 s"):  # it hung lately: one short try
+            with pytest.raises(NotificationError) as caught:
+                await tell(address, f"{heard.url}/good")
+            assert caught.value.log == f"webhook at 127.0.0.1 was not told: {said}"
+    assert len(called) == 2 and len(heard.bodies("/good")) == 2
+
+
+def test_what_hung_long_ago_or_answers_again_has_its_time_again(
+    heard: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = Recipient("webhook", f"{heard.url}/good")
+    monkeypatch.setattr(notify, "_hung", {to: 0.0})
+    with clock.use(FakeClock()) as time:
+        assert notify._patience(to) == SHORT_S
+        assert told(to, TITLE, TEXT, SHORT_S) == ""
+        assert notify._patience(to) == DEADLINE_S
+        monkeypatch.setattr(notify, "_hung", {to: 0.0})
+        time.sleep(HUNG_S)
+        assert notify._patience(to) == DEADLINE_S
+
+
+def test_the_tries_of_one_message_have_one_deadline() -> None:
+    assert sum(PAUSES_S) < DEADLINE_S and SHORT_S < DEADLINE_S
 
 
 async def test_an_address_that_a_person_wrote_wrong_in_the_ui_is_told() -> None:

@@ -150,7 +150,7 @@ def test_the_guards_run_says_where_it_looks(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_outside_of_a_flow_run_nothing_is_renamed() -> None:
-    parameters.rename("rollout m-1")
+    parameters.rename("rollout m-1", "r-1")
 
 
 def test_a_models_own_deployment_takes_no_other_model(monkeypatch: pytest.MonkeyPatch) -> None:
