@@ -12,6 +12,8 @@ from typing import Any, Literal
 # begins the slug of a schedule that we made; what a person adds in the UI has another, or none
 SLUG = "model-rollout-"
 Queue = Literal["rollouts", "operations"]
+# A killed run keeps its place for five minutes: the next guard has another one.
+PLACES = 3
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class Trigger:
 class FlowDeployment:
     """A flow that can be started by name. entrypoint: the flow as module.function, so that it is
     found wherever the project is installed. form: the parameters that the UI asks for, in order.
-    beating: its runs send heartbeats. alone: a second run waits for the first; skips: it is
-    cancelled, where another one comes soon anyway. soon: once it is made or changed, it runs at
+    beating: its runs send heartbeats. alone: a second run waits for the first; skips: one too many
+    is cancelled, where another one comes soon anyway. soon: once it is made or changed, it runs at
     once, and not first when its timetable says."""
 
     name: str
@@ -112,7 +114,9 @@ class FlowDeployment:
         """How many of its runs at once, and what becomes of one more; {}: any number."""
         if not (self.alone or self.skips):
             return {}
-        return {"limit": 1, "collision_strategy": "CANCEL_NEW" if self.skips else "ENQUEUE"}
+        if self.skips:
+            return {"limit": PLACES, "collision_strategy": "CANCEL_NEW"}
+        return {"limit": 1, "collision_strategy": "ENQUEUE"}
 
     def as_dict(self, pool: str) -> dict[str, Any]:
         """As in prefect.yaml, where the form is the flow's whole signature."""

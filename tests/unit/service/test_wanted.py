@@ -187,3 +187,9 @@ def test_whose_a_deployment_is_and_what_it_does_is_fixed() -> None:
 
 def test_the_watcher_alone_looks_as_soon_as_it_is_there() -> None:
     assert [name for name, item in named(wanted([CHAT])).items() if item.soon] == ["watch-models"]
+
+
+def test_a_guard_that_was_killed_leaves_places_to_the_next_ones() -> None:
+    """Prefect frees a dead run's place after five minutes, and a rollout is to be settled in three."""
+    found = named(wanted([]))["guard"].concurrency
+    assert found == {"limit": 3, "collision_strategy": "CANCEL_NEW"}
