@@ -190,6 +190,6 @@ def test_the_watcher_alone_looks_as_soon_as_it_is_there() -> None:
 
 
 def test_a_guard_that_was_killed_leaves_places_to_the_next_ones() -> None:
-    """Prefect frees a dead run's place after five minutes, and a rollout is to be settled in three."""
+    """Prefect frees a dead place after five minutes, and a rollout is to be settled in three."""
     found = named(wanted([]))["guard"].concurrency
     assert found == {"limit": 3, "collision_strategy": "CANCEL_NEW"}
