@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -56,8 +57,6 @@ def test_a_pid_that_a_stranger_has_by_now_is_nobodys(tmp_path: Path) -> None:
 def test_two_who_look_take_each_other_for_nobody(tmp_path: Path, begin: Begin) -> None:
     path = tmp_path / "worker.lock"
     path.write_text(str(os.getpid()))
-    import fcntl
-
     with path.open("r+") as other:
         fcntl.flock(other, fcntl.LOCK_SH)
         assert living.pid_of(tmp_path, "worker") is None
@@ -83,13 +82,10 @@ def test_who_lost_its_lock_file_is_known_and_can_be_ended(
 def test_what_only_looks_like_ours_is_left_alone(tmp_path: Path, begin: Begin) -> None:
     """Another service's, and one that only has the file open."""
     begin("server", tmp_path / "other")
-    path = tmp_path / "worker.lock"
+    (tmp_path / "logs").mkdir()
     reader = _Child("worker", SLEEPS, dict(os.environ))
-    with path.open("a+") as file:
-        os.set_inheritable(file.fileno(), True)
-        (tmp_path / "logs").mkdir()
     reader.tend(tmp_path)
-    path.unlink()
+    (tmp_path / "worker.lock").unlink()
     try:
         assert living.end(tmp_path) == []
         assert reader.process is not None and reader.process.poll() is None
