@@ -58,14 +58,18 @@ def alone() -> Iterator[None]:
     """This process hears as it heard before."""
     before = {number: signal.getsignal(number) for number in process.ASKS}
     kept, process._asked = process._asked, process._Asked()
+    outputs = sys.stdout, sys.stderr
     yield
+    sys.stdout, sys.stderr = outputs
     process._asked = kept
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", process.ASKS)
-def test_whatever_asks_for_an_end_is_an_interruption(tmp_path: Path, number: signal.Signals) -> None:
+def test_whatever_asks_for_an_end_is_an_interruption(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     pipe = subprocess.PIPE
     with started(tmp_path, "m", stdout=pipe, stderr=pipe) as child:
         child.send_signal(number)
@@ -173,7 +177,7 @@ def test_a_reader_that_has_gone_ends_what_reads_as_other_programs(line: list[str
 
 @pytest.mark.parametrize("line", [["--help"], ["--version"]])
 def test_a_disk_that_is_full_is_told_in_a_line(line: list[str]) -> None:
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         status, said = told(line, full.fileno())
     assert status == 1
     assert said == (
@@ -202,4 +206,3 @@ def test_a_letter_that_an_output_has_not_is_written_otherwise(tmp_path: Path) ->
 )
 def test_what_acts(line: str, does: bool) -> None:
     assert acts(line.split()) is does
-
