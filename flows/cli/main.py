@@ -17,10 +17,10 @@ from pathlib import Path
 
 from cyclopts import CycloptsError
 
-from flows.cli.commands import process
 from flows.cli.commands.app import GROUPS, READS, WRITES, build, sentence
 from tasks.base.errors import Exit, RolloutError
 from tasks.base.scrub import masked, watch
+from tasks.outside.terminal import process
 from tasks.report.words.speech import language_of
 
 PLUGIN = "kubectl-"  # how kubectl finds what it calls `kubectl NAME`

@@ -21,11 +21,11 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.tree import Tree
 
-from flows.cli.commands.process import hold
 from flows.cli.screen import words
 from tasks.base import clock
 from tasks.base.heard import ENDS, Heard
 from tasks.base.progress import Progress, listening
+from tasks.outside.terminal.process import hold
 from tasks.steps import STEPS
 
 _MARK = {"done": ("✓", "green"), "failed": ("✗", "red")}

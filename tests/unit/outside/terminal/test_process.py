@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.commands import process
 from flows.cli.main import acts
+from tasks.outside.terminal import process
 from tests.support.places import ROOT
 
 # `rollout recover NAME` that begins something, waits, and cleans up when it is interrupted
