@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import JSONDecodeError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,7 +30,7 @@ def json_of(response: requests.Response) -> Any:
     """What an answer says. Raises NotJson."""
     try:
         return response.json()
-    except JSONDecodeError as error:
+    except requests.JSONDecodeError as error:
         at = urlsplit(response.url)  # where redirects led to; what follows may carry a signature
         kind = response.headers.get("Content-Type", "no content type")
         where = f"{at.scheme}://{at.netloc}{at.path}"
@@ -52,7 +51,7 @@ def reason(error: BaseException) -> str:
         return f"it answered {error.status_code}"
     if isinstance(error, NotJson):
         return str(error)
-    if isinstance(error, JSONDecodeError):
+    if isinstance(error, requests.JSONDecodeError):
         return _no_json(error.doc, "it answered text")
     deepest: BaseException = error
     for _ in range(10):

@@ -1,7 +1,8 @@
 """This process: what asks it to end, and where what it says goes.
 
 Ctrl-C, SIGTERM and a closed terminal (SIGHUP) take one road, that of KeyboardInterrupt, so that
-what was begun is cleaned up under its lock. Further ones stop no cleaning up, but for a third Ctrl-C.
+what was begun is cleaned up under its lock. Further ones stop no cleaning up, but for a third
+Ctrl-C.
 """
 
 from __future__ import annotations
