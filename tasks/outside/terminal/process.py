@@ -15,10 +15,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 ASKS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # As git and kubectl die of SIGPIPE. Not 0: that says promoted, and nobody has read what was found.
@@ -99,7 +96,7 @@ class _Output(io.FileIO):
         self.acts = acts
         self.lost: OSError | None = None
 
-    def write(self, data: ReadableBuffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """Raises OSError where it is lost, unless something has to be ended in order."""
         try:
             return super().write(data)
