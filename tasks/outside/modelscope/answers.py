@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import requests
 from modelscope_hub.errors import APIError
 
-from tasks.base.scrub import mask
+from tasks.base.scrub import scrub_text
 from tasks.weights.manifest import FileEntry
 
 
@@ -34,11 +34,11 @@ def json_of(response: requests.Response) -> Any:
         at = urlsplit(response.url)  # where redirects led to; what follows may carry a signature
         kind = response.headers.get("Content-Type", "no content type")
         where = f"{at.scheme}://{at.netloc}{at.path}"
-        raise NotJson(_no_json(response.text, mask(f"{where} answered {kind}"))) from error
+        raise NotJson(_no_json(response.text, scrub_text(f"{where} answered {kind}"))) from error
 
 
 def _no_json(text: str, found: str) -> str:
-    begins = mask(" ".join(text[:1000].split()))[:80]
+    begins = scrub_text(" ".join(text[:1000].split()))[:80]
     return (
         f"{found} that begins {begins!r}, and JSON was expected: is that the address of a hub "
         "(MODELSCOPE_ENDPOINT), or of a proxy or a login page before it?"
