@@ -77,6 +77,9 @@ def up(
             raise SpecError(
                 [f"--apply: {_API} is not set; name the server, as http://HOST:4200/api"]
             )
+        from tasks.outside.prefect.waiting import wait_for
+
+        wait_for(api, lambda said: console.print(said, soft_wrap=True))
         _bring(console, api, plan, pool, folder, limit, tell)
         return 0
     place = _place(state)
