@@ -132,8 +132,8 @@ def written(heard: Heard, holder: str, epoch: int, now: datetime) -> str:
     """What was heard, in at most LIMIT bytes of UTF-8: sentences and subjects are shortened until
     it fits. '' where there is nothing to tell, or even the shortest is too long. now: the API
     server's clock, by which all times are told."""
-    steps = heard.steps()
-    if not steps:
+    taken = heard.steps()
+    if not taken:
         return ""
     head = {"v": VERSION, "holder": holder, "epoch": epoch, "at": _stamp(now)}
     ahead = now - clock.now()
@@ -142,7 +142,7 @@ def written(heard: Heard, holder: str, epoch: int, now: datetime) -> str:
             _step(
                 name, step, step.since + ahead, ended if step.state == "done" else running, subjects
             )
-            for name, step in steps.items()
+            for name, step in taken.items()
         ]
         body: dict[str, Any] = {**head, "steps": told}
         if heard.rounds:

@@ -36,10 +36,11 @@ _FACTS = "service.json"
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # with fifty rollouts at once a query took longer than the 10 s it is given, and the server answered
 # 500: the client, which waits for 503 alone, ended its rollout
-PATIENT = {
-    "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
-    "PREFECT_CLIENT_RETRY_EXTRA_CODES": "500",
-}
+PATIENT = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
+# Of PostgreSQL alone. In SQLite it is how long a lock is waited for, and the server stands still
+# all the while where its event loop clears away the cursor of a connection that waits (which holds
+# the connection's mutex): so Prefect's own 10 s hold there.
+QUERIES = {"PREFECT_SERVER_DATABASE_TIMEOUT": "60"}
 _SERVER_AUTH, _AUTH = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 
 
@@ -260,6 +261,7 @@ def environments(folder: Path, kept: Running, here: Mapping[str, str]) -> dict[s
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         **PATIENT,
+        **(QUERIES if here.get(DATABASE, "").startswith("postgresql") else {}),
         **here,
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": kept.api,

@@ -15,7 +15,7 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import keeping, living
-from tasks.outside.prefect.keeping import PATIENT, PAUSES_S, SOUND_S, Running, _Child
+from tasks.outside.prefect.keeping import PATIENT, PAUSES_S, QUERIES, SOUND_S, Running, _Child
 from tests.support.places import ROOT
 
 ENDS = [sys.executable, "-c", "raise SystemExit(7)"]
@@ -70,8 +70,15 @@ def test_only_the_server_is_told_the_database_and_its_password(tmp_path: Path) -
     for each in found.values():
         assert each["PREFECT_API_URL"] == kept.api == "http://127.0.0.1:4200/api"
         assert each["PREFECT_API_AUTH_STRING"] == "u:p"
-        assert PATIENT.items() <= each.items()
+        assert PATIENT.items() | QUERIES.items() <= each.items()
         assert (each["KUBECONFIG"], each["PREFECT_HOME"]) == ("/k", str(tmp_path / "prefect"))
+
+
+@pytest.mark.parametrize("url", ["", "sqlite+aiosqlite:////srv/prefect.db"])
+def test_a_lock_of_sqlite_is_not_waited_for_longer(tmp_path: Path, url: str) -> None:
+    """The whole server stands still meanwhile."""
+    found = keeping.environments(tmp_path, Running(4200, "pool", "v"), {keeping.DATABASE: url})
+    assert not QUERIES.keys() & found["server"].keys()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"port": 1, "pool": "p", "version": "v", "more": 1}'])
