@@ -23,7 +23,7 @@ from flows.cli.run import read, run_spec
 from tasks.base.errors import OutsideError
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.rest import unfenced
-from tasks.outside.prefect.keeping import end
+from tasks.outside.prefect.living import end
 from tasks.outside.vllm.engine import Engine
 from tasks.release.state import State, configmap_name, from_configmap
 from tasks.spec.file import read_spec

@@ -1,7 +1,8 @@
 """The `rollout` command.
 
 Exit status of every command that rolls out: 0 promoted (or nothing to do), 1 error, 2 usage,
-3 judged and failed, 4 inconclusive or held, 5 refused before anything was changed, 130 interrupted.
+3 judged and failed, 4 inconclusive or held, 5 refused before anything was changed, 130 interrupted
+(128 and the signal's number), 141 nobody read on.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cyclopts import CycloptsError
 
-from flows.cli.commands.app import build, sentence
+from flows.cli.commands.app import GROUPS, READS, WRITES, build, sentence
 from tasks.base.errors import Exit, RolloutError
 from tasks.base.scrub import masked, watch
+from tasks.outside.terminal import process
 from tasks.report.words.speech import language_of
 
-INTERRUPTED = 130  # as a shell has it of SIGINT
 # what it warns of, a person at a terminal is to hear: that an API server is waited for
 HEARD = "tasks.outside.kubernetes.rest"
 PLUGIN = "kubectl-"  # how kubectl finds what it calls `kubectl NAME`
@@ -89,25 +91,51 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["job"]:
         return job(given[1:])
+    if argv is None:  # a process of its own
+        process.begin(acts=acts(given))
+    return _obeyed(given)
+
+
+def acts(given: Sequence[str]) -> bool:
+    """Whether a command line asks for more than to be told something: it has what is to be ended in
+    order, whoever listens."""
+    word = next((word for word in given if not word.startswith("-")), "")
+    return word == "bench" or word not in ("", *GROUPS[READS], *GROUPS[WRITES])
+
+
+def _obeyed(given: list[str]) -> int:
     prog = called(sys.argv[0])
     try:
         status: int | None = build(prog, _begin, language_of(os.environ)).meta(given)
-        return status or Exit.DONE
+        sys.stdout.flush()
+        return _unless_lost(status or Exit.DONE)
     except CycloptsError as error:
         _tell(sentence(error, prog))
         return Exit.USAGE
     except RolloutError as error:
         _tell(str(error))
         return error.exit_code
-    except BrokenPipeError:  # as with `| head -1`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
+    except (OSError, SystemExit):  # rich makes an end of its own of a broken pipe
+        if process.lost() is None:
+            raise
+        return _unless_lost(Exit.ERROR)
     except KeyboardInterrupt:
         _tell(
             "interrupted; what serves serves on: `rollout status NAME` shows what there is, and "
             "`rollout recover NAME` settles what a line above names"
         )
-        return INTERRUPTED
+        return process.interrupted()
+
+
+def _unless_lost(status: int) -> int:
+    """The exit status, where what was to be printed was taken."""
+    error = process.lost()
+    if error is None:
+        return status
+    if process.unread(error):
+        return process.UNREAD
+    _tell(f"what was to be printed was not taken ({error.strerror}); print it elsewhere")
+    return Exit.ERROR
 
 
 def _begin(verbose: bool) -> None:
@@ -119,7 +147,8 @@ def _begin(verbose: bool) -> None:
 def _tell(text: str) -> None:
     from flows.cli.screen import say
 
-    say(f"rollout: {text}", file=sys.stderr)
+    with suppress(OSError):  # nobody hears it; the exit status says it too
+        say(f"rollout: {text}", file=sys.stderr)
 
 
 def job(argv: Sequence[str]) -> int:

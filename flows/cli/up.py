@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +19,8 @@ from flows.cli.notify import VARIABLE, recipients
 from tasks.base.errors import OutsideError, Refused, SpecError
 from tasks.base.scrub import hold
 from tasks.outside.disk import records
-from tasks.outside.prefect import keeping
+from tasks.outside.disk.files import locked
+from tasks.outside.prefect import keeping, living
 from tasks.service.database import database_url
 from tasks.service.page import prefect_yaml
 from tasks.service.parts import ServicePlan
@@ -82,18 +84,19 @@ def up(
         return 0
     place = _place(state)
     again = same(place, demo=demo)
-    kept, keeper = _running(console, place, port, pool, again), None
-    if kept is None:
-        kept = keeping.Running(port or PORT, pool, keeping.versions(), limit)
-        environment |= _database(database_file)
-        keeper = _start(console, place, kept, environment, foreground=foreground)
-    try:
-        _bring(console, kept.api, plan, kept.pool, folder, limit, tell)
-        _told(console, place, kept, models, again, demo=demo)
-    except BaseException:
-        if keeper is not None and foreground:
-            keeper.stop()
-        raise
+    with _turn(console, place):
+        kept, keeper = _running(console, place, port, pool, again), None
+        if kept is None:
+            kept = keeping.Running(port or PORT, pool, keeping.versions(), limit)
+            environment |= _database(database_file)
+            keeper = _start(console, place, kept, environment, foreground=foreground)
+        try:
+            _bring(console, kept.api, plan, kept.pool, folder, limit, tell)
+            _told(console, place, kept, models, again, demo=demo)
+        except BaseException:
+            if keeper is not None and foreground:
+                keeper.stop()
+            raise
     return keeper.wait() if keeper is not None and foreground else 0
 
 
@@ -109,12 +112,33 @@ def down(
 
         state = state or str(SERVICE)
     place = _place(state)
-    kept = keeping.read(place)
-    if kept is not None and keeping.pid_of(place, "worker") and keeping.answers(kept.api):
-        _cancelled(console, kept.api, kept.pool, yes=yes)
-    ended = [*keeping.end(place), *(ground_down() if demo else ())]
+    with _turn(console, place) if place.is_dir() else nullcontext():
+        kept = keeping.known(place)
+        if kept is not None and living.pid_of(place, "worker") and keeping.answers(kept.api):
+            _cancelled(console, kept.api, kept.pool, yes=yes)
+        ended = [*living.end(place), *(ground_down() if demo else ())]
+    if not ended and (way := living.moved(place)) is not None:
+        raise Refused(f"nothing was ended: {_moved(way)}")
     console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+    if kept is not None and keeping.answers(kept.api):
+        said = f"a Prefect server answers at {kept.ui}, and is none of {place}: it is left alone"
+        console.print(said, soft_wrap=True)
     return 0
+
+
+def _turn(console: Console, place: Path) -> AbstractContextManager[None]:
+    """One command at a time looks at what runs, and starts or ends it."""
+    said = f"another `rollout up` or `rollout down` is at work with {place}; waiting for its end"
+    # no *.lock: whoever clears those away would let two in
+    return locked(place / ".turn", on_wait=lambda _: console.print(said, soft_wrap=True))
+
+
+def _moved(way: tuple[Path, Path]) -> str:
+    began, now = way
+    return (
+        f"server and worker of {began} run, but that folder has been moved to {now} since; "
+        f"`rollout down --state {shlex.quote(str(now))}` ends them"
+    )
 
 
 def _cancelled(console: Console, api: str, pool: str, *, yes: bool) -> None:
@@ -191,19 +215,31 @@ def _running(
 ) -> keeping.Running | None:
     """What runs already. Raises OutsideError where it does not answer, Refused where something
     else is asked for."""
-    kept = keeping.read(place)
-    if kept is None or keeping.pid_of(place, "keeper") is None:
+    if (way := living.moved(place)) is not None:
+        raise Refused(f"{_moved(way)}, then start them again")
+    kept = keeping.known(place)
+    keeper = living.pid_of(place, "keeper")
+    if kept is None or keeper is None:
+        if keeper is not None:
+            raise OutsideError(
+                f"a keeper of server and worker runs with {place}, pid {keeper}, and nothing says "
+                f"on which port; `rollout down{again}` ends it, then start them again"
+            )
         return None
+    if keeping.read(place) is None:
+        keeping.write(place, kept)
     if (port or kept.port, pool) != (kept.port, kept.pool):
         raise Refused(
             f"server and worker run already, on port {kept.port} with work pool {kept.pool}; "
             f"`rollout down{again}` ends them, then start them otherwise"
         )
     if not keeping.answers(kept.api):
-        raise OutsideError(
-            f"the Prefect server at {kept.api} does not answer; it is being started again, or "
-            f"see {keeping.log_of(place, 'server')}"
-        )
+        console.print(f"the Prefect server at {kept.api} does not answer yet; waiting for it")
+        if not keeping.ready(place, kept, lambda: living.pid_of(place, "keeper") == keeper):
+            raise OutsideError(
+                f"the Prefect server at {kept.api} does not answer, though its keeper (pid "
+                f"{keeper}) starts it again and again; see {keeping.log_of(place, 'server')}"
+            )
     console.print(f"server and worker run already ({kept.version})")
     if kept.version != keeping.versions():
         console.print(
@@ -222,7 +258,7 @@ def _start(
     *,
     foreground: bool,
 ) -> keeping.Keeper:
-    keeping.end(place)  # what a keeper that was killed left behind
+    living.end(place, ("worker", "server"))  # what a keeper that was killed left behind
     if not keeping.free(kept.port):
         what = "a Prefect server" if keeping.answers(kept.api) else "something else"
         raise OutsideError(

@@ -25,6 +25,7 @@ from flows.cli.screen import words
 from tasks.base import clock
 from tasks.base.heard import ENDS, Heard
 from tasks.base.progress import Progress, listening
+from tasks.outside.terminal.process import hold
 from tasks.steps import STEPS
 
 _MARK = {"done": ("✓", "green"), "failed": ("✗", "red")}
@@ -192,7 +193,7 @@ def showing(console: Console, title: str, verb: str = "") -> Iterator[View]:
     """Show progress while a `with` block runs. verb: of a command that takes no steps, under which
     all of it is told."""
     view = View(console, title, verb)
-    with listening(view.hear):
+    with listening(hold), listening(view.hear):
         if not console.is_terminal:
             try:
                 yield view

@@ -32,7 +32,7 @@ from deployments.local import hub, stack
 from deployments.local.kube.settings import NodeDef
 from flows.watch_models import EVENT
 from tasks.outside.modelscope.hub import Hub
-from tasks.outside.prefect import keeping
+from tasks.outside.prefect import keeping, living
 from tasks.release.state import Release, State, to_configmap
 from tests.flows.house import NAMESPACE, House, house, spec_data
 from tests.support.cluster.hand import Hand
@@ -266,7 +266,7 @@ def measure(service: Service, rollouts: int) -> None:
             place = f"/deployments/{item['id']}/schedules/{schedule['id']}"
             service.call("PATCH", place, {"active": False})
     print(f"deployments            {len(every)}", flush=True)
-    roots = {name: keeping.pid_of(service.state, name) or 0 for name in ("server", "worker")}
+    roots = {name: living.pid_of(service.state, name) or 0 for name in ("server", "worker")}
     began = time.monotonic()
     with watching(roots, service.api) as seen:
         run = service.look()

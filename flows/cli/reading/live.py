@@ -18,7 +18,7 @@ from rich.tree import Tree
 from flows.cli.known import must_be_known
 from flows.cli.output import show
 from flows.cli.reading.states import observer, status_of
-from flows.cli.reading.steps import Line, draw, news_of, progress_of, step_lines
+from flows.cli.reading.steps import WatchLine, draw, news_of, progress_of, step_lines
 from flows.cli.reading.verified import last_verified
 from flows.cli.screen import Screen, words
 from tasks.base import clock
@@ -171,7 +171,7 @@ def _log(cluster: Cluster, job: Mapping[str, Any]) -> str:
 # -- telling
 
 
-def lines_of(sight: Sight, *, steps: bool = True) -> list[Line]:
+def lines_of(sight: Sight, *, steps: bool = True) -> list[WatchLine]:
     """What is told where nothing can be drawn: a line for each thing that may change."""
     status = sight.status
     lines = [f"phase: {status['phase']}" + (f", {status['holder']}" if status["holder"] else "")]

@@ -20,7 +20,7 @@ from tasks.record.record import Record
 from tasks.steps import STEPS
 
 # what a line is about, by which it is told once; and its text
-Line = tuple[str, str]
+WatchLine = tuple[str, str]
 _LOOK = {"pass": ("✓", "green"), "fail": ("✗", "red"), "inconclusive": ("·", "yellow")}
 
 
@@ -82,7 +82,7 @@ def _stamp(at: datetime) -> str:
 # -- as lines
 
 
-def step_lines(news: News, run: str) -> Iterator[Line]:
+def step_lines(news: News, run: str) -> Iterator[WatchLine]:
     """A line for each thing that may change. run: of which rollout it is."""
     for step in news.steps:
         about = f"step {run} {step.step} {step.state}"
@@ -116,9 +116,9 @@ def draw(
 ) -> None:
     """The steps, and the targets against their limits. now: by which what runs has lasted. instead:
     by step, what is known better than by what is told of its subjects."""
-    steps = {step.step: step for step in news.steps}
-    for name in in_order({*steps, *pending(news)}):
-        step = steps.get(name)
+    by_name = {step.step: step for step in news.steps}
+    for name in in_order({*by_name, *pending(news)}):
+        step = by_name.get(name)
         if step is None:
             tree.add(step_row(name, "", None, ""))
             continue

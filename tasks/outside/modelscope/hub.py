@@ -36,7 +36,7 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.progress import OnBytes
 from tasks.base.scrub import hold
-from tasks.outside.modelscope.answers import entry_of, reason
+from tasks.outside.modelscope.answers import entry_of, json_of, reason
 from tasks.outside.modelscope.home import keep_home
 from tasks.outside.modelscope.hubfile import Piece, Rejected, open_piece, receive
 from tasks.outside.modelscope.place import hub_endpoint
@@ -335,7 +335,7 @@ class Hub:
                     params=params,
                     timeout=(self.limits.connect_s, self.limits.idle_s),
                 )
-                return response.json()
+                return json_of(response)
 
         return self._retrying(once, what)
 

@@ -1,15 +1,12 @@
 """`python -m tasks.outside.prefect.keeping FOLDER`: a Prefect server and a worker, kept alive.
 
 Whoever started it may go. A process that ends by itself is started again, after a pause that
-grows; what ended, and how, stands in keeper.log. Each of the three holds a lock on a file of the
-folder while it lives, whatever becomes of the others, so that a pid which a stranger has by now is
-never signalled.
+grows; what ended, and how, stands in keeper.log.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -18,26 +15,24 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
+from tasks.outside.prefect.living import KEEPER, NAMES, STOP_S, TICK_S, locked, note, option, pid_of
 
 HOST = "127.0.0.1"
-NAMES = ("keeper", "worker", "server")
 START_S = 240.0
-STOP_S = 60.0
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 # lived so long, it was no trouble of starting
 SOUND_S = 300.0
 # a log that is longer becomes the one before it
 LOG_BYTES = 20 << 20
 _FACTS = "service.json"
-_TICK_S = 0.3
 DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # with fifty rollouts at once a query took longer than the 10 s it is given, and the server answered
 # 500: the client, which waits for 503 alone, ended its rollout
@@ -91,6 +86,20 @@ def read(folder: Path) -> Running | None:
         return None
 
 
+def known(folder: Path) -> Running | None:
+    """What was kept here last; where `read` finds nothing, as its processes that live were
+    started."""
+    if (kept := read(folder)) is not None:
+        return kept
+    port, pool = option(folder, "server", "--port"), option(folder, "worker", "--pool")
+    return Running(int(port), pool, "an unknown version") if port and pool else None
+
+
+def write(folder: Path, kept: Running) -> None:
+    """For `read`."""
+    (folder / _FACTS).write_text(json.dumps(asdict(kept)))
+
+
 def log_of(folder: Path, name: str) -> Path:
     """The log of one of NAMES."""
     return folder / "logs" / f"{name}.log"
@@ -117,86 +126,34 @@ def free(port: int) -> bool:
     return True
 
 
-# -- who lives ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, name: str) -> Iterator[IO[str]]:
-    """The lock of a process, for it to inherit. Raises OutsideError where one lives."""
-    with (folder / f"{name}.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutsideError(
-                f"a {name} runs already with {folder}: `rollout down` ends it"
-            ) from error
-        yield file
-
-
-def _note(file: IO[str], pid: int) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(str(pid))
-    file.flush()
-
-
-def pid_of(folder: Path, name: str) -> int | None:
-    """The pid of one of NAMES that lives; None where it does not."""
-    path = folder / f"{name}.lock"
-    try:
-        with path.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return int(file.read() or 0) or None
-    except (OSError, ValueError):
-        pass
-    return None
-
-
-def end(folder: Path) -> list[str]:
-    """End what lives, the keeper first, which ends the others; gives names."""
-    ended = [name for name in NAMES if pid_of(folder, name) is not None]
-    for name in NAMES:
-        for number, patience in ((signal.SIGTERM, 2.5 * STOP_S), (signal.SIGKILL, 10.0)):
-            if (pid := pid_of(folder, name)) is None:
-                break
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-            until = clock.monotonic() + patience
-            while pid_of(folder, name) is not None and clock.monotonic() < until:
-                clock.sleep(_TICK_S)
-    return ended
-
-
 # -- starting -------------------------------------------------------------------------------------
 
 
 def start(folder: Path, kept: Running, environment: Mapping[str, str], *, attached: bool) -> Keeper:
     """Have a keeper start both, and wait until the server answers. attached: it ends with us.
 
-    Raises OutsideError, with the end of the log, when it does not come to it.
+    For one at a time, where no keeper lives. Raises OutsideError, with the end of the log, when
+    it does not come to it.
     """
-    end(folder)  # what a keeper that was killed left behind
     (folder / "logs").mkdir(parents=True, exist_ok=True)
-    (folder / _FACTS).write_text(json.dumps(asdict(kept)))
+    write(folder, kept)
     with log_of(folder, "keeper").open("ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tasks.outside.prefect.keeping", str(folder)],
+            [sys.executable, "-m", KEEPER, str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             env=dict(environment),
             start_new_session=True,
         )
-    keeper = Keeper(folder, process)
-    until = clock.monotonic() + START_S
+    keeper = Keeper(process)
     try:
-        while not (pid_of(folder, "server") and answers(kept.api)):
-            if process.poll() is not None or clock.monotonic() > until:
-                ended = "ended" if process.poll() is not None else f"not ready in {START_S:g} s"
-                raise OutsideError(f"the Prefect server {ended}; {_tail(folder)}")
-            clock.sleep(_TICK_S)
+        if not ready(folder, kept, lambda: process.poll() is None):
+            over = process.poll() is not None
+            said = "its keeper ended" if over else f"it is not ready in {START_S:g} s"
+            log = log_of(folder, "keeper" if over else "server")
+            text = log.read_text(errors="replace")[-1500:] if log.exists() else ""
+            raise OutsideError(f"the Prefect server: {said}; the end of {log}:\n{text}")
     except BaseException:
         keeper.stop()
         raise
@@ -205,17 +162,20 @@ def start(folder: Path, kept: Running, environment: Mapping[str, str], *, attach
     return keeper
 
 
-def _tail(folder: Path) -> str:
-    name = "server" if log_of(folder, "server").exists() else "keeper"
-    text = log_of(folder, name).read_text(errors="replace")[-1500:]
-    return f"the end of {log_of(folder, name)}:\n{text}"
+def ready(folder: Path, kept: Running, goes_on: Callable[[], bool]) -> bool:
+    """Wait until the server answers; false once its keeper does not go on, or after START_S."""
+    until = clock.monotonic() + START_S
+    while not (pid_of(folder, "server") and answers(kept.api)):
+        if not goes_on() or clock.monotonic() > until:
+            return False
+        clock.sleep(TICK_S)
+    return True
 
 
 @dataclass
 class Keeper:
     """A keeper that this process started."""
 
-    folder: Path
     process: subprocess.Popen[bytes]
 
     def wait(self) -> int:
@@ -229,8 +189,13 @@ class Keeper:
             return 0
 
     def stop(self) -> None:
-        """End all three."""
-        end(self.folder)
+        """End this one, which ends what it started; nobody else's, whose the folder may be now."""
+        self.process.terminate()
+        try:
+            self.process.wait(2.5 * STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 # -- keeping --------------------------------------------------------------------------------------
@@ -260,7 +225,7 @@ class _Child:
                  f"{log_of(folder, self.name)}")  # fmt: skip
         if self.process is None and now >= self.again_at:
             self.began = now
-            with _locked(folder, self.name) as lock, log_of(folder, self.name).open("ab") as out:
+            with locked(folder, self.name) as lock, log_of(folder, self.name).open("ab") as out:
                 self.process = subprocess.Popen(
                     list(self.command),
                     stdin=subprocess.DEVNULL,
@@ -270,7 +235,7 @@ class _Child:
                     start_new_session=True,
                     pass_fds=[lock.fileno()],
                 )
-                _note(lock, self.process.pid)
+                note(lock, self.process.pid)
             _say(f"the {self.name} is started, pid {self.process.pid}")
 
     def stop(self) -> None:
@@ -282,6 +247,7 @@ class _Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        _say(f"the {self.name} is ended")
 
 
 def _say(text: str) -> None:
@@ -318,23 +284,28 @@ def keep(folder: Path) -> int:
     asked: list[Any] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.append(True))
-    with _locked(folder, "keeper") as lock:
-        _note(lock, os.getpid())
-        ready = False
-        while not asked:
-            server.tend(folder)
-            # one without a server would only fail; later on it waits for one by itself
-            ready = ready or answers(kept.api)
-            if ready:
-                worker.tend(folder)
-            for name in NAMES:
-                shorten(log_of(folder, name))
-            clock.sleep(_TICK_S)
-        for child in (worker, server):
-            child.stop()
-            _say(f"the {child.name} is ended")
+    with locked(folder, "keeper") as lock:
+        note(lock, os.getpid())
+        answered = False
+        try:
+            while not asked:
+                server.tend(folder)
+                # one without a server would only fail; later on it waits for one by itself
+                answered = answered or answers(kept.api)
+                if answered:
+                    worker.tend(folder)
+                for name in NAMES:
+                    shorten(log_of(folder, name))
+                clock.sleep(TICK_S)
+        finally:
+            for child in (worker, server):
+                child.stop()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(keep(Path(sys.argv[1])))
+    try:
+        sys.exit(keep(Path(sys.argv[1])))
+    except OutsideError as error:
+        _say(str(error))
+        sys.exit(error.exit_code)

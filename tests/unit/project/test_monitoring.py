@@ -93,11 +93,13 @@ def test_the_manifest_is_what_the_api_takes() -> None:
     (container,) = template["spec"]["containers"]
     (port,) = container["ports"]
     program, *command = container["command"]
-    found, given, _ = build().parse_args(command)
+    found, given, _ = build().parse_args(
+        [part.replace("$(NAMESPACE)", "models") for part in command]
+    )
     assert program == "rollout" and found is metrics
     assert given.arguments == {
         "host": "0.0.0.0",
         "port": port["containerPort"],
-        "namespace": "$(NAMESPACE)",
+        "namespace": "models",
     }
     assert template["metadata"]["annotations"]["prometheus.io/port"] == str(port["containerPort"])

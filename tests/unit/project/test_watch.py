@@ -32,9 +32,11 @@ def test_the_cronjob_is_what_the_api_takes_and_runs_the_guard() -> None:
     pod = job["template"]["spec"]
     (container,) = pod["containers"]
     program, *command = container["command"]
-    found, given, _ = build().parse_args(command)
+    found, given, _ = build().parse_args(
+        [part.replace("$(NAMESPACE)", "models") for part in command]
+    )
     assert program == "rollout" and found is guard
-    assert given.arguments == {"once": True, "namespace": "$(NAMESPACE)"}
+    assert given.arguments == {"once": True, "namespace": "models"}
     assert {
         "name": "NAMESPACE",
         "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}},

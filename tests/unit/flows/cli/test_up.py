@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import shutil
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from flows.cli import up as service
 from flows.cli.demo import SERVICE as demo_service
 from flows.cli.screen import Screen
-from flows.cli.up import down, found, same, up
+from flows.cli.up import POOL, down, found, same, up
+from tasks.base import clock
+from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError, Refused, SpecError
 from tasks.outside.disk import records
-from tasks.outside.prefect import keeping
+from tasks.outside.disk.files import locked
+from tasks.outside.prefect import keeping, living
 from tests.support.places import ROOT
 
 SPEC = ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
@@ -99,18 +104,73 @@ def test_a_file_without_a_database_is_told(here: Path) -> None:
 
 def test_what_runs_is_not_started_otherwise(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "read", lambda _: keeping.Running(4200, "model-rollout", "v"))
-    monkeypatch.setattr(keeping, "pid_of", lambda *_: 1)
+    monkeypatch.setattr(living, "pid_of", lambda *_: 1)
     monkeypatch.setattr(keeping, "answers", lambda _: False)
     for changed in ({"port": 4300}, {"pool": "other"}):
         with pytest.raises(Refused, match="run already, on port 4200 with work pool model-rollout"):
             up(["specs"], Screen(), **changed)  # type: ignore[arg-type]
-    with pytest.raises(OutsideError, match="does not answer"):
+    monkeypatch.setattr(keeping, "START_S", 1.0)
+    with clock.use(FakeClock()), pytest.raises(OutsideError, match=r"keeper .pid 1. starts it"):
+        up(["specs"], Screen())
+
+
+def test_who_comes_second_waits_and_brings_its_specs(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = here / "state"
+    brought = []
+
+    class First(FakeClock):
+        """The other command, which is done after a while."""
+
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if self.monotonic() > 3:
+                other.close()
+                monkeypatch.setattr(keeping, "known", lambda _: keeping.Running(4201, POOL, "v"))
+                monkeypatch.setattr(living, "pid_of", lambda *_: 1)
+                monkeypatch.setattr(keeping, "answers", lambda _: True)
+
+    monkeypatch.setattr(service, "_bring", lambda _, api, *__: brought.append(api))
+    with ExitStack() as other, clock.use(First()):
+        other.enter_context(locked(place / ".turn"))
+        assert up(["specs"], Screen(), state=str(place)) == 0
+    said = capsys.readouterr().out
+    assert said.index(f"at work with {place}; waiting") < said.index("run already (v)")
+    assert brought == ["http://127.0.0.1:4201/api"]
+
+
+def test_a_keeper_of_which_nothing_is_known_is_told(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "known", lambda _: None)
+    monkeypatch.setattr(living, "pid_of", lambda *_: 7)
+    with pytest.raises(OutsideError, match="pid 7, and nothing says on which port; `rollout down`"):
         up(["specs"], Screen())
 
 
 def test_down_where_nothing_runs(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert down(Screen()) == 0
     assert "nothing was running" in capsys.readouterr().out
+    assert not (here.parent / "home").exists()
+
+
+def test_what_else_answers_there_is_named_and_left(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeping.write(here, keeping.Running(4201, POOL, "v"))
+    monkeypatch.setattr(keeping, "answers", lambda _: True)
+    assert down(Screen(), state=str(here)) == 0
+    said = capsys.readouterr().out
+    assert "nothing was running" in said
+    assert f"answers at http://127.0.0.1:4201, and is none of {here}" in said
+
+
+def test_a_folder_that_was_moved_is_said(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(living, "moved", lambda _: (here, here / "a b"))
+    for ask in (lambda: down(Screen()), lambda: up(["specs"], Screen())):
+        with pytest.raises(Refused, match=f"moved to {here}/a b .*down --state '{here}/a b'"):
+            ask()
 
 
 @pytest.mark.parametrize("demo", [False, True])

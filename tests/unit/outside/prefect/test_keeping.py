@@ -1,21 +1,23 @@
-"""Server and worker are kept alive, and nobody else's process is ever signalled."""
+"""Server and worker are kept alive; who starts a keeper ends that one alone."""
 
 from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError
-from tasks.outside.prefect import keeping
+from tasks.outside.prefect import keeping, living
 from tasks.outside.prefect.keeping import PATIENT, PAUSES_S, SOUND_S, Running, _Child
+from tests.support.places import ROOT
 
-LIVES = [sys.executable, "-c", "import time; time.sleep(600)"]
 ENDS = [sys.executable, "-c", "raise SystemExit(7)"]
 
 
@@ -27,27 +29,6 @@ def folder(tmp_path: Path) -> Path:
 
 def child(name: str, command: list[str]) -> _Child:
     return _Child(name, command, dict(os.environ))
-
-
-def test_what_lives_is_known_and_can_be_ended(folder: Path) -> None:
-    worker, server = child("worker", LIVES), child("server", LIVES)
-    for each in (worker, server):
-        each.tend(folder)
-        assert each.process is not None
-        assert keeping.pid_of(folder, each.name) == each.process.pid
-    with pytest.raises(OutsideError, match="a worker runs already"):
-        child("worker", LIVES).tend(folder)
-    assert keeping.end(folder) == ["worker", "server"]
-    assert keeping.pid_of(folder, "worker") is None
-    assert keeping.end(folder) == []
-    for each in (worker, server):
-        each.stop()  # ended already: collected
-
-
-def test_a_pid_that_a_stranger_has_by_now_is_nobodys(folder: Path) -> None:
-    (folder / "worker.lock").write_text(str(os.getpid()))
-    assert keeping.pid_of(folder, "worker") is None
-    assert keeping.end(folder) == []
 
 
 def test_what_ends_is_started_again_after_a_pause_that_grows(
@@ -125,3 +106,51 @@ def test_a_long_log_is_begun_anew_under_who_writes_it(
         out.write(b"anew")
     assert path.read_text() == "anew"
     assert path.with_name("server.log.1").read_text() == "short and long"
+
+
+def fake(monkeypatch: pytest.MonkeyPatch, script: str) -> list[str]:
+    """What is begun as a keeper runs this instead; gives its pid, once it has one."""
+    real: Any = subprocess.Popen
+    pids: list[str] = []
+
+    def begin(command: list[str], **more: Any) -> Any:
+        process = real([sys.executable, "-c", script, *command[3:]], **more)
+        pids.append(str(process.pid))
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", begin)
+    return pids
+
+
+def test_who_cannot_start_one_ends_its_own_and_no_other(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = child("server", [sys.executable, "-c", "import time; time.sleep(600)", "server"])
+    other.tend(folder)
+    pids = fake(monkeypatch, "import time; print('begun', flush=True); time.sleep(600)")
+    kept = Running(1, "pool", "v")
+    monkeypatch.setattr(keeping, "START_S", 1.0)
+    try:
+        with clock.use(FakeClock()), pytest.raises(OutsideError, match="not ready in 1 s"):
+            keeping.start(folder, kept, dict(os.environ), attached=False)
+        assert keeping.read(folder) == kept
+        assert not Path("/proc", *pids).exists()
+        assert other.process is not None and other.process.poll() is None
+    finally:
+        other.stop()
+
+
+def test_a_keeper_that_ends_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake(monkeypatch, "raise SystemExit('there is no room')")
+    with pytest.raises(OutsideError, match=r"its keeper ended; .*keeper.log:\nthere is no room"):
+        keeping.start(folder, Running(1, "pool", "v"), dict(os.environ), attached=True)
+
+
+def test_a_second_keeper_says_whose_the_folder_is(folder: Path) -> None:
+    keeping.write(folder, Running(1, "pool", "v"))
+    command = [sys.executable, "-m", living.KEEPER, str(folder)]
+    with living.locked(folder, "keeper") as lock:
+        living.note(lock, os.getpid())
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (OutsideError.exit_code, "")
+    assert f"a keeper runs already with {folder}, pid {os.getpid()}" in done.stdout

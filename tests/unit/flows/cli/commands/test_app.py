@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,17 +153,6 @@ def test_an_interruption_has_its_own_exit_status(
     monkeypatch.setattr("flows.cli.reading.explain.show_field", interrupted)
     assert main(["explain"]) == 130
     assert "what serves serves on: `rollout status NAME`" in capsys.readouterr().err
-
-
-def test_who_reads_no_further_ends_it_without_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w") as out:
-        monkeypatch.setattr("sys.stdout", out)
-        monkeypatch.setattr(
-            "flows.cli.reading.explain.show_field", lambda *_, **__: print("x", flush=True)
-        )
-        assert main(["explain"]) == 0
 
 
 def test_help_is_grouped_and_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
