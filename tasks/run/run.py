@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from tasks.base import clock
 from tasks.base.errors import Aborted, OutsideError, Refused, RolloutError, StepFailed
@@ -27,12 +26,11 @@ from tasks.release.plan import bends_figures
 from tasks.release.soaking import Look
 from tasks.release.state import Judged, Release, in_doubt, with_history
 from tasks.release.versions.decide import closed, waits_for_window
-from tasks.report.page import FILES
 from tasks.run.locked import Locked, locked, not_held
 from tasks.run.measuring.sitting import Sitting
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_end
-from tasks.run.ui.reported import ReportPlace, bucket_of, key_of, publish
+from tasks.run.ui.reported import ReportPlace, bucket_of, publish
 from tasks.spec.rollout import Rollout
 from tasks.verdict.decide import DEMANDS, asked_of
 from tasks.weights.manifest import Manifest
@@ -280,27 +278,6 @@ class Run(Sitting):
         if (ended := self.outcome) is not None:
             ending = ENDINGS[ended.kind]
             announce(actor, ending.state, ended.sentence, bad=ending.look != "good")
-
-    def _mirror(self, path: Path) -> None:
-        """Copy the record to the bucket; the outcome stands even when that fails."""
-        bucket = bucket_of(self.spec.records)
-        if bucket is None:
-            return
-        pages_drawn = [page for name in FILES.values() if (page := path.with_name(name)).is_file()]
-        try:
-            written = records.scrub(self.record.as_dict())
-            self.record.mirror = bucket.put_json(key_of(self.record, path.name), written)
-            for page in pages_drawn:
-                key = key_of(self.record, page.name)
-                bucket.put_file(key, page, "text/html; charset=utf-8")
-            for log in map(Path, self.record.logs):
-                key = key_of(self.record, f"{records.LOGS}/{log.name}")
-                bucket.put_file(key, log, "text/plain; charset=utf-8")
-        except Exception as error:
-            self.record.mirror_error = str(error)
-            _log.error("the record stays at %s: %s", path, error)
-        with suppress(OutsideError):
-            records.write(path, self.record.as_dict())
 
 
 def ended_by(error: BaseException, settled: str = "") -> Outcome:

@@ -55,6 +55,8 @@ class BucketMirror:
                 config=Config(
                     connect_timeout=5,
                     read_timeout=30,
+                    # some servers, and AWS where a bucket is younger, take no older signature
+                    signature_version="s3v4",
                     retries={"mode": "standard", "max_attempts": 4},
                     s3={"addressing_style": "path"} if endpoint else {},
                     # other servers than AWS do not all know the newer checksums

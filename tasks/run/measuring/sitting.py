@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tasks.base import clock
+from tasks.base.errors import OutsideError
 from tasks.base.progress import Progress, emit
 from tasks.outside.disk import pages, records
 from tasks.outside.kubernetes.lease import new_run_id, who
@@ -15,11 +17,16 @@ from tasks.record.outcome import Outcome
 from tasks.record.parts import StepTaken
 from tasks.record.record import Record, RecordKind
 from tasks.report.page import FILE as PAGE
+from tasks.report.page import FILES
+from tasks.run.ui.reported import bucket_of, key_of
 from tasks.spec.rollout import Rollout
+
+_log = logging.getLogger(__name__)
 
 
 class Sitting:
-    """A record that grows step by step, and ends on this machine's disk. It changes no cluster.
+    """A record that grows step by step, and ends on this machine's disk, and in the bucket that
+    the spec names. It changes no cluster.
 
     address: of the cluster, or of the engine that is measured. kind: of its record.
     """
@@ -94,8 +101,11 @@ class Sitting:
         return path
 
     def end(self, outcome: Outcome) -> Outcome:
-        """Put the outcome on record, on this disk. Raises OutsideError."""
-        self.write(self.closed(outcome))
+        """Put the outcome on record, on this disk and in the bucket. Raises OutsideError where the
+        disk does not take it."""
+        path = self.closed(outcome)
+        self.write(path)
+        self._mirror(path)
         return outcome
 
     def write(self, path: Path) -> None:
@@ -107,3 +117,24 @@ class Sitting:
         """How it ended, in the record."""
         self.record.outcome, self.record.sentence = outcome.kind, outcome.sentence
         self.record.exit_code = int(outcome.exit_code)
+
+    def _mirror(self, path: Path) -> None:
+        """Copy the record to the bucket; the outcome stands even when that fails."""
+        bucket = bucket_of(self.spec.records)
+        if bucket is None:
+            return
+        pages_drawn = [page for name in FILES.values() if (page := path.with_name(name)).is_file()]
+        try:
+            written = records.scrub(self.record.as_dict())
+            self.record.mirror = bucket.put_json(key_of(self.record, path.name), written)
+            for page in pages_drawn:
+                key = key_of(self.record, page.name)
+                bucket.put_file(key, page, "text/html; charset=utf-8")
+            for log in map(Path, self.record.logs):
+                key = key_of(self.record, f"{records.LOGS}/{log.name}")
+                bucket.put_file(key, log, "text/plain; charset=utf-8")
+        except Exception as error:
+            self.record.mirror_error = str(error)
+            _log.error("the record stays at %s: %s", path, error)
+        with suppress(OutsideError):
+            records.write(path, self.record.as_dict())

@@ -15,7 +15,6 @@ from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
 from tasks.record.outcome import Outcome
 from tasks.report.page import FILES
-from tasks.run import run as running
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tests.support.cluster.actor_world import NAME, World, world
@@ -295,7 +294,7 @@ def test_a_library_that_fails_oddly_costs_its_own_place_alone(
     at = world()
     run = run_of(at)
     bucket = SimpleNamespace(put_json=_odd)
-    monkeypatch.setattr("tasks.run.run.bucket_of", lambda _: bucket)
+    monkeypatch.setattr("tasks.run.measuring.sitting.bucket_of", lambda _: bucket)
     assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
     assert history(at) == ["promoted"] and on_disk(run)["mirror_error"] != ""
 
@@ -314,6 +313,6 @@ def test_every_language_s_page_is_in_the_bucket(monkeypatch: pytest.MonkeyPatch)
     bucket = SimpleNamespace(
         put_json=lambda key, _: f"s3://{key}", put_file=lambda key, *_: names.append(key)
     )
-    monkeypatch.setattr(running, "bucket_of", lambda _: bucket)
+    monkeypatch.setattr("tasks.run.measuring.sitting.bucket_of", lambda _: bucket)
     assert conducted(run, lambda: run.finish(PROMOTED)) == PROMOTED
     assert [name.rpartition("/")[2] for name in names] == list(FILES.values())

@@ -80,4 +80,5 @@ def test_missing_credentials_say_what_to_set(monkeypatch: pytest.MonkeyPatch) ->
 def test_an_address_that_a_browser_opens(mirror: BucketMirror) -> None:
     found = mirror.presigned("demo/report.html")
     assert "/rollouts/demo/report.html?" in found and found.startswith("https://")
-    assert "Expires=" in found and "s3cret-value" not in found
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in found and "X-Amz-Expires=604800" in found
+    assert "s3cret-value" not in found
