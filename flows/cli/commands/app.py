@@ -36,7 +36,8 @@ NEGATED: tuple[str, ...] = ()  # no option has a --no-... of its own making
 TAKEN = Parameter(negative=NEGATED, show_default=False)
 STATUS = (
     "Exit status: 0 promoted (or nothing to do), 1 error, 2 usage, 3 judged and failed, "
-    "4 inconclusive or held, 5 refused before anything was changed, 130 interrupted."
+    "4 inconclusive or held, 5 refused before anything was changed, 130 "
+    "interrupted (143 by SIGTERM, 129 by a closed terminal)."
 )
 GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
     READS: {

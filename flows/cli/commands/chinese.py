@@ -8,9 +8,10 @@ CHINESE: dict[str, str] = {
         "在 Kubernetes 上发布新模型，只有达标才上线。"
     ),
     "Exit status: 0 promoted (or nothing to do), 1 error, 2 usage, 3 judged and failed, "
-    "4 inconclusive or held, 5 refused before anything was changed, 130 interrupted.": (
+    "4 inconclusive or held, 5 refused before anything was changed, 130 "
+    "interrupted (143 by SIGTERM, 129 by a closed terminal).": (
         "退出码：0 已上线（或无事可做），1 出错，2 用法错误，3 判定未达标，4 未定或挂起，"
-        "5 未做任何改动即被拒绝，130 被中断。"
+        "5 未做任何改动即被拒绝，130 被中断（SIGTERM 为 143，终端关闭为 129）。"
     ),
     # what cyclopts says of itself
     "Usage": "用法",
