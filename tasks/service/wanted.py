@@ -218,11 +218,15 @@ _A_ROLLOUT = {"prefect.resource.role": "flow", "prefect.resource.name": "rollout
 _NO_ROLLOUT = {"prefect.resource.role": "flow", "prefect.resource.name": "!rollout"}
 
 
+# killed before its first heartbeat, a run has only begun
+_LIVES = ("prefect.flow-run.Running", "prefect.flow-run.heartbeat")
+
+
 def _fell_silent() -> dict[str, Any]:
     return _silence(
         SILENT,
         "No heartbeat of a rollout for seven minutes, and no end of it.",
-        "prefect.flow-run.heartbeat",
+        _LIVES,
         {"state": "CRASHED", "message": "its heartbeats stopped"},
         _A_ROLLOUT,
     )
@@ -233,7 +237,7 @@ def _others_fell_silent() -> dict[str, Any]:
         "another run fell silent",
         "No heartbeat of a guard, a watcher, a verification or a wish for seven minutes, and no "
         "end of it.",
-        "prefect.flow-run.heartbeat",
+        _LIVES,
         {"state": "CRASHED", "message": "its heartbeats stopped"},
         [_OURS, _NO_ROLLOUT],
     )
@@ -243,7 +247,7 @@ def _never_heard() -> dict[str, Any]:
     return _silence(
         "a cancelled rollout was not heard of",
         "No heartbeat of a run for seven minutes after it was asked to stop: it had not begun.",
-        "prefect.flow-run.Cancelling",
+        ("prefect.flow-run.Cancelling",),
         {"state": "CANCELLED", "message": "it was cancelled, and nobody was there to hear of it"},
         _OURS,
     )
@@ -254,7 +258,7 @@ def _never_began() -> dict[str, Any]:
         UNBEGUN,
         "A run was submitted, and has not begun for a quarter of an hour: its worker is gone, or "
         "its pod finds no place.",
-        "prefect.flow-run.Pending",
+        ("prefect.flow-run.Pending",),
         {"state": "CRASHED", "message": "it was submitted, and did not begin for 15 minutes"},
         _OURS,
         UNBEGUN_S,
@@ -264,12 +268,12 @@ def _never_began() -> dict[str, Any]:
 def _silence(
     name: str,
     description: str,
-    after: str,
+    after: Sequence[str],
     then: Mapping[str, str],
     whose: Mapping[str, str] | Sequence[Mapping[str, str]],
     within: int = SILENT_S,
 ) -> dict[str, Any]:
-    """An automation for runs of which nothing comes for so many seconds after an event of theirs.
+    """An automation for runs of which nothing comes for so many seconds after one of these events.
     whose: what the run comes with; of a list, all of them."""
     return {
         "name": name,
@@ -278,7 +282,7 @@ def _silence(
         "trigger": {
             "type": "event",
             "posture": "Proactive",
-            "after": [after],
+            "after": list(after),
             # every end of a rollout has a name of its own
             "expect": ["prefect.flow-run.*"],
             "match": {"prefect.resource.id": "prefect.flow-run.*"},
