@@ -4,7 +4,8 @@ there. A rollout never fails because nobody could be told."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -26,15 +27,22 @@ TEST_S = 90.0  # for all channels, with their tries
 _ACTIONS = "prefect.automation.action."
 
 
+@contextmanager
+def briefly() -> Iterator[SyncPrefectClient]:
+    """A client that gives a server up soon: what it has to say is worth no longer wait."""
+    with (
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: TRIES}),
+        get_client({"timeout": PATIENCE_S}, sync_client=True) as client,
+    ):
+        yield client
+
+
 def emit(notice: Notice) -> None:
     """Tell the server, where one is named; at once, since a process that ends has no time later."""
     if not PREFECT_API_URL.value():
         return
     try:
-        with (
-            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: TRIES}),
-            get_client({"timeout": PATIENCE_S}, sync_client=True) as client,
-        ):
+        with briefly() as client:
             _post(client, notice.event, notice.resource, notice.payload, _run())
     except Exception as error:
         _log.warning("people are not told that it is %s: %s", notice.moment, mask(str(error)))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -19,18 +19,17 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Crashed
 
 from tasks.base import clock
 from tasks.base.scrub import mask
+from tasks.outside.prefect.notices import PATIENCE_S, briefly
 from tasks.outside.prefect.started import AUTOMATION
 
 _log = logging.getLogger(__name__)
 ROLLOUT = "rollout:"  # begins the tag that names a flow run's rollout
 MOST = 200  # what the server gives at once
-PATIENCE_S = 10.0
-TRIES = 2
 _WAITING = ["Scheduled", "Late", "AwaitingConcurrencySlot"]  # and no retry of a person's
 _UNDER_WAY = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
@@ -83,10 +82,7 @@ def _end(
 ) -> None:
     until = clock.monotonic() + PATIENCE_S
     try:
-        with (
-            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: TRIES}),
-            get_client({"timeout": PATIENCE_S}, sync_client=True) as client,
-        ):
+        with briefly() as client:
             for run in _found(client, wanted):
                 if clock.monotonic() >= until:
                     break  # the next one that begins ends them

@@ -53,7 +53,7 @@ def serve(monkeypatch: pytest.MonkeyPatch, server: Any, here: FlowRun | None) ->
 
     context = SimpleNamespace(get=lambda: SimpleNamespace(flow_run=here) if here else None)
     monkeypatch.setattr(others, "FlowRunContext", context)
-    monkeypatch.setattr(others, "get_client", client)
+    monkeypatch.setattr(others, "briefly", client)
 
 
 def test_what_an_event_started_once_more_ends_and_nothing_else(
