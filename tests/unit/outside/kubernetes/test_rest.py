@@ -57,13 +57,15 @@ def test_patience_ends_and_says_where_what_and_how_long(time: FakeClock) -> None
 
 
 def test_what_is_waited_for_is_told_once_until_it_answers(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(rest, "TELL_AFTER_S", 0.001)
     heard = threading.Event()
+    lines: list[str] = []
 
     class Heard(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
             heard.set()
 
     def waiting(_: object) -> urllib3.HTTPResponse:
@@ -76,7 +78,7 @@ def test_what_is_waited_for_is_told_once_until_it_answers(
         Script([waiting, waiting, answer(POD)]).api(patience_s=30).get("Pod", "p", "n")
     finally:
         logger.removeHandler(handler)
-    (line,) = [item.getMessage() for item in caplog.records if item.levelname == "WARNING"]
+    (line,) = lines
     assert line == (
         "waiting for the Kubernetes API https://api:6443, which does not answer (get pods p in n), "
         "until 00:00:30 UTC at most"
