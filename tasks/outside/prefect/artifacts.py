@@ -11,7 +11,6 @@ from typing import Any
 from uuid import UUID
 
 from prefect.artifacts import (
-    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -61,10 +60,17 @@ def escape(text: object) -> str:
     return _ORDERS.sub(r"\\\1", _UNSEEN.sub(" ", mask(str(text))).strip())
 
 
-def markdown(key: str, text: str, description: str = "") -> UUID | None:
-    """A text, whose parts from outside are escaped; gives its id."""
+def markdown(
+    key: str, text: str, description: str = "", links: Mapping[str, str] | None = None
+) -> UUID | None:
+    """A text, whose parts from outside are escaped; gives its id. links: addresses that stand above
+    it, by their words; signatures in them stay, or they would open nothing."""
+    named = [f"[{escape(said)}](<{address}>)" for said, address in (links or {}).items()]
+    above = f"{' · '.join(named)}\n\n" if named else ""
     found: UUID | None = _quietly(
-        lambda: create_markdown_artifact(mask(text), key=key, description=escape(description))
+        lambda: create_markdown_artifact(
+            above + mask(text), key=key, description=escape(description)
+        )
     )
     return found
 
@@ -73,12 +79,6 @@ def table(key: str, rows: Sequence[Mapping[str, Any]], description: str = "") ->
     """A table; rows share their keys."""
     plain = [scrub(dict(row)) for row in rows]
     _quietly(lambda: create_table_artifact(plain, key=key, description=escape(description)))
-
-
-def link(key: str, address: str, text: str) -> UUID | None:
-    """A link to a report; gives its id."""
-    found: UUID | None = _quietly(lambda: create_link_artifact(address, link_text=text, key=key))
-    return found
 
 
 class ProgressArtifact:

@@ -182,7 +182,8 @@ class Keeper:
     def wait(self) -> int:
         """Until it ends; ended by what asks us to end. Gives its exit status."""
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.process.terminate())
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, lambda *_: self.process.terminate())
         try:
             return self.process.wait()
         except KeyboardInterrupt:

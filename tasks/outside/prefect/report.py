@@ -1,11 +1,12 @@
 """The report of a rollout in Prefect, where every browser that sees the UI sees it: an artifact
-with its figures, or with a link to where it lies.
+with its figures, and with links to where its pages lie.
 """
 
 from __future__ import annotations
 
 import base64
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.outside.prefect import artifacts
@@ -19,14 +20,12 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 400_000  # of figures in one artifact
 
 
-def publish(record: Record, address: str | None = None) -> str | None:
-    """Make it; gives its path below the UI's address, None where it was not made. address: where
-    the page itself lies for a browser."""
+def publish(record: Record, links: Mapping[str, str]) -> str | None:
+    """Make it; gives its path below the UI's address, None where it was not made. links: where its
+    pages and logs lie for a browser, by what they are."""
     key = artifacts.key_of("report", record.namespace, record.name)
-    if address is not None:
-        ident = artifacts.link(key, address, f"the report of rollout {record.rollout}")
-    else:
-        ident = artifacts.markdown(key, as_markdown(record), f"rollout {record.rollout}")
+    told = f"rollout {record.rollout}"
+    ident = artifacts.markdown(key, as_markdown(record), told, links=links)
     return f"/artifacts/artifact/{ident}" if ident else None
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import posixpath
 from dataclasses import dataclass
 
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import artifacts, report
+from tasks.outside.disk.records import LOGS
 from tasks.outside.s3.mirror import BucketMirror
 from tasks.record.record import Record
-from tasks.report.page import FILE as PAGE
+from tasks.report.page import FILES
+from tasks.report.words.speech import NAMES
 from tasks.spec.places import Mirror
 
 _log = logging.getLogger(__name__)
@@ -32,18 +35,23 @@ def bucket_of(where: Mirror | None) -> BucketMirror | None:
     return BucketMirror(where.bucket, where.prefix, where.endpoint, where.region)
 
 
-def in_bucket(record: Record) -> str | None:
-    """An address of the page in the bucket, which needs no login for a week at most; None where it
-    is not there. Whoever has it may read the page."""
+def in_bucket(record: Record) -> dict[str, str]:
+    """Addresses in the bucket of the page in each language, by the language's own name, and of the
+    whole logs, by file name; each needs no login for a week at most. Empty where they are not there.
+    Whoever has one may read what it names."""
     where = record.spec.get("records")
     if not record.mirror or record.mirror_error or not isinstance(where, dict):
-        return None
+        return {}
+    names = {NAMES[one]: name for one, name in FILES.items()}
+    names |= {log: f"{LOGS}/{log}" for log in map(posixpath.basename, record.logs)}
     try:
         bucket = bucket_of(Mirror.model_validate(where))
-        return bucket.presigned(key_of(record, PAGE)) if bucket else None
+        if bucket is None:
+            return {}
+        return {said: bucket.presigned(key_of(record, name)) for said, name in names.items()}
     except OutsideError as error:
-        _log.warning("the report's address in the bucket is not known: %s", error)
-        return None
+        _log.warning("the report's addresses in the bucket are not known: %s", error)
+        return {}
 
 
 def key_of(record: Record, name: str) -> str:
@@ -55,4 +63,5 @@ def publish(record: Record) -> ReportPlace:
     """Show the report in Prefect's UI, where there is one and something to report."""
     there, base = in_bucket(record), artifacts.ui()
     page = report.publish(record, there) if record.plan is not None else None
-    return ReportPlace(page or "", there or (f"{base}{page}" if page and base else ""))
+    own = f"{base}{page}" if page and base else ""
+    return ReportPlace(page or "", next(iter(there.values()), own))

@@ -127,8 +127,9 @@ def test_a_volume_in_memory_is_the_pods_and_outlives_a_container(kube: Kube) -> 
     )
     reader = (
         "import os, time\n"
-        "while not os.path.exists('/memory/mark'): time.sleep(0.05)\n"
-        "print(open('/memory/mark').read(), flush=True); time.sleep(300)"
+        "def told(): return os.path.exists('/memory/mark') and open('/memory/mark').read()\n"
+        "while not told(): time.sleep(0.05)\n"  # a file is there before what is in it
+        "print(told(), flush=True); time.sleep(300)"
     )
     side = {
         **kube.container(reader, volumeMounts=[{"name": "shm", "mountPath": "/memory"}]),

@@ -46,22 +46,29 @@ def test_without_a_page_it_has_words(record: Record) -> None:
     assert "<img" not in text and f"rollout report {record.name}/{record.rollout}" in text
 
 
-def test_it_is_a_link_where_the_page_lies_elsewhere(
+def test_links_to_where_its_pages_lie_stand_above_it_as_they_are(
     record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: dict[str, str] = {}
 
-    def link(key: str, address: str, text: str) -> int:
-        made[key] = address
+    def create(text: str, key: str, description: str) -> int:
+        made[key] = text
         return 7
 
-    monkeypatch.setattr(artifacts, "link", link)
-    assert report.publish(record, "https://bucket/page") == "/artifacts/artifact/7"
-    assert made == {f"report-{record.name}-{record.namespace}": "https://bucket/page"}
+    monkeypatch.setattr(artifacts, "create_markdown_artifact", create)
+    monkeypatch.setattr(artifacts, "_quietly", lambda act: act())
+    signed = "https://bucket/report.html?X-Amz-Security-Token=abc&X-Amz-Signature=def"
+    links = {"English": signed, "container_1.log": "https://bucket/logs/container_1.log?x"}
+    assert report.publish(record, links) == "/artifacts/artifact/7"
+    above, _, rest = made[f"report-{record.name}-{record.namespace}"].partition("\n\n")
+    assert above == (
+        f"[English](<{signed}>) · [container\\_1\\.log](<https://bucket/logs/container_1.log?x>)"
+    )
+    assert rest == report.as_markdown(record)
 
 
 def test_outside_of_a_flow_run_it_is_nowhere(record: Record) -> None:
-    assert report.publish(record) is None
+    assert report.publish(record, {}) is None
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,17 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret-value")
 
 
-def test_it_is_signed_where_records_go_to_a_bucket() -> None:
-    found = publish(record()).address
-    start = "https://s3.example/records/rollouts/models/m/r-1/report.html?"
-    assert found.startswith(start) and "s3cret-value" not in found
+def test_all_of_it_is_signed_where_records_go_to_a_bucket() -> None:
+    kept = record(logs=["/here/r-1/logs/engine.log"])
+    found = in_bucket(kept)
+    start = "https://s3.example/records/rollouts/models/m/r-1"
+    assert {said: address.partition("?")[0] for said, address in found.items()} == {
+        "English": f"{start}/report.html",
+        "简体中文": f"{start}/report.zh.html",
+        "engine.log": f"{start}/logs/engine.log",
+    }
+    assert all("Signature=" in one and "s3cret-value" not in one for one in found.values())
+    assert publish(kept).address == found["English"]
 
 
 @pytest.mark.parametrize(
@@ -42,7 +49,7 @@ def test_else_it_is_where_the_ui_shows_it(
 ) -> None:
     monkeypatch.setattr(report, "publish", lambda record, _: f"/{record.rollout}")
     monkeypatch.setattr(artifacts, "ui", lambda: "http://ui")
-    assert in_bucket(record(**more)) is None
+    assert in_bucket(record(**more)) == {}
     assert publish(record(plan=PlanMade(), **more)) == ReportPlace("/r-1", "http://ui/r-1")
 
 
@@ -51,7 +58,7 @@ def test_what_cannot_be_signed_is_not_there(monkeypatch: pytest.MonkeyPatch) -> 
         raise OutsideError("no credentials found")
 
     monkeypatch.setattr(reported, "bucket_of", broken)
-    assert in_bucket(record()) is None and publish(record()) == ReportPlace()
+    assert in_bucket(record()) == {} and publish(record()) == ReportPlace()
 
 
 def test_a_spec_without_records_has_no_bucket() -> None:
