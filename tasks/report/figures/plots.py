@@ -17,6 +17,8 @@ from tasks.report.words.speech import t
 BOX = 1000
 # A limit this many times beyond what was measured is named at the edge, not on the scale.
 FAR = 2.5
+# Where a level's label stands: from this percent of the width on, so high, and clear of a dot.
+RIGHT_END, LABEL_PX, DOT_PX = 80.0, 18.0, 6.0
 Points = Sequence[tuple[float, float]]
 
 
@@ -319,12 +321,24 @@ def _levels(plot: Plot) -> list[str]:
         label, css, down = item.label, f"goal end {item.kind}", -5.0
         if plot.y.holds(item.limit):
             parts.append(line_at(0, at, 100, at, f"limit {item.kind}", target_text(item)))
+            down = 13.0 if _taken(plot, at, 1) and not _taken(plot, at, -1) else down
         else:
             above = item.limit > plot.y.high
             label = f"{label} {'↑' if above else '↓'}"
             down, row = (12.0 + 15 * row) if above else (-6.0 - 15 * row), row + 1
         parts.append(text_at(100, at, label, css, dx=-2, dy=down))
     return parts
+
+
+def _taken(plot: Plot, at: float, side: int) -> bool:
+    """Whether a dot or a bar lies where a level's label would: at the right end, above it (side 1)
+    or below it (-1)."""
+    for bar in plot.bars:
+        ends = (bar.low, bar.dot, bar.high)
+        away = [side * (at - (100 - plot.y.at(end))) * plot.height / 100 for end in ends]
+        if plot.x.at(bar.x) > RIGHT_END and min(away) < LABEL_PX and max(away) > -DOT_PX:
+            return True
+    return False
 
 
 def _crossed(item: Cross, plot: Plot) -> list[str]:

@@ -16,6 +16,7 @@ from tasks.measure.round import RequestRow, Round
 from tasks.report.figures import points as data
 from tasks.report.figures.plots import (
     Axis,
+    Bar,
     Cross,
     Curve,
     Mark,
@@ -86,6 +87,26 @@ def test_a_far_limit_is_an_arrow_at_the_edge_with_its_value() -> None:
     assert any("band" in str(e.get("class")) for e in found.iter("rect"))
     top = min(int(y) for y in re.findall(r"[ML]\d+ (\d+)", str(next(found.iter("path")).get("d"))))
     assert top < 500
+
+
+@pytest.mark.parametrize(
+    ("ends", "below"),
+    [
+        ((5.5, 5.5), True),  # a dot where the label would be
+        ((5.5, 9), True),
+        ((4, 9), False),  # a bar through both places
+        ((9, 9), False),
+        ((4, 4), False),
+    ],
+)
+def test_the_label_of_a_level_keeps_clear_of_the_last_dot(
+    ends: tuple[float, float], below: bool
+) -> None:
+    bars = [Bar(0, 5.2, 5.2, 5.2, "far to the left"), Bar(9, *ends, ends[0], "the last")]
+    level = [Mark("≥ 5", 5, "pass")]
+    found = parse(draw(Plot("t", "a", Axis(0, 10), Axis(0, 10), bars=bars, level=level)))
+    (label,) = (e for e in found.iter("text") if e.text == "≥ 5")
+    assert (float(label.get("dy", 0)) > 0) is below
 
 
 @pytest.mark.parametrize("limits", [[], [1e9], [5_000.0, 0.001]])
