@@ -23,7 +23,7 @@ from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.access import rollouts
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.kubernetes.lease import holder_of
+from tasks.outside.kubernetes.lease import holder_of, run_of
 from tasks.outside.prefect import approvals, artifacts, others, parameters, told
 from tasks.release.course import NOTHING
 from tasks.run.locked import not_held
@@ -71,7 +71,7 @@ def tend(key: Key, kubeconfig: str | None, context: str | None) -> Tended | None
             holder = holder_of(cluster, namespace, name)
         said = settle("guard", name, namespace, kubeconfig=kubeconfig, context=context)
         if said != NOTHING:  # else it has ended by itself meanwhile
-            others.end_dead(holder.rpartition("/")[2], said)
+            others.end_dead(run_of(holder), said)
         return Tended(key, "settled", said)
     except Busy as error:  # its holder renews the lease: alive, not ours
         return Tended(key, "left alone", str(error))

@@ -21,7 +21,7 @@ from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, who
+from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, run_of, who
 from tasks.outside.prefect import approvals, artifacts, ending, parameters, started
 from tasks.record.record import Record
 from tasks.release.back import leaving
@@ -123,7 +123,7 @@ def settle(
                         run,
                         allow_interruption=allow_interruption,
                         past_queue=past_queue,
-                        stopped=stopped.rpartition("/")[2],
+                        stopped=run_of(stopped),
                         unwatched=unwatched,
                     )
 

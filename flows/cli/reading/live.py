@@ -29,7 +29,7 @@ from tasks.objects.pods import ReadObject, ready
 from tasks.outside.kubernetes.access import rollout_pods
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import outcome
-from tasks.outside.kubernetes.lease import holder_in, lease_of
+from tasks.outside.kubernetes.lease import holder_in, lease_of, run_of
 from tasks.record.news import News, news_in
 from tasks.record.outcome import ENDINGS
 from tasks.record.record import Record
@@ -188,7 +188,7 @@ def lines_of(sight: Sight, *, steps: bool = True) -> list[WatchLine]:
         lines.append(f"job {job.name}: {job.kind} on {job.node or 'no node yet'}{tenths}")
     told = [(line, line) for line in lines]
     if steps and sight.news:
-        told += step_lines(sight.news, sight.news.holder.rpartition("/")[2])
+        told += step_lines(sight.news, run_of(sight.news.holder))
     if steps and sight.last:
         told += step_lines(news_of(sight.last), sight.last.rollout)
         told.append((ended_as(sight.last), ended_as(sight.last)))

@@ -78,10 +78,14 @@ def holder_in(lease: Mapping[str, Any] | None) -> str:
     return str(((lease or {}).get("spec") or {}).get("holderIdentity") or "")
 
 
+def run_of(holder: str) -> str:
+    """The rollout, or the command with its id, that a holder is at, by its identity."""
+    return holder.rpartition("/")[2]
+
+
 def at_it(holder: str, name: str) -> str:
     """What a living holder is at, by its identity, and what whoever finds it there may do."""
-    by, _, run = holder.rpartition("/")
-    what = run.partition("-")[0]
+    by, what = holder.rpartition("/")[0], run_of(holder).partition("-")[0]
     if what not in SETTLES:
         return "one rollout of a name runs at a time: wait for it to end, or cancel it"
     said = "the guard" if what == "guard" else f"`rollout {what}`"

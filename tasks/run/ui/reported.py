@@ -7,8 +7,8 @@ import posixpath
 from dataclasses import dataclass
 
 from tasks.base.errors import OutsideError
-from tasks.outside.prefect import artifacts, report
 from tasks.outside.disk.records import LOGS
+from tasks.outside.prefect import artifacts, report
 from tasks.outside.s3.mirror import BucketMirror
 from tasks.record.record import Record
 from tasks.report.page import FILES
@@ -37,8 +37,8 @@ def bucket_of(where: Mirror | None) -> BucketMirror | None:
 
 def in_bucket(record: Record) -> dict[str, str]:
     """Addresses in the bucket of the page in each language, by the language's own name, and of the
-    whole logs, by file name; each needs no login for a week at most. Empty where they are not there.
-    Whoever has one may read what it names."""
+    whole logs, by file name; each needs no login for a week at most. Empty where they are not
+    there. Whoever has one may read what it names."""
     where = record.spec.get("records")
     if not record.mirror or record.mirror_error or not isinstance(where, dict):
         return {}
