@@ -155,7 +155,7 @@ def rollout(
 def _measured(run: Run) -> str:
     judge = run.record.judge
     said = f"Verdict: {judge.verdict}; {in_short(run.record)}. " if judge else ""
-    return f"{said}The report: {run.shown.address or run.record.report}"
+    return f"{said}The report: {run.shown.ui or run.shown.address or run.record.report}"
 
 
 def _cancelled(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -101,7 +101,10 @@ def _address(word: str) -> Recipient:
         channel, url = known[kind], rest
     else:
         channel, url = None, word
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # which says the address, with what is secret in it
+        raise ValueError(_EXPECTED) from None
     if not parts.scheme or "://" not in url:
         raise ValueError(_EXPECTED)
     if parts.scheme not in ("http", "https"):

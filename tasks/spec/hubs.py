@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from ipaddress import IPv6Address
 
 TOKEN_ENV = "MODELSCOPE_API_TOKEN"  # noqa: S105 - a variable's name
 OTHER_TOKEN_ENV = "MODEL_ROLLOUT_HUB_TOKEN"  # noqa: S105
@@ -18,21 +20,32 @@ MODELSCOPE = (
 _LOOPBACK = re.compile(r"http://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 # Narrower than any client reads an address: where two of them might see different hosts
 # (a user part, a backslash), there is no origin, and no token is sent.
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _ADDRESS = re.compile(
-    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?(?=[/?#]|\Z)",
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*\.?|\[(?P<six>[0-9a-f:.]+)\])"
+    r"(:(?P<port>\d{1,5}))?(?=[/?#]|\Z)",
     re.IGNORECASE,
 )
 _DEFAULT_PORT = {"http": "80", "https": "443"}
+MOST_PORT = 65_535
 
 
 def origin(address: str) -> str:
     """scheme://host[:port] of an address, '' where it is no plain one."""
     match = _ADDRESS.match(address)
-    if match is None:
+    if match is None or int(match["port"] or 0) > MOST_PORT:
+        return ""
+    if match["six"] and not _is_six(match["six"]):
         return ""
     scheme, host, port = match["scheme"].lower(), match["host"].lower(), match["port"]
     known = port is None or port == _DEFAULT_PORT[scheme]
     return f"{scheme}://{host}" if known else f"{scheme}://{host}:{port}"
+
+
+def _is_six(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(IPv6Address(text))
+    return False
 
 
 def plain_address(address: str) -> str:

@@ -63,22 +63,29 @@ def _plain(value: Any) -> Any:
 def put(
     path: Path, data: bytes, *, advice: str = f"free space or set {ENV}", parents: bool = False
 ) -> Path:
-    """Write a file in one step: a reader sees the old one or the new one, whole.
+    """Write a file in one step: a reader sees the old one or the new one, whole. A link stays one;
+    what is no file (a device, a pipe) is written to.
 
     parents: make its folder, too. Raises OutsideError, with the advice, when it can't be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
+    part = path
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.resolve()
+        if whole.exists() and not whole.is_file():
+            whole.write_bytes(data)
+            return path
+        part = whole.with_name(f".{whole.name}.{os.getpid()}")
         with part.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(whole)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
+        if part != path:
+            with suppress(OSError):
+                part.unlink()
         raise OutsideError(f"{path} cannot be written ({error.strerror}); {advice}") from error
     return path
 

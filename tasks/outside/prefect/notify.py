@@ -76,7 +76,10 @@ class RolloutNotices(NotificationBlock):
         said: dict[Recipient, str] = {}
 
         def tell(to: Recipient, patience_s: float) -> None:
-            said[to] = told(to, subject, body, patience_s)
+            try:
+                said[to] = told(to, subject, body, patience_s)
+            except Exception as error:  # of whatever library speaks to it
+                said[to] = mask(f"its address or its answer is none: {error}")
 
         tries = [(_patience(to), to) for to in known]
         # daemons: one that dribbles its answer keeps neither this action nor the server's end

@@ -145,5 +145,5 @@ class BucketMirror:
                 404: "; is the bucket's name right?",
             }.get(status, "")
             raise OutsideError(f"{where} answered {status} {code}{hint}") from error
-        except (BotoCoreError, OSError, boto3.exceptions.Boto3Error) as error:
+        except (BotoCoreError, OSError, ValueError, boto3.exceptions.Boto3Error) as error:
             raise OutsideError(f"{where} failed: {error}") from error

@@ -20,11 +20,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReportPlace:
-    """Where a report is. page: its path below the address of Prefect's UI; address: for a browser
-    anywhere, in the bucket, else in the UI. Each is '' where it is on the disk of whoever ran the
+    """Where a report is. page: its path below the address of Prefect's UI; ui: that with the
+    address. address: for a browser anywhere, in the bucket, else in the UI; in the bucket it is
+    signed, so that what is masked breaks it. Each is '' where it is on the disk of whoever ran the
     rollout alone."""
 
     page: str = ""
+    ui: str = ""
     address: str = ""
 
 
@@ -64,4 +66,4 @@ def publish(record: Record) -> ReportPlace:
     there, base = in_bucket(record), artifacts.ui()
     page = report.publish(record, there) if record.plan is not None else None
     own = f"{base}{page}" if page and base else ""
-    return ReportPlace(page or "", next(iter(there.values()), own))
+    return ReportPlace(page or "", own, next(iter(there.values()), own))

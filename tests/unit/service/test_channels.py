@@ -55,6 +55,8 @@ def test_a_file_of_addresses() -> None:
         ("# only a remark", "f: no address"),
         ("hooks.slack.com/services/sesame", "f: line 1: expected an https:// address"),
         ("https:///sesame", "f: line 1: expected"),
+        ("https://me:sesame@a\u2100b.example", "f: line 1: expected"),
+        ("https://me:sesame@[::1", "f: line 1: expected"),
         ("teams+https://a.example/sesame", "channel 'teams' is not known; one of slack, dingtalk"),
         ("dingtalk://sesame", "give the https:// address of the dingtalk webhook"),
         ("wecombot://sesame", "of the wecom webhook"),

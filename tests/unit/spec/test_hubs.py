@@ -45,6 +45,19 @@ def test_who_gets_which_token(endpoint: str, token: str | None) -> None:
     assert token_for(endpoint, GIVEN) == token
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("http://-a:9", "http://a-:9", "http://a..b:9", "http://.a", f"http://{'a' * 64}"),
+        *("http://[1:::2]", "http://[::1", "http://[1.2.3.4]", "http://a:65536", "http://a:b"),
+    ],
+)
+def test_what_no_client_could_open_is_no_address(address: str) -> None:
+    assert origin(address) == ""
+    with pytest.raises(SpecError, match="an address such as"):
+        build_spec(minimal({"records": {"bucket": "records", "endpoint": address}}), "spec")
+
+
 def test_over_http_only_to_this_machine() -> None:
     for here in ("http://127.0.0.1:81", "http://localhost", "http://[::1]:8000"):
         given_ = {**GIVEN, "MODEL_ROLLOUT_HUB_TOKEN_FOR": here}

@@ -237,6 +237,13 @@ async def test_an_address_that_a_person_wrote_wrong_in_the_ui_is_told() -> None:
     assert "sesame" not in caught.value.log
 
 
+async def test_an_address_that_no_client_opens_is_told_at_once_and_without_it() -> None:
+    with pytest.raises(NotificationError) as caught:
+        await tell(f"http://{'a' * 70}.example/sesame-open")
+    assert "its address or its answer is none" in caught.value.log
+    assert "no answer in" not in caught.value.log and "sesame" not in caught.value.log
+
+
 def test_the_addresses_are_a_secret_of_the_block() -> None:
     block = RolloutNotices(addresses=SecretStr("https://hooks.example/sesame"))
     assert "sesame" not in repr(block)

@@ -50,7 +50,9 @@ def test_else_it_is_where_the_ui_shows_it(
     monkeypatch.setattr(report, "publish", lambda record, _: f"/{record.rollout}")
     monkeypatch.setattr(artifacts, "ui", lambda: "http://ui")
     assert in_bucket(record(**more)) == {}
-    assert publish(record(plan=PlanMade(), **more)) == ReportPlace("/r-1", "http://ui/r-1")
+    assert publish(record(plan=PlanMade(), **more)) == ReportPlace(
+        "/r-1", "http://ui/r-1", "http://ui/r-1"
+    )
 
 
 def test_what_cannot_be_signed_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
