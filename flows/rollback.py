@@ -22,7 +22,7 @@ from tasks.outside.kubernetes.access import selector_text
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import ask_to_stop, new_run_id, run_of, who
-from tasks.outside.prefect import approvals, artifacts, ending, parameters, started
+from tasks.outside.prefect import approvals, artifacts, ending, own, parameters
 from tasks.record.record import Record
 from tasks.release.back import leaving
 from tasks.release.comeback import takes_from
@@ -337,7 +337,7 @@ def rollback(
     except Refused as error:
         return ending.no_record(error)
     try:
-        if what in BOUND and (started.by_itself() or started.retried()):
+        if what in BOUND and (own.by_itself() or own.retried()):
             raise Refused(
                 f"a schedule, an automation or a retry started this: to {what} a candidate, a "
                 "person resumes the run that asks about it, or starts one that says which is meant"
@@ -367,4 +367,4 @@ def rollback(
 def _asked(kubeconfig: str | None, context: str | None, model: ModelKey, said: str) -> None:
     """What a person was asked is closed once it is decided, and asked again where it is not."""
     with suppress(RolloutError), Cluster.connect(kubeconfig, context) as cluster:
-        approvals.tend(model, states(cluster), said, after=started.run_id())
+        approvals.tend(model, states(cluster), said, after=own.run_id())

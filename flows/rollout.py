@@ -15,7 +15,7 @@ from tasks.base.errors import RolloutError
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import approvals, ending, others, parameters, started
+from tasks.outside.prefect import approvals, ending, others, own, parameters
 from tasks.record.outcome import Outcome, in_short, not_again, not_now, unchanged
 from tasks.release.state import Release
 from tasks.run.findings import Planned
@@ -138,13 +138,13 @@ def rollout(
                 commit=commit,
                 again=again,
                 may_interrupt=may_interrupt,
-                by_itself=started.by_itself(),
+                by_itself=own.by_itself(),
             )
             outcome = run.conduct(lambda: pipeline(run, plan))
             model = (wanted.namespace, wanted.name)
             asked = approvals.tend(model, states(cluster), _measured(run))
     except RolloutError as error:
-        if started.by_itself():  # else a person sees it
+        if own.by_itself():  # else a person sees it
             tell_unread(wanted, spec_file, error)
         return ending.no_record(error)
     waits = outcome.kind in ("held", "not now")

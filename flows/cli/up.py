@@ -114,8 +114,8 @@ def down(
     place = _place(state)
     with _turn(console, place) if place.is_dir() else nullcontext():
         kept = keeping.known(place)
-        if kept is not None and living.pid_of(place, "worker") and keeping.answers(kept.api):
-            _cancelled(console, kept.api, kept.pool, yes=yes)
+        if kept is not None:
+            _cancelled(console, place, kept, yes=yes)
         ended = [*living.end(place), *(ground_down() if demo else ())]
     if not ended and (way := living.moved(place)) is not None:
         raise Refused(f"nothing was ended: {_moved(way)}")
@@ -141,20 +141,48 @@ def _moved(way: tuple[Path, Path]) -> str:
     )
 
 
-def _cancelled(console: Console, api: str, pool: str, *, yes: bool) -> None:
-    """Nothing that changes what serves is cut off: it is cancelled, and cleans up."""
-    from tasks.outside.prefect.server import CANCEL_S, cancel, under_way
+def _cancelled(console: Console, place: Path, kept: keeping.Running, *, yes: bool) -> None:
+    """Nothing that changes what serves is cut off: it is cancelled, and cleans up. Only where the
+    server, which would tell it to, is away for good, a person may have it cut off."""
+    from tasks.outside.prefect.server import CANCEL_S, cancel
 
-    runs = under_way(api)
+    keeper = living.pid_of(place, "keeper")
+    if keeper is not None and living.children(place, "worker") and not keeping.answers(kept.api):
+        said = f"the Prefect server at {kept.api} does not answer, and flow runs are under way"
+        console.print(f"{said}; waiting until its keeper has it back", soft_wrap=True)
+        keeping.ready(place, kept, lambda: living.pid_of(place, "keeper") == keeper)
+    runs = _runs(place, kept)
     if not runs:
+        return
+    if not keeping.answers(kept.api):
+        said = f"{len(runs)} of the worker's processes run flows: {', '.join(runs[:4])}"
+        cut = (
+            f"the server at {kept.api} is away, so that none of them is told to clean up: they are "
+            "cut off, and `rollout recover NAME` or the guard settles what they leave"
+        )
+        if not yes:
+            agree(f"{said}; {cut}", interrupts=True)
+        console.print(f"{said}; {cut}", soft_wrap=True)
         return
     said = f"{len(runs)} flow run(s) are under way: {', '.join(runs[:4])}"
     if not yes:
         agree(f"{said}; they are cancelled and clean up, what serves serves on", interrupts=True)
     patience = f"they have {CANCEL_S:g} s to clean up"
     console.print(f"{said}; cancelling, {patience}", soft_wrap=True)
-    for name in cancel(api, pool):
+    for name in cancel(kept.api, kept.pool):
         console.print(f"{name} has not cleaned up; `rollout recover NAME` does", soft_wrap=True)
+
+
+def _runs(place: Path, kept: keeping.Running) -> list[str]:
+    """What this service's worker has under way: as the server says, or by processes where it does
+    not answer."""
+    from tasks.outside.prefect.server import under_way
+
+    if living.pid_of(place, "worker") is None:
+        return []
+    if keeping.answers(kept.api):
+        return under_way(kept.api)
+    return [f"pid {pid}" for pid in living.children(place, "worker")]
 
 
 def found(specs: Sequence[str]) -> tuple[str, list[Tracked]]:
@@ -258,7 +286,7 @@ def _start(
     *,
     foreground: bool,
 ) -> keeping.Keeper:
-    living.end(place, ("worker", "server"))  # what a keeper that was killed left behind
+    _left(place)
     if not keeping.free(kept.port):
         what = "a Prefect server" if keeping.answers(kept.api) else "something else"
         raise OutsideError(
@@ -268,6 +296,19 @@ def _start(
         )
     console.print(f"starting a Prefect server on port {kept.port}, and a worker")
     return keeping.start(place, kept, environment, attached=foreground)
+
+
+def _left(place: Path) -> None:
+    """End what a keeper that was killed left behind. Raises Refused where flow runs are under way
+    in it: they would be cut off."""
+    left = keeping.known(place)
+    if left is not None and (runs := _runs(place, left)):
+        raise Refused(
+            f"the keeper of server and worker with {place} has ended, and {len(runs)} flow run(s) "
+            f"are under way there: {', '.join(runs[:4])}; wait for their end, or `rollout down "
+            f"--state {shlex.quote(str(place))}` cancels them in order"
+        )
+    living.end(place, ("worker", "server"))
 
 
 def _database(file: str | None) -> dict[str, str]:

@@ -31,7 +31,8 @@ def held(found: Any, wanted: Any) -> bool:
 
 def form_of(schema: Fields, fields: Sequence[str], fixed: Mapping[str, Any] = {}) -> dict[str, Any]:
     """A flow's parameter schema with these fields alone, in their order: what the UI asks for.
-    fixed: parameters that have this value and no other; the server refuses runs with another."""
+    fixed: parameters that have this value and no other; the server refuses runs with another, and
+    what is no parameter of the flow."""
     known: Fields = schema.get("properties", {})
     shown = {name: {**_plain(known[name]), "position": at} for at, name in enumerate(fields)}
     named = str(shown)
@@ -44,8 +45,10 @@ def form_of(schema: Fields, fields: Sequence[str], fixed: Mapping[str, Any] = {}
     needed = [name for name in schema.get("required", []) if name in shown]
     form = {**schema, "properties": shown, "required": needed, "definitions": definitions}
     # by pattern: the UI draws `properties` alone
-    only = {f"^{re.escape(key)}$": {"enum": [value]} for key, value in fixed.items()}
-    return {**form, "patternProperties": only} if only else form
+    taken: dict[str, Fields] = {name: {} for name in known if name not in shown}
+    taken |= {name: {"enum": [value]} for name, value in fixed.items()}
+    only = {f"^{re.escape(name)}$": rule for name, rule in taken.items()}
+    return {**form, "patternProperties": only, "additionalProperties": False}
 
 
 def _plain(field: Fields) -> Fields:

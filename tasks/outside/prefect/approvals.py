@@ -100,6 +100,9 @@ def _tend(
                 # asked once, whoever finds it held
                 idempotency_key=f"{what} {namespace}/{name} {state.rollout} {state.plan} {after}",
             )
+            # a resumed run counts as not yet run, and Prefect would try what fails once more
+            policy = run.empirical_policy.model_copy(update={"retries": -1})
+            client.update_flow_run(run.id, empirical_policy=policy)
             _say(client, run, line)
         found[what] = f"/runs/flow-run/{run.id}"
     return found

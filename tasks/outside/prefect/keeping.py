@@ -15,11 +15,11 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
@@ -109,7 +109,7 @@ def log_of(folder: Path, name: str) -> Path:
 def shorten(path: Path) -> None:
     """Keep a log that has become too long as its `.1`, and begin anew. Who writes it has it open:
     so it is copied and emptied, not moved, and a line written in between may be lost."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # another time, then
         if path.stat().st_size > LOG_BYTES:
             shutil.copyfile(path, path.with_name(f"{path.name}.1"))
             os.truncate(path, 0)
@@ -227,7 +227,7 @@ class _Child:
                  f"{log_of(folder, self.name)}")  # fmt: skip
         if self.process is None and now >= self.again_at:
             self.began = now
-            with locked(folder, self.name) as lock, log_of(folder, self.name).open("ab") as out:
+            with locked(folder, self.name) as lock, _writing(log_of(folder, self.name)) as out:
                 self.process = subprocess.Popen(
                     list(self.command),
                     stdin=subprocess.DEVNULL,
@@ -252,8 +252,28 @@ class _Child:
         _say(f"the {self.name} is ended")
 
 
+def _tend(child: _Child, folder: Path) -> None:
+    """Whatever keeps it from being started passes, or a person mends it: the other one is kept."""
+    try:
+        child.tend(folder)
+    except (OSError, OutsideError) as error:
+        child.again_at = clock.monotonic() + PAUSES_S[-2]
+        _say(f"the {child.name} cannot be started: {error}")
+
+
+def _writing(log: Path) -> BinaryIO:
+    """The log, to write on; nowhere where the disk does not take it: what is kept matters more."""
+    try:
+        log.parent.mkdir(exist_ok=True)
+        return log.open("ab")
+    except OSError as error:
+        _say(f"{log} cannot be written ({error.strerror}): what is said goes nowhere")
+        return Path(os.devnull).open("wb")
+
+
 def _say(text: str) -> None:
-    print(f"{clock.now().isoformat(timespec='seconds')} {text}", flush=True)
+    with contextlib.suppress(OSError):
+        print(f"{clock.now().isoformat(timespec='seconds')} {text}", flush=True)
 
 
 def environments(folder: Path, kept: Running, here: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -273,6 +293,22 @@ def environments(folder: Path, kept: Running, here: Mapping[str, str]) -> dict[s
     return {"server": both, "worker": {k: v for k, v in both.items() if k not in drop}}
 
 
+@contextlib.contextmanager
+def _alone(port: int) -> Iterator[None]:
+    """No other keeper has this port: of two that begin at once, one would take the other's server
+    for its own. On Linux, by a name that is as wide as the port and goes with the process."""
+    with socket.socket(socket.AF_UNIX) as name:
+        if sys.platform == "linux":
+            try:
+                name.bind(f"\0model-rollout-{port}")
+            except OSError as error:
+                raise OutsideError(
+                    f"port {port} of this machine is another service's, which begins or runs; "
+                    "give another one with --port"
+                ) from error
+        yield
+
+
 def keep(folder: Path) -> int:
     """Keep both until asked to end."""
     kept = read(folder)
@@ -287,16 +323,16 @@ def keep(folder: Path) -> int:
     asked: list[Any] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: asked.append(True))
-    with locked(folder, "keeper") as lock:
+    with _alone(kept.port), locked(folder, "keeper") as lock:
         note(lock, os.getpid())
         answered = False
         try:
             while not asked:
-                server.tend(folder)
+                _tend(server, folder)
                 # one without a server would only fail; later on it waits for one by itself
                 answered = answered or answers(kept.api)
                 if answered:
-                    worker.tend(folder)
+                    _tend(worker, folder)
                 for name in NAMES:
                     shorten(log_of(folder, name))
                 clock.sleep(TICK_S)

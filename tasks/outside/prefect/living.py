@@ -89,6 +89,19 @@ def option(folder: Path, name: str, wanted: str) -> str | None:
     return words[words.index(wanted) + 1] if wanted in words[:-1] else None
 
 
+def children(folder: Path, name: str) -> list[int]:
+    """Pids of what one of NAMES that lives has started, and runs; on Linux."""
+    pid = pid_of(folder, name)
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError):
+            # what it is called, in brackets, may hold anything
+            state, parent = path.read_text(errors="replace").rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state not in "ZX":
+                found.append(int(path.parent.name))
+    return sorted(found)
+
+
 def moved(folder: Path) -> tuple[Path, Path] | None:
     """(from, to) where a keeper lives whose folder was moved from here, or to here, since it
     began: what it writes goes to where it was."""

@@ -25,7 +25,7 @@ from prefect.states import Completed, Crashed
 from tasks.base import clock
 from tasks.base.scrub import mask
 from tasks.outside.prefect.notices import PATIENCE_S, briefly
-from tasks.outside.prefect.started import AUTOMATION
+from tasks.outside.prefect.own import AUTOMATION
 
 _log = logging.getLogger(__name__)
 ROLLOUT = "rollout:"  # begins the tag that names a flow run's rollout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError, Refused, SpecError
 from tasks.outside.disk import records
 from tasks.outside.disk.files import locked
-from tasks.outside.prefect import keeping, living
+from tasks.outside.prefect import keeping, living, server
 from tests.support.places import ROOT
 
 SPEC = ROOT / "deployments" / "models" / "smollm2-135m-cpu.yaml"
@@ -180,3 +181,58 @@ def test_what_names_this_service_again_is_whole(here: Path, *, demo: bool) -> No
     words = " --demo" * demo
     assert same(default, demo=demo) == words
     assert same(here / "a b", demo=demo) == f"{words} --state '{here}/a b'"
+
+
+@pytest.fixture
+def orphaned(here: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A worker that runs a flow, with a server that is away and no keeper; gives what was ended."""
+    ended: list[str] = []
+
+    def end(_: Path, names: Sequence[str] = living.NAMES) -> list[str]:
+        ended.extend(names)
+        return list(names)
+
+    keeping.write(here, keeping.Running(4201, POOL, "v"))
+    monkeypatch.setattr(living, "pid_of", lambda _, name: 7 if name == "worker" else None)
+    monkeypatch.setattr(living, "children", lambda *_: [8])
+    monkeypatch.setattr(living, "end", end)
+    monkeypatch.setattr(keeping, "answers", lambda _: False)
+    return ended
+
+
+def test_a_flow_is_not_cut_off_by_up_where_the_keeper_was_killed(
+    here: Path, orphaned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Refused, match=r"1 flow run.s. are under way there: pid 8; wait for"):
+        up(["specs"], Screen(), state=str(here))
+    monkeypatch.setattr(keeping, "answers", lambda _: True)
+    monkeypatch.setattr(server, "under_way", lambda _: ["rollout m"])
+    with pytest.raises(Refused, match="under way there: rollout m; wait for"):
+        up(["specs"], Screen(), state=str(here))
+    assert orphaned == []
+
+
+def test_a_flow_that_no_server_can_cancel_is_cut_off_only_where_a_person_says_so(
+    here: Path, orphaned: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SpecError, match=r"(?s)1 of the worker's .* pid 8; .*they are cut off"):
+        down(Screen(), state=str(here))
+    assert orphaned == []
+    assert down(Screen(), state=str(here), yes=True) == 0
+    assert orphaned and "or the guard settles what they leave" in capsys.readouterr().out
+
+
+def test_down_waits_for_a_server_that_its_keeper_has_back(
+    here: Path, orphaned: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def back(*_: object) -> bool:
+        monkeypatch.setattr(keeping, "answers", lambda _: True)
+        return True
+
+    cancelled: list[str] = []
+    monkeypatch.setattr(living, "pid_of", lambda *_: 7)
+    monkeypatch.setattr(keeping, "ready", back)
+    monkeypatch.setattr(server, "under_way", lambda _: ["rollout m"])
+    monkeypatch.setattr(server, "cancel", lambda api, pool: cancelled.append(api) or [])
+    assert down(Screen(), state=str(here), yes=True) == 0
+    assert cancelled == ["http://127.0.0.1:4201/api"]

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.client.schemas.objects import FlowRunPolicy
 from prefect.client.schemas.objects import State as FlowState
 from prefect.states import Failed
 
@@ -66,9 +67,16 @@ class Server:
         (of,) = [item for item in self.deployments if item.id == ident]
         self.keys.append(idempotency_key)
         given = {**of.parameters, **parameters}
-        run = SimpleNamespace(id=uuid4(), name=name, parameters=given, state=state, tags=of.tags)
+        run = SimpleNamespace(
+            id=uuid4(), name=name, parameters=given, state=state, tags=of.tags,
+            empirical_policy=FlowRunPolicy(pause_keys={"kept"}),
+        )  # fmt: skip
         self.runs.append(run)
         return run
+
+    def update_flow_run(self, ident: UUID, *, empirical_policy: FlowRunPolicy) -> None:
+        (run,) = [item for item in self.runs if item.id == ident]
+        run.empirical_policy = empirical_policy
 
     def create_logs(self, logs: list[Any]) -> None:
         self.said += [log.message for log in logs]
@@ -111,6 +119,7 @@ def test_each_has_a_paused_run_that_is_bound_to_what_was_reviewed(server: Server
         # no process waits; and Prefect does not fail it before it is closed
         details = run.state.state_details
         assert details.pause_reschedule and details.pause_timeout > NOW + timedelta(hours=72)
+        assert (run.empirical_policy.retries, run.empirical_policy.pause_keys) == (-1, {"kept"})
         assert run.state.name == "NeedsApproval" and "Verdict: pass" in run.state.message
     assert len(server.said) == 2 and all("Verdict: pass" in line for line in server.said)
     approvals.close(at(replace(HELD, phase="idle")))

@@ -161,3 +161,41 @@ def test_a_second_keeper_says_whose_the_folder_is(folder: Path) -> None:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (OutsideError.exit_code, "")
     assert f"a keeper runs already with {folder}, pid {os.getpid()}" in done.stdout
+
+
+def test_a_keeper_whose_logs_are_taken_away_keeps_on(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "logs").rmdir()
+    (folder / "logs").write_text("in the way")
+    worker = child("worker", [sys.executable, "-c", "print('said')"])
+    keeping._tend(worker, folder)
+    assert worker.process is not None and worker.process.wait() == 0
+    assert "what is said goes nowhere" in capsys.readouterr().out
+
+
+def test_what_cannot_be_started_is_tried_again_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker, moved = child("worker", ENDS), tmp_path / "moved"
+    with clock.use(FakeClock()) as time:
+        keeping._tend(worker, moved)
+        assert worker.process is None and "the worker cannot be started" in capsys.readouterr().out
+        keeping._tend(worker, moved)  # not at once again
+        assert capsys.readouterr().out == ""
+        (moved / "logs").mkdir(parents=True)
+        time.sleep(PAUSES_S[-1])
+        keeping._tend(worker, moved)
+    assert worker.process is not None and worker.process.wait() == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port has no such name")
+def test_of_two_keepers_of_one_port_the_second_says_so_at_once(tmp_path: Path) -> None:
+    keeping.write(tmp_path, Running(4299, "pool", "v"))
+    with (
+        keeping._alone(4299),
+        pytest.raises(OutsideError, match="port 4299 of this machine is another service's"),
+    ):
+        keeping.keep(tmp_path)
+    with keeping._alone(4299):  # free again
+        pass

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -110,3 +112,23 @@ def test_a_folder_that_was_moved_is_told_at_both_places(tmp_path: Path, begin: B
     assert (living.pid_of(old, "keeper"), living.pid_of(new, "keeper")) == (None, pid)
     (new / "keeper.lock").unlink()
     assert (living.pid_of(old, "keeper"), living.pid_of(new, "keeper")) == (None, pid)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="the machine says nothing of processes")
+def test_what_one_that_lives_has_started_is_seen(tmp_path: Path) -> None:
+    assert living.children(tmp_path, "worker") == []
+    run = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid"
+    program = f"import subprocess, sys, time; print({run}, flush=True); time.sleep(600)"
+    child = _Child("worker", [sys.executable, "-c", program, "worker", "start", "x"], {})
+    (tmp_path / "logs").mkdir()
+    child.tend(tmp_path)
+    log = tmp_path / "logs" / "worker.log"
+    until = time.monotonic() + 60
+    while not log.read_text().endswith("\n") and time.monotonic() < until:
+        time.sleep(0.05)
+    pid = int(log.read_text())
+    try:
+        assert living.children(tmp_path, "worker") == [pid]
+    finally:
+        child.stop()
+        os.kill(pid, signal.SIGKILL)
