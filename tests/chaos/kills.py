@@ -92,6 +92,7 @@ def chaos(
     first, *beside = nodes(folder, sum(len(lanes) for _, lanes in wanted))
     report, trouble = Report(seed), Trouble(seed, share)
     with house(folder, prefect_api, node=first, beside=beside) as home:
+        home.lease_s = 6  # of those that are killed, and here everybody is
         work: list[tuple[Lane, Sequence[Draw]]] = []
         for strategy, lanes in wanted:
             for number, draws in enumerate(lanes):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client, config
+from kubernetes import client, config, watch
 
 from deployments.local.kube.cluster import LocalCluster
 from deployments.local.kube.settings import Image, NodeDef, Settings
@@ -33,7 +33,7 @@ class Kube:
     image: str
     image_env: frozenset[str] = frozenset()  # names of the image's own variables
 
-    def until(self, check: Callable[[], Any], what: str, timeout: float = 60.0) -> Any:
+    def until(self, check: Callable[[], Any], what: str, timeout: float = 180.0) -> Any:
         """The first true answer of `check`; fails with the namespace's events when none comes."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -69,10 +69,10 @@ class Kube:
         self.apps.create_namespaced_deployment(self.ns, body)
         return body
 
-    def pod(self, name: str, container: Json, **spec: Any) -> None:
-        """Create a bare pod that does not restart."""
+    def pod(self, name: str, container: Json, **spec: Any) -> Any:
+        """Create a bare pod that does not restart; gives it as it was made."""
         body = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, **spec}
-        self.core.create_namespaced_pod(
+        return self.core.create_namespaced_pod(
             self.ns,
             {
                 "apiVersion": "v1",
@@ -96,6 +96,15 @@ class Kube:
                 "spec": {"template": template, **spec},
             },
         )
+
+    def history(self, made: Any) -> Iterator[Any]:
+        """The first container's statuses since its pod was made, in order and none left out: a
+        state may be over before one asks for it."""
+        name, since = made.metadata.name, made.metadata.resource_version
+        one = {"field_selector": f"metadata.name={name}", "resource_version": since}
+        listing = self.core.list_namespaced_pod
+        for event in watch.Watch().stream(listing, self.ns, timeout_seconds=120, **one):
+            yield from (event["object"].status.container_statuses or [])[:1]
 
     def pods(self, selector: str = "") -> list[Any]:
         """Pods of the namespace."""

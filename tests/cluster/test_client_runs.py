@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from deployments.local.stack import free_port
 from tasks.base.progress import Progress
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.jobs import run_job
@@ -26,7 +25,7 @@ SERVE = (
     "    def do_GET(self):\n"
     "        self.send_response(200); self.end_headers(); self.wfile.write(b'served')\n"
     "server = http.server.HTTPServer((os.path.expandvars(sys.argv[1]), int(sys.argv[2])), H)\n"
-    "print('up', flush=True)\n"
+    "print('up', server.server_port, flush=True)\n"
     "server.serve_forever()\n"
 )
 
@@ -47,11 +46,11 @@ def test_a_jobs_lines_come_once_and_in_order(client: Cluster, kube: Kube) -> Non
         "import time\nfor n in range(6):\n    print('line', n, flush=True); time.sleep(.1)",
     )
     lines: list[str] = []
-    result = run_job(client, body, fence=unfenced, timeout_s=60, on_line=lines.append)
+    result = run_job(client, body, fence=unfenced, timeout_s=300, on_line=lines.append)
     assert result.succeeded and result.exit_code == 0
     assert lines == [f"line {n}" for n in range(6)]
     first = client.get("Job", "work", kube.ns)
-    assert run_job(client, body, fence=unfenced, timeout_s=60).log_tail == tuple(lines)
+    assert run_job(client, body, fence=unfenced, timeout_s=300).log_tail == tuple(lines)
     again = client.get("Job", "work", kube.ns)
     assert first is not None and again is not None
     # one that has ended says what was true then, and is run anew
@@ -63,12 +62,12 @@ def test_a_failed_job_tells_why_and_is_run_anew(client: Cluster, kube: Kube) -> 
         client,
         job(kube, "print('about to fail'); raise SystemExit(3)"),
         fence=unfenced,
-        timeout_s=60,
+        timeout_s=300,
     )
     assert not failed.succeeded and failed.exit_code == 3
     assert failed.log_tail == ("about to fail",)
     assert failed.diagnosis is not None and failed.diagnosis.code == "crash"
-    better = run_job(client, job(kube, "print('well')"), fence=unfenced, timeout_s=60, delete=True)
+    better = run_job(client, job(kube, "print('well')"), fence=unfenced, timeout_s=300, delete=True)
     assert better.succeeded and better.log_tail == ("well",)
     assert client.get("Job", "work", kube.ns) is None
 
@@ -76,7 +75,7 @@ def test_a_failed_job_tells_why_and_is_run_anew(client: Cluster, kube: Kube) -> 
 def test_a_job_whose_image_is_wrong_is_not_waited_for(client: Cluster, kube: Kube) -> None:
     body = job(kube, "pass")
     body["spec"]["template"]["spec"]["containers"][0]["image"] = "UPPER/is:no:image"
-    result = run_job(client, body, fence=unfenced, timeout_s=120, delete=True)
+    result = run_job(client, body, fence=unfenced, timeout_s=300, delete=True)
     assert not result.succeeded and result.diagnosis is not None
     assert result.diagnosis.code.startswith("image-") and result.diagnosis.fatal
 
@@ -85,29 +84,28 @@ def test_ready_and_reached_through_a_forwarded_port(client: Cluster, kube: Kube)
     probe = {"tcpSocket": {"port": 8000}}
     kube.deploy("web", kube.container(SERVE, args=["0.0.0.0", "8000"], readinessProbe=probe))
     told: list[Progress] = []
-    wait_ready(client, kube.ns, "web", timeout_s=90, on_progress=told.append)
+    wait_ready(client, kube.ns, "web", timeout_s=300, on_progress=told.append)
     pods = client.list("Pod", kube.ns, "app=web")
     assert len(pods) == 1 and {event.subject for event in told} <= {pods[0]["metadata"]["name"]}
     with client.port_forward(pods[0]["metadata"]["name"], kube.ns, 8000) as port:
         for _ in range(2):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
                 assert answer.read() == b"served"
 
 
-def ask(client: Cluster, kube: Kube, pod: str, port: int) -> bytes:
+def ask(client: Cluster, kube: Kube, pod: str) -> bytes:
     """One request through a forwarded port, once the pod serves."""
     kube.until(lambda: kube.phase(pod) == "Running" and "up" in kube.log(pod), "it serves")
-    with (
-        client.port_forward(pod, kube.ns, port) as local,
-        urllib.request.urlopen(f"http://127.0.0.1:{local}/", timeout=20) as answer,
-    ):
-        return bytes(answer.read())
+    with client.port_forward(pod, kube.ns, int(kube.log(pod).split()[1])) as local:
+        link = http.client.HTTPConnection("127.0.0.1", local, timeout=60)
+        link.request("GET", "/")
+        return link.getresponse().read()
 
 
 def test_a_forwarded_port_ends_on_the_pods_loopback(client: Cluster, kube: Kube) -> None:
-    port = free_port()  # the pods of the embedded cluster share one loopback
-    kube.pod("inside", kube.container(SERVE, args=["127.0.0.1", str(port)]))
-    assert ask(client, kube, "inside", port) == b"served"
+    # a port that is free then: the pods of the embedded cluster share one loopback
+    kube.pod("inside", kube.container(SERVE, args=["127.0.0.1", "0"]))
+    assert ask(client, kube, "inside") == b"served"
 
 
 def test_what_listens_on_the_pods_address_alone_is_not_reached(
@@ -115,7 +113,7 @@ def test_what_listens_on_the_pods_address_alone_is_not_reached(
 ) -> None:
     kube.pod("outside", kube.container(SERVE, args=["$IP", "8000"]))
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
-        ask(client, kube, "outside", 8000)
+        ask(client, kube, "outside")
     # the pod's word comes by a channel of its own, after the connection has closed
     words = "dial tcp4 127.0.0.1:8000: connect: connection refused"
     kube.until(lambda: words in caplog.text, "the reason")
@@ -128,7 +126,7 @@ def test_a_hopeless_crash_ends_the_wait_with_its_last_lines(client: Cluster, kub
     program = f"print({words!r}, flush=True); raise SystemExit(1)"
     kube.deploy("bad", kube.container(program, readinessProbe=probe))
     with pytest.raises(NotReady, match="28 attention heads") as caught:
-        wait_ready(client, kube.ns, "bad", timeout_s=90)
+        wait_ready(client, kube.ns, "bad", timeout_s=300)
     assert caught.value.diagnosis is not None and caught.value.diagnosis.code == "tp-heads"
     assert words in str(caught.value)
 
@@ -137,6 +135,6 @@ def test_what_no_node_could_ever_give_is_known_at_once(client: Cluster, kube: Ku
     asked = {"limits": {"memory": "5000Ti"}, "requests": {"memory": "5000Ti"}}
     kube.deploy("big", kube.container("pass", resources=asked))
     with pytest.raises(NotReady) as caught:
-        wait_ready(client, kube.ns, "big", timeout_s=90)
+        wait_ready(client, kube.ns, "big", timeout_s=300)
     assert caught.value.diagnosis is not None
     assert caught.value.diagnosis.code == "too-large"

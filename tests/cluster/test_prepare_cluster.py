@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from flows.prepare_cluster import prepare_cluster
 from tasks.base.errors import SpecError, StepFailed
 from tasks.outside.kubernetes.client import Cluster
 from tests.support.cluster.hand import Hand
+from tests.support.waiting import until
 
 DCU = "hygon.com/dcu"
 
@@ -86,17 +86,16 @@ def test_it_waits_until_every_expected_node_offers_the_accelerator(
     done: list[str] = []
     with Hand.connect(str(cluster.kubeconfig)) as api:
         run = threading.Thread(
-            target=lambda: done.extend(prepare(cluster, vendor, ["dcu-1", "dcu-2"], timeout_s=60))
+            target=lambda: done.extend(prepare(cluster, vendor, ["dcu-1", "dcu-2"], timeout_s=300))
         )
         run.start()
-        while api.get("DaemonSet", "dcu-exporter", "default") is None:
-            time.sleep(0.05)
+        until(lambda: api.get("DaemonSet", "dcu-exporter", "default"), every_s=0.05)
         equip(api, "dcu-1")
         equip(api, "dcu-2", offer=False)
         run.join(0.5)
         assert run.is_alive() and not done  # one node still offers nothing
         equip(api, "dcu-2")
-        run.join(30)
+        run.join(300)
         assert api.get("DaemonSet", "dcu-label-node", "vendor") is not None
     # the namespace before what lives in it
     assert done == [
@@ -110,6 +109,9 @@ def test_it_waits_until_every_expected_node_offers_the_accelerator(
 def test_it_names_the_node_and_what_it_lacks(cluster: LocalCluster, vendor: str) -> None:
     with Hand.connect(str(cluster.kubeconfig)) as api:
         equip(api, "dcu-1", offer=False)
+        # its pods are made by a controller, and are there when half a second is over
+        api.apply(MANIFESTS[0])
+        until(lambda: [pod["status"]["phase"] for pod in api.list("Pod")] == ["Pending"] * 2)
     with pytest.raises(StepFailed) as failed:
         prepare(cluster, vendor, ["dcu-1", "dcu-2", "dcu-3"], timeout_s=0.5)
     said = str(failed.value)

@@ -50,14 +50,14 @@ def in_thread(
     engine = ExactEngine(behaviour, model=model, max_model_len=max_model_len, die=die)
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    if not started.wait(10):
-        raise RuntimeError("the exact engine did not start in 10 s")
+    if not started.wait(60):
+        raise RuntimeError("the exact engine did not start in 60 s")
     try:
         yield engine, f"http://127.0.0.1:{engine.port}"
     finally:
-        asyncio.run_coroutine_threadsafe(engine.close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(engine.close(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Spawned:
         """End the process, so that `truths` is complete."""
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def spawn(behaviour: Behaviour, *args: str) -> Iterator[Spawned]:
         env = {**os.environ, "EXACT_ENGINE": behaviour.dumps()}
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while not ready.exists():
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"the exact engine did not start (rc {process.poll()})")
@@ -100,4 +100,4 @@ def spawn(behaviour: Behaviour, *args: str) -> Iterator[Spawned]:
         finally:
             if process.poll() is None:
                 process.terminate()
-            process.wait(20)
+            process.wait(60)

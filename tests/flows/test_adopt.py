@@ -145,7 +145,8 @@ def test_what_somebody_deployed_becomes_a_release_and_is_gone_back_to(home: Hous
     state = home.state()
     assert state.stable is not None and state.stable.commit == first
     assert state.previous is not None and state.previous.deployment == "by-hand"
-    assert found(home, "Deployment", "by-hand")["spec"]["replicas"] == 0 and pods(home) == []
+    assert found(home, "Deployment", "by-hand")["spec"]["replicas"] == 0
+    until(lambda: pods(home) == [])  # they end in their own time
     assert set(found(home, "Service", "tiny")["spec"]["selector"]).isdisjoint(SELECTOR)
     comes_back_from_a_manifest_applied_again(home)
 

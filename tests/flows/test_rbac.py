@@ -153,7 +153,7 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     seen.of(lambda: home.rollout("run", crashing, expect=1))
 
     def killed() -> None:
-        process = home.start("run", spec)
+        process = home.start("run", spec, lease_s=12)
         read_until(process, "[benchmark] started")
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -173,7 +173,9 @@ def test_the_roles_grant_what_is_used_and_nothing_else(home: House) -> None:
     assert {right[3] for right in verified} == {"configmaps", "events"}
 
     def aborted() -> None:
-        process = home.start("run", spec)
+        # a load that does not end before it is asked to
+        long = str(home.spec(serving__pod=CLAIMS, benchmark__requests_per_round=4000))
+        process = home.start("run", long)
         read_until(process, "[benchmark] started")
         home.rollout("abort", "tiny", "-n", NAMESPACE, "--yes", expect=0)
         process.communicate()

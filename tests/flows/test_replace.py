@@ -114,7 +114,7 @@ def goes_back_only_when_it_may(home: House, first: str, second: str) -> None:
     # killed when nothing serves any more: whoever comes next brings something back
     stable = home.state().stable
     assert stable is not None
-    process = home.start("rollback", "tiny", "-n", NAMESPACE, *AGREED)
+    process = home.start("rollback", "tiny", "-n", NAMESPACE, *AGREED, lease_s=12)
     try:
         until(lambda: replicas(home, stable.deployment) == 0)
     finally:
@@ -165,7 +165,7 @@ def serves(home: House) -> str:
 
     def asked() -> httpx.Response | None:
         # pods that came back are programmed into the proxy a moment later
-        with suppress(httpx.ConnectError):
+        with suppress(httpx.TransportError):
             return httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False)
         return None
 

@@ -22,8 +22,14 @@ def tire(address: str) -> None:
 
 def announced(home: House) -> list[str]:
     """What the server was told of missed targets."""
-    asked = {"filter": {"event": {"name": [MISSED]}}}
-    answer = httpx.post(f"{home.prefect_api}/events/filter", json=asked, timeout=60)
+    body = {"filter": {"event": {"name": [MISSED]}}}
+
+    def asked() -> httpx.Response | None:
+        answer = httpx.post(f"{home.prefect_api}/events/filter", json=body, timeout=60)
+        return None if answer.status_code == 503 else answer  # SQLite is locked
+
+    answer = until(asked)
+    assert answer is not None
     return [event["payload"]["sentence"] for event in answer.raise_for_status().json()["events"]]
 
 
@@ -39,11 +45,13 @@ def told(home: House) -> list[tuple[str, str]]:
 
 
 def test_what_serves_stays_earned_or_is_announced(home: House) -> None:
-    first = home.publish(1, laws={"slow_on": TIRED, "slow_s": 1.2})
+    # apart by more than a busy machine adds to a first token
+    laws = {"slow_on": TIRED, "slow_s": 4.0}
+    first = home.publish(1, laws=laws)
     spec = str(
         home.spec(
             benchmark__requests_per_round=16,
-            targets={"ttft_mean_ms": 1000, "success_rate_percent": 90},
+            targets={"ttft_mean_ms": 3000, "success_rate_percent": 90},
             verify={"load": {"name": "small", "concurrency": 4}, "interval_s": 0.5},
         )
     )
@@ -56,8 +64,10 @@ def test_what_serves_stays_earned_or_is_announced(home: House) -> None:
     assert announced(home) == [] and told(home) == []
 
     # a rollout that runs comes first
-    home.publish(2, laws={"slow_on": TIRED, "slow_s": 1.2})
-    held = str(home.spec(promotion__approval="before-promote"))
+    home.publish(2, laws=laws)
+    # its load outlasts the start of another command
+    long = {"benchmark__requests_per_round": 96}
+    held = str(home.spec(promotion__approval="before-promote", **long))
     with home.start("run", held) as process:
         read_until(process, "benchmark")
         said = home.rollout("verify", spec, expect=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import http.server
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from deployments.local.kube.objects.store import Store
 from tasks.base.errors import OutsideError
 from tests.support.cluster.api_fixture import PODS, Api, pod, serving
+from tests.support.waiting import until
 
 LINES = [
     "2026-01-01T10:00:00.100000000Z one",
@@ -193,7 +193,7 @@ def test_bytes_go_through_a_port_forward_unchanged(api: Api, echo: int) -> None:
     body = bytes(range(256)) * 4000
     with api.cluster.port_forward("p", "default", echo) as local:
         for _ in range(2):
-            connection = http.client.HTTPConnection("127.0.0.1", local, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", local, timeout=60)
             connection.request("POST", "/", body)
             assert connection.getresponse().read() == body
             connection.close()
@@ -206,15 +206,12 @@ def test_a_port_on_which_nothing_listens_closes_and_says_so(
         api.cluster.port_forward("p", "default", DEAF) as local,
         pytest.raises((http.client.RemoteDisconnected, ConnectionError)),
     ):
-        connection = http.client.HTTPConnection("127.0.0.1", local, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", local, timeout=60)
         connection.request("GET", "/")
         connection.getresponse()
     # the pod's word comes by a channel of its own, after the connection has closed
-    for _ in range(400):
-        if "dial tcp4 127.0.0.1:9: connect: connection refused" in caplog.text:
-            break
-        time.sleep(0.05)
-    assert "dial tcp4 127.0.0.1:9: connect: connection refused" in caplog.text
+    words = "dial tcp4 127.0.0.1:9: connect: connection refused"
+    until(lambda: words in caplog.text, every_s=0.05)
 
 
 def test_a_port_forward_without_its_protocol_or_pod_is_refused(api: Api) -> None:

@@ -3,6 +3,7 @@ patch and subresource has its sender here, which is seen to send it."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ Call = Callable[[Cluster], object]
 PRODUCT: dict[tuple[str, str], Call] = {
     ("get", ""): lambda c: c.get("ConfigMap", "c", NS),
     ("list", ""): lambda c: c.list("ConfigMap", NS),
-    ("watch", ""): lambda c: list(c.watch("ConfigMap", NS, timeout_s=1)),
+    ("watch", ""): lambda c: next(c.watch("ConfigMap", NS, start=([], "1"), timeout_s=120)),
     ("create", ""): lambda c: c.create(config("d")),
     ("update", ""): lambda c: c.replace(c.get("ConfigMap", "c", NS) or {}),
     ("patch", ""): lambda c: c.patch("ConfigMap", "c", NS, {"data": {"a": "b"}}),
@@ -80,7 +81,9 @@ def send(api: Api, sender: Call | str) -> None:
     file.write_text(yaml.safe_dump(deployment(replicas=1)))
     words = sender.format(file=file).split()
     command = [program, "--kubeconfig", str(api.kubeconfig), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    # what it keeps at home is kept by address, and another's server may have had this one
+    env = {**os.environ, "HOME": str(api.kubeconfig.parent)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
     assert done.returncode == 0, done.stderr
 
 

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,18 @@ from tasks.outside.modelscope.hub import Hub, Limits
 from tasks.weights.manifest import Manifest
 
 MODEL = "demo/tiny"
+# few tries, and brief pauses between them; a busy machine is no silent hub
 QUICK = Limits(
-    connect_s=2,
-    idle_s=0.4,
-    call_s=3,
-    listing_s=3,
+    connect_s=60,
+    idle_s=60,
+    call_s=120,
+    listing_s=120,
     tries=3,
     backoff_s=0.01,
     backoff_max_s=0.05,
 )
+# for a hub that is silent on purpose
+HASTY = replace(QUICK, idle_s=3)
 
 
 def files(size: int = 300_000, seed: int = 0) -> dict[str, bytes]:

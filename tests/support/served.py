@@ -120,8 +120,7 @@ class Served:
     def road(self, run: dict[str, Any]) -> list[str]:
         """The names of a run's task runs, each led to by nothing but the one before it; that is
         the graph on the run's page."""
-        wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
-        found = {item["id"]: item for item in self.call("POST", "/task_runs/filter", wanted)}
+        found = {item["id"]: item for item in self.ended_tasks(run)}
         after = {}
         for ident, item in found.items():
             inputs = [source for sources in item["task_inputs"].values() for source in sources]
@@ -135,10 +134,18 @@ class Served:
         assert len(road) == len(found), (road, found)
         return road
 
-    def tasks(self, run: dict[str, Any]) -> dict[str, str]:
-        """Task runs of a flow run: name by id."""
+    def ended_tasks(self, run: dict[str, Any]) -> list[dict[str, Any]]:
+        """Task runs of a flow run that has ended, which come apart from it and step by step: their
+        names, and what led to them, are those of their ends."""
         body = {"flow_runs": {"id": {"any_": [run["id"]]}}}
-        return {item["id"]: item["name"] for item in self.call("POST", "/task_runs/filter", body)}
+
+        def look() -> tuple[list[dict[str, Any]]] | None:
+            found: list[dict[str, Any]] = self.call("POST", "/task_runs/filter", body)
+            return (found,) if all(item["state_type"] in FINAL for item in found) else None
+
+        ended = until(look)
+        assert ended is not None
+        return ended[0]
 
     def log(self, run: dict[str, Any]) -> list[tuple[str, str]]:
         """A run's whole log as the UI shows it: (name of the task run or '', message).
@@ -150,7 +157,7 @@ class Served:
 
         def look() -> list[tuple[str, str]]:
             lines = self.call("POST", "/logs/filter", {**body, "limit": 200})
-            names = {None: "", **self.tasks(run)}
+            names = {None: "", **{item["id"]: item["name"] for item in self.ended_tasks(run)}}
             said = [(line["task_run_id"], line["message"]) for line in lines]
             if not any(task is None and text.startswith(_LAST) for task, text in said):
                 return []

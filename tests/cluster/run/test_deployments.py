@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 import pytest
 
 from deployments.local.daemons import start_time
 from tests.cluster.conftest import Kube
-from tests.support.cluster.servers import SERVER, server
+from tests.support.cluster.servers import SERVER, heat, server
 
 
 def test_ready_only_behind_its_probe_then_scaled(kube: Kube) -> None:
-    kube.deploy("web", server(kube, "a", warm=2.0))
+    kube.deploy("web", server(kube, "a", warm=False))
     kube.until(lambda: kube.said("Unhealthy"), "a failed readiness probe")
     assert kube.ready("web") == 0
     pod = kube.pods("app=web")[0]
     assert pod.status.phase == "Running" and not pod.status.container_statuses[0].ready
-    kube.until(lambda: kube.complete("web"), "the Deployment is complete")
+
+    def complete() -> bool:
+        return all(heat(pod.status.pod_ip) for pod in kube.pods("app=web")) and kube.complete("web")
+
+    kube.until(complete, "the Deployment is complete")
     for size in (3, 0):
         kube.apps.patch_namespaced_deployment_scale("web", kube.ns, {"spec": {"replicas": size}})
-        kube.until(lambda size=size: kube.complete("web"), f"{size} replicas")
+        kube.until(complete, f"{size} replicas")
         kube.until(lambda size=size: len(kube.pods("app=web")) == size, f"{size} pods left")
 
 
@@ -51,7 +54,7 @@ def test_rolling_update_keeps_the_old_until_the_new_is_ready_and_undo(kube: Kube
     kube.until(late, "ProgressDeadlineExceeded")
     assert kube.ready("web") == 2 and len(kube.pods("app=web")) == 3
     container["image"] = good
-    container["command"][2] = SERVER.format(word="b", warm=0.0)
+    container["command"][2] = SERVER.format(word="b", warm=True)
     kube.apps.replace_namespaced_deployment("web", kube.ns, body)
     fewest = 9
 
@@ -99,13 +102,14 @@ def test_deletion_cascades_and_is_graceful(kube: Kube) -> None:
     kube.deploy("polite", kube.container(program))
     name = kube.until(lambda: kube.pods("app=polite"), "a pod")[0].metadata.name
     kube.until(lambda: kube.phase(name) == "Running" and "up" in kube.log(name), "it runs")
-    heard: list[str] = []
-    follower = threading.Thread(target=lambda: heard.append(kube.log(name, follow=True)))
-    follower.start()
-    kube.apps.delete_namespaced_deployment("polite", kube.ns)
+    # followed from before the end: with its pod the log is gone
+    with kube.core.read_namespaced_pod_log(
+        name, kube.ns, follow=True, _preload_content=False
+    ) as log:
+        assert log.readline() == b"up\n"
+        kube.apps.delete_namespaced_deployment("polite", kube.ns)
+        assert log.read() == b"bye\n", "SIGTERM was not heard"
     kube.until(lambda: not kube.pods("app=polite"), "the pod is gone")
-    follower.join()
-    assert "bye" in heard[0], "SIGTERM was not heard"
     assert not kube.apps.list_namespaced_replica_set(kube.ns).items
 
 

@@ -87,7 +87,7 @@ def test_a_connection_stays_with_its_pod_until_that_ends(kube: Kube) -> None:
         return link.getresponse().read().decode()
 
     def anew() -> str:
-        link = http.client.HTTPConnection(address, 80, timeout=20)
+        link = http.client.HTTPConnection(address, 80, timeout=60)
         try:
             return ask(link)
         except OSError:
@@ -96,7 +96,7 @@ def test_a_connection_stays_with_its_pod_until_that_ends(kube: Kube) -> None:
             link.close()
 
     kube.until(lambda: anew() == "blue", "blue answers")
-    kept = http.client.HTTPConnection(address, 80, timeout=20)
+    kept = http.client.HTTPConnection(address, 80, timeout=60)
     assert ask(kept) == "blue"
     kube.core.patch_namespaced_service("front", kube.ns, {"spec": {"selector": GREEN}})
     kube.until(lambda: anew() == "green", "green answers")

@@ -18,7 +18,7 @@ from deployments.local.daemons import start_time
 from tests.support.waiting import until
 
 # also for an API server that does not answer yet
-wait = partial(until, timeout_s=30, every_s=0.05, forgiving=(client.ApiException, OSError))
+wait = partial(until, timeout_s=120, every_s=0.05, forgiving=(client.ApiException, OSError))
 PROGRAM = (
     "import subprocess, sys, time\n"
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\n"
@@ -56,7 +56,7 @@ class ClusterDaemon:
     def end(self, number: int) -> None:
         """Signal the daemon and wait for its end."""
         self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(120)
 
 
 @pytest.fixture

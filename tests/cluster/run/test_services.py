@@ -21,7 +21,7 @@ from tests.support.cluster.servers import server
 LOOK = """
 import sys, time, urllib.request
 while True:
-    try: word = urllib.request.urlopen(sys.argv[1], timeout=20).read().decode()
+    try: word = urllib.request.urlopen(sys.argv[1], timeout=60).read().decode()
     except OSError as error: word = type(getattr(error, 'reason', error)).__name__
     print(word, flush=True)
     time.sleep(0.05)
@@ -122,7 +122,7 @@ def test_what_ends_serves_on_where_nothing_else_does(kube: Kube) -> None:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
     container = server(kube, "still")
     container["command"] = ["python", "-c", f"{deaf}{container['command'][2]}"]
-    kube.deploy("web", container, pod={"terminationGracePeriodSeconds": 20})
+    kube.deploy("web", container, pod={"terminationGracePeriodSeconds": 600})
     address = serve(kube, {"app": "web"}).spec.cluster_ip
     kube.until(lambda: kube.complete("web"), "web is ready")
     look(kube, f"http://{address}/")
@@ -135,6 +135,9 @@ def test_what_ends_serves_on_where_nothing_else_does(kube: Kube) -> None:
 
     kube.until(ending, "the slice calls it terminating")
     saw(kube, "still", 3)
+    name = names(kube, "web").pop()
+    shorter = official.V1DeleteOptions(grace_period_seconds=1)  # it has shown what it was to
+    kube.core.delete_namespaced_pod(name, kube.ns, body=shorter)
     kube.until(lambda: not kube.pods("app=web"), "the pod is gone")
     saw(kube, "ConnectionRefusedError")
 
@@ -143,7 +146,7 @@ def test_what_ends_serves_on_where_nothing_else_does(kube: Kube) -> None:
 
 
 # of this run's own, for others may run on the same machine
-ADDRESS = f"127.200.{os.getpid() >> 8 & 255}.{os.getpid() & 255 | 1}"
+ADDRESS = f"127.{200 + (os.getpid() >> 16 & 31)}.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
 
 
 def front(**spec: Any) -> Object:

@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -51,7 +51,8 @@ class Hunt:
         """Every file below it."""
         for path in sorted(folder.rglob("*")):
             if path.is_file() and not path.is_symlink() and path not in but:
-                self.look(str(path), path.read_bytes())
+                with suppress(FileNotFoundError):  # what a server that runs has put away
+                    self.look(str(path), path.read_bytes())
 
     @contextmanager
     def arguments(self) -> Iterator[None]:

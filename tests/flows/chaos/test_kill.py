@@ -32,7 +32,7 @@ def test_killed_and_run_again(home: House, words: str) -> None:
     if "fetch" in words:
         home.hub.faults.add(slow_weights())
     with home.asking() as seen:
-        process = home.start("run", spec)
+        process = home.start("run", spec, lease_s=12)
         try:
             read_until(process, words)
         finally:
@@ -63,7 +63,7 @@ def test_the_guard_settles_what_a_killed_rollout_left(home: House) -> None:
     spec = str(home.spec())
     home.rollout("run", spec, expect=0)
     home.publish(2)
-    process = home.start("run", spec)
+    process = home.start("run", spec, lease_s=12)
     read_until(process, "[benchmark] started")
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -100,8 +100,10 @@ def test_a_run_elsewhere_is_aborted(home: House) -> None:
     spec = str(home.spec())
     home.rollout("run", spec, expect=0)
     home.publish(2)
+    # a load that does not end before it is asked to
+    long = str(home.spec(benchmark__requests_per_round=4000))
     with home.asking() as seen:
-        process = home.start("run", spec)
+        process = home.start("run", long)
         read_until(process, "[benchmark] c4")
         # nobody is interrupted unasked
         assert "pass --yes" in home.rollout("abort", "tiny", "-n", "models", expect=2)

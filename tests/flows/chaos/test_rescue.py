@@ -27,14 +27,15 @@ def test_what_served_serves_again_though_its_memory_is_unreadable(home: House) -
     assert stable is not None
 
     home.publish(2)
-    process = home.start("run", spec, "--yes")
+    process = home.start("run", spec, "--yes", lease_s=12)
     try:
         until(lambda: len(home.objects("Deployment")) == 2)
     finally:
         process.kill()
         process.communicate()
     candidate = home.state().candidate
-    assert candidate is not None and not answers(home)
+    assert candidate is not None
+    until(lambda: not answers(home))
 
     with Hand.connect(str(home.cluster.kubeconfig)) as api:
         memory = api.get(*MEMORY)
@@ -58,11 +59,12 @@ def test_what_served_serves_again_though_its_memory_is_unreadable(home: House) -
         api.patch(*MEMORY, {"data": {"state": whole}})
     home.rollout("recover", "tiny", "-n", NAMESPACE, "--yes", expect=0)
     state: Any = home.state()
-    assert state.phase == "idle" and state.stable == stable and answers(home)
+    assert state.phase == "idle" and state.stable == stable
+    until(lambda: answers(home))
     assert home.objects("Deployment") == [stable.deployment]
 
 
 def answers(home: House) -> bool:
     with suppress(httpx.HTTPError):
-        return httpx.get(f"{home.address()}/v1/models", timeout=5, trust_env=False).is_success
+        return httpx.get(f"{home.address()}/v1/models", timeout=30, trust_env=False).is_success
     return False

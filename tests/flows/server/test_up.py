@@ -13,6 +13,7 @@ from tasks.service.names import DEEDS
 from tests.flows.house import house, record_of, spec_data
 from tests.support.places import ROOT
 from tests.support.served import Served, serve
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.timeout(900)
 OF_MODEL = {f"{does}-smollm2" for does in DEEDS}
@@ -117,11 +118,17 @@ def test_the_form_is_small_and_refuses_with_words(served: Served) -> None:
         "plan",
     ]
     assert "spec" in served.deployment("rollout-any")["parameter_openapi_schema"]["properties"]
-    answer = httpx.post(
-        f"{served.home.prefect_api}/deployments/{found['id']}/create_flow_run",
-        json={"parameters": {"targets": {"ttft_p95_ms": "fast"}}},
-        timeout=30,
-    )
+
+    def asked() -> httpx.Response | None:
+        answer = httpx.post(
+            f"{served.home.prefect_api}/deployments/{found['id']}/create_flow_run",
+            json={"parameters": {"targets": {"ttft_p95_ms": "fast"}}},
+            timeout=90,
+        )
+        return None if answer.status_code == 503 else answer  # SQLite is locked
+
+    answer = until(asked)
+    assert answer is not None
     assert answer.status_code == 409
     assert "'targets.ttft_p95_ms'" in answer.text and "'fast' is not of type" in answer.text
     run = served.run("rollout-smollm2", targets={"ttft_p95": 800})

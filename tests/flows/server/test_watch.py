@@ -123,7 +123,8 @@ def test_what_is_new_is_told_rolled_out_and_left_in_peace(served: Served) -> Non
     assert (posted["state_type"], posted["state_name"]) == ("COMPLETED", "NotNow")
     assert "is not started now" in posted["state"]["message"]
     assert scheduled(served)["state_name"] == "NotNow"
-    assert len(events(served)) == len(before) + 3  # the watcher's, and the two of this test
+    # the watcher's, and the two of this test: the server writes them down in its own time
+    until(lambda: len(events(served)) == len(before) + 3)
 
 
 def test_what_was_rejected_is_tried_again_by_nobody_but_a_person(served: Served) -> None:
@@ -142,7 +143,8 @@ def test_what_was_rejected_is_tried_again_by_nobody_but_a_person(served: Served)
         assert "was judged before, under the same targets: failed" in run["state"]["message"]
     (row,) = watched(served)
     assert (row["what"], row["found"]) == ("judged", slow[:12])
-    assert home.objects("Pod") == before
+    # none came; the candidate's may be ending still
+    assert set(home.objects("Pod")) <= set(before)
     asked = served.run(rollout_of(served)["name"])
     assert (asked["state_type"], asked["state_name"]) == ("FAILED", "Refused")
 

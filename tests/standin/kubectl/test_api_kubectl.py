@@ -36,7 +36,7 @@ def kubectl(api: Api, tmp_path: Path) -> Kubectl:
             [program, "--kubeconfig", str(api.kubeconfig), *words],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             env={**os.environ, "HOME": str(tmp_path)},
         )
         assert done.returncode == int(fails), done.stderr

@@ -26,7 +26,7 @@ class Api:
         self.server, self.store, self.token = server, server.store, token
         self.kubeconfig = folder / "kubeconfig"
         write_kubeconfig(self.kubeconfig, server.url, token)
-        self.cluster = Hand.connect(str(self.kubeconfig), timeout_s=10, patience_s=0.5)
+        self.cluster = Hand.connect(str(self.kubeconfig), timeout_s=60, patience_s=0.5)
         self.pool = urllib3.PoolManager()
 
     def send(
@@ -53,7 +53,7 @@ class Api:
     def events(self, path: str) -> Iterator[tuple[str, Any]]:
         """The events of a watch until the server ends it."""
         answer = self.pool.request(
-            "GET", self.server.url + path, preload_content=False, retries=False, timeout=20
+            "GET", self.server.url + path, preload_content=False, retries=False, timeout=120
         )
         try:
             tail = b""

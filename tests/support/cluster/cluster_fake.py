@@ -25,7 +25,7 @@ class FakeObjects(FakeWrites):
         self.said: dict[str, list[str]] = {}
         self.calls: list[tuple[str, str, str]] = []
         self.on_create: Callable[[Object], None] = lambda obj: None
-        self.on_events: Callable[[], None] = lambda: None
+        self.on_events: Callable[[], None] = lambda: None  # once, when those of a pod are asked for
         self._watchers: list[tuple[str, queue.SimpleQueue[tuple[str, Object]]]] = []
         self._lock = threading.RLock()
         self._uid = 0
@@ -59,7 +59,7 @@ class FakeObjects(FakeWrites):
 
     def list(self, kind: str, ns: str | None = None, *args: Any, **kwargs: Any) -> Any:
         with self._lock:
-            if kind == "Event":
+            if kind == "Event" and "kind=Pod" in str(kwargs.get("field_selector")):
                 act, self.on_events = self.on_events, lambda: None
                 act()
             return [copy.deepcopy(o) for (k, _), o in self.objects.items() if k == kind]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import urllib.request
 from typing import Any
 
 from tests.cluster.conftest import Kube
 
 SERVER = """
-import http.server, os, sys, time
+import http.server, os
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
     def do_GET(self):
-        ok = self.path != '/health' or time.time() - born > {warm}
+        global warm
+        warm = warm or self.path == '/warm'
+        ok = self.path != '/health' or warm
         body = {word!r}.encode()
         self.send_response(200 if ok else 503)
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
         self.wfile.write(body)
     def log_message(self, *a): pass
-born = time.time()
+warm = {warm}
 http.server.ThreadingHTTPServer((os.environ['IP'], 8000), H).serve_forever()
 """
 
@@ -30,14 +33,23 @@ PROBE = {
     "httpGet": {"path": "/health", "port": "http"},
     "periodSeconds": 1,
     "failureThreshold": 1,
-    "timeoutSeconds": 10,  # a busy machine is no finding
+    "timeoutSeconds": 60,  # a busy machine is no finding
 }
 
 
-def server(kube: Kube, word: str, warm: float = 0.0) -> dict[str, Any]:
-    """A container that answers with `word` and is ready after `warm` seconds."""
+def server(kube: Kube, word: str, warm: bool = True) -> dict[str, Any]:
+    """A container that answers with `word`; one that is not warm is ready once `heat` told it."""
     program = SERVER.format(word=word, warm=warm)
     return kube.container(program, ports=PORTS, readinessProbe=PROBE)
+
+
+def heat(ip: str) -> bool:
+    """Have the server at a pod's address be ready; False while it does not listen yet."""
+    try:
+        with urllib.request.urlopen(f"http://{ip}:8000/warm", timeout=60):
+            return True
+    except OSError:
+        return False
 
 
 def first(kube: Kube, name: str) -> Any:

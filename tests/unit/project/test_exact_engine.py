@@ -83,7 +83,7 @@ def _ask(http: httpx.Client, url: str, tokens: int = 5, **more: object) -> httpx
         "stream_options": {"include_usage": True},
         **more,
     }
-    return http.post(f"{url}/v1/chat/completions", json=body, timeout=10)
+    return http.post(f"{url}/v1/chat/completions", json=body, timeout=60)
 
 
 def test_smoke_accepts_its_answer() -> None:
@@ -121,11 +121,10 @@ def test_metrics_carry_vllms_names_and_count() -> None:
 
 def test_health_says_yes_while_the_engine_is_wedged() -> None:
     wedged = Behaviour(wedge_after=1)
-    with in_thread(wedged) as (_, url), httpx.Client(trust_env=False, timeout=0.3) as http:
+    body = {"model": "exact", "prompt": "a", "max_tokens": 1}
+    with in_thread(wedged) as (_, url), httpx.Client(trust_env=False, timeout=60) as http:
         with pytest.raises(httpx.ReadTimeout):
-            http.post(
-                f"{url}/v1/completions", json={"model": "exact", "prompt": "a", "max_tokens": 1}
-            )
+            http.post(f"{url}/v1/completions", json=body, timeout=httpx.Timeout(60, read=1))
         assert http.get(f"{url}/health").status_code == 200
 
 
@@ -185,33 +184,34 @@ def test_it_dies_when_told_in_the_middle_of_an_answer() -> None:
         assert _ask(http, engine.url).status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):
             _ask(http, engine.url, tokens=6)
-        assert engine.process.wait(10) == 1
+        assert engine.process.wait(60) == 1
 
 
 def test_sigterm_ends_it_cleanly() -> None:
     with spawn(FAST) as engine:
         os.kill(engine.process.pid, signal.SIGTERM)
-        assert engine.process.wait(10) == 0
+        assert engine.process.wait(60) == 0
 
 
-@pytest.mark.parametrize(("flags", "whole"), [((), False), (("--shutdown-timeout=20",), True)])
+@pytest.mark.parametrize(("flags", "whole"), [((), False), (("--shutdown-timeout=60",), True)])
 def test_sigterm_cuts_what_runs_unless_it_was_given_time(
     flags: tuple[str, ...], whole: bool
 ) -> None:
     slow = Behaviour(ttft=Law(mean=0.05), itl=Law(mean=0.1))
-    body = {"model": "exact", "messages": [], "max_tokens": 15, "ignore_eos": True, "stream": True}
-    with spawn(slow, *flags) as engine, httpx.Client(base_url=engine.url, timeout=20) as kept:
+    # six seconds: whoever reads the first may be late
+    body = {"model": "exact", "messages": [], "max_tokens": 60, "ignore_eos": True, "stream": True}
+    with spawn(slow, *flags) as engine, httpx.Client(base_url=engine.url, timeout=60) as kept:
         assert kept.get("/health").status_code == 200
         lines: list[str] = []
         with suppress(httpx.HTTPError):
             url = f"{engine.url}/v1/chat/completions"
-            with httpx.stream("POST", url, json=body, timeout=20) as answer:
+            with httpx.stream("POST", url, json=body, timeout=60) as answer:
                 for line in answer.iter_lines():
                     if not lines:
                         engine.process.terminate()
                     lines.append(line)
         assert ("data: [DONE]" in lines) is whole
-        assert engine.process.wait(20) == 0
+        assert engine.process.wait(60) == 0
         with pytest.raises(httpx.HTTPError):
             kept.get("/health")
 
@@ -223,7 +223,7 @@ def test_sigterm_lets_an_answer_that_needs_no_token_out() -> None:
     with spawn(FAST) as engine, ExitStack() as opened:
         where = urlsplit(engine.url).netloc.split(":")
         idle, asked = (
-            opened.enter_context(socket.create_connection((where[0], int(where[1])), timeout=20))
+            opened.enter_context(socket.create_connection((where[0], int(where[1])), timeout=60))
             for _ in range(2)
         )
         answers = asked.makefile("rb")
@@ -233,4 +233,4 @@ def test_sigterm_lets_an_answer_that_needs_no_token_out() -> None:
         assert idle.recv(1) == b""
         asked.sendall(data)
         assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
-        assert engine.process.wait(20) == 0
+        assert engine.process.wait(60) == 0

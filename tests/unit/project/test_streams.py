@@ -61,7 +61,7 @@ def serving(*scripts: Callable[[Server], None]) -> Iterator[tuple[str, list[str]
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/tokenize", taken
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "a connection was never made"
 
 

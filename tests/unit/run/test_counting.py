@@ -63,17 +63,17 @@ def count(fake: Fake) -> Count:
 def asking(url: str, streams: int) -> Iterator[None]:
     """Requests that run while the block does."""
     body = {"model": "exact", "messages": [], "max_tokens": 1}
-    ask = lambda: httpx.post(f"{url}/v1/chat/completions", json=body, timeout=30, trust_env=False)  # noqa: E731
+    ask = lambda: httpx.post(f"{url}/v1/chat/completions", json=body, timeout=90, trust_env=False)  # noqa: E731
     threads = [threading.Thread(target=ask) for _ in range(streams)]
     for thread in threads:
         thread.start()
     yield
     for thread in threads:
-        thread.join(30)
+        thread.join(90)
 
 
 def test_running_and_waiting_of_all_pods() -> None:
-    slow = Behaviour(ttft=Law("constant", 3.0), slots=1)
+    slow = Behaviour(ttft=Law("constant", 8.0), slots=1)
     with in_thread(slow) as (busy, url), in_thread(Behaviour()) as (idle, _):
         pods = [pod("m-old-0", idle.port), pod("m-old-1", busy.port), pod("m-new", 1, "new")]
         assert count(Fake(pods)) == Count()
@@ -97,7 +97,7 @@ def test_a_port_forward_is_tried_where_the_address_leads_nowhere() -> None:
 @pytest.mark.parametrize("named", [True, False])
 def test_an_adopted_release_has_requests_too(named: bool) -> None:
     """Its pods carry no label of ours, and listen where the Service that it had sent to."""
-    with in_thread(Behaviour(ttft=Law("constant", 3.0))) as (busy, url):
+    with in_thread(Behaviour(ttft=Law("constant", 8.0))) as (busy, url):
         theirs = pod("by-hand-0", busy.port)
         theirs["metadata"]["ownerReferences"][0]["name"] = "by-hand-5d8"
         theirs["metadata"]["labels"] = {"app": "vllm"}

@@ -21,7 +21,7 @@ import pytest
 
 from tasks.base.errors import OutsideError
 from tasks.base.progress import Progress
-from tasks.measure.round import Round
+from tasks.measure.round import ClientHealth, Round
 from tasks.measure.workload import TokenRates
 from tasks.outside.evalscope import process
 from tasks.outside.evalscope.bench import (
@@ -43,7 +43,6 @@ SMALL = Workload(
     output_tokens=Lengths(kind="uniform", mean=8, spread=0.5),
 )
 FAST = Behaviour(ttft=Law(mean=0.03), itl=Law(mean=0.004))
-SLOW = Behaviour(ttft=Law(mean=0.1), itl=Law(mean=0.02))  # neighbours delay its client less
 C4 = LoadPoint(name="c4", concurrency=4)
 
 
@@ -76,6 +75,7 @@ def _round(
 
 def _passes(found: Round) -> bool:
     """Whether a candidate measured like this, again and again, meets targets anybody would meet."""
+    found = replace(found, client=ClientHealth())  # its neighbours are another test's matter
     bench = Benchmark(loads=[C4], min_rounds=3, max_rounds=6)
     easy = [Target(metric="ttft_p95_ms", limit=1e9), Target(metric="ttft_mean_ms", limit=1e9)]
     return decide([replace(found, index=i) for i in range(6)], easy, bench).verdict == "pass"
@@ -88,20 +88,17 @@ def _prompts(folder: Path) -> list[str]:
 
 
 def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
-    for attempt in range(5):  # another where neighbours took the client's cores just then
-        told: list[Progress] = []
-        folder = tmp_path / str(attempt)
-        found = _round(generator, folder, SLOW, warmup=None, on_progress=told.append)
-        if _passes(found):
-            break
+    told: list[Progress] = []
+    found = _round(generator, tmp_path, FAST, warmup=None, on_progress=told.append)
     assert found.problems == () and _passes(found)
+    assert found.client.lag_p99_s is not None and found.client.cpu_share is not None
     assert len(found.rows) == 24 and all(row.ok for row in found.rows)
     assert {row.completion_tokens for row in found.rows} <= set(range(4, 13))
     assert all(len(row.itl) == row.completion_tokens - 1 for row in found.rows)
     assert all(row.prompt_tokens > 20 for row in found.rows)
     assert list(found.rows) == sorted(found.rows, key=lambda row: row.start)
     assert found.rows[0].start <= found.window[0] < found.window[1] <= found.rows[-1].end
-    prompts = _prompts(folder)  # warm-up batches, ramp and measured ones
+    prompts = _prompts(tmp_path)  # warm-up batches, ramp and measured ones
     assert len(set(prompts)) == len(prompts) >= 24 + 4 + 16
     assert told[-1].done == told[-1].total == 24
     assert {p.subject for p in told} == {"c4"}
@@ -109,9 +106,10 @@ def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
 
 
 def test_the_engines_own_view_agrees(generator: LoadGenerator, tmp_path: Path) -> None:
-    found = _round(generator, tmp_path, SLOW, requests=48)
+    # what a busy machine adds between the two is little of it
+    found = _round(generator, tmp_path, replace(FAST, ttft=Law(mean=1.0)))
     seen = fmean(row.ttft for row in found.rows if row.ttft is not None)
-    assert found.server.available and found.server.ttft_mean_s == pytest.approx(seen, abs=0.03)
+    assert found.server.available and found.server.ttft_mean_s == pytest.approx(seen, abs=0.3)
     assert found.problems == ()
 
 
@@ -155,7 +153,7 @@ def test_an_engine_that_misbehaves(name: str, generator: LoadGenerator, tmp_path
 def test_a_wedged_engine_ends_the_round_with_what_came_before(
     generator: LoadGenerator, tmp_path: Path
 ) -> None:
-    found = _round(generator, tmp_path, replace(FAST, wedge_after=14), timeout_s=8)
+    found = _round(generator, tmp_path, replace(FAST, wedge_after=14), timeout_s=20)
     assert 5 <= sum(row.ok for row in found.rows) <= 14
     assert any("TimeoutError" in row.error for row in found.rows)
     assert "not sent" in "\n".join(found.problems)
@@ -165,8 +163,9 @@ def test_a_wedged_engine_ends_the_round_with_what_came_before(
 def test_a_slow_engine_ends_at_the_time_limit_with_sound_rows(
     generator: LoadGenerator, tmp_path: Path
 ) -> None:
-    slow = replace(FAST, ttft=Law(mean=0.25))
-    found = _round(generator, tmp_path, slow, requests=64, timeout_s=4)
+    # all of it would take longer by a second at least
+    slow = replace(FAST, ttft=Law(mean=1.3))
+    found = _round(generator, tmp_path, slow, requests=64, timeout_s=20)
     assert 8 <= len(found.rows) < 64 and all(row.ok for row in found.rows)
     assert found.problems == ()
 
@@ -191,9 +190,10 @@ def test_natural_length_is_not_called_an_early_end(
 
 
 def test_open_loop_sends_at_the_rate_asked(generator: LoadGenerator, tmp_path: Path) -> None:
-    found = _round(generator, tmp_path, FAST, load=LoadPoint(name="r30", rate=30), requests=60)
-    assert found.client.asked_rate == 30
-    assert found.client.achieved_rate == pytest.approx(30, rel=0.1)
+    # ten seconds: what a busy machine is late by is little of them
+    found = _round(generator, tmp_path, FAST, load=LoadPoint(name="r6", rate=6), requests=60)
+    assert found.client.asked_rate == 6
+    assert found.client.achieved_rate == pytest.approx(6, rel=0.1)
     gaps = [b.start - a.start for a, b in zip(found.rows, found.rows[1:], strict=False)]
     assert max(gaps) > 2 * fmean(gaps)  # Poisson, not a metronome
 
@@ -212,7 +212,7 @@ def test_a_killed_load_generator_is_a_problem_and_the_next_round_is_sound(
             assert generator.pid is not None
             os.kill(generator.pid, signal.SIGKILL)
 
-    slow = replace(FAST, ttft=Law(mean=0.2))
+    slow = replace(FAST, ttft=Law(mean=1.0))
     found = _round(generator, tmp_path / "a", slow, on_progress=kill)
     assert "died" in "\n".join(found.problems)
     assert len(found.rows) < 24 and not _passes(found)
@@ -278,12 +278,12 @@ def test_a_killed_parent_leaves_no_load_generator_behind(tmp_path: Path) -> None
         pid = int(parent.stdout.readline())
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
-    for _ in range(100):
+    for _ in range(1200):
         if not Path(f"/proc/{pid}").exists() or "Z" in _state(pid):
             return
         time.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
-    pytest.fail("the load generator outlived its parent by 5 s")
+    pytest.fail("the load generator outlived its parent by a minute")
 
 
 def _state(pid: int) -> str:

@@ -101,7 +101,7 @@ def test_a_wedged_engine_ends_and_decides_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those it was asked time out; the others are not asked any more."""
-    monkeypatch.setattr(exam, "request_timeout", lambda _: 2)
+    monkeypatch.setattr(exam, "request_timeout", lambda _: 10)
     rows = take(replace(KNOWS, wedge_after=9), tmp_path)
     errors = [row.error for row in rows if row.error]
     assert len(errors) == 52 and word(rows) == "inconclusive"

@@ -18,29 +18,33 @@ from tests.support.rounds import BENCH, decide, failed, some, target
 TARGETS = [target("ttft_p95_ms", 1000), target("output_throughput_tok_s", 5)]
 
 
-def test_a_pass_is_stated_as_a_suite_with_data_docs(tmp_path: Path) -> None:
+def test_a_pass_is_stated_as_a_suite_with_data_docs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a folder that nobody else writes to
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     rounds = some(3)
     decision = decide(rounds, TARGETS, BENCH)
-    elsewhere = set(Path.cwd().iterdir())
-    result = validate(decision, rounds, TARGETS, tmp_path)
+    folder = tmp_path / "here"
+    result = validate(decision, rounds, TARGETS, folder)
     assert result.success and agreed(decision, witness(result)) == decision
-    assert result.data_docs.name == "index.html" and result.data_docs.is_relative_to(tmp_path)
-    pages = "".join(p.read_text() for p in tmp_path.rglob("data_docs/**/*.html"))
+    assert result.data_docs.name == "index.html" and result.data_docs.is_relative_to(folder)
+    pages = "".join(p.read_text() for p in folder.rglob("data_docs/**/*.html"))
     page = html.unescape(pages)
     assert "ttft_p95_ms at c2 <= 1000: the upper bound lies within the limit" in page
     assert "output_throughput_tok_s at c2 >= 5: the lower bound lies" in page
     used = {item["type"] for item in result.suite["targets"]["expectations"]}
     assert {"expect_upper_bound_within_limit", "expect_lower_bound_within_limit"} <= used
     assert json.dumps(result.suite) and json.dumps(result.result)
-    assert set(Path.cwd().iterdir()) == elsewhere
+    assert list(elsewhere.iterdir()) == []
 
     # again, in the same process and folder, from another thread: a candidate that misses
     strict = [target("ttft_p95_ms", 1)]
     missed = decide(rounds, strict, BENCH)
     found: list[GateResult] = []
-    thread = threading.Thread(
-        target=lambda: found.append(validate(missed, rounds, strict, tmp_path))
-    )
+    thread = threading.Thread(target=lambda: found.append(validate(missed, rounds, strict, folder)))
     thread.start()
     thread.join()
     assert not found[0].success and agreed(missed, witness(found[0])).verdict == "fail"

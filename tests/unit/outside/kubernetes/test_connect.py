@@ -154,7 +154,7 @@ class Link:
 
 
 def talk(port: int, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as end:
         end.sendall(data)
         got = b""
         while len(got) < len(data):
@@ -174,12 +174,12 @@ def test_bytes_go_both_ways_on_several_connections() -> None:
         assert talk(port, b"hello") == b"HELLO"
         assert talk(port, big) == big.upper()
         assert len(links) == 3  # one to try the way, one for each connection
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as open_end:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as open_end:
             open_end.sendall(b"a")
             assert open_end.recv(10) == b"A"
             left = open_end.dup()
     with left:
-        left.settimeout(10)
+        left.settimeout(60)
         assert left.recv(10) == b""
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
@@ -202,7 +202,7 @@ def test_a_later_failure_ends_the_one_connection() -> None:
         return answers.pop()
 
     with forwarded(dial, 8000) as port:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as end:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as end:
             assert end.recv(10) == b""
         answers.append(Link())
         assert talk(port, b"again") == b"AGAIN"

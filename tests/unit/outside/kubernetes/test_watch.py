@@ -151,7 +151,7 @@ def test_stop_ends_a_silent_watch() -> None:
 
         def read1(self, amount: int) -> bytes:
             reading.set()
-            assert self.shut.wait(20), "nobody shut the connection down"
+            assert self.shut.wait(60), "nobody shut the connection down"
             return b""
 
         def shutdown(self) -> None:
@@ -163,9 +163,9 @@ def test_stop_ends_a_silent_watch() -> None:
     watching = script.api().watch("Pod", "n", start=([], "1"), stop=stop)
     thread = threading.Thread(target=lambda: list(watching), daemon=True)
     thread.start()
-    assert reading.wait(10)
+    assert reading.wait(60)
     stop.set()
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive() and len(script.asked) == 1
 
 
@@ -207,11 +207,11 @@ def test_together_hears_all_streams_and_their_errors() -> None:
         streams.add("b", of(("ADDED", {"n": 2})))
         heard: list[Any] = []
         while len(heard) < 4:
-            heard += streams.hear(10)
+            heard += streams.hear(60)
         assert {(n, c) for n, c, _ in heard} == {(n, c) for n in "ab" for c in ("ADDED", "END")}
         streams.add("c", of(Forbidden("no right", 403)))
         with pytest.raises(Forbidden):
-            streams.hear(10)
+            streams.hear(60)
 
 
 LISTS = st.dictionaries(

@@ -12,7 +12,7 @@ import pytest
 from deployments.local.hub import Fault, LocalHub, head, publish, tag
 from tasks.base.errors import OutsideError
 from tasks.outside.modelscope.hub import Hub
-from tests.support.hubs import MODEL, QUICK, client, files, publish_tiny
+from tests.support.hubs import HASTY, MODEL, QUICK, client, files, publish_tiny
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_a_lasting_fault_names_address_time_and_tries(hub: LocalHub) -> None:
 def test_a_silent_hub_times_out(hub: LocalHub) -> None:
     hub.faults.add(Fault("stall", "@commits", times=None))
     with pytest.raises(OutsideError, match=r"3 tries: .*[Tt]imeout"):
-        client(hub).head(MODEL, "master")
+        client(hub, HASTY).head(MODEL, "master")
 
 
 def test_a_dead_hub_is_named(root: Path) -> None:
@@ -142,8 +142,8 @@ def test_downloads_survive(
     path = "weights/model.safetensors"
     for fault in faults:
         fault.path = path
-    mine = client(hub)
-    manifest = mine.resolve(MODEL, "master")
+    manifest = client(hub).resolve(MODEL, "master")
+    mine = client(hub, HASTY if faults[0].kind == "stall" else QUICK)
     hub.faults.add(*faults)
     entry = manifest.entry(path)
     assert entry is not None

@@ -82,7 +82,6 @@ def written(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
         found[key] = said
 
     monkeypatch.setattr(artifacts, "markdown", note)
-    monkeypatch.setattr(artifacts, "link", note)
     monkeypatch.setattr(told, "say", lambda sentence: note("", sentence))
     return found
 

@@ -38,6 +38,7 @@ from tests.support.heard.mail import mailbox
 from tests.support.heard.serving import served
 from tests.support.heard.webhooks import Webhooks, webhooks
 from tests.support.places import ROOT
+from tests.support.waiting import until
 
 TITLE = "models/chat: rejected"
 SENTENCE = "ttft_p95_ms @ c4 <= 800: measured 950"
@@ -179,10 +180,9 @@ async def test_a_trouble_that_may_pass_is_tried_again(
 
 @contextmanager
 def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[int]]]:
-    """An address that takes a message and never answers, and how often it was called. What has ten
-    seconds has one here, and what has two a fifth."""
-    monkeypatch.setattr(notify, "DEADLINE_S", 1.0)
-    monkeypatch.setattr(notify, "SHORT_S", 0.2)
+    """An address that takes a message and never answers, and how often it was called. What has two
+    seconds has one here; the others have all their time, also on a busy machine."""
+    monkeypatch.setattr(notify, "SHORT_S", 1.0)
     monkeypatch.setattr(notify, "_hung", {})
     over, called = threading.Event(), []
 
@@ -205,11 +205,12 @@ async def test_one_that_hangs_is_called_once_and_the_others_are_told(
     heard: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with hanging(monkeypatch) as (address, called):
-        for said in ("no answer in 1 s", "no answer in 0.2 s"):  # it hung lately: one short try
+        for said in ("no answer in 10 s", "no answer in 1 s"):  # it hung lately: one short try
             with pytest.raises(NotificationError) as caught:
                 await tell(address, f"{heard.url}/good")
             assert caught.value.log == f"webhook at 127.0.0.1 was not told: {said}"
-    assert len(called) == 2 and len(heard.bodies("/good")) == 2
+        until(lambda: len(called) == 2, every_s=0.02)  # it may hear of a call when that is over
+    assert len(heard.bodies("/good")) == 2
 
 
 def test_what_hung_long_ago_or_answers_again_has_its_time_again(

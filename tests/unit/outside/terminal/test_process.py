@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,8 +25,8 @@ from flows.cli.main import main
 mark = pathlib.Path(sys.argv.pop(1))
 
 def recover(name: str, /) -> int:
-    (mark / "begun").touch()
     try:
+        (mark / "begun").touch()
         while True:
             time.sleep(0.05)
     finally:
@@ -51,6 +52,7 @@ def started(mark: Path, name: str, **how: object) -> subprocess.Popen[bytes]:
 def until(path: Path, child: subprocess.Popen[bytes]) -> None:
     while not path.exists():
         assert child.poll() is None, "it has ended"
+        time.sleep(0.02)
 
 
 @pytest.fixture
