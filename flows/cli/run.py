@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.screen import words
+from tasks.base.errors import Exit
 from tasks.record.outcome import target_rows
 from tasks.record.record import Record
 
@@ -67,7 +68,12 @@ def run_spec(
         raise found
     record: Record = found
     print_end(console, record)
-    return int(record.exit_code or 0), record
+    return exit_of(record), record
+
+
+def exit_of(record: Record) -> int:
+    """Its exit status; that of an error where nothing says how it ended."""
+    return int(Exit.ERROR if record.exit_code is None else record.exit_code)
 
 
 def print_end(console: Console, record: Record) -> None:

@@ -221,9 +221,23 @@ class Run(Sitting):
             finally:
                 self._mirror(path)
                 self.shown = publish(self.record)
-                moved, where = self.promoting is not None, self.shown.address
-                tell_end(self.record, self.outcome, moved=moved, report=where)
+                tell_end(
+                    self.record,
+                    self.outcome,
+                    moved=self.promoting is not None,
+                    serves=self._led_there() if self.outcome.stopped else False,
+                    report=self.shown.address,
+                )
         return outcome
+
+    def _led_there(self) -> bool | None:
+        """Whether the Service leads to what was being promoted; None where nobody can say."""
+        if self.promoting is None:
+            return False
+        try:
+            return self.observer().observe().serving == self.promoting.id
+        except RolloutError:
+            return None
 
     def _shown(self, error: BaseException) -> Outcome:
         """How a run ends that an error ended under the lock: by what the cluster shows. A release
@@ -280,10 +294,16 @@ class Run(Sitting):
             announce(actor, ending.state, ended.sentence, bad=ending.look != "good")
 
 
+# Python's and Prefect's names for what a person, a supervisor or the server asks
+_ASKED = ("KeyboardInterrupt", "TerminationSignal", "CancelledError")
+
+
 def ended_by(error: BaseException, settled: str = "") -> Outcome:
     """The outcome of a run that an error ends. settled: what cleaning up came to."""
     after = f"; {settled}" if settled else ""
     if isinstance(error, RolloutError):
         kind: Kind = "refused" if isinstance(error, Refused) else "error"
         return Outcome(kind, f"{error}{after}", stopped=isinstance(error, Aborted))
-    return Outcome("error", f"interrupted: {type(error).__name__}{after}", stopped=True)
+    name = type(error).__name__
+    what = "interrupted" if name in _ASKED else f"interrupted: {name}"
+    return Outcome("error", f"{what}{after}", stopped=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flows.cli.output import document, show
-from flows.cli.run import print_end
+from flows.cli.run import exit_of, print_end
 from flows.cli.screen import Screen
 from flows.cli.view import showing
 from flows.verify import sat, verify
@@ -101,4 +101,4 @@ def show_measured(kind: str, record: Record, form: str) -> int:
             "report": record.report,
         }
         show(document(kind, body), form)
-    return int(record.exit_code or 0)
+    return exit_of(record)

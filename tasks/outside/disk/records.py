@@ -41,9 +41,14 @@ def home() -> Path:
     return Path(os.environ.get(ENV) or Path.home() / ".model-rollout")
 
 
+def place(name: str, rollout: str) -> Path:
+    """Where one rollout's record and reports lie; nothing is made."""
+    return home() / "rollouts" / name / rollout
+
+
 def folder(name: str, rollout: str) -> Path:
-    """The folder of one rollout's record and reports; created."""
-    path = home() / "rollouts" / name / rollout
+    """The folder of one rollout's record and reports; created. Raises OutsideError."""
+    path = place(name, rollout)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -93,7 +93,7 @@ class Sitting:
 
     def closed(self, outcome: Outcome) -> Path:
         """Note how it ended; gives where the record goes."""
-        path, record = self.folder / records.FILE, self.record
+        path, record = records.place(self.spec.name, self.rollout) / records.FILE, self.record
         self.note(outcome)
         record.finished = clock.now().isoformat(timespec="seconds")
         record.record, record.report = str(path), str(path.with_name(PAGE))
@@ -110,6 +110,7 @@ class Sitting:
 
     def write(self, path: Path) -> None:
         """Write the record, and its page where that can be drawn. Raises OutsideError."""
+        records.folder(self.spec.name, self.rollout)
         records.write(path, self.record.as_dict())
         pages.try_write(path)
 

@@ -19,14 +19,23 @@ def tell_start(record: Record) -> None:
     emit(_notice(record, "started", f"{record.deployment} is going to be tested{how}"))
 
 
-def tell_end(record: Record, outcome: Outcome, *, moved: bool, report: str = "") -> None:
-    """How a rollout ended. moved: its Service may have been led to the candidate by then. report:
-    its address for a browser, '' where it has none."""
+def tell_end(
+    record: Record,
+    outcome: Outcome,
+    *,
+    moved: bool,
+    serves: bool | None = False,
+    report: str = "",
+) -> None:
+    """How a rollout ended. moved: its Service may have been led to the candidate by then; serves:
+    whether it leads there now, None where that is not known. report: its address for a browser, ''
+    where it has none."""
     moment = ENDINGS[outcome.kind].moment
     if moment == "rejected" and moved:
         moment = "rolled-back"
-    if moment == "broken" and outcome.stopped and not record.leftover:
-        moment = "rolled-back" if moved else "rejected"
+    if moment == "broken" and outcome.stopped and not record.leftover and serves is not None:
+        # what serves on is settled by somebody else, who tells what became of it
+        moment = "settled" if serves else "rolled-back" if moved else "rejected"
     emit(_notice(record, moment, outcome.sentence, report))
 
 

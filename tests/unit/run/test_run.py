@@ -74,7 +74,8 @@ def test_an_ending_is_put_on_record_once_and_in_the_cluster_under_the_lock() -> 
     ("error", "said"),
     [
         (StepFailed("the disk is full"), "the disk is full"),
-        (KeyboardInterrupt(), "interrupted: KeyboardInterrupt"),
+        (KeyboardInterrupt(), "interrupted"),
+        (SystemExit(3), "interrupted: SystemExit"),
     ],
 )
 def test_what_ends_by_force_is_cleaned_up_and_stands_in_the_history(
@@ -255,6 +256,15 @@ def test_a_full_disk_keeps_nothing_from_the_cluster(monkeypatch: pytest.MonkeyPa
     ended = conducted(run, lambda: run.finish(PROMOTED), full)
     assert ended.kind == "error"
     assert ended.sentence.startswith("m-new is promoted, but record.json cannot be written")
+    assert history(at) == ["promoted"] and run.record.exit_code == 1
+
+
+def test_a_folder_that_cannot_be_made_is_no_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = world()
+    run = run_of(at)
+    full = lambda: monkeypatch.setattr(records, "folder", _full)  # noqa: E731
+    ended = conducted(run, lambda: run.finish(PROMOTED), full)
+    assert ended.kind == "error" and ended.sentence.startswith("m-new is promoted, but record.json")
     assert history(at) == ["promoted"] and run.record.exit_code == 1
 
 

@@ -128,7 +128,7 @@ def test_an_error_before_the_soak_is_passed_is_no_promotion(
         (
             KeyboardInterrupt(),
             "proven",
-            "interrupted: KeyboardInterrupt; what served before ends its requests and is put "
+            "interrupted; what served before ends its requests and is put "
             "away; the guard, or `rollout recover m`, goes on",
         ),
     ],

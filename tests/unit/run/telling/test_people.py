@@ -45,20 +45,27 @@ def test_every_ending_is_one_moment(told: list[Notice]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "moved", "leftover", "moment"),
+    ("outcome", "moved", "serves", "leftover", "moment"),
     [
-        (Outcome("failed", "too slow"), True, "", "rolled-back"),  # in its soak
-        (Outcome("error", "asked to stop", stopped=True), False, "", "rejected"),
-        (Outcome("error", "asked to stop", stopped=True), True, "", "rolled-back"),
-        (Outcome("error", "asked to stop", stopped=True), False, "m-new is there", "broken"),
-        (Outcome("error", "no cluster"), True, "", "broken"),
+        (Outcome("failed", "too slow"), True, False, "", "rolled-back"),  # in its soak
+        (Outcome("error", "asked to stop", stopped=True), False, False, "", "rejected"),
+        (Outcome("error", "asked to stop", stopped=True), True, False, "", "rolled-back"),
+        (Outcome("error", "asked to stop", stopped=True), True, True, "", "settled"),
+        (Outcome("error", "asked to stop", stopped=True), True, None, "", "broken"),
+        (Outcome("error", "asked to stop", stopped=True), False, False, "m is there", "broken"),
+        (Outcome("error", "no cluster"), True, False, "", "broken"),
     ],
 )
 def test_what_had_been_promoted_is_rolled_back_and_what_a_person_ends_is_not_broken(
-    outcome: Outcome, moved: bool, leftover: str, moment: str, told: list[Notice]
+    outcome: Outcome,
+    moved: bool,
+    serves: bool | None,
+    leftover: str,
+    moment: str,
+    told: list[Notice],
 ) -> None:
     record = read(reportdata.record()).model_copy(update={"leftover": leftover})
-    people.tell_end(record, outcome, moved=moved)
+    people.tell_end(record, outcome, moved=moved, serves=serves)
     assert [item.moment for item in told] == [moment]
 
 
