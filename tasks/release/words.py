@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tasks.base import clock
 from tasks.release.course import Observed
 from tasks.release.memory.terms import unproven_text
 from tasks.release.seats.edited import drift, drifted
@@ -103,6 +104,18 @@ def _settles(doing: Callable[[State], str]) -> Callable[[Observed], str]:
     return said
 
 
+def _held(seen: Observed) -> str:
+    state = seen.state
+    until = clock.moment(state.until) if state.until else None
+    if until is None or clock.now() < until:
+        return held_text(state)
+    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
+    return (
+        f"{_name(state.candidate)} could be approved until {state.until}: the guard removes it, or "
+        f"`rollout reject {state.name} {meant}` does"
+    )
+
+
 def _idle(seen: Observed) -> str:
     if seen.lost:
         return f"the Service leads nowhere: `rollout recover {seen.state.name}` leads it again"
@@ -149,7 +162,7 @@ _NEXT: Mapping[Phase, Callable[[Observed], str]] = {
     "restoring": _settles(
         lambda state: f"there was no way back: {_name(state.stable)} comes back up"
     ),
-    "held": lambda seen: held_text(seen.state),
+    "held": _held,
 }
 
 

@@ -37,9 +37,9 @@ DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # with fifty rollouts at once a query took longer than the 10 s it is given, and the server answered
 # 500: the client, which waits for 503 alone, ended its rollout
 PATIENT = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
-# Of PostgreSQL alone. In SQLite it is how long a lock is waited for, and the server stands still
-# all the while where its event loop clears away the cursor of a connection that waits (which holds
-# the connection's mutex): so Prefect's own 10 s hold there.
+# Of PostgreSQL alone. Of SQLite Prefect sets how long a lock is waited for itself, 60 s (PRAGMA
+# busy_timeout in prefect/server/database/configurations.py of 3.8.8), and the server stands still
+# all the while where its event loop clears away the cursor of a connection that waits.
 QUERIES = {"PREFECT_SERVER_DATABASE_TIMEOUT": "60"}
 _SERVER_AUTH, _AUTH = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, get_args
 
 import pytest
 
+from tasks.base import clock
+from tasks.base.clock import FakeClock
 from tasks.release.course import DeploymentView, Observed
 from tasks.release.state import Phase, State
 from tasks.release.words import in_words, next_step, why_so
@@ -71,3 +74,13 @@ def test_what_only_somebody_else_asks_for_is_told() -> None:
     said = next_step(Observed(State("m", stable=NEW), "new", {"new": more}))
     assert said.startswith("m-new was scaled to 8 by somebody else")
     assert "4 answer: nothing waits for the others" in said
+
+
+def test_what_waited_too_long_is_offered_for_approval_no_more() -> None:
+    held = seen("held", until="2026-03-01T12:00:00+00:00", plan="0123")
+    with clock.use(FakeClock(datetime(2026, 3, 1, 11, 59, tzinfo=UTC))):
+        assert "`rollout approve m --rollout run-1 --plan 0123`" in next_step(held)
+    with clock.use(FakeClock(datetime(2026, 3, 1, 12, 0, tzinfo=UTC))):
+        said = next_step(held)
+    assert "rollout approve" not in said and "the guard removes it" in said
+    assert "`rollout reject m --rollout run-1 --plan 0123`" in said

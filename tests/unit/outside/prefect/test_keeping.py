@@ -76,8 +76,7 @@ def test_only_the_server_is_told_the_database_and_its_password(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("url", ["", "sqlite+aiosqlite:////srv/prefect.db"])
-def test_a_lock_of_sqlite_is_not_waited_for_longer(tmp_path: Path, url: str) -> None:
-    """The whole server stands still meanwhile."""
+def test_how_long_sqlite_waits_is_left_to_prefect(tmp_path: Path, url: str) -> None:
     found = keeping.environments(tmp_path, Running(4200, "pool", "v"), {keeping.DATABASE: url})
     assert not QUERIES.keys() & found["server"].keys()
 
