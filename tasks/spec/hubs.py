@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
-from ipaddress import IPv6Address
 
 TOKEN_ENV = "MODELSCOPE_API_TOKEN"  # noqa: S105 - a variable's name
 OTHER_TOKEN_ENV = "MODEL_ROLLOUT_HUB_TOKEN"  # noqa: S105
@@ -26,6 +24,7 @@ _ADDRESS = re.compile(
     r"(:(?P<port>\d{1,5}))?(?=[/?#]|\Z)",
     re.IGNORECASE,
 )
+_GROUP = re.compile("[0-9a-fA-F]{1,4}")
 _DEFAULT_PORT = {"http": "80", "https": "443"}
 MOST_PORT = 65_535
 
@@ -43,9 +42,10 @@ def origin(address: str) -> str:
 
 
 def _is_six(text: str) -> bool:
-    with suppress(ValueError):
-        return bool(IPv6Address(text))
-    return False
+    head, gap, tail = text.partition("::")
+    groups = [group for part in (head, tail) if part for group in part.split(":")]
+    sound = all(_GROUP.fullmatch(group) for group in groups)
+    return sound and (len(groups) < 8 if gap else len(groups) == 8)
 
 
 def plain_address(address: str) -> str:
