@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
+from tasks.base.progress import Progress, emit
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
+from tasks.outside.prefect import told
 from tasks.record.outcome import Outcome
 from tasks.report.page import FILES
 from tasks.run.locked import Locked
@@ -99,6 +101,24 @@ def test_what_ends_by_force_is_cleaned_up_and_stands_in_the_history(
             run.conduct(pipeline)
     assert cleaned == [error] and history(at) == ["error"]
     assert on_disk(run)["sentence"] == said
+
+
+def test_what_its_steps_are_doing_is_told_by_the_step_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(told, "say", said.append)
+    run = run_of(world())
+
+    def pipeline() -> Outcome:
+        with run.step("roll_back"):
+            for step in ("promote", "deploy"):  # rooms below, which know no other name
+                emit(Progress(step, "running", "m-new", "waiting for its pods to end"))
+        return run.finish(FAILED)
+
+    assert run.conduct(pipeline) is FAILED
+    assert said[0] == "m-new: waiting for its pods to end"
+    assert [line.partition(" after ")[0] for line in said[1:]] == ["roll_back done"]
 
 
 def test_what_cleaning_up_leaves_behind_is_the_error() -> None:
