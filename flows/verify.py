@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import State
 
 from flows.rollback import must_be_there, settle
 from tasks.base.errors import OutsideError, RolloutError
+from tasks.base.progress import listening
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prefect import ending, parameters, told
@@ -88,7 +89,9 @@ def sat(
     """Measure, and put on record how it ended, also by an error, which is raised on. gave_way: how
     it ends where others came first, and why they did."""
     try:
-        return sitting.end(measure())
+        with listening(told.Aloud().hear, own=True):
+            came = measure()
+        return sitting.end(came)
     except GaveWay as error:
         return sitting.end(gave_way(str(error)))
     except BaseException as error:

@@ -26,8 +26,9 @@ def show_report(
     """Draw the page again and say where it is; gives the exit status.
 
     form: json or yaml print the record instead. junit: also write JUnit XML there. speech: None for
-    the locale's. kind: of what the last record is meant, None for a rollout. Raises SpecError when
-    there is no such record, OutsideError when a file cannot be written.
+    the locale's. kind: of what the last record is meant, None for a rollout. Raises Refused when
+    there is no such record, SpecError for one that cannot be read, OutsideError when a file cannot
+    be written.
     """
     path = pages.find(name, kind)
     record: dict[str, Any] = records.scrub(records.read(path))

@@ -16,7 +16,7 @@ from tasks.outside.kubernetes.access import reach
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import who
-from tasks.outside.prefect import parameters
+from tasks.outside.prefect import parameters, told
 from tasks.outside.prefect.road import Road
 from tasks.outside.vllm.engine import Answered, Engine, Late
 from tasks.record.outcome import ENDINGS, Kind, Outcome, compact
@@ -185,8 +185,9 @@ class Run(Sitting):
 
     def conduct(self, pipeline: Callable[[], Outcome]) -> Outcome:
         """Run it; every ending goes on record. Cancellation passes through after cleaning up."""
+        aloud = told.Aloud()
         try:
-            with listening(self.heard.hear, own=True):
+            with listening(lambda event: aloud.hear(self.heard.hear(event)), own=True):
                 return pipeline()
         except BaseException as error:
             ended = self.outcome or self._finish_after(ended_by(error))

@@ -39,6 +39,10 @@ STATUS = (
     "4 inconclusive or held, 5 refused before anything was changed, 130 "
     "interrupted (143 by SIGTERM, 129 by a closed terminal)."
 )
+COMPLETES = (
+    "Install this shell's completion: its script and, but for fish, a line in ~/.bashrc, ~/.zshrc "
+    "or PowerShell's profile."
+)
 GROUPS: dict[Group, dict[str, Callable[..., int]]] = {
     READS: {
         "list": look.list_rollouts,
@@ -117,7 +121,7 @@ def build(
     )
     store.command(App(name="gc", default_command=act.store_gc))
     app.command(store)
-    app.register_install_completion_command(help="Install this shell's completion.", usage="")
+    app.register_install_completion_command(help=COMPLETES, usage="")
 
     @app.meta.default
     def launch(

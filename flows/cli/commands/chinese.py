@@ -100,7 +100,11 @@ CHINESE: dict[str, str] = {
     "Weights of a spec's model that no rollout names any more.": (
         "查找 spec 中的模型在节点上不再被任何发布引用的权重。"
     ),
-    "Install this shell's completion.": "为当前 shell 安装命令补全。",
+    "Install this shell's completion: its script and, but for fish, a line in ~/.bashrc, ~/.zshrc "
+    "or PowerShell's profile.": (
+        "为当前 shell 安装命令补全：写入脚本；除 fish 外，还在 ~/.bashrc、~/.zshrc "
+        "或 PowerShell 的 profile 中加一行。"
+    ),
     # what several commands take
     "Show Prefect's log too.": "同时显示 Prefect 的日志。",
     "Rollout spec, a YAML file.": "发布的 spec，YAML 文件。",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-from tasks.base.errors import SpecError
+from tasks.base.errors import Refused, SpecError
 from tasks.base.scrub import mask
 from tasks.measure.round import Round
 from tasks.outside.disk import records
@@ -88,7 +88,7 @@ def try_write(record_file: Path) -> Path | None:
 
 def find(name: str, kind: RecordKind | None = None) -> Path:
     """The newest record of a name, or the one that NAME/ROLLOUT names, whatever it is of. kind:
-    None for a rollout's. Raises SpecError."""
+    None for a rollout's. Raises Refused where there is none, SpecError for what can be no name."""
     head, slash, rollout = name.partition("/")
     parts = (head, rollout) if slash else (head,)
     if any(part in ("", ".", "..") or Path(part).name != part for part in parts):
@@ -101,7 +101,7 @@ def find(name: str, kind: RecordKind | None = None) -> Path:
     if not path.is_file():
         there = sorted(path.parents[1].glob(f"*/{records.FILE}"))
         known = ", ".join(f"{item.parent.name}{_of_kind(item)}" for item in there)
-        raise SpecError([f"{path} does not exist; rollouts of '{head}' are: {known or 'none'}"])
+        raise Refused(f"{path} does not exist; rollouts of '{head}' are: {known or 'none'}")
     return path
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.base.errors import OutsideError, SpecError, StepFailed
+from tasks.base.errors import OutsideError, Refused, SpecError, StepFailed
 from tasks.base.scrub import scrub, scrub_text, watch
 from tasks.record.record import RecordKind
 
@@ -139,20 +139,19 @@ def logs_kept(name: str, rollout: str) -> Iterator[None]:
 
 
 def latest(name: str, kind: RecordKind = "rollout") -> Path:
-    """The newest record file of a rollout name, of one kind; SpecError when there is none, or when
-    one that may be it can't be read."""
+    """The newest record file of a rollout name, of one kind; Refused when there is none, SpecError
+    when one that may be it can't be read."""
     base = home() / "rollouts" / name
     found = sorted((path for path in base.glob(f"*/{FILE}") if path.is_file()), reverse=True)
     if not found:
-        raise SpecError([f"{base} holds no record; run `rollout run` or set {ENV}"])
+        raise Refused(f"{base} holds no record; run `rollout run` or set {ENV}")
     kinds = Counter[str]()
     for path in found:
         if (is_one := kind_of(path)) == kind:
             return path
         kinds[is_one] += 1
     others = ", ".join(f"{count} of kind {name}" for name, count in kinds.items())
-    said = f"{base} holds no record of kind {kind}; it holds {others}: `--kind` shows one"
-    raise SpecError([said])
+    raise Refused(f"{base} holds no record of kind {kind}; it holds {others}: `--kind` shows one")
 
 
 def kind_of(path: Path) -> str:

@@ -18,6 +18,7 @@ from tasks.outside.kubernetes.objects import Objects
 from tasks.outside.kubernetes.watch import Together, keep
 
 _TICK_S = 5.0
+_AGAIN_S = 15.0  # who listens now and then only has missed nothing for long
 _REVISION = "deployment.kubernetes.io/revision"
 
 
@@ -111,7 +112,7 @@ class _Waiting:
         self.pods: dict[tuple[str, str], Object] = {}
         self.sets: dict[tuple[str, str], Object] = {}
         self.evidence = Evidence(cluster, ns)
-        self.told: dict[str, str] = {}
+        self.told: dict[str, tuple[str, float]] = {}  # of each pod, and when
 
     def run(self, timeout_s: float) -> None:
         deadline = clock.monotonic() + timeout_s
@@ -123,6 +124,7 @@ class _Waiting:
                 for source, change, obj in streams.hear(min(left, _TICK_S)):
                     self._heard(source, change, obj)
                     self._tell()
+                self._tell()
                 if is_ready(self.deploy):
                     return
                 reason = self._diagnose()
@@ -168,9 +170,10 @@ class _Waiting:
 
     def _tell(self) -> None:
         for pod in self._current():
-            name, text = pod["metadata"]["name"], phase_text(pod)
-            if self.told.get(name) != text:
-                self.told[name] = text
+            name, text, now = pod["metadata"]["name"], phase_text(pod), clock.monotonic()
+            last, at = self.told.get(name, ("", 0.0))
+            if last != text or now - at >= _AGAIN_S:
+                self.told[name] = (text, now)
                 self.on_progress(Progress("deploy", "running", name, text))
 
     def _diagnose(self) -> Diagnosis | None:

@@ -97,7 +97,8 @@ def test_an_event_rolls_out_its_commit_though_the_branch_has_moved(served: Serve
 
 
 def every_task_says_what_it_found(served: Served, run: dict[str, Any]) -> None:
-    """One sentence each, besides Prefect's own, which only say that something ended."""
+    """The last word of each, besides Prefect's own, which only say that something ended. What
+    stands before it is what the step was doing; how much of that depends on how long it took."""
     said: dict[str, list[str]] = {}
     for task, message in plain(served, run):
         if not message.startswith(("Finished in state", "Beginning")):
@@ -115,10 +116,11 @@ def every_task_says_what_it_found(served: Served, run: dict[str, Any]) -> None:
         "judge": "pass: ",
         "promote": "done after a soak",
     }
-    assert {step: len(messages) for step, messages in said.items()} == dict.fromkeys(words, 1)
+    assert said.keys() == words.keys()
     for step, found in words.items():
-        assert found in said[step][0]
-        assert step not in ("deploy", "judge") or any(step in line for line in of_flow)
+        assert found in said[step][-1]
+    assert any(": " in line for line in said["deploy"][:-1])  # at least the first state of its pod
+    assert all(any(step in line for line in of_flow) for step in ("deploy", "judge"))
 
 
 def test_an_event_that_names_no_commit_is_an_error_with_words(served: Served) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -33,6 +37,55 @@ def copied() -> list[str]:
 def test_the_runner_image_leaves_the_stand_in_out() -> None:
     assert not any(f"{APART}/".startswith(f"{path}/") for path in copied())
     assert not any(path.startswith(APART) for path in copied())
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the runner image's is built from, and nothing else."""
+    place = tmp_path_factory.mktemp("image")
+    for name in copied():
+        there = place / name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            leave = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, there, ignore=leave)
+        else:
+            shutil.copy(ROOT / name, there)
+    return place
+
+
+def test_what_the_image_has_is_all_that_its_package_is_built_from(image: Path) -> None:
+    told = tomllib.loads((image / "pyproject.toml").read_text())
+    project, wheel = told["project"], told["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for name in [project["readme"], *project["license-files"], *wheel["packages"]]:
+        assert (image / name).exists(), name
+
+
+# every module but the demo, which runs on the stand-in, from the repository alone
+IMPORTS = """
+import importlib, pkgutil, sys
+for name in ("flows", "tasks", "deployments"):
+    package = importlib.import_module(name)
+    assert package.__path__ == [f"{sys.argv[1]}/{name}"], package.__path__
+    for found in pkgutil.walk_packages(package.__path__, f"{name}."):
+        if not found.name.endswith("__main__") and found.name != "flows.cli.demo":
+            importlib.import_module(found.name)
+"""
+
+
+def test_the_command_answers_from_what_the_image_has(image: Path, tmp_path: Path) -> None:
+    """Its packages hide those of the repository: what it lacks is found nowhere else."""
+    surroundings = {"PATH": os.defpath, "HOME": str(tmp_path), "PYTHONPATH": str(image)}
+    for line in (["-m", "flows.cli", "--version"], ["-c", IMPORTS, str(image)]):
+        done = subprocess.run(
+            [sys.executable, "-B", *line],
+            cwd=tmp_path,
+            env=surroundings,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("model-rollout ") or line[0] == "-c"
 
 
 def in_the_image(page: str) -> list[str]:

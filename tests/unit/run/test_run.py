@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import LockLost, OutsideError, Refused, StepFailed
+from tasks.base.progress import Progress, emit
 from tasks.outside.disk import records
 from tasks.outside.kubernetes.actor import Actor
-from tasks.record.outcome import Outcome
+from tasks.outside.prefect import told
+from tasks.record.outcome import ENDINGS, OF_WHAT_SERVES, Kind, Outcome
 from tasks.report.page import FILES
 from tasks.run.locked import Locked
 from tasks.run.run import Run
@@ -100,6 +102,41 @@ def test_what_ends_by_force_is_cleaned_up_and_stands_in_the_history(
             run.conduct(pipeline)
     assert cleaned == [error] and history(at) == ["error"]
     assert on_disk(run)["sentence"] == said
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ENDINGS if kind not in OF_WHAT_SERVES])
+def test_an_ending_leaves_an_event_and_a_line_of_history_where_the_lock_was_had(kind: Kind) -> None:
+    """As docs/notifications.md says; before that nothing is written."""
+    at, outcome = world(), Outcome(kind, "so it ended")
+    run = run_of(at)
+    assert run.conduct(lambda: run.finish(outcome)) is outcome
+    assert at.writes == []
+    run = run_of(at)
+    with run.locked(kept):
+        run.finish(outcome)
+    events = [body for (what, _), body in at.objects.items() if what == "Event"]
+    assert history(at) == [kind]
+    assert {(body["reason"], body["message"]) for body in events} == {
+        (ENDINGS[kind].state, "so it ended")
+    }
+
+
+def test_what_its_steps_are_doing_is_told_by_the_step_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(told, "say", said.append)
+    run = run_of(world())
+
+    def pipeline() -> Outcome:
+        with run.step("roll_back"):
+            for step in ("promote", "deploy"):  # rooms below, which know no other name
+                emit(Progress(step, "running", "m-new", "waiting for its pods to end"))
+        return run.finish(FAILED)
+
+    assert run.conduct(pipeline) is FAILED
+    assert said[0] == "m-new: waiting for its pods to end"
+    assert [line.partition(" after ")[0] for line in said[1:]] == ["roll_back done"]
 
 
 def test_what_cleaning_up_leaves_behind_is_the_error() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from flows.cli.known import unknown
@@ -36,6 +38,16 @@ def test_every_command_says_so(
     said = capsys.readouterr()
     assert said.err == f"rollout: no rollout nobodys in namespace {NS}; there are: {NAME}\n"
     assert said.out == ""
+
+
+@pytest.mark.parametrize("name", ["nobodys", "nobodys/20261122T101500-000000"])
+def test_a_report_of_none_is_refused(
+    name: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is asked of this disk, not of a cluster."""
+    assert main(["report", name]) == 5
+    said = capsys.readouterr()
+    assert said.err.startswith(f"rollout: {home / 'rollouts' / 'nobodys'}") and said.out == ""
 
 
 def test_one_whose_state_is_lost_is_there(

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from flows.cli import report
-from tasks.base.errors import OutsideError, SpecError
+from tasks.base.errors import OutsideError, Refused, SpecError
 from tasks.outside.disk import pages, records
 from tasks.record.parts import TargetJudged
 from tasks.report.html import esc, limit_text
@@ -73,13 +73,13 @@ def test_the_last_rollout_is_not_hidden_by_what_measured_it_again(
 
 
 def test_what_is_not_there_is_told_with_what_is(measured_since: dict[str, Path]) -> None:
-    with pytest.raises(SpecError, match=r"20261123T101500-29e2b0, 20261124\S+ \(verify\), "):
+    with pytest.raises(Refused, match=r"20261123T101500-29e2b0, 20261124\S+ \(verify\), "):
         pages.find("qwen/none")
     for kind in ("rollout", "verify"):
         for path in records.home().glob(f"rollouts/qwen/*/{records.FILE}"):
             if records.kind_of(path) == kind:
                 path.unlink()
-    with pytest.raises(SpecError, match="no record of kind rollout; it holds 1 of kind bench"):
+    with pytest.raises(Refused, match="no record of kind rollout; it holds 1 of kind bench"):
         pages.find("qwen")
     with pytest.raises(SpecError, match="names one record; leave out the id, or --kind bench"):
         pages.find("qwen/r", "bench")
@@ -125,9 +125,17 @@ def test_an_older_rollout_is_named_by_its_id(
     assert "20261122T101500-000000" in text
 
 
-@pytest.mark.parametrize("name", ["", "qwen/", "qwen/none", "../x", "qwen/../..", "a/b/c", "none"])
-def test_a_name_without_a_record_is_refused(record_file: Path, name: str) -> None:
-    with pytest.raises(SpecError):
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        *((name, SpecError) for name in ("", "qwen/", "../x", "qwen/../..", "a/b/c")),
+        *((name, Refused) for name in ("qwen/none", "none")),
+    ],
+)
+def test_a_name_without_a_record_is_refused(
+    record_file: Path, name: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
         report.show_report(name, "table", None, False)
 
 

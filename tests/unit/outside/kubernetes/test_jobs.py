@@ -11,6 +11,7 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import LockLost, StepFailed
 from tasks.base.progress import Progress
+from tasks.outside.kubernetes import ready
 from tasks.outside.kubernetes.jobs import JobResult, marked, run_job
 from tasks.outside.kubernetes.ready import NotReady, wait_ready
 from tasks.outside.kubernetes.rest import unfenced
@@ -345,6 +346,24 @@ def test_every_state_of_a_pod_is_told(api: FakeObjects) -> None:
 
     wait_ready(api, "llm", "m", timeout_s=120, on_progress=on_progress)  # type: ignore[arg-type]
     assert heard == ["ContainerCreating", "Running, not ready yet", "Ready"]
+
+
+def test_a_state_that_lasts_is_told_again(
+    api: FakeObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who listens now and then only hears the newest in time."""
+    monkeypatch.setattr(ready, "_AGAIN_S", 0.0)
+    made = deploy(api, "creating")
+    heard: list[str] = []
+
+    def on_progress(event: Progress) -> None:
+        heard.append(event.message)
+        if len(heard) == 2:
+            made["status"]["availableReplicas"] = 1
+            api.set(made)
+
+    wait_ready(api, "llm", "m", timeout_s=20, on_progress=on_progress)  # type: ignore[arg-type]
+    assert heard[:2] == ["ContainerCreating"] * 2
 
 
 def test_a_pod_of_an_older_template_does_not_count(api: FakeObjects) -> None:

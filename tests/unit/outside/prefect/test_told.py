@@ -1,4 +1,5 @@
-"""An error that a person may see is its message in a run's log, once; a fault of ours is not."""
+"""An error that a person may see is its message in a run's log, once; a fault of ours is not. What
+a step is doing is a line of it now and then."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tasks.base.clock import FakeClock
 from tasks.base.errors import StepFailed
+from tasks.base.progress import Progress, emit, listening
 from tasks.outside.prefect import told
 
 FLOW, TASK = "prefect.flow_runs", "prefect.task_runs"
@@ -85,3 +88,63 @@ def test_a_sentence_outside_a_run_is_for_debugging(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.DEBUG, logger="tasks"):
         told.say("100 % done")
     assert caplog.messages == ["100 % done"]
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is told while a listener says it aloud."""
+    lines: list[str] = []
+    monkeypatch.setattr(told, "say", lines.append)
+    return lines
+
+
+def test_a_change_is_a_line_and_of_a_step_one_in_half_a_minute(
+    time: FakeClock, said: list[str]
+) -> None:
+    """What came sooner is told once its time has come, as it is by then."""
+    with listening(told.Aloud().hear, own=True):
+        emit(Progress("deploy", "started"))
+        emit(Progress("deploy", "running", "m-0", "Pending"))
+        time.sleep(told.CHANGE_EVERY_S - 1)
+        emit(Progress("deploy", "running", "m-0", "ContainerCreating"))
+        emit(Progress("fetch_weights", "running", "node-a", "", 4096, 8192, "bytes"))
+        assert said == ["m-0: Pending", "node-a: 4,096 of 8,192 bytes"]
+        time.sleep(1)
+        for _ in range(2):
+            emit(Progress("deploy", "running", "m-0", "Running, not ready yet"))
+            time.sleep(told.COUNT_EVERY_S)
+        emit(Progress("deploy", "done", message="m is ready"))
+    assert said[2:] == ["m-0: Running, not ready yet"]
+
+
+def test_what_only_counts_on_is_told_seldom(time: FakeClock, said: list[str]) -> None:
+    aloud = told.Aloud()
+    for left in range(1200, 0, -5):
+        left_s = f"soaking, {left} s left"
+        aloud.hear(Progress("promote", "running", "m", left_s, 1200 - left, 1200, "s"))
+        time.sleep(5)
+    assert said == [f"m: soaking, {left} s left" for left in (1200, 900, 600, 300)]
+
+
+def test_a_round_that_ended_is_told_between_its_requests(time: FakeClock, said: list[str]) -> None:
+    aloud = told.Aloud()
+    aloud.hear(Progress("benchmark", "running", "", "0 of 3 targets decided", 0, 8, "rounds"))
+    time.sleep(told.CHANGE_EVERY_S)
+    for done in (40, 60):
+        aloud.hear(Progress("benchmark", "running", "c2", "round 1", done, 120, "requests"))
+        time.sleep(told.CHANGE_EVERY_S)
+    aloud.hear(Progress("benchmark", "running", "", "2 of 3 targets decided", 1, 8, "rounds"))
+    assert said == [
+        "0 of 3 targets decided, 0 of 8 rounds",
+        "c2: round 1, 40 of 120 requests",
+        "2 of 3 targets decided, 1 of 8 rounds",
+    ]
+
+
+def test_a_step_taken_again_is_told_at_once_and_its_ends_are_its_own(
+    time: FakeClock, said: list[str]
+) -> None:
+    aloud = told.Aloud()
+    for state in ("started", "running", "done", "started", "running", "failed"):
+        aloud.hear(Progress("smoke", state, "" if state == "started" else "m", "looking"))
+    assert said == ["m: looking"] * 2

@@ -1,10 +1,16 @@
-"""Every example of the documentation is one that works: it is run, parsed or compiled."""
+"""No example of the documentation is one that could not work, as far as it shows without a cluster.
+
+Shell is read by bash, and each command of ours is parsed with its options; those that need no
+cluster are run, a block's in their order (`ALONE`). What needs one is not run here, nor is another
+program. A spec is validated, a manifest read as YAML, Python compiled, JSON read.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,6 +21,7 @@ from tasks.spec.rollout import Rollout
 from tests.support.docs.examples import Block, blocks, commands, whole
 from tests.support.places import ROOT
 
+ALONE = ("--version", "explain", "init", "validate")
 BLOCKS = [block for block in blocks() if not block.unchecked]
 TARGETS = re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text())
 
@@ -51,6 +58,15 @@ def test_python_compiles_and_json_is_read() -> None:
         json.loads(block.text)
 
 
+@pytest.fixture
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder, and no cluster."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("block", of("sh"), ids=str)
 def test_commands_are_understood(block: Block) -> None:
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
@@ -67,8 +83,8 @@ def understood(words: list[str]) -> None:
         line = words[2 if words[0] == "kubectl" else 1 :]
         if line[0] != "--install-completion":  # goes to a shell's own files
             build().parse_args(line, exit_on_error=False, print_error=False)
-        if line[0] == "explain" and len(line) == 2:
-            assert main(line) == 0
+        if line[0] in ALONE:
+            assert main(line) == 0, words
     if words[0] == "make":
         goals = [word for word in words[1:] if "=" not in word]
         assert set(goals) <= set(TARGETS), words
@@ -86,8 +102,10 @@ def understood(words: list[str]) -> None:
         "rollout nonsense",
         "make nonsense",
         "rollout explain nonsense",
+        "rollout validate nonsense.yaml",
     ],
 )
+@pytest.mark.usefixtures("alone")
 def test_a_wrong_command_is_found(line: str) -> None:
     with pytest.raises(Exception):  # noqa: B017
         understood(line.split())
@@ -100,3 +118,8 @@ def test_what_a_shell_reads_in_a_line() -> None:
 
 def test_few_are_left_out() -> None:
     assert len([block for block in blocks() if block.unchecked]) <= 8
+
+
+def test_those_that_need_no_cluster_are_there_to_be_run() -> None:
+    given = [words[1] for block in of("sh") for words in commands(block.text) if words[1:]]
+    assert set(ALONE) <= set(given)
