@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -287,10 +288,23 @@ def deploy(api: FakeObjects, case: str, available: int = 0) -> Object:
     return made
 
 
-def wait(api: FakeObjects, timeout_s: float = 20) -> list[Progress]:
+def wait(
+    api: FakeObjects, timeout_s: float = 120, react: Callable[[list[Progress]], object] = len
+) -> list[Progress]:
     heard: list[Progress] = []
-    wait_ready(api, "llm", "m", timeout_s=timeout_s, on_progress=heard.append)  # type: ignore[arg-type]
+
+    def hear(event: Progress) -> None:
+        heard.append(event)
+        react(heard)
+
+    wait_ready(api, "llm", "m", timeout_s=timeout_s, on_progress=hear)  # type: ignore[arg-type]
     return heard
+
+
+def available(api: FakeObjects, made: Object) -> None:
+    """Its one replica answers."""
+    made["status"]["availableReplicas"] = 1
+    api.set(made)
 
 
 def wait_in_vain(api: FakeObjects) -> None:
@@ -306,14 +320,7 @@ def test_ready_is_ready(api: FakeObjects) -> None:
 
 def test_becoming_ready_is_heard_and_told(api: FakeObjects) -> None:
     made = deploy(api, "creating")
-    heard: list[Progress] = []
-
-    def on_progress(event: Progress) -> None:
-        heard.append(event)
-        made["status"]["availableReplicas"] = 1
-        api.set(made)
-
-    wait_ready(api, "llm", "m", timeout_s=120, on_progress=on_progress)  # type: ignore[arg-type]
+    heard = wait(api, react=lambda _: available(api, made))
     assert [(e.step, e.message) for e in heard] == [("deploy", "ContainerCreating")]
 
 
@@ -332,19 +339,16 @@ def test_a_hopeless_pod_ends_the_wait_at_once(api: FakeObjects, case: str) -> No
 
 def test_every_state_of_a_pod_is_told(api: FakeObjects) -> None:
     made = deploy(api, "creating")
-    heard: list[str] = []
 
-    def on_progress(event: Progress) -> None:
-        heard.append(event.message)
-        if event.message == "ContainerCreating":
+    def react(heard: list[Progress]) -> None:
+        if heard[-1].message == "ContainerCreating":
             # both at once: the second state is heard together with the first
             api.set(load("starting")["pod"])
             api.set(load("ready")["pod"])
-        elif event.message == "Ready":
-            made["status"]["availableReplicas"] = 1
-            api.set(made)
+        elif heard[-1].message == "Ready":
+            available(api, made)
 
-    wait_ready(api, "llm", "m", timeout_s=120, on_progress=on_progress)  # type: ignore[arg-type]
+    heard = [event.message for event in wait(api, react=react)]
     assert heard == ["ContainerCreating", "Running, not ready yet", "Ready"]
 
 
@@ -354,16 +358,8 @@ def test_a_state_that_lasts_is_told_again(
     """Who listens now and then only hears the newest in time."""
     monkeypatch.setattr(ready, "_AGAIN_S", 0.0)
     made = deploy(api, "creating")
-    heard: list[str] = []
-
-    def on_progress(event: Progress) -> None:
-        heard.append(event.message)
-        if len(heard) == 2:
-            made["status"]["availableReplicas"] = 1
-            api.set(made)
-
-    wait_ready(api, "llm", "m", timeout_s=20, on_progress=on_progress)  # type: ignore[arg-type]
-    assert heard[:2] == ["ContainerCreating"] * 2
+    heard = wait(api, react=lambda heard: len(heard) == 2 and available(api, made))
+    assert [event.message for event in heard[:2]] == ["ContainerCreating"] * 2
 
 
 def test_a_pod_of_an_older_template_does_not_count(api: FakeObjects) -> None:
@@ -397,9 +393,5 @@ def test_a_deployment_that_vanishes(api: FakeObjects) -> None:
     with pytest.raises(NotReady, match="there is no Deployment"):
         wait(api)
     deploy(api, "creating")
-
-    def on_progress(event: Progress) -> None:
-        api.delete("Deployment", "m")
-
     with pytest.raises(NotReady, match="was deleted"):
-        wait_ready(api, "llm", "m", timeout_s=120, on_progress=on_progress)  # type: ignore[arg-type]
+        wait(api, react=lambda _: api.delete("Deployment", "m"))
