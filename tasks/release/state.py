@@ -329,8 +329,7 @@ def with_made(state: State, release: str, made: str, ran: Iterable[str] = ()) ->
 
 
 def judged_before(state: State, release: str, demands: str) -> Judged | None:
-    """The verdict that stands on a release under these demands; None for none. Older versions noted
-    their first part alone."""
+    """The verdict that stands on a release under these demands, or their first part as before."""
     known = (demands, demands.partition("-")[0])
     return next((j for j in state.judged if j.release == release and j.demands in known), None)
 
