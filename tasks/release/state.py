@@ -313,7 +313,7 @@ def with_verdict(state: State, found: Judged) -> State:
     def key(item: Judged) -> tuple[str, str]:
         return item.release, item.demands
 
-    others = [item for item in state.judged if key(item) != key(found)]
+    others = [item for item in state.judged if key(item) != key(found) and item is not old]
     return replace(state, judged=tuple([found, *others][:JUDGED]))
 
 
@@ -329,8 +329,9 @@ def with_made(state: State, release: str, made: str, ran: Iterable[str] = ()) ->
 
 
 def judged_before(state: State, release: str, demands: str) -> Judged | None:
-    """The verdict that stands on a release under these demands; None where it has none."""
-    return next((j for j in state.judged if (j.release, j.demands) == (release, demands)), None)
+    """The verdict that stands on a release under these demands, or their first part as before."""
+    known = (demands, demands.partition("-")[0])
+    return next((j for j in state.judged if j.release == release and j.demands in known), None)
 
 
 def stands(found: Judged, tries: int | None = None) -> bool:

@@ -95,7 +95,7 @@ def _by_itself(run: Run, found: Survey) -> Survey:
     stable = found.seen.state.stable
     elsewhere = stable is None or stable.id != found.release.id
     if elsewhere and served_before(found.seen.state, memory, found.release):
-        return replace(found, not_again=went_back(found.release))
+        return replace(found, not_again=went_back(found.seen.state, found.release))
     order = standing(hub, spec, found.seen.state, memory, manifest.commit)
     if order.age not in ("newer", "same"):
         raise Refused(f"{manifest.model} at {manifest.commit}: {not_newer(order)}")

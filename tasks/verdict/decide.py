@@ -82,10 +82,23 @@ def agreed(decision: Decision, witness: Witness) -> Decision:
 DEMANDS = ("targets", "quality", "smoke", "benchmark")
 
 
+# what a release may fail by beside these, and that its id does not tell
+BEARS: dict[str, set[str] | None] = {
+    "model": {"endpoint", "token_secret", "endpoint_token"},
+    "nodes": None,
+    "store": None,
+    "runner": None,
+    "access": None,
+    "promotion": {"strategy", "allow_interruption", "leaves", "soak", "on_inconclusive"},
+}
+
+
 def asked_of(spec: Rollout) -> str:
-    """A short name for all that is asked of a release, whatever it is measured on."""
-    text = spec.model_dump_json(include=set(DEMANDS))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """A short name for all that is asked of a release and that its outcome hangs on: of the
+    demands, then of what else bears on it (see `judged_before`)."""
+    more = {part: True if fields is None else fields for part, fields in BEARS.items()}
+    texts = (spec.model_dump_json(include=set(DEMANDS)), spec.model_dump_json(include=more))
+    return "-".join(hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts)
 
 
 def next_move(decision: Decision, promotion: Promotion, strategy: str = "parallel") -> Next:

@@ -104,7 +104,7 @@ def decide_found(
             f"{judged.rollout}); it starts again once spec, targets or commit change, or by hand",
         )
     if served_before(state, memory, release):
-        return WatchDecision("went back", went_back(release))
+        return WatchDecision("went back", went_back(state, release))
     if order.age not in ("newer", "same"):
         return WatchDecision("older", not_newer(order))
     if why := closed(spec, now.at):
@@ -141,8 +141,17 @@ def served_before(state: State, memory: WatchMemory, release: Release) -> bool:
     )
 
 
-def went_back(release: Release) -> str:
-    """Why a release that served once does not start by itself."""
+def went_back(state: State, release: Release) -> str:
+    """Why a release that served once does not start by itself: by the history, what serves was
+    promoted after it, or it was gone back from."""
+    stable = state.stable
+    promoted = [entry for entry in state.history if entry.get("outcome") == "promoted"]
+    last = next((e for e in promoted if _of(e, release) or (stable and _of(e, stable))), None)
+    if stable and last and _of(last, stable):
+        return (
+            f"{release.deployment} served before, and a newer one, {stable.deployment}, has "
+            "replaced it; by hand alone"
+        )
     return f"{release.deployment} served before and was gone back from; by hand alone"
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tasks.release.state import Judged, State, judged_before, with_verdict
 from tasks.spec.rollout import Promotion, Rollout
 from tasks.verdict import decide
 from tasks.verdict.targets import Decision, TargetVerdict
@@ -109,3 +111,48 @@ def test_an_exam_that_fails_ends_it_before_the_load() -> None:
     )  # fmt: skip
     assert decide.ends_early(exam) and not decide.ends_early(None)
     assert decide.verdict((), exam, spec(exam={"minimum_percent": 70})).verdict == "fail"
+
+
+# what its id is made of, and what its outcome does not hang on
+IN_THE_ID = {"model", "serving"}
+ELSEWHERE = {
+    *("name", "namespace", "records", "schedule", "watch"),
+    *("maintenance_windows", "quiet_hours", "verify"),
+}
+
+
+def test_each_part_of_a_spec_is_known_to_bear_on_a_release_or_not() -> None:
+    bears = {*decide.DEMANDS, *decide.BEARS}
+    assert set(Rollout.model_fields) == bears | IN_THE_ID | ELSEWHERE
+    assert not bears & ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    ("change", "other"),
+    [
+        ({"nodes": {"accelerator": "cpu", "selector": {"pool": "b"}}}, True),
+        ({"access": {"mode": "pod-ip"}}, True),
+        ({"store": {"path": "/data"}}, True),
+        ({"runner": {"image": "other:1"}}, True),
+        ({"promotion": {"strategy": "replace"}}, True),
+        ({"promotion": {"soak": {"duration_s": 5}}}, True),
+        ({"promotion": {"history": 5, "tries": 7}}, False),
+        ({"quiet_hours": [{"cron": "0 0 * * *", "hours": 1}]}, False),
+        ({"watch": {"tags": "v*"}}, False),
+    ],
+)
+def test_a_mended_spec_is_another_question(change: dict[str, Any], other: bool) -> None:
+    asked = decide.asked_of(make_spec({}))
+    assert (decide.asked_of(make_spec(change)) != asked) is other
+
+
+def test_a_verdict_that_an_older_version_noted_stands() -> None:
+    asked = decide.asked_of(make_spec({}))
+    old = Judged("new", asked.partition("-")[0], "failed", "run-1")
+    state = State("m", judged=(old,))
+    assert judged_before(state, "new", asked) is old
+    found = replace(old, demands=asked)
+    state = with_verdict(state, found)
+    assert state.judged == (found,)
+    mended = decide.asked_of(make_spec({"store": {"path": "/data"}}))
+    assert judged_before(state, "new", mended) is None

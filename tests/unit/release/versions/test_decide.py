@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tasks.release.state import Judged, State
+from tasks.release.state import Judged, Release, State
 from tasks.release.versions.decide import (
     Now,
     WatchDecision,
@@ -107,6 +107,20 @@ def test_what_somebody_went_back_from_is_not_started_again(
     state: State, memory: WatchMemory
 ) -> None:
     assert decided(state, memory).sign == "went back"
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "said"),
+    [((OLD, NEW), "has replaced it"), ((NEW, OLD), "was gone back from"), ((), "gone back from")],
+)
+def test_one_that_a_newer_one_replaced_was_not_gone_back_from(
+    newest_first: tuple[Release, ...], said: str
+) -> None:
+    history = tuple(
+        {"outcome": "promoted", "resolve_model": {"release": item.id}} for item in newest_first
+    )
+    found = decided(replace(SERVING, previous=NEW, history=history))
+    assert found.sign == "went back" and said in found.said
 
 
 @pytest.mark.parametrize(
