@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deployments.local import daemons, stack
 from tests.flows.house import House, house
+from tests.support.served import prefect_server
 
 
 @pytest.fixture(scope="session")
 def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a real Prefect server's API."""
-    folder = tmp_path_factory.mktemp("prefect")
-    env = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
-    started: list[daemons.Daemon] = []
-    url = stack.start_prefect(folder, env, started)
-    try:
-        yield f"{url}/api"
-    finally:
-        for item in started:
-            daemons.stop(item)
+    with prefect_server(tmp_path_factory.mktemp("prefect")) as api:
+        yield api
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import httpx
 import yaml
 
+from deployments.local import daemons, stack
 from tests.flows.house import House, spec_data
 from tests.support.waiting import until
 
@@ -183,6 +185,19 @@ class Served:
         finally:
             process.terminate()
             process.wait(60)
+
+
+@contextmanager
+def prefect_server(folder: Path) -> Iterator[str]:
+    """A real server of one's own, with its files in this folder; gives its API's address."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    started: list[daemons.Daemon] = []
+    url = stack.start_prefect(folder, env, started)
+    try:
+        yield f"{url}/api"
+    finally:
+        for item in started:
+            daemons.stop(item)
 
 
 def serve(home: House) -> Served:
