@@ -98,7 +98,8 @@ def _tend(
                     reschedule=True,
                 ),
                 # asked once, whoever finds it held
-                idempotency_key=f"{what} {namespace}/{name} {state.rollout} {state.plan} {after}",
+                idempotency_key=f"{what} {namespace}/{name} {state.rollout} {state.plan} {after} "
+                f"{deployment}",
             )
             # a resumed run counts as not yet run, and Prefect would try what fails once more
             policy = run.empirical_policy.model_copy(update={"retries": -1})
@@ -123,14 +124,27 @@ def _say(client: SyncPrefectClient, run: FlowRun, line: str) -> None:
     )
 
 
+def withdraw(client: SyncPrefectClient, deployment: UUID) -> None:
+    """End what is asked by a deployment that is about to go: nobody could resume it."""
+    for (_, name), run in list(_open(client, None)):
+        if run.deployment_id == deployment:
+            _end(
+                client, run, f"its deployment goes; `rollout {run.parameters['what']} {name}` stays"
+            )
+
+
 def _close(client: SyncPrefectClient, read: StateReader, only: ModelKey | None) -> None:
     for model, run in list(_open(client, only)):
         state, now = read(model)
         given = run.parameters
         meant = Meant(str(given.get("rollout", "")), str(given.get("plan", "")))
         if why := settled_since(state, meant, now):
-            client.set_flow_run_state(run.id, Cancelled(name=CLOSED, message=mask(why)), force=True)
-            _say(client, run, f"Closed: {mask(why)}")
+            _end(client, run, why)
+
+
+def _end(client: SyncPrefectClient, run: FlowRun, why: str) -> None:
+    client.set_flow_run_state(run.id, Cancelled(name=CLOSED, message=mask(why)), force=True)
+    _say(client, run, f"Closed: {mask(why)}")
 
 
 def _open(client: SyncPrefectClient, only: ModelKey | None) -> Iterator[tuple[ModelKey, FlowRun]]:

@@ -47,6 +47,7 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
+from tasks.outside.prefect.approvals import withdraw
 from tasks.service.changes import form_of, gone, held, patch, reschedule, switched_on
 from tasks.service.names import TAG
 from tasks.service.notices import BLOCK, automations
@@ -361,5 +362,6 @@ def _remove(
         for automation in client.read_resource_related_automations(f"prefect.deployment.{ident}"):
             if TAG in automation.tags and automation.name not in plan.automation_names:
                 client.delete_automation(automation.id)
+        withdraw(client, UUID(ident))
         client.delete_deployment(UUID(ident))
         done.removed.append(names[ident])

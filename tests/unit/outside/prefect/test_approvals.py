@@ -69,7 +69,7 @@ class Server:
         given = {**of.parameters, **parameters}
         run = SimpleNamespace(
             id=uuid4(), name=name, parameters=given, state=state, tags=of.tags,
-            empirical_policy=FlowRunPolicy(pause_keys={"kept"}),
+            empirical_policy=FlowRunPolicy(pause_keys={"kept"}), deployment_id=ident,
         )  # fmt: skip
         self.runs.append(run)
         return run
@@ -160,6 +160,18 @@ def test_another_candidate_takes_the_place_of_the_one_before(server: Server) -> 
     approvals.tend(MODEL, at(HELD), "")
     approvals.tend(MODEL, at(replace(HELD, rollout="run-2")), "")
     assert open_runs(server) == ["approve m (rollout run-2)", "reject m (rollout run-2)"]
+
+
+def test_what_a_deployment_asks_ends_with_it_and_another_one_asks_anew(server: Server) -> None:
+    first = approvals.tend(MODEL, at(HELD), "")
+    approve = server.deployments[1]
+    approvals.withdraw(server, approve.id)  # type: ignore[arg-type]
+    assert open_runs(server) == ["reject m (rollout run-1)"]
+    assert server.said[-1] == "Closed: its deployment goes; `rollout approve m` stays"
+    approve.id = uuid4()  # it is made again
+    found = approvals.tend(MODEL, at(HELD), "")
+    assert found["reject"] == first["reject"] and found["approve"] != first["approve"]
+    assert len(set(server.keys)) == 3
 
 
 def test_what_a_person_paused_stays(server: Server) -> None:
