@@ -19,7 +19,7 @@ from prefect.events import emit_event
 from tasks.base.errors import RolloutError, SpecError, StepFailed
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import artifacts, told
+from tasks.outside.prefect import artifacts, own, told
 from tasks.release.versions.decide import event_id
 from tasks.run.versions.look import Sighting, VersionWatch
 from tasks.service.notices import TROUBLE
@@ -29,6 +29,8 @@ from tasks.spec.file import read_spec
 
 WIDTH = 8  # specs looked at at once
 KEY = "watch-models"
+
+own.install()  # a look at many models with a hub that is down takes long, too
 
 
 @flow(name="watch-models", flow_run_name="watch-models", persist_result=False)
