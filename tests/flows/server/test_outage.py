@@ -58,6 +58,9 @@ def test_a_server_that_is_killed_ends_no_rollout_of_its_service(served: Served) 
         ended = served.ended(run["id"])
         assert (ended["state_type"], ended["state_name"]) == ("COMPLETED", "Promoted")
         assert home.state("smollm2").phase == "idle"
+        # it was asked for a place that it does not know, which nothing hung on
+        log = (state / "logs" / "worker.log").read_text(errors="replace")
+        assert "the server knows no place of this run any more" in log
         # what it made is still as it should be
         assert "deployments and automations are as they should be" in home.rollout(*up, expect=0)
     finally:
