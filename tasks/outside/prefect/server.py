@@ -339,10 +339,21 @@ def _automation(client: SyncPrefectClient, wanted: AutomationCore, done: Applied
     body = wanted.model_dump(mode="json", exclude={"owner_resource", "enabled"})
     body["tags"] = list(dict.fromkeys([*there["tags"], TAG]))
     body["trigger"].pop("id", None)  # each has one of its own, which says nothing
-    if not held(there, body):
+    if not held(_in_order(there), _in_order(body)):
         new = AutomationCore.model_validate({**body, "enabled": found.enabled})
         client.update_automation(found.id, new)
         done.changed.append(f"automation {wanted.name}")
+
+
+def _in_order(value: Any) -> Any:
+    """The same with its lists of words sorted: a trigger's are sets, which the server gives in any
+    order."""
+    if isinstance(value, dict):
+        return {key: _in_order(item) for key, item in value.items()}
+    if isinstance(value, list):
+        words = all(isinstance(item, str) for item in value)
+        return sorted(value) if words else [_in_order(item) for item in value]
+    return value
 
 
 def _named(client: SyncPrefectClient, name: str) -> Automation | None:
