@@ -29,6 +29,17 @@ def held(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
+def in_order(value: Any) -> Any:
+    """The same with its lists of words sorted: a trigger's are sets, which the server gives in any
+    order."""
+    if isinstance(value, Mapping):
+        return {key: in_order(item) for key, item in value.items()}
+    if isinstance(value, list):
+        words = all(isinstance(item, str) for item in value)
+        return sorted(value) if words else [in_order(item) for item in value]
+    return value
+
+
 def form_of(schema: Fields, fields: Sequence[str], fixed: Mapping[str, Any] = {}) -> dict[str, Any]:
     """A flow's parameter schema with these fields alone, in their order: what the UI asks for.
     fixed: parameters that have this value and no other; the server refuses runs with another, and

@@ -65,6 +65,20 @@ def _plain(value: Any) -> Any:
     return item() if callable(item) else str(value)
 
 
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
 def put(
     path: Path, data: bytes, *, advice: str = f"free space or set {ENV}", parents: bool = False
 ) -> Path:
@@ -73,24 +87,15 @@ def put(
 
     parents: make its folder, too. Raises OutsideError, with the advice, when it can't be written.
     """
-    part = path
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)
-        whole = path.resolve()
-        if whole.exists() and not whole.is_file():
-            whole.write_bytes(data)
-            return path
-        part = whole.with_name(f".{whole.name}.{os.getpid()}")
-        with part.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(whole)
+        named = path.resolve()
+        if named.exists() and not named.is_file():
+            named.write_bytes(data)
+        else:
+            _replace(named, data)
     except OSError as error:
-        if part != path:
-            with suppress(OSError):
-                part.unlink()
         raise OutsideError(f"{path} cannot be written ({error.strerror}); {advice}") from error
     return path
 

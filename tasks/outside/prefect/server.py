@@ -48,7 +48,7 @@ from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
 from tasks.outside.prefect.approvals import withdraw
-from tasks.service.changes import form_of, gone, held, patch, reschedule, switched_on
+from tasks.service.changes import form_of, gone, held, in_order, patch, reschedule, switched_on
 from tasks.service.names import TAG
 from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
@@ -339,21 +339,10 @@ def _automation(client: SyncPrefectClient, wanted: AutomationCore, done: Applied
     body = wanted.model_dump(mode="json", exclude={"owner_resource", "enabled"})
     body["tags"] = list(dict.fromkeys([*there["tags"], TAG]))
     body["trigger"].pop("id", None)  # each has one of its own, which says nothing
-    if not held(_in_order(there), _in_order(body)):
+    if not held(in_order(there), in_order(body)):
         new = AutomationCore.model_validate({**body, "enabled": found.enabled})
         client.update_automation(found.id, new)
         done.changed.append(f"automation {wanted.name}")
-
-
-def _in_order(value: Any) -> Any:
-    """The same with its lists of words sorted: a trigger's are sets, which the server gives in any
-    order."""
-    if isinstance(value, dict):
-        return {key: _in_order(item) for key, item in value.items()}
-    if isinstance(value, list):
-        words = all(isinstance(item, str) for item in value)
-        return sorted(value) if words else [_in_order(item) for item in value]
-    return value
 
 
 def _named(client: SyncPrefectClient, name: str) -> Automation | None:

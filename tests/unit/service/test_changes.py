@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 
-from tasks.service.changes import Rescheduled, form_of, gone, held, patch, reschedule, switched_on
+from tasks.service.changes import (
+    Rescheduled,
+    form_of,
+    gone,
+    held,
+    in_order,
+    patch,
+    reschedule,
+    switched_on,
+)
 from tasks.service.names import tags_of
 from tasks.service.parts import Timetable
 from tasks.service.wanted import Tracked, wanted
@@ -160,6 +169,14 @@ def test_a_form_has_its_fields_alone_and_in_their_order() -> None:
 )
 def test_what_is_found_may_say_more(found: Any, wish: Any, held_so: bool) -> None:
     assert held(found, wish) is held_so
+
+
+def test_words_of_a_trigger_may_come_in_any_order() -> None:
+    trigger = {"trigger": {"after": ["a", "b"], "match": [{"id": ["c", "d"]}], "within": 420}}
+    other = {"trigger": {"after": ["b", "a"], "match": [{"id": ["d", "c"]}], "within": 420}}
+    assert not held(trigger, other) and held(in_order(trigger), in_order(other))
+    more = {"trigger": {**trigger["trigger"], "after": ["a", "b", "c"]}}
+    assert not held(in_order(more), in_order(trigger))
 
 
 def test_the_form_asks_for_a_value_at_once_where_one_may_be_left_out() -> None:
