@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from tasks.base.names import no_label
+
 TOKEN_ENV = "MODELSCOPE_API_TOKEN"  # noqa: S105 - a variable's name
 OTHER_TOKEN_ENV = "MODEL_ROLLOUT_HUB_TOKEN"  # noqa: S105
 OTHER_FOR_ENV = "MODEL_ROLLOUT_HUB_TOKEN_FOR"
@@ -18,13 +20,11 @@ MODELSCOPE = (
 _LOOPBACK = re.compile(r"http://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?")
 # Narrower than any client reads an address: where two of them might see different hosts
 # (a user part, a backslash), there is no origin, and no token is sent.
-_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _ADDRESS = re.compile(
-    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(\.{_LABEL})*\.?|\[(?P<six>[0-9a-f:.]+)\])"
-    r"(:(?P<port>\d{1,5}))?(?=[/?#]|\Z)",
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?(?=[/?#]|\Z)",
     re.IGNORECASE,
 )
-_GROUP = re.compile("[0-9a-fA-F]{1,4}")
+_GROUP = re.compile("[0-9a-f]{1,4}")
 _DEFAULT_PORT = {"http": "80", "https": "443"}
 MOST_PORT = 65_535
 
@@ -34,11 +34,15 @@ def origin(address: str) -> str:
     match = _ADDRESS.match(address)
     if match is None or int(match["port"] or 0) > MOST_PORT:
         return ""
-    if match["six"] and not _is_six(match["six"]):
-        return ""
     scheme, host, port = match["scheme"].lower(), match["host"].lower(), match["port"]
+    if not (_is_six(host[1:-1]) if host[0] == "[" else _is_host(host)):
+        return ""
     known = port is None or port == _DEFAULT_PORT[scheme]
     return f"{scheme}://{host}" if known else f"{scheme}://{host}:{port}"
+
+
+def _is_host(text: str) -> bool:
+    return not any(map(no_label, text.removesuffix(".").split(".")))
 
 
 def _is_six(text: str) -> bool:
