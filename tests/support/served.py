@@ -220,4 +220,7 @@ def serve(home: House) -> Served:
     for schedule in watch["schedules"]:
         place = f"/deployments/{watch['id']}/schedules/{schedule['id']}"
         served.call("PATCH", place, {"active": False})
+    # a new one looks at once, which is whenever the worker comes to it
+    for run in served.runs("watch-models", "SCHEDULED"):
+        served.call("DELETE", f"/flow_runs/{run['id']}")
     return served
