@@ -1,13 +1,14 @@
 """The steps as Prefect sees them: task runs, one after the other.
 
 Prefect draws an arrow wherever it finds the result of one task among the arguments of another, and
-steps share much. So it is told the order itself, and sees no arguments: its graph is the road.
+steps share much; a list or a tuple it knows by its address alone, which another may have later. So
+it is told the order itself, and sees neither arguments nor results: its graph is the road.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from prefect import Task
@@ -22,20 +23,30 @@ T = TypeVar("T")
 QUIET: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
-class _Call:
-    """A call that Prefect does not look into."""
+class _Call(Generic[T]):
+    """A call that Prefect does not look into, and what came of it.
 
-    def __init__(self, call: Callable[[], Any]) -> None:
-        self.call = call
+    found: what it gave. ident: of the task run in which it was made.
+    """
+
+    found: T
+    ident: UUID | None = None
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+
+    def make(self) -> None:
+        """Raises what the call raises."""
+        context = TaskRunContext.get()
+        self.ident = context.task_run.id if context else None
+        self.found = self._call()
 
 
-def _carry_out(call: _Call) -> tuple[UUID | None, Any]:
-    context = TaskRunContext.get()
-    found = call.call()
-    return (context.task_run.id if context else None), found
+def _carry_out(call: _Call[Any]) -> None:
+    call.make()
 
 
-def _task(name: str, run_name: str) -> Task[[_Call], tuple[UUID | None, Any]]:
+def _task(name: str, run_name: str) -> Task[[_Call[Any]], None]:
     # its run's name is a template: a brace in what it names is not one
     plain = run_name.replace("{", "(").replace("}", ")")
     return Task(_carry_out, name=name, task_run_name=plain, **QUIET)
@@ -49,10 +60,10 @@ class Road:
 
     def walk(self, name: str, run_name: str, call: Callable[[], T]) -> T:
         """One task run after the last ones. Raises what the call raises."""
-        ident, found = _task(name, run_name)(_Call(call), wait_for=self._last)
-        self._arrive([ident])
-        result: T = found
-        return result
+        made = _Call(call)
+        _task(name, run_name)(made, wait_for=self._last)
+        self._arrive([made.ident])
+        return made.found
 
     def fan_out(
         self, name: str, calls: Sequence[tuple[str, Callable[[], T]]], *, width: int | None = None
@@ -61,19 +72,21 @@ class Road:
 
         width: how many run at once; None: all. All of them end before the first error is raised.
         """
+        made = [(run_name, _Call(call)) for run_name, call in calls]
         futures = []
         step = width or max(1, len(calls))
         for start in range(0, len(calls), step):
             batch = [
-                _task(name, run_name).submit(_Call(call), return_state=False, wait_for=self._last)
-                for run_name, call in calls[start : start + step]
+                _task(name, run_name).submit(call, return_state=False, wait_for=self._last)
+                for run_name, call in made[start : start + step]
             ]
             for future in batch:
                 future.wait()
             futures += batch
-        ended = [future.result() for future in futures]
-        self._arrive([ident for ident, _ in ended])
-        return [found for _, found in ended]
+        for future in futures:
+            future.result()
+        self._arrive([call.ident for _, call in made])
+        return [call.found for _, call in made]
 
     def _arrive(self, idents: Sequence[UUID | None]) -> None:
         states: list[State[Any]] = [

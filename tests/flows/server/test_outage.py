@@ -42,13 +42,11 @@ def test_a_server_that_is_killed_ends_no_rollout_of_its_service(served: Served) 
     where = ("--state", str(state))
     port = home.prefect_api.split(":")[2].partition("/")[0]
     up = ("up", "--specs", str(served.folder), *where, "--port", port)
+    home.publish(1)  # found by the watcher's first look, which is at once
     assert f"UI:         http://127.0.0.1:{port}" in home.rollout(*up, expect=0)
     try:
-        home.publish(1)
-        place = served.deployment("rollout-smollm2")["id"]
-        body = {"state": {"type": "SCHEDULED"}}
-        run = served.call("POST", f"/deployments/{place}/create_flow_run", body)
         until(lambda: home.objects("Deployment") and home.state("smollm2").phase == "soaking")
+        (run,) = served.runs("rollout-smollm2")
         server = living.pid_of(state, "server")
         assert server is not None and RENEW_S < SOAK_S
         os.kill(server, signal.SIGKILL)
