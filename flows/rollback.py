@@ -15,7 +15,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State as FlowState
 
 from tasks.base import clock
-from tasks.base.errors import Refused, RolloutError
+from tasks.base.errors import Exit, Refused, RolloutError
 from tasks.objects.ours import marks
 from tasks.outside.disk.records import logs_kept
 from tasks.outside.kubernetes.access import selector_text
@@ -267,6 +267,16 @@ def about(outcome: str, said: str) -> str:
     return said.partition(WAITS)[0] if outcome == "error" and WAITS in said else ""
 
 
+def _settled_as(outcome: str, before: State, after: State) -> Exit | None:
+    """The exit status of a rollout that died and was brought to rest; None of all else."""
+    if outcome not in ("guard", "recover"):
+        return None
+    became = of_settling(before, after)
+    if became == "promoted":
+        return Exit.DONE
+    return Exit.ERROR if became in ("rejected", "rolled-back") else None
+
+
 def note(actor: Actor, run: str, outcome: str, said: str, before: State | None = None) -> None:
     """Put what was done by name into the cluster's history, and tell people of it. before: the
     state before it; None where nobody is to be told."""
@@ -286,6 +296,7 @@ def note(actor: Actor, run: str, outcome: str, said: str, before: State | None =
             kind="command",
             rollout=name,
             outcome=outcome,
+            exit_code=_settled_as(outcome, before, held) if before else None,
             sentence=said,
             who=who(),
             finished=finished,

@@ -23,8 +23,8 @@ CHARACTERS = 1 << 20
 _NOISE = ("function-", "union", "lax-or-strict")
 
 
-def _too_much(name: str, found: int, what: str, most: int) -> str:
-    return f"{name}: {found:,} {what} found, at most {most:,} expected"
+def _too_much(name: str, found: str, what: str, most: int) -> str:
+    return f"{name}: {found} {what} found, at most {most:,} expected"
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
@@ -128,12 +128,12 @@ def parse_spec(text: str, name: str = "spec", overrides: Iterable[Override] = ()
     problems: list[str] = []
     given: dict[Place, str] = {}
     if len(text) > CHARACTERS:
-        raise SpecError([_too_much(name, len(text), "characters", CHARACTERS)])
+        raise SpecError([_too_much(name, f"over {CHARACTERS:,}", "characters", CHARACTERS)])
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is not None:
             if (size := _size(node, {})) > VALUES:
-                said = _too_much(name, size, "values", VALUES)
+                said = _too_much(name, f"{size:,}", "values", VALUES)
                 raise SpecError([f"{said}; use fewer aliases"])
             _note(node, (), given, problems)
         data = yaml.safe_load(text)
@@ -151,7 +151,8 @@ def read_spec(path: str | Path, overrides: Iterable[Override] = ()) -> Rollout:
     """Read a spec file; SpecError when it can't be read or is wrong."""
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        with file.open(encoding="utf-8") as lines:
+            text = lines.read(CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise SpecError(

@@ -24,7 +24,7 @@ class ModelRef(Strict):
     """Which weights."""
 
     id: str = Field(
-        pattern=r"^[A-Za-z0-9][\w.\-]*/[\w.\-]+$", description="ModelScope id, owner/name"
+        pattern=r"^[A-Za-z0-9][\w.\-]*/[\w\-][\w.\-]*$", description="ModelScope id, owner/name"
     )
     revision: str = Field("master", min_length=1, description="Branch, tag or commit")
     endpoint: Address | None = Field(
@@ -101,7 +101,9 @@ class Access(Strict):
 class Mirror(Strict):
     """An S3 bucket for records; credentials come from the environment."""
 
-    bucket: str = Field(min_length=3, max_length=63, description="Its name")
+    bucket: str = Field(
+        min_length=3, max_length=63, pattern=r"^[A-Za-z0-9._\-]+$", description="Its name"
+    )
     prefix: str = Field("model-rollout", description="Of every key")
     endpoint: Address | None = Field(None, description="Default: AWS")
     region: str | None = Field(None, description="Default: the environment's")

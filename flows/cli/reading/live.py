@@ -115,7 +115,8 @@ def job_sight(job: ReadObject, log: str) -> JobSight | None:
 
 def ended(status: Mapping[str, Any]) -> Exit:
     """The exit status of a rollout at rest: of its last outcome, and 1 where nothing answers though
-    that was good. What was done by name, but for an approval, is no outcome of a rollout."""
+    that was good. What was done by name is no outcome of a rollout, but for an approval, and where
+    it brought one to rest whose own run had died."""
     if status["phase"] == "held":
         return Exit.INCONCLUSIVE
     for item in status["history"]:
@@ -124,6 +125,9 @@ def ended(status: Mapping[str, Any]) -> Exit:
             break
         if item["outcome"] in DECIDED:
             found = Exit.DONE
+            break
+        if item["exit_code"] is not None:
+            found = Exit(item["exit_code"])
             break
     else:
         found = Exit.DONE

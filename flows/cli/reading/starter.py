@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from flows.cli.screen import say
 from tasks.accelerators.profiles import PROFILES, profile
 from tasks.base.errors import OutsideError, RolloutError, SpecError
@@ -84,6 +86,11 @@ def _usual(specs: Iterable[Mapping[str, Any]], part: str, key: str) -> str:
     return next((value for value, _ in given.most_common(1)), "")
 
 
+def _scalar(text: str) -> str:
+    """As YAML reads it back: `null`, `on` or `1e3` can be names, too."""
+    return yaml.safe_dump(text, width=len(text) + 2).removesuffix("...\n").strip()
+
+
 def starter(name: str, namespace: str, offer: Offer, model: str = "") -> str:
     """The spec's text. offer: what the cluster has; where it has no nodes, it was not asked."""
     accelerator = offer.accelerator or "nvidia-gpu"
@@ -94,16 +101,16 @@ def starter(name: str, namespace: str, offer: Offer, model: str = "") -> str:
         seen = f"{offer.nodes} node(s) with up to {offer.devices} {offer.resource}"
     else:
         seen = f"{offer.nodes} node(s)"
-    card = f"model: {offer.card}" if offer.card else "# model: K100_AI"
+    card = f"model: {_scalar(offer.card)}" if offer.card else "# model: K100_AI"
     of_all = f"; a node has up to {offer.devices}" if offer.devices else ""
     rows = [
         (f"# A rollout of {name}. `rollout explain FIELD` says what a field means,", ""),
         ("# `rollout validate` checks this file, `rollout plan` asks the cluster.", ""),
-        (f"name: {name}", ""),
-        (f"namespace: {namespace}", ""),
+        (f"name: {_scalar(name)}", ""),
+        (f"namespace: {_scalar(namespace)}", ""),
         ("", ""),
         ("model:", ""),
-        (f"  id: {model or MODEL}", "" if model else "on ModelScope: put yours here"),
+        (f"  id: {_scalar(model or MODEL)}", "" if model else "on ModelScope: put yours here"),
         ("  revision: master", "a branch, a tag or a commit"),
         ("", ""),
         ("nodes:", ""),
@@ -111,7 +118,7 @@ def starter(name: str, namespace: str, offer: Offer, model: str = "") -> str:
         *([(f"  {card}", "every card must be one; leave it out to take any")] if many else []),
         ("", ""),
         ("store:", ""),
-        (f"  path: {offer.store or STORE}", "where weights lie on each node"),
+        (f"  path: {_scalar(offer.store or STORE)}", "where weights lie on each node"),
         ("", ""),
         ("serving:", ""),
         (f"  image: {IMAGES.get(accelerator, IMAGE)}", "vLLM for these nodes, best by digest"),
@@ -120,7 +127,7 @@ def starter(name: str, namespace: str, offer: Offer, model: str = "") -> str:
         ("  resources: {cpu: '4', memory: 32Gi}", "of each replica"),
         ("", ""),
         ("runner:", ""),
-        (f"  image: {offer.runner or RUNNER}", "this project's, in your registry"),
+        (f"  image: {_scalar(offer.runner or RUNNER)}", "this project's, in your registry"),
         ("", ""),
         ("smoke:", ""),
         ("  - prompt: What is the capital of France?", ""),

@@ -6,7 +6,7 @@ import pytest
 
 from flows.guard import tend
 from flows.rollback import settle
-from tasks.base.errors import Refused
+from tasks.base.errors import Exit, Refused
 from tasks.release.wish import Meant
 from tasks.service.notices import Notice
 from tests.support.cluster.actor_world import NAME, NS, World, in_test, world
@@ -25,6 +25,8 @@ def test_a_rollout_that_a_dead_worker_left_is_told_by_the_guard(
     (notice,) = told
     assert (notice.key, notice.moment) == ((NS, NAME), "rejected")
     assert (notice.release, notice.sentence) == (candidate.id, found.said)
+    # it did not come to its own end
+    assert at.actor().read_state()[0].history[0]["exit_code"] == Exit.ERROR
 
 
 def test_who_is_refused_something_is_there_and_nobody_else_is_told(

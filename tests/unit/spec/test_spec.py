@@ -101,6 +101,8 @@ targets:
         ({"targets": {"success_rate_percent": 101}}, "targets.0", "above 100 percent"),
         ({"targets": {"goodput_ratio": 0.9}}, "targets.0", "goodput needs"),
         ({"store": {"path": "/a/../b"}}, "store.path", "without '..'"),
+        ({"model": {"id": "owner/.."}}, "model.id", "'owner/..'"),
+        ({"records": {"bucket": "a b/../c"}}, "records.bucket", "'a b/../c'"),
         (
             {"promotion": {"soak": {"failures": 5, "window": 3}}},
             "promotion.soak",
@@ -229,6 +231,11 @@ def test_a_figure_is_finite(path: str, value: float) -> None:
     item = Override(tuple(path.split(".")), value, f"--set {path}={value}")
     with pytest.raises(SpecError, match=r"finite|than or equal|greater|less"):
         parse_spec(yaml.safe_dump(MINIMAL), "f", [item])
+
+
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(SpecError, match="over 1,048,576 characters found"):
+        read_spec("/dev/zero")
 
 
 def test_a_short_text_does_not_stand_for_a_world() -> None:

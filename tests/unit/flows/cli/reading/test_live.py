@@ -35,8 +35,8 @@ def status(**change: Any) -> dict[str, Any]:
     return {**status_of(NS, in_test().actor().observe()), **change}
 
 
-def ending(outcome: str) -> dict[str, Any]:
-    return {"outcome": outcome}
+def ending(outcome: str, exit_code: int | None = None) -> dict[str, Any]:
+    return {"outcome": outcome, "exit_code": exit_code}
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,9 @@ def ending(outcome: str) -> dict[str, Any]:
         ({"history": [ending("error")]}, 1),
         # done by name: of a guard that cleaned up, the rollout before it counts
         ({"history": [ending("guard"), ending("failed")]}, 3),
+        # and one that brought a dead one to rest tells how that ended
+        ({"history": [ending("recover", 0), ending("failed")]}, 0),
+        ({"history": [ending("guard", 1), ending("promoted")]}, 1),
         ({"history": [ending("approve"), ending("held")]}, 0),
         ({"history": []}, 0),
         ({"history": [], "answers": False}, 1),

@@ -33,6 +33,12 @@ def test_of_each_accelerator_it_is_a_spec(name: str) -> None:
     assert (spec.nodes.accelerator, spec.namespace, spec.model.id) == (name, "models", "o/n")
 
 
+def test_a_name_that_yaml_takes_for_something_else_stays_one() -> None:
+    for name in ("null", "on", "1e3", "123"):
+        spec = parse_spec(starter(name, name, offer_of([]), f"{name}/n"))
+        assert (spec.name, spec.namespace, spec.model.id) == (name, name, f"{name}/n")
+
+
 def test_what_most_cards_are_and_what_other_rollouts_use() -> None:
     label = {"nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3"}
     nodes = [
