@@ -7,7 +7,7 @@ what a person switched or added there stays (tasks/service/changes).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,8 +48,18 @@ from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
 from tasks.outside.prefect.approvals import withdraw
-from tasks.service.changes import form_of, gone, held, in_order, patch, reschedule, switched_on
-from tasks.service.names import TAG
+from tasks.service.changes import (
+    called_before,
+    form_of,
+    gone,
+    held,
+    in_order,
+    merged,
+    patch,
+    reschedule,
+    switched_on,
+)
+from tasks.service.names import TAG, owner
 from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 
@@ -175,7 +185,7 @@ def apply(
             flow = flows[each.entrypoint]
             body = _body(flow, each, pool, folder)
             old = there.get((flow.name, each.name))
-            ident = UUID(old["id"]) if old else _create(client, flow, each, body, done)
+            ident = UUID(old["id"]) if old else _create(client, flow, each, body, found, done)
             if old:
                 _update(client, each, body, old, set(flow.schema["properties"]), done)
             if each.soon and each.name in {*done.made, *done.changed} and switched_on(old):
@@ -273,20 +283,41 @@ def _create(
     flow: _Known,
     wanted: FlowDeployment,
     body: Mapping[str, Any],
+    found: Sequence[Mapping[str, Any]],
     done: Applied,
 ) -> UUID:
+    """A new one; where another of the model was called otherwise, with what a person made of it."""
     limit = wanted.concurrency
     options = ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None
+    schedules = [_schedule(item, item.active) for item in wanted.timetables]
+    before = called_before(wanted.name, owner(wanted.name, wanted.tags), flow.name, found)
+    if before is not None:
+        body = {
+            **merged(body, before, set(flow.schema["properties"])),
+            "paused": bool(before.get("paused")),
+        }
+        times = reschedule(wanted.timetables, before["schedules"])
+        stay = [item for item in before["schedules"] if str(item["id"]) not in times.drop]
+        schedules = [
+            *(DeploymentScheduleCreate.model_validate(_made_of(item)) for item in stay),
+            *(_schedule(timetable, active) for timetable, active in times.make),
+        ]
     ident: UUID = client.create_deployment(
         flow.ident,
         wanted.name,
-        schedules=[_schedule(item, item.active) for item in wanted.timetables],
+        schedules=schedules,
         concurrency_limit=limit.get("limit"),
         concurrency_options=options,
         **body,
     )
     done.made.append(wanted.name)
     return ident
+
+
+def _made_of(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields by which a schedule is made that is as this one."""
+    fields = DeploymentScheduleCreate.model_fields.keys() & schedule.keys()
+    return {key: schedule[key] for key in fields}
 
 
 def _schedule(timetable: Timetable, active: bool) -> DeploymentScheduleCreate:
