@@ -51,15 +51,8 @@ def active(served: Served, name: str) -> dict[str, bool]:
     return {item["slug"] or "": item["active"] for item in found}
 
 
-def wipe(served: Served) -> None:
-    """As a server that is new."""
-    for kind, found in (("automations", automations), ("deployments", deployments)):
-        for item in found(served).values():
-            served.call("DELETE", f"/{kind}/{item['id']}")
-
-
 def test_what_is_made_is_on_and_again_changes_nothing(served: Served) -> None:
-    wipe(served)
+    served.wipe()
     assert "made: " in served.up()
     assert set(deployments(served)) == OF_MODEL | COMMON
     assert set(automations(served)) == AUTOMATIONS
@@ -128,7 +121,7 @@ def test_a_namesake_changes_names_and_nothing_that_a_person_made(served: Served)
     assert "mine" in back["tags"] and back["paused"]
     assert active(served, "rollout-smollm2") == {"extra": False}
     assert not any("smollm2." in name for name in deployments(served))
-    wipe(served)
+    served.wipe()
     served.up()
 
 
