@@ -39,7 +39,7 @@ def staging() -> Any:
 
 STAGE = staging()
 KNOWN = STAGE.pages(ROOT)
-BY_PLACE = {to: ROOT / path for path, to in KNOWN.items()}
+BY_PLACE: dict[str, Path] = {to: ROOT / path for path, to in KNOWN.items()}
 
 
 def headings(text: str) -> list[tuple[int, str]]:
