@@ -39,7 +39,7 @@ def staging() -> Any:
 
 STAGE = staging()
 KNOWN = STAGE.pages(ROOT)
-BY_PLACE = {to: ROOT / path for path, to in KNOWN.items()}
+BY_PLACE: dict[str, Path] = {to: ROOT / path for path, to in KNOWN.items()}
 
 
 def headings(text: str) -> list[tuple[int, str]]:
@@ -143,6 +143,34 @@ def test_a_chinese_page_has_the_examples_and_the_names_of_its_english_one(path: 
     assert named(path) == named(english_of(path))
 
 
+def table_rows(path: Path) -> list[tuple[int, set[str], Counter[str]]]:
+    """Of each line of a page's tables: how many cells, which names, which figures."""
+    lines = re.sub(r"(?ms)^```.*?^```", "", path.read_text()).splitlines()
+    return [
+        (
+            line.count(" | "),
+            set(re.findall(r"`([^`]+)`", line)),
+            Counter(re.findall(r"(?:(?<= )[-+])?\d+(?:[.,]\d+)*", line)),
+        )
+        for line in lines
+        if line.startswith("|")
+    ]
+
+
+@pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
+def test_a_chinese_table_has_the_names_and_the_figures_of_the_english_one(path: Path) -> None:
+    """Row by row, also what is generated in English alone. It may have more figures, where English
+    has a word."""
+    ours = table_rows(path)
+    theirs = table_rows(english_of(path))
+    assert len(ours) == len(theirs)
+    for (cells, names, figures), (wanted, names_wanted, figures_wanted) in zip(
+        ours, theirs, strict=True
+    ):
+        assert (cells, names) == (wanted, names_wanted)
+        assert not figures_wanted - figures, names
+
+
 def shown(path: str, text: str) -> str:
     return str(STAGE.staged(path, text, KNOWN))
 
@@ -150,16 +178,16 @@ def shown(path: str, text: str) -> str:
 @pytest.mark.parametrize(
     ("path", "text", "found"),
     [
-        ("docs/nodes.md", "[a](watch.md#b)", "[a](watch.md#b)"),
-        ("docs/nodes.md", "[`a`](../tasks/nodes) b", "`a` b"),
-        ("docs/nodes.md", "[a](../CHANGELOG.md)", "[a](changelog.md)"),
+        ("docs/spec.md", "[a](watch.md#b)", "[a](watch.md#b)"),
+        ("docs/spec.md", "[`a`](../tasks/nodes) b", "`a` b"),
+        ("docs/spec.md", "[a](../CHANGELOG.md)", "[a](changelog.md)"),
         ("SECURITY.md", "[a](docs/nodes.md#b)", "[a](nodes.md#b)"),
         ("docs/zh/how-to/dcu.md", "[a](../../nodes.md#b)", '<a href="../../nodes.html#b">a</a>'),
         ("docs/zh/verdict.md", "![a](../figures/b.svg)", '<img alt="a" src="../figures/b.svg">'),
         ("docs/zh/verdict.md", "[a](how-to/dcu.md)", "[a](how-to/dcu.md)"),
         ("docs/decisions/README.md", "[a](https://b.example/c.md)", "[a](https://b.example/c.md)"),
-        ("docs/nodes.md", "`[a](b)`\n```\n[a](b)\n```\n", "`[a](b)`\n```\n[a](b)\n```\n"),
-        ("docs/nodes.md", "a:\n- b\n- c\n", "a:\n\n- b\n- c\n"),
+        ("docs/spec.md", "`[a](b)`\n```\n[a](b)\n```\n", "`[a](b)`\n```\n[a](b)\n```\n"),
+        ("docs/spec.md", "a:\n- b\n- c\n", "a:\n\n- b\n- c\n"),
         ("docs/zh/verdict.md", "# 甲\n乙，\n丙\n丁\n", "# 甲\n乙，丙丁\n"),
         ("docs/zh/verdict.md", "乙，\n`a` 丙\nb：\n- 丁\n", "乙，`a` 丙\nb：\n\n- 丁\n"),
         (
