@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
@@ -71,3 +71,18 @@ def at_once(asked: Sequence[Callable[[], T]], width: int) -> list[T]:
         with suppress(Aborted):
             heed()  # heard for this thread, too: what it cleans up goes on to its end
         raise
+
+
+def within(seconds: float, ask: Callable[[], T]) -> T:
+    """What it gives. Raises TimeoutError where it takes longer than that in all, however often
+    something of it comes: it is left alone then, in a daemon, which keeps nobody's end."""
+    given: Future[T] = Future()
+
+    def answer() -> None:
+        try:
+            given.set_result(ask())
+        except BaseException as error:
+            given.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(answer,), daemon=True).start()
+    return given.result(seconds)

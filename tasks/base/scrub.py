@@ -195,3 +195,13 @@ def scrub_text(text: str) -> str:
     for shape in _SHAPES:
         out = shape.sub(lambda match: f"{match['keep']}{HIDDEN}", out)
     return out
+
+
+def answered(url: str, kind: str, text: str) -> str:
+    """What came from an address, in few words without credentials. url: where redirects led to;
+    what follows its path may carry a signature, and is left out. kind: of its content, '' for
+    none. text: '' is not told of."""
+    where = url.partition("#")[0].partition("?")[0]
+    begins = scrub_text(" ".join(text[:1000].split()))[:80]
+    found = scrub_text(f"{where} answered {kind or 'no content type'}")
+    return f"{found} that begins {begins!r}" if begins else found

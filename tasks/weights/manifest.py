@@ -17,7 +17,8 @@ from functools import cached_property
 from typing import Any
 
 MODEL_ID = re.compile(r"[A-Za-z0-9][\w.\-]*/[\w.\-]+\Z", re.ASCII)
-COMMIT = re.compile(r"[0-9a-f]{40}(-[0-9a-f]{8})?\Z|digest-[0-9a-f]{16}\Z")
+BY_FILES = "digest-"  # begins the name of what the hub has no commit of
+COMMIT = re.compile(rf"[0-9a-f]{{40}}(-[0-9a-f]{{8}})?\Z|{BY_FILES}[0-9a-f]{{16}}\Z")
 HUB_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 RESERVED = ".model-rollout"
@@ -240,7 +241,7 @@ def build(
         raise ValueError(f"the patterns exclude all {len(every)} files of {model}")
     digest = digest_of(kept).removeprefix("sha256:")
     if hub_commit is None or not HUB_COMMIT.match(hub_commit):
-        commit = "digest-" + digest[:16]
+        commit = BY_FILES + digest[:16]
     elif len(kept) < len(every):
         commit = f"{hub_commit}-{digest[:8]}"
     else:

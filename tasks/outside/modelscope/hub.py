@@ -21,10 +21,8 @@ from typing import Any, TypeVar
 
 import requests
 from modelscope_hub._download_control import _DownloadControl
-from modelscope_hub._legacy_api import LegacyClient
 from modelscope_hub.config import HubConfig
 from modelscope_hub.errors import (
-    APIError,
     AuthenticationError,
     HubError,
     NotExistError,
@@ -36,7 +34,8 @@ from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.progress import OnBytes
 from tasks.base.scrub import hold
-from tasks.outside.modelscope.answers import entry_of, json_of, reason
+from tasks.outside.modelscope.answers import commits_in, entry_of, reason, revisions_in
+from tasks.outside.modelscope.client import Client
 from tasks.outside.modelscope.home import keep_home
 from tasks.outside.modelscope.hubfile import Piece, Rejected, open_piece, receive
 from tasks.outside.modelscope.place import hub_endpoint
@@ -87,7 +86,7 @@ class Hub:
         # which would read the pickled login and write a session file.
         home = origins(self.endpoint)
         hold(token)
-        self._client = LegacyClient(
+        self._client = Client(
             (token or None) if home else None,
             self.endpoint,
             user_agent=f"modelscope_hub/{CLIENT_VERSION}; rollout",
@@ -102,30 +101,32 @@ class Hub:
         return cls(address, token_for(address, os.environ), limits)
 
     def head(self, model: str, revision: str) -> str | None:
-        """Commit id of a branch or tag; None when the hub does not tell (or does not know it).
-
-        The call `GET .../commits?Ref=` with `Data.Commit[0].Id` is used by third parties; the
-        client itself has none.
-        """
-        safe_model(model)
+        """Commit id of a branch or tag; '' where the hub knows none of it, None where it tells no
+        commits at all."""
         if HUB_COMMIT.match(revision):
             return revision
+        found = self.commits(model, revision, page=1, size=1)
+        return found if found is None else "".join(found[:1])
+
+    def commits(self, model: str, revision: str, *, page: int, size: int) -> list[str] | None:
+        """A page of the commits that led to a branch or tag, the newest first, empty where the hub
+        knows none; None where it has no such call, which it says with 404 or 405 alone (so it does
+        for a model that it does not know: its listing tells that).
+
+        The call is used by third parties; the client itself has none.
+        """
+        safe_model(model)
         try:
-            body = self.ask(
+            return self.ask(
                 f"models/{model}/commits",
-                {"Ref": revision, "PageNumber": 1, "PageSize": 1},
+                {"Ref": revision, "PageNumber": page, "PageSize": size},
                 f"the commits of {model}",
+                commits_in,
             )
         except OutsideError as error:
-            cause = error.__cause__
-            if isinstance(cause, APIError) and 400 <= (cause.status_code or 0) < 500:
-                return None  # not offered here; the listing will tell what is really wrong
+            if getattr(error.__cause__, "status_code", None) in (404, 405):
+                return None
             raise
-        data = body.get("Data") if isinstance(body, dict) else None
-        commits = data.get("Commit") if isinstance(data, dict) else None
-        first = commits[0] if isinstance(commits, list) and commits else None
-        found = first.get("Id") if isinstance(first, dict) else None
-        return found if isinstance(found, str) and HUB_COMMIT.match(found) else None
 
     def resolve(
         self,
@@ -152,6 +153,11 @@ class Hub:
                     continue  # the branch moved while it was listed
             if not rows:
                 raise self._unknown_revision(model, revision)
+            if head == "":
+                raise OutsideError(
+                    f"hub {self.endpoint} lists files of {model} at {revision!r}, tells commits, "
+                    "and none of that: what those files are a version of is not known; try again"
+                )
             try:
                 files = [entry_of(row) for row in rows if row.get("Type") != "tree"]
                 return build(
@@ -166,22 +172,11 @@ class Hub:
             "or name a tag or commit"
         )
 
-    def revisions(self, model: str) -> list[tuple[str, str | None]]:
-        """Branches, then tags, with their commits where the hub tells (asked for 50 at most)."""
+    def revisions(self, model: str) -> tuple[list[str], list[str]]:
+        """Names of its branches, and of its tags."""
         safe_model(model)
-        body = self.ask(f"models/{model}/revisions", {}, f"the revisions of {model}")
-        data = body.get("Data") if isinstance(body, dict) else None
-        known = data.get("RevisionMap") if isinstance(data, dict) else None
-        known = known if isinstance(known, dict) else {}
-        rows = [row for kind in ("Branches", "Tags") for row in known.get(kind) or []]
-        names = [
-            row["Revision"]
-            for row in rows
-            if isinstance(row, dict) and isinstance(row.get("Revision"), str)
-        ]
-        return [
-            (name, self.head(model, name) if at < 50 else None) for at, name in enumerate(names)
-        ]
+        path = f"models/{model}/revisions"
+        return self.ask(path, {}, f"the revisions of {model}", revisions_in)
 
     def read_small(
         self, model: str, manifest: Manifest, path: str, limit_bytes: int = 16 << 20
@@ -302,7 +297,7 @@ class Hub:
             with self._control(self.limits.listing_s):
                 rows = self._client.list_repo_files(model, "model", revision=ref)
                 cut = getattr(self._client._read_state, "listing_incomplete", False)
-        except (HubError, requests.RequestException, ValueError) as error:
+        except (HubError, requests.RequestException) as error:
             status = getattr(error, "status_code", None)
             if optional and status in (400, 404):
                 return []
@@ -312,11 +307,12 @@ class Hub:
                 f"hub {self.endpoint} cannot list all files of {model}: one folder holds 3000 or "
                 "more, and the hub returns no more than that; split the folder"
             )
-        return [row for row in rows if isinstance(row, dict)]
+        return rows
 
     def _unknown_revision(self, model: str, revision: str) -> OutsideError:
         try:
-            known = ", ".join(name for name, _ in self.revisions(model)[:20]) or "none"
+            branches, tags = self.revisions(model)
+            known = ", ".join([*branches, *tags][:20]) or "none"
         except OutsideError:
             known = "not told"
         return OutsideError(
@@ -324,10 +320,16 @@ class Hub:
             f"known are: {known}"
         )
 
-    def ask(self, path: str, params: dict[str, Any], what: str) -> Any:
-        """One call of the API that answers with JSON, tried again. what: is asked for, in words."""
+    def ask(
+        self,
+        path: str,
+        params: dict[str, Any],
+        what: str,
+        read: Callable[[requests.Response], T],
+    ) -> T:
+        """One call of the API, tried again. what: is asked for, in words. read: see answers."""
 
-        def once() -> Any:
+        def once() -> T:
             with self._control(self.limits.call_s):
                 response = self._client._request(
                     "GET",
@@ -335,7 +337,7 @@ class Hub:
                     params=params,
                     timeout=(self.limits.connect_s, self.limits.idle_s),
                 )
-                return json_of(response)
+                return read(response)
 
         return self._retrying(once, what)
 

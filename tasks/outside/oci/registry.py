@@ -1,5 +1,6 @@
 """What an image's tag is now: its digest, by the registry's own word (OCI distribution API). One
-HEAD request, which brings no image; where the registry wants a token, one more for that.
+HEAD request, which brings no image; where the registry wants a token, one more for that. Only an
+image's manifest has a digest: a page that a proxy or a login put in its place is an error.
 
 A login goes nowhere but to where the registry itself says that its tokens are had, or to the
 registry, over https or loopback, and follows no redirection.
@@ -8,20 +9,24 @@ registry, over https or loopback, and follows no redirection.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from tasks.base.errors import OutsideError
-from tasks.base.scrub import hold
+from tasks.base.halt import within
+from tasks.base.scrub import answered, hold
 from tasks.outside.oci.logins import KeyRing, Login
 from tasks.spec.images import DOCKER_HUB, Reference, reference
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 20.0  # of each read
+ANSWER_S = 60.0  # of all requests together, however often a byte comes
 MOST_BYTES = 4 << 20  # of a manifest, as the specification bounds it
 _HOSTS = {DOCKER_HUB: "registry-1.docker.io"}
 _KINDS = (
@@ -34,11 +39,16 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PART = re.compile(r'(\w+)="([^"]*)"')
 
 
+class _WrongAnswer(Exception):
+    """Something else came than what was asked for."""
+
+
 def digest_of_image(image: str, keys: KeyRing) -> str:
     """'sha256:<64 hex>' of what an image's name stands for now; of one that is named by digest,
     that. keys: asked where the registry wants a login.
 
-    Raises OutsideError where the registry does not answer, or not this login.
+    Raises OutsideError where the registry does not answer in ANSWER_S, or not this login, or
+    anything but the digest of an image.
     """
     try:
         named = reference(image)
@@ -46,18 +56,27 @@ def digest_of_image(image: str, keys: KeyRing) -> str:
         raise OutsideError(f"serving.image: {error}") from error
     if named.digest:
         return named.digest
+    cause: Exception | None
+    try:
+        return within(ANSWER_S, lambda: _asked(image, named, keys))
+    except TimeoutError:
+        why, cause = f"no whole answer in {ANSWER_S:g} s", None
+    except _WrongAnswer as error:
+        why, cause = str(error), error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        why, cause = f"{type(error).__name__}: {error}", error
+    raise OutsideError(
+        f"registry {named.registry} did not tell what {image} is now ({why}); it is asked again "
+        "later, and without watch.image it is not asked at all"
+    ) from cause
+
+
+def _asked(image: str, named: Reference, keys: KeyRing) -> str:
     with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as http:
-        try:
-            return _asked(http, image, named, keys)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise OutsideError(
-                f"registry {named.registry} did not tell what {image} is now "
-                f"({type(error).__name__}: {error}); it is asked again later, and without "
-                "watch.image it is not asked at all"
-            ) from error
+        return _digest(http, image, named, keys)
 
 
-def _asked(http: httpx.Client, image: str, named: Reference, keys: KeyRing) -> str:
+def _digest(http: httpx.Client, image: str, named: Reference, keys: KeyRing) -> str:
     host = _HOSTS.get(named.registry, named.registry)
     scheme = "http" if _loopback(f"//{host}") else "https"
     url = f"{scheme}://{host}/v2/{named.repository}/manifests/{named.tag}"
@@ -82,18 +101,52 @@ def _asked(http: httpx.Client, image: str, named: Reference, keys: KeyRing) -> s
         )
     answer.raise_for_status()
     told = str(answer.headers.get("Docker-Content-Digest", ""))
-    if _DIGEST.fullmatch(told):
+    if _kind(answer) in _KINDS and _DIGEST.fullmatch(told):
         return told
     # a registry that does not say it: it is the hash of the manifest
-    with http.stream("GET", url, headers=headers) as whole:
-        whole.raise_for_status()
-        found, size = hashlib.sha256(), 0
-        for chunk in whole.iter_bytes():
-            size += len(chunk)
-            if size > MOST_BYTES:
-                raise ValueError(f"a manifest of more than {MOST_BYTES:,} bytes")
-            found.update(chunk)
-    return f"sha256:{found.hexdigest()}"
+    return _hashed(http, url, headers)
+
+
+def _hashed(http: httpx.Client, url: str, headers: Mapping[str, str]) -> str:
+    with http.stream("GET", url, headers=headers) as answer:
+        answer.raise_for_status()
+        body = _body(answer)
+    found = _object(body)
+    if found.get("schemaVersion") != 2 or not {"manifests", "layers"} & found.keys():
+        raise _wrong(answer, body, "the manifest of an image")
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _kind(answer: httpx.Response) -> str:
+    return str(answer.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+
+def _body(answer: httpx.Response) -> bytes:
+    found = bytearray()
+    for chunk in answer.iter_bytes():
+        found += chunk
+        if len(found) > MOST_BYTES:
+            raise _WrongAnswer(
+                f"{answered(str(answer.url), _kind(answer), '')} of more than {MOST_BYTES:,} bytes"
+            )
+    return bytes(found)
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    """Empty for what is none."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _wrong(answer: httpx.Response, body: bytes, expected: str) -> _WrongAnswer:
+    found = answered(str(answer.url), _kind(answer), body[:4000].decode(errors="replace"))
+    return _WrongAnswer(
+        f"{found}, and {expected} was expected: is that the registry, or a proxy or a login page "
+        "before it?"
+    )
 
 
 def _allowed(http: httpx.Client, answer: httpx.Response, named: Reference, keys: KeyRing) -> str:
@@ -120,13 +173,16 @@ def _token(http: httpx.Client, parts: Mapping[str, str], named: Reference, keys:
         asked["service"] = service
     login = keys.login(named)
     headers = {"Authorization": _basic(login)} if login else {}
-    answer = http.get(realm, params=asked, headers=headers, follow_redirects=False)
-    if answer.status_code != 200:
-        return ""
-    body = answer.json()
-    found = (body.get("token") or body.get("access_token")) if isinstance(body, dict) else None
+    with http.stream("GET", realm, params=asked, headers=headers, follow_redirects=False) as answer:
+        if answer.status_code == 429 or answer.is_server_error:  # it says nothing of the login
+            answer.raise_for_status()
+        if answer.status_code != 200:
+            return ""
+        body = _body(answer)
+    said = _object(body)
+    found = said.get("token") or said.get("access_token")
     if not isinstance(found, str):
-        return ""
+        raise _wrong(answer, b"" if said else body, "a token")
     hold(found)
     return found
 

@@ -18,13 +18,14 @@ from tasks.release.versions.order import Order, newest_tag, order_of, order_of_t
 from tasks.spec.images import by_digest, pull_secrets
 from tasks.spec.policy import Policy, hub_violations, image_violations
 from tasks.spec.rollout import Rollout
+from tasks.weights.manifest import BY_FILES, HUB_COMMIT
 
 _ANY_DIGEST = f"sha256:{'0' * 64}"
 
 
 def hub_commit(commit: str) -> str:
     """A manifest's commit as the hub names it, without what the chosen files add."""
-    return commit if commit.startswith("digest-") else commit.split("-", 1)[0]
+    return commit if commit.startswith(BY_FILES) else commit.split("-", 1)[0]
 
 
 def hub_of(spec: Rollout, policy: Policy, limits: Limits | None = None) -> Hub:
@@ -72,21 +73,30 @@ def pinned(policy: Policy, spec: Rollout, cluster: Cluster) -> Rollout:
 
 def standing(hub: Hub, spec: Rollout, state: State, memory: WatchMemory, commit: str) -> Order:
     """How a commit stands to what serves; the revision is the one that is followed. Raises
-    OutsideError."""
+    OutsideError, also where the hub tells no commits any more, of which one serves: only a person
+    says that the same files are from now on known by another name."""
     stable = state.stable
     if stable is None:
         return Order("newer", "nothing serves")
     if stable.model != spec.model.id:
         return Order("newer", f"{stable.model} serves, and the spec names another model")
+    found, serves = hub_commit(commit), hub_commit(stable.commit)
+    by_files = found.startswith(BY_FILES)
+    if by_files and HUB_COMMIT.match(serves):
+        raise OutsideError(
+            f"hub {hub.endpoint} has no commits of {stable.model} (it answers 404 or 405), and "
+            f"what serves is commit {serves}: whether {spec.model.revision} is another version is "
+            "not known. It is asked again later; where this hub has none at all, start it by hand "
+            "once"
+        )
     now = hub.head(spec.model.id, spec.model.revision)
-    # of a hub without commits, a manifest's is always what its revision is now
-    head = now is None or now == hub_commit(commit)
+    # what is known by its files was listed by the revision
+    head = by_files if now is None else now == found
     if spec.watch.tags is not None and head and stable.commit != commit:
         by_tags = order_of_tags(spec.model.revision, stable.revision)
         if by_tags is not None:
             return by_tags
-    found, serves = hub_commit(commit), hub_commit(stable.commit)
     log = None
-    if found != serves:
-        log = log_of(hub, spec.model.id, spec.model.revision, until=serves)
+    if found != serves and now is not None:
+        log = log_of(hub, spec.model.id, spec.model.revision, until=serves) or []
     return order_of(found, serves, log, seen_before(memory, serves), head=head)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from tasks.base.errors import Aborted
-from tasks.base.halt import Halt, heed, heeding
+from tasks.base.halt import Halt, heed, heeding, within
 from tasks.base.progress import Progress, emit
 
 
@@ -46,3 +46,14 @@ def test_another_threads_run_is_not_meant() -> None:
         assert heard == []
         with pytest.raises(Aborted):
             heed()
+
+
+def test_what_is_asked_within_a_time_gives_raises_or_is_left_alone() -> None:
+    # it heeds as this context does
+    with heeding(Halt(lambda: "alice")), pytest.raises(Aborted):
+        within(60, heed)
+    assert within(60, lambda: 5) == 5
+    end = threading.Event()
+    with pytest.raises(TimeoutError):
+        within(0.01, end.wait)
+    end.set()

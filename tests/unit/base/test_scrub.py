@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base.scrub import scrub, scrub_text
+from tasks.base.scrub import answered, scrub, scrub_text
 from tasks.outside.disk.records import keep_log
 from tests.support.places import DATA
 
@@ -77,3 +77,11 @@ def test_a_log_is_kept_beside_the_record_without_them(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "api_key=***\nwörter\n"
     # a name is a name, wherever it comes from
     assert keep_log(tmp_path, "../../x.log", "").parent == tmp_path / "logs"
+
+
+def test_what_an_address_answered_is_told_without_what_may_be_a_credential() -> None:
+    assert answered("https://h/p?signature=1#x", "text/html", "<a>\n b" + "c" * 99) == (
+        f"https://h/p answered text/html that begins '<a> b{'c' * 75}'"
+    )
+    assert answered("https://me:pa55@h/", "", "") == "https://***@h/ answered no content type"
+    assert "sesame" not in answered("https://h/", "", "password: sesame")

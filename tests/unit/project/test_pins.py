@@ -54,6 +54,8 @@ def test_pin_modelscope_hub_has_the_private_calls_we_use() -> None:
     takes(LegacyClient, "token", "endpoint", "user_agent")
     takes(LegacyClient._request, "method", "path", "params", "headers", "timeout", "stream")
     takes(LegacyClient.read_context, "control")
+    takes(LegacyClient._request_repo_tree, "path", "params")  # every listing comes by it
+    takes(LegacyClient._build_url, "path")
     takes(LegacyClient.list_repo_files, "repo_id", "repo_type", "revision")
     # read with a default: a listing that was cut would pass for a whole one
     assert "listing_incomplete" in inspect.getsource(inspect.getmodule(LegacyClient))  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
+from modelscope_hub._legacy_api import LegacyClient
 
 from deployments.local.hub import Fault, LocalHub, head, publish, tag
 from tasks.base.errors import OutsideError
@@ -36,7 +38,7 @@ def test_resolves_branch_tag_and_commit_to_one_manifest(hub: LocalHub, root: Pat
     assert len({manifest.digest for manifest in found}) == 1
     assert [entry.path for entry in found[0].files] == sorted(files())
     assert all(entry.sha256 for entry in found[0].files)
-    assert client(hub).revisions(MODEL) == [("master", commit), ("v1", commit)]
+    assert client(hub).revisions(MODEL) == (["master"], ["v1"])
 
 
 def test_a_hub_without_commits_gives_a_digest_name(root: Path) -> None:
@@ -47,9 +49,58 @@ def test_a_hub_without_commits_gives_a_digest_name(root: Path) -> None:
         assert found.fetch_ref == "master"
 
 
+@pytest.mark.parametrize("status", [400, 401, 403, 408, 429])
+def test_a_hub_that_does_not_tell_a_commit_is_none_without_commits(
+    hub: LocalHub, status: int
+) -> None:
+    hub.faults.add(Fault("status", "@commits", times=None, status=status, retry_after=0))
+    with pytest.raises(OutsideError, match=rf"{hub.url} .*the commits of"):
+        client(hub).resolve(MODEL, "master")
+    assert hub.counters["files"] == 0
+
+
+def test_a_hub_that_lists_what_no_commit_is_of_is_not_believed(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = client(hub)
+    monkeypatch.setattr(mine, "commits", lambda *_, **__: [])
+    with pytest.raises(OutsideError, match="tells commits, and none of that"):
+        mine.resolve(MODEL, "master")
+
+
+@pytest.mark.parametrize("body", ["[1]", "null", '"str"', '{"Data": {"Files": 5}}', "<html>"])
+def test_a_listing_of_another_shape_is_the_hubs_error(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    answer = requests.Response()
+    answer.status_code, answer._content, answer.url = 200, body.encode(), f"{hub.url}/x?sign=1"
+    mine = client(hub)
+    monkeypatch.setattr(LegacyClient, "_request_repo_tree", lambda *_, **__: answer)
+    with pytest.raises(OutsideError, match=rf"failed to give the files .*{hub.url}/x answered"):
+        mine.resolve(MODEL, "master")
+
+
+def test_so_is_what_its_client_stumbles_over(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def request(*_: object, **__: object) -> None:
+        raise AttributeError("'int' object has no attribute 'lower'")
+
+    monkeypatch.setattr(LegacyClient, "_request", request)
+    with pytest.raises(OutsideError, match=rf"{hub.url}/api/v1/models/.*cannot read .*'lower'"):
+        client(hub).resolve(MODEL, "master")
+
+
 def test_unknown_revision_is_an_error_that_lists_the_known(hub: LocalHub) -> None:
     with pytest.raises(OutsideError, match=r"no revision 'v9'.*known are: master"):
         client(hub).resolve(MODEL, "v9")
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_hub_that_lists_no_commit_lists_its_revision(hub: LocalHub, status: int) -> None:
+    hub.faults.add(Fault("status", "@files", times=1, status=status))
+    found = client(hub).resolve(MODEL, "master")
+    assert (found.commit, found.fetch_ref) == (head(hub.folder, MODEL, "master"), "master")
 
 
 def test_unknown_model(hub: LocalHub) -> None:

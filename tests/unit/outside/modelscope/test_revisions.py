@@ -35,13 +35,12 @@ def test_a_hub_without_commits_has_no_log(tmp_path: Path) -> None:
         assert log_of(client(hub), MODEL, "master") is None
 
 
-def test_a_hub_that_fails_is_no_hub_without_a_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [404, 405])
+def test_it_says_so_by_having_no_such_call(tmp_path: Path, status: int) -> None:
     published(tmp_path, 1)
-    with (
-        LocalHub(tmp_path, [Fault("status", "@commits", status=503, times=9)]) as hub,
-        pytest.raises(OutsideError, match="failed to give the commits"),
-    ):
-        log_of(client(hub), MODEL, "master")
+    with LocalHub(tmp_path, [Fault("status", "@commits", status=status, times=9)]) as hub:
+        assert log_of(client(hub), MODEL, "master") is None
+        assert client(hub).resolve(MODEL, "master").commit.startswith("digest-")
 
 
 class Paged:
@@ -50,16 +49,17 @@ class Paged:
     def __init__(self, pages: list[Any]) -> None:
         self.pages, self.asked = pages, list[int]()
 
-    def ask(self, path: str, params: dict[str, Any], what: str) -> Any:
-        self.asked.append(params["PageNumber"])
-        ids = self.pages[min(params["PageNumber"], len(self.pages)) - 1]
-        return {"Data": {"Commit": ids and [{"Id": item * 40} for item in ids]}}
+    def commits(self, model: str, revision: str, *, page: int, size: int) -> list[str] | None:
+        self.asked.append(page)
+        ids = self.pages[min(page, len(self.pages)) - 1]
+        return None if ids is None else [item * 40 for item in ids]
 
 
 @pytest.mark.parametrize(
     ("pages", "until", "found", "asked"),
     [
-        (["dc", "ba", None], "", "dcba", 3),
+        (["dc", "ba", ""], "", "dcba", 3),
+        (["dc", "ba", None], "", "dcba", 3),  # nor a page after its last one
         (["dc", "ba", None], "c" * 40, "dc", 1),  # no further than is needed
         (["dc", "b"], "", "dcb", 2),
         (["dc"], "", "dc", 2),  # it knows no pages
@@ -74,8 +74,15 @@ def test_a_log_is_read_page_by_page(
     assert len(hub.asked) == asked
 
 
-@pytest.mark.parametrize("body", [None, [], {"Data": None}, {"Data": {"Commit": ["x", {"Id": 1}]}}])
-def test_what_a_hub_answers_is_read_defensively(body: Any) -> None:
-    hub: Any = Paged([])
-    hub.ask = lambda *_: body
-    assert log_of(hub, MODEL, "master") is None and tags_of(hub, MODEL) == []
+@pytest.mark.parametrize("status", [400, 401, 403, 408, 429, 503])
+def test_a_hub_that_does_not_answer_has_a_log_for_all_that(tmp_path: Path, status: int) -> None:
+    published(tmp_path, 1)
+    fault = Fault("status", "@commits", status=status, times=None, retry_after=0)
+    with LocalHub(tmp_path, [fault]) as hub, pytest.raises(OutsideError, match=hub.url):
+        log_of(client(hub), MODEL, "master")
+
+
+def test_of_a_revision_that_it_does_not_know_the_log_is_empty(tmp_path: Path) -> None:
+    published(tmp_path, 1)
+    with LocalHub(tmp_path) as hub:
+        assert log_of(client(hub), MODEL, "other") == []

@@ -9,8 +9,9 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ from tasks.outside.oci import registry
 from tasks.outside.oci.logins import KeyRing
 from tasks.outside.oci.registry import digest_of_image as asked_with
 
-MANIFEST = b'{"schemaVersion": 2}'
+MANIFEST = b'{"schemaVersion": 2, "manifests": []}'
+KIND = "application/vnd.oci.image.index.v1+json"
+NONCES = (str(at).encode() for at in count())
 DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
 
 
@@ -44,14 +47,21 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @dataclass
 class Registry:
     """How it answers, and what it was asked. token: what it wants, from `realm`; says: whether it
-    names the digest. scheme: of its challenge. login: what it takes for its token, '' for anything.
-    heard: every Authorization, by path. moved: where the realm sends one on."""
+    names the digest; kind, manifest: what it sends; login_page: where it sends one instead of that.
+    scheme: of its challenge. login: what it takes for its token, '' for anything. gives: status and
+    body of the realm, where it gives no token. heard: every Authorization, by path. moved: where
+    the realm sends one on. dribbles: until then, its headers come byte by byte."""
 
     port: int = 0
     token: str = ""
     realm: str = ""
     status: int = 200
     says: bool = True
+    kind: str = KIND
+    manifest: bytes = MANIFEST
+    login_page: str = ""
+    gives: tuple[int, bytes] | None = None
+    dribbles: Event | None = None
     scheme: str = "Bearer"
     login: str = ""
     moved: str = ""
@@ -78,6 +88,14 @@ def served() -> Iterator[Registry]:
 
         def do_GET(self) -> None:
             state.asked.append(f"{self.command} {self.path}")
+            if state.dribbles:
+                while not state.dribbles.wait(0.01):
+                    self.wfile.write(b"H")
+                return None
+            if self.path.startswith("/login"):
+                return self.answer(200, {"Content-Type": "text/html"}, b"<html>" + next(NONCES))
+            if state.login_page:
+                return self.answer(302, {"Location": state.login_page})
             said = self.headers.get("Authorization", "")
             if said:
                 state.heard.append((self.path.partition("?")[0], said))
@@ -86,13 +104,14 @@ def served() -> Iterator[Registry]:
                     return self.answer(302, {"Location": state.moved})
                 if state.login and said != state.login:
                     return self.answer(401, {})
-                return self.answer(200, {}, json.dumps({"token": state.token}).encode())
+                given = state.gives or (200, json.dumps({"token": state.token}).encode())
+                return self.answer(given[0], {"Content-Type": "text/plain"}, given[1])
             wanted = state.login if state.scheme == "Basic" else f"Bearer {state.token}"
             if state.token and said != wanted:
                 login = f'{state.scheme} realm="{state.realm}",service="here",scope="x"'
                 return self.answer(401, {"WWW-Authenticate": login})
             digest = {"Docker-Content-Digest": DIGEST} if state.says else {}
-            return self.answer(state.status, digest, MANIFEST)
+            return self.answer(state.status, {**digest, "Content-Type": state.kind}, state.manifest)
 
         do_HEAD = do_GET
 
@@ -102,7 +121,7 @@ def served() -> Iterator[Registry]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.port = server.server_port
     state.realm = f"http://127.0.0.1:{state.port}/token"
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield state
     server.shutdown()
     server.server_close()
@@ -124,8 +143,69 @@ def test_a_manifest_that_does_not_end_is_not_read(
 ) -> None:
     served.says = False
     monkeypatch.setattr(registry, "MOST_BYTES", 3)
-    with pytest.raises(OutsideError, match="a manifest of more than 3 bytes"):
+    with pytest.raises(OutsideError, match=r"manifests/1 answered application/.* of more than 3 b"):
         digest_of_image(served.image)
+
+
+def test_a_login_page_before_it_is_no_image(served: Registry) -> None:
+    served.login_page = "/login?signature=1"
+    for _ in range(2):  # each has another nonce, and would have another hash
+        with pytest.raises(OutsideError) as found:
+            digest_of_image(served.image)
+        assert (
+            f"http://127.0.0.1:{served.port}/login answered text/html that begins '<html>"
+        ) in str(found.value)
+        assert "the manifest of an image was expected: is that the registry" in str(found.value)
+        assert "signature" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"null", b"[]", b"{}", b"\xff", b"[" * 9999, b'{"schemaVersion": 2}'),
+        *(b'{"schemaVersion": 1, "layers": []}', b'{"errors": [{"code": "DENIED"}]}'),
+    ],
+)
+@pytest.mark.parametrize("kind", [KIND, "application/json"])
+def test_what_is_no_manifest_has_no_digest(served: Registry, kind: str, body: bytes) -> None:
+    served.says, served.kind, served.manifest = False, kind, body
+    with pytest.raises(OutsideError, match=f"manifests/1 answered {kind.partition('+')[0]}"):
+        digest_of_image(served.image)
+
+
+def test_a_digest_counts_beside_a_manifest_alone(served: Registry) -> None:
+    served.kind, served.manifest = "text/html", b"<html>"
+    with pytest.raises(OutsideError, match="answered text/html that begins '<html>'"):
+        digest_of_image(served.image)
+    served.kind, served.manifest = f"{KIND}; charset=utf-8", b""
+    assert digest_of_image(served.image) == DIGEST
+
+
+def test_an_answer_that_dribbles_ends(served: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "ANSWER_S", 0.1)
+    served.dribbles = Event()
+    with pytest.raises(OutsideError, match=r"is now \(no whole answer in 0\.1 s\); it is asked ag"):
+        digest_of_image(served.image)
+    served.dribbles.set()
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        ((200, b"<html>"), "token answered text/plain that begins '<html>', and a token was exp"),
+        ((200, b'{"token": ["x"]}'), "token answered text/plain, and a token was expected"),
+        ((200, b"{}"), "token answered text/plain that begins '{}', and a token was expected"),
+        ((429, b""), "429"),
+        ((503, b""), "503"),
+    ],
+)
+def test_a_realm_that_does_not_answer_is_told_itself(
+    served: Registry, gives: tuple[int, bytes], said: str
+) -> None:
+    served.token, served.gives = "pull-token", gives
+    with pytest.raises(OutsideError, match=said) as found:
+        digest_of_image(served.image)
+    assert "give it a login" not in str(found.value)
 
 
 def test_a_token_for_anybody_is_asked_for_where_it_says(served: Registry) -> None:

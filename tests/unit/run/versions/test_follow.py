@@ -92,16 +92,42 @@ def test_how_the_head_stands_to_what_serves(tmp_path: Path, commits: bool) -> No
         at = client(hub)
         now = new if commits else at.resolve(MODEL, "master").commit
         memory = WatchMemory()
-        assert standing(at, spec(), serving(old), memory, now).age == "newer"
+        before = old if commits else f"digest-{'0' * 16}"
+        assert standing(at, spec(), serving(before), memory, now).age == "newer"
         assert standing(at, spec(), State("m"), memory, now).age == "newer"
         assert standing(at, spec(), serving("x" * 40, model="o/other"), memory, now).age == "newer"
         # what serves was seen after it
-        seen = WatchMemory(seen=("b" * 40, hub_commit(now)))
-        assert standing(at, spec(), serving("b" * 40), seen, now).age == "older"
+        unknown = "b" * 40 if commits else f"digest-{'1' * 16}"
+        seen = WatchMemory(seen=(unknown, hub_commit(now)))
+        assert standing(at, spec(), serving(unknown), seen, now).age == "older"
         if commits:
             assert standing(at, spec(), serving(new), memory, old).age == "older"
             assert standing(at, spec(), serving("b" * 40), memory, now).age == "unknown"
             assert standing(at, spec(), serving(f"{new}-0123abcd"), memory, new).age == "same"
+
+
+def test_what_serves_by_its_commit_is_not_known_by_its_files_without_a_person(
+    tmp_path: Path,
+) -> None:
+    old, new = (publish(tmp_path, MODEL, "master", files(64, seed)) for seed in range(2))
+    with LocalHub(tmp_path, commits=False) as hub:
+        at = client(hub)
+        now = at.resolve(MODEL, "master").commit
+        for commit in (new, old, f"{old}-0123abcd"):
+            with pytest.raises(OutsideError, match=rf"{hub.url} has no commits of .*{commit[:40]}"):
+                standing(at, spec(), serving(commit), WatchMemory(), now)
+            with pytest.raises(OutsideError, match="start it by hand once"):
+                standing(at, spec(tags="*"), serving(commit), WatchMemory(), now)
+        # once a person did, it is followed by its files
+        assert standing(at, spec(), serving(f"digest-{'0' * 16}"), WatchMemory(), now).age == (
+            "newer"
+        )
+        # what such a hub is asked for by a commit is not what its revision is now
+        assert standing(at, spec(), serving(old), WatchMemory(), new).age == "unknown"
+    with LocalHub(tmp_path) as hub:
+        # nor is what is known by its files followed by commits
+        order = standing(client(hub), spec(), serving(now), WatchMemory(), new)
+        assert (order.age, "log of the revision" in order.why) == ("unknown", True)
 
 
 def test_tags_stand_by_their_versions(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deployments.local.hub import LocalHub, publish
+from deployments.local.hub import Fault, LocalHub, publish
 from tasks.base.errors import Refused
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict
 from tasks.release.state import Judged, State, to_configmap
@@ -248,6 +248,24 @@ def test_a_hub_that_is_down_is_asked_ever_more_seldom_and_told_once(
     monkeypatch.setenv("MODELSCOPE_ENDPOINT", hub.url)
     cluster.at += timedelta(hours=12)
     assert look(cluster).sign == "new" and cluster.memory.failures == 0
+
+
+@pytest.mark.parametrize("status", [404, 429])
+def test_a_hub_that_stops_telling_commits_starts_nothing(
+    hub: LocalHub, root: Path, status: int, time: Any
+) -> None:
+    cluster = Memory()
+    publish(root, MODEL, "master", files(64, 0))
+    stable = release_of(look(cluster))
+    cluster.hold(State("m", stable=stable))
+    assert look(cluster).sign == "serves"
+    hub.faults.add(Fault("status", "@commits", times=None, status=status, retry_after=0))
+    seen = look(cluster)
+    assert (seen.sign, seen.event) == ("failed", {}) and hub.url in seen.said
+    assert cluster.memory.head == stable.commit
+    hub.faults.clear()
+    cluster.at += timedelta(hours=1)
+    assert look(cluster).sign == "serves"
 
 
 def test_somebody_elses_memory_is_not_written_over(hub: LocalHub, root: Path) -> None:
