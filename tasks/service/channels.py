@@ -34,13 +34,21 @@ _BY_APPRISE: Mapping[str, Channel] = {
     "lark": "feishu",
     "wecombot": "wecom",
 }
-# bytes of a message's text that a channel takes
+# Apprise's schemes whose host is a public name. Many others have a key or a topic in its place, and
+# so may one that comes: a test holds these to what Apprise says of them
+PUBLIC = frozenset(
+    kind + secured
+    for kind in ("mailto", "json", "xml", "form", "gotify", "mmost")
+    for secured in ("", "s")
+)
+# bytes of a whole message that a channel takes
 _MOST: Mapping[Channel, int] = {
     "slack": 30_000,
     "dingtalk": 18_000,
     "feishu": 18_000,
-    "wecom": 2_000,
+    "wecom": 2_048,
 }
+_MOST_TITLE = 300  # names have an end, what a person called an automation has none
 _LINK = re.compile(r"(?P<label>[\w ]+): (?P<address>https?://\S+)")
 _EXPECTED = (
     "expected an https:// address of a webhook (Slack, DingTalk, Feishu and WeCom are known by "
@@ -65,11 +73,19 @@ class Recipient:
         return f"{self.channel}+{self.url}{f'#{self.secret}' if self.secret else ''}"
 
     @property
+    def host(self) -> str:
+        """Where it is, for a person; '' where that may be a part of what lets one write there."""
+        parts = urlsplit(self.url)
+        if self.channel == "apprise" and parts.scheme not in PUBLIC:
+            return ""
+        # behind an @ that comes so late the host would be: a / in a password is not quoted
+        return "" if "@" in parts.path else parts.hostname or ""
+
+    @property
     def shown(self) -> str:
         """Without what lets one write there."""
-        parts = urlsplit(self.url)
-        kind = parts.scheme if self.channel == "apprise" else self.channel
-        return f"{kind} at {parts.hostname}" if parts.hostname else kind
+        kind = urlsplit(self.url).scheme if self.channel == "apprise" else self.channel
+        return f"{kind} at {self.host}" if self.host else kind
 
 
 def addresses(text: str, where: str) -> list[Recipient]:
@@ -95,9 +111,9 @@ def addresses(text: str, where: str) -> list[Recipient]:
 def _address(word: str) -> Recipient:
     kind, plus, rest = word.partition("+")
     known = {name: name for name in get_args(Channel) if name != "apprise"}
-    if plus and rest.startswith(("http://", "https://")):
+    if plus and "://" not in kind and rest.startswith(("http://", "https://")):
         if kind not in known:
-            raise ValueError(f"channel {kind[:20]!r} is not known; one of {', '.join(known)}")
+            raise ValueError(f"the channel before + is not known; one of {', '.join(known)}")
         channel, url = known[kind], rest
     else:
         channel, url = None, word
@@ -122,30 +138,44 @@ def _address(word: str) -> Recipient:
 
 def request(to: Recipient, title: str, text: str, now: datetime) -> tuple[str, dict[str, Any]]:
     """Where a notice is posted, and what, as JSON."""
-    text = fitted(text, _MOST.get(to.channel, 1 << 20))
-    match to.channel:
+    url, body = to.url, _fitting(to.channel, title, text)
+    if not to.secret:
+        return url, body
+    if to.channel == "dingtalk":
+        stamp = str(int(now.timestamp() * 1000))
+        more = urlencode({"timestamp": stamp, "sign": _sign(to.secret, f"{stamp}\n{to.secret}")})
+        url = f"{url}{'&' if '?' in url else '?'}{more}"
+    if to.channel == "feishu":
+        stamp = str(int(now.timestamp()))
+        body |= {"timestamp": stamp, "sign": _sign(f"{stamp}\n{to.secret}", "")}
+    return url, body
+
+
+def _fitting(channel: Channel, title: str, text: str) -> dict[str, Any]:
+    """A message that is not too large as it is sent: with its title, and what a channel's own
+    writing makes of a text."""
+    title = title.encode()[:_MOST_TITLE].decode(errors="ignore")
+    left = most = _MOST.get(channel, 1 << 20)
+    while True:
+        body = _message(channel, title, fitted(text, left))
+        size = len(json.dumps(body, ensure_ascii=False).encode())
+        if size <= most:
+            return body
+        left = left * most // size
+
+
+def _message(channel: Channel, title: str, text: str) -> dict[str, Any]:
+    match channel:
         case "slack":
-            return to.url, {"text": f"*{_slack(title)}*\n{_slack(text)}"}
-        case "dingtalk":
-            body: dict[str, Any] = {"msgtype": "text", "text": {"content": f"{title}\n{text}"}}
-            if not to.secret:
-                return to.url, body
-            stamp = str(int(now.timestamp() * 1000))
-            sign = _sign(to.secret, f"{stamp}\n{to.secret}")
-            more = urlencode({"timestamp": stamp, "sign": sign})
-            return f"{to.url}{'&' if '?' in to.url else '?'}{more}", body
+            return {"text": f"*{_slack(title)}*\n{_slack(text)}"}
+        case "dingtalk" | "wecom":
+            return {"msgtype": "text", "text": {"content": f"{title}\n{text}"}}
         case "feishu":
             lines = [_feishu(line) for line in text.splitlines() if line]
             post = {"zh_cn": {"title": title, "content": lines}}
-            body = {"msg_type": "post", "content": {"post": post}}
-            if to.secret:
-                stamp = str(int(now.timestamp()))
-                body |= {"timestamp": stamp, "sign": _sign(f"{stamp}\n{to.secret}", "")}
-            return to.url, body
-        case "wecom":
-            return to.url, {"msgtype": "text", "text": {"content": f"{title}\n{text}"}}
+            return {"msg_type": "post", "content": {"post": post}}
         case _:
-            return to.url, {"title": title, "text": text}
+            return {"title": title, "text": text}
 
 
 def refusal(channel: Channel, status: int, answer: str) -> str:

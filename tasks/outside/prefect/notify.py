@@ -6,10 +6,14 @@ this class by its entry point (`prefect.collections`).
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Sequence
 from threading import Thread
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
+from apprise import NotifyFormat
+from apprise.plugins.email import NotifyEmail
 from prefect.blocks.abstract import NotificationBlock, NotificationError
 from prefect.blocks.notifications import AppriseNotificationBlock
 from prefect.utilities.asyncutils import run_sync_in_worker_thread
@@ -95,7 +99,17 @@ class RolloutNotices(NotificationBlock):
             if thread.is_alive():
                 _hung[to] = clock.monotonic()
         ended = {to: said.get(to, f"no answer in {patience:g} s") for patience, to in tries}
-        return [f"{to.shown} was not told: {why}" for to, why in ended.items() if why]
+        names = _named(known)
+        return [f"{names[to]} was not told: {why}" for to, why in ended.items() if why]
+
+
+def _named(known: Sequence[Recipient]) -> dict[Recipient, str]:
+    """As they are told apart in a log."""
+    alike = Counter(to.shown for to in known)
+    return {
+        to: f"{to.shown} (address {at})" if alike[to.shown] > 1 else to.shown
+        for at, to in enumerate(known, 1)
+    }
 
 
 def _patience(to: Recipient) -> float:
@@ -108,7 +122,7 @@ def _patience(to: Recipient) -> float:
 def told(to: Recipient, title: str, text: str, patience_s: float = DEADLINE_S) -> str:
     """Tell one; why it was not, '' where it was. patience_s: for all tries; where it is less than
     DEADLINE_S there is one."""
-    hold(to.url, to.secret, *_telling(to.url))
+    hold(to.url, to.secret, *_telling(to))
     until = clock.monotonic() + patience_s
     pauses = PAUSES_S if patience_s >= DEADLINE_S else ()
     for pause in (*pauses, None):
@@ -133,11 +147,17 @@ def _send(to: Recipient, title: str, text: str, timeout_s: float) -> str:
     return _posted(to, title, text, timeout_s)
 
 
-def _telling(url: str) -> list[str]:
-    """What of an address lets others write there: an answer repeats it without scheme and host."""
-    asked = urlsplit(url)
-    words = [word for word in asked.path.split("/") if len(word) >= _TELLING]
-    return [*words, *(value for _, value in parse_qsl(asked.query)), asked.query]
+def _telling(to: Recipient) -> list[str]:
+    """What of an address lets others write there: an answer repeats it without the rest."""
+    asked = urlsplit(to.url)
+    who, _, place = asked.netloc.rpartition("@")
+    words = asked.path.split("/")
+    if to.host:
+        words = [word for word in words if len(word) >= _TELLING]
+    else:  # any part of it may be a key, as it is written or not
+        words += [place, place.lower()]
+    words += [*who.split(":"), *(value for _, value in parse_qsl(asked.query)), asked.query]
+    return [*words, *map(unquote, words)]
 
 
 def _posted(to: Recipient, title: str, text: str, timeout_s: float) -> str:
@@ -157,6 +177,15 @@ def _posted(to: Recipient, title: str, text: str, timeout_s: float) -> str:
 
 class _OfApprise(AppriseNotificationBlock):
     """One address, whatever kind of; it is never put on a server."""
+
+    def block_initialization(self) -> None:
+        """What it is given is text, whatever stands in it. Apprise escapes that for who takes HTML,
+        and nothing for who takes Markdown; a mail that is text keeps its lines."""
+        super().block_initialization()
+        self._apprise_client.asset.body_format = NotifyFormat.TEXT  # type: ignore[assignment]
+        for service in self._apprise_client:
+            if isinstance(service, NotifyEmail) or service.notify_format is NotifyFormat.MARKDOWN:
+                service.notify_format = NotifyFormat.TEXT
 
 
 def _by_apprise(to: Recipient, title: str, text: str) -> str:

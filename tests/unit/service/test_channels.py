@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
+from typing import get_args
 
 import pytest
+from apprise import Apprise
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.base.errors import SpecError
-from tasks.service.channels import Channel, Recipient, addresses, fitted, refusal, request
+from tasks.service.channels import PUBLIC, Channel, Recipient, addresses, fitted, refusal, request
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -40,6 +44,40 @@ def test_an_address_says_what_is_there(text: str, channel: Channel, url: str, se
         assert not any(word in shown for word in ("SECs", "access_token", "key=", "u:p", "T/B/x"))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "pagerduty://Sesame-1@sesame-2",
+        "opsgenie://sesame-1111-2222",
+        "join://Sesame-key",
+        "ntfy://sesame-topic",
+        "ntfys://sesame-topic/?click=a+https://b.example",
+        "pover://sesame-user@sesame-token",
+        "tgram://sesame:AAH-sesame/12345",
+        "a-service-of-tomorrow://sesame",
+        # passwords that should have been quoted
+        "mailto://sesame:a/b@smtp.example",
+        "https://sesame:a/b@hooks.example",
+    ],
+)
+def test_a_host_that_may_be_a_key_is_not_shown(address: str) -> None:
+    (found,) = addresses(address, "here")
+    assert found.shown == ("webhook" if found.channel == "webhook" else address.partition(":")[0])
+    assert found.host == "" and "sesame" not in repr(found).lower()
+
+
+def test_what_is_shown_as_a_host_is_one_to_apprise() -> None:
+    told = {
+        scheme: item["details"]
+        for item in Apprise().details()["schemas"]
+        for scheme in (*(item["protocols"] or ()), *(item["secure_protocols"] or ()))
+    }
+    for scheme in PUBLIC:
+        assert not told[scheme]["tokens"]["host"].get("private")
+        for template in told[scheme]["templates"]:
+            assert re.match(r"\{schema\}://([^/]*@)?\{host\}", template), template
+
+
 def test_a_file_of_addresses() -> None:
     text = "# the team\nhttps://a.example/x\n\nhttps://b.example/y https://a.example/x\n"
     assert [item.url for item in addresses(text, "f")] == [
@@ -57,10 +95,14 @@ def test_a_file_of_addresses() -> None:
         ("https:///sesame", "f: line 1: expected"),
         ("https://me:sesame@a\u2100b.example", "f: line 1: expected"),
         ("https://me:sesame@[::1", "f: line 1: expected"),
-        ("teams+https://a.example/sesame", "channel 'teams' is not known; one of slack, dingtalk"),
+        (
+            "teams+https://a.example/sesame",
+            "the channel before + is not known; one of slack, dingtalk",
+        ),
         ("dingtalk://sesame", "give the https:// address of the dingtalk webhook"),
         ("wecombot://sesame", "of the wecom webhook"),
         ("lark://sesame", "of the feishu webhook"),
+        ("sesame-open+https://a.example", "is not known; one of slack, dingtalk"),
     ],
 )
 def test_what_is_wrong_is_told_without_repeating_it(text: str, said: str) -> None:
@@ -107,6 +149,24 @@ def test_what_is_too_long_loses_its_middle(text: str, most: int) -> None:
     found = fitted(text, most)
     assert len(found.encode()) <= most
     assert found == text or "\n…\n" in found
+
+
+LONG = "rollout models/qwen2-5-72b-instruct: needs approval"
+MOST: dict[Channel, int] = {"wecom": 2048, "dingtalk": 20_000, "feishu": 20_000, "slack": 40_000}
+
+
+@pytest.mark.parametrize("channel", get_args(Channel))
+@pytest.mark.parametrize("title", [LONG, "t" * 300, "名" * 1000])
+@pytest.mark.parametrize(
+    "text", ["x" * 100_000, "它太慢了\n" * 30_000, "<&>\n" * 30_000, "\n" * 60_000]
+)
+def test_the_whole_of_a_message_fits(channel: Channel, title: str, text: str) -> None:
+    """Of what it is sent, title and escapes included."""
+    _, body = request(Recipient(channel, "https://c.example"), title, text, NOW)
+    if channel in MOST:
+        sent = body["text"]["content"] if channel in ("wecom", "dingtalk") else body
+        data = sent if isinstance(sent, str) else json.dumps(sent, ensure_ascii=False)
+        assert len(data.encode()) <= MOST[channel]
 
 
 def test_the_link_is_not_what_is_cut() -> None:

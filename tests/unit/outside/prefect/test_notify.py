@@ -16,9 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import entry_points
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
+from apprise import NotifyBase, NotifyFormat
 from prefect.blocks.abstract import NotificationError
 from pydantic import SecretStr
 
@@ -114,6 +115,40 @@ async def test_mail() -> None:
     assert SENTENCE in said and LINK in said
 
 
+MARKUP = "it said <a href='https://evil.example'>sign in</a> [sign in](https://evil.example)"
+
+
+def test_a_mail_is_text_line_by_line() -> None:
+    """What a model or a hub says stands in it, and is nobody's page."""
+    with mailbox() as (port, came):
+        to = Recipient("apprise", f"mailto://127.0.0.1:{port}?from=a@example.com&to=b@example.com")
+        assert told(to, TITLE, f"{MARKUP}\n{TEXT}") == ""
+    (mail,) = came
+    assert [part.get_content_type() for part in mail.walk()] == ["text/plain"]
+    assert mail.get_content().splitlines() == [MARKUP, *TEXT.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("address", "format_"),
+    [
+        ("mailto://u:p@smtp.example?to=b@example.com&format=html", NotifyFormat.TEXT),
+        # it takes HTML alone, and Apprise escapes what is none
+        ("tgram://123456789:AAHabcdefghijklmnopqrstuvwxyz-12345/1234", NotifyFormat.HTML),
+        # of Markdown it escapes nothing
+        ("workflows://w.example/workflow/signature", NotifyFormat.TEXT),
+        ("ntfys://topic", NotifyFormat.TEXT),
+    ],
+)
+def test_no_channel_is_sent_markup(address: str, format_: NotifyFormat) -> None:
+    client = notify._OfApprise(url=SecretStr(address))._apprise_client
+    (service,) = client
+    assert isinstance(service, NotifyBase) and service.notify_format is format_
+    calls = client._create_notify_gen(f"{MARKUP}\n<b>", TITLE)  # type: ignore[no-untyped-call]
+    for _, sent in calls:
+        assert sent["body_format"] is NotifyFormat.TEXT
+        assert ("<a href" in sent["body"]) == (format_ is NotifyFormat.TEXT)
+
+
 async def test_who_takes_nothing_is_named_and_keeps_the_others_from_nothing(
     heard: Webhooks, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -151,6 +186,23 @@ async def test_an_answer_that_repeats_the_address_tells_nobody_the_way_in(heard:
         await tell(f"{heard.url}{path}?key=open-sesame")
     assert "404: Cannot POST /hook/***" in caught.value.log
     assert word not in caught.value.log and "sesame" not in caught.value.log
+
+
+async def test_of_an_apprise_address_its_kind_alone_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(to: Recipient, *_: object) -> str:
+        who, at, place = urlsplit(to.url).netloc.rpartition("@")
+        return f"no {who}{at}{place}, {place.lower()}, {unquote(place)}"
+
+    monkeypatch.setattr(notify, "_send", refused)
+    with pytest.raises(NotificationError) as caught:
+        await tell("pagerduty://Sesame-1@Sesame-2", "ntfy://sesame-topic", "ntfy://sesame%20four")
+    lines = caught.value.log.splitlines()
+    assert [line.partition(" was not told: ")[0] for line in lines] == [
+        "pagerduty", "ntfy (address 2)", "ntfy (address 3)",
+    ]  # fmt: skip
+    assert "sesame" not in (caught.value.log + caplog.text).lower()
 
 
 class Waited(FakeClock):
@@ -208,7 +260,7 @@ async def test_one_that_hangs_is_called_once_and_the_others_are_told(
         for said in ("no answer in 10 s", "no answer in 1 s"):  # it hung lately: one short try
             with pytest.raises(NotificationError) as caught:
                 await tell(address, f"{heard.url}/good")
-            assert caught.value.log == f"webhook at 127.0.0.1 was not told: {said}"
+            assert caught.value.log == f"webhook at 127.0.0.1 (address 1) was not told: {said}"
         until(lambda: len(called) == 2, every_s=0.02)  # it may hear of a call when that is over
     assert len(heard.bodies("/good")) == 2
 
