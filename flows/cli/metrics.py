@@ -12,25 +12,27 @@ from tasks.outside.kubernetes.access import made_by_all
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prometheus.exporter import Rollouts, listening
 from tasks.release.state import configmap_name, from_configmap
-from tasks.report.gauges import Overseen
+from tasks.report.gauges import Overseen, Unread
 
 _log = logging.getLogger(__name__)
 
 
-def overseen(cluster: Cluster, namespace: str | None) -> Sequence[Overseen]:
-    """Every rollout with the Deployment that serves; one that cannot be read is told, and left
-    out. Raises OutsideError."""
+def overseen(cluster: Cluster, namespace: str | None) -> Sequence[Overseen | Unread]:
+    """Every rollout with the Deployment that serves; one that cannot be read is told, and Unread.
+    Raises OutsideError."""
     deployments = {
         (item["metadata"]["namespace"], item["metadata"]["name"]): item
         for item in made_by_all(cluster, "Deployment", "engine", namespace)
     }
-    found = []
+    found = list[Overseen | Unread]()
     for item in made_by_all(cluster, "ConfigMap", "state", namespace):
-        where, name = item["metadata"]["namespace"], item["metadata"]["name"]
+        where = item["metadata"]["namespace"]
+        name = item["metadata"]["name"].removeprefix(configmap_name(""))
         try:
-            state = from_configmap(name.removeprefix(configmap_name("")), item)
+            state = from_configmap(name, item)
         except RolloutError as error:
             _log.error("%s", error)
+            found.append(Unread(where, name))
             continue
         serving = None
         if (stable := state.stable) is not None:

@@ -1,16 +1,24 @@
-"""What a memory may hold in its ConfigMap, and how its times and numbers are read: a person may
-have edited them."""
+"""What a memory may hold in its ConfigMap, and how it is read: a person may have edited it."""
 
 from __future__ import annotations
 
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tasks.base import clock
+from tasks.base.errors import StepFailed
+from tasks.base.names import LABEL, SUBDOMAIN_MOST
+
+T = TypeVar("T")
+# what Kubernetes counts with, and what it lets an object be called
+Count = Annotated[int, Field(ge=0, lt=2**31)]
+ObjectName = Annotated[str, Field(max_length=SUBDOMAIN_MOST, pattern=rf"^{LABEL}(\.{LABEL})*$")]
 
 _log = logging.getLogger(__name__)
 # A ConfigMap holds 1 MiB; leave room for what a person notes beside it.
@@ -57,6 +65,45 @@ def _text(body: Mapping[str, Any]) -> str:
 
 def _id(body: Mapping[str, Any], role: str) -> Any:
     return (body.get(role) or {}).get("id")
+
+
+def from_json(data: Mapping[str, Any], key: str, where: str) -> Any:
+    """What stands in a ConfigMap's data under a key. where: the ConfigMap, in words. Raises
+    StepFailed."""
+    try:
+        return json.loads(data[key])
+    except KeyError:
+        raise unreadable(where, f"data.{key} is not there") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise unreadable(where, f"data.{key} is no JSON ({error})") from error
+
+
+def shaped(kind: Callable[..., T], raw: Any, where: str) -> T:
+    """A dataclass of what was read, each field of its type; what it has no field for is left out.
+
+    Raises StepFailed, which names the first field that is not.
+    """
+    try:
+        found: T = _adapter(kind).validate_python(raw)
+        return found
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        field = ".".join(map(str, wrong["loc"]))
+        said = f"{field} is {wrong['input']!r:.60}" if wrong["type"] != "missing" else field
+        raise unreadable(where, f"{said}: {wrong['msg']}") from error
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def unreadable(where: str, said: str) -> StepFailed:
+    """Of a memory that this version cannot read. said: the field, and what is wrong with it."""
+    return StepFailed(
+        f"{where} does not hold a readable rollout state: {said}. Mend it there, restore it from a "
+        "backup, or delete it to start without history"
+    )
 
 
 def moment_in(raw: Mapping[str, Any], key: str, where: str) -> str:

@@ -134,9 +134,12 @@ def decide_placing(
 def digests_of(history: Iterable[Mapping[str, Any]], release: str) -> tuple[str, ...]:
     """The imageIDs that a release's pods had, by the newest entry that has them."""
     for entry in history:
-        what, ran = entry.get("resolve_model") or {}, entry.get("deploy") or {}
-        if what.get("release") == release and ran.get("image_digests"):
-            return tuple(map(str, ran["image_digests"]))
+        what, ran = entry.get("resolve_model"), entry.get("deploy")
+        if not (isinstance(what, Mapping) and isinstance(ran, Mapping)):
+            continue  # somebody else wrote it
+        found = ran.get("image_digests")
+        if what.get("release") == release and found and isinstance(found, list):
+            return tuple(map(str, found))
     return ()
 
 

@@ -7,15 +7,23 @@ may have happened. The Service's own selector stays the last word on who serves.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from tasks.base.errors import StepFailed
 from tasks.objects.ours import marks, must_be_ours
-from tasks.objects.remembered import fitted, moment_in, number_in
+from tasks.objects.remembered import (
+    Count,
+    ObjectName,
+    fitted,
+    from_json,
+    moment_in,
+    number_in,
+    shaped,
+    unreadable,
+)
 
 SCHEMA = 1
 ROLE = "state"
@@ -36,7 +44,6 @@ Phase = Literal[
     "restoring",
     "held",
 ]
-_PHASES: dict[str, Phase] = {phase: phase for phase in get_args(Phase)}
 # Releases kept in doubt: more than are ever there at once.
 DOUBTS = 8
 # Verdicts that may be the world's fault as well: tried again by itself, but not for ever.
@@ -55,14 +62,14 @@ class Release:
     """
 
     id: str
-    deployment: str
+    deployment: ObjectName
     model: str
     revision: str
     commit: str
     digest: str
     image: str
     served_name: str
-    replicas: int = 1
+    replicas: Count = 1
     created: str = ""
 
 
@@ -77,7 +84,7 @@ class Judged:
     verdict: str
     rollout: str
     at: str = ""
-    tries: int = 1
+    tries: Count = 1
     strategy: str = ""
 
 
@@ -133,7 +140,7 @@ class State:
     candidate: Release | None = None
     previous: Release | None = None
     wanted: Release | None = None
-    epoch: int = 0
+    epoch: Count = 0
     writer: str = ""
     rollout: str = ""
     strategy: str = ""
@@ -147,7 +154,7 @@ class State:
     plan: str = ""
     until: str = ""
     drain_s: float = DRAIN_S
-    least: int = 0
+    least: Count = 0
     terms: dict[str, Terms] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     made: dict[str, str] = field(default_factory=dict)
@@ -160,88 +167,67 @@ def configmap_name(name: str) -> str:
     return f"rollout-{name}"
 
 
-def _release(data: dict[str, Any] | None) -> Release | None:
-    known = {f.name for f in dataclasses.fields(Release)}
-    return None if data is None else Release(**{k: v for k, v in data.items() if k in known})
-
-
-def _judged(data: dict[str, Any]) -> Judged:
-    known = {f.name for f in dataclasses.fields(Judged)}
-    return Judged(**{k: v for k, v in data.items() if k in known})
-
-
-def _terms(raw: dict[str, Any], where: str) -> dict[str, Terms]:
-    """By release. An older version had those of the rollout that wrote last, and no word of which
-    release they are."""
+def _terms(raw: dict[str, Any], where: str) -> Any:
+    """By release, with times that are some and numbers that have an end. An older version had those
+    of the rollout that wrote last, and no word of which release they are."""
     every = raw.get("terms")
     if every is None:
         role = raw["candidate"] or raw["stable"]
-        every = {role["id"]: {**raw, "since": ""}} if role and raw.get("spec") else {}
-    return {
-        str(key): Terms(
-            dict(item.get("spec") or {}),
-            {str(k): float(v) for k, v in (item.get("measured") or {}).items() if isfinite(v)},
-            moment_in(item, "since", where),
-            moment_in(item, "tried", where),
-            number_in(item, "soaked_s", 0.0, MOST_DRAIN_S, where),
-            int(number_in(item, "others", 0.0, 1e12, where)),
-            moment_in(item, "led", where),
-        )
-        for key, item in every.items()
-    }
+        whose = role.get("id") if isinstance(role, dict) else None
+        every = {whose: {**raw, "since": ""}} if whose and raw.get("spec") else {}
+    if not isinstance(every, dict):
+        return every
+
+    def told(item: dict[str, Any]) -> dict[str, Any]:
+        seen = item.get("measured")
+        if isinstance(seen, dict):
+            seen = {k: v for k, v in seen.items() if not (isinstance(v, float) and not isfinite(v))}
+        return {
+            "spec": item.get("spec") or {},
+            "measured": seen or {},
+            "since": moment_in(item, "since", where),
+            "tried": moment_in(item, "tried", where),
+            "soaked_s": number_in(item, "soaked_s", 0.0, MOST_DRAIN_S, where),
+            "others": int(number_in(item, "others", 0.0, 1e12, where)),
+            "led": moment_in(item, "led", where),
+        }
+
+    return {key: told(item) if isinstance(item, dict) else item for key, item in every.items()}
 
 
 def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
     """Read the state; an absent ConfigMap is a rollout that never ran.
 
-    Raises Refused for somebody else's of that name, StepFailed on a state this version cannot read:
-    guessing could stop what serves.
+    Raises Refused for somebody else's of that name, StepFailed on a state this version cannot read,
+    with the field: guessing could stop what serves.
     """
     if configmap is None:
         return State(name)
     must_be_ours(configmap, name, ROLE)
     where = f"ConfigMap {configmap['metadata'].get('namespace', '')}/{configmap_name(name)}"
-    data = configmap.get("data") or {}
-    try:
-        raw = json.loads(data["state"])
-        if raw["schema"] != SCHEMA:
-            raise StepFailed(
-                f"{where} has schema {raw['schema']}, this version reads {SCHEMA}; "
-                "use the model-rollout version that wrote it"
-            )
-        return State(
-            name=name,
-            phase=_PHASES[raw["phase"]],
-            stable=_release(raw["stable"]),
-            candidate=_release(raw["candidate"]),
-            previous=_release(raw["previous"]),
-            wanted=_release(raw.get("wanted")),
-            epoch=int(raw["epoch"]),
-            writer=raw.get("writer", ""),
-            rollout=raw["rollout"],
-            strategy=raw["strategy"],
-            verdict=raw["verdict"],
-            doubt=raw.get("doubt", ""),
-            doubted=raw.get("doubted", ""),
-            doubts={str(k): str(v) for k, v in (raw.get("doubts") or {}).items()},
-            breach=raw.get("breach", ""),
-            why=raw.get("why", ""),
-            since=moment_in(raw, "since", where),
-            plan=raw.get("plan", ""),
-            until=moment_in(raw, "until", where),
-            drain_s=number_in(raw, "drain_s", DRAIN_S, MOST_DRAIN_S, where),
-            least=int(raw.get("least", 0)),
-            terms=_terms(raw, where),
-            judged=tuple(_judged(item) for item in raw.get("judged") or ()),
-            made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
-            ran={str(k): tuple(map(str, v)) for k, v in (raw.get("ran") or {}).items()},
-            history=tuple(json.loads(data.get("history", "[]"))),
-        )
-    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
+    data = {"history": "[]", **(configmap.get("data") or {})}
+    raw = from_json(data, "state", where)
+    if not isinstance(raw, dict):
+        raise unreadable(where, f"data.state is {raw!r:.60}, an object is expected")
+    if (schema := raw.get("schema")) != SCHEMA:
         raise StepFailed(
-            f"{where} does not hold a readable rollout state ({error!r}); "
-            "restore it from a backup, or delete it to start without history"
-        ) from error
+            f"{where} has schema {schema!r:.60}, this version reads {SCHEMA}; "
+            "use the model-rollout version that wrote it"
+        )
+    roles = [key for key in ("stable", "candidate", "previous") if key not in raw]
+    words = ("phase", "epoch", "rollout", "strategy", "verdict")
+    if lacks := [*roles, *(key for key in words if raw.get(key) is None)]:
+        raise unreadable(where, f"{', '.join(lacks)} is not there")
+    body = {key: value for key, value in raw.items() if value is not None}
+    body |= {
+        "name": name,
+        "since": moment_in(raw, "since", where),
+        "until": moment_in(raw, "until", where),
+        "drain_s": number_in(raw, "drain_s", DRAIN_S, MOST_DRAIN_S, where),
+        "terms": _terms(raw, where),
+        "history": from_json(data, "history", where),
+    }
+    return shaped(State, body, where)
 
 
 def to_configmap(state: State, namespace: str) -> dict[str, Any]:

@@ -34,6 +34,19 @@ class Family:
 
 
 @dataclass(frozen=True)
+class Unread:
+    """A rollout whose state cannot be read: nothing else is known of it."""
+
+    namespace: str
+    name: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Whose sample it is."""
+        return {"namespace": self.namespace, "name": self.name}
+
+
+@dataclass(frozen=True)
 class Overseen:
     """What the cluster has of one rollout. engine: the Deployment of what serves, None where there
     is none."""
@@ -53,12 +66,21 @@ class Overseen:
         return [read(entry) for entry in self.state.history if entry.get("steps")]
 
 
-def families(every: Sequence[Overseen]) -> list[Family]:
-    """All gauges of all rollouts, in the order of the page in docs/metrics.md."""
+def families(every: Sequence[Overseen | Unread]) -> list[Family]:
+    """All gauges of all rollouts, in the order of the page in docs/monitoring.md."""
+    readable = tuple((kept.labels, float(isinstance(kept, Overseen))) for kept in every)
     return [
-        Family(name, text, tuple(sample for kept in every for sample in samples(kept)))
-        for name, text, samples in _TABLE
+        Family("readable", "1 where its state can be read, else nothing more is told.", readable),
+        *(
+            Family(name, text, tuple(sample for kept in read_of(every) for sample in samples(kept)))
+            for name, text, samples in _TABLE
+        ),
     ]
+
+
+def read_of(every: Iterable[Overseen | Unread]) -> list[Overseen]:
+    """Those that can be read."""
+    return [kept for kept in every if isinstance(kept, Overseen)]
 
 
 def _moment(text: str) -> float | None:
@@ -215,11 +237,11 @@ class Tally:
     seen: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     finished: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
-    def after(self, every: Iterable[Overseen]) -> Tally:
+    def after(self, every: Iterable[Overseen | Unread]) -> Tally:
         """Counted on. What a history holds at the first look ended before: it counts as nothing, so
         that a server's `rate` sees no jump where this process was restarted."""
         seen, finished = dict(self.seen), dict(self.finished)
-        for kept in every:
+        for kept in read_of(every):
             key = (kept.namespace, kept.state.name)
             known = seen.get(key, frozenset())
             for kind in (kind for kind in ENDINGS if kind not in OF_WHAT_SERVES):

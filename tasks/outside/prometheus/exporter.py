@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError, RolloutError
-from tasks.report.gauges import PREFIX, Family, Overseen, Tally, families
+from tasks.report.gauges import PREFIX, Family, Overseen, Tally, Unread, families
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Rollouts(Collector):
     """What was seen at the last look. A scrape never asks the cluster itself: however many scrape,
     and however often, the API server is asked once in a while."""
 
-    def __init__(self, look: Callable[[], Sequence[Overseen]]) -> None:
+    def __init__(self, look: Callable[[], Sequence[Overseen | Unread]]) -> None:
         self._look = look
         self._lock = threading.Lock()
         self._families: list[Family] = []

@@ -33,9 +33,18 @@ def entries_of(name: str, configmap: Mapping[str, Any] | None) -> list[dict[str,
     try:
         raw = json.loads((configmap.get("data") or {})["verify"])
         kept = raw["entries"] if raw["schema"] == SCHEMA else []
-        return [dict(item) for item in kept if isinstance(item, Mapping)]
+        return [dict(item) for item in kept if _readable(item)]
     except (KeyError, ValueError, TypeError):
         return []
+
+
+def _readable(item: Any) -> bool:
+    """Whether it can be compared with another one: a person may have written in it."""
+    try:
+        news(item, item)
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return True
 
 
 def with_entry(entries: Sequence[Entry], new: Entry) -> list[Entry]:

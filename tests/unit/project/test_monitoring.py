@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import kubernetes_validate
 import promql_parser
@@ -13,7 +13,7 @@ import yaml
 
 from flows.cli.commands.app import build
 from flows.cli.commands.look import metrics
-from tasks.release.state import _PHASES
+from tasks.release.state import Phase
 from tasks.report.gauges import PREFIX, families
 from tests.support.places import ROOT, VERSIONS
 
@@ -51,7 +51,7 @@ def test_what_is_asked_for_is_told() -> None:
         for m in re.findall(r'phase[!=~]+"([^"]+)"', text)
         for p in m.split("|")
     }
-    assert phases <= set(_PHASES)
+    assert phases <= set(get_args(Phase))
 
 
 def test_an_alert_says_what_to_do() -> None:

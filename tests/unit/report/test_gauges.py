@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.record.outcome import ENDINGS, OF_WHAT_SERVES
 from tasks.record.parts import TargetJudged
 from tasks.release.state import Release, State
-from tasks.report.gauges import Family, Overseen, Tally, families, margin_of
+from tasks.report.gauges import Family, Overseen, Tally, Unread, families, margin_of
 from tests.support.reportdata import JUNK
 
 OLD = Release(
@@ -82,7 +82,18 @@ def test_a_deployment_that_is_gone_is_missed() -> None:
 def test_nothing_serves() -> None:
     found = told(State("m"))
     filled = {name for name, family in found.items() if family.samples}
-    assert filled == {"phase"}
+    assert filled == {"readable", "phase"}
+
+
+def test_of_what_cannot_be_read_nothing_else_is_told() -> None:
+    bad, good = Unread("models", "bad"), Overseen("models", State("m", stable=NEW))
+    found = {item.name: item for item in families([bad, good])}
+    assert found.pop("readable").samples == (({**WHOSE, "name": "bad"}, 0.0), (WHOSE, 1.0))
+    assert {labels["name"] for item in found.values() for labels, _ in item.samples} == {"m"}
+    # and what ended meanwhile is counted once it can be read again
+    ended = Overseen("models", State("bad", history=(entry("a"),)))
+    tally = Tally().after([Overseen("models", State("bad"))]).after([bad]).after([ended])
+    assert counted(tally) == {"promoted": 1}
 
 
 def test_one_phase_at_a_time() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tasks.base.errors import Refused
 from tasks.release.memory.verified import (
@@ -17,6 +20,7 @@ from tasks.release.memory.verified import (
     verified_name,
     with_entry,
 )
+from tests.support.reportdata import JUNK
 
 
 def entry(outcome: str, *missed: str, release: str = "r") -> dict[str, Any]:
@@ -41,6 +45,16 @@ def test_what_cannot_be_read_is_nothing(text: str) -> None:
     body = verified_configmap("m", "models", [])
     body["data"]["verify"] = text
     assert entries_of("m", body) == []
+
+
+@given(st.dictionaries(st.sampled_from(sorted(entry("missed"))), JUNK) | JUNK)
+def test_what_somebody_wrote_in_is_left_out_or_compared(changed: Any) -> None:
+    wrong = {**entry("missed", "a"), **changed} if isinstance(changed, dict) else changed
+    body = verified_configmap("m", "models", [entry("earned")])
+    body["data"]["verify"] = json.dumps({"schema": 1, "entries": [wrong, entry("earned")]})
+    for before in (found := entries_of("m", body)):
+        news(entry("missed", "a"), before)
+    assert found[-1] == entry("earned")
 
 
 def test_somebody_elses_is_not_touched() -> None:
