@@ -137,7 +137,11 @@ def withdraw(client: SyncPrefectClient, deployment: UUID) -> None:
 
 def _close(client: SyncPrefectClient, read: StateReader, only: ModelKey | None) -> None:
     for model, run in list(_open(client, only)):
-        state, now = read(model)
+        try:
+            state, now = read(model)
+        except Exception as error:  # what others were asked is closed all the same
+            _log.warning("whether anything of %s/%s waits is not known: %s", *model, error)
+            continue
         given = run.parameters
         meant = Meant(str(given.get("rollout", "")), str(given.get("plan", "")))
         if why := settled_since(state, meant, now):

@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import FlowRunPolicy
 from prefect.client.schemas.objects import State as FlowState
 from prefect.states import Cancelled, Failed
 
+from tasks.base.errors import StepFailed
 from tasks.outside.prefect import approvals
 from tasks.release.state import State
 from tasks.service.names import ModelKey, tags_of
@@ -190,6 +191,25 @@ def test_what_a_person_paused_stays(server: Server) -> None:
     server.runs.append(theirs)
     approvals.close(at(replace(HELD, phase="idle")))
     assert open_runs(server) == [theirs.name]
+
+
+def test_a_model_that_cannot_be_read_keeps_no_other_one_open(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(model: ModelKey) -> tuple[State, datetime]:
+        if model[1] == "bad":
+            raise StepFailed("rollout-bad does not hold a readable rollout state")
+        return replace(HELD, phase="idle"), NOW
+
+    approvals.tend(MODEL, at(HELD), "")
+    theirs = SimpleNamespace(**server.runs[0].__dict__)
+    theirs.id, theirs.name, theirs.tags = uuid4(), "approve bad", list(tags_of(("models", "bad")))
+    theirs.parameters = {**theirs.parameters, "name": "bad"}
+    server.runs.insert(0, theirs)
+    approvals.close(read)
+    assert open_runs(server) == ["approve bad"]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "models/bad" in said and "rollout-bad does not hold" in said
 
 
 def test_a_server_without_such_deployments_asks_nobody(server: Server) -> None:
