@@ -17,7 +17,7 @@ from tasks.base.names import LABEL, SUBDOMAIN_MOST
 
 T = TypeVar("T")
 # what Kubernetes counts with, and what it lets an object be called
-Count = Annotated[int, Field(ge=0, lt=2**31)]
+Counted = Annotated[int, Field(ge=0, lt=2**31)]
 ObjectName = Annotated[str, Field(max_length=SUBDOMAIN_MOST, pattern=rf"^{LABEL}(\.{LABEL})*$")]
 
 _log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from tasks.base.errors import StepFailed
 from tasks.objects.ours import marks, must_be_ours
 from tasks.objects.remembered import (
-    Count,
+    Counted,
     ObjectName,
     fitted,
     from_json,
@@ -69,7 +69,7 @@ class Release:
     digest: str
     image: str
     served_name: str
-    replicas: Count = 1
+    replicas: Counted = 1
     created: str = ""
 
 
@@ -84,7 +84,7 @@ class Judged:
     verdict: str
     rollout: str
     at: str = ""
-    tries: Count = 1
+    tries: Counted = 1
     strategy: str = ""
 
 
@@ -140,7 +140,7 @@ class State:
     candidate: Release | None = None
     previous: Release | None = None
     wanted: Release | None = None
-    epoch: Count = 0
+    epoch: Counted = 0
     writer: str = ""
     rollout: str = ""
     strategy: str = ""
@@ -154,7 +154,7 @@ class State:
     plan: str = ""
     until: str = ""
     drain_s: float = DRAIN_S
-    least: Count = 0
+    least: Counted = 0
     terms: dict[str, Terms] = field(default_factory=dict)
     judged: tuple[Judged, ...] = ()
     made: dict[str, str] = field(default_factory=dict)
