@@ -46,7 +46,9 @@ def fitted(state: Mapping[str, Any], history: list[Any]) -> dict[str, str]:
         if len(_text(body)) <= MOST_BYTES or ident in (None, serves) or ident not in terms:
             continue
         body["terms"] = {**terms, ident: {**terms[ident], "spec": {}}}
-        _told(f"the spec of {ident}, the {role} release, is not remembered: the state is too large")
+        tell_once(
+            f"the spec of {ident}, the {role} release, is not remembered: the state is too large"
+        )
     text, kept = _text(body), list[str]()
     left = min(HISTORY_BYTES, MOST_BYTES - len(text)) - len("[]")
     for entry in history:
@@ -112,7 +114,7 @@ def moment_in(raw: Mapping[str, Any], key: str, where: str) -> str:
     value = raw.get(key) or ""
     if not value or (isinstance(value, str) and clock.moment(value)):
         return value or ""
-    _told(
+    tell_once(
         f"{where}: {key} is {value!r:.60}, a time with its zone is expected "
         "(2026-01-31T12:00:00+00:00): it is read as if it were not there"
     )
@@ -128,7 +130,7 @@ def number_in(raw: Mapping[str, Any], key: str, default: float, most: float, whe
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if math.isnan(found) or found < 0:
-        _told(
+        tell_once(
             f"{where}: {key} is {value!r:.60}, a number from 0 to {most:g} is expected: {default:g}"
         )
         return default
@@ -136,6 +138,6 @@ def number_in(raw: Mapping[str, Any], key: str, default: float, most: float, whe
 
 
 @cache
-def _told(text: str) -> None:
-    """Once, however often it is read."""
+def tell_once(text: str) -> None:
+    """Into the log, once, however often it is read."""
     _log.error("%s", text)

@@ -11,6 +11,7 @@ from tasks.nodes.queue import unmade, untold
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import Object, counted, ending
 from tasks.objects.reached import labelled
+from tasks.objects.remembered import tell_once
 from tasks.outside.kubernetes.access import made_by_all
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster, Forbidden
@@ -93,8 +94,8 @@ def _states(configmaps: Sequence[Object]) -> dict[Rolled, State]:
         name = meta["name"].removeprefix(configmap_name(""))
         try:
             out[meta.get("namespace", ""), name] = from_configmap(name, item)
-        except RolloutError:
-            continue  # its own to mend; its Deployments count all the same
+        except RolloutError as error:  # its own to mend
+            tell_once(f"{error}. Meanwhile its Deployments alone say which seats are its own")
     return out
 
 

@@ -110,7 +110,7 @@ def edited(change: dict[str, Any], state: State | None = None) -> State:
 def test_a_time_that_is_none_is_told_and_read_as_absent(
     key: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    remembered._told.cache_clear()
+    remembered.tell_once.cache_clear()
     with caplog.at_level(logging.ERROR):
         held = edited({key: value})
     assert getattr(held, key) == ""

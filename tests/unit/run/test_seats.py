@@ -14,6 +14,7 @@ import pytest
 
 from tasks.base.errors import Refused, RolloutError, StepFailed
 from tasks.objects.labels import INSTANCE_LABEL, MANAGED_LABEL
+from tasks.objects.remembered import tell_once
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Forbidden
 from tasks.release import moves
@@ -268,11 +269,16 @@ def test_who_may_read_its_namespace_alone_counts_what_it_sees(
 
 
 @pytest.mark.parametrize("text", ["", "{}", "not JSON"])
-def test_a_state_that_cannot_be_read_hides_nothing(text: str) -> None:
+def test_a_state_that_cannot_be_read_hides_nothing_and_is_named(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tell_once.cache_clear()
     n, at = m_makes_room()
     body = at.objects["ConfigMap", "rollout-m"]
     at.put({**body, "data": {"state": text}})
-    assert n.room(at).beside == 0
+    assert n.room(at).beside == n.room(at).beside == 0
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert "rollout-m" in said and "its Deployments alone" in said
     del at.objects["ConfigMap", "rollout-m"]
     assert n.room(at).beside == 0
 
