@@ -30,7 +30,7 @@ from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.memory.again import WAITS, owed_back
 from tasks.release.state import State, breached, configmap_name, with_history
-from tasks.release.wish import ANY, BOUND, Meant, What, decide_wish, must_be_meant
+from tasks.release.wish import ANY, BOUND, Meant, What, decide_wish, must_be_meant, must_take
 from tasks.release.words import in_words
 from tasks.run import seats
 from tasks.run.carry_out import settled
@@ -87,6 +87,7 @@ def settle(
     Where the guard, or a recovery, fails, what serves gets back what we took from it all the same
     (rescuing). Raises Refused, LockLost, OutsideError, StepFailed.
     """
+    must_take(what, meant)
     rescued = what in ("guard", "recover")
     with (
         Cluster.connect(kubeconfig, context) as cluster,
@@ -337,7 +338,7 @@ def rollback(
         unchecked: In an emergency: do so without proof that what is gone back to can start.
         past_queue: In an emergency: go back although others wait for the seats that this frees.
             They may be placed first; then neither release may find its seats.
-        rollout: To approve, promote or reject a held candidate: id of the rollout that tested it.
+        rollout: To approve, promote or reject: id of the rollout that tested what is meant.
         plan: And the digest of the plan that it was tested under.
         unwatched: Promote what serves unproven without a look at it.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.

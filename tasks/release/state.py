@@ -87,7 +87,8 @@ class Terms:
     defaults. measured: what its benchmark saw, which a soak goes by (tasks.release.soak_rules).
     since: it serves unproven since then, ISO 8601, whatever is tested meanwhile. tried: when the
     last way back from it led nowhere, ISO 8601. soaked_s, others: of the soak under way, how long
-    it was watched, and requests of others that came. led: since when a drain waits, ISO 8601."""
+    it was watched, and requests of others that came. led: since when a drain waits, ISO 8601.
+    rollout, plan: which one tested it, and the digest of its plan."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
@@ -96,6 +97,8 @@ class Terms:
     soaked_s: float = 0.0
     others: int = 0
     led: str = ""
+    rollout: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,14 @@ class State:
     breach: what the soak under way has found against stable, or '': whoever finds it there goes
     back. why: it is unproven, or held though it passed, in words.
     since: ISO 8601, when it came to this phase.
-    plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
-    approved at the latest; '' for ever.
+    plan: digest of the plan that the candidate is tested under. until: ISO 8601, when a held one
+    may be approved at the latest; '' for ever.
     least: fewest replicas that the plan said the Service leads to, where seats are lent.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     terms: by release, what it is watched by, its own and no other's (tasks.release.memory.terms).
     judged: verdicts on releases, newest first. made: by release, what its Deployment was made of
     (tasks.objects.made) when it was judged; of one that served, when it did so last. ran: by
-    release, the imageIDs that were measured.
+    release, the imageIDs that were measured. namespace: where it was read, for words.
     """
 
     name: str
@@ -153,6 +156,7 @@ class State:
     made: dict[str, str] = field(default_factory=dict)
     ran: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = field(default=())
+    namespace: str = field(default="", compare=False)
 
 
 def configmap_name(name: str) -> str:
@@ -176,7 +180,8 @@ def _terms(raw: dict[str, Any], where: str) -> dict[str, Terms]:
     every = raw.get("terms")
     if every is None:
         role = raw["candidate"] or raw["stable"]
-        every = {role["id"]: {**raw, "since": ""}} if role and raw.get("spec") else {}
+        unsaid = {"since": "", "rollout": "", "plan": ""}
+        every = {role["id"]: {**raw, **unsaid}} if role and raw.get("spec") else {}
     return {
         str(key): Terms(
             dict(item.get("spec") or {}),
@@ -186,6 +191,8 @@ def _terms(raw: dict[str, Any], where: str) -> dict[str, Terms]:
             number_in(item, "soaked_s", 0.0, MOST_DRAIN_S, where),
             int(number_in(item, "others", 0.0, 1e12, where)),
             moment_in(item, "led", where),
+            str(item.get("rollout") or ""),
+            str(item.get("plan") or ""),
         )
         for key, item in every.items()
     }
@@ -236,6 +243,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
             made={str(k): str(v) for k, v in (raw.get("made") or {}).items()},
             ran={str(k): tuple(map(str, v)) for k, v in (raw.get("ran") or {}).items()},
             history=tuple(json.loads(data.get("history", "[]"))),
+            namespace=str(configmap["metadata"].get("namespace", "")),
         )
     except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError) as error:
         raise StepFailed(
@@ -248,6 +256,7 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
     """The whole ConfigMap for a state, bounded by bytes (see `fitted`)."""
     body = dataclasses.asdict(state)
     history = list(body.pop("history"))
+    del body["namespace"]
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -380,21 +389,6 @@ def promoted(state: State, there: Container[str]) -> State:
     return replace(state, stable=state.candidate, previous=back, candidate=None)
 
 
-def held_text(state: State) -> str:
-    """What a person may do with a candidate that waits."""
-    name = state.candidate.deployment if state.candidate else "a candidate"
-    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
-    until = f" until {state.until}" if state.until else ""
-    return (
-        f"{name} waits for a person: `rollout approve {state.name} {meant}` approves it{until}, "
-        f"`rollout reject {state.name} {meant}` removes it"
-    )
-
-
-def unsoaked_text(state: State) -> str:
-    """What goes on with a release whose soak was interrupted."""
-    name = state.stable.deployment if state.stable else "a release"
-    return (
-        f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
-        f"`rollout recover {state.name}`, watches it to the end"
-    )
+def as_named(state: State) -> str:
+    """As a command names it: two namespaces may each have one of that name."""
+    return f"{state.name} -n {state.namespace}" if state.namespace else state.name

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 from tasks.base import clock
 from tasks.release.course import Observed
-from tasks.release.memory.terms import unproven_text
+from tasks.release.memory.terms import held_text, unproven_text, unsoaked_text
 from tasks.release.seats.edited import drift, drifted
-from tasks.release.state import Phase, Release, State, held_text, unsoaked_text
+from tasks.release.state import Phase, Release, State, as_named
 
 BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
 
@@ -112,7 +112,7 @@ def _held(seen: Observed) -> str:
     meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
     return (
         f"{_name(state.candidate)} could be approved until {state.until}: the guard removes it, or "
-        f"`rollout reject {state.name} {meant}` does"
+        f"`rollout reject {as_named(state)} {meant}` does"
     )
 
 

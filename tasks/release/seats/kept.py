@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tasks.release.course import AwaitFreed, AwaitReady, Course, Move, Observed, Save, Scale
-from tasks.release.state import held_text
+from tasks.release.memory.terms import held_text
 
 
 @dataclass(frozen=True)

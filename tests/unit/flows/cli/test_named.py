@@ -220,7 +220,9 @@ def test_a_flow_run_names_it_too(at: Put) -> None:
     found = held()
     at(found)
     for what in ("approve", "promote", "reject"):
-        with pytest.raises(Refused, match=f"`rollout {what} m --rollout run-1 --plan 0123`"):
+        with pytest.raises(
+            Refused, match=f"`rollout {what} m -n models --rollout run-1 --plan 0123`"
+        ):
             settle(what, NAME, NS)
     assert found.actor().observe().state.phase == "held"
 
