@@ -87,8 +87,8 @@ def must_take(what: str, meant: Meant) -> None:
 
 
 def acted_on(state: State) -> tuple[str, str]:
-    """The rollout that tested what is decided about, and the digest of its plan. What serves already
-    was not tested by the one that wrote last, where another was tried beside it since."""
+    """The rollout that tested what is decided about, and the digest of its plan. Of what serves
+    that is not who wrote last, where another one was tried beside it since."""
     serves = state.stable if state.phase in SWITCHED else None
     known = terms_of(state, serves.id) if serves else None
     if known and known.rollout:
