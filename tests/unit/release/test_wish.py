@@ -82,7 +82,7 @@ def test_another_one_in_whatever_phase_it_is(phase: Phase) -> None:
     """Who answers the message of a candidate that another one has replaced means that one alone."""
     state = replace(SWITCHED, phase=phase)
     for meant in (Meant("run-1"), Meant("run-2", "0123"), Meant(plan="0123")):
-        with pytest.raises(Refused, match="is of (rollout run-2|plan 4567), not"):
+        with pytest.raises(Refused, match=r"is of (rollout run-2|plan 4567), not"):
             must_be_meant("promote", state, meant, BEFORE)
     must_be_meant("promote", state, Meant("run-2", "4567"), BEFORE)
 

@@ -64,7 +64,8 @@ def test_what_nobody_could_watch_serves_on_unproven() -> None:
     assert ended.sentence == (
         "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m "
         "-n models` watches it again and keeps it, with --unwatched without a look, `rollout "
-        f"rollback m -n models` goes back to m-old; the guard keeps it after {unproven_until(state)}"
+        "rollback m -n models` goes back to m-old; the guard keeps it after "
+        f"{unproven_until(state)}"
     )
     assert run.record.steps[0].sentence == "m-new could not be watched: no route"
     state = at.actor().observe().state
