@@ -43,6 +43,7 @@ from tasks.run.rescue import rescuing
 from tasks.run.run import Run
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_settled
+from tasks.run.telling.settled import HISTORY
 from tasks.run.ui.states import states
 from tasks.service.moments import of_settling
 from tasks.service.names import ModelKey
@@ -50,7 +51,6 @@ from tasks.spec.rollout import Rollout
 
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
 ABORT_S = 3600.0
-HISTORY = 50
 # what an Event says of each, as its reason
 REASONS = {
     "guard": "Settled",
