@@ -15,7 +15,7 @@ from tasks.base.errors import Refused, SpecError, StepFailed
 from tasks.release import moves
 from tasks.release.course import Course, Observed, PointService
 from tasks.release.state import State
-from tasks.release.wish import consequences
+from tasks.release.wish import Meant, consequences
 from tasks.release.words import in_words
 from tests.support.cluster.actor_world import (
     NAME,
@@ -214,6 +214,13 @@ def test_which_one_is_meant_is_named_or_shown_and_confirmed(
         main(command)
         assert found.actor().observe().state.phase != "held"
         assert found.leads_to() == ("old" if what == "reject" else "new")
+
+
+def test_what_stops_whatever_runs_names_nothing(at: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(held())
+    monkeypatch.setattr("flows.rollback.ask_to_stop", lambda *_: pytest.fail("it was asked to"))
+    with pytest.raises(Refused, match="abort is about whatever is there"):
+        settle("abort", NAME, NS, meant=Meant("run-1"))
 
 
 def test_a_flow_run_names_it_too(at: Put) -> None:
