@@ -46,8 +46,9 @@ from tasks.release.course import (
     Soak,
 )
 from tasks.release.lend import Lend, lent_moves
-from tasks.release.memory.terms import held_text, unproven_text, with_terms
+from tasks.release.memory.terms import unproven_text, with_terms
 from tasks.release.seats.edited import drifted, held_fast
+from tasks.release.seats.kept import held_text
 from tasks.release.seats.over import changes_over, promotable
 from tasks.release.state import (
     DRAIN_S,
@@ -86,7 +87,6 @@ __all__ = [
     "decide_start",
     "decide_unproven",
     "may_begin_over",
-    "unproven_text",
 ]
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 
 from tasks.base import clock
 from tasks.release.course import Observed
-from tasks.release.memory.terms import held_text, unproven_text, unsoaked_text
+from tasks.release.memory.terms import unproven_text, unsoaked_text
 from tasks.release.seats.edited import drift, drifted
+from tasks.release.seats.kept import held_text
 from tasks.release.state import Phase, Release, State, as_named
 
 BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"

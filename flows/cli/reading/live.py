@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from flows.cli.output import show
 from flows.cli.reading.states import observer, status_of
 from flows.cli.reading.steps import WatchLine, draw, news_of, progress_of, step_lines
 from flows.cli.reading.verified import last_verified
-from flows.cli.screen import Screen, say, words
+from flows.cli.screen import Screen, words
 from tasks.base import clock
 from tasks.base.errors import Exit, OutsideError, StepFailed
 from tasks.diagnose.containers import phase_text
@@ -308,7 +307,8 @@ def follow(
                         raise
                     if not away:
                         said = f"{namespace}/{name} is not seen, and looked at again: {error}"
-                        say(said, file=sys.stderr)  # what is asked for stays a document
+                        # what is asked for stays a document
+                        Screen(stderr=True).print(said, soft_wrap=True)
                     away = str(error)
                 if sight and not away:
                     if live:

@@ -86,17 +86,6 @@ def unproven_until(state: State) -> str:
     return (at + timedelta(hours=hours)).isoformat(timespec="seconds") if at else ""
 
 
-def held_text(state: State) -> str:
-    """What a person may do with a candidate that waits."""
-    name = state.candidate.deployment if state.candidate else "a candidate"
-    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
-    until = f" until {state.until}" if state.until else ""
-    return (
-        f"{name} waits for a person: `rollout approve {as_named(state)} {meant}` approves it"
-        f"{until}, `rollout reject {as_named(state)} {meant}` removes it"
-    )
-
-
 def unsoaked_text(state: State) -> str:
     """What goes on with a release whose soak was interrupted."""
     name = state.stable.deployment if state.stable else "a release"
