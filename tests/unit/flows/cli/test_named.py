@@ -385,4 +385,6 @@ def test_status_says_what_is_wrong_since_when_and_what_to_do(
     said = capsys.readouterr().out.splitlines()
     assert f"phase:     soaking since {since}" in said
     assert "why:       m-new failed its soak: HTTP 500" in said
-    assert "next:      it goes back to m-old: the guard does, or `rollout recover m`" in said
+    assert (
+        "next:      it goes back to m-old: the guard does, or `rollout recover m -n models`" in said
+    )
