@@ -30,7 +30,7 @@ from tasks.release.course import NOTHING, Course, Observed, Save
 from tasks.release.guard import decide_guard
 from tasks.release.memory.again import WAITS, owed_back
 from tasks.release.state import State, breached, configmap_name, with_history
-from tasks.release.wish import ANY, BOUND, Meant, What, decide_wish, must_be_meant
+from tasks.release.wish import ANY, BOUND, Meant, What, decide_wish, must_be_meant, must_take
 from tasks.release.words import in_words
 from tasks.run import seats
 from tasks.run.carry_out import settled
@@ -43,6 +43,7 @@ from tasks.run.rescue import rescuing
 from tasks.run.run import Run
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_settled
+from tasks.run.telling.settled import HISTORY
 from tasks.run.ui.states import states
 from tasks.service.moments import of_settling
 from tasks.service.names import ModelKey
@@ -50,7 +51,6 @@ from tasks.spec.rollout import Rollout
 
 # A run that is asked to stop cleans up first: what served may have to load its weights again.
 ABORT_S = 3600.0
-HISTORY = 50
 # what an Event says of each, as its reason
 REASONS = {
     "guard": "Settled",
@@ -87,6 +87,7 @@ def settle(
     Where the guard, or a recovery, fails, what serves gets back what we took from it all the same
     (rescuing). Raises Refused, LockLost, OutsideError, StepFailed.
     """
+    must_take(what, meant)
     rescued = what in ("guard", "recover")
     with (
         Cluster.connect(kubeconfig, context) as cluster,
@@ -337,7 +338,7 @@ def rollback(
         unchecked: In an emergency: do so without proof that what is gone back to can start.
         past_queue: In an emergency: go back although others wait for the seats that this frees.
             They may be placed first; then neither release may find its seats.
-        rollout: To approve, promote or reject a held candidate: id of the rollout that tested it.
+        rollout: To approve, promote or reject: id of the rollout that tested what is meant.
         plan: And the digest of the plan that it was tested under.
         unwatched: Promote what serves unproven without a look at it.
         kubeconfig: Path of a kubeconfig; default: the pod's service account or ~/.kube/config.

@@ -2,7 +2,8 @@
 
 A verification changes nothing that serves. It gives way to a rollout and to whoever waits in the
 engines' queues; killed anywhere it leaves nothing but one entry in a memory of its own. Only where
-the spec says so a miss that was measured twice starts the way back that `rollout rollback` is.
+the spec says so a miss that was measured twice, and that no request of others explains, starts the
+way back that `rollout rollback` is.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.kubernetes.lease import holder_of
 from tasks.release.back import leaving
-from tasks.release.state import State
+from tasks.release.state import State, as_named
 from tasks.release.wish import ANY, Meant, consequences, must_be_meant, unnamed, waiting
 from tasks.run.beside import cut_off
 from tasks.run.locked import not_held
@@ -89,7 +89,7 @@ def shown_at_terminal(what: str, state: State, meant: Meant, missing: str, *, ye
         raise SpecError(
             [
                 f"{waiting(state)}, waits for a person: nobody is asked (no terminal, or "
-                f"--yes); name what is meant: `rollout {what} {state.name} {missing}`"
+                f"--yes); name what is meant: `rollout {what} {as_named(state)} {missing}`"
             ]
         )
     return Meant(meant.rollout or state.rollout, meant.plan or state.plan)

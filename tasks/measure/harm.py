@@ -1,13 +1,76 @@
-"""Whether a load beside what serves takes something from those who ask it."""
+"""Whether a load beside what serves takes something from those who ask it, and they from it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from tasks.measure.traffic import Counters
 
 # a request waits for an instant before the engine sees it: a queue is what two looks find
 QUEUE_LOOKS = 2
+# of the looks at a load, so many may find a request of others: what ran beside them then is less
+# than a p99 leaves out
+OTHERS_SHARE = 0.01
+# fewer looks miss who comes and goes: one that is there a tenth of the time escapes twenty in one
+# of eight measurements, and two of them in one of sixty
+LEAST_LOOKS = 20
+
+
+@dataclass(frozen=True)
+class Company:
+    """Requests of others beside a load of ours, as looks at the engines found them.
+
+    looks: how many. found: at how many of them others had requests. total: of those, all looks
+    together. most: at one look. blind: looks that failed. unknown: why nobody can tell ours from
+    others', in words; '' where one can.
+    """
+
+    looks: int = 0
+    found: int = 0
+    total: float = 0.0
+    most: float = 0.0
+    blind: int = 0
+    unknown: str = ""
+
+    def seen(self, now: Sequence[Counters], own: float) -> Company:
+        """With one more look. own: requests of ours in flight at most."""
+        others = max(0.0, sum(_sums(now)) - own)
+        return replace(
+            self,
+            looks=self.looks + 1,
+            found=self.found + (others > 0),
+            total=self.total + others,
+            most=max(self.most, others),
+        )
+
+    def unseen(self) -> Company:
+        """With one more look that failed."""
+        return replace(self, looks=self.looks + 1, blind=self.blind + 1)
+
+    @property
+    def told(self) -> str:
+        """How much others asked; '' where no look found any."""
+        if self.unknown or not self.found:
+            return ""
+        return (
+            f"beside it others had requests at {self.found} of {self.looks} looks, "
+            f"{self.total / self.looks:.1f} on average and {self.most:.0f} at most"
+        )
+
+    @property
+    def doubt(self) -> str:
+        """Why what was measured may be the doing of others; '' where that is excluded."""
+        if self.unknown:
+            return self.unknown
+        if self.found + self.blind > OTHERS_SHARE * self.looks:
+            blind = f"{self.blind} of {self.looks} looks failed" if self.blind else ""
+            return "; ".join(filter(None, (self.told, blind)))
+        if self.looks < LEAST_LOOKS:
+            return (
+                f"{self.looks} look(s) do not exclude that others asked meanwhile: {LEAST_LOOKS} do"
+            )
+        return ""
 
 
 def no_room(now: Sequence[Counters], own: float, seats: float | None) -> str:

@@ -48,17 +48,16 @@ from tasks.release.course import (
 from tasks.release.lend import Lend, lent_moves
 from tasks.release.memory.terms import unproven_text, with_terms
 from tasks.release.seats.edited import drifted, held_fast
+from tasks.release.seats.kept import held_text
 from tasks.release.seats.over import changes_over, promotable
 from tasks.release.state import (
     DRAIN_S,
     Release,
     State,
     breached,
-    held_text,
     in_doubt,
     kept_for_rollback,
     promoted,
-    unsoaked_text,
     with_doubt,
     without_doubt,
 )
@@ -87,10 +86,7 @@ __all__ = [
     "decide_soak_failed",
     "decide_start",
     "decide_unproven",
-    "held_text",
     "may_begin_over",
-    "unproven_text",
-    "unsoaked_text",
 ]
 
 
@@ -105,12 +101,13 @@ def decide_start(
     drain_s: float = DRAIN_S,
     spec: Mapping[str, Any] | None = None,
     lend: Lend | None = None,
+    plan: str = "",
 ) -> Course:
     """Announce the candidate; with `replace`, free the accelerators of stable first, with `lend`
     those of some of its replicas.
 
-    spec: of the rollout, for whoever goes on with it. Raises StepFailed where what serves is not as
-    it was when it was decided what it lends, and for what serves itself.
+    spec, plan: of the rollout, for whoever goes on with it, and its digest. Raises StepFailed where
+    what serves is not as it was when it was decided what it lends, and for what serves itself.
     """
     if seen.serving == candidate.id:
         raise StepFailed(
@@ -131,8 +128,11 @@ def decide_start(
         breach="",
         drain_s=drain_s,
         least=lend.least if lend else 0,
+        plan=plan,
+        until="",
     )
-    state = with_terms(state, candidate.id, spec=dict(spec or {}), measured={}, since="")
+    own = {"spec": dict(spec or {}), "measured": {}, "since": "", "rollout": rollout, "plan": plan}
+    state = with_terms(state, candidate.id, **own)
     moves: list[Move] = [Save(state)]
     serving = seen.view(seen.serving)
     if strategy == "replace" and serving:

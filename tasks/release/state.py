@@ -94,7 +94,8 @@ class Terms:
     defaults. measured: what its benchmark saw, which a soak goes by (tasks.release.soak_rules).
     since: it serves unproven since then, ISO 8601, whatever is tested meanwhile. tried: when the
     last way back from it led nowhere, ISO 8601. soaked_s, others: of the soak under way, how long
-    it was watched, and requests of others that came. led: since when a drain waits, ISO 8601."""
+    it was watched, and requests of others that came. led: since when a drain waits, ISO 8601.
+    rollout, plan: which one tested it, and the digest of its plan."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)
@@ -103,6 +104,8 @@ class Terms:
     soaked_s: float = 0.0
     others: int = 0
     led: str = ""
+    rollout: str = ""
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,14 +127,14 @@ class State:
     breach: what the soak under way has found against stable, or '': whoever finds it there goes
     back. why: it is unproven, or held though it passed, in words.
     since: ISO 8601, when it came to this phase.
-    plan: digest of the plan that a held candidate was tested under. until: ISO 8601, when it may be
-    approved at the latest; '' for ever.
+    plan: digest of the plan that the candidate is tested under. until: ISO 8601, when a held one
+    may be approved at the latest; '' for ever.
     least: fewest replicas that the plan said the Service leads to, where seats are lent.
     drain_s: seconds that what served goes on at most after the Service was moved away from it.
     terms: by release, what it is watched by, its own and no other's (tasks.release.memory.terms).
     judged: verdicts on releases, newest first. made: by release, what its Deployment was made of
     (tasks.objects.made) when it was judged; of one that served, when it did so last. ran: by
-    release, the imageIDs that were measured.
+    release, the imageIDs that were measured. namespace: where it was read, for words.
     """
 
     name: str
@@ -160,6 +163,7 @@ class State:
     made: dict[str, str] = field(default_factory=dict)
     ran: dict[str, tuple[str, ...]] = field(default_factory=dict)
     history: tuple[dict[str, Any], ...] = field(default=())
+    namespace: str = field(default="", compare=False)
 
 
 def configmap_name(name: str) -> str:
@@ -174,7 +178,8 @@ def _terms(raw: dict[str, Any], where: str) -> Any:
     if every is None:
         role = raw["candidate"] or raw["stable"]
         whose = role.get("id") if isinstance(role, dict) else None
-        every = {whose: {**raw, "since": ""}} if whose and raw.get("spec") else {}
+        unsaid = {"since": "", "rollout": "", "plan": ""}
+        every = {whose: {**raw, **unsaid}} if whose and raw.get("spec") else {}
     if not isinstance(every, dict):
         return every
 
@@ -190,6 +195,8 @@ def _terms(raw: dict[str, Any], where: str) -> Any:
             "soaked_s": number_in(item, "soaked_s", 0.0, MOST_DRAIN_S, where),
             "others": int(number_in(item, "others", 0.0, 1e12, where)),
             "led": moment_in(item, "led", where),
+            "rollout": item.get("rollout") or "",
+            "plan": item.get("plan") or "",
         }
 
     return {key: told(item) if isinstance(item, dict) else item for key, item in every.items()}
@@ -221,6 +228,7 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
     body = {key: value for key, value in raw.items() if value is not None}
     body |= {
         "name": name,
+        "namespace": str(configmap["metadata"].get("namespace", "")),
         "since": moment_in(raw, "since", where),
         "until": moment_in(raw, "until", where),
         "drain_s": number_in(raw, "drain_s", DRAIN_S, MOST_DRAIN_S, where),
@@ -234,6 +242,7 @@ def to_configmap(state: State, namespace: str) -> dict[str, Any]:
     """The whole ConfigMap for a state, bounded by bytes (see `fitted`)."""
     body = dataclasses.asdict(state)
     history = list(body.pop("history"))
+    del body["namespace"]
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -366,21 +375,6 @@ def promoted(state: State, there: Container[str]) -> State:
     return replace(state, stable=state.candidate, previous=back, candidate=None)
 
 
-def held_text(state: State) -> str:
-    """What a person may do with a candidate that waits."""
-    name = state.candidate.deployment if state.candidate else "a candidate"
-    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
-    until = f" until {state.until}" if state.until else ""
-    return (
-        f"{name} waits for a person: `rollout approve {state.name} {meant}` approves it{until}, "
-        f"`rollout reject {state.name} {meant}` removes it"
-    )
-
-
-def unsoaked_text(state: State) -> str:
-    """What goes on with a release whose soak was interrupted."""
-    name = state.stable.deployment if state.stable else "a release"
-    return (
-        f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
-        f"`rollout recover {state.name}`, watches it to the end"
-    )
+def as_named(state: State) -> str:
+    """As a command names it: two namespaces may each have one of that name."""
+    return f"{state.name} -n {state.namespace}" if state.namespace else state.name

@@ -10,8 +10,9 @@ from tasks.base.clock import moment
 from tasks.base.errors import Refused, StepFailed
 from tasks.release.back import arrived, decide_unproven, straight_first
 from tasks.release.memory.again import decide_again, owed_back, waits_told
-from tasks.release.memory.terms import unproven_until
+from tasks.release.memory.terms import terms_of, unproven_until
 from tasks.release.moves import (
+    SWITCHED,
     Course,
     Observed,
     PointService,
@@ -25,14 +26,14 @@ from tasks.release.moves import (
     decide_revert,
     finish,
 )
-from tasks.release.state import State, unfinished
+from tasks.release.state import State, as_named, unfinished
 
 What = Literal["rollback", "approve", "promote", "reject", "recover", "abort"]
 
 
 @dataclass(frozen=True)
 class Meant:
-    """Which waiting candidate a person speaks of.
+    """Which candidate a person speaks of.
 
     rollout: the id of the one that tested it. plan: the digest of the plan that it was tested
     under. '' where that is not said."""
@@ -43,6 +44,12 @@ class Meant:
 
 ANY = Meant()
 BOUND = ("approve", "promote", "reject")  # about a candidate that waits for a person
+# where one of these does something, and to what; elsewhere `decide_wish` refuses them
+ACTS_ON = {
+    "held": "waits for a person",
+    "promoting": "is being promoted",
+    **dict.fromkeys(SWITCHED, "serves already"),
+}
 
 
 def expired(state: State, now: datetime) -> bool:
@@ -69,36 +76,53 @@ def unnamed(what: str, state: State, meant: Meant) -> str:
     return " ".join(f"--{word} {here}" for word, here, given in asked if here and not given)
 
 
+def must_take(what: str, meant: Meant) -> None:
+    """Raises Refused where a wish that is about no candidate names one: what it does would be done
+    to whatever is there."""
+    if what not in BOUND and meant != ANY:
+        raise Refused(
+            f"{what} is about whatever is there and names no rollout and no plan: leave them out; "
+            f"{', '.join(BOUND)} are about one candidate"
+        )
+
+
+def acted_on(state: State) -> tuple[str, str]:
+    """The rollout that tested what is decided about, and the digest of its plan. Of what serves
+    that is not who wrote last, where another one was tried beside it since."""
+    serves = state.stable if state.phase in SWITCHED else None
+    known = terms_of(state, serves.id) if serves else None
+    if known and known.rollout:
+        return known.rollout, known.plan
+    return state.rollout, state.plan
+
+
 def must_be_meant(what: str, state: State, meant: Meant, now: datetime) -> None:
-    """Raises Refused where it is not said which candidate is meant, another one waits by now, or
-    this one for too long: an approval is of one candidate, and not for ever."""
-    name = state.name
-    if state.phase != "held":
-        if what == "approve":
+    """Raises Refused where another candidate is meant than the one that would be acted on, in
+    whatever phase that is, where it is not said which one waits for a person, or this one does for
+    too long: an approval is of one candidate, and not for ever."""
+    named, does = as_named(state), ACTS_ON.get(state.phase)
+    if what == "approve" and state.phase != "held":
+        raise Refused(
+            f"rollout {state.name} is {state.phase}, only a held candidate can be approved; "
+            f"`rollout status {named}` shows what there is"
+        )
+    asked = zip(("rollout", "plan"), acted_on(state), (meant.rollout, meant.plan), strict=True)
+    for word, here, given in asked:
+        if does and given and given != here:
             raise Refused(
-                f"rollout {name} is {state.phase}, only a held candidate can be approved; "
-                f"`rollout status {name}` shows what there is"
-            )
-        return
-    for word, here, given in (
-        ("rollout", state.rollout, meant.rollout),
-        ("plan", state.plan, meant.plan),
-    ):
-        if given and given != here:
-            raise Refused(
-                f"what waits for a person is of {word} {here or 'unknown'}, not {given}: another "
-                f"candidate waits by now; look at it with `rollout report {name}`"
+                f"what {does} is of {word} {here or 'unknown'}, not {given}: it is another "
+                f"candidate by now; look at it with `rollout report {named}`"
             )
     if missing := unnamed(what, state, meant):
         raise Refused(
             f"{waiting(state)}, waits for a person: say that this one is meant: "
-            f"`rollout {what} {name} {missing}`"
+            f"`rollout {what} {named} {missing}`"
         )
     if what in ("approve", "promote") and expired(state, now):
         raise Refused(
             f"the candidate of rollout {state.rollout} could be approved until {state.until} "
             "(promotion.approval_hours): what was measured is too old by now; `rollout run` "
-            f"measures anew, `rollout reject {name}` removes it"
+            f"measures anew, `rollout reject {named}` removes it"
         )
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 
 from tasks.base import clock
 from tasks.release.course import Observed
-from tasks.release.memory.terms import unproven_text
+from tasks.release.memory.terms import unproven_text, unsoaked_text
 from tasks.release.seats.edited import drift, drifted
-from tasks.release.state import Phase, Release, State, held_text, unsoaked_text
+from tasks.release.seats.kept import held_text
+from tasks.release.state import Phase, Release, State, as_named
 
 BENT = "asks for labels that its pods do not have: `rollout recover` leads it there again"
 
@@ -88,7 +89,7 @@ def next_step(seen: Observed) -> str:
 
 def _goes_on(doing: str) -> Callable[[Observed], str]:
     def said(seen: Observed) -> str:
-        name = seen.state.name
+        name = as_named(seen.state)
         return (
             f"{doing}; `rollout abort {name}` stops it, and where nobody does it any more the "
             f"guard, or `rollout recover {name}`, settles it"
@@ -99,7 +100,9 @@ def _goes_on(doing: str) -> Callable[[Observed], str]:
 
 def _settles(doing: Callable[[State], str]) -> Callable[[Observed], str]:
     def said(seen: Observed) -> str:
-        return f"{doing(seen.state)}; the guard, or `rollout recover {seen.state.name}`, goes on"
+        return (
+            f"{doing(seen.state)}; the guard, or `rollout recover {as_named(seen.state)}`, goes on"
+        )
 
     return said
 
@@ -112,13 +115,13 @@ def _held(seen: Observed) -> str:
     meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
     return (
         f"{_name(state.candidate)} could be approved until {state.until}: the guard removes it, or "
-        f"`rollout reject {state.name} {meant}` does"
+        f"`rollout reject {as_named(state)} {meant}` does"
     )
 
 
 def _idle(seen: Observed) -> str:
     if seen.lost:
-        return f"the Service leads nowhere: `rollout recover {seen.state.name}` leads it again"
+        return f"the Service leads nowhere: `rollout recover {as_named(seen.state)}` leads it again"
     return seen.unsettled() or drifted(seen) or _in_vain(seen) or "nothing"
 
 
@@ -135,7 +138,7 @@ def _in_vain(seen: Observed) -> str:
 
 def down_step(seen: Observed) -> str:
     """What to do where what serves does not answer."""
-    name, previous = seen.state.name, seen.state.previous
+    name, previous = as_named(seen.state), seen.state.previous
     back = f", or go back to {_name(previous)} with `rollout rollback {name}`" if previous else ""
     return (
         "look at its pods (`kubectl describe`, `kubectl logs --previous`), roll a known good "
@@ -146,9 +149,9 @@ def down_step(seen: Observed) -> str:
 def _soaking(seen: Observed) -> str:
     state = seen.state
     if not state.breach:
-        return f"{unsoaked_text(state)}; `rollout abort {state.name}` goes back"
+        return f"{unsoaked_text(state)}; `rollout abort {as_named(state)}` goes back"
     back = state.previous.deployment if state.previous else "nothing: none served before"
-    return f"it goes back to {back}: the guard does, or `rollout recover {state.name}`"
+    return f"it goes back to {back}: the guard does, or `rollout recover {as_named(state)}`"
 
 
 _NEXT: Mapping[Phase, Callable[[Observed], str]] = {

@@ -12,11 +12,11 @@ from tasks.outside.kubernetes.waits import NotProven, SoakFailed
 from tasks.release.comeback import takes_from
 from tasks.release.course import Course, Observed
 from tasks.release.memory.again import decide_once_more, with_tried
+from tasks.release.memory.terms import unproven_text
 from tasks.release.moves import (
     decide_after_failure,
     decide_soak_failed,
     decide_unproven,
-    unproven_text,
 )
 from tasks.run import seats
 from tasks.run.proofs import NotProvenToStart, prove

@@ -23,6 +23,7 @@ from tasks.release.state import Judged, Release, breached, wanting, with_verdict
 from tasks.run.carry_out import carry_out
 from tasks.run.counting import Counter
 from tasks.run.seats import room
+from tasks.run.telling.settled import given_up, tell_superseded
 
 _log = logging.getLogger(__name__)
 
@@ -92,21 +93,27 @@ class Locked:
 
     def begin(self, release: Release, *, keep_previous: bool) -> str:
         """What there is to do: 'fresh', 'done', 'promote', 'retest' or, where what another rollout
-        left behind could not be settled first, still 'clear' (see decide_resume)."""
+        left behind could not be settled first, still 'clear' (see decide_resume). What became of
+        that one is told."""
         actor = self.actor
         seen = actor.observe()
         if seen.recalled:
             actor.save(seen.state)
             seen = actor.observe()
         if decide_resume(seen, release) == "clear":
+            before, over = seen.state, False
             try:
-                carry_out(
+                said = carry_out(
                     actor, self._clears(keep_previous), decide=lambda: self._clears(keep_previous)
                 )
             except StepFailed as error:
                 if not may_begin_over(actor.observe()):
                     raise
-                _log.warning("what another rollout left is not settled: %s", error)
+                said, over = f"what another rollout left is not settled: {error}", True
+                _log.warning("%s", said)
+            seen = actor.observe()
+            after = given_up(seen.state) if over else seen.state
+            tell_superseded(actor, before, after, said, release)
             seen = actor.observe()
         found = decide_resume(seen, release)
         if found == "changed":

@@ -37,7 +37,10 @@ def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
     must_have_room(cluster.actor, planned)
     asked = spec.model_dump(mode="json", exclude_defaults=True)
     lend = planned.plan.lend
-    cluster.actor.run(decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend))
+    plan = run.record.plan.digest if run.record.plan else ""
+    cluster.actor.run(
+        decide_start(seen, release, run.rollout, strategy, drain_s, asked, lend, plan)
+    )
     cluster.actor.apply(service(spec, release, candidate=True))
     # the verdict will be of this, and of nothing that somebody makes of it later
     made = made_of(cluster.actor.apply(planned.body))

@@ -8,7 +8,8 @@ from datetime import timedelta
 from tasks.outside.kubernetes.actor import NotProven
 from tasks.record.outcome import Outcome
 from tasks.release.memory.terms import unproven_text, with_terms
-from tasks.release.moves import decide_unproven, held_text
+from tasks.release.moves import decide_unproven
+from tasks.release.seats.kept import held_text
 from tasks.release.versions.decide import held_for_window
 from tasks.run.locked import Locked
 from tasks.run.run import Run

@@ -9,7 +9,8 @@ from tasks.outside.kubernetes.actor import Actor, SoakFailed
 from tasks.record.outcome import Kind, Outcome
 from tasks.release.back import leaving
 from tasks.release.course import NOTHING
-from tasks.release.moves import Course, Observed, decide_recovery, unsoaked_text
+from tasks.release.memory.terms import unsoaked_text
+from tasks.release.moves import Course, Observed, decide_recovery
 from tasks.release.state import unfinished
 from tasks.release.wish import decide_abort
 from tasks.release.words import next_step

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.base.errors import SpecError
+from tasks.measure.harm import LEAST_LOOKS, Company
 from tasks.release.course import Observed
 from tasks.release.state import Release
 from tasks.spec.rollout import Benchmark, Rollout, Target
@@ -16,13 +17,16 @@ from tasks.verdict.targets import Decision
 Earned = Literal["earned", "missed", "inconclusive"]
 # nothing goes on by itself: a candidate that waits for a person takes nothing from what serves
 AT_REST = ("idle", "held")
+NOBODY = Company(looks=LEAST_LOOKS)
+NO_WAY_BACK = "it is announced, and not gone back from"
 _WORDS: dict[str, Earned] = {"pass": "earned", "fail": "missed"}
 
 
 @dataclass(frozen=True)
 class Verification:
     """What a verification came to. missed: binding targets that it missed, by name and load.
-    confirmed: a second measurement missed one of them, too."""
+    confirmed: a second measurement missed one of them, too, and no request of others explains
+    it."""
 
     word: Earned
     sentence: str
@@ -95,15 +99,21 @@ def serves_now(seen: Observed, holder: str) -> Release | str:
     return stable
 
 
-def verified(first: Decision, second: Decision | None = None) -> Verification:
-    """What one measurement comes to, or two: a miss is confirmed where both miss the same."""
+def verified(
+    first: Decision, second: Decision | None = None, beside: Company = NOBODY
+) -> Verification:
+    """What one measurement comes to, or two: a miss is confirmed where both miss the same, and
+    others had no part in it. beside: who asked beside the last of them."""
     word = _WORDS.get(first.verdict, "inconclusive")
     missed = missed_by(first)
     if second is None:
-        return Verification(word, first.reason, missed)
+        told = beside.told if word == "missed" else ""
+        return Verification(word, "; ".join(filter(None, (first.reason, told))), missed)
     both = tuple(name for name in missed if name in missed_by(second))
     if second.verdict == "fail" and both:
         said = f"{second.reason}; measured twice, and missed both times: {', '.join(both)}"
+        if doubt := beside.doubt:
+            return Verification("missed", f"{said}; {NO_WAY_BACK}: {doubt}", both)
         return Verification("missed", said, both, confirmed=True)
     said = f"missed at first ({first.reason}), and not again: {second.reason}"
     return Verification("inconclusive", said)

@@ -161,6 +161,9 @@ CHINESE: dict[str, str] = {
     "Also write JUnit XML.": "另写一份 JUnit XML。",
     "Only say where the page is.": "只给出页面的位置，不打开。",
     "Of the page; default: the locale's.": "页面的语言；默认随 locale。",
+    "Of no other namespace; default: whichever the last one is of.": (
+        "只看这个 namespace 的记录；默认不限，取最近一份。"
+    ),
     "Print the objects of the rollout, for kubectl.": "打印本次发布的对象，供 kubectl 使用。",
     "Also run the probe Jobs: weights there, card sizes.": (
         "同时运行探测 Job：节点上已有的权重、加速卡显存。"

@@ -161,11 +161,20 @@ def report(
     lang: Annotated[
         Literal["en", "zh"] | None, Parameter(help="Of the page; default: the locale's.")
     ] = None,
+    namespace: Annotated[
+        str | None,
+        Parameter(
+            name=["--namespace", "-n"],
+            help="Of no other namespace; default: whichever the last one is of.",
+            metavar="NAME",
+            validator=a_label,
+        ),
+    ] = None,
 ) -> int:
     """The report of a rollout, as a page, its record or JUnit XML."""
     from flows.cli.report import show_report
 
-    return show_report(name, shown.form, junit, not no_open, lang, kind)
+    return show_report(name, shown.form, junit, not no_open, lang, kind, namespace)
 
 
 def metrics(

@@ -27,7 +27,7 @@ from tasks.diagnose.containers import phase_text
 from tasks.objects.labels import INSTANCE_LABEL, KIND_LABEL, RELEASE_LABEL
 from tasks.objects.pods import ReadObject, ready
 from tasks.outside.kubernetes.access import rollout_pods
-from tasks.outside.kubernetes.client import Cluster
+from tasks.outside.kubernetes.client import ApiError, Cluster
 from tasks.outside.kubernetes.jobs import outcome
 from tasks.outside.kubernetes.lease import holder_in, lease_of, run_of
 from tasks.record.news import News, news_in
@@ -289,28 +289,40 @@ def follow(
     form: str = "table",
 ) -> int:
     """Look until it is at rest. draws: show each look. judges: the exit status is that of how it
-    ended, and the end is told; else 0. Raises Refused where there is no such rollout, StepFailed
-    where `timeout_s` is over before."""
+    ended, and the end is told; else 0. An API server that is away is looked at again: the rollout
+    goes on without it. Raises Refused where there is no such rollout, StepFailed where `timeout_s`
+    is over before, OutsideError without one, where nobody ever answered or a look is refused."""
     began, last = clock.monotonic(), set[str]()
-    screen = Screen()
+    screen, sight, away = Screen(), None, ""
     with Cluster.connect(kubeconfig, context) as cluster:
-        must_be_known(cluster, name, namespace)
         live = Live(console=screen, auto_refresh=False) if draws and screen.is_terminal else None
         with live or nullcontext():
             while True:
-                sight = look(cluster, namespace, name)
-                if live:
-                    live.update(tree_of(sight), refresh=True)
-                elif draws:
-                    last = _tell(screen, sight, last)
-                if sight.rests:
-                    break
+                try:
+                    if sight is None:
+                        must_be_known(cluster, name, namespace)
+                    sight, away = look(cluster, namespace, name), ""
+                except OutsideError as error:
+                    if timeout_s is None and (sight is None or _refused(error)):
+                        raise
+                    if not away:
+                        said = f"{namespace}/{name} is not seen, and looked at again: {error}"
+                        # what is asked for stays a document
+                        Screen(stderr=True).print(said, soft_wrap=True)
+                    away = str(error)
+                if sight and not away:
+                    if live:
+                        live.update(tree_of(sight), refresh=True)
+                    elif draws:
+                        last = _tell(screen, sight, last)
+                    if sight.rests:
+                        break
                 if timeout_s is not None and clock.monotonic() - began >= timeout_s:
-                    phase = sight.status["phase"]
+                    phase = "not known" if away or not sight else sight.status["phase"]
                     raise StepFailed(
-                        f"{namespace}/{name} is not at rest after {timeout_s:g} s: it is {phase}; "
-                        "it goes on: wait longer with --timeout, or look with `rollout status "
-                        f"{name} --watch`"
+                        f"{namespace}/{name} is not at rest after {timeout_s:g} s: it is {phase}"
+                        f"{f' ({away})' if away else ''}; it goes on: wait longer with --timeout, "
+                        f"or look with `rollout status {name} -n {namespace} --watch`"
                     )
                 clock.sleep(EVERY_S)
     if form != "table":
@@ -321,6 +333,11 @@ def follow(
             screen.print(ended_as(sight.last), soft_wrap=True)
         screen.print(f"next: {sight.status['next']}", soft_wrap=True)
     return ended(sight.status) if judges else Exit.DONE
+
+
+def _refused(error: OutsideError) -> bool:
+    """Somebody answers, and says no."""
+    return isinstance(error, ApiError) and error.status in (401, 403)
 
 
 def _tell(screen: Screen, sight: Sight, last: set[str], *, steps: bool = True) -> set[str]:

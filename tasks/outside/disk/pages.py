@@ -86,15 +86,16 @@ def try_write(record_file: Path) -> Path | None:
         return None
 
 
-def find(name: str, kind: RecordKind | None = None) -> Path:
+def find(name: str, kind: RecordKind | None = None, namespace: str | None = None) -> Path:
     """The newest record of a name, or the one that NAME/ROLLOUT names, whatever it is of. kind:
-    None for a rollout's. Raises Refused where there is none, SpecError for what can be no name."""
+    None for a rollout's. namespace: of no other one; None: of any. Raises Refused where there is
+    none, SpecError for what can be no name."""
     head, slash, rollout = name.partition("/")
     parts = (head, rollout) if slash else (head,)
     if any(part in ("", ".", "..") or Path(part).name != part for part in parts):
         raise SpecError([f"'{name}' is no rollout; give NAME, or NAME/ROLLOUT for an older one"])
     if not slash:
-        return records.latest(head, kind or "rollout")
+        return records.latest(head, kind or "rollout", namespace)
     if kind is not None:
         raise SpecError([f"'{name}' names one record; leave out the id, or --kind {kind}"])
     path = records.home() / "rollouts" / head / rollout / records.FILE
@@ -102,13 +103,15 @@ def find(name: str, kind: RecordKind | None = None) -> Path:
         there = sorted(path.parents[1].glob(f"*/{records.FILE}"))
         known = ", ".join(f"{item.parent.name}{_of_kind(item)}" for item in there)
         raise Refused(f"{path} does not exist; rollouts of '{head}' are: {known or 'none'}")
+    if namespace is not None and (of := records.kind_and_namespace(path)[1]) != namespace:
+        raise Refused(f"{path} is a record of namespace {of or 'unknown'}, not of {namespace}")
     return path
 
 
 def _of_kind(path: Path) -> str:
     """Of what a record is, in brackets; '' of a rollout's, which is what most are."""
     try:
-        found = records.kind_of(path)
+        found, _ = records.kind_and_namespace(path)
     except SpecError:
         return " (not readable)"
     return "" if found == "rollout" else f" ({found})"

@@ -20,7 +20,7 @@ __all__ = [
     "home",
     "keep_log",
     "keep_logs",
-    "kind_of",
+    "kind_and_namespace",
     "latest",
     "logs_kept",
     "put",
@@ -143,25 +143,29 @@ def logs_kept(name: str, rollout: str) -> Iterator[None]:
         raise StepFailed("\n".join([str(error), *(f"  log: {path}" for path in paths)])) from error
 
 
-def latest(name: str, kind: RecordKind = "rollout") -> Path:
-    """The newest record file of a rollout name, of one kind; Refused when there is none, SpecError
-    when one that may be it can't be read."""
+def latest(name: str, kind: RecordKind = "rollout", namespace: str | None = None) -> Path:
+    """The newest record file of a rollout name, of one kind and one namespace (None: of any);
+    Refused when there is none, SpecError when one that may be it can't be read."""
     base = home() / "rollouts" / name
     found = sorted((path for path in base.glob(f"*/{FILE}") if path.is_file()), reverse=True)
     if not found:
         raise Refused(f"{base} holds no record; run `rollout run` or set {ENV}")
-    kinds = Counter[str]()
+    others = Counter[str]()
     for path in found:
-        if (is_one := kind_of(path)) == kind:
+        is_one, where = kind_and_namespace(path)
+        if is_one == kind and namespace in (None, where):
             return path
-        kinds[is_one] += 1
-    others = ", ".join(f"{count} of kind {name}" for name, count in kinds.items())
-    raise Refused(f"{base} holds no record of kind {kind}; it holds {others}: `--kind` shows one")
+        others[f"kind {is_one}" + (f" in {where or 'no namespace'}" if namespace else "")] += 1
+    asked = f"kind {kind}" + (f" in {namespace}" if namespace else "")
+    held = ", ".join(f"{count} of {words}" for words, count in others.items())
+    shows = "`--kind` and `-n` show" if namespace else "`--kind` shows"
+    raise Refused(f"{base} holds no record of {asked}; it holds {held}: {shows} one")
 
 
-def kind_of(path: Path) -> str:
-    """Of what a record file is; SpecError when it can't be read."""
-    return str(read(path).get("kind", "rollout"))
+def kind_and_namespace(path: Path) -> tuple[str, str]:
+    """Of what a record file is, and in which namespace; SpecError when it can't be read."""
+    data = read(path)
+    return str(data.get("kind", "rollout")), str(data.get("namespace", ""))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -370,7 +370,7 @@ class Memory:
 
 def _plain(state: State) -> State:
     """What it says, whoever wrote it."""
-    return replace(state, epoch=0, writer="")
+    return replace(state, epoch=0, writer="", namespace="")
 
 
 def _apart(before: State, now: State) -> str:

@@ -128,11 +128,10 @@ def _say(client: SyncPrefectClient, run: FlowRun, line: str) -> None:
 
 def withdraw(client: SyncPrefectClient, deployment: UUID) -> None:
     """End what is asked by a deployment that is about to go: nobody could resume it."""
-    for (_, name), run in list(_open(client, None)):
+    for (namespace, name), run in list(_open(client, None)):
         if run.deployment_id == deployment:
-            _end(
-                client, run, f"its deployment goes; `rollout {run.parameters['what']} {name}` stays"
-            )
+            stays = f"`rollout {run.parameters['what']} {name} -n {namespace}` stays"
+            _end(client, run, f"its deployment goes; {stays}")
 
 
 def _close(client: SyncPrefectClient, read: StateReader, only: ModelKey | None) -> None:

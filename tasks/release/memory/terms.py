@@ -1,5 +1,6 @@
 """What a release is watched by, whoever goes on with it: its own spec, what its own benchmark saw,
 and since when it serves unproven. What another one is tested by meanwhile changes nothing of it.
+And what a person may do with one that is not settled.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from tasks.base.clock import moment
 from tasks.objects.remembered import number_in
-from tasks.release.state import Release, State, Terms, unfinished
+from tasks.release.state import Release, State, Terms, as_named, unfinished
 from tasks.spec.base import YEAR_H
 
 # How long what serves unproven waits for a person, where no rollout said (h).
@@ -85,15 +86,24 @@ def unproven_until(state: State) -> str:
     return (at + timedelta(hours=hours)).isoformat(timespec="seconds") if at else ""
 
 
+def unsoaked_text(state: State) -> str:
+    """What goes on with a release whose soak was interrupted."""
+    name = state.stable.deployment if state.stable else "a release"
+    return (
+        f"{name} serves and its soak is not finished, what served before runs on: the guard, or "
+        f"`rollout recover {as_named(state)}`, watches it to the end"
+    )
+
+
 def unproven_text(state: State) -> str:
     """What a person may do with a release that serves unproven."""
     name = state.stable.deployment if state.stable else "a release"
     text = (
-        f"{name} serves and is not proven: `rollout promote {state.name}` watches it again and "
-        "keeps it, with --unwatched without a look"
+        f"{name} serves and is not proven: `rollout promote {as_named(state)}` watches it again "
+        "and keeps it, with --unwatched without a look"
     )
     if state.previous:
-        text += f", `rollout rollback {state.name}` goes back to {state.previous.deployment}"
+        text += f", `rollout rollback {as_named(state)}` goes back to {state.previous.deployment}"
     if not (until := unproven_until(state)):
         return text
     back, failed = state.previous, state.verdict == "fail"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from tasks.release.course import AwaitFreed, AwaitReady, Course, Move, Observed, Save, Scale
-from tasks.release.state import held_text
+from tasks.release.state import State, as_named
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,14 @@ def decide_kept(
     elif passed:
         held = replace(held, plan=passed.plan, until=passed.until)
     return Course((*moves, Save(held)), f"it is kept: {held_text(held)}")
+
+
+def held_text(state: State) -> str:
+    """What a person may do with a candidate that waits."""
+    name = state.candidate.deployment if state.candidate else "a candidate"
+    meant = f"--rollout {state.rollout}" + (f" --plan {state.plan}" if state.plan else "")
+    until = f" until {state.until}" if state.until else ""
+    return (
+        f"{name} waits for a person: `rollout approve {as_named(state)} {meant}` approves it"
+        f"{until}, `rollout reject {as_named(state)} {meant}` removes it"
+    )

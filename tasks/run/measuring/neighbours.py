@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError, RolloutError
-from tasks.measure.harm import Crowding, no_room
+from tasks.measure.harm import Company, Crowding, no_room
 from tasks.measure.traffic import Counters
 from tasks.objects.pods import Object, ready
 from tasks.outside.kubernetes.access import release_pods
@@ -19,6 +19,7 @@ from tasks.spec.rollout import Rollout
 
 # looks in a row that may fail: a load that nobody watches is ended
 BLIND = 3
+BY_RATE = "its requests came by a rate: which of those in the engines were others' nobody can tell"
 
 
 class GaveWay(RolloutError):
@@ -58,7 +59,8 @@ class Neighbours:
     `every_s`.
 
     look: the engines by name. taken: who has the lease. own: requests of ours in flight at most,
-    None for arrivals by a rate. alone: see Crowding.
+    None for arrivals by a rate. alone: see Crowding. company: what others asked meanwhile. unseen:
+    why that is not known, nor whether others wait; '' where it is.
     """
 
     def __init__(
@@ -74,15 +76,29 @@ class Neighbours:
         self._own, self._crowded = own, Crowding(own, alone=alone)
         self._last: float | None = None
         self._blind = 0
+        self.company, self.unseen = Company(unknown="" if own is not None else BY_RATE), ""
 
-    def begin(self, seats: float | None) -> None:
-        """Before the load. seats: see `no_room`. Raises GaveWay, also where nobody can look."""
+    @property
+    def note(self) -> str:
+        """What is to be known of who else asked; '' where nobody did."""
+        return self.unseen or self.company.told
+
+    def begin(self, seats: float | None, *, blind: bool = False) -> None:
+        """Before the load. seats: see `no_room`. blind: it runs also where nobody can read the
+        engines' counters; the lease is looked at all the same. Raises GaveWay, else also there."""
         try:
             now = counters(self._look())
         except OutsideError as error:
-            raise GaveWay(f"nobody can see whether a load would harm: {error}") from error
+            if not blind:
+                raise GaveWay(f"nobody can see whether a load would harm: {error}") from error
+            self.unseen = (
+                "whether others waited for it, and how much they asked beside it, is not known: "
+                f"{error}"
+            )
+            return
         if why := no_room(now, self._own or 0.0, seats):
             raise GaveWay(why)
+        self.company = self.company.seen(now, 0.0)
 
     def __call__(self) -> None:
         """A look, where one is due."""
@@ -93,13 +109,22 @@ class Neighbours:
         try:
             if by := self._taken():
                 raise GaveWay(f"{by} began, and comes first")
-            why = self._crowded(counters(self._look()))
+            why = self._crowds()
             self._blind = 0
         except OutsideError as error:
             self._blind += 1
+            self.company = self.company.unseen()
             why = f"nobody can see whether it harms: {error}" if self._blind >= BLIND else ""
         if why:
             raise GaveWay(why)
+
+    def _crowds(self) -> str:
+        """A look at the engines; why the load ends now, '' where it goes on."""
+        if self.unseen:
+            return ""
+        found = counters(self._look())
+        self.company = self.company.seen(found, self._own or 0.0)
+        return self._crowded(found)
 
 
 def counters(said: Mapping[str, EngineSaid]) -> Sequence[Counters]:

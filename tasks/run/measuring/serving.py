@@ -8,6 +8,7 @@ from dataclasses import replace
 from tasks.base import clock
 from tasks.base.errors import OutsideError, Refused
 from tasks.base.progress import Progress
+from tasks.measure.harm import Company
 from tasks.measure.histograms import of_kinds
 from tasks.measure.traffic import between
 from tasks.outside.evalscope import bench
@@ -27,12 +28,13 @@ from tasks.run.measuring.neighbours import Engines, GaveWay, Neighbours, nobody
 from tasks.run.measuring.rounds import FILES, kept, looking, measured, prompt_lines
 from tasks.run.measuring.sitting import Sitting
 from tasks.spec.rollout import Rollout
-from tasks.verdict.earned import Verification, serves_now, verified
+from tasks.verdict.earned import NO_WAY_BACK, Verification, serves_now, verified
 from tasks.verdict.from_engine import judge_engine
 from tasks.verdict.targets import Decision
 
 VERIFIED = "verified"  # the artifacts of it are called so
 AGAIN = "-again"  # behind the folder of a second measurement
+ALL_OTHERS = "what was measured are the requests of others, as they came"
 LOOK_S = 15.0  # whether somebody began, while engines are only looked at
 BENCH_LOOK_S = 1.0
 
@@ -62,24 +64,31 @@ def note_serving(sitting: Sitting, release: Release) -> None:
 
 
 def verify_serving(sitting: Sitting, cluster: Cluster, release: Release) -> Verification:
-    """Measure it, and once more where a miss would be acted on. Raises GaveWay where others come
-    first, OutsideError."""
+    """Measure it, and once more where a miss would be acted on, which it is not where it may be
+    the doing of others. Raises GaveWay where others come first, OutsideError."""
     verify = sitting.spec.verify
-    first = _once(sitting, cluster, release, "")
-    found = verified(first)
+    first, beside = _once(sitting, cluster, release, "")
+    found = verified(first, beside=beside)
     if found.word != "missed" or verify.on_miss != "roll-back":
         return found
+    if doubt := beside.doubt:
+        said = f"{first.reason}; {NO_WAY_BACK}: {doubt}"
+        return replace(found, sentence=said)
     clock.sleep(verify.confirm_after_s)
     try:
-        return verified(first, _once(sitting, cluster, release, AGAIN))
+        second, beside = _once(sitting, cluster, release, AGAIN)
+        return verified(first, second, beside)
     except (GaveWay, OutsideError) as error:
         return replace(found, sentence=f"{found.sentence}; not measured a second time: {error}")
 
 
-def _once(sitting: Sitting, cluster: Cluster, release: Release, nth: str) -> Decision:
+def _once(
+    sitting: Sitting, cluster: Cluster, release: Release, nth: str
+) -> tuple[Decision, Company]:
+    """A measurement, and who asked beside it."""
     spec, engines = sitting.spec, Engines(cluster, sitting.spec, release)
     if spec.verify.source == "engine":
-        found = by_engine(sitting, engines)
+        found, company = by_engine(sitting, engines), Company(unknown=ALL_OTHERS)
     else:
         must_be_straight(spec)
         own = spec.benchmark.loads[0].concurrency
@@ -89,11 +98,12 @@ def _once(sitting: Sitting, cluster: Cluster, release: Release, nth: str) -> Dec
         with reach(cluster, spec, spec.name, release.id) as here:
             target = bench.EngineTarget(here.url, release.served_name)
             found = by_requests(sitting, target, beside, release.replicas, nth)
+        company = beside.company
     now = serving_of(cluster, spec)
     if isinstance(now, str) or now.id != release.id:
         other = now if isinstance(now, str) else f"{now.deployment} serves by now"
         raise GaveWay(f"what was measured is not what serves any more: {other}")
-    return found
+    return found, company
 
 
 # -- how
@@ -108,15 +118,15 @@ def must_be_straight(spec: Rollout) -> None:
 def by_requests(
     sitting: Sitting,
     target: bench.EngineTarget,
-    beside: Neighbours | None,
+    beside: Neighbours,
     replicas: int | None,
     nth: str = "",
 ) -> Decision:
-    """By rounds of requests. beside: what ends them; None where nobody can look. replicas: how many
-    answer. Raises GaveWay, OutsideError."""
+    """By rounds of requests. beside: what ends them. replicas: how many answer. Raises GaveWay,
+    OutsideError."""
     spec, files = sitting.spec, f"{FILES}{nth}"
-    folder, heed = sitting.folder / files, beside or _unseen
-    with sitting.step("benchmark"), LoadGenerator(folder / bench.LOG, heed) as child:
+    folder = sitting.folder / files
+    with sitting.step("benchmark"), LoadGenerator(folder / bench.LOG, beside) as child:
         rounds = bench.measure(
             target,
             None,
@@ -128,17 +138,13 @@ def by_requests(
             generator=child,
         )
         sitting.record.benchmark = kept(
-            sitting.folder, spec, rounds, replicas=replicas, files=files
+            sitting.folder, spec, rounds, replicas=replicas, files=files, note=beside.note
         )
-        sitting.say(measured(spec, rounds))
+        sitting.say("; ".join(filter(None, (measured(spec, rounds), beside.note))))
     with sitting.step("judge"):
         found = judged(sitting.record, spec, rounds, None, sitting.folder, sitting.key(VERIFIED))
         sitting.say(f"{found.verdict}: {found.reason}")
     return found
-
-
-def _unseen() -> None:
-    """Nothing is looked at."""
 
 
 def by_engine(sitting: Sitting, engines: Engines) -> Decision:
@@ -189,29 +195,28 @@ def bench_serving(sitting: Sitting, cluster: Cluster, release: Release) -> Decis
     engines = Engines(cluster, spec, release)
     with reach(cluster, spec, spec.name, release.id) as here:
         target = bench.EngineTarget(here.url, release.served_name)
-        return by_requests(
-            sitting, target, _by_hand(sitting, engines, engines.taken), release.replicas
-        )
+        return _by_hand(sitting, target, engines, engines.taken, release.replicas)
 
 
 def bench_url(sitting: Sitting, url: str) -> Decision:
     """The same of an engine by its address, without /v1; no cluster is asked."""
     address = url.rstrip("/").removesuffix("/v1")
-    beside = _by_hand(sitting, lambda: {address: said_at(address)}, nobody)
-    return by_requests(sitting, bench.EngineTarget(address, sitting.spec.served_name), beside, None)
+    target = bench.EngineTarget(address, sitting.spec.served_name)
+    return _by_hand(sitting, target, lambda: {address: said_at(address)}, nobody, None)
 
 
 def _by_hand(
-    sitting: Sitting, look: Callable[[], Mapping[str, EngineSaid]], taken: Callable[[], str]
-) -> Neighbours | None:
+    sitting: Sitting,
+    target: bench.EngineTarget,
+    look: Callable[[], Mapping[str, EngineSaid]],
+    taken: Callable[[], str],
+    replicas: int | None,
+) -> Decision:
     """A person has asked for these loads, and their own queue is theirs: others' is looked at,
-    where anybody can look."""
+    where anybody can look, and else said to be unknown."""
     loads = [load.concurrency for load in sitting.spec.benchmark.loads]
     own = None if None in loads else max(filter(None, loads))
     beside = Neighbours(look, taken, own=own, every_s=BENCH_LOOK_S, alone=True)
-    try:
-        look()
-    except OutsideError:
-        return None
-    beside.begin(None)
-    return beside
+    beside.begin(None, blind=True)
+    found = by_requests(sitting, target, beside, replicas)
+    return replace(found, reason="; ".join(filter(None, (found.reason, beside.note))))

@@ -48,7 +48,7 @@ class Verify(Strict):
     on_miss: Literal["announce", "roll-back"] = Field(
         "announce",
         description="announce it; or also go back to the release before, where a second "
-        "measurement misses a binding target, too",
+        "measurement misses a binding target, too, and others asked at neither",
     )
     confirm_after_s: float = Field(
         60, ge=0, le=WEEK_S, description="roll-back: until the second measurement (s)"

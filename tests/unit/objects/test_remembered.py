@@ -16,7 +16,8 @@ from tasks.base.errors import StepFailed
 from tasks.objects import remembered
 from tasks.objects.remembered import MOST_BYTES
 from tasks.release.memory.terms import UNPROVEN_HOURS, unproven_text, unproven_until, with_terms
-from tasks.release.state import State, Terms, from_configmap, held_text, to_configmap
+from tasks.release.seats.kept import held_text
+from tasks.release.state import State, Terms, from_configmap, to_configmap
 from tasks.release.wish import expired
 from tests.support.cluster.actor_world import NEW, NS, OLD, OLDER, in_test
 

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import Refused
-from tasks.release.memory.terms import unproven_text, with_terms
-from tasks.release.state import State, in_doubt, to_configmap
+from tasks.release.memory.terms import terms_of, unproven_text, with_terms
+from tasks.release.moves import decide_start
+from tasks.release.state import Phase, State, in_doubt, to_configmap
 from tasks.release.wish import (
     Meant,
+    acted_on,
     decide_wish,
     expired,
     must_be_meant,
+    must_take,
     settled_since,
 )
 from tests.support.cluster.actor_world import NEW, NS, OLD, OLDER, World, deployment, world
@@ -69,6 +72,51 @@ def test_it_is_approved_in_time(what: str) -> None:
 
 def test_it_is_rejected_whenever() -> None:
     must_be_meant("reject", HELD, THIS, UNTIL)
+
+
+SWITCHED = State("m", stable=NEW, rollout="run-2", plan="4567")
+
+
+@pytest.mark.parametrize("phase", ["promoting", "soaking", "proven", "unproven"])
+def test_another_one_in_whatever_phase_it_is(phase: Phase) -> None:
+    """Who answers the message of a candidate that another one has replaced means that one alone."""
+    state = replace(SWITCHED, phase=phase)
+    for meant in (Meant("run-1"), Meant("run-2", "0123"), Meant(plan="0123")):
+        with pytest.raises(Refused, match=r"is of (rollout run-2|plan 4567), not"):
+            must_be_meant("promote", state, meant, BEFORE)
+    must_be_meant("promote", state, Meant("run-2", "4567"), BEFORE)
+
+
+def test_what_serves_is_of_the_rollout_that_tested_it() -> None:
+    """Another one was tried beside it since, and wrote last."""
+    at = serves_unproven()
+    actor = at.actor()
+    actor.take_over()
+    actor.run(decide_start(actor.observe(), NEW, "run-9", "parallel", plan="9999"))
+    at.put(deployment(NEW, 2))
+    tested = actor.observe().state
+    assert terms_of(tested, "new").rollout == "run-9" and tested.plan == "9999"
+    state = replace(tested, phase="unproven", candidate=None)
+    state = with_terms(state, "old", rollout="run-1", plan="0123")
+    assert state.rollout == "run-9" and acted_on(state) == ("run-1", "0123")
+    with pytest.raises(Refused, match="what serves already is of rollout run-1, not run-9"):
+        must_be_meant("promote", state, Meant("run-9"), BEFORE)
+
+
+@pytest.mark.parametrize("what", ["rollback", "abort", "recover"])
+def test_what_is_about_no_candidate_names_none(what: str) -> None:
+    must_take(what, Meant())
+    with pytest.raises(Refused, match=f"{what} is about whatever is there"):
+        must_take(what, Meant(plan="0123"))
+    must_take("promote", Meant("run-1"))
+
+
+def test_the_namespace_is_in_the_words() -> None:
+    held = replace(HELD, namespace="llm")
+    with pytest.raises(Refused, match="`rollout approve m -n llm --rollout run-1 --plan 0123`"):
+        must_be_meant("approve", held, Meant(), BEFORE)
+    with pytest.raises(Refused, match="`rollout report m -n llm`"):
+        must_be_meant("approve", held, Meant("run-0"), BEFORE)
 
 
 def test_nothing_waits() -> None:

@@ -130,7 +130,7 @@ def test_what_never_settles_keeps_the_candidate(monkeypatch: pytest.MonkeyPatch)
     at.scales = lambda asked: asked + 1 if asked > 2 else 0
     ended, run = promotes(at, monkeypatch)
     assert ended.kind == "held" and "6 of 7 replicas ready" in ended.sentence
-    assert "`rollout approve m --rollout" in ended.sentence
+    assert "`rollout approve m -n models --rollout" in ended.sentence
     state = waits(at, 2)
     assert state.verdict == "pass" and state.until and "6 of 7 replicas" in why_so(state)
     assert [(item.release, item.verdict) for item in state.judged] == [

@@ -19,9 +19,9 @@ from tests.support.cluster.runs import locked, run_of
 
 pytestmark = pytest.mark.usefixtures("quick")
 WAITS = (
-    "m-new waits for a person: `rollout approve m --rollout {state.rollout} --plan 0123abcd` "
-    "approves it until {state.until}, `rollout reject m --rollout {state.rollout} --plan "
-    "0123abcd` removes it"
+    "m-new waits for a person: `rollout approve m -n models --rollout {state.rollout} --plan "
+    "0123abcd` approves it until {state.until}, `rollout reject m -n models --rollout "
+    "{state.rollout} --plan 0123abcd` removes it"
 )
 
 
@@ -62,9 +62,10 @@ def test_what_nobody_could_watch_serves_on_unproven() -> None:
     assert ended.kind == "held"
     state = at.actor().observe().state
     assert ended.sentence == (
-        "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m` "
-        "watches it again and keeps it, with --unwatched without a look, `rollout rollback m` goes "
-        f"back to m-old; the guard keeps it after {unproven_until(state)}"
+        "m-new could not be watched: no route; m-new serves and is not proven: `rollout promote m "
+        "-n models` watches it again and keeps it, with --unwatched without a look, `rollout "
+        "rollback m -n models` goes back to m-old; the guard keeps it after "
+        f"{unproven_until(state)}"
     )
     assert run.record.steps[0].sentence == "m-new could not be watched: no route"
     state = at.actor().observe().state

@@ -129,7 +129,7 @@ def test_an_error_before_the_soak_is_passed_is_no_promotion(
             KeyboardInterrupt(),
             "proven",
             "interrupted; what served before ends its requests and is put "
-            "away; the guard, or `rollout recover m`, goes on",
+            "away; the guard, or `rollout recover m -n models`, goes on",
         ),
     ],
 )

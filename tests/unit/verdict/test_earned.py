@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.base.errors import SpecError
+from tasks.measure.harm import Company
 from tasks.release.state import Phase
 from tasks.verdict import decide
 from tasks.verdict.earned import (
@@ -116,3 +117,18 @@ def test_a_miss_is_confirmed_by_the_same_miss_alone() -> None:
     other = measured(10)
     renamed = tuple(replace(item, metric="ttft_p95_ms") for item in other.targets)
     assert not verified(measured(10), replace(other, targets=renamed)).confirmed
+
+
+BUSY = Company(looks=100, found=50, total=2000, most=64)
+
+
+def test_a_miss_that_others_explain_is_confirmed_by_none() -> None:
+    found = verified(measured(10), measured(10), BUSY)
+    assert (found.word, found.missed, found.confirmed) == ("missed", ("ttft_mean_ms at c2",), False)
+    assert "missed both times: ttft_mean_ms at c2; it is announced, and not gone" in found.sentence
+    assert found.sentence.endswith("at 50 of 100 looks, 20.0 on average and 64 at most")
+
+
+def test_who_asked_beside_a_miss_is_named() -> None:
+    assert verified(measured(10), beside=BUSY).sentence.endswith(BUSY.told)
+    assert BUSY.told not in verified(measured(1000), beside=BUSY).sentence

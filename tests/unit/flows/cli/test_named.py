@@ -15,7 +15,7 @@ from tasks.base.errors import Refused, SpecError, StepFailed
 from tasks.release import moves
 from tasks.release.course import Course, Observed, PointService
 from tasks.release.state import State
-from tasks.release.wish import consequences
+from tasks.release.wish import Meant, consequences
 from tasks.release.words import in_words
 from tests.support.cluster.actor_world import (
     NAME,
@@ -216,11 +216,20 @@ def test_which_one_is_meant_is_named_or_shown_and_confirmed(
         assert found.leads_to() == ("old" if what == "reject" else "new")
 
 
+def test_what_stops_whatever_runs_names_nothing(at: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    at(held())
+    monkeypatch.setattr("flows.rollback.ask_to_stop", lambda *_: pytest.fail("it was asked to"))
+    with pytest.raises(Refused, match="abort is about whatever is there"):
+        settle("abort", NAME, NS, meant=Meant("run-1"))
+
+
 def test_a_flow_run_names_it_too(at: Put) -> None:
     found = held()
     at(found)
     for what in ("approve", "promote", "reject"):
-        with pytest.raises(Refused, match=f"`rollout {what} m --rollout run-1 --plan 0123`"):
+        with pytest.raises(
+            Refused, match=f"`rollout {what} m -n models --rollout run-1 --plan 0123`"
+        ):
             settle(what, NAME, NS)
     assert found.actor().observe().state.phase == "held"
 
@@ -376,4 +385,6 @@ def test_status_says_what_is_wrong_since_when_and_what_to_do(
     said = capsys.readouterr().out.splitlines()
     assert f"phase:     soaking since {since}" in said
     assert "why:       m-new failed its soak: HTTP 500" in said
-    assert "next:      it goes back to m-old: the guard does, or `rollout recover m`" in said
+    assert (
+        "next:      it goes back to m-old: the guard does, or `rollout recover m -n models`" in said
+    )

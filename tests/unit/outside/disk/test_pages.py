@@ -77,12 +77,30 @@ def test_what_is_not_there_is_told_with_what_is(measured_since: dict[str, Path])
         pages.find("qwen/none")
     for kind in ("rollout", "verify"):
         for path in records.home().glob(f"rollouts/qwen/*/{records.FILE}"):
-            if records.kind_of(path) == kind:
+            if records.kind_and_namespace(path)[0] == kind:
                 path.unlink()
     with pytest.raises(Refused, match="no record of kind rollout; it holds 1 of kind bench"):
         pages.find("qwen")
     with pytest.raises(SpecError, match="names one record; leave out the id, or --kind bench"):
         pages.find("qwen/r", "bench")
+
+
+def test_another_namespaces_record_is_never_shown(
+    record_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two namespaces may each have a rollout of one name, and one machine runs both."""
+    record = records.read(record_file)
+    there, later = record["namespace"], "20261201T101500-000000"
+    body = {**record, "rollout": later, "namespace": "staging"}
+    other = records.write(records.folder("qwen", later) / records.FILE, body)
+    assert pages.find("qwen", namespace=there) == record_file
+    assert pages.find("qwen", namespace="staging") == pages.find("qwen") == other
+    with pytest.raises(Refused, match=f"of kind rollout in none; it holds .* in {there}: `--kind`"):
+        pages.find("qwen", namespace="none")
+    with pytest.raises(Refused, match=f"is a record of namespace staging, not of {there}"):
+        pages.find(f"qwen/{later}", namespace=there)
+    assert report.show_report("qwen", "table", None, False) == 0
+    assert capsys.readouterr().err == f"staging/qwen, rollout {later}\n"
 
 
 @pytest.mark.parametrize(

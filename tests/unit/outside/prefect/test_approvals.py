@@ -177,7 +177,7 @@ def test_what_a_deployment_asks_ends_with_it_and_another_one_asks_anew(server: S
     approve = server.deployments[1]
     approvals.withdraw(server, approve.id)  # type: ignore[arg-type]
     assert open_runs(server) == ["reject m (rollout run-1)"]
-    assert server.said[-1] == "Closed: its deployment goes; `rollout approve m` stays"
+    assert server.said[-1] == "Closed: its deployment goes; `rollout approve m -n models` stays"
     approve.id = uuid4()  # it is made again
     found = approvals.tend(MODEL, at(HELD), "")
     assert found["reject"] == first["reject"] and found["approve"] != first["approve"]

@@ -97,3 +97,35 @@ def test_the_engines_of_the_release_are_read(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(neighbours, "release_pods", lambda *_: [])
     with pytest.raises(OutsideError, match="no pod of m-old is ready"):
         found()
+
+
+def test_what_others_ask_meanwhile_is_counted(time: FakeClock) -> None:
+    """Before it none of the requests are ours; a look that fails may have missed some."""
+    heed = beside(Looks(said(1), said(4), said(9), OutsideError("no route"), said(4)))
+    heed.begin(None)
+    for _ in range(4):
+        heed()
+        time.sleep(2)
+    company = heed.company
+    assert (company.looks, company.found, company.most, company.blind) == (5, 2, 5, 1)
+    assert heed.note == company.told != ""
+
+
+def test_of_a_rate_nobody_knows_whose_requests_are() -> None:
+    heed = Neighbours(Looks(said(9)), lambda: "", own=None, every_s=2)
+    heed.begin(None)
+    assert "came by a rate" in heed.company.doubt and heed.note == ""
+
+
+def test_where_no_counters_can_be_read_the_lease_is(time: FakeClock) -> None:
+    """A person asked for the load: it runs, and says what nobody knows of it."""
+    looks, takers = Looks(OutsideError("no metrics here")), ["", "", "ann@host/run-7"]
+    heed = Neighbours(looks, lambda: takers.pop(0), own=4, every_s=1, alone=True)
+    heed.begin(None, blind=True)
+    assert "is not known: no metrics here" in heed.note
+    for _ in range(2):
+        heed()
+        time.sleep(1)
+    with pytest.raises(GaveWay, match="ann@host/run-7 began, and comes first"):
+        heed()
+    assert looks.count == 1

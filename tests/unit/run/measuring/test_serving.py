@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError, Refused
+from tasks.measure.harm import LEAST_LOOKS
 from tasks.measure.histograms import Histogram
 from tasks.measure.traffic import Counters
 from tasks.outside.kubernetes.access import Endpoint
@@ -48,10 +50,13 @@ class Bench:
     def __init__(self, *ttfts: float) -> None:
         self.ttfts, self.asked = list(ttfts), list[Any]()
         self.during: Any = lambda: None
+        self.looks = LEAST_LOOKS
 
     def __call__(self, target: Any, stable: Any, bench: Any, **how: Any) -> Any:
         self.asked.append((target.url, target.model, [load.name for load in bench.loads]))
-        how["generator"]._heed()
+        for _ in range(self.looks):
+            how["generator"]._heed()
+            clock.sleep(2)
         self.during()
         return some(6, ttft=self.ttfts.pop(0))
 
@@ -60,7 +65,8 @@ class Place:
     """A world whose engines say `said`, and a Bench."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.world, self.said, self.bench = world(), engine(1, 0), Bench(0.2)
+        self.world, self.bench = world(), Bench(0.2)
+        self.said: EngineSaid | OutsideError = engine(1, 0)
         vars(self.world).update(address="https://api:6443")
         monkeypatch.setattr(Engines, "__call__", lambda _: {"p": self.look()})
         monkeypatch.setattr(
@@ -135,7 +141,43 @@ def test_a_miss_is_measured_again_before_anything_follows(
     before = time.monotonic()
     found = place.verify(place.sitting(10, on_miss="roll-back", confirm_after_s=60))
     assert (found.word, found.confirmed) == (word, confirmed)
-    assert time.monotonic() - before == 60 and len(place.bench.asked) == 2
+    assert time.monotonic() - before == 60 + 2 * 2 * LEAST_LOOKS and len(place.bench.asked) == 2
+
+
+def test_a_miss_beside_others_is_announced_and_not_measured_again(place: Place) -> None:
+    """Whoever asked: users at their busiest hour, another verification, `rollout bench`."""
+    place.said = engine(1, 0, running=40)
+    found = place.verify(sitting := place.sitting(10, on_miss="roll-back"))
+    assert (found.word, found.confirmed, len(place.bench.asked)) == ("missed", False, 1)
+    beside = "beside it others had requests at 21 of 21 looks, 38.1 on average and 40 at most"
+    assert found.sentence.endswith(f"; it is announced, and not gone back from: {beside}")
+    assert sitting.record.benchmark is not None and sitting.record.benchmark.note == beside
+    assert beside in sitting.record.steps[0].sentence
+
+
+def test_others_beside_the_second_measurement_alone_explain_it_too(place: Place) -> None:
+    place.bench = Bench(0.2, 0.2)
+    place.bench.during = lambda: setattr(place, "said", engine(1, 0, running=2 + 6))
+    found = place.verify(place.sitting(10, on_miss="roll-back"))
+    assert (found.word, found.confirmed, len(place.bench.asked)) == ("missed", False, 2)
+    assert "missed both times" in found.sentence and "at 21 of 21 looks" in found.sentence
+
+
+def test_too_few_looks_confirm_nothing(place: Place) -> None:
+    place.bench.looks = 3
+    found = place.verify(place.sitting(10, on_miss="roll-back"))
+    assert not found.confirmed and "4 look(s) do not exclude that others" in found.sentence
+
+
+def test_what_others_were_served_leads_nobody_back(
+    place: Place, time: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [engine(0, 0, 0), engine(0, 100, 600)]
+    monkeypatch.setattr(Engines, "__call__", lambda _: {"p": pages.pop(0)})
+    sitting = place.sitting(300, **{"from": "engine", "window_s": 600, "on_miss": "roll-back"})
+    found = place.verify(sitting)
+    assert (found.word, found.confirmed) == ("missed", False) and time.monotonic() == 600
+    assert "what was measured are the requests of others" in found.sentence
 
 
 def test_a_second_measurement_that_gives_way_confirms_nothing(place: Place) -> None:
@@ -219,6 +261,7 @@ def test_by_hand_the_engine_at_an_address(place: Place, monkeypatch: pytest.Monk
     monkeypatch.setattr(serving, "said_at", said_at)
     found = bench_url(place.sitting(by_hand=True), "http://engine:8000/v1/")
     assert found.verdict == "pass" and asked == ["http://engine:8000"]
+    assert "how much they asked beside it, is not known: no metrics here" in found.reason
     (url, model, loads) = place.bench.asked[0]
     assert (url, loads) == ("http://engine:8000", ["c2"])
     assert model == place.sitting().spec.served_name
@@ -228,3 +271,22 @@ def test_by_hand_others_that_wait_are_not_made_to_wait_longer(place: Place) -> N
     place.said = engine(1, 0, waiting=2)
     with pytest.raises(GaveWay, match="wait in the engines already"):
         bench_serving(place.sitting(by_hand=True), place.world, OLD)  # type: ignore[arg-type]
+
+
+def test_by_hand_what_nobody_can_see_is_said_and_a_rollout_comes_first_all_the_same(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.said = OutsideError("no metrics here")
+    sitting = place.sitting(by_hand=True)
+    found = bench_serving(sitting, place.world, OLD)  # type: ignore[arg-type]
+    assert "whether others waited for it" in found.reason
+    assert sitting.record.benchmark is not None and sitting.record.benchmark.note in found.reason
+    monkeypatch.setattr(neighbours, "holder_of", lambda *_: "ann@host/run-7")
+    with pytest.raises(GaveWay, match="ann@host/run-7 began"):
+        bench_serving(place.sitting(by_hand=True), place.world, OLD)  # type: ignore[arg-type]
+
+
+def test_by_hand_who_else_asked_is_said(place: Place) -> None:
+    place.said = engine(1, 0, running=5)
+    found = bench_serving(place.sitting(by_hand=True), place.world, OLD)  # type: ignore[arg-type]
+    assert "beside it others had requests at 21 of 21 looks" in found.reason

@@ -25,6 +25,8 @@ from flows.cli.reading.live import (
 )
 from flows.cli.reading.states import status_of
 from flows.cli.screen import Screen
+from tasks.base.errors import OutsideError
+from tasks.outside.kubernetes.client import ApiError
 from tasks.record.record import Record
 from tasks.release.state import with_history
 from tasks.weights.messages import Said, Transfer, line_of
@@ -187,6 +189,68 @@ def test_it_waits_no_longer_than_it_is_told_to(at: At, capsys: pytest.CaptureFix
     at(*["alice@host/r"] * 100)
     assert main([*HERE, "--wait", "--timeout", "1m"]) == 1
     assert "is not at rest after 60 s: it is idle; it goes on" in capsys.readouterr().err
+
+
+AWAY = ApiError("Kubernetes API https://api: no answer")
+
+
+def absent(monkeypatch: pytest.MonkeyPatch, *errors: OutsideError | None) -> None:
+    """Looks that fail with these, one after the other, and go well where it is None and after."""
+    left, looks = list(errors), live.look
+
+    def look(*at: Any) -> Sight:
+        if left and (error := left.pop(0)):
+            raise error
+        return looks(*at)
+
+    monkeypatch.setattr(live, "look", look)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "errors"),
+    [
+        (["--timeout", "30m"], [None, *[AWAY] * 200]),
+        (["--timeout", "30m"], [AWAY]),  # before it was ever seen
+        (["--timeout", "30m"], [None, ApiError("forbidden", 403)]),  # as a server that starts says
+        ([], [None, *[AWAY] * 200]),
+    ],
+)
+def test_a_wait_outlasts_an_api_server_that_is_away(
+    at: At,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    timeout: list[str],
+    errors: list[OutsideError | None],
+) -> None:
+    at("alice@host/r", "alice@host/r")
+    absent(monkeypatch, *errors)
+    assert main([*HERE, "--wait", *timeout]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("is not seen, and looked at again: ") == 1
+    assert "last: promoted" in said.out
+
+
+def test_an_api_server_that_stays_away_is_told_when_the_time_is_over(
+    at: At, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at("alice@host/r")
+    absent(monkeypatch, None, *[AWAY] * 999)
+    assert main([*HERE, "--wait", "--timeout", "1m"]) == 1
+    said = capsys.readouterr().err
+    assert "is not at rest after 60 s: it is not known (Kubernetes API https://api: no" in said
+
+
+@pytest.mark.parametrize("errors", [[AWAY], [None, ApiError("forbidden", 403)]])
+def test_without_a_timeout_nobody_waits_for_what_never_comes(
+    at: At,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    errors: list[OutsideError | None],
+) -> None:
+    at("alice@host/r")
+    absent(monkeypatch, *errors)
+    assert main([*HERE, "--wait"]) == 1
+    assert "looked at again" not in capsys.readouterr().err
 
 
 def test_the_end_of_a_wait_may_be_a_document(at: At, capsys: pytest.CaptureFixture[str]) -> None:
