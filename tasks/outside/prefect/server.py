@@ -37,11 +37,13 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_SERVER_API_AUTH_STRING,
     temporary_settings,
 )
 from prefect.states import Cancelled, Cancelling, Crashed
 from prefect.utilities.callables import parameter_schema
+from pydantic import ValidationError
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
@@ -49,13 +51,13 @@ from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
 from tasks.outside.prefect.approvals import withdraw
 from tasks.service.changes import form_of, gone, held, in_order, patch, reschedule, switched_on
+from tasks.service.kept import LIMIT
 from tasks.service.names import TAG
 from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 
 POOL_TYPE = "process"
 PAGE = 200
-LIMIT = 4
 CANCEL_S = 180.0
 GONE_S = 10.0
 GONE = "its process had ended when `rollout down` came to cancel it"
@@ -70,25 +72,30 @@ class Applied:
     removed: list[str] = field(default_factory=list)
     # tagged as ours, and not made by us: left alone
     others: list[str] = field(default_factory=list)
+    # the work pool's own limit, which what settles and approves waits for, too
+    pool_limit: int | None = None
 
 
 @contextmanager
-def asking(api: str) -> Iterator[SyncPrefectClient]:
+def asking(api: str, tries: int | None = None) -> Iterator[SyncPrefectClient]:
     """A client of the server at this address (`.../api`), which knows the password that we started
-    it with. Raises OutsideError."""
-    secret = PREFECT_API_AUTH_STRING.value() or PREFECT_SERVER_API_AUTH_STRING.value()
+    it with. tries: how often more each is asked; default: Prefect's. Raises OutsideError."""
+    secret = PREFECT_API_AUTH_STRING.value() or PREFECT_SERVER_API_AUTH_STRING.value() or None
     here = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: secret}
+    if tries is not None:
+        here[PREFECT_CLIENT_MAX_RETRIES] = tries
     try:
         with temporary_settings(here), get_client(sync_client=True) as client:
             yield client
-    except (HTTPError, PrefectException) as error:
+    except (HTTPError, PrefectException, ValidationError) as error:
         said = mask(str(error) or repr(error))
         raise OutsideError(f"the Prefect server at {api} did not do as asked: {said}") from error
 
 
 def under_way(api: str) -> list[str]:
-    """Names of the flow runs that change what serves, and run now or are about to."""
-    with asking(api) as client:
+    """Names of the flow runs that change what serves, and run now or are about to. Raises
+    OutsideError, soon: who asks has another way to tell."""
+    with asking(api, tries=1) as client:
         return [run.name for run in _begun(client)]
 
 
@@ -155,16 +162,17 @@ def apply(
     pool: str,
     folder: str,
     limit: int | None,
+    at_first: int | None = None,
     addresses: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Applied:
     """Make, update and remove. pool: the work pool's name. folder: where its worker reads spec
-    files. limit: rollouts at once; None: LIMIT where that is not set yet. addresses: who is told;
-    '' for those that the server knows. on_progress: told how many deployments of how many are
-    done. Raises OutsideError."""
+    files. limit: rollouts at once; None: at_first, or else LIMIT, where none is set yet. addresses:
+    who is told; '' for those that the server knows. on_progress: told how many deployments of how
+    many are done. Raises OutsideError."""
     done = Applied()
     with asking(api) as client:
-        _pool(client, pool, limit, done)
+        _pool(client, pool, limit, at_first or LIMIT, done)
         found = list(_deployments(client))
         there = {(item["flow"], item["name"]): item for item in found}
         flows: dict[str, _Known] = {}
@@ -205,18 +213,22 @@ def _notices(client: SyncPrefectClient, addresses: str, done: Applied) -> list[d
     return automations(block) if block else []
 
 
-def _pool(client: SyncPrefectClient, pool: str, limit: int | None, done: Applied) -> None:
+def _pool(
+    client: SyncPrefectClient, pool: str, limit: int | None, at_first: int, done: Applied
+) -> None:
     """The pool and its two queues: the rollouts' has a limit, and what settles, watches, approves
     and aborts never waits for one of them."""
     wanted = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    if not client.read_work_pools(work_pool_filter=wanted):
+    found = client.read_work_pools(work_pool_filter=wanted)
+    done.pool_limit = found[0].concurrency_limit if found else None
+    if not found:
         try:
             client.create_work_pool(WorkPoolCreate(name=pool, type=POOL_TYPE))
             done.made.append(f"work pool {pool}")
         except ObjectAlreadyExists:  # a worker that started was faster
             pass
     queues = {item.name: item for item in client.read_work_queues(work_pool_name=pool)}
-    for name, at_once in (("rollouts", limit or LIMIT), ("operations", None)):
+    for name, at_once in (("rollouts", limit or at_first), ("operations", None)):
         if name not in queues:
             client.create_work_queue(name, concurrency_limit=at_once, work_pool_name=pool)
         elif name == "rollouts" and limit and queues[name].concurrency_limit != limit:
