@@ -63,7 +63,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, time: FakeClock) -> Runs:
     found = Runs()
 
     @contextmanager
-    def asking(api: str) -> Iterator[Runs]:
+    def asking(api: str, tries: int | None = None) -> Iterator[Runs]:
         assert api == API
         yield found
 
