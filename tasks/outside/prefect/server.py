@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import Any
 from uuid import UUID
 
@@ -87,7 +88,7 @@ def asking(api: str, tries: int | None = None) -> Iterator[SyncPrefectClient]:
     try:
         with temporary_settings(here), get_client(sync_client=True) as client:
             yield client
-    except (HTTPError, PrefectException, ValidationError) as error:
+    except (HTTPError, PrefectException, ValidationError, JSONDecodeError) as error:
         said = mask(str(error) or repr(error))
         raise OutsideError(f"the Prefect server at {api} did not do as asked: {said}") from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import living
 from tasks.service.database import database_in
-from tasks.service.kept import Running
+from tasks.service.kept import Running, Wish
 
 _FACTS = "service.json"
 UNKNOWN = "an unknown version"
@@ -27,7 +27,8 @@ def read(folder: Path) -> Running | None:
         )
     except (OSError, ValueError, TypeError):
         return None
-    return kept if isinstance(kept.port, int) and isinstance(kept.pool, str) else None
+    sound = isinstance(kept.port, int) and isinstance(kept.pool, str)
+    return kept if sound and not Wish(kept.port, kept.pool).faults() else None
 
 
 def written(folder: Path) -> bool:

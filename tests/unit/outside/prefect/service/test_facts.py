@@ -28,7 +28,8 @@ def test_of_what_another_version_wrote_it_takes_what_it_knows(tmp_path: Path) ->
     assert not facts.written(tmp_path)
     path.write_text('{"port": 1, "pool": "p", "version": "v", "more": 1}')
     assert facts.read(tmp_path) == Running(1, "p", "v")
-    for text in ("", "[]", "{}", '{"port": "1", "pool": "p", "version": "v"}'):
+    ports = [f'{{"port": {port}, "pool": "p", "version": "v"}}' for port in ('"1"', "99999")]
+    for text in ("", "[]", "{}", *ports):
         path.write_text(text)
         assert facts.read(tmp_path) is None and facts.written(tmp_path)
 
