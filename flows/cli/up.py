@@ -54,7 +54,11 @@ def up(
     """
     environment = dict(os.environ)
     wish, url = wish_of(
-        port=port, pool=pool, limit=limit, database_file=database_file, environment=environment
+        port=port,
+        pool=pool,
+        limit=limit,
+        database_file=database_file,
+        environment={} if apply_only or printing else environment,  # nothing is started by it
     )
     if apply_only:
         idle = {

@@ -74,7 +74,10 @@ def test_apply_wants_a_server(here: Path) -> None:
         up(["specs"], Screen(), apply_only=True)
 
 
-def test_print_starts_nothing(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_starts_nothing(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(DATABASE, "of no concern")
     assert up(["specs"], Screen(), printing=True) == 0
     assert "spec_file: specs/a.yaml" in capsys.readouterr().out
     assert not (here.parent / "home").exists()
