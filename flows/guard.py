@@ -29,7 +29,7 @@ from tasks.release.course import NOTHING
 from tasks.run.locked import not_held
 from tasks.run.nodes import placing
 from tasks.run.rescue import rescuing
-from tasks.run.ui.states import states
+from tasks.run.ui.states import held, states
 from tasks.spec.file import read_spec
 from tasks.spec.rollout import Rollout
 
@@ -172,7 +172,8 @@ def stand(
 def guard(
     namespace: str | None = None, kubeconfig: str | None = None, context: str | None = None
 ) -> list[str]:
-    """Settle every rollout that died half-way, and put away what came late; a sentence for each.
+    """Settle every rollout that died half-way, put away what came late, and see that a person is
+    asked about what is held; a sentence for each settled one.
 
     Args:
         namespace: Only this namespace; default: all.
@@ -184,7 +185,10 @@ def guard(
         told.say(str(item))
         found.append(item)
     with Cluster.connect(kubeconfig, context) as cluster:
-        approvals.close(states(cluster))
+        approvals.close(read := states(cluster))
+        for model, said in held(cluster, namespace):
+            # whatever became of the question: its deployment may have gone and come back
+            approvals.tend(model, read, said)
     rows = [{"rollout": "/".join(i.key), "what": i.end, "": i.said} for i in found]
     if rows:
         artifacts.table("guard", rows, f"{len(rows)} rollout(s) were not at rest")

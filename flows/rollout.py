@@ -28,7 +28,7 @@ from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
 from tasks.steps.roll_back import clean_up
 from tasks.steps.smoke import wrong
-from tasks.verdict.decide import ended_with, ends_early, next_move
+from tasks.verdict.decide import TAKES, ended_with, ends_early, next_move
 
 
 def pipeline(run: Run, digest: str | None) -> Outcome:
@@ -65,17 +65,25 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
         return Outcome("unchanged", f"{placed}; it serves again, as it was judged before")
     tell_start(run.record)
     steps.fetch_weights(run, cluster, plan)
+    strategy = plan.plan.strategy
+    if strategy in TAKES and (window := run.window_closed()):  # the fetch outlasted it
+        return steps.roll_back(
+            run, cluster, "not now", not_now(release.deployment, window).sentence
+        )
     candidate = steps.deploy(run, cluster, plan)
     if why := wrong(steps.smoke(run, candidate)):
         return steps.roll_back(run, cluster, "failed", f"smoke: {why}")
     exam = steps.exam(run, candidate) if run.spec.quality else None
     rounds = () if ends_early(exam) else steps.benchmark(run, candidate)
     verdict = steps.judge(run, rounds, exam)
-    match next_move(verdict, run.spec.promotion, plan.plan.strategy):
-        case "promote" if plan.plan.strategy != "replace" and (window := run.window_closed()):
-            return steps.hold(run, cluster, verdict, window)  # nothing is interrupted meanwhile
+    window = run.window_closed()
+    match next_move(verdict, run.spec.promotion, strategy, window):
         case "promote":
             return promoted(run, cluster, release, verdict.reason)
+        case "wait":
+            return steps.hold(run, cluster, verdict, window)
+        case "give_back":
+            return steps.roll_back(run, cluster, "not now", f"{verdict.reason}, and {window}")
         case "hold":
             return steps.hold(run, cluster, verdict)
         case "roll_back":

@@ -43,7 +43,7 @@ def staged(path: str, text: str, known: dict[str, str]) -> str:
     """A page as the site can show it. path: in the repository; known: as of `pages`."""
     parts = _FENCE.split(text)
     parts[::2] = [_spaced(_LINK.sub(lambda found: _led(found, path, known), p)) for p in parts[::2]]
-    there = CHINESE + path.removeprefix("docs/")
+    there = CHINESE + known[path]
     if there in known:
         title, _, rest = "".join(parts).partition("\n")
         away = posixpath.relpath(html(known[there]), posixpath.dirname(known[path]))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.service.names import owner
+from tasks.service.names import ModelKey, owner
 from tasks.service.parts import SLUG, ServicePlan, Timetable
 
 Fields = Mapping[str, Any]
@@ -71,12 +71,12 @@ def _plain(field: Fields) -> Fields:
     return {**{k: v for k, v in field.items() if k not in ("anyOf", "default")}, **kinds[0]}
 
 
-def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, Any]:
-    """The fields of a deployment to set; {} where it is as wanted. A person's tags, environment
-    and more parameters stay: of the latter those that the flow still has (`known`)."""
+def merged(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, Any]:
+    """A deployment's fields, and what a person has added: tags, environment and more parameters,
+    of those that the flow still has (`known`)."""
     more = {key: value for key, value in (found.get("parameters") or {}).items() if key in known}
     there = found.get("job_variables") or {}
-    merged = {
+    out = {
         **wanted,
         "parameters": {**more, **wanted["parameters"]},
         "tags": list(dict.fromkeys([*wanted["tags"], *found.get("tags", [])])),
@@ -86,14 +86,39 @@ def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, An
             "env": {**(there.get("env") or {}), **wanted["job_variables"].get("env", {})},
         },
     }
-    if not merged["job_variables"]["env"]:
-        del merged["job_variables"]["env"]
+    if not out["job_variables"]["env"]:
+        del out["job_variables"]["env"]
+    return out
+
+
+def patch(wanted: Fields, found: Fields, known: Collection[str]) -> dict[str, Any]:
+    """The fields of a deployment to set; {} where it is as wanted. What a person added stays."""
     # whole, both ways: a field that the form no longer has must go
-    fields = {key: value for key, value in merged.items() if found.get(key) != value}
+    asked = merged(wanted, found, known)
+    fields = {key: value for key, value in asked.items() if found.get(key) != value}
     # of two pools with a queue of that name, the server takes either
     if not fields.keys().isdisjoint(_QUEUE):
         fields |= {key: wanted[key] for key in _QUEUE}
     return fields
+
+
+def called_before(
+    name: str, model: ModelKey | None, flow: str, found: Iterable[Fields]
+) -> Fields | None:
+    """The deployment of this model and deed that has another name yet: a namesake came or went."""
+    does = name.partition("-")[0]
+    return next(
+        (
+            item
+            for item in found
+            if item["flow"] == flow
+            and item["name"] != name
+            and item["name"].partition("-")[0] == does
+            and model is not None
+            and owner(item["name"], item.get("tags", [])) == model
+        ),
+        None,
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +138,9 @@ def reschedule(timetables: Sequence[Timetable], found: Sequence[Fields]) -> Resc
     make = tuple(
         (item, all(each["active"] for each in old) if old else item.active)
         for slug, item in wanted.items()
-        if slug not in ours and not any(_same_times(item, other) for other in found)
+        # not one that goes, which a person had moved to these times
+        if slug not in ours
+        and not any(_same_times(item, other) for other in found if other not in old)
     )
     return Rescheduled(make, tuple(str(item["id"]) for item in old))
 

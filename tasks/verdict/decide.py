@@ -24,7 +24,9 @@ from tasks.verdict import targets as of_targets
 from tasks.verdict.targets import Decision, TargetVerdict
 from tasks.verdict.witness import Witness
 
-Next = Literal["promote", "hold", "roll_back"]
+Next = Literal["promote", "hold", "wait", "give_back", "roll_back"]
+# plans whose candidate has seats of what serves
+TAKES = ("replace", "lend")
 
 
 def demands(spec: Rollout) -> int:
@@ -101,16 +103,21 @@ def asked_of(spec: Rollout) -> str:
     return "-".join(hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts)
 
 
-def next_move(decision: Decision, promotion: Promotion, strategy: str = "parallel") -> Next:
+def next_move(
+    decision: Decision, promotion: Promotion, strategy: str = "parallel", window: str = ""
+) -> Next:
     """What follows from a verdict. strategy: of the plan; with `replace` nothing serves meanwhile,
-    and nobody is waited for."""
-    if strategy == "replace" and decision.verdict != "pass":
-        return "roll_back"
-    if decision.verdict == "pass":
-        return "hold" if promotion.approval == "before-promote" else "promote"
+    and nobody is waited for. window: why what serves may not be changed now, '' where it may; then
+    a candidate that passed waits, unless it has seats of what serves: those go back."""
     if decision.verdict == "inconclusive" and promotion.on_inconclusive == "hold":
+        return "roll_back" if strategy == "replace" else "hold"
+    if decision.verdict != "pass":
+        return "roll_back"
+    if promotion.approval == "before-promote":
         return "hold"
-    return "roll_back"
+    if window and strategy != "replace":
+        return "give_back" if strategy in TAKES else "wait"
+    return "promote"
 
 
 def ended_with(decision: Decision) -> Literal["failed", "inconclusive"]:

@@ -93,6 +93,12 @@ class Served:
         found: list[dict[str, Any]] = self.call("POST", "/deployments/filter", body)
         return found[0]
 
+    def wipe(self) -> None:
+        """Make the server's automations and deployments go, as if it were new."""
+        for kind in ("automations", "deployments"):
+            for item in self.call("POST", f"/{kind}/filter", {}):
+                self.call("DELETE", f"/{kind}/{item['id']}")
+
     def runs(self, deployment: str, *states: str) -> list[dict[str, Any]]:
         """Flow runs of a deployment in one of the states, the newest first."""
         body: dict[str, Any] = {
@@ -215,6 +221,7 @@ def serve(home: House) -> Served:
     spec = spec_data(name="smollm2")
     (models / "smollm2-135m-cpu.yaml").write_text(yaml.safe_dump(spec))
     served = Served(home, folder)
+    served.wipe()  # what ran for other tests, and died with their worker, has a place of theirs
     served.up()
     watch = served.deployment("watch-models")
     for schedule in watch["schedules"]:

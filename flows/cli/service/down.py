@@ -45,7 +45,7 @@ def down(
 def _cancelled(console: Console, place: Path, kept: Running, *, yes: bool) -> None:
     """Nothing that changes what serves is cut off: it is cancelled, and cleans up. Only where the
     server, which would tell it to, is away for good or fails, a person may have it cut off."""
-    from tasks.outside.prefect.server import CANCEL_S, cancel
+    from tasks.outside.prefect.service.runs import CANCEL_S, cancel
 
     keeper = living.pid_of(place, "keeper")
     if keeper is not None and living.children(place, "worker") and not keeping.answers(kept.api):

@@ -62,14 +62,14 @@ def same(place: Path, *, demo: bool) -> str:
 def under_way(place: Path, kept: Running) -> tuple[list[str], str]:
     """What this service's worker has under way, as the server says. Where it does not: by
     processes, and with that why it does not."""
-    from tasks.outside.prefect import server
+    from tasks.outside.prefect.service import runs
 
     if living.pid_of(place, "worker") is None:
         return [], ""
     if not keeping.answers(kept.api):
         return processes(place), f"the server at {kept.api} is away"
     try:
-        return server.under_way(kept.api), ""
+        return runs.under_way(kept.api), ""
     except OutsideError as error:
         return processes(place), failing(place, kept, error)
 

@@ -101,6 +101,8 @@ def _tend(
                 idempotency_key=f"{what} {namespace}/{name} {state.rollout} {state.plan} {after} "
                 f"{deployment}",
             )
+            if run.state is None or not run.state.is_paused():
+                continue  # a person ended it, or it is being carried out
             # a resumed run counts as not yet run, and Prefect would try what fails once more
             policy = run.empirical_policy.model_copy(update={"retries": -1})
             client.update_flow_run(run.id, empirical_policy=policy)

@@ -6,8 +6,7 @@ what a person switched or added there stays (tasks/service/changes).
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from json import JSONDecodeError
@@ -22,15 +21,10 @@ from prefect.client.schemas.actions import (
     WorkPoolCreate,
 )
 from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun, StateType
+from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists, PrefectException
@@ -42,26 +36,31 @@ from prefect.settings import (
     PREFECT_SERVER_API_AUTH_STRING,
     temporary_settings,
 )
-from prefect.states import Cancelled, Cancelling, Crashed
 from prefect.utilities.callables import parameter_schema
 from pydantic import ValidationError
 
-from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
 from tasks.outside.prefect.approvals import withdraw
-from tasks.service.changes import form_of, gone, held, in_order, patch, reschedule, switched_on
+from tasks.service.changes import (
+    called_before,
+    form_of,
+    gone,
+    held,
+    in_order,
+    merged,
+    patch,
+    reschedule,
+    switched_on,
+)
 from tasks.service.kept import LIMIT
-from tasks.service.names import TAG
+from tasks.service.names import TAG, owner
 from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 
 POOL_TYPE = "process"
 PAGE = 200
-CANCEL_S = 180.0
-GONE_S = 10.0
-GONE = "its process had ended when `rollout down` came to cancel it"
 
 
 @dataclass
@@ -93,69 +92,6 @@ def asking(api: str, tries: int | None = None) -> Iterator[SyncPrefectClient]:
         raise OutsideError(f"the Prefect server at {api} did not do as asked: {said}") from error
 
 
-def under_way(api: str) -> list[str]:
-    """Names of the flow runs that change what serves, and run now or are about to. Raises
-    OutsideError, soon: who asks has another way to tell."""
-    with asking(api, tries=1) as client:
-        return [run.name for run in _begun(client)]
-
-
-def cancel(api: str, pool: str) -> list[str]:
-    """Cancel these, and wait until each has cleaned up, at most CANCEL_S; gives the names of those
-    that have not. pool: whose process worker is on this machine: nobody waits for a run of it whose
-    process is gone, which is marked as Crashed. Raises OutsideError."""
-    until = clock.monotonic() + CANCEL_S
-    dead: list[str] = []
-    seen = dict[UUID, float]()  # since when no process of a run is seen
-    with asking(api) as client:
-        for run in _begun(client):
-            # one that has not begun has nothing to clean up, and perhaps nobody to hear of it
-            begun = run.state_type in (StateType.RUNNING, StateType.CANCELLING)
-            client.set_flow_run_state(run.id, Cancelling() if begun else Cancelled(), force=True)
-        while left := _begun(client):
-            now = clock.monotonic()
-            for run in left:
-                if run.work_pool_name == pool and _process_gone(run):
-                    seen.setdefault(run.id, now)
-            # its worker says how it ended, a moment after it did
-            gone = [run for run in left if now - seen.get(run.id, now) >= GONE_S]
-            for run in gone:
-                client.set_flow_run_state(run.id, Crashed(message=GONE), force=True)
-                dead.append(run.name)
-            if len(gone) == len(left):
-                return dead
-            if now >= until:
-                return [*dead, *(run.name for run in left if run not in gone)]
-            clock.sleep(1.0)
-    return dead
-
-
-def _process_gone(run: FlowRun) -> bool:
-    """Whether a process worker of this machine started it, and that process has ended. A pid that
-    a stranger has by now is waited for."""
-    pid = run.infrastructure_pid or ""
-    if not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
-
-
-def _begun(client: SyncPrefectClient) -> list[FlowRun]:
-    begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-    found: list[FlowRun] = client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=["rollout", "rollback"])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=begun))
-        ),
-    )
-    return found
-
-
 def apply(
     api: str,
     plan: ServicePlan,
@@ -184,7 +120,7 @@ def apply(
             flow = flows[each.entrypoint]
             body = _body(flow, each, pool, folder)
             old = there.get((flow.name, each.name))
-            ident = UUID(old["id"]) if old else _create(client, flow, each, body, done)
+            ident = UUID(old["id"]) if old else _create(client, flow, each, body, found, done)
             if old:
                 _update(client, each, body, old, set(flow.schema["properties"]), done)
             if each.soon and each.name in {*done.made, *done.changed} and switched_on(old):
@@ -286,20 +222,41 @@ def _create(
     flow: _Known,
     wanted: FlowDeployment,
     body: Mapping[str, Any],
+    found: Sequence[Mapping[str, Any]],
     done: Applied,
 ) -> UUID:
+    """A new one; where another of the model was called otherwise, with what a person made of it."""
     limit = wanted.concurrency
     options = ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None
+    schedules = [_schedule(item, item.active) for item in wanted.timetables]
+    before = called_before(wanted.name, owner(wanted.name, wanted.tags), flow.name, found)
+    if before is not None:
+        body = {
+            **merged(body, before, set(flow.schema["properties"])),
+            "paused": bool(before.get("paused")),
+        }
+        times = reschedule(wanted.timetables, before["schedules"])
+        stay = [item for item in before["schedules"] if str(item["id"]) not in times.drop]
+        schedules = [
+            *(DeploymentScheduleCreate.model_validate(_made_of(item)) for item in stay),
+            *(_schedule(timetable, active) for timetable, active in times.make),
+        ]
     ident: UUID = client.create_deployment(
         flow.ident,
         wanted.name,
-        schedules=[_schedule(item, item.active) for item in wanted.timetables],
+        schedules=schedules,
         concurrency_limit=limit.get("limit"),
         concurrency_options=options,
         **body,
     )
     done.made.append(wanted.name)
     return ident
+
+
+def _made_of(schedule: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields by which a schedule is made that is as this one."""
+    fields = DeploymentScheduleCreate.model_fields.keys() & schedule.keys()
+    return {key: schedule[key] for key in fields}
 
 
 def _schedule(timetable: Timetable, active: bool) -> DeploymentScheduleCreate:

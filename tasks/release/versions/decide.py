@@ -200,11 +200,15 @@ def held_for_window(state: State, spec: Rollout, now: datetime, plan: str) -> St
     )
 
 
+def waiting(state: State) -> Release | None:
+    """The candidate that passed, and waits for its window alone."""
+    waits = state.phase == "held" and state.verdict == "pass" and WAITS in state.why
+    return state.candidate if waits else None
+
+
 def waits_for_window(state: State, release: Release, now: datetime) -> bool:
     """Whether a release passed and only waits for its window; not any more once what was measured
     is too old."""
-    if state.phase != "held" or state.verdict != "pass" or WAITS not in state.why:
-        return False
-    until = moment(state.until)
-    mine = state.candidate is not None and state.candidate.id == release.id
+    candidate, until = waiting(state), moment(state.until)
+    mine = candidate is not None and candidate.id == release.id
     return mine and (until is None or now < until)

@@ -17,7 +17,14 @@ from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.lease import holder_of
 from tasks.outside.modelscope.hub import Hub, Limits
 from tasks.release.state import Release, State, configmap_name, from_configmap
-from tasks.release.versions.decide import Now, WatchDecision, decide_found, serves_it
+from tasks.release.versions.decide import (
+    Now,
+    WatchDecision,
+    decide_found,
+    serves_it,
+    waiting,
+    waits_for_window,
+)
 from tasks.release.versions.memory import (
     WatchMemory,
     looked_again_at,
@@ -129,7 +136,9 @@ class VersionWatch:
             size=found.size,
         )
         image = spec.serving.image if spec.watch.image else None
-        if serves_it(state, found.commit, found.digest, image):
+        if serves_it(state, found.commit, found.digest, image) and not self._waits(
+            spec, state, found
+        ):
             return sighting, memory
         decided, release = self._decided(hub, spec, state, found, memory)
         sighting = replace(sighting, sign=decided.sign, said=decided.said)
@@ -153,6 +162,13 @@ class VersionWatch:
             replace(sighting, wish=decided.wish, times=memory.times, event=event),
             memory,
         )
+
+    def _waits(self, spec: Rollout, state: State, found: Followed) -> bool:
+        """Whether other settings of the version that serves passed, and wait for their window."""
+        candidate = waiting(state)
+        if candidate is None or candidate.commit != found.commit:
+            return False
+        return waits_for_window(state, self._release(spec, state, found), self.cluster.now())
 
     def _decided(
         self, hub: Hub, spec: Rollout, state: State, found: Followed, memory: WatchMemory

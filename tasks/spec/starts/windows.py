@@ -30,7 +30,11 @@ class Schedule(Strict):
     def last(self, at: datetime) -> datetime:
         """Its last time at or before `at`, UTC."""
         local = (at + timedelta(seconds=1)).astimezone(ZoneInfo(self.timezone))
-        return next(CronSim(self.cron, local, reverse=True)).astimezone(UTC)
+        found = next(CronSim(self.cron, local, reverse=True)).astimezone(UTC)
+        # in the second pass of an hour that comes twice, going back leaves its first one out
+        while (later := self.next(found)) <= at:
+            found = later
+        return found
 
     def next(self, at: datetime) -> datetime:
         """Its first time after `at`, UTC."""

@@ -51,15 +51,8 @@ def active(served: Served, name: str) -> dict[str, bool]:
     return {item["slug"] or "": item["active"] for item in found}
 
 
-def wipe(served: Served) -> None:
-    """As a server that is new."""
-    for kind, found in (("automations", automations), ("deployments", deployments)):
-        for item in found(served).values():
-            served.call("DELETE", f"/{kind}/{item['id']}")
-
-
 def test_what_is_made_is_on_and_again_changes_nothing(served: Served) -> None:
-    wipe(served)
+    served.wipe()
     assert "made: " in served.up()
     assert set(deployments(served)) == OF_MODEL | COMMON
     assert set(automations(served)) == AUTOMATIONS
@@ -104,6 +97,32 @@ def test_what_a_person_switched_or_added_stays(served: Served) -> None:
     assert "removed: " in served.up()
     assert set(deployments(served)) == {*OF_MODEL, *COMMON, "rollout-smollm2 copy"}
     assert set(automations(served)) == AUTOMATIONS
+
+
+def test_a_namesake_changes_names_and_nothing_that_a_person_made(served: Served) -> None:
+    served.up()
+    found = served.deployment("rollout-smollm2")
+    mine = {"tags": [*found["tags"], "mine"], "paused": True}
+    served.call("PATCH", f"/deployments/{found['id']}", mine)
+    extra = [{"schedule": {"cron": "0 5 * * *"}, "active": False, "slug": "extra"}]
+    served.call("POST", f"/deployments/{found['id']}/schedules", extra)
+    other = served.folder / "deployments" / "models" / "other.yaml"
+    other.write_text(yaml.safe_dump(spec_data(name="smollm2", namespace="other")))
+    try:
+        served.up()
+        named = served.deployment("rollout-smollm2.models")
+        assert "mine" in named["tags"] and named["paused"]
+        assert active(served, "rollout-smollm2.models") == {"extra": False}
+        assert not served.deployment("rollout-smollm2.other")["paused"]
+    finally:
+        other.unlink()
+    served.up()
+    back = served.deployment("rollout-smollm2")
+    assert "mine" in back["tags"] and back["paused"]
+    assert active(served, "rollout-smollm2") == {"extra": False}
+    assert not any("smollm2." in name for name in deployments(served))
+    served.wipe()
+    served.up()
 
 
 def test_the_form_is_small_and_refuses_with_words(served: Served) -> None:

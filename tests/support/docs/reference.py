@@ -15,6 +15,7 @@ from flows.cli.reading.explain import field_of
 from tasks.accelerators.profiles import PROFILES
 from tasks.accelerators.types import Profile
 from tasks.record.outcome import ENDINGS
+from tasks.report.words.speech import PageLanguage, spoken, t
 from tests.support.places import ROOT
 
 DOCS = ROOT / "docs"
@@ -30,6 +31,10 @@ UNITS = {
     "tokens": "tokens",
     "len": "tokens",
     "rate": "1/s",
+}
+ENDING_HEADS: Mapping[PageLanguage, str] = {
+    "en": "| outcome | exit status | state in Prefect | on the page |",
+    "zh": "| 结局 | 退出码 | Prefect 中的状态 | 报告页上 |",
 }
 # what is on the second page of the spec; the first has all else
 MEASURING = ("smoke", "benchmark", "targets", "quality", "promotion", "records")
@@ -63,16 +68,14 @@ def accelerator_table() -> str:
     return "\n".join([*head, *map(_accelerator, PROFILES.values())])
 
 
-def ending_table() -> str:
-    """A line a kind of outcome."""
-    head = [
-        "| outcome | exit status | state in Prefect | on the page |",
-        "| --- | --- | --- | --- |",
-    ]
-    rows = [
-        f"| {kind} | {int(item.exit_code)} | `{item.state}` | {item.sign} {item.heading} |"
-        for kind, item in ENDINGS.items()
-    ]
+def ending_table(language: PageLanguage) -> str:
+    """A line a kind of outcome, with the words of a report in this language."""
+    head = [ENDING_HEADS[language], "| --- | --- | --- | --- |"]
+    with spoken(language):
+        rows = [
+            f"| {kind} | {int(item.exit_code)} | `{item.state}` | {item.sign} {t(item.heading)} |"
+            for kind, item in ENDINGS.items()
+        ]
     return "\n".join([*head, *rows])
 
 
@@ -82,7 +85,8 @@ def pages() -> dict[Path, str]:
         "spec.md": {"spec": top_table(), "parts": spec_tables(parts_of_spec())},
         "spec-measuring.md": {"measuring": spec_tables(MEASURING)},
         "accelerators.md": {"accelerators": accelerator_table()},
-        "outcomes.md": {"outcomes": ending_table()},
+        "outcomes.md": {"outcomes": ending_table("en")},
+        "zh/outcomes.md": {"outcomes": ending_table("zh")},
     }
     return {DOCS / name: _renewed((DOCS / name).read_text(), parts) for name, parts in made.items()}
 

@@ -9,6 +9,7 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 
 from tasks.service.changes import (
     Rescheduled,
+    called_before,
     form_of,
     gone,
     held,
@@ -96,6 +97,13 @@ def test_one_that_takes_anothers_place_is_on_or_off_as_that_was(active: bool) ->
     assert found == Rescheduled(((MORNING, active),), ("1",))
 
 
+@pytest.mark.parametrize("active", [True, False])
+def test_where_the_spec_follows_what_a_person_had_moved_it_to_it_stays(active: bool) -> None:
+    times = MORNING.times
+    moved = there(NIGHTLY, "1", active=active, schedule=times)
+    assert reschedule([MORNING], [moved]) == Rescheduled(((MORNING, active),), ("1",))
+
+
 def test_one_that_the_spec_no_longer_has_goes() -> None:
     assert reschedule([], [there(NIGHTLY, "1")]) == Rescheduled((), ("1",))
 
@@ -114,6 +122,21 @@ def test_one_that_was_made_otherwise_is_not_doubled(timetable: Timetable) -> Non
 def deployment(ident: str, name: str, **changes: Any) -> dict[str, Any]:
     tags = tags_of(("models", "old"))
     return {"id": ident, "name": name, "tags": tags, "work_pool_name": "pool", **changes}
+
+
+def test_the_same_one_under_another_name_is_known_by_its_tags() -> None:
+    mine = {**deployment("1", "rollout-old"), "flow": "rollout"}
+    others = [
+        {**deployment("2", "approve-old"), "flow": "rollback"},  # another deed
+        {**deployment("3", "rollout-old"), "flow": "rollback"},
+        {**deployment("4", "rollout-old"), "flow": "rollout", "tags": []},
+        {**deployment("5", "rollout-mine"), "flow": "rollout"},  # a person's copy
+    ]
+    ask = ("rollout-old.models", ("models", "old"), "rollout")
+    assert called_before(*ask, [*others, mine]) == mine
+    assert called_before(*ask, others) is None
+    assert called_before("rollout-old", *ask[1:], [mine]) is None
+    assert called_before("guard", None, "guard", [mine]) is None
 
 
 def test_what_we_made_for_a_spec_that_is_gone_goes_and_nothing_else() -> None:

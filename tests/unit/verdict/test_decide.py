@@ -99,6 +99,10 @@ def test_what_follows(word: Any, promotion: dict[str, Any], move: str) -> None:
     # while nothing serves nobody is waited for; a plan that must wait was refused
     instead = decide.next_move(found(word), Promotion(**promotion), "replace")
     assert instead == (move if word == "pass" else "roll_back")
+    # outside of its window nothing is switched, and nothing of what serves is kept away from it
+    for strategy, waits in (("parallel", "wait"), ("lend", "give_back"), ("replace", "promote")):
+        late = decide.next_move(found(word), Promotion(**promotion), strategy, "at 22:00")
+        assert late == (waits if move == "promote" else instead if strategy == "replace" else move)
     if move == "roll_back":
         assert decide.ended_with(found(word)) == {"fail": "failed"}.get(word, word)
 

@@ -12,8 +12,8 @@ from flows.cli.screen import Screen
 from flows.cli.service.down import down
 from flows.cli.up import up
 from tasks.base.errors import OutsideError, Refused, SpecError
-from tasks.outside.prefect import keeping, living, server
-from tasks.outside.prefect.service import facts
+from tasks.outside.prefect import keeping, living
+from tasks.outside.prefect.service import facts, runs
 from tasks.service.kept import POOL, Running
 
 BROKEN = OutsideError("Server error '500 Internal Server Error'")
@@ -66,7 +66,7 @@ def test_a_flow_is_not_cut_off_by_up_where_the_keeper_was_killed(
     with pytest.raises(Refused, match=r"1 flow run.s. are under way there: pid 8; wait for"):
         up(["specs"], Screen(), state=str(here))
     monkeypatch.setattr(keeping, "answers", lambda _: True)
-    monkeypatch.setattr(server, "under_way", lambda _: ["rollout m"])
+    monkeypatch.setattr(runs, "under_way", lambda _: ["rollout m"])
     with pytest.raises(Refused, match="under way there: rollout m; wait for"):
         up(["specs"], Screen(), state=str(here))
     assert orphaned == []
@@ -92,8 +92,8 @@ def test_down_waits_for_a_server_that_its_keeper_has_back(
     cancelled: list[str] = []
     monkeypatch.setattr(living, "pid_of", lambda *_: 7)
     monkeypatch.setattr(keeping, "ready", back)
-    monkeypatch.setattr(server, "under_way", lambda _: ["rollout m"])
-    monkeypatch.setattr(server, "cancel", lambda api, pool: cancelled.append(api) or [])
+    monkeypatch.setattr(runs, "under_way", lambda _: ["rollout m"])
+    monkeypatch.setattr(runs, "cancel", lambda api, pool: cancelled.append(api) or [])
     assert down(Screen(), state=str(here), yes=True) == 0
     assert cancelled == ["http://127.0.0.1:4201/api"]
 
@@ -106,7 +106,7 @@ def failing(orphaned: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
         raise BROKEN
 
     monkeypatch.setattr(keeping, "answers", lambda _: True)
-    monkeypatch.setattr(server, "under_way", fails)
+    monkeypatch.setattr(runs, "under_way", fails)
     return orphaned
 
 
@@ -142,8 +142,8 @@ def test_what_cannot_be_cancelled_is_cut_off_only_where_a_person_says_so(
     def fails(*_: object) -> list[str]:
         raise BROKEN
 
-    monkeypatch.setattr(server, "under_way", lambda _: ["rollout m"])
-    monkeypatch.setattr(server, "cancel", fails)
+    monkeypatch.setattr(runs, "under_way", lambda _: ["rollout m"])
+    monkeypatch.setattr(runs, "cancel", fails)
     assert down(Screen(), state=str(here), yes=True) == 0
     said = capsys.readouterr().out
     assert said.index("1 flow run(s) are under way: rollout m") < said.index("they are cut off")

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.client.schemas.objects import FlowRunPolicy
 from prefect.client.schemas.objects import State as FlowState
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
 from tasks.outside.prefect import approvals
 from tasks.release.state import State
@@ -64,6 +64,8 @@ class Server:
         state: Any,
         idempotency_key: str,
     ) -> Any:
+        if idempotency_key in self.keys:
+            return self.runs[self.keys.index(idempotency_key)]
         (of,) = [item for item in self.deployments if item.id == ident]
         self.keys.append(idempotency_key)
         given = {**of.parameters, **parameters}
@@ -129,6 +131,13 @@ def test_each_has_a_paused_run_that_is_bound_to_what_was_reviewed(server: Server
 def test_it_is_asked_once(server: Server) -> None:
     first = approvals.tend(MODEL, at(HELD), "")
     assert approvals.tend(MODEL, at(HELD), "") == first and len(server.runs) == 2
+
+
+def test_what_a_person_ended_is_not_asked_again(server: Server) -> None:
+    approvals.tend(MODEL, at(HELD), "")
+    server.runs[0].state, said = Cancelled(), len(server.said)
+    assert list(approvals.tend(MODEL, at(HELD), "")) == ["reject"]
+    assert (len(server.runs), len(server.said)) == (2, said)
 
 
 def test_what_was_to_be_done_and_was_not_is_asked_again(server: Server) -> None:

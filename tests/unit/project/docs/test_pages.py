@@ -39,6 +39,7 @@ def staging() -> Any:
 
 STAGE = staging()
 KNOWN = STAGE.pages(ROOT)
+BY_PLACE = {to: ROOT / path for path, to in KNOWN.items()}
 
 
 def headings(text: str) -> list[tuple[int, str]]:
@@ -108,13 +109,18 @@ def test_nothing_of_the_site_is_loaded_from_elsewhere() -> None:
         assert tomllib.loads((ROOT / name).read_text())["project"]["theme"]["font"] is False
 
 
+def english_of(path: Path) -> Path:
+    """The page that lies in the English half where this one lies in the Chinese."""
+    return BY_PLACE[path.relative_to(ROOT / "docs" / "zh").as_posix()]
+
+
 @pytest.mark.parametrize("path", CHINESE, ids=lambda path: path.stem)
 def test_a_chinese_page_follows_an_english_one(path: Path) -> None:
     """It has its headings, level by level; one in short has no more than its second levels."""
     text = path.read_text()
     (match,) = FOLLOWS.finditer(text)
     english = (path.parent / match[2]).resolve()
-    assert english.relative_to(ROOT / "docs") == path.relative_to(ROOT / "docs" / "zh")
+    assert english == english_of(path)
     ours, theirs = ([level for level, _ in headings(p.read_text())] for p in (path, english))
     if match[1]:
         assert set(ours) <= {1, 2}
@@ -134,8 +140,7 @@ def named(path: Path) -> tuple[list[str], set[str]]:
 
 @pytest.mark.parametrize("path", WHOLE, ids=lambda path: path.stem)
 def test_a_chinese_page_has_the_examples_and_the_names_of_its_english_one(path: Path) -> None:
-    english = ROOT / "docs" / path.relative_to(ROOT / "docs" / "zh")
-    assert named(path) == named(english)
+    assert named(path) == named(english_of(path))
 
 
 def shown(path: str, text: str) -> str:
@@ -148,7 +153,7 @@ def shown(path: str, text: str) -> str:
         ("docs/nodes.md", "[a](watch.md#b)", "[a](watch.md#b)"),
         ("docs/nodes.md", "[`a`](../tasks/nodes) b", "`a` b"),
         ("docs/nodes.md", "[a](../CHANGELOG.md)", "[a](changelog.md)"),
-        ("deployments/cluster/README.md", "[a](../../docs/nodes.md#b)", "[a](nodes.md#b)"),
+        ("SECURITY.md", "[a](docs/nodes.md#b)", "[a](nodes.md#b)"),
         ("docs/zh/how-to/dcu.md", "[a](../../nodes.md#b)", '<a href="../../nodes.html#b">a</a>'),
         ("docs/zh/verdict.md", "![a](../figures/b.svg)", '<img alt="a" src="../figures/b.svg">'),
         ("docs/zh/verdict.md", "[a](how-to/dcu.md)", "[a](how-to/dcu.md)"),
@@ -157,6 +162,11 @@ def shown(path: str, text: str) -> str:
         ("docs/nodes.md", "a:\n- b\n- c\n", "a:\n\n- b\n- c\n"),
         ("docs/zh/verdict.md", "# 甲\n乙，\n丙\n丁\n", "# 甲\n乙，丙丁\n"),
         ("docs/zh/verdict.md", "乙，\n`a` 丙\nb：\n- 丁\n", "乙，`a` 丙\nb：\n\n- 丁\n"),
+        (
+            "deployments/cluster/README.md",
+            "# a\n[b](../../docs/nodes.md#c)\n",
+            '# a\n\n<a href="zh/cluster.html" lang="zh">简体中文</a>\n[b](nodes.md#c)\n',
+        ),
         ("docs/index.md", "# a\nb\n", '# a\n\n<a href="zh/index.html" lang="zh">简体中文</a>\nb\n'),
     ],
 )

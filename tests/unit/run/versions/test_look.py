@@ -15,6 +15,7 @@ from deployments.local.hub import LocalHub, publish
 from tasks.base.errors import Refused
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict
 from tasks.release.state import Judged, State, to_configmap
+from tasks.release.versions.decide import held_for_window
 from tasks.release.versions.memory import WatchMemory, memory_name, remembered_watch
 from tasks.run.versions.look import Followed, Sighting, VersionWatch
 from tasks.run.versions.remember import remember_watch
@@ -128,6 +129,26 @@ def test_a_new_version_is_told_with_what_it_changes(hub: LocalHub, root: Path) -
         "changed_files": 3,
         "changed_bytes": seen.size,
     }
+
+
+def test_other_settings_of_what_serves_that_passed_are_told_in_their_window(
+    hub: LocalHub, root: Path
+) -> None:
+    cluster = Memory()
+    day: Any = [{"cron": "0 9 * * *", "hours": 8}]
+    publish(root, MODEL, "master", files(64, 0))
+    changed = {"serving": {"port": 9000}, "maintenance_windows": day}
+    first = look(cluster)
+    state = State("m", stable=release_of(first), candidate=release_of(first, **changed))
+    night = cluster.at.replace(hour=20)
+    cluster.hold(held_for_window(state, spec(**changed), night, "a plan"))
+    cluster.at = night
+    assert look(cluster, **changed).sign == "not now"
+    cluster.at = night + timedelta(hours=14)
+    seen = look(cluster, **changed)
+    assert (seen.sign, seen.found) == ("new", state.candidate.commit if state.candidate else "")
+    # what did not pass is the schedule's, or a person's
+    assert look(cluster, serving={"port": 9001}, maintenance_windows=day).sign == "serves"
 
 
 def test_what_has_not_moved_is_not_listed_again_nor_written(hub: LocalHub, root: Path) -> None:

@@ -89,6 +89,24 @@ def test_in_an_hour_that_comes_twice_the_next_time_is_to_come(
     assert opens_at([asked], [], at(now)) == at(begins)
 
 
+@pytest.mark.parametrize(
+    ("cron", "timezone", "now", "began"),
+    [
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25 01:05", "2026-10-25 00:30"),
+        ("30 1 * * *", "America/New_York", "2026-11-01 06:05", "2026-11-01 05:30"),
+        ("45 1 * * *", "Australia/Lord_Howe", "2026-04-04 15:05", "2026-04-04 14:45"),
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25 00:29", "2026-10-24 00:30"),
+    ],
+)
+def test_in_an_hour_that_comes_twice_quiet_hours_go_on(
+    cron: str, timezone: str, now: str, began: str
+) -> None:
+    quiet = window(cron, 20, timezone)
+    assert quiet.last(at(now)) == at(began)
+    ends = at(began) + timedelta(hours=20)
+    assert opens_at([], [quiet], at(now)) == (ends if ends > at(now) else at(now))
+
+
 def test_of_several_windows_the_next_counts() -> None:
     assert opens_at([WORK, NIGHT], [], at("2026-01-02 12:00")) == at("2026-01-02 22:00")
     assert opens_at([WORK, NIGHT], [], at("2026-01-05 00:30")) == at("2026-01-05 00:30")
