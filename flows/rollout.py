@@ -109,7 +109,7 @@ def rollout(
     plan: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
-    why: str = "started by hand",
+    why: str = own.BY_HAND,
     again: bool = False,
     may_interrupt: bool = True,
     targets: dict[str, float] | None = None,
@@ -142,7 +142,7 @@ def rollout(
             run = Run(
                 wanted,
                 cluster,
-                why=why,
+                why=own.why(why),
                 commit=commit,
                 again=again,
                 may_interrupt=may_interrupt,

@@ -21,7 +21,7 @@ from tasks.base.errors import OutsideError, RolloutError
 from tasks.base.progress import listening
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.client import Cluster
-from tasks.outside.prefect import ending, parameters, told
+from tasks.outside.prefect import ending, own, parameters, told
 from tasks.record.outcome import ENDINGS, Kind, Outcome
 from tasks.record.record import Record
 from tasks.release.state import Release
@@ -149,7 +149,7 @@ def verify(
     spec_file: str | None = None,
     kubeconfig: str | None = None,
     context: str | None = None,
-    why: str = "started by hand",
+    why: str = own.BY_HAND,
     changes: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Measure what serves again, at a load that harms nobody, and announce targets that it misses.
@@ -168,7 +168,7 @@ def verify(
         wanted = parameters.of_parameters(spec, spec_file, None, changes=changes)
         parameters.must_be_its_own(wanted.name, wanted.namespace)
         ended = verify_by(
-            wanted, kubeconfig=kubeconfig, context=context, why=why, emit=tell_verified
+            wanted, kubeconfig=kubeconfig, context=context, why=own.why(why), emit=tell_verified
         )
     except RolloutError as error:
         return ending.no_record(error)

@@ -19,6 +19,7 @@ from cyclopts import CycloptsError
 
 from flows.cli.commands.app import GROUPS, READS, WRITES, build, sentence
 from tasks.base.errors import Exit, RolloutError
+from tasks.base.loopback import straight
 from tasks.base.scrub import masked, watch
 from tasks.outside.terminal import process
 from tasks.report.words.speech import language_of
@@ -29,7 +30,8 @@ PLUGIN = "kubectl-"  # how kubectl finds what it calls `kubectl NAME`
 
 
 def prefect_settings() -> None:
-    """Defaults for running a flow in this process; what the user has set stays."""
+    """Defaults for running a flow in this process; what the user has set stays. A server on this
+    machine is asked through no proxy."""
     defaults = {
         # below it the run's page in the UI has no log; the terminal's part is log_to_terminal's
         "PREFECT_LOGGING_LEVEL": "INFO",
@@ -41,6 +43,7 @@ def prefect_settings() -> None:
     }
     for key, value in defaults.items():
         os.environ.setdefault(key, value)
+    os.environ.update(straight(os.environ))
 
 
 class _Masked(logging.Filter):

@@ -10,7 +10,7 @@ from rich.console import Console
 from tasks.base.errors import Exit, SpecError
 from tasks.base.scrub import hold
 from tasks.outside.disk import records
-from tasks.outside.prefect import keeping
+from tasks.outside.prefect.service import facts
 from tasks.service.channels import addresses
 
 VARIABLE = "MODEL_ROLLOUT_NOTIFY"
@@ -57,7 +57,7 @@ def try_all(console: Console, *, state: str | None) -> int:
     api = None if state else os.environ.get(_API)
     if not api:
         place = Path(state).absolute() if state else records.home() / "service"
-        kept = keeping.read(place)
+        kept = facts.read(place)
         if kept is None:
             raise SpecError(
                 [f"{_API} is not set, and {place} has no server; `rollout up` starts one"]

@@ -1,36 +1,29 @@
-"""`rollout up` and `rollout down`: a Prefect server and a worker on this machine, with deployments
-for a folder of specs. Again after an upgrade or a change of a spec it brings up to date what it
-made, and leaves what a person switched or added in the UI.
+"""`rollout up`: a Prefect server and a worker on this machine, with deployments for a folder of
+specs. Again after an upgrade or a change of a spec it brings up to date what it made, and leaves
+what a person switched or added in the UI.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress as RichProgress
 
-from flows.cli.named import agree
 from flows.cli.notify import VARIABLE, recipients
-from tasks.base.errors import OutsideError, Refused, SpecError
-from tasks.base.scrub import hold
-from tasks.outside.disk import records
-from tasks.outside.disk.files import locked
-from tasks.outside.prefect import keeping, living
-from tasks.service.database import database_url
+from flows.cli.service.begin import API, running, start, wish_of
+from flows.cli.service.place import folder_of, same, turn
+from tasks.base.errors import OutsideError, SpecError
+from tasks.outside.prefect import keeping
+from tasks.service.kept import POOL, Running
 from tasks.service.page import prefect_yaml
 from tasks.service.parts import ServicePlan
 from tasks.service.wanted import WATCH_EVERY_S, Tracked, tracked, wanted
 from tasks.spec.file import read_spec
 
-POOL = "model-rollout"
-PORT = 4200
 DEMO_WATCH_S = 120  # a new version is to be seen soon, and two cores have other work
-_API = "PREFECT_API_URL"
 
 
 def up(
@@ -40,7 +33,7 @@ def up(
     state: str | None = None,
     port: int | None = None,
     limit: int | None = None,
-    pool: str = POOL,
+    pool: str | None = None,
     database_file: str | None = None,
     notify_file: str | None = None,
     foreground: bool = False,
@@ -52,13 +45,32 @@ def up(
     """Start what does not run yet, and bring the specs' deployments onto the server.
 
     specs: spec files, or folders of them. state: folder of server and worker. limit: rollouts at
-    once. database_file: holds the address of a database. notify_file: holds who is told.
+    once. pool, port, database: as last time, where they are not named. database_file: holds the
+    address of a database. notify_file: holds who is told. foreground: stay with what was started.
     apply_only: to the server of PREFECT_API_URL, and nothing is started. printing: prefect.yaml to
     stdout, and nothing else.
 
     Raises SpecError, Refused, OutsideError.
     """
     environment = dict(os.environ)
+    wish, url = wish_of(
+        port=port,
+        pool=pool,
+        limit=limit,
+        database_file=database_file,
+        environment={} if apply_only or printing else environment,  # nothing is started by it
+    )
+    if apply_only:
+        idle = {
+            "--state": state is not None,
+            "--port": port is not None,
+            "--database-file": database_file is not None,
+            "--foreground": foreground,
+        }
+        if told := [name for name, given in idle.items() if given]:
+            raise SpecError(
+                [f"--apply starts nothing, so that {', '.join(told)} has no meaning; leave it out"]
+            )
     if demo:
         from flows.cli.demo import SERVICE, SPEC, ground
 
@@ -72,117 +84,36 @@ def up(
     tell = recipients(notify_file)
     environment.pop(VARIABLE, None)  # the server keeps them in its block
     if apply_only:
-        api = os.environ.get(_API)
+        api = os.environ.get(API)
         if not api:
             raise SpecError(
-                [f"--apply: {_API} is not set; name the server, as http://HOST:4200/api"]
+                [f"--apply: {API} is not set; name the server, as http://HOST:4200/api"]
             )
         from tasks.outside.prefect.waiting import wait_for
 
         wait_for(api, lambda said: console.print(said, soft_wrap=True))
-        _bring(console, api, plan, pool, folder, limit, tell)
+        _bring(console, api, plan, wish.pool or POOL, folder, limit, tell)
         return 0
-    place = _place(state)
+    place = folder_of(state)
     again = same(place, demo=demo)
-    with _turn(console, place):
-        kept, keeper = _running(console, place, port, pool, again), None
+    with turn(console, place):
+        kept, keeper = running(console, place, wish, again, foreground=foreground), None
         if kept is None:
-            kept = keeping.Running(port or PORT, pool, keeping.versions(), limit)
-            environment |= _database(database_file)
-            keeper = _start(console, place, kept, environment, foreground=foreground)
+            kept, keeper = start(console, place, wish, url, environment, foreground=foreground)
         try:
-            _bring(console, kept.api, plan, kept.pool, folder, limit, tell)
+            _bring(console, kept.api, plan, kept.pool, folder, limit, tell, at_first=kept.limit)
             _told(console, place, kept, models, again, demo=demo)
-        except BaseException:
+        except BaseException as error:
             if keeper is not None and foreground:
                 keeper.stop()
+            if isinstance(error, OutsideError):
+                log = keeping.log_of(place, "server")
+                raise OutsideError(
+                    f"{error}; its database may fail: see {log}. `rollout down{again}` ends it all "
+                    "the same, then start it again"
+                ) from error
             raise
     return keeper.wait() if keeper is not None and foreground else 0
-
-
-def down(
-    console: Console, *, state: str | None = None, demo: bool = False, yes: bool = False
-) -> int:
-    """End server and worker; what they hold on disk stays. Asks where flow runs are under way.
-
-    demo: the demo's, and its cluster and hub. Raises Refused, SpecError, OutsideError.
-    """
-    if demo:
-        from flows.cli.demo import SERVICE, ground_down
-
-        state = state or str(SERVICE)
-    place = _place(state)
-    with _turn(console, place) if place.is_dir() else nullcontext():
-        kept = keeping.known(place)
-        if kept is not None:
-            _cancelled(console, place, kept, yes=yes)
-        ended = [*living.end(place), *(ground_down() if demo else ())]
-    if not ended and (way := living.moved(place)) is not None:
-        raise Refused(f"nothing was ended: {_moved(way)}")
-    console.print(f"ended: {', '.join(ended)}" if ended else "nothing was running")
-    if kept is not None and keeping.answers(kept.api):
-        said = f"a Prefect server answers at {kept.ui}, and is none of {place}: it is left alone"
-        console.print(said, soft_wrap=True)
-    return 0
-
-
-def _turn(console: Console, place: Path) -> AbstractContextManager[None]:
-    """One command at a time looks at what runs, and starts or ends it."""
-    said = f"another `rollout up` or `rollout down` is at work with {place}; waiting for its end"
-    # no *.lock: whoever clears those away would let two in
-    return locked(place / ".turn", on_wait=lambda _: console.print(said, soft_wrap=True))
-
-
-def _moved(way: tuple[Path, Path]) -> str:
-    began, now = way
-    return (
-        f"server and worker of {began} run, but that folder has been moved to {now} since; "
-        f"`rollout down --state {shlex.quote(str(now))}` ends them"
-    )
-
-
-def _cancelled(console: Console, place: Path, kept: keeping.Running, *, yes: bool) -> None:
-    """Nothing that changes what serves is cut off: it is cancelled, and cleans up. Only where the
-    server, which would tell it to, is away for good, a person may have it cut off."""
-    from tasks.outside.prefect.server import CANCEL_S, cancel
-
-    keeper = living.pid_of(place, "keeper")
-    if keeper is not None and living.children(place, "worker") and not keeping.answers(kept.api):
-        said = f"the Prefect server at {kept.api} does not answer, and flow runs are under way"
-        console.print(f"{said}; waiting until its keeper has it back", soft_wrap=True)
-        keeping.ready(place, kept, lambda: living.pid_of(place, "keeper") == keeper)
-    runs = _runs(place, kept)
-    if not runs:
-        return
-    if not keeping.answers(kept.api):
-        said = f"{len(runs)} of the worker's processes run flows: {', '.join(runs[:4])}"
-        cut = (
-            f"the server at {kept.api} is away, so that none of them is told to clean up: they are "
-            "cut off, and `rollout recover NAME` or the guard settles what they leave"
-        )
-        if not yes:
-            agree(f"{said}; {cut}", interrupts=True)
-        console.print(f"{said}; {cut}", soft_wrap=True)
-        return
-    said = f"{len(runs)} flow run(s) are under way: {', '.join(runs[:4])}"
-    if not yes:
-        agree(f"{said}; they are cancelled and clean up, what serves serves on", interrupts=True)
-    patience = f"they have {CANCEL_S:g} s to clean up"
-    console.print(f"{said}; cancelling, {patience}", soft_wrap=True)
-    for name in cancel(kept.api, kept.pool):
-        console.print(f"{name} has not cleaned up; `rollout recover NAME` does", soft_wrap=True)
-
-
-def _runs(place: Path, kept: keeping.Running) -> list[str]:
-    """What this service's worker has under way: as the server says, or by processes where it does
-    not answer."""
-    from tasks.outside.prefect.server import under_way
-
-    if living.pid_of(place, "worker") is None:
-        return []
-    if keeping.answers(kept.api):
-        return under_way(kept.api)
-    return [f"pid {pid}" for pid in living.children(place, "worker")]
 
 
 def found(specs: Sequence[str]) -> tuple[str, list[Tracked]]:
@@ -234,98 +165,6 @@ def _below(path: Path, folder: Path) -> Path:
     )
 
 
-def _place(state: str | None) -> Path:
-    return Path(state).absolute() if state else records.home() / "service"
-
-
-def _running(
-    console: Console, place: Path, port: int | None, pool: str, again: str
-) -> keeping.Running | None:
-    """What runs already. Raises OutsideError where it does not answer, Refused where something
-    else is asked for."""
-    if (way := living.moved(place)) is not None:
-        raise Refused(f"{_moved(way)}, then start them again")
-    kept = keeping.known(place)
-    keeper = living.pid_of(place, "keeper")
-    if kept is None or keeper is None:
-        if keeper is not None:
-            raise OutsideError(
-                f"a keeper of server and worker runs with {place}, pid {keeper}, and nothing says "
-                f"on which port; `rollout down{again}` ends it, then start them again"
-            )
-        return None
-    if keeping.read(place) is None:
-        keeping.write(place, kept)
-    if (port or kept.port, pool) != (kept.port, kept.pool):
-        raise Refused(
-            f"server and worker run already, on port {kept.port} with work pool {kept.pool}; "
-            f"`rollout down{again}` ends them, then start them otherwise"
-        )
-    if not keeping.answers(kept.api):
-        console.print(f"the Prefect server at {kept.api} does not answer yet; waiting for it")
-        if not keeping.ready(place, kept, lambda: living.pid_of(place, "keeper") == keeper):
-            raise OutsideError(
-                f"the Prefect server at {kept.api} does not answer, though its keeper (pid "
-                f"{keeper}) starts it again and again; see {keeping.log_of(place, 'server')}"
-            )
-    console.print(f"server and worker run already ({kept.version})")
-    if kept.version != keeping.versions():
-        console.print(
-            f"this is {keeping.versions()}: new runs are, too; `rollout down{again}` and up again "
-            "changes server and worker over, once no rollout is under way",
-            soft_wrap=True,
-        )
-    return kept
-
-
-def _start(
-    console: Console,
-    place: Path,
-    kept: keeping.Running,
-    environment: dict[str, str],
-    *,
-    foreground: bool,
-) -> keeping.Keeper:
-    _left(place)
-    if not keeping.free(kept.port):
-        what = "a Prefect server" if keeping.answers(kept.api) else "something else"
-        raise OutsideError(
-            f"port {kept.port} of this machine is taken by {what}; give another one with --port, "
-            f"or bring the specs onto that server: `{_API}={kept.api} rollout up --apply "
-            "--specs ...`"
-        )
-    console.print(f"starting a Prefect server on port {kept.port}, and a worker")
-    return keeping.start(place, kept, environment, attached=foreground)
-
-
-def _left(place: Path) -> None:
-    """End what a keeper that was killed left behind. Raises Refused where flow runs are under way
-    in it: they would be cut off."""
-    left = keeping.known(place)
-    if left is not None and (runs := _runs(place, left)):
-        raise Refused(
-            f"the keeper of server and worker with {place} has ended, and {len(runs)} flow run(s) "
-            f"are under way there: {', '.join(runs[:4])}; wait for their end, or `rollout down "
-            f"--state {shlex.quote(str(place))}` cancels them in order"
-        )
-    living.end(place, ("worker", "server"))
-
-
-def _database(file: str | None) -> dict[str, str]:
-    """What names the database, held as a secret; nothing where it is SQLite in our folder."""
-    text, where = os.environ.get(keeping.DATABASE, ""), keeping.DATABASE
-    if file is not None:
-        where = f"--database-file {file}"
-        try:
-            text = Path(file).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError([f"{where}: cannot be read; name a file with the address"]) from error
-    if not text and file is None:
-        return {}
-    hold(text.strip())
-    return {keeping.DATABASE: database_url(text, where)}
-
-
 def _bring(
     console: Console,
     api: str,
@@ -334,6 +173,7 @@ def _bring(
     folder: str,
     limit: int | None,
     tell: str,
+    at_first: int | None = None,
 ) -> None:
     from tasks.outside.prefect.server import apply
 
@@ -345,6 +185,7 @@ def _bring(
             pool=pool,
             folder=folder,
             limit=limit,
+            at_first=at_first,
             addresses=tell,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -354,8 +195,15 @@ def _bring(
             console.print(f"{label + ':':<12}{', '.join(names)}", soft_wrap=True)
     if not any(rows.values()):
         console.print("its deployments and automations are as they should be")
+    if done.pool_limit is not None:
+        said = (
+            f"work pool {pool} has a limit of its own, {done.pool_limit} runs at once: what "
+            "approves, aborts and settles waits for rollouts by it; take it away in the UI, "
+            "--limit holds rollouts alone"
+        )
+        console.print(said, soft_wrap=True)
     if tell:
-        said = f"`{_API}={api} rollout notify` sends a test to everybody who is told"
+        said = f"`{API}={api} rollout notify` sends a test to everybody who is told"
         console.print(said, soft_wrap=True)
     if done.others:
         console.print(
@@ -368,7 +216,7 @@ def _bring(
 def _told(
     console: Console,
     place: Path,
-    kept: keeping.Running,
+    kept: Running,
     models: Sequence[Tracked],
     again: str,
     *,
@@ -376,7 +224,7 @@ def _told(
 ) -> None:
     rows = [
         ("UI", kept.ui),
-        ("shell", f"export {_API}={kept.api}"),
+        ("shell", f"export {API}={kept.api}"),
         ("models", ", ".join(f"{model.namespace}/{model.name}" for model in models)),
         ("logs", str(keeping.log_of(place, "*"))),
         ("end it", f"rollout down{again}"),
@@ -385,11 +233,3 @@ def _told(
         rows.insert(3, ("publish", f"rollout up{again} --new-version"))
     for label, value in rows:
         console.print(f"{label + ':':<12}{value}", soft_wrap=True)
-
-
-def same(place: Path, *, demo: bool) -> str:
-    """What names this service to the next command: without it, that means the default's."""
-    if demo:
-        from flows.cli.demo import SERVICE
-    default = SERVICE if demo else _place(None)
-    return " --demo" * demo + ("" if place == default else f" --state {shlex.quote(str(place))}")

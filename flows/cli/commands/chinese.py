@@ -221,20 +221,22 @@ CHINESE: dict[str, str] = {
     "Folder of server and worker; default: ~/.model-rollout/service.": (
         "server 和 worker 的数据目录；默认为 ~/.model-rollout/service。"
     ),
-    "Of the server, on this machine; default: 4200.": "server 在本机的端口；默认 4200。",
+    "Of the server, on this machine; at first: 4200.": "server 在本机的端口；初始为 4200。",
     "Rollouts at once; at first: 4.": "同时进行的发布数；初始为 4。",
-    "The work pool.": "work pool 的名称。",
+    "The work pool; at first: model-rollout.": "work pool 的名称；初始为 model-rollout。",
     "Holds the address of a PostgreSQL database; or set "
-    "PREFECT_SERVER_DATABASE_CONNECTION_URL; default: SQLite in the state folder.": (
+    "PREFECT_SERVER_DATABASE_CONNECTION_URL; at first: SQLite in the state folder.": (
         "该文件存放 PostgreSQL 数据库的地址；也可设置 "
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL；默认为数据目录中的 SQLite。"
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL；初始为数据目录中的 SQLite。"
     ),
     "Holds who is told of rollouts, an address a line (mode 600); or set "
     "MODEL_ROLLOUT_NOTIFY; default: whom the server knows.": (
         "该文件存放通知地址，每行一个（权限 600）；也可设置 MODEL_ROLLOUT_NOTIFY；"
         "默认沿用 server 上已有的地址。"
     ),
-    "Stay, and end both when ended.": "常驻前台，自身结束时一并停止两者。",
+    "Stay with what is started, and end it when ended.": (
+        "常驻前台守着所启动的进程，自身结束时一并停止。"
+    ),
     "To the server of PREFECT_API_URL; start nothing.": (
         "写到 PREFECT_API_URL 指向的 server；不启动任何进程。"
     ),

@@ -23,17 +23,19 @@ def up(
     ] = (),
     state: ServiceFolder = None,
     port: Annotated[
-        int | None, Parameter(help="Of the server, on this machine; default: 4200.")
+        int | None, Parameter(help="Of the server, on this machine; at first: 4200.")
     ] = None,
     limit: Annotated[
         int | None, Parameter(help="Rollouts at once; at first: 4.", metavar="N")
     ] = None,
-    pool: Annotated[str, Parameter(help="The work pool.")] = "model-rollout",
+    pool: Annotated[
+        str | None, Parameter(help="The work pool; at first: model-rollout.", metavar="NAME")
+    ] = None,
     database_file: Annotated[
         str | None,
         Parameter(
             help="Holds the address of a PostgreSQL database; or set "
-            "PREFECT_SERVER_DATABASE_CONNECTION_URL; default: SQLite in the state folder.",
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL; at first: SQLite in the state folder.",
             metavar="FILE",
         ),
     ] = None,
@@ -45,7 +47,9 @@ def up(
             metavar="FILE",
         ),
     ] = None,
-    foreground: Annotated[bool, Parameter(help="Stay, and end both when ended.")] = False,
+    foreground: Annotated[
+        bool, Parameter(help="Stay with what is started, and end it when ended.")
+    ] = False,
     apply: Annotated[
         bool, Parameter(help="To the server of PREFECT_API_URL; start nothing.")
     ] = False,
@@ -84,7 +88,7 @@ def down(
 ) -> int:
     """End what `rollout up` started."""
     from flows.cli.screen import Screen
-    from flows.cli.up import down as end
+    from flows.cli.service.down import down as end
 
     return end(Screen(), state=state, demo=demo, yes=yes)
 

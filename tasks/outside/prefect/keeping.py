@@ -7,7 +7,6 @@ grows; what ended, and how, stands in keeper.log.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -16,24 +15,25 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from tasks.base import clock
 from tasks.base.errors import OutsideError
-from tasks.outside.prefect.living import KEEPER, NAMES, STOP_S, TICK_S, locked, note, option, pid_of
+from tasks.base.loopback import straight
+from tasks.outside.prefect.living import KEEPER, NAMES, STOP_S, TICK_S, locked, note, pid_of
+from tasks.outside.prefect.service import facts
+from tasks.service.database import FAMILY, database_in
+from tasks.service.kept import HOST, PASSWORD, Running
 
-HOST = "127.0.0.1"
 START_S = 240.0
 PAUSES_S = (1.0, 2.0, 5.0, 15.0, 60.0)
 # lived so long, it was no trouble of starting
 SOUND_S = 300.0
 # a log that is longer becomes the one before it
 LOG_BYTES = 20 << 20
-_FACTS = "service.json"
-DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 # with fifty rollouts at once a query took longer than the 10 s it is given, and the server answered
 # 500: the client, which waits for 503 alone, ended its rollout
 PATIENT = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
@@ -41,28 +41,9 @@ PATIENT = {"PREFECT_CLIENT_RETRY_EXTRA_CODES": "500"}
 # busy_timeout in prefect/server/database/configurations.py of 3.8.8), and the server stands still
 # all the while where its event loop clears away the cursor of a connection that waits.
 QUERIES = {"PREFECT_SERVER_DATABASE_TIMEOUT": "60"}
-_SERVER_AUTH, _AUTH = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
-
-
-@dataclass(frozen=True)
-class Running:
-    """What is kept. port: of the server, on loopback. version: of model-rollout and Prefect, of
-    the processes that run."""
-
-    port: int
-    pool: str
-    version: str
-    limit: int | None = None
-
-    @property
-    def ui(self) -> str:
-        """Address of the UI."""
-        return f"http://{HOST}:{self.port}"
-
-    @property
-    def api(self) -> str:
-        """Address of the API."""
-        return f"{self.ui}/api"
+_AUTH = "PREFECT_API_AUTH_STRING"
+# the server's doing so often before it answers once is no accident of its start
+DEATHS = 3
 
 
 def versions() -> str:
@@ -71,34 +52,14 @@ def versions() -> str:
 
 
 def answers(api: str) -> bool:
-    """Whether a healthy Prefect server is there; it asks nobody for a password here."""
+    """Whether a Prefect server is there, whatever its database does; it asks nobody for a password
+    here, and no proxy stands between."""
+    straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"{api}/health", timeout=5) as answer:  # noqa: S310
+        with straight.open(f"{api}/health", timeout=5) as answer:
             return bool(answer.status == 200)
     except (OSError, ValueError):
         return False
-
-
-def read(folder: Path) -> Running | None:
-    """What was kept here last; None for nothing, or what another version wrote."""
-    try:
-        return Running(**json.loads((folder / _FACTS).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def known(folder: Path) -> Running | None:
-    """What was kept here last; where `read` finds nothing, as its processes that live were
-    started."""
-    if (kept := read(folder)) is not None:
-        return kept
-    port, pool = option(folder, "server", "--port"), option(folder, "worker", "--pool")
-    return Running(int(port), pool, "an unknown version") if port and pool else None
-
-
-def write(folder: Path, kept: Running) -> None:
-    """For `read`."""
-    (folder / _FACTS).write_text(json.dumps(asdict(kept)))
 
 
 def log_of(folder: Path, name: str) -> Path:
@@ -136,8 +97,7 @@ def start(folder: Path, kept: Running, environment: Mapping[str, str], *, attach
     For one at a time, where no keeper lives. Raises OutsideError, with the end of the log, when
     it does not come to it.
     """
-    (folder / "logs").mkdir(parents=True, exist_ok=True)
-    write(folder, kept)
+    facts.write(folder, kept)
     with log_of(folder, "keeper").open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", KEEPER, str(folder)],
@@ -149,12 +109,11 @@ def start(folder: Path, kept: Running, environment: Mapping[str, str], *, attach
         )
     keeper = Keeper(process)
     try:
-        if not ready(folder, kept, lambda: process.poll() is None):
+        if trouble := ready(folder, kept, lambda: process.poll() is None):
             over = process.poll() is not None
-            said = "its keeper ended" if over else f"it is not ready in {START_S:g} s"
             log = log_of(folder, "keeper" if over else "server")
             text = log.read_text(errors="replace")[-1500:] if log.exists() else ""
-            raise OutsideError(f"the Prefect server: {said}; the end of {log}:\n{text}")
+            raise OutsideError(f"the Prefect server: {trouble}; the end of {log}:\n{text}")
     except BaseException:
         keeper.stop()
         raise
@@ -163,14 +122,23 @@ def start(folder: Path, kept: Running, environment: Mapping[str, str], *, attach
     return keeper
 
 
-def ready(folder: Path, kept: Running, goes_on: Callable[[], bool]) -> bool:
-    """Wait until the server answers; false once its keeper does not go on, or after START_S."""
-    until = clock.monotonic() + START_S
-    while not (pid_of(folder, "server") and answers(kept.api)):
-        if not goes_on() or clock.monotonic() > until:
-            return False
+def ready(folder: Path, kept: Running, goes_on: Callable[[], bool]) -> str:
+    """Wait until the server answers: ''. Else why that is given up: its keeper does not go on, it
+    ended DEATHS times, or START_S is over."""
+    until, seen = clock.monotonic() + START_S, set[int]()
+    while not ((pid := pid_of(folder, "server")) and answers(kept.api)):
+        seen |= {pid} if pid else set()
+        if not goes_on():
+            return "its keeper ended"
+        if len(seen) > DEATHS:
+            return (
+                f"it ended {DEATHS} times before it answered; where its database was used by a "
+                "newer Prefect, or is damaged, install that one again or restore the backup"
+            )
+        if clock.monotonic() > until:
+            return f"it is not ready in {START_S:g} s"
         clock.sleep(TICK_S)
-    return True
+    return ""
 
 
 @dataclass
@@ -282,15 +250,17 @@ def environments(folder: Path, kept: Running, here: Mapping[str, str]) -> dict[s
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
         **PATIENT,
-        **(QUERIES if here.get(DATABASE, "").startswith("postgresql") else {}),
-        **here,
+        **(QUERIES if database_in(here).startswith("postgresql") else {}),
+        **straight(here),
         "PREFECT_HOME": str(folder / "prefect"),
         "PREFECT_API_URL": kept.api,
     }
-    if (auth := both.get(_SERVER_AUTH)) and _AUTH not in both:
+    if not both.get(PASSWORD, "-"):  # set to nothing
+        del both[PASSWORD]
+    if (auth := both.get(PASSWORD)) and _AUTH not in both:
         both[_AUTH] = auth
-    drop = (DATABASE, _SERVER_AUTH)
-    return {"server": both, "worker": {k: v for k, v in both.items() if k not in drop}}
+    drop = (*FAMILY, PASSWORD)
+    return {"server": both, "worker": {k: v for k, v in both.items() if not k.startswith(drop)}}
 
 
 @contextlib.contextmanager
@@ -311,9 +281,9 @@ def _alone(port: int) -> Iterator[None]:
 
 def keep(folder: Path) -> int:
     """Keep both until asked to end."""
-    kept = read(folder)
+    kept = facts.read(folder)
     if kept is None:
-        raise OutsideError(f"{folder / _FACTS} says nothing of what to keep; run `rollout up`")
+        raise OutsideError(f"{folder} has no service.json that says what to keep; run `rollout up`")
     prefect = str(Path(sys.executable).with_name("prefect"))
     serve = ["server", "start", "--host", HOST, "--port", str(kept.port)]
     work = ["worker", "start", "--pool", kept.pool, "--type", "process", "--name", "rollout-up"]

@@ -56,7 +56,7 @@ def note(file: IO[str], pid: int) -> None:
 def pid_of(folder: Path, name: str) -> int | None:
     """The pid of one of NAMES that lives; None where it does not."""
     try:
-        with _file(folder, name).open("r+") as file:
+        with _file(folder, name).open() as file:
             try:
                 # shared: two who look at once take each other for nobody
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -87,6 +87,19 @@ def option(folder: Path, name: str, wanted: str) -> str | None:
     pid = pid_of(folder, name)
     words = [] if pid is None else _command(pid)
     return words[words.index(wanted) + 1] if wanted in words[:-1] else None
+
+
+def variables(folder: Path, name: str) -> dict[str, str]:
+    """The environment that one of NAMES that lives was started with, credentials and all; {} where
+    the machine does not say."""
+    pid = pid_of(folder, name)
+    if pid is None:
+        return {}
+    try:
+        text = Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return {}
+    return dict(item.split("=", 1) for item in text.split("\0") if "=" in item)
 
 
 def children(folder: Path, name: str) -> list[int]:

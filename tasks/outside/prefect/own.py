@@ -24,6 +24,7 @@ from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 
 AUTOMATION = "AUTOMATION"
+BY_HAND, SCHEDULE = "started by hand", "schedule"
 # a server may be away for nearly the whole of what Prefect's engine asks for, 300 s
 RENEW_S, AGAIN_S = 60.0, 10.0
 _LOST = (404, 410)
@@ -59,6 +60,13 @@ def by_itself() -> bool:
         return False
     by = run.created_by.type if run.created_by else ""
     return bool(run.auto_scheduled) or by == AUTOMATION
+
+
+def why(said: str) -> str:
+    """What started the flow run that is here. said: what its parameter says, where nobody gave it
+    BY_HAND; so does a schedule whose parameters the server has lost, as it does where one is paused
+    or resumed at the command line."""
+    return SCHEDULE if said == BY_HAND and by_itself() else said
 
 
 @contextmanager

@@ -6,10 +6,10 @@ what a person switched or added there stays (tasks/service/changes).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import Any
 from uuid import UUID
 
@@ -21,15 +21,10 @@ from prefect.client.schemas.actions import (
     WorkPoolCreate,
 )
 from prefect.client.schemas.filters import (
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import ConcurrencyOptions, FlowRun, StateType
+from prefect.client.schemas.objects import ConcurrencyOptions
 from prefect.events.schemas.automations import Automation, AutomationCore
 from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
 from prefect.exceptions import ObjectAlreadyExists, PrefectException
@@ -37,13 +32,13 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_SERVER_API_AUTH_STRING,
     temporary_settings,
 )
-from prefect.states import Cancelled, Cancelling, Crashed
 from prefect.utilities.callables import parameter_schema
+from pydantic import ValidationError
 
-from tasks.base import clock
 from tasks.base.errors import OutsideError
 from tasks.base.scrub import mask
 from tasks.outside.prefect import notices
@@ -59,16 +54,13 @@ from tasks.service.changes import (
     reschedule,
     switched_on,
 )
+from tasks.service.kept import LIMIT
 from tasks.service.names import TAG, owner
 from tasks.service.notices import BLOCK, automations
 from tasks.service.parts import FlowDeployment, ServicePlan, Timetable
 
 POOL_TYPE = "process"
 PAGE = 200
-LIMIT = 4
-CANCEL_S = 180.0
-GONE_S = 10.0
-GONE = "its process had ended when `rollout down` came to cancel it"
 
 
 @dataclass
@@ -80,82 +72,24 @@ class Applied:
     removed: list[str] = field(default_factory=list)
     # tagged as ours, and not made by us: left alone
     others: list[str] = field(default_factory=list)
+    # the work pool's own limit, which what settles and approves waits for, too
+    pool_limit: int | None = None
 
 
 @contextmanager
-def asking(api: str) -> Iterator[SyncPrefectClient]:
+def asking(api: str, tries: int | None = None) -> Iterator[SyncPrefectClient]:
     """A client of the server at this address (`.../api`), which knows the password that we started
-    it with. Raises OutsideError."""
-    secret = PREFECT_API_AUTH_STRING.value() or PREFECT_SERVER_API_AUTH_STRING.value()
+    it with. tries: how often more each is asked; default: Prefect's. Raises OutsideError."""
+    secret = PREFECT_API_AUTH_STRING.value() or PREFECT_SERVER_API_AUTH_STRING.value() or None
     here = {PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: secret}
+    if tries is not None:
+        here[PREFECT_CLIENT_MAX_RETRIES] = tries
     try:
         with temporary_settings(here), get_client(sync_client=True) as client:
             yield client
-    except (HTTPError, PrefectException) as error:
+    except (HTTPError, PrefectException, ValidationError, JSONDecodeError) as error:
         said = mask(str(error) or repr(error))
         raise OutsideError(f"the Prefect server at {api} did not do as asked: {said}") from error
-
-
-def under_way(api: str) -> list[str]:
-    """Names of the flow runs that change what serves, and run now or are about to."""
-    with asking(api) as client:
-        return [run.name for run in _begun(client)]
-
-
-def cancel(api: str, pool: str) -> list[str]:
-    """Cancel these, and wait until each has cleaned up, at most CANCEL_S; gives the names of those
-    that have not. pool: whose process worker is on this machine: nobody waits for a run of it whose
-    process is gone, which is marked as Crashed. Raises OutsideError."""
-    until = clock.monotonic() + CANCEL_S
-    dead: list[str] = []
-    seen = dict[UUID, float]()  # since when no process of a run is seen
-    with asking(api) as client:
-        for run in _begun(client):
-            # one that has not begun has nothing to clean up, and perhaps nobody to hear of it
-            begun = run.state_type in (StateType.RUNNING, StateType.CANCELLING)
-            client.set_flow_run_state(run.id, Cancelling() if begun else Cancelled(), force=True)
-        while left := _begun(client):
-            now = clock.monotonic()
-            for run in left:
-                if run.work_pool_name == pool and _process_gone(run):
-                    seen.setdefault(run.id, now)
-            # its worker says how it ended, a moment after it did
-            gone = [run for run in left if now - seen.get(run.id, now) >= GONE_S]
-            for run in gone:
-                client.set_flow_run_state(run.id, Crashed(message=GONE), force=True)
-                dead.append(run.name)
-            if len(gone) == len(left):
-                return dead
-            if now >= until:
-                return [*dead, *(run.name for run in left if run not in gone)]
-            clock.sleep(1.0)
-    return dead
-
-
-def _process_gone(run: FlowRun) -> bool:
-    """Whether a process worker of this machine started it, and that process has ended. A pid that
-    a stranger has by now is waited for."""
-    pid = run.infrastructure_pid or ""
-    if not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
-
-
-def _begun(client: SyncPrefectClient) -> list[FlowRun]:
-    begun = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
-    found: list[FlowRun] = client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=["rollout", "rollback"])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=begun))
-        ),
-    )
-    return found
 
 
 def apply(
@@ -165,16 +99,17 @@ def apply(
     pool: str,
     folder: str,
     limit: int | None,
+    at_first: int | None = None,
     addresses: str = "",
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Applied:
     """Make, update and remove. pool: the work pool's name. folder: where its worker reads spec
-    files. limit: rollouts at once; None: LIMIT where that is not set yet. addresses: who is told;
-    '' for those that the server knows. on_progress: told how many deployments of how many are
-    done. Raises OutsideError."""
+    files. limit: rollouts at once; None: at_first, or else LIMIT, where none is set yet. addresses:
+    who is told; '' for those that the server knows. on_progress: told how many deployments of how
+    many are done. Raises OutsideError."""
     done = Applied()
     with asking(api) as client:
-        _pool(client, pool, limit, done)
+        _pool(client, pool, limit, at_first or LIMIT, done)
         found = list(_deployments(client))
         there = {(item["flow"], item["name"]): item for item in found}
         flows: dict[str, _Known] = {}
@@ -215,18 +150,22 @@ def _notices(client: SyncPrefectClient, addresses: str, done: Applied) -> list[d
     return automations(block) if block else []
 
 
-def _pool(client: SyncPrefectClient, pool: str, limit: int | None, done: Applied) -> None:
+def _pool(
+    client: SyncPrefectClient, pool: str, limit: int | None, at_first: int, done: Applied
+) -> None:
     """The pool and its two queues: the rollouts' has a limit, and what settles, watches, approves
     and aborts never waits for one of them."""
     wanted = WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
-    if not client.read_work_pools(work_pool_filter=wanted):
+    found = client.read_work_pools(work_pool_filter=wanted)
+    done.pool_limit = found[0].concurrency_limit if found else None
+    if not found:
         try:
             client.create_work_pool(WorkPoolCreate(name=pool, type=POOL_TYPE))
             done.made.append(f"work pool {pool}")
         except ObjectAlreadyExists:  # a worker that started was faster
             pass
     queues = {item.name: item for item in client.read_work_queues(work_pool_name=pool)}
-    for name, at_once in (("rollouts", limit or LIMIT), ("operations", None)):
+    for name, at_once in (("rollouts", limit or at_first), ("operations", None)):
         if name not in queues:
             client.create_work_queue(name, concurrency_limit=at_once, work_pool_name=pool)
         elif name == "rollouts" and limit and queues[name].concurrency_limit != limit:

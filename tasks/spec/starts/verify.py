@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from tasks.spec.base import WEEK_S, Strict
 from tasks.spec.measure import Benchmark, LoadPoint, Target
-from tasks.spec.starts.windows import Cron, Zone
+from tasks.spec.starts.times import StartCron, StartZone
 
 # figures of a load: at another one than they were asked for they say nothing
 _OF_A_LOAD = ("output_throughput", "total_throughput", "request_throughput")
@@ -21,10 +21,10 @@ class Verify(Strict):
     # `from` is a word of Python; states and forms may say either
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
-    cron: Cron | None = Field(
+    cron: StartCron | None = Field(
         None, description="When, as in a schedule: 0 * * * *; default: only where somebody asks"
     )
-    timezone: Zone = Field("UTC", description="IANA time zone, such as Asia/Shanghai")
+    timezone: StartZone = Field("UTC", description="IANA time zone, such as Asia/Shanghai")
     load: str | LoadPoint | None = Field(
         None,
         description="Name of one of the benchmark's loads, or a small one of its own; default: the "

@@ -6,60 +6,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, Field
+from cronsim import CronSim
+from pydantic import Field
 
 from tasks.spec.base import WEEK_S, Strict
+from tasks.spec.starts.times import Cron, StartCron, StartZone, Zone
 
-# a date with each kind of day before and after it: an expression that never comes is found out here
-_ANY_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-_FIELDS = 5
 LOOK_AHEAD = timedelta(days=366)
 # ends and beginnings looked at: windows that shut each other out for longer never open
 _STEPS = 2000
-
-
-def _cron(text: str) -> str:
-    fields = text.split()
-    if len(fields) != _FIELDS:
-        raise ValueError(
-            f"{text[:60]!r} has {len(fields)} fields; five are expected: minute, hour, day of the "
-            "month, month, day of the week"
-        )
-    try:
-        next(CronSim(text, _ANY_DAY))
-    except (CronSimError, StopIteration) as error:
-        raise ValueError(
-            f"{text[:60]!r} is no cron expression ({error or 'it never comes'}); write it as in "
-            "'0 3 * * 1-5'"
-        ) from error
-    return text
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(
-            f"{name[:60]!r} is no time zone; name it as in Asia/Shanghai, Europe/Berlin or UTC"
-        ) from error
-    return name
-
-
-Cron = Annotated[str, AfterValidator(_cron)]
-Zone = Annotated[str, AfterValidator(_zone)]
+_CRON = "Minute, hour, day of the month, month, day of the week: 0 3 * * 1-5"
+_ZONE = "IANA time zone, such as Asia/Shanghai"
 
 
 class Schedule(Strict):
     """Times that come again and again."""
 
-    cron: Cron = Field(
-        description="Minute, hour, day of the month, month, day of the week: 0 3 * * 1-5"
-    )
-    timezone: Zone = Field("UTC", description="IANA time zone, such as Asia/Shanghai")
+    cron: StartCron = Field(description=_CRON)
+    timezone: StartZone = Field("UTC", description=_ZONE)
 
     def last(self, at: datetime) -> datetime:
         """Its last time at or before `at`, UTC."""
@@ -81,6 +47,8 @@ class Schedule(Strict):
 class Window(Schedule):
     """A stretch of time that begins by a cron expression; it may go past midnight."""
 
+    cron: Cron = Field(description=_CRON)
+    timezone: Zone = Field("UTC", description=_ZONE)
     hours: float = Field(gt=0, le=WEEK_S / 3600, description="How long it lasts (h)")
 
     def ends(self, at: datetime) -> datetime | None:

@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,10 @@ from tasks.base import clock
 from tasks.base.clock import FakeClock
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import keeping, living
-from tasks.outside.prefect.keeping import PATIENT, PAUSES_S, QUERIES, SOUND_S, Running, _Child
+from tasks.outside.prefect.keeping import PATIENT, PAUSES_S, QUERIES, SOUND_S, _Child
+from tasks.outside.prefect.service import facts
+from tasks.service.database import DATABASE
+from tasks.service.kept import PASSWORD, Running
 from tests.support.places import ROOT
 from tests.support.waiting import until
 
@@ -58,33 +63,86 @@ def test_what_ends_is_started_again_after_a_pause_that_grows(
 
 def test_only_the_server_is_told_the_database_and_its_password(tmp_path: Path) -> None:
     here = {
-        keeping.DATABASE: "postgresql+asyncpg://u:p@db/prefect",
+        DATABASE: "postgresql+asyncpg://u:p@db/prefect",
         "PREFECT_SERVER_API_AUTH_STRING": "u:p",
         "PREFECT_API_URL": "http://elsewhere/api",
         "KUBECONFIG": "/k",
     }
     kept = Running(4200, "pool", "v")
     found = keeping.environments(tmp_path, kept, here)
-    assert found["server"][keeping.DATABASE] == here[keeping.DATABASE]
-    assert keeping.DATABASE not in found["worker"]
+    assert found["server"][DATABASE] == here[DATABASE]
+    assert QUERIES.items() <= found["server"].items()
+    assert DATABASE not in found["worker"]
     assert "PREFECT_SERVER_API_AUTH_STRING" not in found["worker"]
     for each in found.values():
         assert each["PREFECT_API_URL"] == kept.api == "http://127.0.0.1:4200/api"
         assert each["PREFECT_API_AUTH_STRING"] == "u:p"
-        assert PATIENT.items() | QUERIES.items() <= each.items()
+        assert PATIENT.items() <= each.items()
         assert (each["KUBECONFIG"], each["PREFECT_HOME"]) == ("/k", str(tmp_path / "prefect"))
+
+
+def test_no_way_to_name_a_database_reaches_the_worker(tmp_path: Path) -> None:
+    """Nor does a password that is set to nothing reach the server, which would ask for that."""
+    here = {
+        "PREFECT_API_DATABASE_CONNECTION_URL": "postgresql+asyncpg://u:p@db/prefect",
+        "PREFECT_SERVER_DATABASE_PASSWORD": "p",
+        "PREFECT_API_DATABASE_PASSWORD": "p",
+        PASSWORD: "",
+    }
+    found = keeping.environments(tmp_path, Running(4200, "pool", "v"), here)
+    assert not here.keys() & found["worker"].keys()
+    assert here.keys() - found["server"].keys() == {PASSWORD}
+    assert QUERIES.items() <= found["server"].items()
+
+
+def test_server_and_worker_ask_each_other_through_no_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {"http_proxy": "http://127.0.0.1:1"}
+    for each in keeping.environments(tmp_path, Running(4200, "pool", "v"), here).values():
+        assert "127.0.0.1" in each["no_proxy"] and "127.0.0.1" in each["NO_PROXY"]
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with HTTPServer(("127.0.0.1", 0), Well) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert keeping.answers(f"http://127.0.0.1:{server.server_port}")
+
+
+class Well(BaseHTTPRequestHandler):
+    """A server that is well."""
+
+    def do_GET(self) -> None:
+        """Says so."""
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_a_server_that_dies_again_and_again_is_not_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pids = iter(range(1, 100))
+    monkeypatch.setattr(keeping, "pid_of", lambda *_: next(pids))
+    monkeypatch.setattr(keeping, "answers", lambda _: False)
+    fake(monkeypatch, "import time; time.sleep(600)")
+    with (
+        clock.use(FakeClock()) as time,
+        pytest.raises(OutsideError, match=r"ended 3 times before .* newer Prefect, .* backup"),
+    ):
+        keeping.start(folder, Running(1, "pool", "v"), dict(os.environ), attached=False)
+    assert time.monotonic() < 60
 
 
 @pytest.mark.parametrize("url", ["", "sqlite+aiosqlite:////srv/prefect.db"])
 def test_how_long_sqlite_waits_is_left_to_prefect(tmp_path: Path, url: str) -> None:
-    found = keeping.environments(tmp_path, Running(4200, "pool", "v"), {keeping.DATABASE: url})
+    found = keeping.environments(tmp_path, Running(4200, "pool", "v"), {DATABASE: url})
     assert not QUERIES.keys() & found["server"].keys()
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"port": 1, "pool": "p", "version": "v", "more": 1}'])
-def test_what_another_version_wrote_is_nothing(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "{}"])
+def test_nothing_is_kept_where_nothing_says_what(tmp_path: Path, text: str) -> None:
     (tmp_path / "service.json").write_text(text)
-    assert keeping.read(tmp_path) is None
     with pytest.raises(OutsideError, match="run `rollout up`"):
         keeping.keep(tmp_path)
 
@@ -140,7 +198,7 @@ def test_who_cannot_start_one_ends_its_own_and_no_other(
     try:
         with clock.use(FakeClock()), pytest.raises(OutsideError, match="not ready in 1 s"):
             keeping.start(folder, kept, dict(os.environ), attached=False)
-        assert keeping.read(folder) == kept
+        assert facts.read(folder) == kept
         assert not Path("/proc", *pids).exists()
         assert other.process is not None and other.process.poll() is None
     finally:
@@ -154,7 +212,7 @@ def test_a_keeper_that_ends_says_why(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_second_keeper_says_whose_the_folder_is(folder: Path) -> None:
-    keeping.write(folder, Running(1, "pool", "v"))
+    facts.write(folder, Running(1, "pool", "v"))
     command = [sys.executable, "-m", living.KEEPER, str(folder)]
     with living.locked(folder, "keeper") as lock:
         living.note(lock, os.getpid())
@@ -191,7 +249,7 @@ def test_what_cannot_be_started_is_tried_again_later(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port has no such name")
 def test_of_two_keepers_of_one_port_the_second_says_so_at_once(tmp_path: Path) -> None:
-    keeping.write(tmp_path, Running(4299, "pool", "v"))
+    facts.write(tmp_path, Running(4299, "pool", "v"))
     with (
         keeping._alone(4299),
         pytest.raises(OutsideError, match="port 4299 of this machine is another service's"),

@@ -14,7 +14,10 @@ import pytest
 
 from tasks.base.errors import OutsideError
 from tasks.outside.prefect import living
-from tasks.outside.prefect.keeping import Running, _Child, known
+from tasks.outside.prefect.keeping import _Child
+from tasks.outside.prefect.service.facts import known
+from tasks.service.database import DATABASE
+from tasks.service.kept import Running
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
 OPTIONS = {"keeper": [], "worker": ["--pool", "p"], "server": ["--port", "4871"]}
@@ -99,7 +102,17 @@ def test_what_runs_is_known_without_its_facts(tmp_path: Path, begin: Begin) -> N
     assert known(tmp_path) is None
     for name in ("server", "worker"):
         begin(name)
-    assert known(tmp_path) == Running(4871, "p", "an unknown version")
+    assert known(tmp_path) == Running(4871, "p", "an unknown version", database="")
+
+
+def test_the_database_of_what_runs_is_known_without_its_password(
+    tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE, "postgresql+asyncpg://u:secret@db:5432/p?ssl=secret")
+    for name in ("server", "worker"):
+        begin(name)
+    kept = known(tmp_path)
+    assert kept is not None and kept.database == "postgresql+asyncpg://db:5432/p"
 
 
 def test_a_folder_that_was_moved_is_told_at_both_places(tmp_path: Path, begin: Begin) -> None:

@@ -38,6 +38,15 @@ def test_by_itself(run: Any, found: bool, monkeypatch: pytest.MonkeyPatch) -> No
     assert own.by_itself() is found
 
 
+@pytest.mark.parametrize(("itself", "why"), [(True, own.SCHEDULE), (False, own.BY_HAND)])
+def test_a_schedule_that_lost_what_it_says_is_still_one(
+    itself: bool, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own, "by_itself", lambda: itself)
+    assert own.why(own.BY_HAND) == why
+    assert own.why("event: new version") == "event: new version"
+
+
 def test_outside_of_a_flow_run_a_person_did() -> None:
     assert own.by_itself() is False
 

@@ -85,7 +85,8 @@ def test_a_page_of_help_has_no_english_left(
 
 def test_what_has_no_chinese_stays_as_it_is() -> None:
     assert (
-        said("The work pool.\n\n    No\n    such.\n") == "work pool 的名称。\n\n    No\n    such."
+        said("Print prefect.yaml, and do nothing.\n\n    No\n    such.\n")
+        == "打印 prefect.yaml，不做其他事。\n\n    No\n    such."
     )
 
 

@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import StateType
 
 from tasks.base import clock
 from tasks.base.clock import FakeClock
-from tasks.outside.prefect import server
+from tasks.outside.prefect.service import runs as flow_runs
 
 API = "http://127.0.0.1:4200/api"
 POOL = "model-rollout"
@@ -63,7 +63,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, time: FakeClock) -> Runs:
     found = Runs()
 
     @contextmanager
-    def asking(api: str) -> Iterator[Runs]:
+    def asking(api: str, tries: int | None = None) -> Iterator[Runs]:
         assert api == API
         yield found
 
@@ -72,7 +72,7 @@ def runs(monkeypatch: pytest.MonkeyPatch, time: FakeClock) -> Runs:
         if pid == DIED:
             raise ProcessLookupError
 
-    monkeypatch.setattr(server, "asking", asking)
+    monkeypatch.setattr(flow_runs, "asking", asking)
     monkeypatch.setattr(os, "kill", kill)
     return found
 
@@ -85,27 +85,27 @@ def test_what_changes_what_serves_is_named(runs: Runs) -> None:
     runs.add("a", StateType.RUNNING)
     runs.add("b", StateType.SCHEDULED)
     runs.add("c", StateType.COMPLETED)
-    assert server.under_way(API) == ["a"]
+    assert flow_runs.under_way(API) == ["a"]
     assert runs.asked == [["rollout", "rollback"]]
 
 
 def test_nothing_under_way_is_nothing_to_wait_for(runs: Runs) -> None:
     runs.add("done", StateType.COMPLETED)
-    assert server.cancel(API, POOL) == [] == runs.set and waited() == 0
+    assert flow_runs.cancel(API, POOL) == [] == runs.set and waited() == 0
 
 
 def test_what_runs_cleans_up_and_what_has_not_begun_just_ends(runs: Runs) -> None:
     runs.add("runs", StateType.RUNNING, LIVES)
     runs.add("waits", StateType.PENDING)
     runs.cleans = lambda run: ends(run) if waited() >= 5 else None
-    assert server.cancel(API, POOL) == []
+    assert flow_runs.cancel(API, POOL) == []
     assert runs.set == [("runs", StateType.CANCELLING), ("waits", StateType.CANCELLED)]
     assert waited() == 5
 
 
 def test_one_that_was_cancelled_already_is_waited_for(runs: Runs) -> None:
     runs.add("runs", StateType.CANCELLING, LIVES)
-    assert server.cancel(API, POOL) == ["runs"] and waited() == server.CANCEL_S
+    assert flow_runs.cancel(API, POOL) == ["runs"] and waited() == flow_runs.CANCEL_S
     assert runs.set == [("runs", StateType.CANCELLING)]
 
 
@@ -113,20 +113,20 @@ def test_who_does_not_clean_up_in_time_is_named(runs: Runs) -> None:
     runs.add("slow", StateType.RUNNING, LIVES)
     runs.add("quick", StateType.RUNNING, LIVES)
     runs.cleans = lambda run: ends(run) if run.name == "quick" else None
-    assert server.cancel(API, POOL) == ["slow"]
-    assert waited() == server.CANCEL_S
+    assert flow_runs.cancel(API, POOL) == ["slow"]
+    assert waited() == flow_runs.CANCEL_S
 
 
 def test_nobody_waits_for_a_process_that_is_gone(runs: Runs) -> None:
     runs.add("dead", StateType.RUNNING, DIED)
-    assert server.cancel(API, POOL) == ["dead"]
-    assert waited() == server.GONE_S and runs.set[-1] == ("dead", StateType.CRASHED)
+    assert flow_runs.cancel(API, POOL) == ["dead"]
+    assert waited() == flow_runs.GONE_S and runs.set[-1] == ("dead", StateType.CRASHED)
 
 
 def test_its_worker_may_say_how_it_ended(runs: Runs) -> None:
     runs.add("ended", StateType.RUNNING, DIED)
-    runs.cleans = lambda run: ends(run) if waited() >= server.GONE_S - 1 else None
-    assert server.cancel(API, POOL) == []
+    runs.cleans = lambda run: ends(run) if waited() >= flow_runs.GONE_S - 1 else None
+    assert flow_runs.cancel(API, POOL) == []
     assert runs.set == [("ended", StateType.CANCELLING)]
 
 
@@ -134,7 +134,7 @@ def test_one_that_is_gone_hides_none_that_lives(runs: Runs) -> None:
     runs.add("dead", StateType.RUNNING, DIED)
     runs.add("lives", StateType.RUNNING, LIVES)
     runs.cleans = lambda run: ends(run) if run.name == "lives" and waited() >= 3 else None
-    assert server.cancel(API, POOL) == ["dead"] and waited() == server.GONE_S
+    assert flow_runs.cancel(API, POOL) == ["dead"] and waited() == flow_runs.GONE_S
 
 
 def test_one_whose_process_dies_while_it_is_waited_for(runs: Runs) -> None:
@@ -145,7 +145,7 @@ def test_one_whose_process_dies_while_it_is_waited_for(runs: Runs) -> None:
             run.infrastructure_pid = str(DIED)
 
     runs.cleans = dies
-    assert server.cancel(API, POOL) == [run.name] and waited() == 2 + server.GONE_S
+    assert flow_runs.cancel(API, POOL) == [run.name] and waited() == 2 + flow_runs.GONE_S
 
 
 @pytest.mark.parametrize(("pid", "pool"), [(None, POOL), (DIED, "elsewhere")])
@@ -153,4 +153,4 @@ def test_where_nobody_knows_of_its_process_it_is_waited_for(
     runs: Runs, pid: int | None, pool: str
 ) -> None:
     runs.add("unknown", StateType.RUNNING, pid, pool)
-    assert server.cancel(API, POOL) == ["unknown"] and waited() == server.CANCEL_S
+    assert flow_runs.cancel(API, POOL) == ["unknown"] and waited() == flow_runs.CANCEL_S
