@@ -18,6 +18,7 @@ from tasks.outside.prefect.keeping import _Child
 from tasks.outside.prefect.service.facts import known
 from tasks.service.database import DATABASE
 from tasks.service.kept import Running
+from tests.support.waiting import until
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
 OPTIONS = {"keeper": [], "worker": ["--pool", "p"], "server": ["--port", "4871"]}
@@ -36,7 +37,10 @@ def begin(tmp_path: Path) -> Iterator[Begin]:
         child.tend(folder)
         assert child.process is not None
         children.append(child)
-        return child.process.pid
+        pid = child.process.pid
+        # one that has just begun has no command line for an instant
+        until(Path(f"/proc/{pid}/cmdline").read_bytes, every_s=0.01)
+        return pid
 
     yield start
     for child in children:
