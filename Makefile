@@ -52,7 +52,7 @@ demo: setup ## a real model through every step of a rollout
 	$(VENV)/bin/rollout demo $(ARGS)
 
 test: setup ## every test: unit, embedded cluster, flows, one end-to-end run with real vLLM
-	$(if $(ARGS),,$(VENV)/bin/python -m pytest tests/unit tests/standin tests/cluster -n 2 --dist loadfile)
+	$(if $(ARGS),,$(VENV)/bin/python -m pytest tests/unit tests/field tests/standin tests/cluster -n 2 --dist loadfile)
 	$(if $(ARGS),,$(VENV)/bin/python -m pytest tests/e2e) # real vLLM wants the machine to itself
 	$(VENV)/bin/python -m pytest $(if $(ARGS),$(ARGS),tests/flows -n 3 --dist loadfile) # flows mostly wait
 

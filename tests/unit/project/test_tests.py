@@ -79,3 +79,10 @@ def test_no_property_is_timed() -> None:
     """A limit on how long an example takes fails where others have the cores."""
     assert settings().deadline is None
     assert HealthCheck.too_slow in settings().suppress_health_check
+
+
+def test_every_test_is_run_by_the_command_of_the_readme() -> None:
+    target = (ROOT / "Makefile").read_text().partition("\ntest:")[2].partition("\n\n")[0]
+    named = {Path(word) for word in re.findall(r"\btests/[\w/]+", target)}
+    there = {path.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {path for path in there if not named & set(path.parents)} == set()
