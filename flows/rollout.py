@@ -11,7 +11,7 @@ from prefect.flows import Flow
 
 from flows.guard import settle_parameters
 from tasks import steps
-from tasks.base.errors import RolloutError
+from tasks.base.errors import NotNow, RolloutError
 from tasks.outside.disk.site import spec_below
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.kubernetes.client import Cluster
@@ -28,7 +28,7 @@ from tasks.spec.rollout import Rollout
 from tasks.steps.plan import must_hold
 from tasks.steps.roll_back import clean_up
 from tasks.steps.smoke import wrong
-from tasks.verdict.decide import TAKES, ended_with, ends_early, next_move
+from tasks.verdict.decide import ended_with, ends_early, next_move
 
 
 def pipeline(run: Run, digest: str | None) -> Outcome:
@@ -65,19 +65,17 @@ def under_lock(run: Run, cluster: Locked, plan: Planned) -> Outcome:
         return Outcome("unchanged", f"{placed}; it serves again, as it was judged before")
     tell_start(run.record)
     steps.fetch_weights(run, cluster, plan)
-    strategy = plan.plan.strategy
-    if strategy in TAKES and (window := run.window_closed()):  # the fetch outlasted it
-        return steps.roll_back(
-            run, cluster, "not now", not_now(release.deployment, window).sentence
-        )
-    candidate = steps.deploy(run, cluster, plan)
+    try:
+        candidate = steps.deploy(run, cluster, plan)
+    except NotNow as error:
+        return steps.roll_back(run, cluster, "not now", str(error))
     if why := wrong(steps.smoke(run, candidate)):
         return steps.roll_back(run, cluster, "failed", f"smoke: {why}")
     exam = steps.exam(run, candidate) if run.spec.quality else None
     rounds = () if ends_early(exam) else steps.benchmark(run, candidate)
     verdict = steps.judge(run, rounds, exam)
     window = run.window_closed()
-    match next_move(verdict, run.spec.promotion, strategy, window):
+    match next_move(verdict, run.spec.promotion, plan.plan.strategy, window):
         case "promote":
             return promoted(run, cluster, release, verdict.reason)
         case "wait":

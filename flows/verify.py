@@ -32,11 +32,12 @@ from tasks.run.measuring.sitting import Sitting
 from tasks.run.run import ended_by
 from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_verified
+from tasks.run.ui.reported import publish
 from tasks.service.moments import Moment
 from tasks.spec.rollout import Rollout
 from tasks.verdict.earned import Verification, asked_again, left_out
 
-Emit = Callable[[Record, Moment], None]
+Emit = Callable[[Record, Moment, str], None]
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _tell(cluster: Cluster, record: Record, outcome: Outcome, emit: Emit) -> Non
         actor = teller(cluster, record.namespace, record.name)
         announce(actor, looks.state, outcome.sentence, bad=looks.look == "bad")
     if news:
-        emit(record, news)
+        emit(record, news, publish(record).address)
 
 
 def _go_back(spec: Rollout, release: Release, kubeconfig: str | None, context: str | None) -> str:

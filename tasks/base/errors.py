@@ -73,5 +73,9 @@ class Refused(RolloutError):
     exit_code = Exit.REFUSED
 
 
+class NotNow(Refused):
+    """Nobody asked for it by hand, and its window has closed before anything was taken for it."""
+
+
 class Busy(Refused):
     """Somebody alive holds the lease."""

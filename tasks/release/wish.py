@@ -169,7 +169,7 @@ def decide_keep(seen: Observed, *, keep_previous: bool = True, person: bool = Fa
     if state.phase not in ("soaking", "unproven") or served is None or seen.serving != served.id:
         raise Refused(
             f"rollout {state.name} is {state.phase}: only what serves already, and is not proven, "
-            f"is kept without a look; `rollout status {state.name}` shows what there is"
+            f"is kept without a look; `rollout status {as_named(state)}` shows what there is"
         )
     if not seen.alive(served.id):
         raise Refused(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from tasks.base import clock
-from tasks.base.errors import Aborted, OutsideError, Refused, RolloutError, StepFailed
+from tasks.base.errors import Aborted, NotNow, OutsideError, Refused, RolloutError, StepFailed
 from tasks.base.heard import Heard
 from tasks.base.progress import listening
 from tasks.outside.disk import records
@@ -19,7 +19,7 @@ from tasks.outside.kubernetes.lease import who
 from tasks.outside.prefect import parameters, told
 from tasks.outside.prefect.road import Road
 from tasks.outside.vllm.engine import Answered, Engine, Late
-from tasks.record.outcome import ENDINGS, Kind, Outcome, compact
+from tasks.record.outcome import ENDINGS, Kind, Outcome, compact, not_now
 from tasks.record.parts import ResolveModel
 from tasks.release.memory.terms import terms_of
 from tasks.release.plan import bends_figures
@@ -32,7 +32,7 @@ from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_end
 from tasks.run.ui.reported import ReportPlace, bucket_of, publish
 from tasks.spec.rollout import Rollout
-from tasks.verdict.decide import DEMANDS, asked_of
+from tasks.verdict.decide import DEMANDS, TAKES, asked_of
 from tasks.weights.manifest import Manifest
 
 _log = logging.getLogger(__name__)
@@ -254,6 +254,11 @@ class Run(Sitting):
     def window_closed(self) -> str:
         """Why a rollout that started by itself may not change what serves now; '' where it may."""
         return closed(self.spec, self.cluster.now()) if self.by_itself else ""
+
+    def must_be_open(self, strategy: str) -> None:
+        """Raises NotNow where the candidate is to have seats of what serves, and may not now."""
+        if strategy in TAKES and (window := self.window_closed()):
+            raise NotNow(not_now(self.subject, window).sentence)
 
     def passed_before(self, release: Release) -> bool:
         """A release passed under these targets, waits for its window alone, and may be promoted."""

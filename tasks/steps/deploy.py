@@ -27,14 +27,17 @@ _ITS_OWN = ("image-name", "image-absent", "config-missing", "command")
 
 @step
 def deploy(run: Run, cluster: Locked, planned: Planned) -> Candidate:
-    """Announce the candidate, make room for it where the plan says so, apply it and wait."""
+    """Announce the candidate, make room for it where the plan says so, apply it and wait. Raises
+    NotNow where its window is closed by then, before anything is taken."""
     spec, release = run.spec, planned.release
+    run.must_be_open(planned.plan.strategy)
     planned = as_it_is(cluster.actor, planned)
     strategy, drain_s = planned.plan.strategy, spec.promotion.drain_s
     unknown = must_come_back(run, cluster, planned)
     planned = as_it_is(cluster.actor, planned, proven=True)
     seen = planned.survey.seen
     must_have_room(cluster.actor, planned)
+    run.must_be_open(strategy)  # fetching and proving may have outlasted it
     asked = spec.model_dump(mode="json", exclude_defaults=True)
     lend = planned.plan.lend
     plan = run.record.plan.digest if run.record.plan else ""

@@ -34,6 +34,23 @@ class Verification:
     confirmed: bool = False
 
 
+def never_back(spec: Rollout) -> str:
+    """Why `on_miss: roll-back` of a spec could never go back; '' where it could, or is not asked
+    for: what others asked has to be excluded."""
+    verify = spec.verify
+    if verify.on_miss != "roll-back":
+        return ""
+    if verify.source == "engine":
+        why = "from: engine measures the requests of others"
+    elif load_of(verify, spec.benchmark).rate is not None:
+        why = "of a load that comes by a rate nobody can tell ours from theirs"
+    elif (looks := int(verify.seconds // verify.interval_s)) < LEAST_LOOKS:
+        why = f"seconds by interval_s are {looks} looks, and {LEAST_LOOKS} exclude others"
+    else:
+        return ""
+    return f"verify.on_miss: roll-back never goes back here: {why}; a miss is announced"
+
+
 def asked_again(spec: Rollout) -> Rollout:
     """The spec of a verification: one load, the targets it says something of, no exam. Raises
     SpecError where nothing is left that decides."""

@@ -19,6 +19,7 @@ from tasks.render.jobs import fetch_job
 from tasks.render.release import deployment, release_of
 from tasks.spec.policy import Policy, violations
 from tasks.spec.rollout import Rollout
+from tasks.verdict.earned import never_back
 
 # in place of what only the hub knows; no rule of a policy is about them
 COMMIT, DIGEST = "0" * 40, f"sha256:{'0' * 64}"
@@ -45,12 +46,13 @@ def against(policy: Policy, spec: Rollout) -> tuple[list[str], str]:
 
 @dataclass(frozen=True)
 class Checked:
-    """What became of one file. spec: None where it cannot be read. unknown: see `against`."""
+    """What became of one file. spec: None where it cannot be read. note: what is not known (see
+    `against`), and what is asked for in vain."""
 
     path: Path
     spec: Rollout | None
     problems: tuple[str, ...]
-    unknown: str = ""
+    note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """In the document of `validate`."""
@@ -64,7 +66,7 @@ class Checked:
             "revision": spec.model.revision if spec else "",
             "accelerator": spec.nodes.accelerator if spec else "",
             "problems": list(self.problems),
-            "note": self.unknown,
+            "note": self.note,
         }
 
 
@@ -76,7 +78,7 @@ def checked(policy: Policy, path: Path, sets: Sequence[str], targets: Sequence[s
         return Checked(path, None, tuple(error.problems))
     reasons, unknown = against(policy, spec)
     said = [f"{path}: the site's policy does not allow it: {reason}" for reason in reasons]
-    return Checked(path, spec, tuple(said), unknown)
+    return Checked(path, spec, tuple(said), "; ".join(filter(None, (unknown, never_back(spec)))))
 
 
 def show_problems(
@@ -96,8 +98,8 @@ def show_problems(
             spec = item.spec
             what = f"{spec.namespace}/{spec.name}: {spec.model.id} @ {spec.model.revision}"
             console.print(f"{item.path}: ok: {what} on {spec.nodes.accelerator}", soft_wrap=True)
-        if item.unknown:
-            console.print(f"{item.path}: note: {item.unknown}", soft_wrap=True)
+        if item.note:
+            console.print(f"{item.path}: note: {item.note}", soft_wrap=True)
     if problems:
         raise SpecError(problems)
     return Exit.DONE

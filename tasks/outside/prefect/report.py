@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.outside.prefect import artifacts
 from tasks.outside.prefect.artifacts import escape
 from tasks.record.outcome import target_rows
-from tasks.record.record import Record
+from tasks.record.record import Record, RecordKind
 from tasks.report.page import headline
 from tasks.report.pictures import pictures
 
@@ -20,10 +20,21 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 400_000  # of figures in one artifact
 
 
+def key_of(namespace: str, name: str, kind: RecordKind = "rollout") -> str:
+    """The key of a model's reports, under which Prefect keeps their history."""
+    return artifacts.key_of("report" if kind == "rollout" else f"report-{kind}", namespace, name)
+
+
+def address(namespace: str, name: str) -> str:
+    """Where the UI shows the reports of a model, the newest first; '' where there is no UI."""
+    base = artifacts.ui()
+    return f"{base}/artifacts/key/{key_of(namespace, name)}" if base else ""
+
+
 def publish(record: Record, links: Mapping[str, str]) -> str | None:
     """Make it; gives its path below the UI's address, None where it was not made. links: where its
     pages and logs lie for a browser, by what they are."""
-    key = artifacts.key_of("report", record.namespace, record.name)
+    key = key_of(record.namespace, record.name, record.kind)
     told = f"rollout {record.rollout}"
     ident = artifacts.markdown(key, as_markdown(record), told, links=links)
     return f"/artifacts/artifact/{ident}" if ident else None

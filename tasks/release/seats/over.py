@@ -11,13 +11,13 @@ from tasks.release.lend import Lend, decide_lend, exchange, exchange_moves
 from tasks.release.seats.capacity import ALL, Filled, agreed, filled, grown, set_by_hand
 from tasks.release.seats.edited import held_fast
 from tasks.release.seats.room import kept_for
-from tasks.release.state import Release
+from tasks.release.state import Release, as_named
 
 
 def promotable(seen: Observed, candidate: Release) -> DeploymentView:
     """The candidate's Deployment. Raises StepFailed where a replica of it is not ready, but for one
     that was asked for as seats changed over; Refused where it is not what was judged."""
-    view, name = seen.view(candidate.id), seen.state.name
+    view, name = seen.view(candidate.id), as_named(seen.state)
     serving = seen.view(seen.serving)
     if serving != view and (why := held_fast(serving)):
         raise StepFailed(f"{candidate.deployment} is not promoted: {why}")

@@ -83,9 +83,12 @@ def decide_found(
     memory: WatchMemory,
     demands: str,
     now: Now,
+    *,
+    otherwise: bool = False,
 ) -> WatchDecision:
     """What is done about a version that does not serve. release: what it would be. order: how it
-    stands to what serves. demands: a short name of what is asked of it."""
+    stands to what serves. demands: a short name of what is asked of it. otherwise: the candidate
+    that is held was tested under other ones."""
     if now.holder or state.phase not in AT_REST:
         by = f" by {now.holder}" if now.holder else ""
         return WatchDecision(
@@ -93,7 +96,8 @@ def decide_found(
         )
     waits = waits_for_window(state, release, now.at)
     held = state.phase == "held" and state.candidate is not None
-    if held and state.candidate and state.candidate.id == release.id and not waits:
+    mine = held and state.candidate is not None and state.candidate.id == release.id
+    if mine and not waits and not otherwise:
         return WatchDecision("held", f"{release.deployment} is held and a person decides about it")
     judged = judged_before(state, release.id, demands)
     if judged is not None and stands(judged, spec.promotion.tries):

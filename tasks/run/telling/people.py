@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tasks.base.errors import RolloutError
+from tasks.outside.prefect import report
 from tasks.outside.prefect.notices import emit
 from tasks.record.outcome import ENDINGS, Outcome, target_rows
 from tasks.record.record import Record, read
@@ -49,26 +52,24 @@ def tell_settled(key: tuple[str, str], moment: Moment, said: str, run: str, befo
     """What became of a rollout that was settled by name, or by the guard. run: who did it. before:
     its state then."""
     about = before.candidate or before.stable
-    found = [read(item) for item in before.history if item.get("rollout") == before.rollout]
-    emit(
-        Notice(
-            key,
-            moment,
-            said,
-            rollout=before.rollout or run,
-            deployment=about.deployment if about else "",
-            release=about.id if about else "",
-            model=about.model if about else "",
-            revision=about.revision if about else "",
-            commit=about.commit if about else "",
-            report=found[0].report if found else "",
+    mine = (read(item) for item in before.history if item.get("rollout") == before.rollout)
+    record = next(mine, Record(rollout=before.rollout or run))
+    notice = _notice(record, moment, said, report.address(*key))
+    if about:
+        notice = replace(
+            notice,
+            deployment=about.deployment,
+            release=about.id,
+            model=about.model,
+            revision=about.revision,
+            commit=about.commit,
         )
-    )
+    emit(replace(notice, key=key))
 
 
-def tell_verified(record: Record, moment: Moment) -> None:
-    """That what serves misses targets, or meets them again."""
-    emit(_notice(record, moment, record.sentence))
+def tell_verified(record: Record, moment: Moment, report: str = "") -> None:
+    """That what serves misses targets, or meets them again. report: as in `tell_end`."""
+    emit(_notice(record, moment, record.sentence, report))
 
 
 def _notice(record: Record, moment: Moment, sentence: str, report: str = "") -> Notice:

@@ -64,6 +64,6 @@ def key_of(record: Record, name: str) -> str:
 def publish(record: Record) -> ReportPlace:
     """Show the report in Prefect's UI, where there is one and something to report."""
     there, base = in_bucket(record), artifacts.ui()
-    page = report.publish(record, there) if record.plan is not None else None
+    page = report.publish(record, there) if record.plan is not None or record.judge else None
     own = f"{base}{page}" if page and base else ""
     return ReportPlace(page or "", own, next(iter(there.values()), own))

@@ -16,6 +16,7 @@ from tasks.outside.disk.site import site_policy
 from tasks.outside.kubernetes.client import Cluster, Object
 from tasks.outside.kubernetes.lease import holder_of
 from tasks.outside.modelscope.hub import Hub, Limits
+from tasks.release.memory.terms import terms_of
 from tasks.release.state import Release, State, configmap_name, from_configmap
 from tasks.release.versions.decide import (
     Now,
@@ -38,7 +39,7 @@ from tasks.render.release import release_of
 from tasks.run.versions.follow import followed, hub_commit, hub_of, pinned, standing
 from tasks.run.versions.remember import recall_watch, remember_watch
 from tasks.spec.rollout import Rollout
-from tasks.verdict.decide import asked_of
+from tasks.verdict.decide import DEMANDS, asked_of
 from tasks.weights.manifest import changed_files
 
 # the next look tries again: one hub that is down must not hold up all the others
@@ -180,7 +181,13 @@ class VersionWatch:
             holder_of(self.cluster, spec.namespace, spec.name),
             clock.rng().random(),
         )
-        decided = decide_found(spec, state, release, order, memory, asked_of(spec), now)
+        before = terms_of(state, release.id).spec
+        asked = spec.model_dump(mode="json", exclude_defaults=True)
+        otherwise = bool(before) and any(before.get(one) != asked.get(one) for one in DEMANDS)
+        demands = asked_of(spec)
+        decided = decide_found(
+            spec, state, release, order, memory, demands, now, otherwise=otherwise
+        )
         return decided, release
 
     def _release(self, spec: Rollout, state: State, found: Followed) -> Release:

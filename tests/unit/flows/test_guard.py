@@ -322,3 +322,17 @@ def test_recover_rebuilds_the_memory_too(reached: list[World]) -> None:
     at.put(deployment(release("older"), 0))
     settle("recover", NAME, NS)
     assert at_rest(at) == "old"
+
+
+def test_each_look_of_the_flow_sees_that_a_person_is_asked_about_what_is_held(
+    reached: list[World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("flows.guard.approvals.close", lambda read: asked.append("close"))
+    monkeypatch.setattr(
+        "flows.guard.approvals.tend", lambda model, read, said: asked.append((model, said))
+    )
+    at = world(phase="held", candidate=True)
+    reached.append(at)
+    assert guard.fn(NS) == []
+    assert asked == ["close", ((NS, NAME), "")]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows import rollout as flow
-from tasks.base.errors import Refused, StepFailed
+from tasks.base.errors import NotNow, Refused, StepFailed
 from tasks.outside.kubernetes.actor import NotProven, SoakFailed
 from tasks.outside.vllm.engine import SmokeCheck
 from tasks.record.outcome import Outcome
@@ -45,7 +45,6 @@ class Road:
     def __init__(
         self, *, begin: str = "fresh", serves: bool = False, quality: bool = False,
         not_now: str = "", not_again: str = "", closed: str = "", passed: bool = False,
-        open_looks: int = 0,
         strategy: str = "parallel",
         promotion: dict[str, Any] | None = None, **found: Any,
     ) -> None:  # fmt: skip
@@ -72,8 +71,7 @@ class Road:
             **found,
         }
         self.cluster = SimpleNamespace(begin=lambda release, *, keep_previous: self.begin)
-        looks = iter([""] * open_looks)
-        self.window_closed = lambda: next(looks, closed)
+        self.window_closed = lambda: closed
         self.passed_before = lambda release: passed
         self.steps = SimpleNamespace(**{step.name: self.step(step.name) for step in STEPS})
 
@@ -165,20 +163,16 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a promotion was cut short": ({"begin": "promote"}, [*FIRST, "lock", "promote", *END]),
     "its window is over by the verdict": ({"closed": "at 22:00"}, [*MEASURED, "hold", *END]),
     "its window is over, and nothing serves": (
-        {"closed": "at 22:00", "open_looks": 1, "strategy": "replace"},
+        {"closed": "at 22:00", "strategy": "replace"},
         [*MEASURED, "promote", *END],
     ),
     "its window is over, and it has seats of what serves": (
-        {"closed": "at 22:00", "open_looks": 1, "strategy": "lend"},
+        {"closed": "at 22:00", "strategy": "lend"},
         [*MEASURED, "roll_back", *END],
     ),
-    "fetching outlasts its window, and it would take what serves": (
-        {"closed": "at 22:00", "strategy": "replace"},
-        [*FIRST, "lock", "fetch_weights", "roll_back", *END],
-    ),
-    "fetching outlasts its window, and it would take seats": (
-        {"closed": "at 22:00", "strategy": "lend"},
-        [*FIRST, "lock", "fetch_weights", "roll_back", *END],
+    "its window is over before it takes anything": (
+        {"deploy": NotNow("m-new is not started now: at 22:00")},
+        [*FIRST, "lock", "fetch_weights", "deploy", "roll_back", *END],
     ),
     "its window is over, and a person has to approve": (
         {"closed": "at 22:00", "promotion": {"approval": "before-promote"}},
@@ -254,12 +248,12 @@ def test_an_exam_that_ends_early_is_judged_without_rounds(monkeypatch: pytest.Mo
         ({"promotion": {"approval": "before-promote"}}, "hold", (decision("pass"),)),
         ({"closed": "at 22:00"}, "hold", (decision("pass"), "at 22:00")),
         (
-            {"closed": "at 22:00", "open_looks": 1, "strategy": "lend"},
+            {"closed": "at 22:00", "strategy": "lend"},
             "roll_back",
             ("not now", "it is pass, and at 22:00"),
         ),
         (
-            {"closed": "at 22:00", "strategy": "lend"},
+            {"deploy": NotNow("m-new is not started now: at 22:00")},
             "roll_back",
             ("not now", "m-new is not started now: at 22:00"),
         ),

@@ -62,7 +62,7 @@ class Place:
             kubeconfig=None,
             context=None,
             why="test",
-            emit=lambda record, news: self.events.append((news, record)),
+            emit=lambda record, news, report: self.events.append((news, record)),
         )
 
     @property

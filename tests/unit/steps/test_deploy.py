@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tasks.base.errors import OutsideError, StepFailed
+from tasks.base.clock import FakeClock
+from tasks.base.errors import NotNow, OutsideError, StepFailed
 from tasks.diagnose.containers import Diagnosis
 from tasks.outside.kubernetes.ready import NotReady
 from tasks.record.parts import ResolveModel
@@ -98,3 +99,32 @@ def test_for_what_served_was_stopped_it_counts_whatever_it_was(
 ) -> None:
     assert remembered(monkeypatch, NotReady("no node"), [], "replace") == "unfit"
     assert remembered(monkeypatch, OutsideError("no answer"), [], "replace") == ""
+
+
+@pytest.mark.parametrize("strategy", ["lend", "replace"])
+def test_nothing_is_taken_once_the_window_is_over_however_long_proofs_took(
+    strategy: str, monkeypatch: pytest.MonkeyPatch, time: FakeClock
+) -> None:
+    module = sys.modules["tasks.steps.deploy"]
+    at = world()
+    time.sleep(9 * 3600)
+    run = run_of(at, maintenance_windows=[{"cron": "0 9 * * *", "hours": 8}])
+    run.by_itself, cluster = True, locked(run)
+
+    def proves(*_: object) -> tuple[()]:
+        time.sleep(9 * 3600)
+        return ()
+
+    for name, value in {
+        "as_it_is": lambda _, planned, **__: planned,
+        "must_come_back": proves,
+        "must_have_room": lambda *_: None,
+    }.items():
+        monkeypatch.setattr(module, name, value)
+    plan = SimpleNamespace(strategy=strategy, lend=None)
+    seen = SimpleNamespace(seen=at.actor().observe())
+    planned: Any = SimpleNamespace(release=NEW, plan=plan, body=deployment(NEW, 2), survey=seen)
+    before = len(at.writes)
+    with pytest.raises(NotNow, match="is not started now: its next window opens at 2026-01-02"):
+        deploy.function(run, cluster, planned)
+    assert len(at.writes) == before

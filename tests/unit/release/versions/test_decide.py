@@ -38,9 +38,12 @@ def decided(
     memory: WatchMemory = WatchMemory(),  # noqa: B008 - frozen
     order: Order = NEWER,
     now: Now = Now(NOW),  # noqa: B008 - frozen
+    *,
+    otherwise: bool = False,
     **spec: Any,
 ) -> WatchDecision:
-    return decide_found(make_spec(spec), state, NEW, order, memory, "demands", now)
+    asked = make_spec(spec)
+    return decide_found(asked, state, NEW, order, memory, "demands", now, otherwise=otherwise)
 
 
 def judged(verdict: str, tries: int = 1, demands: str = "demands") -> State:
@@ -66,6 +69,8 @@ def test_nor_while_somebody_has_the_lease() -> None:
 def test_one_that_is_held_is_a_persons_and_a_newer_one_is_told() -> None:
     assert decided(replace(SERVING, phase="held", candidate=NEW)).sign == "held"
     assert decided(replace(SERVING, phase="held", candidate=OLDER)).sign == "new"
+    # under other demands it has not been tested
+    assert decided(replace(SERVING, phase="held", candidate=NEW), otherwise=True).sign == "new"
 
 
 @pytest.mark.parametrize(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from flows.rollback import note
 from tasks.base.errors import Aborted, OutsideError, Refused, SpecError, StepFailed
-from tasks.record.outcome import ENDINGS, Kind, Outcome
+from tasks.record.outcome import ENDINGS, Kind, Outcome, compact
 from tasks.record.record import read
-from tasks.release.state import State
+from tasks.release.state import State, with_history
 from tasks.run.locked import Locked
 from tasks.run.run import Run
 from tasks.run.telling import people
 from tasks.service.notices import Notice
 from tests.support import reportdata
-from tests.support.cluster.actor_world import NAME, NS, world
+from tests.support.cluster.actor_world import NAME, NEW, NS, world
 from tests.support.cluster.runs import run_of
 from tests.support.nodedata import make_spec
 
@@ -79,6 +80,24 @@ def test_a_notice_has_the_targets_and_the_report(told: list[Notice]) -> None:
     assert notice.text.endswith("report: https://r.example/1")
     people.tell_start(record)
     assert told[-1].moment == "started" and record.deployment in told[-1].sentence
+
+
+def test_what_somebody_else_settled_has_the_targets_and_a_report_that_everybody_reaches(
+    told: list[Notice], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.outside.prefect.artifacts.ui", lambda: "https://prefect.example")
+    record = read(reportdata.record())
+    state = State("m", phase="held", candidate=NEW, rollout=record.rollout)
+    before = with_history(state, compact(record).as_dict(), 5)
+    people.tell_settled((NS, NAME), "promoted", "approved by ann", "approve-1", before)
+    (notice,) = told
+    assert notice.report == f"https://prefect.example/artifacts/key/report-{NAME}-{NS}"
+    assert (notice.key, notice.deployment, notice.release) == ((NS, NAME), NEW.deployment, NEW.id)
+    assert len(notice.met) + len(notice.missed) == len(record.targets)
+    assert (notice.who, notice.why, notice.rollout) == (record.who, record.why, record.rollout)
+    # of one that left no record its model is known
+    people.tell_settled((NS, NAME), "rejected", "settled", "guard-1", replace(state, rollout="r9"))
+    assert (told[1].rollout, told[1].commit, told[1].met) == ("r9", NEW.commit, ())
 
 
 def test_what_has_no_record_is_told_by_its_model_or_its_file(told: list[Notice]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from deployments.local.hub import Fault, LocalHub, publish
 from tasks.base.errors import Refused
 from tasks.outside.kubernetes.rest import AlreadyExists, Conflict
+from tasks.release.memory.terms import with_terms
 from tasks.release.state import Judged, State, to_configmap
 from tasks.release.versions.decide import held_for_window
 from tasks.release.versions.memory import WatchMemory, memory_name, remembered_watch
@@ -211,6 +212,18 @@ def test_a_rejected_version_stays_rejected_until_its_targets_change(
         cluster.at += timedelta(minutes=10)
         again = look(cluster)
         assert (again.sign, again.event, again.trouble) == ("judged", {}, False)
+    assert look(cluster, targets={"ttft_p95_ms": 2000}).sign == "new"
+
+
+def test_a_held_version_is_told_again_once_its_targets_change(hub: LocalHub, root: Path) -> None:
+    cluster = Memory()
+    publish(root, MODEL, "master", files(64, 0))
+    candidate = release_of(look(cluster))
+    state = State("m", phase="held", candidate=candidate, rollout="r1")
+    asked = spec().model_dump(mode="json", exclude_defaults=True)
+    cluster.hold(with_terms(state, candidate.id, spec=asked))
+    cluster.at += timedelta(hours=12)
+    assert look(cluster).sign == "held"
     assert look(cluster, targets={"ttft_p95_ms": 2000}).sign == "new"
 
 

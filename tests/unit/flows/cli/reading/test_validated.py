@@ -76,3 +76,23 @@ def test_what_goes_by_the_nodes_resource_is_not_claimed_to_be_known() -> None:
     assert against(exempt, spec.model_copy(update={"nodes": nodes})) == ([], "")
     nodes = spec.nodes.model_copy(update={"resource": "hygon.com/hcu"})
     assert against(exempt, spec.model_copy(update={"nodes": nodes}))[0] != []
+
+
+@pytest.mark.parametrize(
+    ("verify", "why"),
+    [
+        ({"from": "engine"}, "from: engine measures the requests of others"),
+        ({"load": {"name": "r", "rate": 2}}, "by a rate nobody can tell ours from theirs"),
+        ({"seconds": 30, "interval_s": 2}, "are 15 looks, and 20 exclude others"),
+        ({}, ""),
+    ],
+)
+def test_a_way_back_that_can_never_be_is_said(
+    verify: dict[str, object], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "spec.yaml"
+    found = yaml.safe_load(Path(EXAMPLES[0]).read_text())
+    file.write_text(yaml.safe_dump({**found, "verify": {"on_miss": "roll-back", **verify}}))
+    assert main(["validate", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert ("never goes back here" in said) == bool(why) and why in said
