@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import get_args
 
 from tasks.base import clock
+from tasks.base.errors import Exit
 from tasks.objects.pods import ReadObject
 from tasks.objects.replicas import available_of, replicas_of
 from tasks.record.outcome import ENDINGS, OF_WHAT_SERVES
@@ -228,6 +229,14 @@ _TABLE = (
 )
 
 
+def _end(record: Record) -> str:
+    """How a rollout ended. One that died, and that somebody else brought to rest, ended as that
+    came to: it has no entry of its own."""
+    if record.kind == "command" and record.exit_code is not None:
+        return "promoted" if record.exit_code == Exit.DONE else "error"
+    return record.outcome
+
+
 @dataclass(frozen=True)
 class Tally:
     """Rollouts that ended since somebody counts. begun: there was a look before. seen: by rollout's
@@ -246,7 +255,7 @@ class Tally:
             known = seen.get(key, frozenset())
             for kind in (kind for kind in ENDINGS if kind not in OF_WHAT_SERVES):
                 finished.setdefault((*key, kind), 0)
-            ended = {record.rollout: record.outcome for record in kept.records if record.outcome}
+            ended = {record.rollout: _end(record) for record in kept.records if record.outcome}
             for rollout in ended.keys() - known if self.begun else ():
                 told = (*key, ended[rollout])
                 finished[told] = finished.get(told, 0) + 1

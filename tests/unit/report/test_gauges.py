@@ -148,6 +148,16 @@ def counted(tally: Tally) -> dict[str, float]:
     return {labels["outcome"]: value for labels, value in tally.samples() if value}
 
 
+def test_one_that_died_counts_as_what_it_was_brought_to() -> None:
+    ended = [
+        entry("a", kind="command", outcome="guard", exit_code=1),
+        entry("b", kind="command", outcome="guard", exit_code=0),
+        entry("c", kind="command", outcome="guard"),
+    ]
+    tally = Tally().after(seen()).after(seen(*ended))
+    assert counted(tally) == {"error": 1, "promoted": 1, "guard": 1}
+
+
 def test_only_what_ends_while_somebody_counts_is_counted() -> None:
     tally = Tally().after(seen(entry("a"), entry("b", "failed")))
     assert counted(tally) == {} and len(tally.samples()) == len(ENDINGS) - len(OF_WHAT_SERVES)
