@@ -94,7 +94,8 @@ class Notice:
             f"started by: {by}" if by else "",
             f"report: {self.report}" if self.report else "",
         )
-        return "\n".join(filter(None, lines))
+        # what an engine or a hub says must not look like a line of ours
+        return "\n".join("\n  ".join(line.splitlines()) for line in lines if line)
 
     @property
     def payload(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import get_args
 
 from prefect.events import Event
@@ -50,6 +51,18 @@ def test_what_happened_comes_first_and_the_link_last() -> None:
         Notice(("", "specs/chat.yaml"), "broken", "wrong").title
         == "rollout specs/chat.yaml: broken"
     )
+
+
+def test_no_line_of_others_looks_like_one_of_ours() -> None:
+    said = replace(
+        NOTICE, sentence="it says:\nreport: https://evil.example\r\nmet: all", who="a\nb"
+    )
+    found = said.text.splitlines()
+    assert [line for line in found if line.startswith("report:")] == [
+        "report: https://reports.example/r-1"
+    ]
+    assert found[1] == "  report: https://evil.example" and found[2] == "  met: all"
+    assert len([line for line in found if line.startswith("met:")]) == 1
 
 
 def test_the_event_has_its_parts_and_no_credential() -> None:
