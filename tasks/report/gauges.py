@@ -66,6 +66,18 @@ class Overseen:
         """Its history, newest first: of rollouts alone, not of what was done by name."""
         return [read(entry) for entry in self.state.history if entry.get("steps")]
 
+    @property
+    def endings(self) -> dict[str, str]:
+        """How each rollout of it ended, by its id; of one that died, by the id of what brought it
+        to rest, which is its only entry."""
+        settled = [read(entry) for entry in self.state.history if not entry.get("steps")]
+        found = {record.rollout: record.outcome for record in self.records if record.outcome}
+        return found | {
+            record.rollout: "promoted" if record.exit_code == Exit.DONE else "error"
+            for record in settled
+            if record.kind == "command" and record.exit_code is not None
+        }
+
 
 def families(every: Sequence[Overseen | Unread]) -> list[Family]:
     """All gauges of all rollouts, in the order of the page in docs/monitoring.md."""
@@ -229,14 +241,6 @@ _TABLE = (
 )
 
 
-def _end(record: Record) -> str:
-    """How a rollout ended. One that died, and that somebody else brought to rest, ended as that
-    came to: it has no entry of its own."""
-    if record.kind == "command" and record.exit_code is not None:
-        return "promoted" if record.exit_code == Exit.DONE else "error"
-    return record.outcome
-
-
 @dataclass(frozen=True)
 class Tally:
     """Rollouts that ended since somebody counts. begun: there was a look before. seen: by rollout's
@@ -255,7 +259,7 @@ class Tally:
             known = seen.get(key, frozenset())
             for kind in (kind for kind in ENDINGS if kind not in OF_WHAT_SERVES):
                 finished.setdefault((*key, kind), 0)
-            ended = {record.rollout: _end(record) for record in kept.records if record.outcome}
+            ended = kept.endings
             for rollout in ended.keys() - known if self.begun else ():
                 told = (*key, ended[rollout])
                 finished[told] = finished.get(told, 0) + 1

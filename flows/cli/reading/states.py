@@ -232,12 +232,13 @@ def list_rows(rollouts: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
         phase = f"{item['phase']}, does not answer" if silent else item["phase"]
         last = item["last"]
         ended = f"{last['outcome']} {last['finished']}".strip() if last else "none"
+        nothing = "unknown" if item["error"] else "nothing"
         rows.append(
             (
                 item["namespace"],
                 item["name"],
                 phase,
-                serving if item["serving"] else "nothing",
+                serving if item["serving"] else nothing,
                 item["since"],
                 item["error"] or ended,
             )

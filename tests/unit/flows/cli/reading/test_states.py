@@ -165,7 +165,7 @@ def test_rows_of_what_serves_nothing_and_of_what_cannot_be_read() -> None:
         "idle, does not answer",
         "unreadable",
     ]
-    assert [row[3] for row in rows] == ["nothing", "m-old 0/2", "nothing"]
+    assert [row[3] for row in rows] == ["nothing", "m-old 0/2", "unknown"]
     assert [row[5] for row in rows] == ["none", "none", "no"]
 
 
