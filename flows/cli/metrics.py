@@ -11,7 +11,7 @@ from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.access import made_by_all
 from tasks.outside.kubernetes.client import Cluster
 from tasks.outside.prometheus.exporter import Rollouts, listening
-from tasks.release.state import configmap_name, from_configmap
+from tasks.release.state import states_in
 from tasks.report.gauges import Overseen, Unread
 
 _log = logging.getLogger(__name__)
@@ -25,13 +25,10 @@ def overseen(cluster: Cluster, namespace: str | None) -> Sequence[Overseen | Unr
         for item in made_by_all(cluster, "Deployment", "engine", namespace)
     }
     found = list[Overseen | Unread]()
-    for item in made_by_all(cluster, "ConfigMap", "state", namespace):
-        where = item["metadata"]["namespace"]
-        name = item["metadata"]["name"].removeprefix(configmap_name(""))
-        try:
-            state = from_configmap(name, item)
-        except RolloutError as error:
-            _log.error("%s", error)
+    states = states_in(made_by_all(cluster, "ConfigMap", "state", namespace))
+    for (where, name), state in states:
+        if isinstance(state, RolloutError):
+            _log.error("%s", state)
             found.append(Unread(where, name))
             continue
         serving = None

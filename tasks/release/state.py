@@ -7,12 +7,12 @@ may have happened. The Service's own selector stays the last word on who serves.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Literal
 
-from tasks.base.errors import StepFailed
+from tasks.base.errors import RolloutError, StepFailed
 from tasks.objects.ours import marks, must_be_ours
 from tasks.objects.remembered import (
     Counted,
@@ -236,6 +236,22 @@ def from_configmap(name: str, configmap: dict[str, Any] | None) -> State:
         "history": from_json(data, "history", where),
     }
     return shaped(State, body, where)
+
+
+def states_in(
+    configmaps: Iterable[dict[str, Any]],
+) -> Iterator[tuple[tuple[str, str], State | RolloutError]]:
+    """Of many rollouts, by namespace and name: the state, or why it cannot be read, which keeps
+    nobody from the others."""
+    for item in configmaps:
+        meta = item["metadata"]
+        name = meta["name"].removeprefix(configmap_name(""))
+        found: State | RolloutError
+        try:
+            found = from_configmap(name, item)
+        except RolloutError as error:
+            found = error
+        yield (meta.get("namespace", ""), name), found
 
 
 def to_configmap(state: State, namespace: str) -> dict[str, Any]:

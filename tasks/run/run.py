@@ -32,7 +32,7 @@ from tasks.run.telling.cluster import announce
 from tasks.run.telling.people import tell_end
 from tasks.run.ui.reported import ReportPlace, bucket_of, publish
 from tasks.spec.rollout import Rollout
-from tasks.verdict.decide import DEMANDS, TAKES, asked_of
+from tasks.verdict.decide import TAKES, asked_of, same_demands
 from tasks.weights.manifest import Manifest
 
 _log = logging.getLogger(__name__)
@@ -264,9 +264,8 @@ class Run(Sitting):
         """A release passed under these targets, waits for its window alone, and may be promoted."""
         state = self.observer().observe().state
         before, asked = terms_of(state, release.id).spec, self.record.spec
-        same = all(before.get(part) == asked.get(part) for part in DEMANDS)
         waits = waits_for_window(state, release, self.cluster.now())
-        return waits and same and not self.window_closed()
+        return waits and same_demands(before, asked) and not self.window_closed()
 
     def serves_proven(self, release: Release) -> bool:
         """The Service leads to a release that has passed its soak and answers, as far as the

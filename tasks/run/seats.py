@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from tasks.base.errors import Refused, RolloutError
+from tasks.base.errors import Refused
 from tasks.nodes.queue import unmade, untold
 from tasks.objects.labels import INSTANCE_LABEL, RELEASE_LABEL
 from tasks.objects.pods import Object, counted, ending
@@ -20,7 +20,7 @@ from tasks.release.lend import freed
 from tasks.release.seats.capacity import set_by_hand
 from tasks.release.seats.owed import Owed, Rolled, owed
 from tasks.release.seats.room import kept_for, room_for
-from tasks.release.state import Release, State, configmap_name, from_configmap
+from tasks.release.state import Release, State, states_in
 from tasks.run.findings import Planned
 
 _MANY = 1 << 20
@@ -89,13 +89,11 @@ def _every(cluster: Cluster, namespace: str, kind: str, role: str) -> list[Objec
 
 def _states(configmaps: Sequence[Object]) -> dict[Rolled, State]:
     out: dict[Rolled, State] = {}
-    for item in configmaps:
-        meta = item["metadata"]
-        name = meta["name"].removeprefix(configmap_name(""))
-        try:
-            out[meta.get("namespace", ""), name] = from_configmap(name, item)
-        except RolloutError as error:  # its own to mend
-            tell_once(f"{error}. Meanwhile its Deployments alone say which seats are its own")
+    for key, found in states_in(configmaps):
+        if isinstance(found, State):
+            out[key] = found
+        else:  # its own to mend
+            tell_once(f"{found}. Meanwhile its Deployments alone say which seats are its own")
     return out
 
 

@@ -11,9 +11,9 @@ demands, of targets and exam together (`demands`), since one false failure is en
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.base.progress import TargetSoFar
 from tasks.measure.questions import ExamRow
@@ -82,6 +82,11 @@ def agreed(decision: Decision, witness: Witness) -> Decision:
 
 # the parts of a spec that say what is asked of a release
 DEMANDS = ("targets", "quality", "smoke", "benchmark")
+
+
+def same_demands(before: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Whether two specs, without their defaults, ask the same of a release."""
+    return all(before.get(part) == asked.get(part) for part in DEMANDS)
 
 
 # what a release may fail by beside these, and that its id does not tell

@@ -13,12 +13,12 @@ import yaml
 
 from flows.cli.screen import say
 from tasks.accelerators.profiles import PROFILES, profile
-from tasks.base.errors import OutsideError, RolloutError, SpecError
+from tasks.base.errors import OutsideError, SpecError
 from tasks.nodes.facts import quantity
 from tasks.objects.labels import KIND_LABEL
 from tasks.objects.pods import ReadObject
 from tasks.outside.kubernetes.client import Cluster
-from tasks.release.state import configmap_name, from_configmap
+from tasks.release.state import State, states_in
 from tasks.spec.file import parse_spec
 
 MODEL = "owner/name"
@@ -165,11 +165,10 @@ def seen_there(kubeconfig: str | None, context: str | None, wanted: str) -> Offe
 def _specs(cluster: Cluster) -> Iterator[Mapping[str, Any]]:
     """Of the rollouts there, as far as this account may read them."""
     with suppress(OutsideError):
-        for item in cluster.list("ConfigMap", label_selector=f"{KIND_LABEL}=state"):
-            name = item["metadata"]["name"].removeprefix(configmap_name(""))
-            with suppress(RolloutError):
-                for terms in from_configmap(name, item).terms.values():
-                    yield terms.spec
+        configmaps = cluster.list("ConfigMap", label_selector=f"{KIND_LABEL}=state")
+        for _, found in states_in(configmaps):
+            if isinstance(found, State):
+                yield from (terms.spec for terms in found.terms.values())
 
 
 def write(

@@ -54,9 +54,9 @@ def versions() -> str:
 def answers(api: str) -> bool:
     """Whether a Prefect server is there, whatever its database does; it asks nobody for a password
     here, and no proxy stands between."""
-    straight = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with straight.open(f"{api}/health", timeout=5) as answer:
+        with opener.open(f"{api}/health", timeout=5) as answer:
             return bool(answer.status == 200)
     except (OSError, ValueError):
         return False

@@ -228,19 +228,20 @@ def _create(
     """A new one; where another of the model was called otherwise, with what a person made of it."""
     limit = wanted.concurrency
     options = ConcurrencyOptions(collision_strategy=limit["collision_strategy"]) if limit else None
-    schedules = [_schedule(item, item.active) for item in wanted.timetables]
     before = called_before(wanted.name, owner(wanted.name, wanted.tags), flow.name, found)
+    there: list[Mapping[str, Any]] = []
     if before is not None:
+        there = before["schedules"]
         body = {
             **merged(body, before, set(flow.schema["properties"])),
             "paused": bool(before.get("paused")),
         }
-        times = reschedule(wanted.timetables, before["schedules"])
-        stay = [item for item in before["schedules"] if str(item["id"]) not in times.drop]
-        schedules = [
-            *(DeploymentScheduleCreate.model_validate(_made_of(item)) for item in stay),
-            *(_schedule(timetable, active) for timetable, active in times.make),
-        ]
+    times = reschedule(wanted.timetables, there)
+    stay = [item for item in there if str(item["id"]) not in times.drop]
+    schedules = [
+        *(DeploymentScheduleCreate.model_validate(_made_of(item)) for item in stay),
+        *(_schedule(timetable, active) for timetable, active in times.make),
+    ]
     ident: UUID = client.create_deployment(
         flow.ident,
         wanted.name,

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from tasks.base.errors import RolloutError
 from tasks.outside.kubernetes.access import made_by_all
 from tasks.outside.kubernetes.actor import Actor
 from tasks.outside.kubernetes.client import Cluster
-from tasks.release.state import State, configmap_name, from_configmap
+from tasks.release.state import State, states_in
 from tasks.run.locked import not_held
 from tasks.service.names import ModelKey
 
@@ -28,13 +27,7 @@ def states(cluster: Cluster) -> Callable[[ModelKey], tuple[State, datetime]]:
 def held(cluster: Cluster, namespace: str | None) -> Iterator[tuple[ModelKey, str]]:
     """The models whose candidate waits for a person, with how its rollout ended; what cannot be
     read is left to who settles it. namespace: None for all. Raises OutsideError."""
-    for item in made_by_all(cluster, "ConfigMap", "state", namespace):
-        meta = item["metadata"]
-        name = meta["name"].removeprefix(configmap_name(""))
-        try:
-            state = from_configmap(name, item)
-        except RolloutError:
-            continue
-        if state.phase == "held":
+    for model, state in states_in(made_by_all(cluster, "ConfigMap", "state", namespace)):
+        if isinstance(state, State) and state.phase == "held":
             ends = (e for e in state.history if e.get("rollout") == state.rollout)
-            yield (meta["namespace"], name), str(next(ends, {}).get("sentence", ""))
+            yield model, str(next(ends, {}).get("sentence", ""))

@@ -39,7 +39,7 @@ from tasks.render.release import release_of
 from tasks.run.versions.follow import followed, hub_commit, hub_of, pinned, standing
 from tasks.run.versions.remember import recall_watch, remember_watch
 from tasks.spec.rollout import Rollout
-from tasks.verdict.decide import DEMANDS, asked_of
+from tasks.verdict.decide import asked_of, same_demands
 from tasks.weights.manifest import changed_files
 
 # the next look tries again: one hub that is down must not hold up all the others
@@ -183,7 +183,7 @@ class VersionWatch:
         )
         before = terms_of(state, release.id).spec
         asked = spec.model_dump(mode="json", exclude_defaults=True)
-        otherwise = bool(before) and any(before.get(one) != asked.get(one) for one in DEMANDS)
+        otherwise = bool(before) and not same_demands(before, asked)
         demands = asked_of(spec)
         decided = decide_found(
             spec, state, release, order, memory, demands, now, otherwise=otherwise
