@@ -99,8 +99,8 @@ def code(tmp_path: Path) -> Path:
     listed = "from tasks.steps.fetch_weights import fetch_weights\n"
     edit(steps / "__init__.py", listed, f"{listed}from tasks.steps.greet import greet\n")
     edit(steps / "__init__.py", "    deploy,\n", "    deploy,\n    greet,\n")
-    deployed = "    candidate = steps.deploy(run, cluster, plan)\n"
-    edit(copy / "flows/rollout.py", deployed, f"{deployed}    steps.greet(run, candidate)\n")
+    smoked = "    if why := wrong(steps.smoke(run, candidate)):\n"
+    edit(copy / "flows/rollout.py", smoked, f"    steps.greet(run, candidate)\n{smoked}")
     for name in ("README.md", "pyproject.toml"):
         shutil.copy(ROOT / name, copy)
     smoke = "               smoke           right model"
