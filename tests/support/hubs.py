@@ -61,7 +61,7 @@ def job(hub: LocalHub, store: Path, manifest: Manifest, *more: str) -> list[str]
         *(sys.executable, "-m", "flows.cli", "job", "fetch", "--model", manifest.model),
         *("--revision", manifest.revision, "--commit", manifest.commit),
         *("--digest", manifest.digest, "--store", str(store), "--endpoint", hub.url),
-        *("--keep-free-gib", "0", *more),
+        *("--keep-free-gib", "0", "--eviction-percent", "0", *more),
     ]
 
 
