@@ -28,6 +28,8 @@ def quick(time: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.support.cluster.actor_world import wait_ready
 
     monkeypatch.setattr("tasks.outside.kubernetes.waits.wait_ready", wait_ready)
+    # two worlds made one after the other are compared: a second may tick between them
+    monkeypatch.setattr("deployments.local.kube.api.apply.now", lambda: "2026-01-01T00:00:00Z")
 
 
 @pytest.fixture
