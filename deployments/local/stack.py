@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from deployments.local.errors import StandInError
 from deployments.local.model import ensure_model
 
 ROOT = Path(__file__).resolve().parents[2]
+PORTS = range(10_000, 30_000)  # below a cluster's node ports
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 BRANCH = "master"
 NODE = "laptop"
@@ -69,10 +72,15 @@ def engine_python(root: Path = ROOT) -> Path:
 
 
 def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on right now, nor will by chance: none of those that the kernel gives
+    to whoever asks for any, since a server takes seconds to listen."""
+    ports = list(PORTS)
+    random.Random(os.urandom(8)).shuffle(ports)
+    for port in ports:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StandInError(f"no port of {PORTS.start} to {PORTS.stop - 1} is free here")
 
 
 def publish_model(folder: Path, model: Path, note: str) -> str:

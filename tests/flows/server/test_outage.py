@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import httpx
 import pytest
 import yaml
 
+from deployments.local import stack
 from tasks.outside.prefect import living
 from tasks.outside.prefect.own import RENEW_S
 from tests.flows.house import house, spec_data
@@ -26,10 +26,7 @@ SOAK_S = 90.0
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Served]:
     """A house, and the folder of its one spec; nothing is started yet."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with house(tmp_path / "house", f"http://127.0.0.1:{port}/api") as home:
+    with house(tmp_path / "house", f"http://127.0.0.1:{stack.free_port()}/api") as home:
         specs = home.folder / "specs"
         specs.mkdir()
         spec = spec_data(name="smollm2", promotion__soak={"duration_s": SOAK_S})
