@@ -31,16 +31,14 @@ def run(kube: Kube, name: str, hook: dict[str, Any], grace: int) -> None:
 
 def ended(kube: Kube, name: str) -> float:
     """Delete it, and wait for its end; gives the seconds from the deletion to SIGTERM."""
-    begun, said = time.time(), ""
-    kube.core.delete_namespaced_pod(name, kube.ns)
-    while any(pod.metadata.name == name for pod in kube.pods()):
-        try:
-            said = kube.log(name)
-        except ApiException:
-            break
-        if "TERM" in said:
-            break
-        time.sleep(0.02)
+    # followed from before the end: with its pod the log is gone
+    with kube.core.read_namespaced_pod_log(
+        name, kube.ns, follow=True, _preload_content=False
+    ) as log:
+        assert log.readline() == b"up\n"
+        begun = time.time()
+        kube.core.delete_namespaced_pod(name, kube.ns)
+        said = log.read().decode()
     return float(said.split("TERM")[1].split()[0]) - begun
 
 
