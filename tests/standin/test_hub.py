@@ -16,6 +16,8 @@ from deployments.local.model import ensure_model, tiny_model
 from tests.support.hubs import MODEL, client, publish_tiny
 
 API = f"/api/v1/models/{MODEL}"
+# through no proxy of the machine; a port comes again, and what was kept open to it has ended
+HTTP = httpx.Client(timeout=60, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def test_commits_are_immutable_and_branches_move(tmp_path: Path) -> None:
@@ -27,8 +29,8 @@ def test_commits_are_immutable_and_branches_move(tmp_path: Path) -> None:
     with LocalHub(tmp_path) as hub:
         for revision, body in (("master", b"3"), ("v1", b"2"), (first, b"2")):
             query = {"Revision": revision, "FilePath": "b"}
-            assert httpx.get(f"{hub.url}{API}/repo", params=query).content == body
-        rows = httpx.get(f"{hub.url}{API}/repo/files?Revision=master&Recursive=True").json()
+            assert HTTP.get(f"{hub.url}{API}/repo", params=query).content == body
+        rows = HTTP.get(f"{hub.url}{API}/repo/files?Revision=master&Recursive=True").json()
         assert {row["Path"]: row["CommitId"] for row in rows["Data"]["Files"]} == {
             "a": first,
             "b": second,
@@ -48,15 +50,15 @@ def test_ranges_direct_and_through_the_cdn(tmp_path: Path) -> None:
     publish(tmp_path, MODEL, "master", {"big": bytes(range(256)) * 8192})
     query, part = {"FilePath": "big"}, {"Range": "bytes=256-511"}
     with LocalHub(tmp_path) as hub:
-        direct = httpx.get(f"{hub.url}{API}/repo", params=query, headers=part)
+        direct = HTTP.get(f"{hub.url}{API}/repo", params=query, headers=part)
         assert direct.status_code == 200 and direct.content == bytes(range(256))
         assert direct.headers["Content-Range"] == f"bytes 256-511/{256 * 8192}"
         past = {"Range": f"bytes={256 * 8192}-"}
-        assert httpx.get(f"{hub.url}{API}/repo", params=query, headers=past).status_code == 416
+        assert HTTP.get(f"{hub.url}{API}/repo", params=query, headers=past).status_code == 416
     with LocalHub(tmp_path, cdn=True) as hub:
-        moved = httpx.get(f"{hub.url}{API}/repo", params=query, headers=part)
+        moved = HTTP.get(f"{hub.url}{API}/repo", params=query, headers=part)
         assert moved.status_code == 302 and not moved.headers["Location"].startswith(hub.url)
-        followed = httpx.get(moved.headers["Location"], headers=part)
+        followed = HTTP.get(moved.headers["Location"], headers=part)
         assert followed.status_code == 206 and followed.content == bytes(range(256))
 
 
@@ -65,17 +67,17 @@ def test_faults_by_http_and_counters(tmp_path: Path) -> None:
     with LocalHub(tmp_path) as hub:
         url, query = f"{hub.url}{API}/repo", {"FilePath": "config.json"}
         fault = {"kind": "status", "path": "*.json", "status": 429, "retry_after": 7}
-        assert httpx.post(f"{hub.url}/debug/faults", json=fault).json()[0]["times"] == 1
-        struck = httpx.get(url, params=query)
+        assert HTTP.post(f"{hub.url}/debug/faults", json=fault).json()[0]["times"] == 1
+        struck = HTTP.get(url, params=query)
         assert (struck.status_code, struck.headers["Retry-After"]) == (429, "7")
-        assert httpx.get(url, params=query).status_code == 200  # once only
-        bad = httpx.post(f"{hub.url}/debug/faults", json={"kind": "nonsense"})
+        assert HTTP.get(url, params=query).status_code == 200  # once only
+        bad = HTTP.post(f"{hub.url}/debug/faults", json={"kind": "nonsense"})
         assert bad.status_code == 400 and "known are" in bad.json()["error"]
-        httpx.post(f"{hub.url}/debug/faults", json=[{**fault, "times": None}])
-        assert httpx.get(url, params=query).status_code == 429
-        assert httpx.delete(f"{hub.url}/debug/faults").json() == []
-        size = len(httpx.get(url, params=query).content)
-        assert httpx.get(f"{hub.url}/debug/counters").json()["bytes"] == 2 * size
+        HTTP.post(f"{hub.url}/debug/faults", json=[{**fault, "times": None}])
+        assert HTTP.get(url, params=query).status_code == 429
+        assert HTTP.delete(f"{hub.url}/debug/faults").json() == []
+        size = len(HTTP.get(url, params=query).content)
+        assert HTTP.get(f"{hub.url}/debug/counters").json()["bytes"] == 2 * size
 
 
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
 def test_slow_means_slow(tmp_path: Path) -> None:
     publish(tmp_path, MODEL, "master", {"f": b"x" * 4000})
     with LocalHub(tmp_path, [Fault("slow", rate=40_000)]) as hub:
-        answer = httpx.get(f"{hub.url}{API}/repo", params={"FilePath": "f"})
+        answer = HTTP.get(f"{hub.url}{API}/repo", params={"FilePath": "f"})
         assert len(answer.content) == 4000 and answer.elapsed.total_seconds() >= 0.08
 
 

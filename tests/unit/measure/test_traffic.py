@@ -86,7 +86,7 @@ def test_an_engine_is_asked() -> None:
     with in_thread(Behaviour(error_share=1.0)) as (_, url):
         body = {"model": "exact", "messages": [], "max_tokens": 1}
         before = counters_at(url)
-        httpx.post(f"{url}/v1/chat/completions", json=body, trust_env=False)
+        httpx.post(f"{url}/v1/chat/completions", json=body, timeout=60, trust_env=False)
         found = between({"a": before}, {"a": counters_at(url)})
     assert (found.begun, found.errors, found.error_share) == (0, 1, 1.0)
     with (

@@ -28,7 +28,7 @@ STORE = "/var/lib/model-rollout/models"
 HYGON = profile("hygon-dcu")
 
 
-def look(root: Path, name: str = "hygon-dcu", timeout_s: float = 20) -> ProbeDoc:
+def look(root: Path, name: str = "hygon-dcu", timeout_s: float = 60) -> ProbeDoc:
     raw = probe.look(
         profile(name), probe.Host(root), STORE, plain_devices=True, smi_timeout_s=timeout_s
     )
@@ -78,7 +78,7 @@ def test_healthy_host_passes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", hostroot.FAULTS)
 def test_each_fault_of_a_host_has_its_code(tmp_path: Path, fault: str) -> None:
-    timeout = 0.2 if fault == "smi hangs" else 20
+    timeout = 0.2 if fault == "smi hangs" else 60
     assert judged(look(hostroot.build(tmp_path, [fault]), timeout_s=timeout)) == EXPECTED[fault]
 
 
@@ -283,19 +283,19 @@ def test_a_tool_that_prints_more_than_is_kept_says_so(tmp_path: Path) -> None:
     (tmp_path / "big").write_text(long)
     script = f"#!/bin/sh\ncat {tmp_path}/big\n"
     hostroot.write(tmp_path, "tool", script, 0o755)
-    told = probe.run_tool([str(tmp_path / "tool")], dict(os.environ), 20)
+    told = probe.run_tool([str(tmp_path / "tool")], dict(os.environ), 60)
     assert (len(told["stdout"]), told["cut"], told["status"]) == (probe.OUTPUT_LIMIT, True, 0)
     hostroot.write(tmp_path, "tool", "#!/bin/sh\necho short\n", 0o755)
-    assert "cut" not in probe.run_tool([str(tmp_path / "tool")], dict(os.environ), 20)
+    assert "cut" not in probe.run_tool([str(tmp_path / "tool")], dict(os.environ), 60)
 
 
 def test_a_tool_of_which_every_run_fails_gives_way_to_the_next(tmp_path: Path) -> None:
     host, amd = probe.Host(tmp_path), profile("amd-gpu")
     hostroot.write(tmp_path, "opt/rocm/bin/amd-smi", "#!/bin/sh\necho no >&2\nexit 3\n", 0o755)
-    alone = probe.smi(host, amd, 20)
+    alone = probe.smi(host, amd, 60)
     assert alone["name"] == "amd-smi" and {run["status"] for run in alone["runs"]} == {3}
     hostroot.write(tmp_path, "usr/bin/rocm-smi", "#!/bin/sh\necho '{}'\n", 0o755)
-    assert probe.smi(host, amd, 20)["name"] == "rocm-smi"
+    assert probe.smi(host, amd, 60)["name"] == "rocm-smi"
 
 
 def test_cards_of_a_maker_with_two_vendor_ids(tmp_path: Path) -> None:

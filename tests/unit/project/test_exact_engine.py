@@ -63,7 +63,7 @@ def test_a_behaviour_survives_json_and_unknown_keys_are_named() -> None:
 
 
 def test_tokens_are_written_when_the_law_says() -> None:
-    with in_thread(FAST) as (engine, url), httpx.Client(trust_env=False) as http:
+    with in_thread(FAST) as (engine, url), httpx.Client(trust_env=False, timeout=60) as http:
         for _ in range(3):
             _ask(http, url, tokens=10)
     for truth in engine.truths:
@@ -94,7 +94,10 @@ def test_smoke_accepts_its_answer() -> None:
 
 
 def test_both_endpoints_with_and_without_streaming_count_the_same() -> None:
-    with in_thread(FAST, max_model_len=50) as (_, url), httpx.Client(trust_env=False) as http:
+    with (
+        in_thread(FAST, max_model_len=50) as (_, url),
+        httpx.Client(trust_env=False, timeout=60) as http,
+    ):
         streamed = _ask(http, url).text.strip().split("\n\n")
         assert streamed[-1] == "data: [DONE]"
         usage = json.loads(streamed[-2][6:])["usage"]
@@ -109,7 +112,7 @@ def test_both_endpoints_with_and_without_streaming_count_the_same() -> None:
 
 
 def test_metrics_carry_vllms_names_and_count() -> None:
-    with in_thread(FAST) as (engine, url), httpx.Client(trust_env=False) as http:
+    with in_thread(FAST) as (engine, url), httpx.Client(trust_env=False, timeout=60) as http:
         before = parse_metrics(http.get(f"{url}/metrics").text)
         _ask(http, url)
         after = parse_metrics(http.get(f"{url}/metrics").text)
@@ -130,7 +133,7 @@ def test_health_says_yes_while_the_engine_is_wedged() -> None:
 
 def test_it_is_sick_from_the_prompt_on_and_its_health_does_not_tell() -> None:
     sick = replace(FAST, sick_on="hello there")
-    with in_thread(sick) as (_, url), httpx.Client(trust_env=False) as http:
+    with in_thread(sick) as (_, url), httpx.Client(trust_env=False, timeout=60) as http:
         assert http.get(f"{url}/v1/models").status_code == 200
         assert _ask(http, url).status_code == 500
         assert http.get(f"{url}/v1/models").status_code == 500
@@ -156,10 +159,10 @@ def test_it_starts_like_vllm_and_reads_its_laws_from_the_model(
         "--max-num-seqs=4",
         "--enforce-eager",
     ) as engine:
-        names = httpx.get(f"{engine.url}/v1/models", trust_env=False).json()["data"]
+        names = httpx.get(f"{engine.url}/v1/models", timeout=60, trust_env=False).json()["data"]
         assert [item["id"] for item in names] == ["m"]
         body = {"model": "m", "prompt": "a", "max_tokens": 3, "ignore_eos": True}
-        httpx.post(f"{engine.url}/v1/completions", json=body, trust_env=False)
+        httpx.post(f"{engine.url}/v1/completions", json=body, timeout=60, trust_env=False)
         engine.stop()
         assert engine.process.returncode == 0
         assert [len(truth.written) for truth in engine.truths()] == [3]
@@ -179,7 +182,7 @@ def test_without_a_model_it_ends_with_one_line_and_1(tmp_path: Path) -> None:
 def test_it_dies_when_told_in_the_middle_of_an_answer() -> None:
     with (
         spawn(Behaviour(ttft=Law(mean=0.01), itl=Law(mean=0.01), die_after=2)) as engine,
-        httpx.Client(trust_env=False) as http,
+        httpx.Client(trust_env=False, timeout=60) as http,
     ):
         assert _ask(http, engine.url).status_code == 200
         with pytest.raises(httpx.RemoteProtocolError):

@@ -72,7 +72,7 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
         [sys.executable, "-m", "tests.unit.outside.disk.test_store_kill", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,  # it waits for the disk at each of its steps
         cwd=ROOT,
     )
     assert done.returncode == 0, done.stderr

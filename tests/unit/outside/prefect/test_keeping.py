@@ -249,11 +249,12 @@ def test_what_cannot_be_started_is_tried_again_later(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port has no such name")
 def test_of_two_keepers_of_one_port_the_second_says_so_at_once(tmp_path: Path) -> None:
-    facts.write(tmp_path, Running(4299, "pool", "v"))
+    port = 20_000 + os.getpid() % 10_000  # the name is the machine's: others may test there, too
+    facts.write(tmp_path, Running(port, "pool", "v"))
     with (
-        keeping._alone(4299),
-        pytest.raises(OutsideError, match="port 4299 of this machine is another service's"),
+        keeping._alone(port),
+        pytest.raises(OutsideError, match=f"port {port} of this machine is another service's"),
     ):
         keeping.keep(tmp_path)
-    with keeping._alone(4299):  # free again
+    with keeping._alone(port):  # free again
         pass

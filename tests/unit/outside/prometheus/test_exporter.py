@@ -18,7 +18,7 @@ RELEASE = Release("r", "m-r", "o/m", "master", "c", "s", "i", "m")
 
 
 def scraped(port: int) -> dict[str, list[tuple[dict[str, str], float]]]:
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60, trust_env=False).text
     return {
         sample.name: [(s.labels, s.value) for s in family.samples if s.name == sample.name]
         for family in text_string_to_metric_families(text)
