@@ -5,6 +5,7 @@ A room is imported by who asks for it, so that the tests of a lower one start at
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from tasks.base import clock
 from tasks.base.clock import FakeClock
+
+HOMES = itertools.count()
 
 
 @pytest.fixture
@@ -30,6 +33,14 @@ def quick(time: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.outside.kubernetes.waits.wait_ready", wait_ready)
     # two worlds made one after the other are compared: a second may tick between them
     monkeypatch.setattr("deployments.local.kube.api.apply.now", lambda: "2026-01-01T00:00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def nobodys_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test keeps that asks for no home, no other one meets, here or in another process; and
+    nobody's own is written to."""
+    place = tmp_path_factory.getbasetemp() / "homes" / str(next(HOMES))
+    monkeypatch.setenv("MODEL_ROLLOUT_HOME", str(place))
 
 
 @pytest.fixture
