@@ -43,6 +43,8 @@ SMALL = Workload(
     output_tokens=Lengths(kind="uniform", mean=8, spread=0.5),
 )
 FAST = Behaviour(ttft=Law(mean=0.03), itl=Law(mean=0.004))
+# for rounds that nothing may be wrong with: what a busy machine adds is little of it
+CALM = replace(FAST, ttft=Law(mean=0.3))
 C4 = LoadPoint(name="c4", concurrency=4)
 
 
@@ -89,7 +91,7 @@ def _prompts(folder: Path) -> list[str]:
 
 def test_a_sound_round(generator: LoadGenerator, tmp_path: Path) -> None:
     told: list[Progress] = []
-    found = _round(generator, tmp_path, FAST, warmup=None, on_progress=told.append)
+    found = _round(generator, tmp_path, CALM, warmup=None, on_progress=told.append)
     assert found.problems == () and _passes(found)
     assert found.client.lag_p99_s is not None and found.client.cpu_share is not None
     assert len(found.rows) == 24 and all(row.ok for row in found.rows)
@@ -161,10 +163,10 @@ def test_a_wedged_engine_ends_the_round_with_what_came_before(
 
 
 def test_a_slow_engine_ends_at_the_time_limit_with_sound_rows(
-    generator: LoadGenerator, tmp_path: Path
+    generator: LoadGenerator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # all of it would take longer by a second at least
-    slow = replace(FAST, ttft=Law(mean=1.3))
+    monkeypatch.setattr(process, "REQUEST_SHARE", 1.0)  # no request is late, on a busy machine
+    slow = replace(FAST, ttft=Law(mean=1.3))  # all of it: longer by a second at least
     found = _round(generator, tmp_path, slow, requests=64, timeout_s=20)
     assert 8 <= len(found.rows) < 64 and all(row.ok for row in found.rows)
     assert found.problems == ()
@@ -183,14 +185,14 @@ def test_natural_length_is_not_called_an_early_end(
     generator: LoadGenerator, tmp_path: Path
 ) -> None:
     found = _round(
-        generator, tmp_path, FAST, workload=SMALL.model_copy(update={"ignore_eos": False})
+        generator, tmp_path, CALM, workload=SMALL.model_copy(update={"ignore_eos": False})
     )
     assert found.problems == ()
     assert max(row.completion_tokens for row in found.rows) == 6  # the engine's own answer
 
 
 def test_open_loop_sends_at_the_rate_asked(generator: LoadGenerator, tmp_path: Path) -> None:
-    # ten seconds: what a busy machine is late by is little of them
+    # ten seconds, for a busy machine
     found = _round(generator, tmp_path, FAST, load=LoadPoint(name="r6", rate=6), requests=60)
     assert found.client.asked_rate == 6
     assert found.client.achieved_rate == pytest.approx(6, rel=0.1)
@@ -216,7 +218,7 @@ def test_a_killed_load_generator_is_a_problem_and_the_next_round_is_sound(
     found = _round(generator, tmp_path / "a", slow, on_progress=kill)
     assert "died" in "\n".join(found.problems)
     assert len(found.rows) < 24 and not _passes(found)
-    assert _round(generator, tmp_path / "b", FAST).problems == ()
+    assert _round(generator, tmp_path / "b", CALM).problems == ()
 
 
 def test_a_database_destroyed_after_the_run_gives_no_rows(
@@ -242,7 +244,7 @@ def test_the_key_comes_by_the_environment_and_is_written_nowhere(
     monkeypatch.setenv("CANDIDATE_KEY", "very-secret-7431")
     with LoadGenerator(tmp_path / "evalscope.log") as child:
         found = _round(
-            child, tmp_path, replace(FAST, api_key="very-secret-7431"), key_env="CANDIDATE_KEY"
+            child, tmp_path, replace(CALM, api_key="very-secret-7431"), key_env="CANDIDATE_KEY"
         )
     assert found.problems == () and all(row.ok for row in found.rows)
     for file in tmp_path.rglob("*"):
