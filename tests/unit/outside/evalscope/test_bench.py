@@ -192,7 +192,6 @@ def test_natural_length_is_not_called_an_early_end(
 
 
 def test_open_loop_sends_at_the_rate_asked(generator: LoadGenerator, tmp_path: Path) -> None:
-    # ten seconds, for a busy machine
     found = _round(generator, tmp_path, FAST, load=LoadPoint(name="r6", rate=6), requests=60)
     assert found.client.asked_rate == 6
     assert found.client.achieved_rate == pytest.approx(6, rel=0.1)
@@ -395,8 +394,7 @@ def test_two_generators_do_not_meet(generator: LoadGenerator, tmp_path: Path) ->
         with LoadGenerator(tmp_path / "o.log") as child:
             results.append(_round(child, tmp_path / "other", FAST))
 
-    thread = threading.Thread(target=other)
-    thread.start()
+    (thread := threading.Thread(target=other)).start()
     results.append(_round(generator, tmp_path / "mine", FAST))
     thread.join()
     assert [len(r.rows) for r in results] == [24, 24]
